@@ -1,0 +1,68 @@
+# The commands of this project. `make` lists them.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+
+# PYTHON=... names the interpreter of a new .venv; ARGS=... goes to pytest or to the demo.
+PYTHON ?=
+ARGS ?=
+NAME ?=
+export PYTHON
+
+BIN := .venv/bin
+# The tools look at what the project wrote, whatever else lies in the checkout.
+WRITTEN = $(wildcard src tests benchmarks examples)
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+demo: .venv/.installed-demo ## set up, then run the demo: kill a run, resume it
+	@$(BIN)/surefoot demo $(ARGS)
+
+test: .venv/.installed-dev ## set up, then run the tests (ARGS="-k name" chooses some)
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: check-format check-lint check-mypy check-pyright check-floors ## format, lint, types and floors
+
+format: .venv/.installed-dev ## write the files in the project's format
+	@$(BIN)/ruff format $(WRITTEN)
+	@$(BIN)/ruff check --fix $(WRITTEN)
+
+cov: .venv/.installed-dev ## run the tests and report coverage
+	@$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered $(ARGS)
+
+bench: .venv/.installed-dev ## list the benchmarks; NAME=x runs one
+	@$(BIN)/python -m benchmarks $(NAME)
+
+wheel: .venv/.installed-dev ## build the wheel and the source archive into dist/
+	@rm -rf dist
+	@$(BIN)/hatchling build
+
+lock: ## write requirements/*.txt anew (needs uv; UPGRADE=1 takes newer versions)
+	@sh requirements/lock.sh
+
+clean: ## remove the environment and everything that was built
+	@rm -rf .venv .cache dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
+	@find $(WRITTEN) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/.installed-%: requirements/%.txt requirements/weights.txt requirements/install.sh pyproject.toml
+	@sh requirements/install.sh $*
+
+check-format: .venv/.installed-dev
+	@$(BIN)/ruff format --check $(WRITTEN)
+
+check-lint: .venv/.installed-dev
+	@$(BIN)/ruff check $(WRITTEN)
+
+check-mypy: .venv/.installed-dev
+	@$(BIN)/mypy
+
+check-pyright: .venv/.installed-dev
+	@$(BIN)/pyright --pythonpath $(BIN)/python
+
+check-floors: .venv/.installed-dev
+	@$(BIN)/python -m pytest -q tests/unit/test_floors.py
+
+.PHONY: help demo test check format cov bench wheel lock clean
+.PHONY: check-format check-lint check-mypy check-pyright check-floors

@@ -1,0 +1,1 @@
+"""Side-by-side benchmarks: ours and its peers, interleaved in one run on one machine."""

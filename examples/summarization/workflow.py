@@ -1,0 +1,79 @@
+"""A question about a document: retrieve, prompt, call a model, check the answer."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from openai import OpenAI
+
+from surefoot import Prompty, Workflow, step
+from surefoot.retrieval import Collection, Passage
+
+UNAVAILABLE = "The document does not say."
+ANSWERABLE_FROM = 0.55
+"""Cosine between question and best sentence below which the document is taken to hold no answer."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """What the check of an answer found. `quote` is the sentence that the answer rests on."""
+
+    verdict: Literal["supported", "unsupported", "unavailable"]
+    reason: str
+    quote: Passage | None = None
+
+
+@step(pure=True)
+def retrieve_context(query: str, document_id: str) -> list[Passage]:
+    """The three sentences of the document that come closest to the question."""
+    return Collection.open("handbook").best_sentences(query, document=document_id, top=3)
+
+
+@step(pure=True)
+def check_answer(answer: str, context: list[Passage]) -> Check:
+    """Whether the context holds an answer at all, and whether this one is in it."""
+    if not context or context[0].cosine < ANSWERABLE_FROM:
+        return Check("unavailable", "no sentence of the document comes close to the question")
+    if not words(answer):
+        return Check("unsupported", "the model gave no answer", quote=context[0])
+    for passage in context:
+        if words(answer) <= words(passage.text) or passage.text in answer:
+            return Check("supported", "the answer is contained in the context", quote=passage)
+    return Check("unsupported", "the answer is not in the context", quote=context[0])
+
+
+class SummarizationWorkflow(Workflow):
+    """Answers from one document of the handbook, with the sentence that says so."""
+
+    def __init__(self, client: OpenAI):
+        super().__init__()
+        self.client = client
+
+    def run(self, query: str, document_id: str) -> dict[str, object]:
+        context = retrieve_context(query, document_id)
+        final_prompt = Prompty.load_template("document_summarization_v2").render(
+            context="\n".join(passage.text for passage in context), query=query
+        )
+        response = self.client.chat.completions.create(
+            model="gpt-4o",
+            messages=[{"role": "user", "content": final_prompt}],
+            temperature=0,
+            max_tokens=64,
+        )
+        answer = (response.choices[0].message.content or "").strip()
+        check = check_answer(answer, context)
+        return {"summary": summary(answer, check), "context_used": context}
+
+
+def summary(answer: str, check: Check) -> str:
+    """The answer where the context supports it, else the sentence that comes closest, always with its source."""
+    if check.quote is None:
+        return UNAVAILABLE
+    source = f'"{check.quote.text}" [{check.quote.document}]'
+    return f"{answer} — {source}" if check.verdict == "supported" else source
+
+
+def words(text: str) -> set[str]:
+    return set(re.findall(r"[a-z0-9]+", text.lower()))

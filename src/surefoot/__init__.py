@@ -1,0 +1,58 @@
+"""Surefoot: LLM workflows that keep their footing.
+
+    from surefoot import Workflow, flow, step
+
+Names are loaded when they are first used, so that `import surefoot` stays light.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from surefoot import scope as _scope
+
+if TYPE_CHECKING:
+    from surefoot.app import App as App
+    from surefoot.errors import SurefootError as SurefootError
+    from surefoot.flows import Workflow as Workflow
+    from surefoot.flows import carry as carry
+    from surefoot.flows import current_run as current_run
+    from surefoot.flows import current_step as current_step
+    from surefoot.flows import flow as flow
+    from surefoot.flows import last_run as last_run
+    from surefoot.flows import step as step
+    from surefoot.prompts import Prompty as Prompty
+    from surefoot.prompts import prompt as prompt
+
+_HOMES = {
+    "App": "surefoot.app",
+    "Prompty": "surefoot.prompts",
+    "SurefootError": "surefoot.errors",
+    "Workflow": "surefoot.flows",
+    "carry": "surefoot.flows",
+    "current_run": "surefoot.flows",
+    "current_step": "surefoot.flows",
+    "flow": "surefoot.flows",
+    "last_run": "surefoot.flows",
+    "prompt": "surefoot.prompts",
+    "step": "surefoot.flows",
+}
+
+__all__ = list(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'surefoot' has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(home), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])
+
+
+# The composition root is imported when a room first needs something of it, and not before.
+_scope.on_bootstrap(lambda: importlib.import_module("surefoot.app"))

@@ -1,0 +1,39 @@
+"""The settings of Surefoot: found, checked, and known by their origin."""
+
+from surefoot.config.loading import load
+from surefoot.config.model import (
+    Config,
+    Connection,
+    LedgerSettings,
+    LocalSettings,
+    ModelSettings,
+    PrivacySettings,
+    PromptSettings,
+    Provider,
+    RetrievalSettings,
+    RunSettings,
+    WireFormat,
+)
+from surefoot.config.pages import reference, template
+from surefoot.config.secret import Secret
+from surefoot.config.state import Loaded, Setting
+
+__all__ = [
+    "Config",
+    "Connection",
+    "LedgerSettings",
+    "Loaded",
+    "LocalSettings",
+    "ModelSettings",
+    "PrivacySettings",
+    "PromptSettings",
+    "Provider",
+    "RetrievalSettings",
+    "RunSettings",
+    "Secret",
+    "Setting",
+    "WireFormat",
+    "load",
+    "reference",
+    "template",
+]

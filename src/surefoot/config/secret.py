@@ -1,0 +1,121 @@
+"""A secret by reference: where it is kept, never what it is."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+from surefoot.errors import ConfigError
+
+_REFERENCE = re.compile(r"\$\{(env|file):([^{}\n]+)\}")
+
+
+class Vault:
+    """The environment that secrets are read from, and the values read so far, for redaction."""
+
+    def __init__(self, environ: Mapping[str, str], root: Path) -> None:
+        self.environ = environ
+        self.root = root
+        self._lock = threading.Lock()
+        self._resolved: set[str] = set()
+
+    def note(self, value: str) -> None:
+        """Remember a secret that was read."""
+        with self._lock:
+            self._resolved.add(value)
+
+    def resolved(self) -> frozenset[str]:
+        """The secrets that were read so far."""
+        with self._lock:
+            return frozenset(self._resolved)
+
+
+class Secret:
+    """A reference to a secret, `${env:NAME}` or `${file:/run/secrets/name}`. It prints as that."""
+
+    __slots__ = ("_kind", "_place", "_setting", "_vault")
+
+    def __init__(self, reference: str, *, setting: str, vault: Vault) -> None:
+        """Raises `ValueError` if `reference` is not a reference; the message does not repeat it."""
+        found = _REFERENCE.fullmatch(reference.strip())
+        if found is None:
+            raise ValueError(
+                "a secret is given by reference only: write ${env:NAME} or ${file:/run/secrets/name} "
+                "and keep the value itself out of the settings"
+            )
+        self._kind: Literal["env", "file"] = "env" if found[1] == "env" else "file"
+        self._place = found[2].strip()
+        self._setting = setting
+        self._vault = vault
+
+    @property
+    def reference(self) -> str:
+        """Where the secret is kept."""
+        return f"${{{self._kind}:{self._place}}}"
+
+    def is_set(self) -> bool:
+        """Whether the variable has a value, or the file exists."""
+        if self._kind == "env":
+            return bool(self._vault.environ.get(self._place))
+        return self._file().is_file()
+
+    def resolve(self) -> str:
+        """The secret itself.
+
+        Raises:
+            ConfigError: the variable is not set or the file cannot be read; it names them and the setting.
+        """
+        value = self._from_variable() if self._kind == "env" else self._from_file()
+        self._vault.note(value)
+        return value
+
+    def _from_variable(self) -> str:
+        value = self._vault.environ.get(self._place)
+        if value:
+            return value
+        state = "not set" if value is None else "empty"
+        raise ConfigError(
+            f"{self._setting} refers to the environment variable {self._place}, which is {state}; "
+            f"set it (export {self._place}=...) or remove the setting"
+        )
+
+    def _from_file(self) -> str:
+        path = self._file()
+        try:
+            value = path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+            raise ConfigError(
+                f"{self._setting} refers to the file {path}, which cannot be read: {reason}; "
+                "put the secret there or change the setting"
+            ) from None
+        if not value:
+            raise ConfigError(
+                f"{self._setting} refers to the file {path}, which is empty; put the secret there"
+            )
+        return value
+
+    def _file(self) -> Path:
+        return self._vault.root / Path(self._place).expanduser()
+
+    def __repr__(self) -> str:
+        return f"Secret({self.reference!r})"
+
+    def __str__(self) -> str:
+        return self.reference
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other.reference == self.reference
+
+    def __hash__(self) -> int:
+        return hash(self.reference)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.is_instance_schema(cls)

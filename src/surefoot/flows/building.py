@@ -1,0 +1,161 @@
+"""From a flow's name, inputs and settings to a call that can be made: checked, converted, constructed."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, get_type_hints
+
+import orjson
+
+from surefoot.errors import InvalidInput, UnknownFlow
+from surefoot.flows import code
+from surefoot.flows.flow import Flow, FlowSpec, Workflow, given_data
+from surefoot.flows.runner import Opaque, Target
+
+MakeClient = Callable[[type], object | None]
+"""An SDK client of a class, or None where the class is no SDK client."""
+
+AnyFlow = Flow[..., Any] | Workflow | type[Workflow]
+
+
+def find_spec(flow: AnyFlow | str) -> tuple[AnyFlow, FlowSpec]:
+    """The flow itself and its description. Raises `UnknownFlow`."""
+    found: Any = code.load_reference(flow) if isinstance(flow, str) else flow
+    if not getattr(found, "is_surefoot_flow", False):
+        raise UnknownFlow(
+            f"{flow if isinstance(flow, str) else found!r} is no flow: decorate the function with @flow, "
+            "or derive the class from Workflow"
+        )
+    spec = getattr(found, "spec", None)
+    if not isinstance(spec, FlowSpec):
+        raise UnknownFlow(f"{found!r} has no method `run`: define run(self, ...), sync or async")
+    return found, spec
+
+
+def target_of(
+    flow: AnyFlow, spec: FlowSpec, inputs: Mapping[str, object], *, init: Mapping[str, object], make_client: MakeClient
+) -> Target:
+    """A call of the flow; a workflow class is constructed with `init`. Raises `InvalidInput`."""
+    if isinstance(flow, Flow):
+        return Target(spec, lambda: spec.arguments.call(spec.function, inputs), inputs)
+    workflow = construct(flow, init, make_client) if isinstance(flow, type) else flow
+
+    def body() -> Any:
+        return spec.arguments.call(functools.partial(spec.function, workflow), inputs)
+
+    return Target(spec, body, inputs, init=given_data(workflow))
+
+
+def construct(kind: type[Workflow], init: Mapping[str, object], make_client: MakeClient) -> Workflow:
+    """A workflow from recorded or given settings, with SDK clients made by the constructor's annotations.
+
+    Raises `InvalidInput` that names every parameter for which there is no value.
+    """
+    make = inspect.getattr_static(kind, "make", None)
+    function: Any = kind.make if isinstance(make, staticmethod) else kind.__init__  # type: ignore[attr-defined]
+    hints = _hints(function)
+    parameters = [p for p in inspect.signature(function).parameters.values() if p.name != "self"]
+    values: dict[str, object] = {}
+    mistakes: list[str] = []
+    for parameter in parameters:
+        name, given = parameter.name, init.get(parameter.name, inspect.Parameter.empty)
+        hint = hints.get(name)
+        if isinstance(given, Opaque):
+            hint = hint if isinstance(hint, type) else _imported(given.type)
+            given = inspect.Parameter.empty
+        if given is not inspect.Parameter.empty:
+            values[name] = given
+        elif isinstance(hint, type) and (client := make_client(hint)) is not None:
+            values[name] = client
+        elif parameter.default is inspect.Parameter.empty and parameter.kind not in (
+            inspect.Parameter.VAR_POSITIONAL,
+            inspect.Parameter.VAR_KEYWORD,
+        ):
+            mistakes.append(name)
+    if unknown := sorted(init.keys() - {parameter.name for parameter in parameters}):
+        raise InvalidInput(f"{kind.__qualname__} takes no {', '.join(unknown)}: its parameters are {_shown(function)}")
+    if mistakes:
+        raise InvalidInput(
+            f"{kind.__qualname__}{_shown(function)} cannot be built without {', '.join(mistakes)}: give data as "
+            f"--init {mistakes[0]}=VALUE, annotate a client with its SDK class (client: OpenAI), or add a "
+            "static method `make` that returns the object"
+        )
+    if isinstance(make, staticmethod):
+        made: Workflow = function(**values)
+        return made
+    return kind(**values)
+
+
+def checked(spec: FlowSpec, inputs: Mapping[str, object], *, is_text: bool = False) -> dict[str, object]:
+    """The inputs by the flow's signature: converted, completed with defaults. Raises `InvalidInput` with all mistakes.
+
+    `is_text`: values come from a command line; a parameter that takes no text is read as JSON.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    hints = _hints(spec.function)
+    parameters = spec.arguments.signature.parameters
+    values: dict[str, object] = {}
+    mistakes = [f"{name!r} is no input of it" for name in inputs if name not in parameters and not _takes_any(parameters)]
+    for name, parameter in parameters.items():
+        if parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
+            continue
+        if name not in inputs:
+            if parameter.default is inspect.Parameter.empty:
+                mistakes.append(f"{name!r} is missing")
+            else:
+                values[name] = parameter.default
+            continue
+        value, hint = inputs[name], hints.get(name)
+        if hint is None:
+            values[name] = value
+            continue
+        try:
+            values[name] = TypeAdapter(hint).validate_python(_from_text(value) if is_text and hint is not str else value)
+        except ValidationError as error:
+            first = error.errors()[0]
+            mistakes.append(f"{name!r}: {first['msg'][:1].lower()}{first['msg'][1:]} (given {value!r:.80})")
+    if mistakes:
+        raise InvalidInput(f"flow {spec.name}: {'; '.join(mistakes)}. It takes {spec.arguments.signature}")
+    return values
+
+
+def _from_text(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return value
+
+
+def _takes_any(parameters: Mapping[str, inspect.Parameter]) -> bool:
+    return any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
+
+
+def _hints(function: Any) -> dict[str, Any]:
+    try:
+        return get_type_hints(function)
+    except (NameError, TypeError):
+        # Names that are imported for typing only: those parameters are taken as they come.
+        return {name: hint for name, hint in getattr(function, "__annotations__", {}).items() if isinstance(hint, type)}
+
+
+def _imported(reference: str) -> type | None:
+    """The class of an SDK client that a record names. Only packages of known SDKs are imported for data."""
+    module, _, qualname = reference.partition(":")
+    if module.partition(".")[0] not in ("openai", "anthropic"):
+        return None
+    try:
+        found = getattr(importlib.import_module(module), qualname, None)
+    except ImportError:
+        return None
+    return found if isinstance(found, type) else None
+
+
+def _shown(function: Any) -> str:
+    signature = inspect.signature(function)
+    return str(signature.replace(parameters=[p for p in signature.parameters.values() if p.name != "self"]))

@@ -1,0 +1,142 @@
+"""Where the code of a flow is, and how another process loads it again."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import sys
+from functools import reduce
+from hashlib import sha256
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from surefoot.errors import UnknownFlow
+from surefoot.ledger import Entry, canonical_module
+
+
+def entry_of(target: Any) -> Entry:
+    """The module, file and qualified name of a class or function."""
+    try:
+        file = inspect.getsourcefile(inspect.unwrap(target))
+    except TypeError:
+        file = None
+    is_file = file is not None and Path(file).is_file()
+    return Entry(
+        module=canonical_module(target.__module__),
+        qualname=target.__qualname__,
+        file=str(Path(file).resolve()) if file is not None and is_file else None,
+    )
+
+
+def digest_of(entry: Entry) -> str:
+    """A digest of the source file, by which a resume notices that the code has changed; empty without a file."""
+    if entry.file is None:
+        return ""
+    try:
+        return sha256(Path(entry.file).read_bytes()).hexdigest()[:16]
+    except OSError:
+        return ""
+
+
+def load(entry: Entry) -> Any:
+    """The class or function at `entry`. Raises `UnknownFlow` that says how to go on."""
+    module = _module(entry)
+    found: Any = module
+    for part in entry.qualname.split("."):
+        found = getattr(found, part, None)
+        if found is None:
+            where = entry.file or entry.module
+            raise UnknownFlow(
+                f"no {entry.qualname!r} in {where}{_offer(module)}: give the flow that is meant, in code as "
+                "app.resume(run_id, flow=ThatFlow)"
+            )
+    return found
+
+
+def load_reference(reference: str) -> Any:
+    """The flow that a user names as `FILE.py:NAME` or `module:NAME`; NAME may be left out if there is only one."""
+    place, _, name = reference.partition(":")
+    if not place:
+        raise UnknownFlow(f"{reference!r} names no flow: write FILE.py:NAME or module:NAME")
+    if place.endswith(".py") or "/" in place:
+        path = Path(place).resolve()
+        if path.is_dir():
+            raise UnknownFlow(f"{place} is a folder: write FOLDER/FILE.py:NAME")
+        if not path.is_file():
+            raise UnknownFlow(f"there is no file {place}: write FILE.py:NAME or module:NAME")
+        entry = Entry(module=_module_name(path), qualname=name, file=str(path))
+    else:
+        entry = Entry(module=place, qualname=name)
+    if name:
+        return load(entry)
+    module = _module(entry)
+    own = [value for value in flows_in(module).values() if value.__module__ == module.__name__]
+    if len(own) != 1:
+        raise UnknownFlow(f"{place} holds {len(own) or 'no'} flows{_offer(module)}: write {place}:NAME")
+    return own[0]
+
+
+def flows_in(module: ModuleType) -> dict[str, Any]:
+    """The flows among a module's names."""
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if getattr(value, "is_surefoot_flow", False) and not name.startswith("_")
+    }
+
+
+def _offer(module: ModuleType) -> str:
+    names = sorted(flows_in(module))
+    return f" (it has {', '.join(names)})" if names else ""
+
+
+def _module(entry: Entry) -> ModuleType:
+    main = sys.modules.get("__main__")
+    if main is not None and canonical_module("__main__") == entry.module and _is_same_file(main, entry):
+        return main
+    loaded = sys.modules.get(entry.module)
+    if loaded is not None and _is_same_file(loaded, entry):
+        return loaded
+    if entry.file is not None:
+        if not Path(entry.file).is_file():
+            raise UnknownFlow(
+                f"the flow's file {entry.file} is gone: put it back, or give the flow in code as "
+                "app.resume(run_id, flow=ThatFlow)"
+            )
+        # What Python does for `python FILE`: the folder (of the outermost package) leads the search path.
+        root = str(reduce(lambda path, _: path.parent, entry.module.split("."), Path(entry.file)))
+        if root not in sys.path:
+            sys.path.insert(0, root)
+        sys.modules.pop(entry.module, None)
+    elif "." not in sys.path and "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        importlib.invalidate_caches()
+        module = importlib.import_module(entry.module)
+    except Exception as error:
+        where = entry.file or entry.module
+        raise UnknownFlow(f"{where} cannot be imported ({type(error).__name__}: {error}): mend it, then try again") from error
+    if not _is_same_file(module, entry):
+        raise UnknownFlow(
+            f"module {entry.module!r} is {getattr(module, '__file__', '?')}, not {entry.file}: rename one of the two files"
+        )
+    return module
+
+
+def _is_same_file(module: ModuleType, entry: Entry) -> bool:
+    file = getattr(module, "__file__", None)
+    if entry.file is None or file is None:
+        return entry.file is None
+    return Path(file).resolve() == Path(entry.file)
+
+
+def _module_name(path: Path) -> str:
+    """The dotted name under which Python knows the file: its packages' names before its own."""
+    parts = [path.stem]
+    folder = path.parent
+    while (folder / "__init__.py").is_file():
+        parts.append(folder.name)
+        folder = folder.parent
+    return ".".join(reversed(parts))

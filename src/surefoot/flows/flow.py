@@ -1,0 +1,161 @@
+"""`@flow` and `Workflow`: callables from typed inputs to a typed output, of which each call is a run."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, ParamSpec, TypeVar, overload
+
+from surefoot import ledger as records
+from surefoot.errors import NotData, UsageError
+from surefoot.flows import code, runner
+from surefoot.flows.arguments import Arguments
+from surefoot.flows.drive import Logic, drive, drive_async
+from surefoot.flows.opened import Surroundings
+from surefoot.flows.performing import perform
+from surefoot.flows.retry import Retry
+from surefoot.flows.running import Here, open_scope
+from surefoot.ledger import Entry
+from surefoot.scope import Work
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class FlowSpec:
+    """What there is to know of a flow without running it."""
+
+    name: str
+    version: str
+    target: Any
+    function: Callable[..., Any]
+    arguments: Arguments
+    is_async: bool
+
+    @property
+    def entry(self) -> Entry:
+        return code.entry_of(self.target)
+
+
+def spec_of(
+    target: Any, function: Callable[..., Any], *, name: str | None, version: str, arguments: Arguments
+) -> FlowSpec:
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise UsageError(f"flow {name!r} is a generator function, whose output cannot be recorded: return a value")
+    return FlowSpec(
+        name or target.__name__, version, target, function, arguments, inspect.iscoroutinefunction(function)
+    )
+
+
+class Flow(Generic[P, R]):
+    """A function of which each call is a run, and inside a run a step. Made by `flow`."""
+
+    is_surefoot_flow = True
+
+    def __init__(self, function: Callable[P, R], *, name: str | None, version: str) -> None:
+        functools.update_wrapper(self, function)
+        self.spec = spec_of(function, function, name=name, version=version, arguments=Arguments(function))
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        inputs = self.spec.arguments.bind(args, kwargs)
+        target = runner.Target(self.spec, lambda: self.spec.function(*args, **kwargs), inputs)
+        result: R = enter(target)
+        return result
+
+    def __repr__(self) -> str:
+        return f"<flow {self.spec.name}>"
+
+
+@overload
+def flow(function: Callable[P, R], /) -> Flow[P, R]: ...
+
+
+@overload
+def flow(*, name: str | None = None, version: str = "") -> Callable[[Callable[P, R]], Flow[P, R]]: ...
+
+
+def flow(
+    function: Callable[P, R] | None = None, /, *, name: str | None = None, version: str = ""
+) -> Flow[P, R] | Callable[[Callable[P, R]], Flow[P, R]]:
+    """Make a function a flow: each call is a durable, traced run; a call inside a run is a step of that run.
+
+    Sync and async functions alike. A call raises what the function raises, with a note that names the run.
+
+    name: what the flow is called in the record; the function's name by default.
+    version: the declared version, recorded with each run.
+    """
+
+    def decorate(function: Callable[P, R]) -> Flow[P, R]:
+        return Flow(function, name=name, version=version)
+
+    return decorate if function is None else decorate(function)
+
+
+class Workflow(Surroundings):
+    """A flow as a class: `__init__` takes clients and settings, `run` (sync or async) is the flow's body.
+
+    Each call of `run` is a durable run. `class Answer(Workflow, name="answer", version="2")` names it.
+    To resume a run in another process the object is built anew by the constructor's annotations: settings from the
+    record, an SDK client from the connection of its provider. Where that is not enough, a static method `make` with
+    the same parameters is called instead.
+    """
+
+    is_surefoot_flow: ClassVar[bool] = True
+    spec: ClassVar[FlowSpec]
+    _given: tuple[tuple[Any, ...], dict[str, Any]]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Workflow:
+        self = super().__new__(cls)
+        self._given = (args, kwargs)
+        return self
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def __init_subclass__(cls, *, name: str | None = None, version: str = "", **rest: Any) -> None:
+        super().__init_subclass__(**rest)
+        function = cls.__dict__.get("run")
+        if function is None:
+            return
+        # `self` is no input of the flow.
+        arguments = Arguments(functools.partial(function, None))
+        cls.spec = spec = spec_of(cls, function, name=name or cls.__name__, version=version, arguments=arguments)
+
+        @functools.wraps(function)
+        def run(self: Workflow, *args: Any, **kwargs: Any) -> Any:
+            inputs = spec.arguments.bind(args, kwargs)
+            return enter(runner.Target(spec, lambda: function(self, *args, **kwargs), inputs, init=given_data(self)))
+
+        cls.run = run  # type: ignore[attr-defined]
+
+
+def given_data(workflow: Workflow) -> dict[str, object]:
+    """What the object was made with, as far as it is data; the rest by type, as `{"opaque": "module:Class"}`."""
+    args, kwargs = workflow._given
+    bound = Arguments(type(workflow).__init__).bind((workflow, *args), kwargs)
+    bound.pop(next(iter(bound)))
+    shown: dict[str, object] = {}
+    for name, value in bound.items():
+        try:
+            records.encode(value, name=name)
+        except NotData:
+            kind = type(value)
+            shown[name] = runner.Opaque(f"{kind.__module__}:{kind.__qualname__}")
+        else:
+            shown[name] = value
+    return shown
+
+
+def enter(target: runner.Target) -> Any:
+    """Run a flow: as a step where a run is open, else as a run of its own."""
+    here = open_scope()
+    logic = runner.begin(target, runner.Options()) if here is None else _nested(here, target)
+    return drive_async(logic) if target.spec.is_async else drive(logic)
+
+
+def _nested(here: Here, target: runner.Target) -> Logic[Any]:
+    claim = here.claim(Work("flow", target.spec.name, dict(target.inputs)))
+    return (yield from perform(claim, target.body, Retry()))

@@ -1,0 +1,84 @@
+"""Holding runs: heartbeats, and notes of steps that take their time."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+from surefoot.flows.running import OpenRun
+from surefoot.ledger import Detail, Note, Pending, Renew, SqliteLedger, lease_until
+
+log = logging.getLogger("surefoot.flows")
+
+NOTED_AFTER_S = 0.1
+"""A step that is open for longer gets a row that says so; a shorter one is not worth it."""
+
+
+class Keeper:
+    """Keeps the leases of this process's runs, from the thread of the ledger's writer.
+
+    A third of the lease lies between two heartbeats, so that two may be late before anybody takes the run over.
+    """
+
+    def __init__(self, ledger: SqliteLedger, *, lease_seconds: float = 30.0) -> None:
+        self.lease_seconds = lease_seconds
+        self._ledger = ledger
+        self._runs: dict[str, OpenRun] = {}
+        self._lock = threading.Lock()
+        self._next_renewal = 0.0
+        self._renewal: Pending | None = None
+        ledger.writer.on_tick(self._tick)
+
+    def hold(self, run: OpenRun) -> None:
+        with self._lock:
+            self._runs[run.id] = run
+            if len(self._runs) == 1:
+                self._next_renewal = time.monotonic() + self.lease_seconds / 3
+        self._ledger.writer.nudge()
+
+    def let_go(self, run: OpenRun) -> None:
+        with self._lock:
+            self._runs.pop(run.id, None)
+
+    def _tick(self) -> float | None:
+        with self._lock:
+            runs = list(self._runs.values())
+        if not runs:
+            return None
+        self._note_slow(runs)
+        self._drop_lost(runs)
+        now = time.monotonic()
+        if now >= self._next_renewal and self._renewal is None:
+            self._next_renewal = now + self.lease_seconds / 3
+            held = [(run.id, run.epoch) for run in runs]
+            self._renewal = self._ledger.submit(Renew(held, lease_until(self.lease_seconds)))
+        return NOTED_AFTER_S
+
+    def _note_slow(self, runs: list[OpenRun]) -> None:
+        now, after = time.time_ns(), round(NOTED_AFTER_S * 1e9)
+        details: list[Detail] = []
+        for run in runs:
+            for claim in tuple(run.pending.values()):
+                if (detail := claim.started_detail(now, after_ns=after)) is not None:
+                    details.append(detail)
+        if details:
+            self._ledger.submit(Note(details))
+
+    def _drop_lost(self, runs: list[OpenRun]) -> None:
+        """Mark the runs that the last heartbeat found in other hands."""
+        renewal = self._renewal
+        if renewal is None or not renewal.is_done:
+            return
+        self._renewal = None
+        try:
+            lost = renewal.result()
+        except Exception as error:
+            log.warning("a heartbeat could not be written: %s", error)
+            return
+        for run in runs:
+            if isinstance(lost, list) and run.id in lost and run.is_open:
+                run.is_fenced = True
+                log.warning("run %s was taken over by another process", run.id)
+
+

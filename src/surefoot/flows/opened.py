@@ -1,0 +1,44 @@
+"""The runs that are open in this process, and what belongs to their surroundings rather than to their data."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+_lock = threading.Lock()
+_open: set[str] = set()
+
+
+class Surroundings:
+    """What a step runs in rather than works on: an argument of this kind takes no part in its identity."""
+
+
+def is_surroundings(value: object) -> bool:
+    """Whether an argument is left out of a step's identity, as the workflow object is."""
+    return isinstance(value, Surroundings)
+
+
+def add(run_id: str) -> None:
+    with _lock:
+        _open.add(run_id)
+
+
+def discard(run_id: str) -> None:
+    with _lock:
+        _open.discard(run_id)
+
+
+def count() -> int:
+    """How many runs this process holds."""
+    return len(_open)
+
+
+def _forget() -> None:
+    """A forked child holds none of its parent's runs."""
+    global _lock
+    _lock = threading.Lock()
+    _open.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,51 @@
+"""Doing claimed work: from the record, or attempt by attempt."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from surefoot.errors import Diverged, Fenced, NotData, RunEnded
+from surefoot.flows.drive import Body, Durable, Logic, Pause
+from surefoot.flows.retry import Retry
+from surefoot.flows.running import StepClaim
+from surefoot.scope import Ending
+
+_NO_OUTCOME = (Diverged, Fenced, RunEnded)
+"""Errors that say that this process must not go on: no outcome of the step, and never retried."""
+
+
+def perform(claim: StepClaim, body: Callable[[], Any], retry: Retry) -> Logic[Any]:
+    """The recorded result or exception of a claim, else those of its body, recorded before the flow goes on."""
+    if (recorded := claim.recorded) is not None:
+        if recorded.error is not None:
+            raise recorded.error
+        return recorded.output
+    if claim.retry_at_ns is not None:
+        yield Pause(max(0.0, (claim.retry_at_ns - time.time_ns()) / 1e9))
+    while True:
+        inside = claim.inside()
+        delay: float | None = None
+        try:
+            with inside:
+                result = yield Body(body)
+            ticket = claim.finish(Ending("completed", result), prompt=inside.prompt)
+        except Exception as error:
+            if isinstance(error, _NO_OUTCOME):
+                claim.abandon()
+                raise
+            # A result that is no data will be none the next time; its body has run, so it is not run again.
+            delay = None if isinstance(error, NotData) else retry.next_delay(error, claim.attempt)
+            retry_at = None if delay is None else time.time_ns() + round(delay * 1e9)
+            yield Durable(claim.finish(Ending("failed", cause=error), retry_at_ns=retry_at, prompt=inside.prompt))
+            if delay is None:
+                raise
+        except BaseException:
+            claim.abandon()
+            raise
+        else:
+            yield Durable(ticket)
+            return result
+        yield Pause(delay)
+        claim.begin_next_attempt()

@@ -1,0 +1,389 @@
+"""A run that this process holds, its scopes, and the claims of steps in them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from contextvars import Token
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from types import TracebackType
+from typing import Protocol
+from weakref import WeakKeyDictionary
+
+from surefoot import ledger as records
+from surefoot import scope
+from surefoot.errors import Diverged, Fenced, RunEnded
+from surefoot.flows import lanes
+from surefoot.flows.events import Listener, RunEvent, StepClosed, StepOpened
+from surefoot.flows.recall import Identity, Recall, Record, ScopeRecall
+from surefoot.ledger import Append, Freight, Outcome, Pending, SqliteLedger, Totals
+from surefoot.scope import Ending, Recorded, Work
+from surefoot.values import PromptRef
+
+log = logging.getLogger("surefoot.flows")
+
+
+class Resolve(Protocol):
+    """Finds a class that a record names, among those that the flow's code has imported."""
+
+    def __call__(self, module: str, qualname: str, /) -> type | None: ...
+
+
+@dataclass(slots=True)
+class OpenRun:
+    """One run in the hands of this process."""
+
+    id: str
+    flow: str
+    epoch: int
+    ledger: SqliteLedger
+    tenant: str = ""
+    recall: Recall = field(default_factory=Recall)
+    totals: Totals = Totals()
+    listener: Listener | None = None
+    resolve: Resolve | None = None
+    accepts_divergence: bool = False
+    is_open: bool = True
+    is_fenced: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    pending: dict[bytes, StepClaim] = field(default_factory=dict[bytes, "StepClaim"])
+    causes: list[tuple[object, bytes, str]] = field(default_factory=list[tuple[object, bytes, str]])
+
+    def tell(self, event: RunEvent) -> None:
+        """Show an event to whoever watches; a listener that fails must not fail the run."""
+        if self.listener is not None:
+            try:
+                self.listener(event)
+            except Exception:
+                log.exception("run %s: a listener failed", self.id)
+
+    def check_open(self, what: str) -> None:
+        if self.is_fenced:
+            raise Fenced(f"run {self.id} was taken over by another process; {what} is not recorded here any more")
+        if not self.is_open:
+            raise RunEnded(
+                f"{what} was called after run {self.id} had ended: await every task and join every thread of a flow "
+                "before it returns"
+            )
+
+    def failed_steps(self, error: BaseException) -> list[bytes]:
+        """Keys of the failures that led to `error`: by the exceptions behind it and the responses they carry."""
+        seen: list[object] = []
+        link: BaseException | None = error
+        while link is not None and not any(link is other for other in seen):
+            seen.append(link)
+            if (response := getattr(link, "response", None)) is not None:
+                seen.append(response)
+            link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+        if isinstance(error, BaseExceptionGroup):
+            inner = [key for part in error.exceptions for key in self.failed_steps(part)]
+        else:
+            inner = []
+        return [key for cause, key, _ in self.causes if any(cause is other for other in seen)] + inner
+
+
+class Here:
+    """The scope of the run itself or of one attempt of a step: what `scope.current()` gives to the code inside."""
+
+    __slots__ = ("_lanes", "_last_lane", "_own", "_recall", "_token", "attempt", "name", "path", "prompt", "run")
+
+    def __init__(self, run: OpenRun, *, path: bytes = b"", attempt: int = 1, name: str = "") -> None:
+        self.run = run
+        self.path = path
+        self.attempt = attempt
+        self.name = name
+        self.prompt: PromptRef | None = None
+        self._recall: ScopeRecall = run.recall.scope((path, attempt))
+        self._own: object = None
+        self._lanes: WeakKeyDictionary[object, int] | None = None
+        self._last_lane = 0
+        self._token: Token[scope.Scope | None] | None = None
+
+    def __enter__(self) -> Here:
+        self._own = lanes.here()
+        self._token = scope.variable().set(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._token is not None:
+            scope.variable().reset(self._token)
+        if kind is None:
+            self._report_unclaimed()
+
+    @property
+    def run_id(self) -> str:
+        return self.run.id
+
+    @property
+    def depth(self) -> int:
+        return len(self.path) // 16
+
+    @property
+    def idempotency_key(self) -> str:
+        return f"{self.run.id}-{self.path[-16:].hex()}"
+
+    def note_prompt(self, prompt: PromptRef) -> None:
+        self.prompt = prompt
+
+    def claim(self, work: Work) -> StepClaim:
+        """See `surefoot.scope.Scope.claim`."""
+        text = records.encode(work.inputs, name=f"{work.name}()")
+        return self.claim_step(work, text, digest=records.identity(work.inputs, name=f"{work.name}()"))
+
+    def claim_step(self, work: Work, inputs: str, *, digest: bytes, user_key: str | None = None) -> StepClaim:
+        """Claim work whose inputs are encoded already. Raises `Diverged`, `RunEnded`, `Fenced`."""
+        run = self.run
+        run.check_open(f"{work.kind} {work.name!r}")
+        identity: Identity = (work.name, digest if user_key is None else user_key)
+        with run.lock:
+            lane = self._lane()
+            record = self._recall.match(identity, lane)
+            if record is None:
+                if not run.recall.is_empty and work.kind != "call" and not work.is_pure:
+                    self._check_diverged(work, identity, digest, lane)
+                occurrence, lane = self._recall.place(identity, lane)
+                claim = StepClaim(self, work, inputs, digest, user_key, occurrence=occurrence, lane=lane)
+            else:
+                claim = self._reclaim(work, inputs, digest, user_key, record)
+        claim.announce()
+        return claim
+
+    def _reclaim(self, work: Work, inputs: str, digest: bytes, user_key: str | None, record: Record) -> StepClaim:
+        outcome = record.outcome
+        is_changed = outcome.digest != digest
+        if is_changed and not work.is_pure and work.kind != "call" and not self.run.accepts_divergence:
+            raise Diverged(
+                f"run {self.run.id}: step {work.name!r} with key {user_key!r} was recorded with other inputs: "
+                "give changed inputs another key, or resume with --accept-divergence"
+            )
+        claim = StepClaim(
+            self, work, inputs, digest, user_key, occurrence=outcome.occurrence, lane=outcome.lane, attempt=outcome.attempt
+        )
+        if is_changed or not record.is_over or outcome.key in self.run.recall.retry:
+            claim.begin_next_attempt(retry_at_ns=outcome.retry_at_ns)
+        else:
+            claim.replay(outcome)
+        return claim
+
+    def _check_diverged(self, work: Work, identity: Identity, digest: bytes, lane: int) -> None:
+        if self.run.accepts_divergence:
+            return
+        found = self._recall.changed_in_lane(identity, digest, lane) or self.run.recall.moved(identity, self.path)
+        if found is None:
+            return
+        done = found.outcome
+        what = "other inputs" if done.name == work.name else "another name"
+        if done.path != self.path:
+            what = "another place in the flow"
+        raise Diverged(
+            f"run {self.run.id}: step {work.name!r} is about to run, but {done.name!r} was already done with {what} "
+            f"and the code no longer asks for it there; running it could repeat a side effect. Restore the code, "
+            f"declare the step pure, or `surefoot resume {self.run.id} --accept-divergence` to run it all the same"
+        )
+
+    def _lane(self) -> int:
+        """0 for the scope's own task or thread, the next number for each further one."""
+        runs_here = lanes.here()
+        if runs_here is self._own:
+            return 0
+        if self._lanes is None:
+            self._lanes = WeakKeyDictionary()
+        lane = self._lanes.get(runs_here)
+        if lane is None:
+            # Counted, not measured: the dictionary forgets tasks that are gone.
+            self._last_lane += 1
+            lane = self._lanes[runs_here] = self._last_lane
+        return lane
+
+    def _report_unclaimed(self) -> None:
+        for record in self._recall.unclaimed():
+            log.warning(
+                "run %s: %s %r is recorded, but the code did not ask for it this time",
+                self.run.id,
+                record.outcome.kind,
+                record.outcome.name,
+            )
+
+
+class StepClaim:
+    """A claimed step: replayed from its record, or under way until it is finished."""
+
+    __slots__ = (
+        "_digest",
+        "_here",
+        "_inputs",
+        "_is_noted",
+        "_lane",
+        "_occurrence",
+        "_started_ns",
+        "_user_key",
+        "_work",
+        "attempt",
+        "key",
+        "recorded",
+        "replayed_from",
+        "retry_at_ns",
+    )
+
+    def __init__(
+        self,
+        here: Here,
+        work: Work,
+        inputs: str,
+        digest: bytes,
+        user_key: str | None,
+        *,
+        occurrence: int,
+        lane: int,
+        attempt: int = 1,
+    ) -> None:
+        self._here = here
+        self._work = work
+        self._inputs = inputs
+        self._digest = digest
+        self._user_key = user_key
+        self._occurrence = occurrence
+        self._lane = lane
+        self._started_ns = time.time_ns()
+        self._is_noted = False
+        self.attempt = attempt
+        self.recorded: Recorded | None = None
+        self.replayed_from: Outcome | None = None
+        self.retry_at_ns: int | None = None
+        identifies = digest if user_key is None else user_key.encode()
+        address = b"%s|%d|%s|%d|" % (here.path, here.attempt, work.name.encode(), occurrence)
+        self.key = blake2b(address + identifies, digest_size=16).digest()
+
+    @property
+    def idempotency_key(self) -> str:
+        return f"{self._here.run.id}-{self.key.hex()}"
+
+    @property
+    def started_ns(self) -> int:
+        return self._started_ns
+
+    def begin_next_attempt(self, *, retry_at_ns: int | None = None) -> None:
+        """The last attempt ended in an exception: its children do not count for the next one."""
+        self.attempt += 1
+        self.retry_at_ns = retry_at_ns
+        self._started_ns = time.time_ns()
+        self._is_noted = False
+
+    def replay(self, outcome: Outcome) -> None:
+        """Take the recorded outcome; it is decoded when somebody reads it."""
+        self.replayed_from = outcome
+        run = self._here.run
+        value = records.decode(run.ledger.exact(run.id, outcome.output), resolve=run.resolve)
+        if outcome.status == "failed" and isinstance(value, BaseException):
+            self.recorded = Recorded("failed", error=value)
+        else:
+            self.recorded = Recorded("failed" if outcome.status == "failed" else "completed", output=value)
+        if outcome.status == "failed":
+            run.causes.append((value, self.key, outcome.name))
+
+    def inside(self) -> Here:
+        """The scope of this attempt's body."""
+        here = self._here
+        return Here(here.run, path=here.path + self.key, attempt=self.attempt, name=self._work.name)
+
+    def announce(self) -> None:
+        """Tell a listener that the work begins, or that its recorded outcome was taken."""
+        run = self._here.run
+        if self.recorded is None:
+            run.pending[self.key] = self
+            if run.listener is not None:
+                work = self._work
+                run.tell(StepOpened(run.id, self.key, work.kind, work.name, self._here.depth, self.attempt))
+        elif run.listener is not None and (outcome := self.replayed_from) is not None:
+            self._tell_closed(outcome)
+
+    def finish(self, ending: Ending, *, retry_at_ns: int | None = None, prompt: PromptRef | None = None) -> Pending:
+        """Hand the outcome to the ledger. Raises `NotData` for an output that cannot be recorded."""
+        here, work, run = self._here, self._work, self._here.run
+        value = ending.output
+        if ending.status == "failed" and value is None:
+            value = ending.cause
+        text = records.encode(value, name=f"{work.name}()")
+        freight: Freight = []
+        outcome = Outcome(
+            run_id=run.id,
+            key=self.key,
+            path=here.path,
+            parent_attempt=here.attempt,
+            kind=work.kind,
+            name=work.name,
+            digest=self._digest,
+            occurrence=self._occurrence,
+            lane=self._lane,
+            attempt=self.attempt,
+            epoch=run.epoch,
+            status=ending.status,
+            started_ns=self._started_ns,
+            ended_ns=max(time.time_ns(), self._started_ns),
+            user_key=self._user_key,
+            retry_at_ns=retry_at_ns,
+            is_pure=work.is_pure,
+            is_degraded=ending.is_degraded,
+            is_cached=ending.is_cached,
+            prompt=prompt or (here.prompt if work.kind == "call" else None),
+            call=ending.call,
+            inputs=run.ledger.payloads.store(run.id, self._inputs, freight, tenant=run.tenant),
+            output=run.ledger.payloads.store(run.id, text, freight, tenant=run.tenant),
+        )
+        run.check_open(f"the outcome of {work.kind} {work.name!r}")
+        with run.lock:
+            run.pending.pop(self.key, None)
+            run.totals = run.totals.plus(outcome)
+            if ending.status == "failed" and ending.cause is not None:
+                run.causes.append((ending.cause, self.key, work.name))
+        if run.listener is not None:
+            self._tell_closed(outcome)
+        return run.ledger.submit(Append(outcome, freight))
+
+    def abandon(self) -> None:
+        """See `surefoot.scope.Claim.abandon`."""
+        run = self._here.run
+        with run.lock:
+            run.pending.pop(self.key, None)
+        work, depth, taken = self._work, self._here.depth, time.time_ns() - self._started_ns
+        run.tell(
+            StepClosed(
+                run.id, self.key, work.kind, work.name, depth, self.attempt, "abandoned", taken, False, False, None
+            )
+        )
+
+    def started_detail(self, now_ns: int, *, after_ns: int) -> records.Detail | None:
+        """A note that the step has begun, once, if it has been open for long enough to be worth a row."""
+        if self._is_noted or now_ns - self._started_ns < after_ns:
+            return None
+        self._is_noted = True
+        body = records.encode({"name": self._work.name, "kind": self._work.kind, "path": self._here.path.hex()})
+        return records.Detail(self._here.run.id, self.key, self.attempt, "started", self._started_ns, body)
+
+    def _tell_closed(self, outcome: Outcome) -> None:
+        run = self._here.run
+        run.tell(
+            StepClosed(
+                run_id=run.id,
+                key=self.key,
+                kind=self._work.kind,
+                name=outcome.name,
+                depth=self._here.depth,
+                attempt=outcome.attempt,
+                status="failed" if outcome.status == "failed" else "completed",
+                latency_ns=outcome.latency_ns,
+                is_replayed=self.replayed_from is not None,
+                is_degraded=outcome.is_degraded,
+                call=outcome.call,
+            )
+        )
+
+
+def open_scope() -> Here | None:
+    """The scope of a run of this room, where one is open."""
+    here = scope.current()
+    return here if isinstance(here, Here) else None

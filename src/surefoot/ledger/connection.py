@@ -1,0 +1,123 @@
+"""SQLite connections to a ledger file: how they are opened, queued for, and what their errors mean."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from surefoot.errors import LedgerCorrupt, LedgerError, LedgerFull, LedgerReadOnly
+
+_BUSY_SECONDS = 10.0
+_NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "fuse.sshfs", "ceph", "lustre"})
+
+
+def connect_writer(path: Path, *, synchronous: str) -> sqlite3.Connection:
+    """The connection that writes: WAL, no implicit transactions, usable by whichever thread holds the writer."""
+    refuse_network_file_system(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LedgerReadOnly(f"the ledger's folder {path.parent} cannot be made: {error.strerror}") from error
+    with explained(path):
+        connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
+        connection.execute("PRAGMA foreign_keys = OFF")
+    return connection
+
+
+def connect_reader(path: Path) -> sqlite3.Connection:
+    """A connection that cannot write. It also opens a ledger on a medium that is read-only."""
+    with explained(path):
+        try:
+            connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+            connection.execute("PRAGMA query_only = ON")
+            connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1")
+        except sqlite3.OperationalError:
+            # WAL wants to write an index file beside the ledger; where it cannot, the file does not change either.
+            connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False)
+            connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1")
+    return connection
+
+
+@contextmanager
+def explained(path: Path) -> Generator[None]:
+    """Turn SQLite's errors into the ledger's, with what to do about them."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise explain(error, path) from error
+
+
+def explain(error: sqlite3.Error, path: Path) -> LedgerError:
+    """The ledger's error for one of SQLite's."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_FULL:
+        return LedgerFull(f"no space left for the ledger {path}: free some, then `surefoot resume` the run")
+    if code == sqlite3.SQLITE_READONLY:
+        return LedgerReadOnly(f"the ledger {path} is read-only: make file and folder writable, or set SUREFOOT_LEDGER_PATH")
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return LedgerCorrupt(f"the ledger {path} is damaged ({error}): restore a backup, or move the file away to begin anew")
+    if code == sqlite3.SQLITE_BUSY:
+        return LedgerError(f"the ledger {path} is locked by another process for more than {_BUSY_SECONDS:.0f} s: see who holds it with `lsof`")
+    if code == sqlite3.SQLITE_CANTOPEN:
+        return LedgerError(f"the ledger {path} cannot be opened: check that the folder exists and may be written")
+    if code == sqlite3.SQLITE_IOERR:
+        return LedgerError(f"reading or writing the ledger {path} failed ({error}): check the disk, then `surefoot resume` the run")
+    return LedgerError(f"the ledger {path}: {error}")
+
+
+class FileLock:
+    """A queue of processes before one ledger: SQLite's own busy handler starves some of them (core rule 9)."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.with_name(path.name + "-lock")
+        self._handle: int | None = None
+
+    def acquire(self) -> None:
+        if sys.platform == "win32":
+            return
+        import fcntl
+
+        try:
+            if self._handle is None:
+                self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            fcntl.flock(self._handle, fcntl.LOCK_EX)
+        except OSError as error:
+            raise LedgerReadOnly(f"the lock file {self._path} cannot be used: {error.strerror}") from error
+
+    def release(self) -> None:
+        if sys.platform == "win32" or self._handle is None:
+            return
+        import fcntl
+
+        fcntl.flock(self._handle, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+
+def refuse_network_file_system(path: Path) -> None:
+    """Raise `LedgerError` where SQLite's locks and WAL do not hold: on a file system of another machine."""
+    try:
+        mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+    except OSError:
+        return
+    home = path.absolute().parent
+    kind, depth = "", -1
+    for line in mounts:
+        left, _, right = line.partition(" - ")
+        point = Path(left.split()[4].replace("\\040", " "))
+        if home.is_relative_to(point) and len(point.parts) >= depth:
+            kind, depth = right.split()[0], len(point.parts)
+    if kind in _NETWORK_FILE_SYSTEMS:
+        raise LedgerError(
+            f"the ledger {path} lies on a network file system ({kind}), where SQLite can lose data: "
+            "set SUREFOOT_LEDGER_PATH to a local disk"
+        )

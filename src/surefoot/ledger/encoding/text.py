@@ -1,0 +1,181 @@
+"""Encode, decode, digest, identity: values to text and back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from hashlib import blake2b
+from types import NoneType
+from typing import Any, TypeAlias, cast
+
+import orjson
+
+from surefoot.errors import NotRestored
+from surefoot.ledger.encoding import arrays, classes, containers, failures, models, responses, scalars
+from surefoot.ledger.encoding.names import Resolve
+from surefoot.ledger.encoding.refusals import not_data, refuse
+from surefoot.ledger.encoding.walk import DEPTH, TAG, Refused, Return, Walk, Writer
+
+_EXACT = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
+_SORTED = _EXACT | orjson.OPT_SORT_KEYS
+_LEAVES = frozenset({str, int, bool, NoneType})
+_PLAIN = _LEAVES | {float, dict, list}
+_NESTS = frozenset({dict, list})
+_MARK = f'"{TAG}"'
+_MOST = 4_000  # classes whose writers are remembered
+_UNSAID: Any = object()
+
+_Nest: TypeAlias = "dict[str, Any] | list[Any]"
+
+_WRITERS = {**scalars.WRITERS, **containers.WRITERS}
+_READERS = {
+    **scalars.READERS,
+    **containers.READERS,
+    **classes.READERS,
+    **models.READERS,
+    **arrays.READERS,
+    **failures.READERS,
+    **responses.READERS,
+}
+_PLAIN_FORMS = {**classes.PLAIN, **models.PLAIN, **failures.PLAIN}
+_FAMILIES = (
+    models.family,
+    arrays.family,
+    classes.family,
+    failures.family,
+    scalars.family,
+    responses.family,
+)
+_found: dict[type, Writer] = dict(_WRITERS)
+
+
+def encode(value: object, *, name: str = "value") -> str:
+    """The value as self-describing JSON text.
+
+    Plain JSON stays as it is; everything else is `{"$": [kind, ...]}`. `name` is what the value is called in
+    errors, as in `result.items[3].client`.
+
+    Raises `NotData` if something in the value is not data.
+    """
+    return _dump(value, name, is_identity=False).decode()
+
+
+def identity(value: object, *, name: str = "value") -> bytes:
+    """16 bytes that are equal for equal values of equal types, whatever the order of dict keys and sets.
+
+    Raises `NotData` if something in the value is not data.
+    """
+    return blake2b(_dump(value, name, is_identity=True), digest_size=16).digest()
+
+
+def digest(text: str) -> bytes:
+    """16 bytes (BLAKE2b) of an encoded text."""
+    return blake2b(text.encode(), digest_size=16).digest()
+
+
+def decode(text: str, *, resolve: Resolve | None = None, annotation: object = _UNSAID) -> Any:
+    """The value of an encoded text, of the very types that were encoded.
+
+    Classes are looked up by `resolve(module, qualname)` if it is given and finds one, else among the modules
+    that are already imported. Where a class is gone or its fields changed, the recorded data is validated to
+    `annotation` if it is given.
+
+    Raises `NotRestored` if a class is gone, its fields changed, or the text is malformed.
+    """
+    try:
+        tree = orjson.loads(text)
+        if _MARK not in text:
+            return tree
+        return Return(_READERS, _PLAIN_FORMS, resolve=resolve, is_lenient=False).restore(tree)
+    except orjson.JSONDecodeError as error:
+        raise NotRestored(f"cannot restore a recorded value: its text is no JSON ({error})") from error
+    except RecursionError as error:
+        raise NotRestored(
+            "cannot restore a recorded value: it is nested too deeply for this stack"
+        ) from error
+    except NotRestored as error:
+        if annotation is _UNSAID or annotation is Any or annotation is object:
+            raise
+        return _validated(text, resolve, annotation, error)
+
+
+def _validated(text: str, resolve: Resolve | None, annotation: Any, lost: NotRestored) -> Any:
+    """The recorded data as the annotated type, for a class that is no longer what it was."""
+    from pydantic import TypeAdapter
+
+    plain = Return(_READERS, _PLAIN_FORMS, resolve=resolve, is_lenient=True).restore(orjson.loads(text))
+    try:
+        return TypeAdapter(annotation).validate_python(plain)
+    except Exception as error:
+        raise NotRestored(
+            f"{lost}. The data does not fit the annotation {annotation!r} either: {error}"
+        ) from error
+
+
+def _dump(value: object, name: str, *, is_identity: bool) -> bytes:
+    kind = type(value)
+    option = _SORTED if is_identity else _EXACT
+    if kind in _LEAVES or kind in _NESTS:
+        try:
+            text = orjson.dumps(value, option=option)
+        except TypeError:
+            pass
+        else:
+            if kind in _LEAVES or _is_plain(cast("_Nest", value)):
+                return text
+    try:
+        return orjson.dumps(_lower(value, is_identity=is_identity, is_strict=False), option=option)
+    except TypeError:
+        # A surrogate or a large integer somewhere: only the strict walk says where.
+        pass
+    except Refused as refused:
+        raise not_data(refused, name) from None
+    try:
+        return orjson.dumps(_lower(value, is_identity=is_identity, is_strict=True), option=option)
+    except Refused as refused:
+        raise not_data(refused, name) from None
+
+
+def _lower(value: object, *, is_identity: bool, is_strict: bool) -> object:
+    try:
+        return Walk(_found, _find, is_identity=is_identity, is_strict=is_strict).lower(value, 0)
+    except RecursionError:
+        refused = Refused(value)
+        refused.is_too_deep = True
+        raise refused from None
+
+
+def _find(kind: type) -> Writer:
+    """The writer of a class, found once: a library that is imported later cannot change what a class is."""
+    if len(_found) > _MOST:
+        _found.clear()
+        _found.update(_WRITERS)
+    writers = (family(kind) for family in _FAMILIES)
+    writer = _found[kind] = next((writer for writer in writers if writer is not None), None) or refuse
+    return writer
+
+
+def _is_plain(value: _Nest) -> bool:
+    """Whether a tree that orjson could write holds nothing but JSON, level by level."""
+    level: list[_Nest] = [value]
+    for _ in range(DEPTH):
+        deeper: list[_Nest] = []
+        for nest in level:
+            items: Iterable[Any] = nest
+            if type(nest) is dict:
+                items = nest.values()
+                if len(nest) == 1 and TAG in nest:
+                    return False
+            kinds = set(map(type, items))
+            if kinds <= _LEAVES:
+                continue
+            if not kinds <= _PLAIN:
+                return False
+            if float in kinds and not all(map(math.isfinite, (x for x in items if type(x) is float))):
+                return False
+            if not kinds.isdisjoint(_NESTS):
+                deeper.extend(cast("_Nest", x) for x in items if type(x) in _NESTS)
+        if not deeper:
+            return True
+        level = deeper
+    return False

@@ -1,0 +1,168 @@
+"""What the ledger holds: runs, outcomes and their payloads, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from surefoot.values import CallFacts, Money, PromptRef, RunStatus, StepStatus, Trust, Usage
+
+OutcomeKind = Literal["step", "call", "flow", "start", "end"]
+
+START_KEY = bytes(16)
+END_KEY = b"\xff" * 16
+"""The keys under which a run's starts and ends stand; their attempt is the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """One recorded value, as stored.
+
+    `view` is what people may read: self-describing JSON, or a reference to a blob. `sealed` is set where the view
+    is redacted: the exact text under the run's data key `key_id`, without which it cannot be read again.
+    """
+
+    view: str = "null"
+    sealed: bytes | None = None
+    key_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """A large payload, stored once however often it appears; `data` is zstd-compressed."""
+
+    digest: str
+    size: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One row of the ledger: how a step, a call or a run ended (or, for `start`, began). Never changed.
+
+    `path` holds the 16-byte keys of the steps it is inside of, outermost first, so that the tree can be drawn and
+    searched though an enclosing step has not ended. `parent_attempt` is the attempt of the innermost of them.
+    """
+
+    run_id: str
+    key: bytes
+    path: bytes
+    parent_attempt: int
+    kind: OutcomeKind
+    name: str
+    digest: bytes
+    occurrence: int
+    lane: int
+    attempt: int
+    epoch: int
+    status: StepStatus
+    started_ns: int
+    ended_ns: int
+    user_key: str | None = None
+    retry_at_ns: int | None = None
+    trust: Trust = "untrusted"
+    is_pure: bool = False
+    is_degraded: bool = False
+    is_cached: bool = False
+    prompt: PromptRef | None = None
+    call: CallFacts | None = None
+    inputs: Payload = Payload()
+    output: Payload = Payload()
+
+    @property
+    def latency_ns(self) -> int:
+        return self.ended_ns - self.started_ns
+
+    @property
+    def parent(self) -> bytes:
+        """The key of the innermost enclosing step; empty at the top of the run."""
+        return self.path[-16:]
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """Something worth seeing that a crash may lose without harm, such as a step that has begun."""
+
+    run_id: str
+    key: bytes
+    attempt: int
+    kind: Literal["started"]
+    at_ns: int
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where the code of a flow is, so that another process can load it: module, file and qualified name."""
+
+    module: str
+    qualname: str
+    file: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.file or self.module}:{self.qualname}"
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The process that holds a run. Boot id and start time make the pid unambiguous on its host."""
+
+    host: str
+    boot: str
+    pid: int
+    started: str
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What a run, or a step with all below it, has used; `cost` counts the calls whose price is known."""
+
+    steps: int = 0
+    calls: int = 0
+    usage: Usage = Usage()
+    cost: Money = Money(0)
+    is_cost_complete: bool = True
+    is_degraded: bool = False
+
+    def plus(self, outcome: Outcome) -> Totals:
+        """These totals with one more outcome counted."""
+        call = outcome.call
+        return Totals(
+            steps=self.steps + (outcome.kind in ("step", "flow")),
+            calls=self.calls + (call is not None),
+            usage=self.usage + call.usage if call else self.usage,
+            cost=self.cost + call.cost if call and call.cost else self.cost,
+            is_cost_complete=self.is_cost_complete and (call is None or call.cost is not None),
+            is_degraded=self.is_degraded or outcome.is_degraded,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One row of `runs`, the only projection: written when a run starts, changes hands and ends."""
+
+    id: str
+    flow: str
+    entry: Entry
+    status: RunStatus
+    created_ns: int
+    flow_version: str = ""
+    code_digest: str = ""
+    tenant: str = ""
+    principal: str = ""
+    session: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
+    run_key: str | None = None
+    parent_run: str | None = None
+    epoch: int = 1
+    owner: Owner | None = None
+    lease_until_ns: int = 0
+    ended_ns: int | None = None
+    failed_step: str | None = None
+    error: str | None = None
+    totals: Totals = Totals()
+
+    def is_abandoned(self, now_ns: int) -> bool:
+        """Whether it claims to run but nobody holds its lease any more."""
+        return self.status == "running" and self.lease_until_ns < now_ns

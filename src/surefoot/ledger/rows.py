@@ -1,0 +1,155 @@
+"""Rows of the tables as the ledger's data, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from surefoot.ledger.chain import Link
+from surefoot.ledger.events import Entry, Outcome, Owner, Payload, RunRecord, Totals
+from surefoot.values import CallFacts, Money, PromptRef, Usage
+
+Row = tuple[Any, ...]
+
+OUTCOME_COLUMNS = (
+    "run_id, key, attempt, path, parent_attempt, kind, name, digest, user_key, occurrence, lane, epoch, status, trust, "
+    "is_pure, is_degraded, is_cached, retry_at_ns, started_ns, ended_ns, "
+    "first_token_ns, provider, requested_model, served_model, "
+    "tokens_in, tokens_cached, tokens_out, tokens_reasoning, cost_nanos, "
+    "prompt_name, prompt_version, prompt_digest, "
+    "inputs_view, inputs_sealed, inputs_key_id, output_view, output_sealed, output_key_id, payload_hash, hash"
+)
+INSERT_OUTCOME = f"INSERT INTO outcomes ({OUTCOME_COLUMNS}) VALUES ({', '.join('?' * (OUTCOME_COLUMNS.count(',') + 1))})"
+
+RUN_COLUMNS = (
+    "id, flow, flow_version, entry, code_digest, status, tenant, principal, session, tags, run_key, parent_run, epoch, "
+    "owner, lease_until_ns, created_ns, ended_ns, failed_step, error, steps, calls, "
+    "tokens_in, tokens_cached, tokens_out, tokens_reasoning, cost_nanos, is_cost_complete, is_degraded"
+)
+INSERT_RUN = f"INSERT INTO runs ({RUN_COLUMNS}) VALUES ({', '.join('?' * (RUN_COLUMNS.count(',') + 1))})"
+
+_NO_CALL: Row = (None,) * 9
+_NO_PROMPT: Row = (None,) * 3
+
+
+def outcome_row(outcome: Outcome, payloads: bytes, chained: bytes) -> Row:
+    """The values for `INSERT_OUTCOME`."""
+    o, call, prompt = outcome, outcome.call, outcome.prompt
+    return (
+        *(o.run_id, o.key, o.attempt, o.path, o.parent_attempt, o.kind, o.name, o.digest, o.user_key),
+        *(o.occurrence, o.lane, o.epoch, o.status, o.trust, o.is_pure, o.is_degraded, o.is_cached),
+        *(o.retry_at_ns, o.started_ns, o.ended_ns),
+        *(_call_columns(call) if call else _NO_CALL),
+        *((prompt.name, prompt.version, prompt.digest) if prompt else _NO_PROMPT),
+        *(o.inputs.view, o.inputs.sealed, o.inputs.key_id, o.output.view, o.output.sealed, o.output.key_id),
+        payloads,
+        chained,
+    )
+
+
+def _call_columns(call: CallFacts) -> Row:
+    usage = call.usage
+    return (
+        *(call.first_token_ns, call.provider, call.requested_model, call.served_model),
+        *(usage.input, usage.cached, usage.output, usage.reasoning, call.cost.nanos if call.cost else None),
+    )
+
+
+def link(seq: int, row: Row) -> Link:
+    """An outcome with its hashes from `OUTCOME_COLUMNS`. A pruned payload reads as null."""
+    run_id, key, attempt, path, parent_attempt, kind, name, digest, user_key = row[:9]
+    occurrence, lane, epoch, status, trust, is_pure, is_degraded, is_cached = row[9:17]
+    retry_at_ns, started_ns, ended_ns = row[17:20]
+    first_token_ns, provider, requested, served, tokens_in, cached, tokens_out, reasoning, cost = row[20:29]
+    prompt_name, prompt_version, prompt_digest = row[29:32]
+    inputs_view, inputs_sealed, inputs_key, output_view, output_sealed, output_key, payloads, chained = row[32:]
+    call = None
+    if provider is not None:
+        usage = Usage(tokens_in, cached, tokens_out, reasoning)
+        call = CallFacts(provider, requested, served, usage, None if cost is None else Money(cost), first_token_ns)
+    outcome = Outcome(
+        run_id=run_id,
+        key=key,
+        path=path,
+        parent_attempt=parent_attempt,
+        kind=kind,
+        name=name,
+        digest=digest,
+        occurrence=occurrence,
+        lane=lane,
+        attempt=attempt,
+        epoch=epoch,
+        status=status,
+        started_ns=started_ns,
+        ended_ns=ended_ns,
+        user_key=user_key,
+        retry_at_ns=retry_at_ns,
+        trust=trust,
+        is_pure=bool(is_pure),
+        is_degraded=bool(is_degraded),
+        is_cached=bool(is_cached),
+        prompt=PromptRef(prompt_name, prompt_version, prompt_digest) if prompt_name is not None else None,
+        call=call,
+        inputs=Payload(inputs_view or "null", inputs_sealed, inputs_key),
+        output=Payload(output_view or "null", output_sealed, output_key),
+    )
+    return Link(seq, outcome, payloads, chained, is_pruned=inputs_view is None or output_view is None)
+
+
+def run_row(run: RunRecord) -> Row:
+    """The values for `INSERT_RUN`."""
+    return (
+        *(run.id, run.flow, run.flow_version, entry_text(run.entry), run.code_digest, run.status),
+        *(run.tenant, run.principal, run.session, orjson.dumps(dict(run.tags)).decode(), run.run_key, run.parent_run),
+        *(run.epoch, owner_text(run.owner), run.lease_until_ns, run.created_ns, run.ended_ns, run.failed_step, run.error),
+        *total_columns(run.totals),
+    )
+
+
+def total_columns(totals: Totals) -> Row:
+    """steps, calls, four token counts, cost, is_cost_complete, is_degraded."""
+    usage = totals.usage
+    return (
+        *(totals.steps, totals.calls, usage.input, usage.cached, usage.output, usage.reasoning),
+        *(totals.cost.nanos, totals.is_cost_complete, totals.is_degraded),
+    )
+
+
+def run_record(row: Row) -> RunRecord:
+    """A run from `RUN_COLUMNS`."""
+    run_id, flow, version, entry, code, status, tenant, principal, session, tags, run_key, parent_run = row[:12]
+    epoch, owner, lease, created, ended, failed_step, error = row[12:19]
+    steps, calls, tokens_in, cached, tokens_out, reasoning, cost, complete, degraded = row[19:]
+    return RunRecord(
+        id=run_id,
+        flow=flow,
+        entry=Entry(**orjson.loads(entry)),
+        status=status,
+        created_ns=created,
+        flow_version=version,
+        code_digest=code,
+        tenant=tenant,
+        principal=principal,
+        session=session,
+        tags=orjson.loads(tags),
+        run_key=run_key,
+        parent_run=parent_run,
+        epoch=epoch,
+        owner=Owner(**orjson.loads(owner)) if owner else None,
+        lease_until_ns=lease,
+        ended_ns=ended,
+        failed_step=failed_step,
+        error=error,
+        totals=Totals(
+            steps, calls, Usage(tokens_in, cached, tokens_out, reasoning), Money(cost), bool(complete), bool(degraded)
+        ),
+    )
+
+
+def entry_text(entry: Entry) -> str:
+    return orjson.dumps(entry).decode()
+
+
+def owner_text(owner: Owner | None) -> str | None:
+    return orjson.dumps(owner).decode() if owner else None

@@ -1,0 +1,210 @@
+"""Group commit: what many callers hand over at once becomes durable in one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
+from typing import Any, Generic, TypeVar
+
+from surefoot.errors import LedgerError
+
+E = TypeVar("E")
+
+_BATCH = 512
+
+
+class Pending:
+    """One entry on its way into the ledger; waited on by sync code, awaited by async code."""
+
+    __slots__ = ("_done", "_error", "_future", "_lock", "_result", "_writer")
+
+    def __init__(self, writer: Writer[Any]) -> None:
+        self._writer = writer
+        self._lock = threading.Lock()
+        self._lock.acquire()
+        self._done = False
+        self._result: object = None
+        self._error: BaseException | None = None
+        self._future: tuple[asyncio.AbstractEventLoop, asyncio.Future[None]] | None = None
+
+    @property
+    def is_done(self) -> bool:
+        return self._done
+
+    def result(self) -> object:
+        """Wait until it is durable; what the entry returned, or the error with which it was refused."""
+        self.wait()
+        return self._result
+
+    def wait(self) -> None:
+        if not self._done:
+            self._writer.help_or_nudge()
+            self._lock.acquire()
+            self._lock.release()
+        self._raise()
+
+    def __await__(self) -> Generator[Any, None, None]:
+        if not self._done:
+            loop = asyncio.get_running_loop()
+            future: asyncio.Future[None] = loop.create_future()
+            # Set first, then looked at again: whichever side comes second sees the other.
+            self._future = (loop, future)
+            if not self._done:
+                self._writer.nudge()
+                yield from future
+        self._raise()
+
+    def settle(self, result: object, error: BaseException | None) -> None:
+        """Called by the writer once the commit has happened, or has failed for good."""
+        self._result, self._error = result, error
+        self._done = True
+        self._lock.release()
+
+    @property
+    def waiting_loop(self) -> tuple[asyncio.AbstractEventLoop, asyncio.Future[None]] | None:
+        return self._future
+
+    def _raise(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+
+Settled = tuple[object, BaseException | None]
+
+
+class Writer(Generic[E]):
+    """The only writer of one store in this process.
+
+    `commit` gets a batch and returns, for each entry, its result or the error that refused it; if it raises, the
+    whole batch has failed. A sync caller that finds nobody writing commits by itself, which saves two thread
+    switches; everybody else is served by one thread, whose batches grow with the load.
+    """
+
+    def __init__(
+        self,
+        commit: Callable[[Sequence[E]], Sequence[Settled]],
+        *,
+        name: str,
+        on_fork: Callable[[], None],
+    ) -> None:
+        self._commit = commit
+        self._name = name
+        self._on_fork = on_fork
+        self._tick: Callable[[], float | None] | None = None
+        self._reset()
+        if hasattr(os, "register_at_fork"):
+            mine = weakref.ref(self)
+
+            def after_fork() -> None:
+                if (writer := mine()) is not None:
+                    writer._reset()
+                    writer._on_fork()
+
+            os.register_at_fork(after_in_child=after_fork)
+
+    def _reset(self) -> None:
+        """Begin anew, in a forked child too: the thread is not there, and what was queued is the parent's."""
+        self._queue: deque[tuple[E, Pending]] = deque()
+        self._mutex = threading.Lock()
+        self._wake = threading.Lock()
+        self._wake.acquire()
+        self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
+        self._closed = False
+
+    def submit(self, entry: E) -> Pending:
+        """Hand an entry over. Nothing happens until somebody waits for it, or `nudge` is called."""
+        if self._closed:
+            raise LedgerError("the ledger was closed; open it again to write to it")
+        pending = Pending(self)
+        self._queue.append((entry, pending))
+        return pending
+
+    def on_tick(self, tick: Callable[[], float | None]) -> None:
+        """Call `tick` from the writer's thread; it returns in how many seconds it wants to be called again."""
+        self._tick = tick
+
+    def nudge(self) -> None:
+        """See to it that the thread writes what is queued."""
+        if self._thread is None:
+            self._start()
+        with suppress(RuntimeError):
+            self._wake.release()
+
+    def help_or_nudge(self) -> None:
+        """Write what is queued in the caller's own thread if nobody else is writing."""
+        if self._mutex.acquire(blocking=False):
+            try:
+                self._drain(_BATCH)
+            finally:
+                self._mutex.release()
+            if self._queue:
+                self.nudge()
+        else:
+            self.nudge()
+
+    def close(self) -> None:
+        """Write what is queued and end the thread."""
+        self._closed = True
+        if self._thread is not None:
+            self.nudge()
+            self._thread.join()
+        with self._mutex:
+            while self._queue:
+                self._drain(_BATCH)
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is None and not self._closed:
+                self._thread = threading.Thread(target=self._serve, name=self._name, daemon=True)
+                self._thread.start()
+
+    def _serve(self) -> None:
+        pause: float | None = None
+        while not self._closed:
+            self._wake.acquire(timeout=-1 if pause is None else pause)
+            if self._tick is not None:
+                pause = self._tick()
+            while self._queue:
+                with self._mutex:
+                    self._drain(_BATCH)
+
+    def _drain(self, limit: int) -> None:
+        batch: list[tuple[E, Pending]] = []
+        with suppress(IndexError):
+            while len(batch) < limit:
+                batch.append(self._queue.popleft())
+        if not batch:
+            return
+        try:
+            settled = self._commit([entry for entry, _ in batch])
+        except Exception as error:
+            settled = [(None, error)] * len(batch)
+        except BaseException:
+            # Ctrl-C in the thread that wrote for all: the others learn that nothing was committed.
+            self._settle(batch, [(None, LedgerError("the commit was interrupted"))] * len(batch))
+            raise
+        self._settle(batch, settled)
+
+    @staticmethod
+    def _settle(batch: list[tuple[E, Pending]], settled: Sequence[Settled]) -> None:
+        futures: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
+        for (_, pending), (result, error) in zip(batch, settled, strict=True):
+            pending.settle(result, error)
+            if waiting := pending.waiting_loop:
+                futures.setdefault(waiting[0], []).append(waiting[1])
+        for loop, done in futures.items():
+            # The loop may have been closed by a caller that no longer waits.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(_wake_all, done)
+
+
+def _wake_all(futures: list[asyncio.Future[None]]) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_result(None)

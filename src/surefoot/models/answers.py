@@ -1,0 +1,140 @@
+"""What an answer says of itself: the model that served it, its tokens, and whether it is whole."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import cast
+
+from surefoot.models.operations import parse_json
+from surefoot.values import Usage
+
+_TERMINAL_EVENTS = frozenset(
+    {"message_stop", "response.completed", "response.incomplete", "response.failed", "response.cancelled"}
+)
+_BLANK_LINE = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read in an answer. The cache writes are parts of `usage.input`.
+
+    `is_priced_as_text` is False where the answer counts tokens that have a price of their own (audio).
+    """
+
+    model: str = ""
+    usage: Usage = field(default_factory=Usage)
+    cache_write: int = 0
+    cache_write_1h: int = 0
+    service_tier: str = ""
+    is_priced_as_text: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One server-sent event. `is_terminated` is False for the last one of a body that was cut within it."""
+
+    name: str
+    data: str
+    is_terminated: bool = True
+
+
+def events_of(body: bytes) -> list[Event]:
+    """The server-sent events of a body (WHATWG HTML, 9.2), without comments and unknown fields."""
+    events: list[Event] = []
+    blocks = _BLANK_LINE.split(body)
+    for index, block in enumerate(blocks):
+        name, data = "", list[str]()
+        for line in block.decode("utf-8", "replace").splitlines():
+            label, _, value = line.partition(":")
+            if label == "event":
+                name = value.removeprefix(" ")
+            elif label == "data":
+                data.append(value.removeprefix(" "))
+        if name or data:
+            events.append(Event(name, "\n".join(data), is_terminated=index < len(blocks) - 1))
+    return events
+
+
+def is_whole(events: list[Event]) -> bool:
+    """Whether a stream's last event is one of those that end an answer."""
+    if not events:
+        return False
+    last = events[-1]
+    if last.data.strip() == "[DONE]":
+        return True
+    if not last.is_terminated:
+        return False
+    return (last.name or _text(_mapping(parse_json(last.data)).get("type"))) in _TERMINAL_EVENTS
+
+
+def is_answer(body: bytes) -> bool:
+    """Whether a buffered body is what every operation answers with: a JSON object."""
+    return isinstance(parse_json(body), dict)
+
+
+def read_buffered(body: bytes) -> Reading:
+    """The reading of a buffered answer; an answer without `usage` reads as zero tokens."""
+    answer = _mapping(parse_json(body))
+    return _reading(answer, _mapping(answer.get("usage")))
+
+
+def read_events(events: list[Event]) -> Reading:
+    """The reading of a streamed answer: the tokens that the provider reports, or none; nothing is estimated."""
+    first: Mapping[str, object] = {}
+    for event in events:
+        first = _inner(_mapping(parse_json(event.data)))
+        if first:
+            break
+    for event in reversed(events):
+        if '"usage"' not in event.data:
+            continue
+        answer = _inner(_mapping(parse_json(event.data)))
+        usage = _mapping(answer.get("usage"))
+        if usage:
+            # Anthropic counts the input in the first event and the output in the last.
+            counted = {**_mapping(first.get("usage")), **{k: v for k, v in usage.items() if v is not None}}
+            return _reading({**first, **answer}, counted)
+    return _reading(first, _mapping(first.get("usage")))
+
+
+def _inner(event: Mapping[str, object]) -> Mapping[str, object]:
+    """The answer within an event: `response` (OpenAI), `message` (Anthropic), else the event itself."""
+    for name in ("response", "message"):
+        inner = event.get(name)
+        if isinstance(inner, dict):
+            return cast("dict[str, object]", inner)
+    return event
+
+
+def _reading(answer: Mapping[str, object], usage: Mapping[str, object]) -> Reading:
+    model = _text(answer.get("model"))
+    tier = _text(answer.get("service_tier"))
+    prompt = _mapping(usage.get("prompt_tokens_details") or usage.get("input_tokens_details"))
+    completion = _mapping(usage.get("completion_tokens_details") or usage.get("output_tokens_details"))
+    output = _count(usage.get("completion_tokens") or usage.get("output_tokens"))
+    reasoning = _count(completion.get("reasoning_tokens"))
+    is_text = not _count(prompt.get("audio_tokens")) and not _count(completion.get("audio_tokens"))
+    if "cache_read_input_tokens" in usage or "cache_creation_input_tokens" in usage:
+        cached = _count(usage.get("cache_read_input_tokens"))
+        written = _count(usage.get("cache_creation_input_tokens"))
+        long = min(written, _count(_mapping(usage.get("cache_creation")).get("ephemeral_1h_input_tokens")))
+        total = _count(usage.get("input_tokens")) + cached + written
+        return Reading(model, Usage(total, cached, output, reasoning), written - long, long, tier, is_text)
+    cached = _count(prompt.get("cached_tokens"))
+    total = _count(usage.get("prompt_tokens") or usage.get("input_tokens"))
+    counted = Usage(total, cached, output, reasoning)
+    return Reading(model, counted, service_tier=tier, is_priced_as_text=is_text)
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return cast("dict[str, object]", value) if isinstance(value, dict) else {}
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and value > 0 else 0
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,102 @@
+"""SDK clients as constructor arguments of a workflow: known by their class, built from a connection."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+from surefoot.errors import ConfigError
+from surefoot.models.endpoints import PLACEHOLDER_KEY
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """The settings of a connection; what is None is left to the SDK, which looks into its own environment."""
+
+    api_key: str | None = field(default=None, repr=False)
+    base_url: str | None = None
+    api_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Vendor:
+    """One SDK: its package, its client classes, and what it reads from the environment."""
+
+    package: str
+    classes: frozenset[str]
+    key_names: tuple[str, ...]
+    base_url_name: str
+
+
+_VENDORS = {
+    "openai": _Vendor("openai", frozenset({"OpenAI", "AsyncOpenAI"}), ("OPENAI_API_KEY",), "base_url"),
+    "azure": _Vendor(
+        "openai",
+        frozenset({"AzureOpenAI", "AsyncAzureOpenAI"}),
+        ("AZURE_OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN"),
+        "azure_endpoint",
+    ),
+    "anthropic": _Vendor(
+        "anthropic",
+        frozenset({"Anthropic", "AsyncAnthropic"}),
+        ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_PROFILE", "ANTHROPIC_FEDERATION_RULE_ID"),
+        "base_url",
+    ),
+}
+
+
+def provider_of(client_class: type) -> str | None:
+    """Whose client a class is (`openai`, `azure`, `anthropic`), subclasses included; None if it is none.
+
+    The nearest known class decides, and no SDK is imported to tell.
+    """
+    for cls in client_class.__mro__:
+        package = cls.__module__.partition(".")[0]
+        for provider, vendor in _VENDORS.items():
+            if package == vendor.package and cls.__name__ in vendor.classes:
+                return provider
+    return None
+
+
+def is_client_class(cls: type) -> bool:
+    """Whether a class is an SDK client that `build_client` can make."""
+    return provider_of(cls) is not None
+
+
+def is_client(value: object) -> bool:
+    """Whether a value is an SDK client: it stands for a way to reach a model, and is no data."""
+    return provider_of(type(value)) is not None
+
+
+def build_client(
+    client_class: type, settings: ClientSettings | None = None, *, is_alias_served: bool = False
+) -> object:
+    """A client of `client_class` from the settings of its connection, else from the SDK's own environment.
+
+    Without any credential the client carries a placeholder if `is_alias_served` (an alias answers its calls).
+    Retries of the SDK are off: those of the policy take their place. Raises `ConfigError` for a class that is
+    no client, and where a credential is missing.
+    """
+    provider = provider_of(client_class)
+    if provider is None:
+        raise ConfigError(
+            f"{client_class.__module__}.{client_class.__qualname__} is no SDK client that can be built here: "
+            "give the workflow a static method `make` that returns the workflow"
+        )
+    vendor = _VENDORS[provider]
+    given = settings or ClientSettings()
+    arguments: dict[str, object] = {"max_retries": 0}
+    if given.base_url is not None:
+        arguments[vendor.base_url_name] = given.base_url
+    if given.api_version is not None and provider == "azure":
+        arguments["api_version"] = given.api_version
+    if given.api_key:
+        arguments["api_key"] = given.api_key
+    elif not any(os.environ.get(name) for name in vendor.key_names):
+        if not is_alias_served:
+            raise ConfigError(
+                f"{client_class.__name__} needs a credential: set the environment variable {vendor.key_names[0]}, "
+                f"or `api_key` of the connection `{provider}` in surefoot.toml, or an alias for the model"
+            )
+        arguments["api_key"] = PLACEHOLDER_KEY
+    return client_class(**arguments)

@@ -1,0 +1,261 @@
+"""One model call under an SDK client, from claim to record, written once for sync and async clients."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from types import ModuleType
+from typing import TYPE_CHECKING, cast
+
+import orjson
+
+from surefoot.errors import ConfigError
+from surefoot.models.answers import events_of, is_answer, read_buffered, read_events
+from surefoot.models.effects import Block, Close, Commit, Program, Read, Send, Sleep
+from surefoot.models.endpoints import CallTarget, Endpoint, Policy, Route, has_credential, routed_headers
+from surefoot.models.operations import Request
+from surefoot.models.prices import rates_of
+from surefoot.models.record import Answer, kept_headers, replayed
+from surefoot.models.retries import is_retryable_answer, is_retryable_error, next_delay, retry_after
+from surefoot.models.streams import Tape, live
+from surefoot.scope import Claim, Ending, Recorded, Scope
+from surefoot.values import CallFacts
+
+if TYPE_CHECKING:
+    import httpx2
+
+logger = logging.getLogger("surefoot.models")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A model call as the patched `send` of a client received it."""
+
+    asked: Request
+    request: httpx2.Request
+    library: ModuleType
+    scope: Scope
+    is_streaming: bool
+    is_async: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How the last call in this context failed, for an SDK that sends the same call once more."""
+
+    scope: Scope
+    digest: bytes
+    outcome: Recorded
+
+
+# The retries of an SDK run in the context of the call that failed, so one place in each context is enough.
+_last_failure: ContextVar[Failure | None] = ContextVar("surefoot_last_failure", default=None)
+
+_announced: set[tuple[str, str]] = set()
+_announced_lock = threading.Lock()
+
+
+def exchange(call: Call, policy: Policy) -> Program[httpx2.Response]:
+    """Give the recorded answer of a call, or make the call and record how it ended.
+
+    Raises what the client's own library raises, `RunEnded` and `NotData` from the claim, `ContextOverflow`
+    and `ConfigError` from a route, and `ClosedEarly` for a replayed answer that was not read to its end.
+    """
+    failure = _last_failure.get()
+    if failure is not None:
+        if _is_retry(call.request) and failure.scope is call.scope and failure.digest == call.asked.digest:
+            return _replay(call, failure.outcome)
+        _last_failure.set(None)
+    claim = call.scope.claim(call.asked.work)
+    if claim.recorded is not None:
+        if claim.recorded.status == "failed":
+            _remember(call, claim.recorded)
+        return _replay(call, claim.recorded)
+    attempt = Attempts(call, claim, policy)
+    try:
+        return (yield from attempt.run())
+    except BaseException as error:
+        if attempt.is_claim_open:
+            if not isinstance(error, Exception):
+                claim.abandon()
+            else:
+                yield from attempt.fail(error)
+        raise
+
+
+@dataclass(slots=True)
+class Attempts:
+    """The attempts at one claimed call."""
+
+    call: Call
+    claim: Claim
+    policy: Policy
+    is_claim_open: bool = True
+    _route: Route | None = None
+    _started_ns: int = field(default_factory=time.monotonic_ns)
+
+    def run(self) -> Program[httpx2.Response]:
+        """Send until there is an answer to hand over; the outcome is durable when this returns.
+
+        The outcome of a stream is recorded by its body instead, before the client sees the end of it.
+        """
+        self._choose_route()
+        response = yield from self._answered()
+        if response.is_success and self.call.is_streaming:
+            self.is_claim_open = False
+            tape = Tape(self.claim, response, self._ending, started_ns=self._started_ns)
+            return live(response, tape, self.call.library, is_async=self.call.is_async)
+        yield Read(response)
+        if not response.is_success:
+            response.headers["x-should-retry"] = "false"
+        answer = Answer(response.status_code, kept_headers(response.headers), response.content)
+        ending = self._ending(answer, response)
+        if ending.status == "failed":
+            _remember(self.call, Recorded("failed", ending.output))
+        yield from self._finish(ending)
+        return response
+
+    def fail(self, error: Exception) -> Program[None]:
+        """Record that the call ended in an exception."""
+        _remember(self.call, Recorded("failed", error=error))
+        yield from self._finish(Ending("failed", cause=error, call=self._facts()))
+
+    def _answered(self) -> Program[httpx2.Response]:
+        """A success, or the failure that no further attempt follows. Raises the last attempt's exception."""
+        policy, name, failures = self.policy.retries, self.call.asked.operation.name, 0
+        while True:
+            outgoing = yield from self._outgoing(is_first=failures == 0)
+            try:
+                response = cast("httpx2.Response", (yield outgoing))
+            except Exception as error:
+                failures += 1
+                delay = next_delay(policy, failures, elapsed=self._elapsed)
+                if delay is None or not is_retryable_error(error):
+                    raise
+                logger.info("attempt %d of %s failed: %r", failures, name, error)
+            else:
+                # The client looks into the request that it made, not into the one that was routed.
+                if outgoing.is_routed:
+                    response.request = self.call.request
+                if response.is_success or not is_retryable_answer(response.status_code, response.headers):
+                    return response
+                failures += 1
+                asked = retry_after(response.headers, time.time())
+                delay = next_delay(policy, failures, asked, elapsed=self._elapsed)
+                if delay is None:
+                    return response
+                logger.info("attempt %d of %s was answered with %d", failures, name, response.status_code)
+                yield Close(response)
+            yield Sleep(delay)
+
+    def _choose_route(self) -> None:
+        headers, asked = self.call.request.headers, self.call.asked
+        key = headers.get("idempotency-key", "")
+        if not key or key.startswith("stainless-python-retry-"):
+            headers["idempotency-key"] = self.claim.idempotency_key
+        target = CallTarget(asked.operation.provider, asked.model, has_credential(headers))
+        self._route = route = self.policy.endpoints.route(target)
+        if route is None:
+            return
+        if asked.operation.name not in route.operations:
+            raise ConfigError(
+                f"{asked.model} is an alias of {route.served_model}, which answers no {asked.operation.name} "
+                f"requests: set a credential for {asked.operation.provider}, or use a client whose format it speaks"
+            )
+        _announce(asked.model, route)
+
+    def _outgoing(self, *, is_first: bool) -> Program[Send]:
+        """The request as it leaves: the client's own, or one to the endpoint that serves an alias."""
+        route, request, asked = self._route, self.call.request, self.call.asked
+        if route is None:
+            return Send(request)
+        body = {**asked.body, "model": route.served_model.partition(":")[2]}
+
+        def connect() -> Endpoint:
+            endpoint = route.connect()
+            if is_first and endpoint.check is not None:
+                endpoint.check(body, asked.operation.path)
+            return endpoint
+
+        endpoint = cast("Endpoint", (yield Block(connect)))
+        rerouted = self.call.library.Request(
+            "POST",
+            endpoint.base_url.rstrip("/") + asked.operation.path.removeprefix("/v1"),
+            headers=routed_headers(request.headers, endpoint),
+            content=orjson.dumps(body),
+            extensions=request.extensions,
+        )
+        return Send(cast("httpx2.Request", rerouted), is_routed=True)
+
+    def _finish(self, ending: Ending) -> Program[None]:
+        self.is_claim_open = False
+        yield Commit(self.claim.finish(ending))
+
+    def _ending(self, answer: Answer, response: httpx2.Response, first_token_ns: int | None = None) -> Ending:
+        """How the call ended: an answer of another form than is due is a failure, like a refusal."""
+        facts = replace(self._facts(answer), first_token_ns=first_token_ns)
+        is_events = answer.headers.get("content-type", "").startswith("text/event-stream")
+        if answer.is_success and (is_events or answer.is_closed_early or is_answer(answer.body)):
+            return Ending("completed", answer.to_record(), call=facts)
+        return Ending("failed", answer.to_record(), response, facts)
+
+    def _facts(self, answer: Answer | None = None) -> CallFacts:
+        asked = self.call.asked
+        routed = self._route.served_model if self._route is not None else ""
+        provider = routed.partition(":")[0] or asked.provider
+        if answer is None or not answer.is_success:
+            return CallFacts(provider, asked.model, routed or asked.model)
+        if answer.headers.get("content-type", "").startswith("text/event-stream"):
+            reading = read_events(events_of(answer.body))
+        else:
+            reading = read_buffered(answer.body)
+        served = routed or reading.model or asked.model
+        tier = reading.service_tier if provider == "openai" else ""
+        rates = rates_of(provider, served, service_tier=tier) if reading.is_priced_as_text else None
+        # Tokens that were not reported have an unknown price, unless every token is free.
+        if rates is None or (reading.usage.total == 0 and provider != "local"):
+            return CallFacts(provider, asked.model, served, reading.usage)
+        written = {"cache_write": reading.cache_write, "cache_write_1h": reading.cache_write_1h}
+        return CallFacts(provider, asked.model, served, reading.usage, rates.cost(reading.usage, **written))
+
+    @property
+    def _elapsed(self) -> float:
+        return (time.monotonic_ns() - self._started_ns) / 1e9
+
+
+def _replay(call: Call, recorded: Recorded) -> httpx2.Response:
+    answer = Answer.from_record(recorded.output)
+    error = recorded.error
+    if isinstance(error, call.library.RequestError):
+        cast("httpx2.RequestError", error).request = call.request
+    if answer is not None:
+        return replayed(answer, call.request, call.library, is_streaming=call.is_streaming, error=error)
+    if error is not None:
+        raise error
+    raise ConfigError(
+        f"the recorded outcome of {call.asked.operation.name} is no answer of a model: other code recorded it "
+        "under the same name; rename that step, or fork the run before it"
+    )
+
+
+def _remember(call: Call, outcome: Recorded) -> None:
+    _last_failure.set(Failure(call.scope, call.asked.digest, outcome))
+
+
+def _is_retry(request: httpx2.Request) -> bool:
+    return request.headers.get("x-stainless-retry-count", "0") not in ("0", "")
+
+
+def _announce(model: str, route: Route) -> None:
+    """Say once per process that a model is answered by another one."""
+    with _announced_lock:
+        pair = model, route.served_model
+        if pair in _announced or model == route.served_model:
+            return
+        _announced.add(pair)
+    logger.warning(
+        "model alias: %s is answered by %s, as no credential for it is set", model, route.served_model
+    )

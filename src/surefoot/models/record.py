@@ -1,0 +1,145 @@
+"""The form in which an answer is recorded, and the way back to a response of the client's own library."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache
+from types import ModuleType
+from typing import TYPE_CHECKING, cast
+
+from surefoot.errors import ClosedEarly
+
+if TYPE_CHECKING:
+    import httpx2
+
+_KEPT_HEADERS = re.compile(
+    r"content-type|(x-|apim-|x-ms-)?request-id|retry-after(-ms)?|x-should-retry"
+    r"|openai-(version|model|processing-ms)|(x|anthropic)-ratelimit-[a-z0-9-]+"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response as it is recorded: the body decoded, of the headers only those that are safe and of use.
+
+    `is_closed_early` says that the body is the part that was read before the client closed the stream or the
+    connection broke.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    is_stream: bool = False
+    is_closed_early: bool = False
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the status is one of success (2xx)."""
+        return self.status // 100 == 2
+
+    def to_record(self) -> dict[str, object]:
+        """The answer as plain data; the body is text wherever it is UTF-8, so that people can read it."""
+        try:
+            body: str | bytes = self.body.decode("utf-8")
+        except UnicodeDecodeError:
+            body = self.body
+        return {
+            "status": self.status,
+            "headers": dict(self.headers),
+            "body": body,
+            "is_stream": self.is_stream,
+            "is_closed_early": self.is_closed_early,
+        }
+
+    @classmethod
+    def from_record(cls, record: object) -> Answer | None:
+        """The answer in a record, or None if the record holds none."""
+        if not isinstance(record, Mapping):
+            return None
+        fields = cast("Mapping[str, object]", record)
+        status, headers, body = fields.get("status"), fields.get("headers"), fields.get("body")
+        if not (isinstance(status, int) and isinstance(headers, Mapping) and isinstance(body, str | bytes)):
+            return None
+        return cls(
+            status,
+            cast("Mapping[str, str]", headers),
+            body.encode("utf-8") if isinstance(body, str) else body,
+            is_stream=bool(fields.get("is_stream")),
+            is_closed_early=bool(fields.get("is_closed_early")),
+        )
+
+
+def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers that are recorded: an allow-list, since an unknown one may be a secret."""
+    return {name.lower(): value for name, value in headers.items() if _KEPT_HEADERS.fullmatch(name.lower())}
+
+
+def replayed(
+    answer: Answer,
+    request: httpx2.Request,
+    library: ModuleType,
+    *,
+    is_streaming: bool,
+    error: BaseException | None = None,
+) -> httpx2.Response:
+    """A response of `library` that reads as the recorded one did, byte by byte.
+
+    `error` ends the body of a stream that broke. Raises `ClosedEarly` where more is read than was recorded; a
+    buffered read of such a body raises it at once.
+    """
+    headers = dict(answer.headers)
+    if not answer.is_success:
+        headers["x-should-retry"] = "false"
+    end = error or (_closed_early(request) if answer.is_closed_early else None)
+    if not is_streaming:
+        if end is not None:
+            raise end
+        response = library.Response(answer.status, headers=headers, content=answer.body, request=request)
+    else:
+        body = replay_body(library)(answer.body, end)
+        response = library.Response(answer.status, headers=headers, stream=body, request=request)
+    response.elapsed = timedelta(0)
+    return cast("httpx2.Response", response)
+
+
+def _closed_early(request: httpx2.Request) -> ClosedEarly:
+    return ClosedEarly(
+        f"the recorded stream of {request.url.path} was closed before its end, and now more of it is read: "
+        "read no further than the recorded run did, or fork the run before this call to make it again"
+    )
+
+
+class ReplayBody:
+    """The body of a replayed stream: what was recorded, then its end or the error it ended in."""
+
+    def __init__(self, body: bytes, error: BaseException | None) -> None:
+        self._body = body
+        self._error = error
+
+    def __iter__(self) -> Iterator[bytes]:
+        if self._body:
+            body, self._body = self._body, b""
+            yield body
+        if self._error is not None:
+            raise self._error
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self:
+            yield chunk
+
+    def close(self) -> None:
+        """Give up the rest."""
+        self._body, self._error = b"", None
+
+    async def aclose(self) -> None:
+        """Give up the rest."""
+        self.close()
+
+
+@lru_cache(maxsize=4)
+def replay_body(library: ModuleType) -> type[ReplayBody]:
+    """`ReplayBody` as a stream of `library`, which accepts only its own classes."""
+    return type("ReplayBody", (ReplayBody, library.SyncByteStream, library.AsyncByteStream), {})

@@ -1,0 +1,76 @@
+"""What a prompt is, whatever file it came from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from surefoot.values import Json, PromptRef
+
+Dialect: TypeAlias = Literal["short", "promptflow", "prompty-v1", "prompty-v2"]
+InputType: TypeAlias = Literal[
+    "any", "string", "integer", "number", "boolean", "array", "object", "thread", "image", "file", "audio"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class PromptInput:
+    """A declared input. `default` counts only if `has_default`; one with a default is never required."""
+
+    name: str
+    type: InputType = "any"
+    description: str = ""
+    is_required: bool = True
+    has_default: bool = False
+    default: Json = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A template with a name, a version and a digest.
+
+    `text` is the whole file with line ends as `\\n`, `digest` its SHA-256 in hexadecimal, `template` the part
+    that is rendered, which begins on line `template_line` of the file. `model` and `metadata` are plain
+    data as the file has them; `metadata` holds every key that has no field here.
+    """
+
+    name: str
+    version: str
+    digest: str
+    dialect: Dialect
+    text: str
+    template: str
+    template_line: int = 1
+    description: str = ""
+    inputs: Mapping[str, PromptInput] = field(default_factory=dict[str, PromptInput])
+    model: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    sample: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    metadata: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    source: Path | None = None
+
+    @property
+    def label(self) -> str:
+        """`name@version`, or the name alone where no version is declared."""
+        return f"{self.name}@{self.version}" if self.version else self.name
+
+    @property
+    def ref(self) -> PromptRef:
+        """What a record keeps of the prompt."""
+        return PromptRef(self.name, self.version, self.digest)
+
+    def at(self, line: int) -> str:
+        """`file:line` for a line of the template, counted from 1."""
+        return f"{self.source or self.label}:{self.template_line + line - 1}"
+
+
+def normalised(text: str) -> str:
+    """The text as the digest sees it: no byte order mark, line ends `\\n`, one at the end."""
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").rstrip("\n") + "\n"
+
+
+def digest_of(text: str) -> str:
+    """The SHA-256 of a normalised text, in hexadecimal."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

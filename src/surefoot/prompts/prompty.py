@@ -1,0 +1,110 @@
+"""`Prompty`: a prompt as user code holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+
+from surefoot import scope
+from surefoot.prompts import loading, rendering
+from surefoot.prompts.definition import Dialect, Prompt, PromptInput
+from surefoot.prompts.indexing import library
+from surefoot.values import Json, Message
+
+
+class Prompty:
+    """A prompt that renders itself. Inside a run each rendering notes which text of which prompt was used.
+
+    Prompty.load_template("document_summarization_v2").render(context=context, query=query)
+    """
+
+    __slots__ = ("_prompt",)
+
+    def __init__(self, prompt: Prompt) -> None:
+        self._prompt = prompt
+
+    @classmethod
+    def load_template(cls, reference: str) -> Prompty:
+        """The prompt that a reference names in the library: `name`, `name@version` or `name@digest`.
+
+        Raises:
+            UnknownPrompt: there is no such prompt, or more than one.
+            PromptError: its file is malformed.
+        """
+        return cls(library().find(reference))
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Prompty:
+        """The prompt in a file. Raises `PromptError`."""
+        return cls(loading.load(Path(path)))
+
+    @property
+    def prompt(self) -> Prompt:
+        """The prompt as plain data."""
+        return self._prompt
+
+    @property
+    def name(self) -> str:
+        """Its `prompt_id` or `name`."""
+        return self._prompt.name
+
+    @property
+    def version(self) -> str:
+        """Its declared version, or the empty text."""
+        return self._prompt.version
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of its file's text, in hexadecimal."""
+        return self._prompt.digest
+
+    @property
+    def dialect(self) -> Dialect:
+        """The form that its file is written in."""
+        return self._prompt.dialect
+
+    @property
+    def inputs(self) -> Mapping[str, PromptInput]:
+        """What it declares to take."""
+        return self._prompt.inputs
+
+    @property
+    def model(self) -> Mapping[str, Json]:
+        """The model section of its file, as plain data."""
+        return self._prompt.model
+
+    def render(self, /, **inputs: object) -> str:
+        """The text of the prompt with the inputs put in; role markers stay as they are written.
+
+        Raises:
+            InvalidInput: inputs are missing, unknown or of the wrong type; all of them are named.
+            PromptError: the template does not render.
+        """
+        text = rendering.text_of(self._prompt, inputs)
+        self._note()
+        return text
+
+    def messages(self, /, **inputs: object) -> list[Message]:
+        """The prompt as messages, cut at its role markers; the short form is one message of the user.
+
+        Raises:
+            InvalidInput: inputs are missing, unknown or of the wrong type; all of them are named.
+            PromptError: the template does not render.
+        """
+        messages = rendering.messages_of(self._prompt, inputs)
+        self._note()
+        return messages
+
+    def _note(self) -> None:
+        run = scope.current()
+        if run is not None:
+            run.note_prompt(self._prompt.ref)
+
+    def __repr__(self) -> str:
+        return f"Prompty({self._prompt.label!r}, digest={self._prompt.digest[:8]!r})"
+
+
+def prompt(reference: str) -> Prompty:
+    """The prompt that a reference names in the library; the same as `Prompty.load_template`."""
+    return Prompty.load_template(reference)

@@ -1,0 +1,134 @@
+"""The context variable of the open run, and the narrow face that it shows to the rooms below the runner.
+
+A room that does recordable work (a model call) asks `current()` for the open scope, claims the work, and either
+takes the recorded outcome or does the work and finishes the claim. It need not know what a ledger is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+from surefoot.values import CallFacts, PromptRef, StepKind
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is about to be done. `inputs` is what identifies it: equal inputs, equal work."""
+
+    kind: StepKind
+    name: str
+    inputs: object
+    requested_model: str = ""
+    is_pure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How work ended. `output` is data for a completed one and for a failure that was an answer (an HTTP 400).
+
+    `cause` is the exception that was raised, or the response object that user code will be handed: by it the run
+    finds the failures that ended it, which are the ones a resume tries again.
+    """
+
+    status: Literal["completed", "failed"]
+    output: object = None
+    cause: object = None
+    call: CallFacts | None = None
+    is_degraded: bool = False
+    is_cached: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The outcome of work as the ledger knows it; `error` is set where it ended in an exception."""
+
+    status: Literal["completed", "failed"]
+    output: object = None
+    error: BaseException | None = None
+
+
+class Ticket(Protocol):
+    """A promise that what was handed over is durable. Sync code waits on it, async code awaits it."""
+
+    def wait(self) -> None: ...
+
+    def __await__(self) -> Generator[Any, None, None]: ...
+
+
+class Claim(Protocol):
+    """Work that was claimed: its outcome is known, or its owner does it now and finishes the claim."""
+
+    @property
+    def recorded(self) -> Recorded | None: ...
+
+    @property
+    def idempotency_key(self) -> str:
+        """Stable over crashes and resumes: the same work of the same run has the same key."""
+        ...
+
+    def finish(self, ending: Ending) -> Ticket: ...
+
+    def abandon(self) -> None:
+        """Give the work up without an outcome (cancelled, interrupted); a resume does it again."""
+        ...
+
+
+class Scope(Protocol):
+    """The open run, or the open step of it, as the code inside sees it."""
+
+    @property
+    def run_id(self) -> str: ...
+
+    def claim(self, work: Work) -> Claim:
+        """Claim work; raises `RunEnded` after the end of the run, `NotData` if the inputs cannot be recorded."""
+        ...
+
+    def note_prompt(self, prompt: PromptRef) -> None:
+        """Remember which prompt was rendered, for the record of the step and of the calls that follow in it."""
+        ...
+
+
+_current: ContextVar[Scope | None] = ContextVar("surefoot_scope", default=None)
+
+
+def current() -> Scope | None:
+    """The scope that this code runs in, or None outside a run."""
+    return _current.get()
+
+
+def variable() -> ContextVar[Scope | None]:
+    """The variable itself, for the runner, which opens and closes scopes."""
+    return _current
+
+
+class Slot(Generic[T]):
+    """A part that the composition root provides and a lower floor asks for, found by the code that runs now."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._find: Callable[[], T] | None = None
+
+    def provide(self, find: Callable[[], T]) -> None:
+        self._find = find
+
+    def __call__(self) -> T:
+        if self._find is None:
+            _bootstrap()
+        if self._find is None:
+            raise RuntimeError(f"no {self._what} is provided: import surefoot before its rooms")
+        return self._find()
+
+
+def on_bootstrap(wire: Callable[[], object]) -> None:
+    """Let the door say how the composition root is imported, at the first use of a slot and not before."""
+    global _bootstrap
+    _bootstrap = wire
+
+
+def _bootstrap() -> object:
+    return None

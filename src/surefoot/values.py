@@ -1,0 +1,145 @@
+"""Plain frozen data that every floor shares: ids, money, usage, messages, the clock."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Literal, Protocol, TypeAlias
+
+Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+
+RunStatus = Literal["pending", "running", "waiting", "completed", "failed", "cancelled", "in_doubt"]
+StepStatus = Literal[
+    "running", "completed", "failed", "skipped", "bypassed", "cancelled", "in_doubt", "suppressed"
+]
+StepKind = Literal["step", "call", "flow"]
+Trust = Literal["trusted", "untrusted"]
+
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_id_lock = threading.Lock()
+_last_tick = 0
+
+
+def new_id() -> str:
+    """A UUIDv7 (RFC 9562) as 26 Crockford base-32 characters, so that ids sort by the time they were made.
+
+    Within a process ids never run backwards, even if the wall clock does.
+    """
+    global _last_tick
+    # 48 bits of milliseconds and 12 of the fraction, in one counter of 1/4096 ms.
+    tick = time.time_ns() * 4096 // 1_000_000
+    with _id_lock:
+        tick = _last_tick = max(tick, _last_tick + 1)
+    number = (tick >> 12) << 80 | 0x7 << 76 | (tick & 0xFFF) << 64
+    number |= 0b10 << 62 | int.from_bytes(os.urandom(8)) >> 2
+    return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Money:
+    """An amount of US dollars as an integer count of nano-dollars, so that sums are exact."""
+
+    nanos: int = 0
+
+    @classmethod
+    def dollars(cls, amount: Decimal | int | str) -> Money:
+        return cls(round(Decimal(amount) * 1_000_000_000))
+
+    def __add__(self, other: Money) -> Money:
+        return Money(self.nanos + other.nanos)
+
+    def __str__(self) -> str:
+        if self.nanos == 0:
+            return "$0"
+        digits = f"{Decimal(self.nanos).scaleb(-9):.9f}".rstrip("0")
+        whole, _, fraction = digits.partition(".")
+        return f"${whole}.{fraction:<02}"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one or many model calls; `cached` is a part of `input`, `reasoning` a part of `output`."""
+
+    input: int = 0
+    cached: int = 0
+    output: int = 0
+    reasoning: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.input + self.output
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.input + other.input,
+            self.cached + other.cached,
+            self.output + other.output,
+            self.reasoning + other.reasoning,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a chat: a role and its text."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallFacts:
+    """What is known of a model call beside its request and response.
+
+    `latency_ns` spans request to last byte; `first_token_ns` request to the first byte of the body (streams only).
+    `cost` is None where no price is known.
+    """
+
+    provider: str
+    requested_model: str
+    served_model: str
+    usage: Usage = Usage()
+    cost: Money | None = None
+    first_token_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PromptRef:
+    """Which text of which prompt was rendered."""
+
+    name: str
+    version: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunTags:
+    """For whom a run is made; columns of the ledger that lists can be filtered by."""
+
+    tenant: str = ""
+    principal: str = ""
+    session: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+class Clock(Protocol):
+    """Where time comes from; tests put their own in."""
+
+    def wall_ns(self) -> int:
+        """Nanoseconds since the Unix epoch."""
+        ...
+
+    def sleep(self, seconds: float) -> None: ...
+
+
+class SystemClock:
+    """The clock of the machine."""
+
+    def wall_ns(self) -> int:
+        return time.time_ns()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)

@@ -1,0 +1,109 @@
+"""A run's scope in memory, honest about what crosses into the record: nothing but JSON and named exceptions."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections import defaultdict
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from surefoot.errors import RunEnded
+from surefoot.scope import Ending, Recorded, Work, variable
+from surefoot.values import PromptRef
+
+
+@dataclass
+class MemoryTicket:
+    is_waited_for: bool = False
+
+    def wait(self) -> None:
+        self.is_waited_for = True
+
+    def __await__(self) -> Generator[Any, None, None]:
+        yield from asyncio.sleep(0).__await__()
+        self.is_waited_for = True
+
+
+@dataclass
+class MemoryClaim:
+    scope: MemoryScope
+    work: Work
+    key: tuple[str, str, int]
+    ending: Ending | None = None
+    ticket: MemoryTicket | None = None
+    is_abandoned: bool = False
+
+    @property
+    def recorded(self) -> Recorded | None:
+        return self.scope.past.get(self.key)
+
+    @property
+    def idempotency_key(self) -> str:
+        return f"{self.scope.run_id}-{self.key[2]}"
+
+    def finish(self, ending: Ending) -> MemoryTicket:
+        assert self.ending is None, "a claim is finished once"
+        assert not self.is_abandoned
+        if self.scope.is_ended:
+            raise RunEnded("the run has ended")
+        self.ending = ending
+        self.ticket = MemoryTicket()
+        # The record has to survive JSON, as it does in a ledger.
+        output = json.loads(json.dumps(ending.output)) if not _has_bytes(ending.output) else ending.output
+        error = ending.cause if isinstance(ending.cause, BaseException) else None
+        self.scope.record[self.key] = Recorded(ending.status, output, error)
+        return self.ticket
+
+    def abandon(self) -> None:
+        assert self.ending is None
+        self.is_abandoned = True
+
+
+@dataclass
+class MemoryScope:
+    """`past` is what a resumed run finds; `record` is what this one leaves."""
+
+    past: dict[tuple[str, str, int], Recorded] = field(default_factory=dict)
+    record: dict[tuple[str, str, int], Recorded] = field(default_factory=dict)
+    claims: list[MemoryClaim] = field(default_factory=list)
+    is_ended: bool = False
+    run_id: str = "run-1"
+    _seen: defaultdict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def claim(self, work: Work) -> MemoryClaim:
+        if self.is_ended:
+            raise RunEnded("the run has ended")
+        digest = json.dumps(work.inputs, sort_keys=True)
+        with self._lock:
+            self._seen[work.name, digest] += 1
+            claim = MemoryClaim(self, work, (work.name, digest, self._seen[work.name, digest]))
+            self.claims.append(claim)
+        return claim
+
+    def note_prompt(self, prompt: PromptRef) -> None:
+        raise NotImplementedError
+
+    def resumed(self) -> MemoryScope:
+        """The same run once more, with everything that was recorded."""
+        return MemoryScope(past=dict(self.record))
+
+    @property
+    def endings(self) -> list[Ending]:
+        return [claim.ending for claim in self.claims if claim.ending is not None]
+
+    @contextmanager
+    def open(self) -> Iterator[MemoryScope]:
+        token = variable().set(self)
+        try:
+            yield self
+        finally:
+            variable().reset(token)
+
+
+def _has_bytes(output: object) -> bool:
+    return isinstance(output, dict) and isinstance(output.get("body"), bytes)

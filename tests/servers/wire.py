@@ -1,0 +1,698 @@
+"""A local server that speaks the wire formats of OpenAI and Anthropic, strictly and without a model.
+
+It answers chat completions, completions, responses and embeddings (`/v1/...`) and Anthropic's messages
+(`/v1/messages`), buffered and streamed. A malformed request is refused as the real API refuses it. Answers are
+derived from the request alone, so the same request has the same answer; `reply` puts another rule in place.
+
+In a test:
+
+    with WireServer() as wire:
+        client = OpenAI(base_url=wire.openai_url, api_key="test")       # Anthropic(base_url=wire.anthropic_url, ...)
+        ...
+        assert wire.count() == 1                    # calls that arrived, refused and failed ones included
+        wire.fail(Fault(status=429, headers={"retry-after": "1"}), Fault(kind="reset"))    # one per coming call
+
+As a process of its own, for tests that kill others (it prints `listening on http://127.0.0.1:PORT` when ready; the
+log has one JSON line per call: path, model, is_stream, digest of the body):
+
+    python tests/servers/wire.py --port 0 --log calls.jsonl [--delay SECONDS] [--reply TEXT]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gzip
+import hashlib
+import json
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from aiohttp import web
+
+Reply = Callable[[str, str], str]
+"""From the model's name and the last user text: what the model says."""
+
+CREATED = 1_700_000_000
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What goes wrong with one call.
+
+    `status`: answered with it and an error body. `reset`: the connection breaks before a byte was sent. `cut`: it
+    breaks after `after` bytes of the body. `malformed`: 200 with half a JSON body. `html`: 200 with a web page.
+    `gzip`: a proper answer, compressed. `drip`: a proper answer, byte groups `delay` seconds apart. `error_event`:
+    a stream that ends in an error event after its first events.
+    """
+
+    kind: Literal["status", "reset", "cut", "malformed", "html", "gzip", "drip", "error_event"] = "status"
+    status: int = 500
+    headers: dict[str, str] = field(default_factory=dict)
+    after: int = 40
+    delay: float = 0.0
+
+
+@dataclass(frozen=True)
+class Received:
+    """One call as it arrived."""
+
+    path: str
+    body: dict[str, Any]
+    headers: dict[str, str]
+
+
+class Refused(Exception):
+    """A request that the real API would refuse."""
+
+    def __init__(self, status: int, message: str, param: str | None = None, kind: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.param = param
+        self.kind = kind or {401: "authentication_error", 404: "not_found_error"}.get(
+            status, "invalid_request_error"
+        )
+
+
+def echo(model: str, text: str) -> str:
+    """The default reply: what was asked, in a sentence that names the model."""
+    return f"{model} heard: {text}"
+
+
+class WireServer:
+    """The server in a thread of its own; a context manager."""
+
+    def __init__(
+        self, *, port: int = 0, log: Path | None = None, reply: Reply = echo, delay: float = 0.0
+    ) -> None:
+        self.reply = reply
+        self.delay = delay
+        self.received: list[Received] = []
+        self._port = port
+        self._log = log
+        self._faults: deque[Fault] = deque()
+        self._ready = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        if not self._ready.wait(20):
+            raise RuntimeError("the wire server did not start")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._loop is not None and self._stop is not None:
+            self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(20)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def openai_url(self) -> str:
+        return self.url + "/v1"
+
+    @property
+    def anthropic_url(self) -> str:
+        return self.url
+
+    def count(self, path: str = "") -> int:
+        """How many calls arrived, at paths that end in `path`."""
+        return sum(call.path.endswith(path) for call in self.received)
+
+    def fail(self, *faults: Fault) -> None:
+        """Let the coming calls fail, one fault each."""
+        self._faults.extend(faults)
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        application = web.Application(client_max_size=64 * 1024 * 1024)
+        application.router.add_route("*", "/{path:.*}", self._handle)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.2)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", self._port)
+        await site.start()
+        self._port = runner.addresses[0][1]
+        self._ready.set()
+        await self._stop.wait()
+        await runner.cleanup()
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        fault = self._faults.popleft() if self._faults else None
+        is_anthropic = request.path.endswith("/v1/messages")
+        try:
+            body = self._note(request, await request.read())
+            if self.delay:
+                await asyncio.sleep(self.delay)
+            if fault is not None and fault.kind == "reset":
+                return self._reset(request)
+            if fault is not None and fault.kind == "status":
+                raise Refused(fault.status, f"told to fail with {fault.status}", kind="api_error")  # noqa: TRY301
+            answer = self._answer(request, body)
+        except Refused as refusal:
+            headers = {
+                "x-request-id": "req_refused",
+                "request-id": "req_refused",
+                **(fault.headers if fault else {}),
+            }
+            return web.json_response(_error(refusal, is_anthropic), status=refusal.status, headers=headers)
+        if body.get("stream"):
+            return await self._stream(request, events_for(request.path, answer, body), fault)
+        return await self._buffered(request, json.dumps(answer).encode(), fault)
+
+    def _note(self, request: web.Request, content: bytes) -> dict[str, Any]:
+        try:
+            body = json.loads(content) if content else {}
+        except ValueError:
+            body = None
+        known = body if isinstance(body, dict) else {}
+        self.received.append(
+            Received(request.path, known, {name.lower(): value for name, value in request.headers.items()})
+        )
+        if self._log is not None:
+            digest = hashlib.sha256(content).hexdigest()[:16]
+            line = {"path": request.path, "model": known.get("model"), "is_stream": bool(known.get("stream"))}
+            with self._log.open("a") as log:
+                log.write(json.dumps(line | {"digest": digest}) + "\n")
+        if not isinstance(body, dict):
+            raise Refused(400, "We could not parse the JSON body of your request.")
+        return body
+
+    def _answer(self, request: web.Request, body: dict[str, Any]) -> dict[str, Any]:
+        if request.method != "POST":
+            raise Refused(405, f"Not allowed to {request.method} on {request.path}.")
+        path = (
+            "/chat/completions"
+            if request.path.endswith("/chat/completions")
+            else "/" + request.path.split("/")[-1]
+        )
+        kinds: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+            "/chat/completions": self._chat,
+            "/completions": self._completion,
+            "/responses": self._response,
+            "/embeddings": self._embeddings,
+            "/messages": self._message,
+        }
+        if path not in kinds:
+            raise Refused(404, f"Invalid URL ({request.method} {request.path})")
+        _authorise(request, is_anthropic=path == "/messages")
+        return kinds[path](body)
+
+    def _chat(self, body: dict[str, Any]) -> dict[str, Any]:
+        _require(body, model=str, messages=list)
+        _forbid_unknown(body, CHAT_FIELDS)
+        messages = body["messages"]
+        if not messages:
+            raise Refused(400, "Invalid 'messages': empty array.", "messages")
+        for index, message in enumerate(messages):
+            roles = ("system", "developer", "user", "assistant", "tool")
+            if not isinstance(message, dict) or message.get("role") not in roles:
+                raise Refused(
+                    400, f"Invalid value: messages[{index}].role must be one of {roles}.", "messages"
+                )
+            if message["role"] == "user" and not message.get("content"):
+                raise Refused(400, f"Missing required parameter: 'messages[{index}].content'.", "messages")
+        asked = _last_text(messages)
+        message = {"role": "assistant", "content": self.reply(body["model"], asked), "refusal": None}
+        finish = "stop"
+        schema = (body.get("response_format") or {}).get("json_schema", {}).get("schema")
+        if body.get("tools") and messages[-1]["role"] != "tool":
+            function = body["tools"][0]["function"]
+            arguments = json.dumps(_example(function.get("parameters", {})))
+            call = {"name": function["name"], "arguments": arguments}
+            message = {
+                "role": "assistant",
+                "content": None,
+                "tool_calls": [{"id": f"call_{_digest(body)}", "type": "function", "function": call}],
+            }
+            finish = "tool_calls"
+        elif schema:
+            message["content"] = json.dumps(_example(schema))
+        return {
+            "id": f"chatcmpl-{_digest(body)}",
+            "object": "chat.completion",
+            "created": CREATED,
+            "model": body["model"],
+            "choices": [{"index": 0, "message": message, "finish_reason": finish, "logprobs": None}],
+            "usage": _chat_usage(messages, message),
+            "system_fingerprint": "fp_wire",
+        }
+
+    def _completion(self, body: dict[str, Any]) -> dict[str, Any]:
+        _require(body, model=str, prompt=str)
+        text = self.reply(body["model"], body["prompt"])
+        tokens = {"prompt_tokens": _tokens(body["prompt"]), "completion_tokens": _tokens(text)}
+        return {
+            "id": f"cmpl-{_digest(body)}",
+            "object": "text_completion",
+            "created": CREATED,
+            "model": body["model"],
+            "choices": [{"index": 0, "text": text, "finish_reason": "stop", "logprobs": None}],
+            "usage": tokens | {"total_tokens": sum(tokens.values())},
+        }
+
+    def _response(self, body: dict[str, Any]) -> dict[str, Any]:
+        _require(body, model=str)
+        asked = body.get("input")
+        if not isinstance(asked, str | list) or not asked:
+            raise Refused(400, "Missing required parameter: 'input'.", "input")
+        text = self.reply(body["model"], asked if isinstance(asked, str) else _last_text(asked))
+        schema = ((body.get("text") or {}).get("format") or {}).get("schema")
+        if schema:
+            text = json.dumps(_example(schema))
+        key = _digest(body)
+        part = {"type": "output_text", "text": text, "annotations": []}
+        item = {
+            "id": f"msg_{key}",
+            "type": "message",
+            "status": "completed",
+            "role": "assistant",
+            "content": [part],
+        }
+        return {
+            "id": f"resp_{key}",
+            "object": "response",
+            "created_at": CREATED,
+            "status": "completed",
+            "model": body["model"],
+            "output": [item],
+            "parallel_tool_calls": True,
+            "tool_choice": "auto",
+            "tools": body.get("tools") or [],
+            "error": None,
+            "incomplete_details": None,
+            "instructions": body.get("instructions"),
+            "metadata": {},
+            "temperature": 1.0,
+            "top_p": 1.0,
+            "usage": {
+                "input_tokens": _tokens(json.dumps(asked)),
+                "input_tokens_details": {"cached_tokens": 2},
+                "output_tokens": _tokens(text),
+                "output_tokens_details": {"reasoning_tokens": 1},
+                "total_tokens": _tokens(json.dumps(asked)) + _tokens(text),
+            },
+        }
+
+    def _embeddings(self, body: dict[str, Any]) -> dict[str, Any]:
+        _require(body, model=str)
+        texts = body.get("input")
+        if not isinstance(texts, str | list) or not texts:
+            raise Refused(400, "Missing required parameter: 'input'.", "input")
+        texts = [texts] if isinstance(texts, str) else texts
+        vectors = [_vector(str(text)) for text in texts]
+        tokens = sum(_tokens(str(text)) for text in texts)
+        if body.get("encoding_format") == "base64":
+            import base64
+            import struct
+
+            coded: list[Any] = [base64.b64encode(struct.pack(f"<{len(v)}f", *v)).decode() for v in vectors]
+        else:
+            coded = vectors
+        return {
+            "object": "list",
+            "model": body["model"],
+            "data": [{"object": "embedding", "index": i, "embedding": v} for i, v in enumerate(coded)],
+            "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+        }
+
+    def _message(self, body: dict[str, Any]) -> dict[str, Any]:
+        for name in ("max_tokens", "messages", "model"):
+            if name not in body:
+                raise Refused(400, f"{name}: Field required")
+        _forbid_unknown(body, MESSAGE_FIELDS, "{}: Extra inputs are not permitted")
+        if not isinstance(body["max_tokens"], int) or body["max_tokens"] < 1:
+            raise Refused(400, "max_tokens: Input should be greater than or equal to 1")
+        messages = body["messages"]
+        if not isinstance(messages, list) or not messages:
+            raise Refused(400, "messages: at least one message is required")
+        for index, message in enumerate(messages):
+            if message.get("role") not in ("user", "assistant"):
+                raise Refused(400, f"messages.{index}.role: Input should be 'user' or 'assistant'")
+        text = self.reply(body["model"], _last_text(messages))
+        content: list[dict[str, Any]] = [{"type": "text", "text": text}]
+        stop = "end_turn"
+        if body.get("tools") and not _has_tool_result(messages):
+            tool = body["tools"][0]
+            content = [
+                {
+                    "type": "tool_use",
+                    "id": f"toolu_{_digest(body)}",
+                    "name": tool["name"],
+                    "input": _example(tool.get("input_schema", {})),
+                }
+            ]
+            stop = "tool_use"
+        return {
+            "id": f"msg_{_digest(body)}",
+            "type": "message",
+            "role": "assistant",
+            "model": body["model"],
+            "content": content,
+            "stop_reason": stop,
+            "stop_sequence": None,
+            "usage": {
+                "input_tokens": _tokens(json.dumps(messages)),
+                "cache_creation_input_tokens": 3,
+                "cache_read_input_tokens": 5,
+                "output_tokens": _tokens(text),
+            },
+        }
+
+    async def _buffered(
+        self, request: web.Request, content: bytes, fault: Fault | None
+    ) -> web.StreamResponse:
+        headers = {
+            "content-type": "application/json",
+            "x-request-id": "req_wire",
+            "set-cookie": "session=secret",
+        }
+        if fault is not None and fault.kind == "malformed":
+            content = content[: len(content) // 2]
+        elif fault is not None and fault.kind == "html":
+            content, headers["content-type"] = b"<html><body>Bad gateway</body></html>", "text/html"
+        elif fault is not None and fault.kind == "gzip":
+            content, headers["content-encoding"] = gzip.compress(content), "gzip"
+        response = web.StreamResponse(headers=headers | {"content-length": str(len(content))})
+        await response.prepare(request)
+        if fault is not None and fault.kind == "cut":
+            await response.write(content[: fault.after])
+            return self._reset(request)
+        step = 16 if fault is not None and fault.kind == "drip" else len(content)
+        for start in range(0, len(content), step):
+            await response.write(content[start : start + step])
+            if fault is not None and fault.delay:
+                await asyncio.sleep(fault.delay)
+        await response.write_eof()
+        return response
+
+    async def _stream(
+        self, request: web.Request, events: list[bytes], fault: Fault | None
+    ) -> web.StreamResponse:
+        headers = {"content-type": "text/event-stream; charset=utf-8", "x-request-id": "req_wire"}
+        if fault is not None and fault.kind in ("html", "malformed"):
+            return await self._buffered(request, b"".join(events), fault)
+        if fault is not None and fault.kind == "error_event":
+            events = [*events[:2], _error_event(request.path)]
+        if fault is not None and fault.kind == "gzip":
+            events, headers["content-encoding"] = [gzip.compress(b"".join(events))], "gzip"
+        response = web.StreamResponse(headers=headers)
+        response.enable_chunked_encoding()
+        await response.prepare(request)
+        sent = 0
+        async for chunk in _paced(events, fault):
+            if fault is not None and fault.kind == "cut" and sent + len(chunk) > fault.after:
+                await response.write(chunk[: max(fault.after - sent, 1)])
+                return self._reset(request)
+            await response.write(chunk)
+            sent += len(chunk)
+        await response.write_eof()
+        return response
+
+    def _reset(self, request: web.Request) -> web.StreamResponse:
+        if request.transport is not None:
+            request.transport.abort()
+        return web.Response(status=500)
+
+
+CHAT_FIELDS = frozenset(
+    {
+        "model",
+        "messages",
+        "audio",
+        "frequency_penalty",
+        "function_call",
+        "functions",
+        "logit_bias",
+        "logprobs",
+        "max_completion_tokens",
+        "max_tokens",
+        "metadata",
+        "modalities",
+        "n",
+        "parallel_tool_calls",
+        "prediction",
+        "presence_penalty",
+        "prompt_cache_key",
+        "reasoning_effort",
+        "response_format",
+        "safety_identifier",
+        "seed",
+        "service_tier",
+        "stop",
+        "store",
+        "stream",
+        "stream_options",
+        "temperature",
+        "tool_choice",
+        "tools",
+        "top_logprobs",
+        "top_p",
+        "user",
+        "verbosity",
+        "web_search_options",
+    }
+)
+MESSAGE_FIELDS = frozenset(
+    {
+        "model",
+        "messages",
+        "max_tokens",
+        "container",
+        "context_management",
+        "mcp_servers",
+        "metadata",
+        "output_config",
+        "output_format",
+        "service_tier",
+        "stop_sequences",
+        "stream",
+        "system",
+        "temperature",
+        "thinking",
+        "tool_choice",
+        "tools",
+        "top_k",
+        "top_p",
+    }
+)
+
+
+def events_for(path: str, answer: dict[str, Any], body: dict[str, Any]) -> list[bytes]:
+    """A buffered answer as the events of its stream."""
+    if path.endswith("/messages"):
+        return _message_events(answer)
+    if path.endswith("/responses"):
+        return _response_events(answer)
+    if path.endswith("/chat/completions"):
+        return _chat_events(answer, bool((body.get("stream_options") or {}).get("include_usage")))
+    base = {name: answer[name] for name in ("id", "object", "created", "model")}
+    choice = answer["choices"][0]
+    texts = [base | {"choices": [choice | {"text": word}]} for word in _words(choice["text"])]
+    return [*(_event(text) for text in texts), b"data: [DONE]\n\n"]
+
+
+def _chat_events(answer: dict[str, Any], with_usage: bool) -> list[bytes]:
+    base: dict[str, Any] = {name: answer[name] for name in ("id", "created", "model", "system_fingerprint")}
+    base["object"] = "chat.completion.chunk"
+    message = answer["choices"][0]["message"]
+    deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
+    deltas += [{"content": word} for word in _words(message["content"] or "")]
+    for index, call in enumerate(message.get("tool_calls", [])):
+        deltas.append({"tool_calls": [{"index": index, **call}]})
+    chunks = [{"choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
+    chunks.append(
+        {"choices": [{"index": 0, "delta": {}, "finish_reason": answer["choices"][0]["finish_reason"]}]}
+    )
+    if with_usage:
+        chunks = [chunk | {"usage": None} for chunk in chunks]
+        chunks.append({"choices": [], "usage": answer["usage"]})
+    return [*(_event(base | chunk) for chunk in chunks), b"data: [DONE]\n\n"]
+
+
+def _response_events(answer: dict[str, Any]) -> list[bytes]:
+    item = answer["output"][0]
+    part = item["content"][0]
+    at = {"item_id": item["id"], "output_index": 0, "content_index": 0}
+    bare = answer | {"status": "in_progress", "output": [], "usage": None}
+    payloads: list[dict[str, Any]] = [
+        {"type": "response.created", "response": bare},
+        {
+            "type": "response.output_item.added",
+            "output_index": 0,
+            "item": item | {"content": [], "status": "in_progress"},
+        },
+        {"type": "response.content_part.added", **at, "part": part | {"text": ""}},
+        *(
+            {"type": "response.output_text.delta", **at, "delta": word, "logprobs": []}
+            for word in _words(part["text"])
+        ),
+        {"type": "response.output_text.done", **at, "text": part["text"], "logprobs": []},
+        {"type": "response.content_part.done", **at, "part": part},
+        {"type": "response.output_item.done", "output_index": 0, "item": item},
+        {"type": "response.completed", "response": answer},
+    ]
+    return [_event(payload | {"sequence_number": n}, payload["type"]) for n, payload in enumerate(payloads)]
+
+
+def _message_events(answer: dict[str, Any]) -> list[bytes]:
+    usage = answer["usage"]
+    begun = answer | {"content": [], "stop_reason": None, "usage": usage | {"output_tokens": 1}}
+    payloads: list[dict[str, Any]] = [{"type": "message_start", "message": begun}]
+    for index, block in enumerate(answer["content"]):
+        empty = block | ({"text": ""} if block["type"] == "text" else {"input": {}})
+        payloads.append({"type": "content_block_start", "index": index, "content_block": empty})
+        payloads.append({"type": "ping"})
+        if block["type"] == "text":
+            deltas = [{"type": "text_delta", "text": word} for word in _words(block["text"])]
+        else:
+            deltas = [{"type": "input_json_delta", "partial_json": json.dumps(block["input"])}]
+        payloads += [{"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas]
+        payloads.append({"type": "content_block_stop", "index": index})
+    delta = {"stop_reason": answer["stop_reason"], "stop_sequence": None}
+    payloads.append(
+        {"type": "message_delta", "delta": delta, "usage": {"output_tokens": usage["output_tokens"]}}
+    )
+    payloads.append({"type": "message_stop"})
+    return [_event(payload, payload["type"]) for payload in payloads]
+
+
+def _event(payload: dict[str, Any], name: str = "") -> bytes:
+    head = f"event: {name}\n" if name else ""
+    return f"{head}data: {json.dumps(payload)}\n\n".encode()
+
+
+def _error_event(path: str) -> bytes:
+    if path.endswith("/messages"):
+        return _event(
+            {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}, "error"
+        )
+    return _event({"error": {"message": "The server had an error", "type": "server_error", "code": None}})
+
+
+async def _paced(events: list[bytes], fault: Fault | None) -> AsyncIterator[bytes]:
+    for event in events:
+        yield event
+        await asyncio.sleep(fault.delay if fault is not None else 0)
+
+
+def _error(refusal: Refused, is_anthropic: bool) -> dict[str, Any]:
+    if is_anthropic:
+        return {"type": "error", "error": {"type": refusal.kind, "message": refusal.message}}
+    error = {"message": refusal.message, "type": refusal.kind, "param": refusal.param, "code": None}
+    return {"error": error}
+
+
+def _authorise(request: web.Request, *, is_anthropic: bool) -> None:
+    key = request.headers.get("authorization", "").removeprefix("Bearer ") or request.headers.get(
+        "x-api-key", ""
+    )
+    if not key:
+        raise Refused(401, "You didn't provide an API key.")
+    if key == "wrong":
+        raise Refused(401, "Incorrect API key provided: wrong.")
+    if is_anthropic and not request.headers.get("anthropic-version"):
+        raise Refused(400, "anthropic-version: header is required")
+
+
+def _require(body: dict[str, Any], **fields: type) -> None:
+    for name, kind in fields.items():
+        if name not in body:
+            raise Refused(400, f"Missing required parameter: '{name}'.", name)
+        if not isinstance(body[name], kind):
+            raise Refused(400, f"Invalid type for '{name}': expected {kind.__name__}.", name)
+
+
+def _forbid_unknown(
+    body: dict[str, Any], known: frozenset[str], message: str = "Unrecognized request argument supplied: {}"
+) -> None:
+    for name in body:
+        if name not in known:
+            raise Refused(400, message.format(name), name)
+
+
+def _last_text(messages: list[Any]) -> str:
+    content = messages[-1].get("content") or ""
+    if isinstance(content, str):
+        return content
+    return " ".join(str(part.get("text", part.get("content", ""))) for part in content)
+
+
+def _has_tool_result(messages: list[Any]) -> bool:
+    content = messages[-1].get("content")
+    return isinstance(content, list) and any(part.get("type") == "tool_result" for part in content)
+
+
+def _example(schema: dict[str, Any]) -> Any:
+    """The smallest value that fits a JSON schema of the kinds that SDKs send."""
+    if "enum" in schema:
+        return schema["enum"][0]
+    match schema.get("type"):
+        case "object":
+            return {name: _example(kind) for name, kind in schema.get("properties", {}).items()}
+        case "array":
+            return [_example(schema.get("items", {}))]
+        case "integer":
+            return 42
+        case "number":
+            return 1.5
+        case "boolean":
+            return True
+        case _:
+            return "text"
+
+
+def _chat_usage(messages: list[Any], message: dict[str, Any]) -> dict[str, Any]:
+    prompt, completion = _tokens(json.dumps(messages)), _tokens(json.dumps(message))
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "prompt_tokens_details": {"cached_tokens": 4, "audio_tokens": 0},
+        "completion_tokens_details": {"reasoning_tokens": 2, "audio_tokens": 0},
+    }
+
+
+def _tokens(text: str) -> int:
+    return max(1, len(text) // 4)
+
+
+def _words(text: str) -> list[str]:
+    return [word + " " for word in text.split(" ")[:-1]] + text.split(" ")[-1:] if text else []
+
+
+def _vector(text: str) -> list[float]:
+    return [byte / 256 for byte in hashlib.sha256(text.encode()).digest()[:8]]
+
+
+def _digest(body: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def main() -> None:
+    """Serve until killed."""
+    parser = argparse.ArgumentParser(
+        description="a local server that speaks the wire formats of model providers"
+    )
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--log", type=Path)
+    parser.add_argument("--delay", type=float, default=0.0, help="seconds before each answer")
+    parser.add_argument("--reply", help="what every answer says")
+    options = parser.parse_args()
+    reply: Reply = echo if options.reply is None else lambda model, text: str(options.reply)
+    with WireServer(port=options.port, log=options.log, reply=reply, delay=options.delay) as server:
+        print(f"listening on {server.url}", flush=True)  # noqa: T201
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()

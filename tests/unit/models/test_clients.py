@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from typing import Any
+
+import anthropic
+import openai
+import pytest
+
+from surefoot.errors import ConfigError
+from surefoot.models import (
+    PLACEHOLDER_KEY,
+    ClientSettings,
+    build_client,
+    is_client,
+    is_client_class,
+    provider_of,
+)
+
+KEYS = (
+    "OPENAI_API_KEY",
+    "AZURE_OPENAI_API_KEY",
+    "AZURE_OPENAI_AD_TOKEN",
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_AUTH_TOKEN",
+)
+
+
+@pytest.fixture(autouse=True)
+def _no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in KEYS:
+        monkeypatch.delenv(name, raising=False)
+
+
+class Mine(openai.OpenAI):
+    pass
+
+
+CLASSES = [
+    (openai.OpenAI, "openai"),
+    (openai.AsyncOpenAI, "openai"),
+    (openai.AzureOpenAI, "azure"),
+    (openai.AsyncAzureOpenAI, "azure"),
+    (anthropic.Anthropic, "anthropic"),
+    (anthropic.AsyncAnthropic, "anthropic"),
+    (Mine, "openai"),
+]
+
+
+@pytest.mark.parametrize(("cls", "provider"), CLASSES)
+def test_client_classes_are_known(cls: type, provider: str) -> None:
+    assert provider_of(cls) == provider
+    assert is_client_class(cls)
+
+
+def test_other_classes_are_not() -> None:
+    class OpenAI:
+        pass
+
+    for cls in (str, dict, OpenAI, openai.Stream, anthropic.Stream):
+        assert not is_client_class(cls)
+    assert not is_client("openai")
+
+
+@pytest.mark.parametrize(("cls", "provider"), CLASSES)
+def test_a_client_is_built_from_its_connection(cls: type, provider: str) -> None:
+    settings = ClientSettings(api_key="k1", base_url="http://127.0.0.1:9/v1", api_version="2024-10-21")
+    client: Any = build_client(cls, settings)
+    assert type(client) is cls
+    assert client.api_key == "k1"
+    assert str(client.base_url).startswith("http://127.0.0.1:9/v1")
+    assert client.max_retries == 0
+    assert is_client(client)
+
+
+def test_the_environment_of_the_sdk_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "from-environment")
+    client: Any = build_client(openai.OpenAI)
+    assert client.api_key == "from-environment"
+
+
+@pytest.mark.parametrize(
+    "cls", [openai.OpenAI, openai.AsyncOpenAI, anthropic.Anthropic, anthropic.AsyncAnthropic]
+)
+def test_without_a_credential_an_alias_makes_do(cls: type) -> None:
+    client: Any = build_client(cls, is_alias_served=True)
+    assert client.api_key == PLACEHOLDER_KEY
+    with pytest.raises(
+        ConfigError, match=r"environment variable \w+_API_KEY, or `api_key` of the connection"
+    ):
+        build_client(cls)
+
+
+def test_a_class_that_is_no_client_is_refused() -> None:
+    with pytest.raises(ConfigError, match="static method `make`"):
+        build_client(dict)
+
+
+def test_a_key_is_not_shown() -> None:
+    assert "k1" not in repr(ClientSettings(api_key="k1"))

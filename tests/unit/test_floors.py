@@ -1,0 +1,246 @@
+"""The house stands: who may import whom, where third parties may be named, and how light the door is."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[2] / "src" / "surefoot"
+
+DOOR = "surefoot"
+FLOOR = {
+    "values": 1,
+    "errors": 1,
+    "scope": 1,
+    "ledger": 2,
+    "prompts": 2,
+    "models": 2,
+    "guards": 2,
+    "retrieval": 2,
+    "access": 2,
+    "config": 2,
+    "flows": 3,
+    "traces": 3,
+    "evals": 4,
+    "dag": 4,
+    "ingest": 4,
+    "dispatch": 4,
+    "app": 5,
+    DOOR: 5,
+    "server": 6,
+    "pytest_plugin": 6,
+    "cli": 7,
+    "__main__": 8,
+}
+# The face of the open run speaks of usage and cost; both are floor 1, and the arrow never turns.
+NEIGHBOURS = {("scope", "values")}
+
+# Who may name what: the rooms, and the third parties (and their likes in the standard library) behind their wall.
+WALLS = [
+    ({"ledger", "retrieval"}, ["sqlite3", "aiosqlite", "asyncpg", "psycopg", "psycopg2"]),
+    ({"models"}, ["httpx", "httpx2", "aiohttp", "requests", "urllib.request", "http.client"]),
+    ({"models"}, ["openai", "anthropic", "google.genai", "genai_prices"]),
+    ({"models"}, ["xllamacpp", "onnxruntime", "tokenizers", "gguf"]),
+    ({"prompts", "dag", "config"}, ["yaml"]),
+    ({"server"}, ["starlette", "uvicorn", "fastapi"]),
+    ({"traces"}, ["opentelemetry"]),
+    ({"cli"}, ["click", "rich"]),
+    ({"dispatch"}, ["temporalio", "ray"]),
+]
+
+HEAVY = {
+    *("aiohttp", "anthropic", "click", "cryptography", "fastapi", "genai_prices", "gguf", "httpx", "httpx2"),
+    *("jinja2", "numpy", "onnxruntime", "openai", "opentelemetry", "pydantic", "re2", "rich", "starlette"),
+    *("tokenizers", "uvicorn", "xllamacpp", "yaml"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """A module that a file names, and where."""
+
+    module: str
+    line: int
+
+
+def room_of(module: str) -> str:
+    """The room of a dotted module: its second part, or the door for the package itself."""
+    _, _, below = module.partition(".")
+    return below.partition(".")[0] or DOOR
+
+
+def imports_of(source: str, module: str, *, is_package: bool) -> Iterator[Import]:
+    """Every import of a file, at any depth: in functions, under `if TYPE_CHECKING`, by name in a call."""
+    package = module if is_package else module.rpartition(".")[0]
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Import(names=names):
+                yield from (Import(name.name, node.lineno) for name in names)
+            case ast.ImportFrom(module=origin, names=names, level=level):
+                parents = package.split(".")[: len(package.split(".")) - level + 1] if level else []
+                base = ".".join([*parents, *([origin] if origin else [])])
+                yield from (Import(f"{base}.{name.name}", node.lineno) for name in names)
+            case ast.Call(
+                func=ast.Name(id="import_module" | "__import__" | "find_spec")
+                | ast.Attribute(attr="import_module" | "find_spec"),
+                args=[ast.Constant(value=str(named)), *_],
+            ):
+                yield Import(named, node.lineno)
+            case _:
+                pass
+
+
+def broken_rules(source: str, module: str, *, is_package: bool = False) -> list[str]:
+    """What a file does that its place in the house does not allow; one sentence each."""
+    room = room_of(module)
+    if room not in FLOOR:
+        return [f"{module}: the room {room!r} has no floor: give it one in tests/unit/test_floors.py"]
+    if room == DOOR:
+        return []
+    found: list[str] = []
+    for imported in imports_of(source, module, is_package=is_package):
+        where = f"{module}:{imported.line}"
+        if imported.module.partition(".")[0] == DOOR:
+            other = room_of(imported.module)
+            # `from surefoot import name` takes a room or, where there is none of that name, the door.
+            other = other if other in FLOOR else DOOR
+            is_allowed = other == room or FLOOR[other] < FLOOR[room] or (room, other) in NEIGHBOURS
+            if not is_allowed:
+                found.append(
+                    f"{where}: {room} (floor {FLOOR[room]}) imports {other} (floor {FLOOR[other]}): "
+                    "import lower floors only; move what both need down"
+                )
+        else:
+            found += [
+                f"{where}: {room} imports {wall}, which only {' and '.join(sorted(rooms))} may"
+                for rooms, walled in WALLS
+                for wall in walled
+                if (imported.module == wall or imported.module.startswith(f"{wall}.")) and room not in rooms
+            ]
+    return found
+
+
+def logic_in_door(source: str) -> list[int]:
+    """The lines of a folder's `__init__` that are neither docstring, import, nor `__all__`."""
+
+    def is_name(node: ast.stmt) -> bool:
+        match node:
+            case ast.Import() | ast.ImportFrom() | ast.Expr(value=ast.Constant(value=str())):
+                return True
+            case ast.Assign(targets=[ast.Name(id="__all__")]):
+                return True
+            case _:
+                return False
+
+    return [node.lineno for node in ast.parse(source).body if not is_name(node)]
+
+
+def files() -> list[Path]:
+    return sorted(SOURCE.rglob("*.py"))
+
+
+def module_of(path: Path) -> str:
+    parts = [SOURCE.name, *path.relative_to(SOURCE).with_suffix("").parts]
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(SOURCE).as_posix()
+
+
+@pytest.mark.parametrize("path", files(), ids=name_of)
+def test_a_file_imports_lower_floors_only_and_no_third_party_behind_a_wall(path: Path) -> None:
+    source = path.read_text(encoding="utf-8")
+    assert broken_rules(source, module_of(path), is_package=path.name == "__init__.py") == []
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in files() if path.name == "__init__.py" and path.parent != SOURCE], ids=name_of
+)
+def test_the_door_of_a_folder_holds_names_only(path: Path) -> None:
+    assert logic_in_door(path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "module"),
+    [
+        ("from surefoot.flows import step", "surefoot.ledger.sqlite"),
+        ("import surefoot.app", "surefoot.flows.runner"),
+        ("from surefoot.models import Call", "surefoot.ledger.sqlite"),
+        ("from surefoot.scope import Scope", "surefoot.values"),
+        ("from surefoot import app", "surefoot.flows.runner"),
+        ("from surefoot import flow", "surefoot.evals.experiment"),
+        ("import surefoot", "surefoot.models.hook"),
+        ("from ..models import Call", "surefoot.ledger.sqlite"),
+        ("from .. import app", "surefoot.ledger.sqlite"),
+        ("def f():\n    from surefoot.flows import step", "surefoot.ledger.sqlite"),
+        (
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from surefoot.app import App",
+            "surefoot.models.hook",
+        ),
+        ("import importlib\nimportlib.import_module('surefoot.app')", "surefoot.models.hook"),
+        ("import sqlite3", "surefoot.flows.runner"),
+        ("import http.client", "surefoot.cli.doctor"),
+        ("from urllib import request", "surefoot.cli.doctor"),
+        ("from httpx2 import Client", "surefoot.flows.runner"),
+        ("from google import genai", "surefoot.flows.runner"),
+        ("def f():\n    import openai", "surefoot.app"),
+        ("import yaml", "surefoot.ledger.rows"),
+        ("from rich.console import Console", "surefoot.app"),
+        ("x = 1", "surefoot.helpers.strings"),
+    ],
+)
+def test_a_breach_is_found(source: str, module: str) -> None:
+    assert len(broken_rules(source, module)) == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "module"),
+    [
+        ("from surefoot.values import Usage", "surefoot.scope"),
+        ("from surefoot import errors, values", "surefoot.ledger.sqlite"),
+        ("from surefoot.ledger.rows import Row\nimport sqlite3", "surefoot.ledger.sqlite"),
+        ("from .rows import Row", "surefoot.ledger.sqlite"),
+        ("from surefoot.ledger import Ledger", "surefoot.flows.runner"),
+        ("from surefoot import App", "surefoot.cli.run"),
+        ("import httpx2\nimport http.server", "surefoot.models.hook"),
+        ("from surefoot.app import App", "surefoot"),
+    ],
+)
+def test_what_is_allowed_passes(source: str, module: str) -> None:
+    assert broken_rules(source, module) == []
+
+
+def test_a_relative_import_in_a_door_counts_from_its_own_folder() -> None:
+    assert broken_rules("from .sqlite import Ledger", "surefoot.ledger", is_package=True) == []
+    assert len(broken_rules("from ..flows import step", "surefoot.ledger", is_package=True)) == 1
+
+
+def test_logic_in_a_door_is_found() -> None:
+    names = '"""Doc."""\nfrom surefoot.ledger.rows import Row\n__all__ = ["Row"]\n'
+    assert logic_in_door(names) == []
+    assert logic_in_door(names + "LIMIT = 3\n\ndef f(): ...\n") == [4, 6]
+
+
+def loaded_by(statement: str) -> set[str]:
+    """The modules that a fresh interpreter holds after a statement."""
+    code = f"{statement}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    return set(json.loads(done.stdout))
+
+
+def test_importing_the_door_loads_nothing_heavy() -> None:
+    assert loaded_by("import surefoot").isdisjoint(HEAVY)
+
+
+def test_a_heavy_import_would_be_seen() -> None:
+    assert {"yaml", "click"} <= loaded_by("import yaml, click") & HEAVY
