@@ -12,15 +12,16 @@ from surefoot import Prompty, Workflow, step
 from surefoot.retrieval import Collection, Passage
 
 UNAVAILABLE = "The document does not say."
-ANSWERABLE_FROM = 0.55
+REFUSALS = ("does not say", "not mentioned", "no information", "not available", "unavailable")
+ANSWERABLE_FROM = 0.58
 """Cosine between question and best sentence below which the document is taken to hold no answer."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """What the check of an answer found. `quote` is the sentence that the answer rests on."""
+    """What the check of an answer found. `quote` is the sentence of the document that answers, if one does."""
 
-    verdict: Literal["supported", "unsupported", "unavailable"]
+    verdict: Literal["supported", "unsupported", "unavailable", "empty"]
     reason: str
     quote: Passage | None = None
 
@@ -33,15 +34,17 @@ def retrieve_context(query: str, document_id: str) -> list[Passage]:
 
 @step(pure=True)
 def check_answer(answer: str, context: list[Passage]) -> Check:
-    """Whether the context holds an answer at all, and whether this one is in it."""
+    """Whether the document holds an answer at all, and whether it holds this one."""
     if not context or context[0].cosine < ANSWERABLE_FROM:
         return Check("unavailable", "no sentence of the document comes close to the question")
     if not words(answer):
-        return Check("unsupported", "the model gave no answer", quote=context[0])
+        return Check("empty", "the model gave no answer", quote=context[0])
+    if any(phrase in answer.lower() for phrase in REFUSALS):
+        return Check("unavailable", "the model found no answer in the context")
     for passage in context:
         if words(answer) <= words(passage.text) or passage.text in answer:
             return Check("supported", "the answer is contained in the context", quote=passage)
-    return Check("unsupported", "the answer is not in the context", quote=context[0])
+    return Check("unsupported", "the answer holds words that the context does not", quote=context[0])
 
 
 class SummarizationWorkflow(Workflow):

@@ -191,7 +191,7 @@ def read_async_openai(wire: WireServer) -> list[str]:
                 async for event in await client.chat.completions.create(
                     model="gpt-4o", messages=MESSAGES, stream=True
                 ):
-                    kinds.append(type(event).__name__)
+                    kinds.append(type(event).__name__)  # noqa: PERF401 - what was read before an error is kept
             except (openai.APIError, httpx2.TransportError) as error:
                 kinds.append(repr(error))
             return kinds

@@ -52,10 +52,7 @@ class MemoryClaim:
             raise RunEnded("the run has ended")
         self.ending = ending
         self.ticket = MemoryTicket()
-        # The record has to survive JSON, as it does in a ledger.
-        output = json.loads(json.dumps(ending.output)) if not _has_bytes(ending.output) else ending.output
-        error = ending.cause if isinstance(ending.cause, BaseException) else None
-        self.scope.record[self.key] = Recorded(ending.status, output, error)
+        self.scope.record[self.key] = _kept(ending)
         return self.ticket
 
     def abandon(self) -> None:
@@ -105,5 +102,12 @@ class MemoryScope:
             variable().reset(token)
 
 
-def _has_bytes(output: object) -> bool:
-    return isinstance(output, dict) and isinstance(output.get("body"), bytes)
+def _kept(ending: Ending) -> Recorded:
+    """What is left of an ending: the output as plain data, or, where there is none, the exception."""
+    if ending.output is None:
+        assert isinstance(ending.cause, BaseException)
+        return Recorded(ending.status, error=ending.cause)
+    assert isinstance(ending.output, dict)
+    apart = {name: value for name, value in ending.output.items() if isinstance(value, bytes | BaseException)}
+    plain = {name: value for name, value in ending.output.items() if name not in apart}
+    return Recorded(ending.status, json.loads(json.dumps(plain)) | apart)

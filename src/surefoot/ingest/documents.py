@@ -105,7 +105,7 @@ def ingest_document(source: Source, collection: str) -> Ingested:
 
 @step(pure=True)
 def remove_documents(documents: Sequence[str], collection: str) -> int:
-    """Delete documents from the collection; tells how many were there. A step; repeating it does no harm."""
+    """Delete documents from the collection; tells how many were there. A step, and repeatable."""
     if not documents:
         return 0
     into = Collection.open(collection)
@@ -114,7 +114,7 @@ def remove_documents(documents: Sequence[str], collection: str) -> int:
 
 @flow(name="ingest", version="1")
 def ingest_flow(root: str, collection: str, prune: bool = False) -> Report:
-    """`ingest` as a durable run, whose steps are the plan, each document and the pruning; `root` is absolute."""
+    """`ingest` as a durable run, whose steps are the plan, each document and the pruning."""
     return ingest(root, collection, prune=prune)
 
 

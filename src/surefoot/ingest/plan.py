@@ -35,7 +35,7 @@ class Plan:
 
 @step(pure=True)
 def plan(root: str, collection: str) -> Plan:
-    """Compare the files under `root` with the current app's collection; nothing is embedded or written. A step.
+    """Compare the files under `root` with the app's collection. A step; nothing is embedded or written.
 
     `root` is a folder, which the collection mirrors, or one file, which removes nothing. Raises
     `InvalidInput` if it holds no Markdown or text, `CollectionError` if the collection is there but cannot

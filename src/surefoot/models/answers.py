@@ -88,15 +88,27 @@ def read_events(events: list[Event]) -> Reading:
         if first:
             break
     for event in reversed(events):
-        if '"usage"' not in event.data:
+        if '"usage"' not in event.data and '"timings"' not in event.data:
             continue
         answer = _inner(_mapping(parse_json(event.data)))
-        usage = _mapping(answer.get("usage"))
+        usage = _mapping(answer.get("usage")) or _timed(_mapping(answer.get("timings")))
         if usage:
             # Anthropic counts the input in the first event and the output in the last.
             counted = {**_mapping(first.get("usage")), **{k: v for k, v in usage.items() if v is not None}}
             return _reading({**first, **answer}, counted)
     return _reading(first, _mapping(first.get("usage")))
+
+
+def _timed(timings: Mapping[str, object]) -> Mapping[str, object]:
+    """The usage in llama.cpp's `timings`, which it sends also where a stream's usage was not asked for."""
+    if not timings:
+        return {}
+    cached = _count(timings.get("cache_n"))
+    return {
+        "prompt_tokens": cached + _count(timings.get("prompt_n")),
+        "completion_tokens": _count(timings.get("predicted_n")),
+        "prompt_tokens_details": {"cached_tokens": cached},
+    }
 
 
 def _inner(event: Mapping[str, object]) -> Mapping[str, object]:

@@ -198,6 +198,8 @@ class Attempts:
         """How the call ended: an answer of another form than is due is a failure, like a refusal."""
         facts = replace(self._facts(answer), first_token_ns=first_token_ns)
         is_events = answer.headers.get("content-type", "").startswith("text/event-stream")
+        if answer.error is not None:
+            return Ending("failed", answer.to_record(), answer.error, facts)
         if answer.is_success and (is_events or answer.is_closed_early or is_answer(answer.body)):
             return Ending("completed", answer.to_record(), call=facts)
         return Ending("failed", answer.to_record(), response, facts)
@@ -228,11 +230,11 @@ class Attempts:
 
 def _replay(call: Call, recorded: Recorded) -> httpx2.Response:
     answer = Answer.from_record(recorded.output)
-    error = recorded.error
+    error = recorded.error or (answer and answer.error)
     if isinstance(error, call.library.RequestError):
         cast("httpx2.RequestError", error).request = call.request
     if answer is not None:
-        return replayed(answer, call.request, call.library, is_streaming=call.is_streaming, error=error)
+        return replayed(answer, call.request, call.library, is_streaming=call.is_streaming)
     if error is not None:
         raise error
     raise ConfigError(

@@ -80,7 +80,10 @@ def recognise(method: str, host: str, path: str, content: bytes) -> Request | No
     operation = next((known for known in OPERATIONS if path.endswith(known.path)), None)
     if operation is None:
         return None
-    body = parse_json(content)
+    try:
+        body: object = json.loads(content)  # not orjson: what identifies a call keeps its integers exact
+    except ValueError:
+        return None
     if not isinstance(body, dict):
         return None
     fields = cast("dict[str, object]", body)
@@ -100,12 +103,12 @@ def provider_at(host: str, default: str) -> str:
 
 
 def parse_json(content: bytes | str) -> object:
-    """The JSON value in `content`; None if it is none (JSON's own `null` is no answer of a model either)."""
+    """The JSON value of an answer; None if it is none (JSON's own `null` is no answer of a model either)."""
     try:
         return cast("object", orjson.loads(content))
     except orjson.JSONDecodeError:
         pass
-    try:  # the SDKs accept NaN and huge integers, so they are answers
+    try:  # the SDKs accept NaN, so it is an answer
         return cast("object", json.loads(content))
     except ValueError:
         return None

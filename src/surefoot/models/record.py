@@ -25,8 +25,8 @@ _KEPT_HEADERS = re.compile(
 class Answer:
     """A response as it is recorded: the body decoded, of the headers only those that are safe and of use.
 
-    `is_closed_early` says that the body is the part that was read before the client closed the stream or the
-    connection broke.
+    `is_closed_early` says that the body is the part that was read before the client closed the stream, `error`
+    that it is the part before a read raised it, or before the client left the stream because of it.
     """
 
     status: int
@@ -34,6 +34,7 @@ class Answer:
     body: bytes
     is_stream: bool = False
     is_closed_early: bool = False
+    error: BaseException | None = None
 
     @property
     def is_success(self) -> bool:
@@ -46,13 +47,14 @@ class Answer:
             body: str | bytes = self.body.decode("utf-8")
         except UnicodeDecodeError:
             body = self.body
-        return {
+        record: dict[str, object] = {
             "status": self.status,
             "headers": dict(self.headers),
             "body": body,
             "is_stream": self.is_stream,
             "is_closed_early": self.is_closed_early,
         }
+        return record if self.error is None else record | {"error": self.error}
 
     @classmethod
     def from_record(cls, record: object) -> Answer | None:
@@ -63,12 +65,14 @@ class Answer:
         status, headers, body = fields.get("status"), fields.get("headers"), fields.get("body")
         if not (isinstance(status, int) and isinstance(headers, Mapping) and isinstance(body, str | bytes)):
             return None
+        error = fields.get("error")
         return cls(
             status,
             cast("Mapping[str, str]", headers),
             body.encode("utf-8") if isinstance(body, str) else body,
             is_stream=bool(fields.get("is_stream")),
             is_closed_early=bool(fields.get("is_closed_early")),
+            error=error if isinstance(error, BaseException) else None,
         )
 
 
@@ -83,17 +87,16 @@ def replayed(
     library: ModuleType,
     *,
     is_streaming: bool,
-    error: BaseException | None = None,
 ) -> httpx2.Response:
     """A response of `library` that reads as the recorded one did, byte by byte.
 
-    `error` ends the body of a stream that broke. Raises `ClosedEarly` where more is read than was recorded; a
-    buffered read of such a body raises it at once.
+    The body of a stream that broke ends in its error again, and one that was closed early in `ClosedEarly`; where
+    the client asks for the whole body, these are raised at once.
     """
     headers = dict(answer.headers)
     if not answer.is_success:
         headers["x-should-retry"] = "false"
-    end = error or (_closed_early(request) if answer.is_closed_early else None)
+    end = answer.error or (_closed_early(request) if answer.is_closed_early else None)
     if not is_streaming:
         if end is not None:
             raise end

@@ -51,21 +51,21 @@ class Tape:
 
     def ended(self) -> Ticket | None:
         """The body came to its end."""
-        return self._judged(is_closed_early=False)
+        return self._judged()
 
     def broke(self, error: BaseException) -> Ticket | None:
         """A read raised. An interruption is weighed when the stream is closed: the answer may be whole."""
         if not isinstance(error, Exception):
             self._is_interrupted = True
             return None
-        return self._failed(error)
+        return self._judged(error=error)
 
     def closed(self) -> Ticket | None:
         """The client closed the stream: after the answer's last event, early, or on its way out of an error."""
         if self._is_settled:
             return None
         if is_whole(events_of(b"".join(self._chunks))):
-            return self._judged(is_closed_early=False)
+            return self._judged()
         reason = sys.exc_info()[1]
         if reason is self._earlier or isinstance(reason, GeneratorExit | StopIteration | StopAsyncIteration):
             reason = None
@@ -74,34 +74,27 @@ class Tape:
             self._claim.abandon()
             return None
         if isinstance(reason, Exception):
-            return self._failed(reason)
+            return self._judged(error=reason)
         return self._judged(is_closed_early=True)
 
-    def _judged(self, *, is_closed_early: bool) -> Ticket | None:
+    def _judged(self, *, is_closed_early: bool = False, error: Exception | None = None) -> Ticket | None:
+        """The part that was read before an error is kept: a flow that survived it replays as it went."""
         if self._is_settled or self.response is None:
             return None
-        return self._finish(
-            self._judge(self._answer(is_closed_early=is_closed_early), self.response, self._first_ns)
-        )
-
-    def _failed(self, error: Exception) -> Ticket | None:
-        """The part that was read is kept, so that a flow that survived the failure replays as it went."""
-        if self._is_settled or self.response is None:
-            return None
-        judged = self._judge(self._answer(is_closed_early=True), self.response, self._first_ns)
-        return self._finish(Ending("failed", judged.output, error, judged.call))
-
-    def _finish(self, ending: Ending) -> Ticket | None:
         self._is_settled = True
+        answer = Answer(
+            self._status,
+            self._headers,
+            b"".join(self._chunks),
+            is_stream=True,
+            is_closed_early=is_closed_early,
+            error=error,
+        )
         try:
-            return self._claim.finish(ending)
+            return self._claim.finish(self._judge(answer, self.response, self._first_ns))
         except RunEnded:  # a stream that was left open and is closed when nothing can be recorded any more
             logger.debug("a stream was closed after its run had ended; its call is not recorded")
             return None
-
-    def _answer(self, *, is_closed_early: bool) -> Answer:
-        body = b"".join(self._chunks)
-        return Answer(self._status, self._headers, body, is_stream=True, is_closed_early=is_closed_early)
 
 
 class LiveBody:

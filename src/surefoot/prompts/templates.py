@@ -18,8 +18,8 @@ _FILE_NAME = "<prompt>"
 class Compiled:
     """A compiled template.
 
-    `used` are its free names, `needed` those among them that every rendering comes by and that are never asked
-    `is defined` or given a `default`.
+    `used` are its free names, `needed` those among them that every rendering comes by and that are never
+    asked `is defined` or given a `default`.
     """
 
     template: Template

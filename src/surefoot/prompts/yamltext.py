@@ -40,6 +40,7 @@ def read(text: str, *, where: str, first_line: int = 1) -> Document:
     reader = _Reader(where, first_line)
     loader = _Loader(text)
     try:
+        reader.check_depth(text)
         node = loader.get_single_node()
         if node is None:
             return Document({}, {}, {})
@@ -80,6 +81,15 @@ class _Reader:
     where: str
     first_line: int
     nodes: int = 0
+
+    def check_depth(self, text: str) -> None:
+        """Refuse deep nesting before nodes are built: the C library recurses without limit and crashes."""
+        depth = 0
+        for event in yaml.parse(text, Loader=_Loader):
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_DEPTH:
+                raise self.error(event, f"its YAML is nested more than {MAX_DEPTH} deep; flatten it")
 
     def check(self, node: yaml.Node, depth: int) -> None:
         """Refuse duplicate keys, and more values or depth than a prompt needs; aliases count at each use."""
@@ -133,6 +143,7 @@ class _Reader:
         is_block = isinstance(node, yaml.ScalarNode) and node.style in ("|", ">")
         return self.first_line + node.start_mark.line + is_block
 
-    def error(self, node: yaml.Node, problem: str) -> PromptError:
-        mark = node.start_mark
-        return PromptError(f"{self.where}:{self.first_line + mark.line}:{mark.column + 1}: {problem}")
+    def error(self, spot: yaml.Node | yaml.Event, problem: str) -> PromptError:
+        mark = spot.start_mark
+        line, column = (mark.line, mark.column + 1) if mark is not None else (0, 1)
+        return PromptError(f"{self.where}:{self.first_line + line}:{column}: {problem}")

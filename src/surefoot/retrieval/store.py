@@ -305,7 +305,7 @@ def missing(name: str, path: Path) -> CollectionError:
 
 def remedy(error: sqlite3.Error | OSError, name: str) -> str:
     """What to do about an error of SQLite or the file system."""
-    code = getattr(error, "sqlite_errorcode", None)
+    code = _code(error)
     if code == sqlite3.SQLITE_FULL:
         return "Free some space and run the command again; nothing was left half-written."
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
@@ -349,6 +349,12 @@ def _is_empty(connection: sqlite3.Connection) -> bool:
     return connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone() is None
 
 
+def _code(error: sqlite3.Error | OSError) -> int:
+    """SQLite's primary code of an error, which is the low byte of the extended one; 0 for other errors."""
+    extended: int = getattr(error, "sqlite_errorcode", 0)
+    return extended & 0xFF
+
+
 def _log_ahead(connection: sqlite3.Connection) -> None:
     """Switch a new file to WAL; SQLite does not wait here if another process is doing the same."""
     deadline = time.monotonic() + _BUSY_SECONDS
@@ -357,7 +363,7 @@ def _log_ahead(connection: sqlite3.Connection) -> None:
             connection.execute("PRAGMA journal_mode = WAL")
             return
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+            if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
 

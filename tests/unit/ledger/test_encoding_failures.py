@@ -30,6 +30,7 @@ class Custom(Exception):
 
 class Slotted(OSError):
     __slots__ = ("extra",)
+    extra: tuple[int, int]
 
 
 class Touchy(Exception):
@@ -127,8 +128,9 @@ def test_a_long_chain_is_cut_and_a_round_one_ends() -> None:
 
 def test_groups() -> None:
     group = ExceptionGroup("several", [ValueError(1), ExceptionGroup("more", [Custom(2, detail={})])])
-    again = decode(encode(group))
-    assert type(again) is ExceptionGroup
+    again: Any = decode(encode(group))
+    kind: type = again.__class__
+    assert kind is ExceptionGroup
     assert str(again) == str(group)
     assert [type(error) for error in again.exceptions] == [ValueError, ExceptionGroup]
     assert again.exceptions[1].exceptions[0].code == 2
@@ -142,8 +144,9 @@ def test_what_is_not_data_is_left_out_and_the_failure_is_recorded_all_the_same()
     error.lock = iter([])  # type: ignore[attr-defined]
     error.kept = 1  # type: ignore[attr-defined]
     error.me = error  # type: ignore[attr-defined]
-    again = decode(encode([error]))[0]
-    assert type(again) is ValueError
+    again: Any = decode(encode([error]))[0]
+    kind: type = again.__class__
+    assert kind is ValueError
     assert again.args[0] == "kept"
     assert again.args[1].startswith("<object object")
     assert again.args[2] == "?"
@@ -198,7 +201,7 @@ def answer(request: httpx2.Request) -> httpx2.Response:
         ("set-cookie", "session=s3cret"),
         ("x-a", "é"),
     ]
-    return httpx2.Response(404, json=body, headers=[(name, item.encode()) for name, item in headers])
+    return httpx2.Response(404, json=body, headers=[(name.encode(), item.encode()) for name, item in headers])
 
 
 def test_an_openai_error() -> None:

@@ -14,10 +14,12 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import httpx2
 import numpy as np
 import orjson
 import pytest
 from anthropic.types import Message
+from openai import OpenAI
 from openai.types.chat import ChatCompletion
 from pydantic import AnyUrl, BaseModel, ConfigDict, HttpUrl, PostgresDsn, PrivateAttr, RootModel
 from pydantic_core import MultiHostUrl, Url
@@ -38,7 +40,7 @@ class Size(enum.IntEnum):
 
 class Shade(enum.Enum):
     DARK = 1
-    BLACK = 1
+    BLACK = 1  # noqa: PIE796
 
 
 class Right(enum.IntFlag):
@@ -141,7 +143,7 @@ class Names(RootModel[list[str]]):
     pass
 
 
-class Id(str):
+class Id(str):  # noqa: SLOT000
     source: str
 
 
@@ -372,8 +374,8 @@ def test_a_chat_completion_that_the_sdk_built_leniently() -> None:
 
     value: Any = construct_type(type_=ChatCompletion, value=CHAT)
     value._request_id = "req_1"
-    again = decode(encode(value))
-    assert type(again) is ChatCompletion
+    again: Any = decode(encode(value))
+    assert kinds(again) == kinds(value)
     assert again == value
     assert again._request_id == "req_1"
     assert again.to_dict(warnings=False) == value.to_dict(warnings=False) == CHAT
@@ -382,6 +384,25 @@ def test_a_chat_completion_that_the_sdk_built_leniently() -> None:
     assert again.x_vendor == CHAT["x_vendor"]
     assert again.usage.completion_tokens == "ten"
     assert again.usage.total_tokens is None
+
+
+def test_a_parsed_chat_completion() -> None:
+    body: dict[str, Any] = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "m",
+        "choices": [
+            {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": '{"text":"a"}'}}
+        ],
+    }
+    transport = httpx2.MockTransport(lambda request: httpx2.Response(200, json=body))
+    client = OpenAI(api_key="x", base_url="http://x", http_client=httpx2.Client(transport=transport))
+    value = client.chat.completions.parse(model="m", messages=[], response_format=Answer)
+    again: Any = decode(encode(value))
+    assert kinds(again) == kinds(value)
+    assert again == value
+    assert again.choices[0].message.parsed == Answer(text="a")
 
 
 def test_an_anthropic_message() -> None:

@@ -59,7 +59,7 @@ class Model(BaseModel):
     b: Any = None
 
 
-class Label(str):
+class Label(str):  # noqa: SLOT000  (as users write them)
     """A plain subclass of a built-in type."""
 
 
@@ -73,10 +73,8 @@ def same(one: Any, other: Any) -> bool:
     if kind is not type(other):
         return False
     if kind is float:
-        return (
-            (math.isnan(one)
-            and math.isnan(other))
-            or (one == other and math.copysign(1, one) == math.copysign(1, other))
+        return (math.isnan(one) and math.isnan(other)) or (
+            one == other and math.copysign(1, one) == math.copysign(1, other)
         )
     if kind is complex:
         return same(one.real, other.real) and same(one.imag, other.imag)
@@ -158,7 +156,7 @@ def nests(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         st.builds(Plain, inner, inner),
         st.builds(Frozen, inner, inner),
         st.builds(Model, a=inner, b=inner),
-        st.builds(lambda a, extra: Model(a=a, more=extra), inner, inner),
+        st.builds(lambda a, extra: Model.model_validate({"a": a, "more": extra}), inner, inner),
         st.dictionaries(texts, inner, max_size=3).map(Row),
     )
 

@@ -103,6 +103,11 @@ def test_a_chat_stream_reports_last_or_not_at_all() -> None:
     assert read_events([]).model == ""
 
 
+def test_llama_cpp_counts_in_its_timings() -> None:
+    last = Event("", json.dumps({"model": "m", "timings": {"cache_n": 3, "prompt_n": 31, "predicted_n": 7}}))
+    assert read_events([last, Event("", "[DONE]")]).usage == Usage(input=34, cached=3, output=7)
+
+
 def test_audio_tokens_have_other_prices() -> None:
     usage = {"prompt_tokens": 9, "completion_tokens": 1, "prompt_tokens_details": {"audio_tokens": 5}}
     assert not read_buffered(json.dumps({"usage": usage}).encode()).is_priced_as_text

@@ -149,16 +149,19 @@ def test_a_prompt_that_does_not_fit_is_refused_before_the_call(
 ) -> None:
     aliases.is_too_long = True
 
-    async def use() -> None:
+    async def use_async() -> None:
         async with openai.AsyncOpenAI(base_url="http://127.0.0.1:9/v1", api_key="local") as client:
             await client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
 
-    scope = MemoryScope()
-    with scope.open(), pytest.raises(ContextOverflow, match="too long") as raised:
+    def use() -> None:
         if is_async:
-            asyncio.run(use())
+            asyncio.run(use_async())
         else:
             unreachable(api_key="local").chat.completions.create(model="gpt-4o", messages=MESSAGES)
+
+    scope = MemoryScope()
+    with scope.open(), pytest.raises(ContextOverflow, match="too long") as raised:
+        use()
     assert wire.count() == 0
     assert scope.endings[0].status == "failed"
     assert scope.endings[0].cause is raised.value

@@ -11,7 +11,8 @@ from surefoot.models.local import MiniLM
 from surefoot.retrieval import Collection, Home
 
 PAGES = {
-    "pets.md": "# Animals\n\n## Dogs\nA puppy needs a walk twice a day.\n\n## Cats\nKittens sleep for sixteen hours.",
+    "pets.md": "# Animals\n\n## Dogs\nA puppy needs a walk twice a day.\n\n"
+    "## Cats\nKittens sleep for sixteen hours.",
     "cars.md": "# Vehicles\n\nThe lorry is refuelled every evening. Tyres are changed in October.",
 }
 

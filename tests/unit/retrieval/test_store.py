@@ -6,8 +6,11 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -159,10 +162,48 @@ def test_creating_over_a_foreign_file_leaves_it_alone(place: Home) -> None:
     assert file_of(place).read_bytes() == before
 
 
-def test_a_full_disk_is_said_to_be_one(place: Home) -> None:
-    full = sqlite3.OperationalError("database or disk is full")
-    full.sqlite_errorcode = sqlite3.SQLITE_FULL  # type: ignore[attr-defined]
-    assert "Free some space" in remedy(full, "c")
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        (sqlite3.SQLITE_FULL, "Free some space"),
+        (sqlite3.SQLITE_READONLY_DIRECTORY, "may be read and written"),
+        (sqlite3.SQLITE_BUSY_SNAPSHOT, "Another process"),
+        (sqlite3.SQLITE_CORRUPT_VTAB, "damaged"),
+        (sqlite3.SQLITE_IOERR_READ, "Check the disk"),
+    ],
+)
+def test_every_failure_of_sqlite_says_what_to_do(code: int, advice: str) -> None:
+    error = sqlite3.OperationalError("it failed")
+    error.sqlite_errorcode = code
+    assert advice in remedy(error, "c")
+
+
+def test_a_disk_that_fills_up_loses_nothing(place: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    collection = Collection.at(place, "c", create=True)
+    collection.put("a.md", b"alpha")
+    plain_connect = sqlite3.connect
+
+    def small(*args: Any, **kwargs: Any) -> sqlite3.Connection:
+        connection = plain_connect(*args, **kwargs)
+        connection.execute("PRAGMA max_page_count = 40")
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", small)
+    with pytest.raises(CollectionError, match=r"full.*Free some space"):
+        collection.put("a.md", b"beta gamma. " * 20_000)
+    assert [chunk.text for chunk in collection.chunks("a.md")] == ["alpha"]
+
+
+def test_many_may_create_a_collection_at_once(place: Home) -> None:
+    barrier = threading.Barrier(6)
+
+    def create(number: int) -> None:
+        barrier.wait()
+        Collection.at(place, "c", create=True).put(f"{number}.md", b"text")
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(create, range(6)))
+    assert len(Collection.at(place, "c").documents()) == 6
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path, words: Callable[[], object], place: Home) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import operator
 import sys
 import types
 import typing
@@ -19,6 +17,7 @@ Reference = Any  # "module:Qual.Name", or [origin, *arguments] for a parametrise
 _MAIN = ("__main__", "__mp_main__")
 _NONE = "builtins:None"
 _UNION = "typing:Union"
+_VARIABLE = "typing:TypeVar"
 _BAR = "types:UnionType"  # `A | B`, which pydantic takes for another argument than Union[A, B]
 
 
@@ -50,6 +49,9 @@ def reference(kind: Any) -> Reference:
     """
     if kind is None or kind is types.NoneType:
         return _NONE
+    if isinstance(kind, typing.TypeVar):
+        # An SDK's generic helper leaves models behind that are parametrised with its own variable.
+        return [_VARIABLE, f"{canonical_module(kind.__module__)}:{kind.__name__}"]
     origin, arguments = _parts(kind)
     if origin is None:
         if not isinstance(kind, type):
@@ -75,11 +77,16 @@ def find_type(name: Reference, resolve: Resolve | None) -> Any:
     if isinstance(name, str):
         return None if name == _NONE else find_class(name, resolve)
     parts: list[Any] = name
+    if parts[0] == _VARIABLE:
+        return _find_variable(parts[1])
     arguments = tuple(find_type(part, resolve) for part in parts[1:])
     if parts[0] == _UNION:
         return typing.Union[arguments]  # noqa: UP007  (the arguments are only known here)
     if parts[0] == _BAR:
-        return functools.reduce(operator.or_, arguments)
+        union: Any = arguments[0]
+        for argument in arguments[1:]:
+            union = union | argument
+        return union
     origin = find_type(parts[0], resolve)
     if getattr(origin, "__pydantic_generic_metadata__", None) is not None:
         return origin[arguments]
@@ -95,6 +102,22 @@ def find_class(name: str, resolve: Resolve | None) -> type:
         given = resolve(module, qualname)
         if given is not None:
             return given
+    found = _found(name, module, qualname)
+    if not isinstance(found, type):
+        raise NotRestored(f"cannot restore a recorded {name}: that is a {type(found).__name__}, not a class")
+    return found
+
+
+def _find_variable(name: str) -> Any:
+    module, _, qualname = name.partition(":")
+    found = _found(name, module, qualname)
+    if not isinstance(found, typing.TypeVar):
+        raise NotRestored(f"cannot restore a recorded {name}: it is not a type variable (any more)")
+    return found
+
+
+def _found(name: str, module: str, qualname: str) -> object:
+    """What stands under that name in a module that is imported."""
     found: Any = _module(module)
     if found is None:
         raise NotRestored(
@@ -107,8 +130,6 @@ def find_class(name: str, resolve: Resolve | None) -> type:
         found = None if namespace is None else namespace.get(part)
         if found is None:
             raise NotRestored(f"cannot restore a recorded {name}: {_gone(module, qualname)}")
-    if not isinstance(found, type):
-        raise NotRestored(f"cannot restore a recorded {name}: that is a {type(found).__name__}, not a class")
     return found
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from surefoot.errors import NotData
 from surefoot.ledger.encoding.names import canonical_module
-from surefoot.ledger.encoding.walk import DEPTH, Refused, Walk
+from surefoot.ledger.encoding.walk import DEPTH, Refused
 
 _RESOURCE = "is tied to this process. Open it inside the step that uses it"
 _KNOWN: tuple[tuple[tuple[Any, ...], str], ...] = (
@@ -84,11 +84,6 @@ _WAYS_OUT = (
 )
 
 
-def refuse(value: Any, _depth: int, _walk: Walk) -> object:
-    """The writer of every class that is not data."""
-    raise Refused(value, _reason(value))
-
-
 def _reason(value: object) -> str:
     kind = type(value)
     if any(parent.__name__ in _SECRETS for parent in kind.__mro__):
@@ -125,7 +120,7 @@ def not_data(refused: Refused, name: str) -> NotData:
         return NotData(_too_deep(name, trail))
     kind = type(refused.value)
     what = f"{canonical_module(kind.__module__)}.{kind.__qualname__}"
-    return NotData(f"cannot record {path} ({what}): {refused.reason}. {_WAYS_OUT}")
+    return NotData(f"cannot record {path} ({what}): {refused.reason or _reason(refused.value)}. {_WAYS_OUT}")
 
 
 def _too_deep(name: str, trail: list[tuple[object, str]]) -> str:

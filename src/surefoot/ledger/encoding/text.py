@@ -10,11 +10,10 @@ from typing import Any, TypeAlias, cast
 
 import orjson
 
-from surefoot.errors import NotRestored
+from surefoot.errors import NotData, NotRestored
 from surefoot.ledger.encoding import arrays, classes, containers, failures, models, responses, scalars
 from surefoot.ledger.encoding.names import Resolve
-from surefoot.ledger.encoding.refusals import not_data, refuse
-from surefoot.ledger.encoding.walk import DEPTH, TAG, Refused, Return, Walk, Writer
+from surefoot.ledger.encoding.walk import DEPTH, TAG, Refused, Return, Walk, Writer, refuse
 
 _EXACT = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 _SORTED = _EXACT | orjson.OPT_SORT_KEYS
@@ -129,11 +128,11 @@ def _dump(value: object, name: str, *, is_identity: bool) -> bytes:
         # A surrogate or a large integer somewhere: only the strict walk says where.
         pass
     except Refused as refused:
-        raise not_data(refused, name) from None
+        raise _not_data(refused, name) from None
     try:
         return orjson.dumps(_lower(value, is_identity=is_identity, is_strict=True), option=option)
     except Refused as refused:
-        raise not_data(refused, name) from None
+        raise _not_data(refused, name) from None
 
 
 def _lower(value: object, *, is_identity: bool, is_strict: bool) -> object:
@@ -143,6 +142,13 @@ def _lower(value: object, *, is_identity: bool, is_strict: bool) -> object:
         refused = Refused(value)
         refused.is_too_deep = True
         raise refused from None
+
+
+def _not_data(refused: Refused, name: str) -> NotData:
+    # What is said of locks, sockets and databases needs their modules, which a run may never load.
+    from surefoot.ledger.encoding.refusals import not_data
+
+    return not_data(refused, name)
 
 
 def _find(kind: type) -> Writer:

@@ -36,6 +36,11 @@ class Refused(Exception):
         raise self
 
 
+def refuse(value: object, _depth: int, _walk: Walk) -> NoReturn:
+    """The writer of every class that is not data."""
+    raise Refused(value)
+
+
 def tag(kind: str, *parts: object) -> dict[str, object]:
     """The form of everything that is not plain JSON."""
     return {TAG: [kind, *parts]}
