@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from surefoot.flows import carry as carry
     from surefoot.flows import current_run as current_run
     from surefoot.flows import current_step as current_step
-    from surefoot.flows import flow as flow
+    from surefoot.flows.flow import flow as flow
     from surefoot.flows import last_run as last_run
-    from surefoot.flows import step as step
+    from surefoot.flows.step import step as step
     from surefoot.prompts import Prompty as Prompty
     from surefoot.prompts import prompt as prompt
 

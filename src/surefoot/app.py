@@ -6,14 +6,14 @@ import functools
 import os
 import threading
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from surefoot import flows, models, prompts, retrieval
 from surefoot.config import Loaded, load
-from surefoot.errors import ConfigError
+from surefoot.errors import ConfigError, LedgerError, UnknownRun
 from surefoot.flows import AnyFlow, Keeper, Listener, Options
 from surefoot.guards import SecretFinder
 from surefoot.ledger import Keyring, Payloads, RunRecord, SqliteLedger
@@ -105,11 +105,8 @@ class App:
         raised.
         """
         logic, is_async, run_id = self._begin(flow, inputs, init, tags, listener)
-        with self.entered():
-            try:
-                return flows.run_in_background(flows.drive_async(logic)) if is_async else flows.drive(logic)
-            except Exception as error:
-                self._raise_step_failed(error, run_id)
+        with self.entered(), self._explaining(run_id):
+            return flows.run_in_background(flows.drive_async(logic)) if is_async else flows.drive(logic)
 
     async def run_async(
         self,
@@ -122,11 +119,8 @@ class App:
     ) -> object:
         """`run` for async code: an async flow runs on the caller's loop, a sync one in a worker thread."""
         logic, is_async, run_id = self._begin(flow, inputs, init, tags, listener)
-        with self.entered():
-            try:
-                return await (flows.drive_async(logic) if is_async else flows.run_in_thread(lambda: flows.drive(logic)))
-            except Exception as error:
-                self._raise_step_failed(error, run_id)
+        with self.entered(), self._explaining(run_id):
+            return await (flows.drive_async(logic) if is_async else flows.run_in_thread(lambda: flows.drive(logic)))
 
     def resume(
         self,
@@ -144,10 +138,8 @@ class App:
         record = self.ledger.run(run_id)
         with self.entered():
             logic, is_async = self._resume(record, flow, accept_divergence, listener)
-            try:
+            with self._explaining(record.id):
                 return flows.run_in_background(flows.drive_async(logic)) if is_async else flows.drive(logic)
-            except Exception as error:
-                self._raise_step_failed(error, record.id)
 
     async def resume_async(
         self,
@@ -161,10 +153,8 @@ class App:
         record = self.ledger.run(run_id)
         with self.entered():
             logic, is_async = self._resume(record, flow, accept_divergence, listener)
-            try:
+            with self._explaining(record.id):
                 return await (flows.drive_async(logic) if is_async else flows.run_in_thread(lambda: flows.drive(logic)))
-            except Exception as error:
-                self._raise_step_failed(error, record.id)
 
     def close(self) -> None:
         """Write what is queued and close the ledger."""
@@ -246,16 +236,22 @@ class App:
         options = Options(listener=listener, accept_divergence=accept_divergence)
         return flows.resume(record, make, options), spec.is_async
 
-    def _raise_step_failed(self, error: Exception, run_id: str) -> None:
-        """Raise `StepFailed` from what a flow raised; errors that are no outcome of the run go on as they are."""
-        record = self._failed(run_id)
-        if record is None:
-            raise error
-        raise flows.step_failed(error, record) from error
+    @contextmanager
+    def _explaining(self, run_id: str) -> Generator[None]:
+        """Raise `StepFailed` from what a flow raised; an error that is no outcome of the run stays what it is."""
+        try:
+            yield
+        except Exception as error:
+            record = self._record_of(run_id)
+            if record is None or record.status != "failed":
+                raise
+            raise flows.step_failed(error, record) from error
 
-    def _failed(self, run_id: str) -> RunRecord | None:
-        found = [run for run in self.ledger.runs(status="failed", limit=50) if run.id == run_id]
-        return found[0] if found else None
+    def _record_of(self, run_id: str) -> RunRecord | None:
+        """The run, if the ledger can be read and holds it: a failed ledger must not hide why it failed."""
+        with suppress(LedgerError, UnknownRun):
+            return self.ledger.run(run_id)
+        return None
 
     def _known_secrets(self) -> frozenset[str]:
         environment = {value for name in _KEY_VARIABLES if (value := os.environ.get(name))}

@@ -11,12 +11,12 @@ import httpx
 import httpx2
 import openai
 import pytest
-from memory_scope import MemoryScope
-from wire import Fault, WireServer
 
+from memory_scope import MemoryScope
 from surefoot import models
 from surefoot.errors import NotData, RunEnded
 from surefoot.scope import Work
+from wire import Fault, WireServer
 
 MESSAGES: Any = [{"role": "user", "content": "hello"}]
 

@@ -12,12 +12,12 @@ import anthropic
 import httpx
 import openai
 import pytest
-from memory_scope import MemoryScope
 from pydantic import BaseModel
-from wire import Fault, WireServer
 
+from memory_scope import MemoryScope
 from surefoot import models
 from surefoot.values import Money, Usage
+from wire import Fault, WireServer
 
 
 class Verdict(BaseModel):

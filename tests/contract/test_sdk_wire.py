@@ -14,6 +14,7 @@ import anthropic
 import httpx2
 import openai
 import pytest
+
 from wire import WireServer
 
 MESSAGES: Any = [{"role": "user", "content": "hello"}]

@@ -29,6 +29,10 @@ Surefoot needs no settings file. If there is one, it is the nearest `surefoot.to
 Relative paths start at the folder of the file, without one at the working directory. State lives in
 `.surefoot/` there, or in `SUREFOOT_HOME`; paths that start with `.surefoot/` follow it.
 
+Three more variables are no settings: `SUREFOOT_KEY` holds the key that seals payloads, `SUREFOOT_CACHE` is
+the folder for prepared model weights, and Surefoot sets `SUREFOOT_LOCAL_TOKEN` for the embedded model.
+Any other `SUREFOOT_` variable that names no setting is a mistake.
+
 A secret is given by reference only: `${env:OPENAI_API_KEY}` or `${file:/run/secrets/openai}`. It is read
 when it is needed, not before.
 

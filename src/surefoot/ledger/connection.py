@@ -18,10 +18,6 @@ _NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs"
 def connect_writer(path: Path, *, synchronous: str) -> sqlite3.Connection:
     """The connection that writes: WAL, no implicit transactions, usable by whichever thread holds the writer."""
     refuse_network_file_system(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise LedgerReadOnly(f"the ledger's folder {path.parent} cannot be made: {error.strerror}") from error
     with explained(path):
         connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA journal_mode = WAL")
@@ -80,15 +76,20 @@ class FileLock:
 
     def acquire(self) -> None:
         if sys.platform == "win32":
+            self._path.parent.mkdir(parents=True, exist_ok=True)
             return
         import fcntl
 
         try:
             if self._handle is None:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
                 self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             fcntl.flock(self._handle, fcntl.LOCK_EX)
         except OSError as error:
-            raise LedgerReadOnly(f"the lock file {self._path} cannot be used: {error.strerror}") from error
+            raise LedgerReadOnly(
+                f"the ledger's lock file {self._path} cannot be used ({error.strerror}): "
+                "make the folder writable, or set SUREFOOT_LEDGER_PATH"
+            ) from error
 
     def release(self) -> None:
         if sys.platform == "win32" or self._handle is None:

@@ -67,10 +67,10 @@ class SqliteLedger:
 
     def _commit(self, entries: Sequence[LedgerEntry]) -> Sequence[Settled]:
         try:
-            connection = self._open()
+            # Held while opening too: SQLite does not wait where several processes switch a new file to WAL.
             self._lock.acquire()
             try:
-                return self._transact(connection, entries)
+                return self._transact(self._open(), entries)
             finally:
                 self._lock.release()
         except sqlite3.Error as error:

@@ -230,7 +230,7 @@ class Attempts:
 
 def _replay(call: Call, recorded: Recorded) -> httpx2.Response:
     answer = Answer.from_record(recorded.output)
-    error = recorded.error or (answer and answer.error)
+    error = recorded.error or (None if answer is None else answer.error)
     if isinstance(error, call.library.RequestError):
         cast("httpx2.RequestError", error).request = call.request
     if answer is not None:

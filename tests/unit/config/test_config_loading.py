@@ -215,3 +215,29 @@ def test_a_state_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / ".surefoot").write_text("a file is in the way")
     with pytest.raises(ConfigError, match=r"cannot be made.*SUREFOOT_HOME"):
         load(tmp_path, environ={}).ensure_state_dir()
+
+
+def test_variables_with_rules_of_their_own_are_no_settings(tmp_path: Path) -> None:
+    names = ("SUREFOOT_CACHE", "SUREFOOT_KEY", "SUREFOOT_LOCAL_TOKEN")
+    assert load(tmp_path, environ=dict.fromkeys(names, "x")).config == load(tmp_path, environ={}).config
+
+
+def test_a_variable_of_an_unknown_section_or_without_a_key(tmp_path: Path) -> None:
+    assert "env SUREFOOT_LEGDER_PATH: no such setting; did you mean SUREFOOT_LEDGER_PATH?" in mistake(
+        tmp_path, "", SUREFOOT_LEGDER_PATH="x"
+    )
+    assert "env SUREFOOT_CONNECTIONS_X: no such setting" in mistake(tmp_path, "", SUREFOOT_CONNECTIONS_X="x")
+
+
+def test_values_of_every_kind_are_described_in_a_mistake(tmp_path: Path) -> None:
+    message = mistake(
+        tmp_path,
+        "[models]\nretries = true\ntimeout = [1]\n[local]\nthreads = {a = 1}\ncontext = 2026-04-20\n",
+    )
+    for words in ("got true", "got a list", "got a table", "got a date"):
+        assert words in message
+    assert "got a text of 80 characters" in mistake(tmp_path, f"[models]\nretries = '{'x' * 80}'\n")
+
+
+def test_env_must_hold_tables(tmp_path: Path) -> None:
+    assert "expected tables such as [env.production]" in mistake(tmp_path, "env = 1\n")

@@ -9,14 +9,14 @@ import anthropic
 import httpx
 import openai
 import pytest
-from memory_scope import MemoryScope
-from wire import Fault, WireServer
 
+from memory_scope import MemoryScope
 from surefoot import models
 from surefoot.errors import ConfigError, ContextOverflow
 from surefoot.models import CallTarget, Endpoint, Route
 from surefoot.models.endpoints import has_credential, routed_headers
 from surefoot.values import Money
+from wire import Fault, WireServer
 
 MESSAGES: Any = [{"role": "user", "content": "hello"}]
 

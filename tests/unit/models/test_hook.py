@@ -12,10 +12,10 @@ import httpx
 import httpx2
 import openai
 import pytest
-from memory_scope import MemoryScope
-from wire import WireServer
 
+from memory_scope import MemoryScope
 from surefoot import models
+from wire import WireServer
 
 SUPPORT = Path(__file__).parents[2] / "servers"
 METHODS = [
