@@ -12,7 +12,7 @@ ROUNDS = 15
 # Above a bare interpreter: CPU seconds and MB for the import; CPU seconds for the help.
 IMPORT_CPU, IMPORT_MB, HELP_CPU = 0.15, 20.0, 0.30
 # The door finds its names when they are asked for, so peers are compared with what a flow really imports.
-NAMES = "from surefoot import App, Workflow, flow, generate, step"
+NAMES = "from surefoot import App, Prompty, Workflow, flow, step"
 # The part of a peer's import that ours may cost.
 AGAINST_PEERS = 0.25
 

@@ -185,7 +185,9 @@ class App:
         settings = ClientSettings()
         if given is not None:
             settings = ClientSettings(given.api_key.resolve() if given.api_key else None, given.base_url)
-        return models.build_client(kind, settings, is_alias_served=provider == "openai" and bool(self.config.models.aliases))
+        is_claude = [name.startswith("claude") for name in self.config.models.aliases]
+        is_alias_served = any(is_claude) if provider == "anthropic" else not all(is_claude)
+        return models.build_client(kind, settings, is_alias_served=is_alias_served)
 
     # Where calls go (`surefoot.models.Endpoints`)
 

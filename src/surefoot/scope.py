@@ -73,6 +73,10 @@ class Claim(Protocol):
 
     def finish(self, ending: Ending) -> Ticket: ...
 
+    def handed_over(self, cause: object) -> None:
+        """Say which object stands for a recorded failure in user code, so that the run knows if it ends by it."""
+        ...
+
     def abandon(self) -> None:
         """Give the work up without an outcome (cancelled, interrupted); a resume does it again."""
         ...

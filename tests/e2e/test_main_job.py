@@ -254,3 +254,12 @@ def test_both_forms_of_the_template_render_the_same(project: Path) -> None:
     assert short.strip() == message.content.strip(), (short, message.content)
     """
     assert run_python(project, code).returncode == 0
+
+
+def test_the_guide_to_model_calls(tmp_path: Path) -> None:
+    """The first block of docs/guide/models.md, with the local server in OpenAI's place."""
+    code = (ROOT / "docs/guide/models.md").read_text().partition("```python\n")[2].partition("```")[0]
+    with wire_server(tmp_path, reply="a book") as (url, log):
+        ran = run_python(tmp_path, code, OPENAI_API_KEY="test-key-of-openai", OPENAI_BASE_URL=f"{url}/v1")
+        assert ran.stdout == "a book\n", ran.stderr
+        assert len(calls_in(log)) == 1

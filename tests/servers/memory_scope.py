@@ -55,6 +55,11 @@ class MemoryClaim:
         self.scope.record[self.key] = _kept(ending)
         return self.ticket
 
+    def handed_over(self, cause: object) -> None:
+        assert self.recorded is not None
+        assert self.recorded.status == "failed"
+        assert cause is not None
+
     def abandon(self) -> None:
         assert self.ending is None
         self.is_abandoned = True

@@ -20,17 +20,13 @@ EXPECTED = [
     "Prompty",
     "SurefootError",
     "Workflow",
-    "autolog",
     "carry",
     "current_run",
     "current_step",
     "flow",
-    "generate",
-    "http_client",
     "last_run",
     "prompt",
     "step",
-    "wrap",
 ]
 DOOR = Path(surefoot.__file__)
 

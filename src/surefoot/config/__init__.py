@@ -12,7 +12,6 @@ from surefoot.config.model import (
     Provider,
     RetrievalSettings,
     RunSettings,
-    WireFormat,
 )
 from surefoot.config.pages import reference, template
 from surefoot.config.secret import Secret
@@ -32,7 +31,6 @@ __all__ = [
     "RunSettings",
     "Secret",
     "Setting",
-    "WireFormat",
     "load",
     "reference",
     "template",

@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from surefoot.config.secret import Secret
 
-WireFormat: TypeAlias = Literal["openai", "anthropic"]
 Provider: TypeAlias = Literal["openai", "anthropic", "openai-compatible"]
 
 # Strict everywhere: `retries = "2"` is a mistake. Only a path comes as text.
@@ -48,20 +47,16 @@ class PromptSettings(Section):
 class ModelSettings(Section):
     """What answers messages, and how calls to it are bounded."""
 
-    default: str = Field(
-        default="local:smollm2", min_length=1, description="The model used where none is named."
-    )
     aliases: Mapping[str, str] = Field(
-        default={"gpt-4o": "local:smollm2", "gpt-4o-mini": "local:smollm2"},
+        default={
+            "gpt-4o": "local:smollm2",
+            "gpt-4o-mini": "local:smollm2",
+            "claude-sonnet-5": "local:smollm2",
+        },
         description="Models that stand in for others, where the named provider has no credential. "
         "A table given here takes the place of the default one.",
     )
-    hosts: Mapping[str, WireFormat] = Field(
-        default={},
-        description="Further base URLs that are recognised as model endpoints, each with its wire format.",
-    )
     retries: int = Field(default=2, ge=0, le=100, description="How often a failed call is tried again.")
-    timeout: float = Field(default=120.0, gt=0, description="Seconds that one attempt of a call may take.")
 
 
 class Connection(Section):

@@ -6,7 +6,7 @@ import functools
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import orjson
 
@@ -14,6 +14,9 @@ from surefoot.errors import InvalidInput, UnknownFlow
 from surefoot.flows import code
 from surefoot.flows.flow import Flow, FlowSpec, Workflow, given_data
 from surefoot.flows.runner import Opaque, Target
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 MakeClient = Callable[[type], object | None]
 """An SDK client of a class, or None where the class is no SDK client."""
@@ -92,7 +95,7 @@ def construct(kind: type[Workflow], init: Mapping[str, object], make_client: Mak
 def checked(spec: FlowSpec, inputs: Mapping[str, object], *, is_text: bool = False) -> dict[str, object]:
     """The inputs by the flow's signature: converted, completed with defaults. Raises `InvalidInput` with all mistakes.
 
-    `is_text`: values come from a command line; a parameter that takes no text is read as JSON.
+    `is_text`: values come from a command line; where a parameter does not take the text, it is read as JSON.
     """
     from pydantic import TypeAdapter, ValidationError
 
@@ -114,7 +117,7 @@ def checked(spec: FlowSpec, inputs: Mapping[str, object], *, is_text: bool = Fal
             values[name] = value
             continue
         try:
-            values[name] = TypeAdapter(hint).validate_python(_from_text(value) if is_text and hint is not str else value)
+            values[name] = _converted(TypeAdapter(hint), value, is_text=is_text)
         except ValidationError as error:
             first = error.errors()[0]
             mistakes.append(f"{name!r}: {first['msg'][:1].lower()}{first['msg'][1:]} (given {value!r:.80})")
@@ -123,13 +126,17 @@ def checked(spec: FlowSpec, inputs: Mapping[str, object], *, is_text: bool = Fal
     return values
 
 
-def _from_text(value: object) -> object:
-    if not isinstance(value, str):
-        return value
+def _converted(adapter: TypeAdapter[Any], value: object, *, is_text: bool) -> object:
     try:
-        return orjson.loads(value)
-    except orjson.JSONDecodeError:
-        return value
+        return adapter.validate_python(value)
+    except ValueError:
+        if not (is_text and isinstance(value, str)):
+            raise
+        try:
+            read = orjson.loads(value)
+        except orjson.JSONDecodeError:
+            read = value
+        return adapter.validate_python(read)
 
 
 def _takes_any(parameters: Mapping[str, inspect.Parameter]) -> bool:

@@ -20,7 +20,8 @@ def entry_of(target: Any) -> Entry:
     """The module, file and qualified name of a class or function."""
     try:
         file = inspect.getsourcefile(inspect.unwrap(target))
-    except TypeError:
+    except (TypeError, OSError):
+        # Typed in at a prompt or given with -c: there is no file.
         file = None
     is_file = file is not None and Path(file).is_file()
     return Entry(

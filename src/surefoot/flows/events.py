@@ -21,7 +21,10 @@ class RunOpened:
 
 @dataclass(frozen=True, slots=True)
 class StepOpened:
-    """Work was claimed that is not recorded yet; its body begins. `depth` is 0 at the top of the run."""
+    """Work was claimed that is not recorded yet; its body begins. `depth` is 0 at the top of the run.
+
+    `path` holds the 16-byte keys of the steps that it is inside of, outermost first.
+    """
 
     run_id: str
     key: bytes
@@ -29,6 +32,7 @@ class StepOpened:
     name: str
     depth: int
     attempt: int
+    path: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,7 @@ class StepClosed:
     is_replayed: bool
     is_degraded: bool
     call: CallFacts | None
+    path: bytes = b""
 
 
 RunEvent = RunOpened | StepOpened | StepClosed

@@ -297,7 +297,8 @@ class StepClaim:
             run.pending[self.key] = self
             if run.listener is not None:
                 work = self._work
-                run.tell(StepOpened(run.id, self.key, work.kind, work.name, self._here.depth, self.attempt))
+                here = self._here
+                run.tell(StepOpened(run.id, self.key, work.kind, work.name, here.depth, self.attempt, here.path))
         elif run.listener is not None and (outcome := self.replayed_from) is not None:
             self._tell_closed(outcome)
 
@@ -344,6 +345,12 @@ class StepClaim:
             self._tell_closed(outcome)
         return run.ledger.submit(Append(outcome, freight))
 
+    def handed_over(self, cause: object) -> None:
+        """See `surefoot.scope.Claim.handed_over`."""
+        run = self._here.run
+        with run.lock:
+            run.causes.append((cause, self.key, self._work.name))
+
     def abandon(self) -> None:
         """See `surefoot.scope.Claim.abandon`."""
         run = self._here.run
@@ -352,7 +359,8 @@ class StepClaim:
         work, depth, taken = self._work, self._here.depth, time.time_ns() - self._started_ns
         run.tell(
             StepClosed(
-                run.id, self.key, work.kind, work.name, depth, self.attempt, "abandoned", taken, False, False, None
+                run.id, self.key, work.kind, work.name, depth, self.attempt, "abandoned", taken, False, False, None,
+                self._here.path,
             )
         )
 
@@ -379,6 +387,7 @@ class StepClaim:
                 is_replayed=self.replayed_from is not None,
                 is_degraded=outcome.is_degraded,
                 call=outcome.call,
+                path=self._here.path,
             )
         )
 

@@ -73,7 +73,7 @@ def exchange(call: Call, policy: Policy) -> Program[httpx2.Response]:
     if claim.recorded is not None:
         if claim.recorded.status == "failed":
             _remember(call, claim.recorded)
-        return _replay(call, claim.recorded)
+        return _replay(call, claim.recorded, claim)
     attempt = Attempts(call, claim, policy)
     try:
         return (yield from attempt.run())
@@ -228,13 +228,18 @@ class Attempts:
         return (time.monotonic_ns() - self._started_ns) / 1e9
 
 
-def _replay(call: Call, recorded: Recorded) -> httpx2.Response:
+def _replay(call: Call, recorded: Recorded, claim: Claim | None = None) -> httpx2.Response:
     answer = Answer.from_record(recorded.output)
     error = recorded.error or (None if answer is None else answer.error)
     if isinstance(error, call.library.RequestError):
         cast("httpx2.RequestError", error).request = call.request
+    response = None
     if answer is not None:
-        return replayed(answer, call.request, call.library, is_streaming=call.is_streaming)
+        response = replayed(answer, call.request, call.library, is_streaming=call.is_streaming)
+    if claim is not None and recorded.status == "failed":
+        claim.handed_over(error or response)
+    if response is not None:
+        return response
     if error is not None:
         raise error
     raise ConfigError(

@@ -84,7 +84,11 @@ def _pairs(parts: list[Json]) -> Json:
 def _fields(parts: list[Json]) -> Json:
     fields = plain(parts[1])
     extra = parts[2] if len(parts) > 2 else None
-    if isinstance(extra, dict) and isinstance(fields, dict) and isinstance(rest := plain(extra.get("rest")), dict):
+    if (
+        isinstance(extra, dict)
+        and isinstance(fields, dict)
+        and isinstance(rest := plain(extra.get("rest")), dict)
+    ):
         return {**fields, **rest}
     return fields
 

@@ -68,16 +68,16 @@ def test_surefoot_toml_goes_before_pyproject(tmp_path: Path) -> None:
 def test_environment_over_profile_over_file_over_default(tmp_path: Path) -> None:
     write(
         tmp_path,
-        "[models]\nretries = 3\ntimeout = 10\n[runs]\nlease = 5\n\n"
-        "[env.production.models]\nretries = 4\ntimeout = 20\n",
+        "[models]\nretries = 3\n[local]\ncontext = 1024\n[runs]\nlease = 5\n\n"
+        "[env.production]\nmodels.retries = 4\nruns.lease = 20\n",
     )
-    environ = {"SUREFOOT_ENV": "production", "SUREFOOT_MODELS_TIMEOUT": "30.5"}
+    environ = {"SUREFOOT_ENV": "production", "SUREFOOT_RUNS_LEASE": "30.5"}
     loaded = load(tmp_path, environ=environ)
     assert loaded.profile == "production"
     shown = origins(loaded)
-    assert shown["models.timeout"] == ("30.5", "env SUREFOOT_MODELS_TIMEOUT")
-    assert shown["models.retries"] == ("4", "surefoot.toml:8")
-    assert shown["runs.lease"] == ("5.0", "surefoot.toml:5")
+    assert shown["runs.lease"] == ("30.5", "env SUREFOOT_RUNS_LEASE")
+    assert shown["models.retries"] == ("4", "surefoot.toml:9")
+    assert shown["local.context"] == ("1024", "surefoot.toml:4")
     assert shown["local.threads"] == ("1", "default")
     assert load(tmp_path, environ={}).config.models.retries == 3
 
@@ -118,7 +118,7 @@ def test_all_mistakes_are_told_at_once_with_line_and_nearest_key(tmp_path: Path)
     message = mistake(
         tmp_path,
         "[ledger]\npth = 'x'\nsynchronous = 'ful'\n\n"
-        "[models]\nretries = 'two'\ntimeout = -1\n[modles]\nx = 1\n",
+        "[models]\nretries = 'two'\n[local]\nthreads = -1\n[modles]\nx = 1\n",
         SUREFOOT_RUNS_LEASE="soon",
         SUREFOOT_RUNS_LEESE="3",
     )
@@ -129,8 +129,9 @@ def test_all_mistakes_are_told_at_once_with_line_and_nearest_key(tmp_path: Path)
         'surefoot.toml:3: ledger.synchronous: expected one of "full", "normal", got the text "ful"' in message
     )
     assert 'surefoot.toml:6: models.retries: expected a whole number, got the text "two"' in message
-    assert "surefoot.toml:7: models.timeout: input should be greater than 0, got the number -1" in message
-    assert "surefoot.toml:8: modles: unknown setting; did you mean models?" in message
+    threads = "surefoot.toml:8: local.threads: input should be greater than or equal to 1, got the number -1"
+    assert threads in message
+    assert "surefoot.toml:9: modles: unknown setting; did you mean models?" in message
     assert 'env SUREFOOT_RUNS_LEASE: runs.lease: expected a number, got the text "soon"' in message
     assert "env SUREFOOT_RUNS_LEESE: no such setting; did you mean SUREFOOT_RUNS_LEASE?" in message
 
@@ -142,21 +143,13 @@ def test_a_number_as_text_is_a_mistake_in_a_file(tmp_path: Path) -> None:
 def test_a_value_where_a_table_belongs(tmp_path: Path) -> None:
     assert "surefoot.toml:1: models: expected a table, got the number 3" in mistake(tmp_path, "models = 3\n")
     assert "env.p: expected a table" in mistake(tmp_path, "[env]\np = 1\n")
-    assert "expected an inline table" in mistake(tmp_path, "", SUREFOOT_MODELS_HOSTS="nonsense")
+    assert "expected an inline table" in mistake(tmp_path, "", SUREFOOT_MODELS_ALIASES="nonsense")
 
 
 def test_a_connection_without_its_needs(tmp_path: Path) -> None:
     assert 'connections.x.provider: it is needed: one of "openai"' in mistake(tmp_path, "[connections.x]\n")
     message = mistake(tmp_path, '[connections.x]\nprovider = "openai-compatible"\n')
     assert 'surefoot.toml:1: connections.x: provider "openai-compatible" needs a base_url' in message
-
-
-def test_an_unknown_wire_format(tmp_path: Path) -> None:
-    message = mistake(tmp_path, '[models.hosts]\n"https://llm.example/v1" = "openay"\n')
-    assert (
-        'surefoot.toml:2: models.hosts."https://llm.example/v1": expected one of "openai", "anthropic"'
-        in message
-    )
 
 
 def test_an_unknown_profile(tmp_path: Path) -> None:
@@ -232,7 +225,7 @@ def test_a_variable_of_an_unknown_section_or_without_a_key(tmp_path: Path) -> No
 def test_values_of_every_kind_are_described_in_a_mistake(tmp_path: Path) -> None:
     message = mistake(
         tmp_path,
-        "[models]\nretries = true\ntimeout = [1]\n[local]\nthreads = {a = 1}\ncontext = 2026-04-20\n",
+        "[models]\nretries = true\n[runs]\nlease = [1]\n[local]\nthreads = {a = 1}\ncontext = 2026-04-20\n",
     )
     for words in ("got true", "got a list", "got a table", "got a date"):
         assert words in message

@@ -1,0 +1,286 @@
+"""The ledger's rows of a run as a tree of spans. Only what people may read is read, never a sealed text."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from surefoot.ledger import Detail, Link, Outcome, Payload, RunRecord, SqliteLedger, Totals
+from surefoot.traces.calls import Call, read_call
+from surefoot.traces.plain import Failure, failure_in, parsed, plain
+from surefoot.values import CallFacts, Json, PromptRef, StepKind, StepStatus
+
+_RUNNING: StepStatus = "running"
+
+Place = tuple[bytes, int]
+"""A step's key and its attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One attempt of a step, call or nested flow.
+
+    `status` is `running` for work whose beginning is recorded and its end is not: under way, or cut off by a crash.
+    `ended_ns` is None then, and `name` empty if only what happened inside of it is known. `totals` counts this
+    span and everything below it.
+    """
+
+    id: str
+    parent: str
+    name: str
+    kind: StepKind
+    status: StepStatus
+    attempt: int
+    epoch: int | None
+    started_ns: int
+    ended_ns: int | None
+    inputs: Json = field(default=None, repr=False)
+    output: Json = field(default=None, repr=False)
+    failure: Failure | None = None
+    call: Call | None = None
+    prompt: PromptRef | None = None
+    user_key: str | None = None
+    is_pure: bool = False
+    is_degraded: bool = False
+    is_cached: bool = False
+    is_tried_again: bool = False
+    totals: Totals = Totals()
+    children: tuple[Span, ...] = ()
+
+    @property
+    def latency_ns(self) -> int | None:
+        return None if self.ended_ns is None else self.ended_ns - self.started_ns
+
+    def walk(self) -> Iterator[Span]:
+        """This span and all below it, parents first."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One process's part of a run. `ended_ns` is None if it never wrote an end: it runs, crashed or was stopped."""
+
+    epoch: int
+    started_ns: int
+    ended_ns: int | None
+    status: StepStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A run with everything that is recorded of it.
+
+    `totals` are summed from the rows; those of `run` are of its last end. `chain_break` says where the record was
+    tampered with, None where it holds.
+    """
+
+    run: RunRecord
+    attempts: tuple[Attempt, ...]
+    inputs: Mapping[str, Json]
+    init: Mapping[str, Json]
+    output: Json
+    failure: Failure | None
+    spans: tuple[Span, ...]
+    totals: Totals
+    rows: int
+    is_pruned: bool
+    chain_break: str | None
+
+    def walk(self) -> Iterator[Span]:
+        """All spans, parents before children, in the order in which they began."""
+        for span in self.spans:
+            yield from span.walk()
+
+
+def trace(ledger: SqliteLedger, run_id: str) -> Trace:
+    """The trace of a run, by its id, the beginning of it, or `last`. Raises `UnknownRun` and `LedgerError`."""
+    run = ledger.run(run_id)
+    links = ledger.history(run.id)
+    reader = _Reader(ledger)
+    outcomes = [link.outcome for link in links]
+    start = next((outcome for outcome in outcomes if outcome.kind == "start"), None)
+    given = _mapping(reader.value(start.inputs) if start is not None else None)
+    end = next((outcome for outcome in reversed(outcomes) if outcome.kind == "end"), None)
+    failure: Failure | None = None
+    output: Json = None
+    if end is not None and end.status == "failed":
+        failure = failure_in(_mapping(reader.tree(end.output)).get("error"))
+    elif end is not None:
+        output = reader.value(end.output)
+    totals = Totals()
+    for outcome in outcomes:
+        totals = totals.plus(outcome)
+    return Trace(
+        run=run,
+        attempts=tuple(_attempts(outcomes)),
+        inputs=_mapping(given.get("inputs")),
+        init=_mapping(given.get("init")),
+        output=output,
+        failure=failure,
+        spans=_tree(run, links, ledger.details(run.id), reader),
+        totals=totals,
+        rows=len(links),
+        is_pruned=any(link.is_pruned for link in links),
+        chain_break=ledger.first_break(run.id),
+    )
+
+
+class _Reader:
+    """Payloads of one ledger as data."""
+
+    def __init__(self, ledger: SqliteLedger) -> None:
+        self._ledger = ledger
+
+    def tree(self, payload: Payload) -> Json:
+        return parsed(self._ledger.view(payload))
+
+    def value(self, payload: Payload) -> Json:
+        return plain(self.tree(payload))
+
+
+def _attempts(outcomes: Iterable[Outcome]) -> Iterator[Attempt]:
+    boundaries = [outcome for outcome in outcomes if outcome.kind in ("start", "end")]
+    ends = {outcome.epoch: outcome for outcome in boundaries if outcome.kind == "end"}
+    for outcome in boundaries:
+        if outcome.kind == "start":
+            end = ends.get(outcome.epoch)
+            ended_ns, status = (None, _RUNNING) if end is None else (end.ended_ns, end.status)
+            yield Attempt(outcome.epoch, outcome.started_ns, ended_ns, status)
+
+
+def _tree(
+    run: RunRecord, links: Sequence[Link], details: Sequence[Detail], reader: _Reader
+) -> tuple[Span, ...]:
+    spans: dict[Place, Span] = {}
+    parents: dict[Place, Place | None] = {}
+    paths: dict[Place, bytes] = {}
+    for link in links:
+        outcome = link.outcome
+        if outcome.kind == "start" or outcome.kind == "end":  # noqa: PLR1714  (type checkers narrow by it)
+            continue
+        place = (outcome.key, outcome.attempt)
+        spans[place] = _span(outcome, outcome.kind, reader)
+        parents[place] = (outcome.parent, outcome.parent_attempt) if outcome.path else None
+        paths[place] = outcome.path
+    for detail in details:
+        place = (detail.key, detail.attempt)
+        if place not in spans:
+            spans[place], path = _begun(detail)
+            parents[place] = _newest(path, spans)
+            paths[place] = path
+    for place in list(spans):
+        _add_unseen(place, paths[place], spans, parents)
+    return _grown(run.id, spans, parents)
+
+
+def _grown(
+    run_id: str, spans: Mapping[Place, Span], parents: Mapping[Place, Place | None]
+) -> tuple[Span, ...]:
+    """The tree, with the totals of what is below added to each span."""
+    children: defaultdict[Place | None, list[Place]] = defaultdict(list)
+    for place in sorted(spans, key=lambda place: (spans[place].started_ns, place)):
+        children[parents[place]].append(place)
+
+    def grow(place: Place) -> Span:
+        below = tuple(grow(child) for child in children.get(place, ()))
+        totals = spans[place].totals
+        for child in below:
+            totals = _sum(totals, child.totals)
+        parent = parents[place]
+        return replace(spans[place], parent=_id(parent) if parent else run_id, children=below, totals=totals)
+
+    return tuple(grow(place) for place in children.get(None, ()))
+
+
+def _span(outcome: Outcome, kind: StepKind, reader: _Reader) -> Span:
+    tree = reader.tree(outcome.output)
+    failure = failure_in(tree) if outcome.status == "failed" else None
+    inputs, output = reader.value(outcome.inputs), plain(tree)
+    call = None
+    if kind == "call":
+        facts = outcome.call or CallFacts("", "", "")
+        call = read_call(outcome.name, facts, inputs, output)
+    return Span(
+        id=_id((outcome.key, outcome.attempt)),
+        parent="",
+        name=outcome.name,
+        kind=kind,
+        status=outcome.status,
+        attempt=outcome.attempt,
+        epoch=outcome.epoch,
+        started_ns=outcome.started_ns,
+        ended_ns=outcome.ended_ns,
+        inputs=inputs,
+        output=None if failure else output,
+        failure=failure,
+        call=call,
+        prompt=outcome.prompt,
+        user_key=outcome.user_key,
+        is_pure=outcome.is_pure,
+        is_degraded=outcome.is_degraded,
+        is_cached=outcome.is_cached,
+        is_tried_again=outcome.retry_at_ns is not None,
+        totals=Totals().plus(outcome),
+    )
+
+
+def _begun(detail: Detail) -> tuple[Span, bytes]:
+    """A span of which only the beginning is recorded, and the path to it."""
+    body = _mapping(parsed(detail.body))
+    kind: StepKind = (
+        "call" if body.get("kind") == "call" else "flow" if body.get("kind") == "flow" else "step"
+    )
+    span = Span(
+        id=_id((detail.key, detail.attempt)),
+        parent="",
+        name=str(body.get("name", "")),
+        kind=kind,
+        status="running",
+        attempt=detail.attempt,
+        epoch=None,
+        started_ns=detail.at_ns,
+        ended_ns=None,
+    )
+    return span, bytes.fromhex(str(body.get("path", "")))
+
+
+def _newest(path: bytes, spans: Mapping[Place, Span]) -> Place | None:
+    """The innermost step of a path, at the last of its attempts that is known."""
+    key = path[-16:]
+    return (key, max((attempt for other, attempt in spans if other == key), default=1)) if key else None
+
+
+def _add_unseen(
+    place: Place, path: bytes, spans: dict[Place, Span], parents: dict[Place, Place | None]
+) -> None:
+    """Spans for the steps around one that have no row: a crash cut them off before anything of them was written."""
+    while (parent := parents[place]) is not None and parent not in spans:
+        path = path[:-16]
+        parents[parent] = _newest(path, spans)
+        spans[parent] = Span(
+            _id(parent), "", "", "step", "running", parent[1], None, spans[place].started_ns, None
+        )
+        place = parent
+
+
+def _sum(left: Totals, right: Totals) -> Totals:
+    return Totals(
+        left.steps + right.steps,
+        left.calls + right.calls,
+        left.usage + right.usage,
+        left.cost + right.cost,
+        left.is_cost_complete and right.is_cost_complete,
+        left.is_degraded or right.is_degraded,
+    )
+
+
+def _id(place: Place) -> str:
+    key, attempt = place
+    return f"{key.hex()}.{attempt}"
+
+
+def _mapping(value: Json) -> Mapping[str, Json]:
+    return value if isinstance(value, dict) else {}
