@@ -16,27 +16,39 @@ _NO_OUTCOME = (Diverged, Fenced, RunEnded)
 """Errors that say that this process must not go on: no outcome of the step, and never retried."""
 
 
-def perform(claim: StepClaim, body: Callable[[], Any], retry: Retry) -> Logic[Any]:
-    """The recorded result or exception of a claim, else those of its body, recorded before the flow goes on."""
+def perform(
+    claim: StepClaim, body: Callable[[], Any], retry: Retry, fallback: Callable[[], Any] | None = None
+) -> Logic[Any]:
+    """The recorded result or exception of a claim, else those of its body, recorded before the flow goes on.
+
+    Where no attempt is left, `fallback` takes the body's place for one more, whose result is marked degraded.
+    """
     if (recorded := claim.recorded) is not None:
         if recorded.error is not None:
             raise recorded.error
         return recorded.output
     if claim.retry_at_ns is not None:
         yield Pause(max(0.0, (claim.retry_at_ns - time.time_ns()) / 1e9))
+    cause: Exception | None = None
     while True:
         inside = claim.inside()
         delay: float | None = None
         try:
             with inside:
                 result = yield Body(body)
-            ticket = claim.finish(Ending("completed", result), prompt=inside.prompt)
+            ending = Ending("completed", result, is_degraded=cause is not None)
+            ticket = claim.finish(ending, prompt=inside.prompt)
         except Exception as error:
             if isinstance(error, _NO_OUTCOME):
                 claim.abandon()
                 raise
+            if cause is not None and error.__cause__ is None:
+                error.__cause__ = cause
             # A result that is no data will be none the next time; its body has run, so it is not run again.
-            delay = None if isinstance(error, NotData) else retry.next_delay(error, claim.attempt)
+            is_final = cause is not None or isinstance(error, NotData)
+            delay = None if is_final else retry.next_delay(error, claim.attempt)
+            if delay is None and fallback is not None and not is_final and isinstance(error, retry.on):
+                body, cause, delay = fallback, error, 0.0
             retry_at = None if delay is None else time.time_ns() + round(delay * 1e9)
             yield Durable(claim.finish(Ending("failed", cause=error), retry_at_ns=retry_at, prompt=inside.prompt))
             if delay is None:
@@ -47,5 +59,6 @@ def perform(claim: StepClaim, body: Callable[[], Any], retry: Retry) -> Logic[An
         else:
             yield Durable(ticket)
             return result
-        yield Pause(delay)
+        if delay > 0:
+            yield Pause(delay)
         claim.begin_next_attempt()

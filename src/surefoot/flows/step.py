@@ -23,6 +23,9 @@ R = TypeVar("R")
 
 KeyOf = Callable[..., str]
 
+_NONE = object()
+"""No fallback: None is a value that a step may fall back to."""
+
 
 class Step(Generic[P, R]):
     """A function that is recorded inside a run and a plain function outside of one. Made by `step`."""
@@ -36,6 +39,7 @@ class Step(Generic[P, R]):
         is_plain: bool,
         key: str | KeyOf | None,
         retry: Retry,
+        fallback: object,
     ) -> None:
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise UsageError(
@@ -49,6 +53,7 @@ class Step(Generic[P, R]):
         self._is_plain = is_plain
         self._key = key
         self._retry = retry
+        self._fallback = fallback
         self._arguments = Arguments(function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -71,7 +76,14 @@ class Step(Generic[P, R]):
     def _perform(self, here: Here, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Logic[Any]:
         bound = self._arguments.bind(args, kwargs)
         claim = self._claim(here, bound)
-        return (yield from perform(claim, lambda: self.function(*args, **kwargs), self._retry))
+        fallback = None if self._fallback is _NONE else lambda: self._fall_back(args, kwargs)
+        return (yield from perform(claim, lambda: self.function(*args, **kwargs), self._retry, fallback))
+
+    def _fall_back(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """What takes the body's place: awaitable where the step is async, whatever the fallback is."""
+        given = self._fallback
+        value = given(*args, **kwargs) if callable(given) else given
+        return _awaitable(value) if self.is_async else value
 
     def _claim(self, here: Here, bound: dict[str, object]) -> StepClaim:
         inputs = {name: value for name, value in bound.items() if not opened.is_surroundings(value)}
@@ -90,6 +102,10 @@ class Step(Generic[P, R]):
         return here.claim_step(
             work, records.encode(shown, name=where), digest=records.identity(shown, name=where), user_key=str(key)
         )
+
+
+async def _awaitable(value: Any) -> Any:
+    return await value if inspect.isawaitable(value) else value
 
 
 def _as_data(value: object) -> object:
@@ -116,6 +132,7 @@ def step(
     retries: int = 0,
     backoff: Backoff | None = None,
     retry_on: Sequence[type[Exception]] = (Exception,),
+    fallback: object = _NONE,
 ) -> Callable[[Callable[P, R]], Step[P, R]]: ...
 
 
@@ -130,6 +147,7 @@ def step(
     retries: int = 0,
     backoff: Backoff | None = None,
     retry_on: Sequence[type[Exception]] = (Exception,),
+    fallback: object = _NONE,
 ) -> Step[P, R] | Callable[[Callable[P, R]], Step[P, R]]:
     """Make a function a step: inside a run its outcome is recorded, and a resumed run takes it from the record.
 
@@ -142,6 +160,8 @@ def step(
     key: what identifies the step instead of the digest of its inputs: a text, or a function of the same parameters.
     retries: further attempts after a failure of one of the classes `retry_on`, `backoff(failures)` seconds apart
         (default: full jitter). Each failed attempt is recorded; what happened inside it does not count for the next.
+    fallback: what the step gives when no attempt is left: a value, or a function of the same parameters. The step and
+        its run are marked degraded.
 
     Arguments and results must be data (see `surefoot.errors.NotData`).
     """
@@ -154,6 +174,7 @@ def step(
             is_plain=plain,
             key=key,
             retry=Retry(retries, backoff or exponential(), tuple(retry_on)),
+            fallback=fallback,
         )
 
     return decorate if function is None else decorate(function)
