@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from surefoot.flows import carry as carry
     from surefoot.flows import current_run as current_run
     from surefoot.flows import current_step as current_step
-    from surefoot.flows.flow import flow as flow
     from surefoot.flows import last_run as last_run
+    from surefoot.flows.flow import flow as flow
     from surefoot.flows.step import step as step
     from surefoot.prompts import Prompty as Prompty
     from surefoot.prompts import prompt as prompt
@@ -39,7 +39,19 @@ _HOMES = {
     "step": "surefoot.flows",
 }
 
-__all__ = list(_HOMES)
+__all__ = [
+    "App",
+    "Prompty",
+    "SurefootError",
+    "Workflow",
+    "carry",
+    "current_run",
+    "current_step",
+    "flow",
+    "last_run",
+    "prompt",
+    "step",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -120,7 +120,9 @@ class App:
         """`run` for async code: an async flow runs on the caller's loop, a sync one in a worker thread."""
         logic, is_async, run_id = self._begin(flow, inputs, init, tags, listener)
         with self.entered(), self._explaining(run_id):
-            return await (flows.drive_async(logic) if is_async else flows.run_in_thread(lambda: flows.drive(logic)))
+            return await (
+                flows.drive_async(logic) if is_async else flows.run_in_thread(lambda: flows.drive(logic))
+            )
 
     def resume(
         self,
@@ -137,7 +139,9 @@ class App:
         """
         record = self.ledger.run(run_id)
         with self.entered():
-            logic, is_async = self._resume(record, flow, accept_divergence, listener)
+            logic, is_async = self._resume(
+                record, flow, Options(listener=listener, accept_divergence=accept_divergence)
+            )
             with self._explaining(record.id):
                 return flows.run_in_background(flows.drive_async(logic)) if is_async else flows.drive(logic)
 
@@ -152,9 +156,13 @@ class App:
         """`resume` for async code."""
         record = self.ledger.run(run_id)
         with self.entered():
-            logic, is_async = self._resume(record, flow, accept_divergence, listener)
+            logic, is_async = self._resume(
+                record, flow, Options(listener=listener, accept_divergence=accept_divergence)
+            )
             with self._explaining(record.id):
-                return await (flows.drive_async(logic) if is_async else flows.run_in_thread(lambda: flows.drive(logic)))
+                return await (
+                    flows.drive_async(logic) if is_async else flows.run_in_thread(lambda: flows.drive(logic))
+                )
 
     def close(self) -> None:
         """Write what is queued and close the ledger."""
@@ -228,14 +236,13 @@ class App:
         return flows.begin(target, options), spec.is_async, cast("str", options.run_id)
 
     def _resume(
-        self, record: RunRecord, flow: AnyFlow | None, accept_divergence: bool, listener: Listener | None
+        self, record: RunRecord, flow: AnyFlow | None, options: Options
     ) -> tuple[flows.Logic[object], bool]:
         found, spec = flows.find_spec(flow if flow is not None else flows.load(record.entry))
 
         def make(inputs: Mapping[str, Any], init: Mapping[str, Any]) -> flows.Target:
             return flows.target_of(found, spec, inputs, init=init, make_client=self.client)
 
-        options = Options(listener=listener, accept_divergence=accept_divergence)
         return flows.resume(record, make, options), spec.is_async
 
     @contextmanager

@@ -19,7 +19,10 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "summarization"
-QUESTION = {"query": "Within how many minutes must the duty engineer acknowledge a page?", "document_id": "on-call.md"}
+QUESTION = {
+    "query": "Within how many minutes must the duty engineer acknowledge a page?",
+    "document_id": "on-call.md",
+}
 
 # Kills its own process, as `kill -9` does, once the named step of the run is durable.
 KILLER = """
@@ -39,7 +42,9 @@ def kill_before(name):
 def handbook(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the example with two pages of the handbook ingested."""
     folder = tmp_path_factory.mktemp("handbook")
-    shutil.copytree(EXAMPLE, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".surefoot", "__pycache__"))
+    shutil.copytree(
+        EXAMPLE, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".surefoot", "__pycache__")
+    )
     for page in (folder / "docs").iterdir():
         if page.name not in ("on-call.md", "backups.md"):
             page.unlink()
@@ -51,7 +56,9 @@ def handbook(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def project(handbook: Path, tmp_path: Path) -> Path:
     """A project of its own for each test, with an empty ledger."""
-    shutil.copytree(handbook, tmp_path / "project", ignore=shutil.ignore_patterns("ledger.db*", "__pycache__"))
+    shutil.copytree(
+        handbook, tmp_path / "project", ignore=shutil.ignore_patterns("ledger.db*", "__pycache__")
+    )
     return tmp_path / "project"
 
 
@@ -74,7 +81,16 @@ def wire_server(folder: Path, reply: str) -> Iterator[tuple[str, Path]]:
     """The strict local server in a process of its own: its address, and its log of calls."""
     log = folder / "calls.jsonl"
     log.touch()
-    command = [sys.executable, str(ROOT / "tests/servers/wire.py"), "--port", "0", "--log", str(log), "--reply", reply]
+    command = [
+        sys.executable,
+        str(ROOT / "tests/servers/wire.py"),
+        "--port",
+        "0",
+        "--log",
+        str(log),
+        "--reply",
+        reply,
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None
@@ -194,7 +210,11 @@ def test_a_direct_call_is_a_durable_run(script: str, project: Path) -> None:
         again = run_python(project, RESUME, **keys)
         assert json.loads(again.stdout)["status"] == ["completed", "completed"]
         assert len(calls_in(log)) == 1
-    assert [name for _, name, _ in outcomes(project)][1:-1] == ["retrieve_context", "openai.chat", "check_answer"]
+    assert [name for _, name, _ in outcomes(project)][1:-1] == [
+        "retrieve_context",
+        "openai.chat",
+        "check_answer",
+    ]
 
 
 def test_a_script_that_is_killed_is_resumed_by_its_file(project: Path) -> None:
@@ -210,7 +230,12 @@ def test_a_script_that_is_killed_is_resumed_by_its_file(project: Path) -> None:
     with wire_server(project, reply="15 minutes") as (url, log):
         keys = {"OPENAI_API_KEY": "test-key-of-openai", "OPENAI_BASE_URL": f"{url}/v1"}
         killed = subprocess.run(
-            [sys.executable, "script.py"], cwd=project, env=os.environ | keys, capture_output=True, text=True, check=False
+            [sys.executable, "script.py"],
+            cwd=project,
+            env=os.environ | keys,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert killed.returncode == -signal.SIGKILL, killed.stderr
         resumed = run_python(project, RESUME, **keys)

@@ -39,7 +39,12 @@ def find_spec(flow: AnyFlow | str) -> tuple[AnyFlow, FlowSpec]:
 
 
 def target_of(
-    flow: AnyFlow, spec: FlowSpec, inputs: Mapping[str, object], *, init: Mapping[str, object], make_client: MakeClient
+    flow: AnyFlow,
+    spec: FlowSpec,
+    inputs: Mapping[str, object],
+    *,
+    init: Mapping[str, object],
+    make_client: MakeClient,
 ) -> Target:
     """A call of the flow; a workflow class is constructed with `init`. Raises `InvalidInput`."""
     if isinstance(flow, Flow):
@@ -79,7 +84,9 @@ def construct(kind: type[Workflow], init: Mapping[str, object], make_client: Mak
         ):
             mistakes.append(name)
     if unknown := sorted(init.keys() - {parameter.name for parameter in parameters}):
-        raise InvalidInput(f"{kind.__qualname__} takes no {', '.join(unknown)}: its parameters are {_shown(function)}")
+        raise InvalidInput(
+            f"{kind.__qualname__} takes no {', '.join(unknown)}: its parameters are {_shown(function)}"
+        )
     if mistakes:
         raise InvalidInput(
             f"{kind.__qualname__}{_shown(function)} cannot be built without {', '.join(mistakes)}: give data as "
@@ -102,7 +109,11 @@ def checked(spec: FlowSpec, inputs: Mapping[str, object], *, is_text: bool = Fal
     hints = _hints(spec.function)
     parameters = spec.arguments.signature.parameters
     values: dict[str, object] = {}
-    mistakes = [f"{name!r} is no input of it" for name in inputs if name not in parameters and not _takes_any(parameters)]
+    mistakes = [
+        f"{name!r} is no input of it"
+        for name in inputs
+        if name not in parameters and not _takes_any(parameters)
+    ]
     for name, parameter in parameters.items():
         if parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
             continue
@@ -148,7 +159,11 @@ def _hints(function: Any) -> dict[str, Any]:
         return get_type_hints(function)
     except (NameError, TypeError):
         # Names that are imported for typing only: those parameters are taken as they come.
-        return {name: hint for name, hint in getattr(function, "__annotations__", {}).items() if isinstance(hint, type)}
+        return {
+            name: hint
+            for name, hint in getattr(function, "__annotations__", {}).items()
+            if isinstance(hint, type)
+        }
 
 
 def _imported(reference: str) -> type | None:

@@ -118,7 +118,9 @@ def _module(entry: Entry) -> ModuleType:
         module = importlib.import_module(entry.module)
     except Exception as error:
         where = entry.file or entry.module
-        raise UnknownFlow(f"{where} cannot be imported ({type(error).__name__}: {error}): mend it, then try again") from error
+        raise UnknownFlow(
+            f"{where} cannot be imported ({type(error).__name__}: {error}): mend it, then try again"
+        ) from error
     if not _is_same_file(module, entry):
         raise UnknownFlow(
             f"module {entry.module!r} is {getattr(module, '__file__', '?')}, not {entry.file}: rename one of the two files"

@@ -44,7 +44,9 @@ def spec_of(
     target: Any, function: Callable[..., Any], *, name: str | None, version: str, arguments: Arguments
 ) -> FlowSpec:
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise UsageError(f"flow {name!r} is a generator function, whose output cannot be recorded: return a value")
+        raise UsageError(
+            f"flow {name!r} is a generator function, whose output cannot be recorded: return a value"
+        )
     return FlowSpec(
         name or target.__name__, version, target, function, arguments, inspect.iscoroutinefunction(function)
     )
@@ -122,12 +124,16 @@ class Workflow(Surroundings):
             return
         # `self` is no input of the flow.
         arguments = Arguments(functools.partial(function, None))
-        cls.spec = spec = spec_of(cls, function, name=name or cls.__name__, version=version, arguments=arguments)
+        cls.spec = spec = spec_of(
+            cls, function, name=name or cls.__name__, version=version, arguments=arguments
+        )
 
         @functools.wraps(function)
         def run(self: Workflow, *args: Any, **kwargs: Any) -> Any:
             inputs = spec.arguments.bind(args, kwargs)
-            return enter(runner.Target(spec, lambda: function(self, *args, **kwargs), inputs, init=given_data(self)))
+            return enter(
+                runner.Target(spec, lambda: function(self, *args, **kwargs), inputs, init=given_data(self))
+            )
 
         cls.run = run  # type: ignore[attr-defined]
 

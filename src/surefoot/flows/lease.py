@@ -80,5 +80,3 @@ class Keeper:
             if isinstance(lost, list) and run.id in lost and run.is_open:
                 run.is_fenced = True
                 log.warning("run %s was taken over by another process", run.id)
-
-

@@ -50,7 +50,9 @@ def perform(
             if delay is None and fallback is not None and not is_final and isinstance(error, retry.on):
                 body, cause, delay = fallback, error, 0.0
             retry_at = None if delay is None else time.time_ns() + round(delay * 1e9)
-            yield Durable(claim.finish(Ending("failed", cause=error), retry_at_ns=retry_at, prompt=inside.prompt))
+            yield Durable(
+                claim.finish(Ending("failed", cause=error), retry_at_ns=retry_at, prompt=inside.prompt)
+            )
             if delay is None:
                 raise
         except BaseException:

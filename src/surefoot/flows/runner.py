@@ -133,7 +133,9 @@ def begin(target: Target, options: Options) -> Logic[Any]:
     return (yield from _attend(app, run, target))
 
 
-def resume(record: RunRecord, make: Callable[[Mapping[str, Any], Mapping[str, Any]], Target], options: Options) -> Logic[Any]:
+def resume(
+    record: RunRecord, make: Callable[[Mapping[str, Any], Mapping[str, Any]], Target], options: Options
+) -> Logic[Any]:
     """Go on with a run. `make` builds the call from the recorded inputs and constructor arguments.
 
     The recorded output where the run has completed already. Raises `RunBusy` while another process holds it.
@@ -230,7 +232,9 @@ def _fail(run: OpenRun, error: Exception) -> tuple[records.Pending, str]:
     line = run.ledger.payloads.readable(f"{type(error).__name__}: {error}".partition("\n")[0][:500])
     ticket = run.ledger.submit(EndRun(end, freight, "failed", run.totals, failed_step=innermost, error=line))
     where = f" in step {innermost!r}" if innermost else ""
-    advice = "restore the code, or add --accept-divergence to" if isinstance(error, Diverged) else "go on with"
+    advice = (
+        "restore the code, or add --accept-divergence to" if isinstance(error, Diverged) else "go on with"
+    )
     return ticket, f"run {run.id} failed{where}; {advice} `surefoot resume {run.id}`"
 
 
@@ -290,4 +294,15 @@ def step_failed(error: Exception, record: RunRecord) -> StepFailed:
     )
 
 
-__all__ = ["Host", "Opaque", "Options", "Target", "Totals", "begin", "host", "last_run_id", "resume", "step_failed"]
+__all__ = [
+    "Host",
+    "Opaque",
+    "Options",
+    "Target",
+    "Totals",
+    "begin",
+    "host",
+    "last_run_id",
+    "resume",
+    "step_failed",
+]

@@ -61,7 +61,9 @@ class OpenRun:
 
     def check_open(self, what: str) -> None:
         if self.is_fenced:
-            raise Fenced(f"run {self.id} was taken over by another process; {what} is not recorded here any more")
+            raise Fenced(
+                f"run {self.id} was taken over by another process; {what} is not recorded here any more"
+            )
         if not self.is_open:
             raise RunEnded(
                 f"{what} was called after run {self.id} had ended: await every task and join every thread of a flow "
@@ -87,7 +89,18 @@ class OpenRun:
 class Here:
     """The scope of the run itself or of one attempt of a step: what `scope.current()` gives to the code inside."""
 
-    __slots__ = ("_lanes", "_last_lane", "_own", "_recall", "_token", "attempt", "name", "path", "prompt", "run")
+    __slots__ = (
+        "_lanes",
+        "_last_lane",
+        "_own",
+        "_recall",
+        "_token",
+        "attempt",
+        "name",
+        "path",
+        "prompt",
+        "run",
+    )
 
     def __init__(self, run: OpenRun, *, path: bytes = b"", attempt: int = 1, name: str = "") -> None:
         self.run = run
@@ -152,7 +165,9 @@ class Here:
         claim.announce()
         return claim
 
-    def _reclaim(self, work: Work, inputs: str, digest: bytes, user_key: str | None, record: Record) -> StepClaim:
+    def _reclaim(
+        self, work: Work, inputs: str, digest: bytes, user_key: str | None, record: Record
+    ) -> StepClaim:
         outcome = record.outcome
         is_changed = outcome.digest != digest
         if is_changed and not work.is_pure and work.kind != "call" and not self.run.accepts_divergence:
@@ -161,7 +176,14 @@ class Here:
                 "give changed inputs another key, or resume with --accept-divergence"
             )
         claim = StepClaim(
-            self, work, inputs, digest, user_key, occurrence=outcome.occurrence, lane=outcome.lane, attempt=outcome.attempt
+            self,
+            work,
+            inputs,
+            digest,
+            user_key,
+            occurrence=outcome.occurrence,
+            lane=outcome.lane,
+            attempt=outcome.attempt,
         )
         if is_changed or not record.is_over or outcome.key in self.run.recall.retry:
             claim.begin_next_attempt(retry_at_ns=outcome.retry_at_ns)
@@ -172,7 +194,9 @@ class Here:
     def _check_diverged(self, work: Work, identity: Identity, digest: bytes, lane: int) -> None:
         if self.run.accepts_divergence:
             return
-        found = self._recall.changed_in_lane(identity, digest, lane) or self.run.recall.moved(identity, self.path)
+        found = self._recall.changed_in_lane(identity, digest, lane) or self.run.recall.moved(
+            identity, self.path
+        )
         if found is None:
             return
         done = found.outcome
@@ -298,11 +322,15 @@ class StepClaim:
             if run.listener is not None:
                 work = self._work
                 here = self._here
-                run.tell(StepOpened(run.id, self.key, work.kind, work.name, here.depth, self.attempt, here.path))
+                run.tell(
+                    StepOpened(run.id, self.key, work.kind, work.name, here.depth, self.attempt, here.path)
+                )
         elif run.listener is not None and (outcome := self.replayed_from) is not None:
             self._tell_closed(outcome)
 
-    def finish(self, ending: Ending, *, retry_at_ns: int | None = None, prompt: PromptRef | None = None) -> Pending:
+    def finish(
+        self, ending: Ending, *, retry_at_ns: int | None = None, prompt: PromptRef | None = None
+    ) -> Pending:
         """Hand the outcome to the ledger. Raises `NotData` for an output that cannot be recorded."""
         here, work, run = self._here, self._work, self._here.run
         value = ending.output
@@ -359,7 +387,17 @@ class StepClaim:
         work, depth, taken = self._work, self._here.depth, time.time_ns() - self._started_ns
         run.tell(
             StepClosed(
-                run.id, self.key, work.kind, work.name, depth, self.attempt, "abandoned", taken, False, False, None,
+                run.id,
+                self.key,
+                work.kind,
+                work.name,
+                depth,
+                self.attempt,
+                "abandoned",
+                taken,
+                False,
+                False,
+                None,
                 self._here.path,
             )
         )
@@ -369,7 +407,9 @@ class StepClaim:
         if self._is_noted or now_ns - self._started_ns < after_ns:
             return None
         self._is_noted = True
-        body = records.encode({"name": self._work.name, "kind": self._work.kind, "path": self._here.path.hex()})
+        body = records.encode(
+            {"name": self._work.name, "kind": self._work.kind, "path": self._here.path.hex()}
+        )
         return records.Detail(self._here.run.id, self.key, self.attempt, "started", self._started_ns, body)
 
     def _tell_closed(self, outcome: Outcome) -> None:

@@ -95,12 +95,17 @@ class Step(Generic[P, R]):
                     work, records.encode(inputs, name=where), digest=records.identity(inputs, name=where)
                 )
             except NotData as error:
-                error.add_note(f"or give the step an identity of its own: @step(key=lambda ...) on {self.name!r}")
+                error.add_note(
+                    f"or give the step an identity of its own: @step(key=lambda ...) on {self.name!r}"
+                )
                 raise
         key = self._key if isinstance(self._key, str) else self._arguments.call(self._key, bound)
         shown = {name: _as_data(value) for name, value in inputs.items()}
         return here.claim_step(
-            work, records.encode(shown, name=where), digest=records.identity(shown, name=where), user_key=str(key)
+            work,
+            records.encode(shown, name=where),
+            digest=records.identity(shown, name=where),
+            user_key=str(key),
         )
 
 

@@ -1,6 +1,7 @@
 """The record of every run."""
 
 from surefoot.ledger.chain import Link
+from surefoot.ledger.connection import engine
 from surefoot.ledger.encoding import canonical_module, decode, encode, identity
 from surefoot.ledger.entries import Append, EndRun, LedgerEntry, Note, Release, Renew, StartRun, TakeOver
 from surefoot.ledger.events import (
@@ -16,7 +17,7 @@ from surefoot.ledger.events import (
     RunRecord,
     Totals,
 )
-from surefoot.ledger.owner import this_process
+from surefoot.ledger.owner import is_provably_gone, this_process
 from surefoot.ledger.payloads import Freight, Payloads, Privacy
 from surefoot.ledger.sealing import Keyring
 from surefoot.ledger.sqlite import SqliteLedger, lease_until
@@ -52,7 +53,9 @@ __all__ = [
     "canonical_module",
     "decode",
     "encode",
+    "engine",
     "identity",
+    "is_provably_gone",
     "lease_until",
     "this_process",
 ]

@@ -12,14 +12,18 @@ from pathlib import Path
 from surefoot.errors import LedgerCorrupt, LedgerError, LedgerFull, LedgerReadOnly
 
 _BUSY_SECONDS = 10.0
-_NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "fuse.sshfs", "ceph", "lustre"})
+_NETWORK_FILE_SYSTEMS = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "fuse.sshfs", "ceph", "lustre"}
+)
 
 
 def connect_writer(path: Path, *, synchronous: str) -> sqlite3.Connection:
     """The connection that writes: WAL, no implicit transactions, usable by whichever thread holds the writer."""
     refuse_network_file_system(path)
     with explained(path):
-        connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(
+            path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         connection.execute("PRAGMA foreign_keys = OFF")
@@ -30,12 +34,16 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     """A connection that cannot write. It also opens a ledger on a medium that is read-only."""
     with explained(path):
         try:
-            connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+            connection = sqlite3.connect(
+                path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
             connection.execute("PRAGMA query_only = ON")
             connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1")
         except sqlite3.OperationalError:
             # WAL wants to write an index file beside the ledger; where it cannot, the file does not change either.
-            connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False)
+            connection = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False
+            )
             connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1")
     return connection
 
@@ -55,15 +63,25 @@ def explain(error: sqlite3.Error, path: Path) -> LedgerError:
     if code == sqlite3.SQLITE_FULL:
         return LedgerFull(f"no space left for the ledger {path}: free some, then `surefoot resume` the run")
     if code == sqlite3.SQLITE_READONLY:
-        return LedgerReadOnly(f"the ledger {path} is read-only: make file and folder writable, or set SUREFOOT_LEDGER_PATH")
+        return LedgerReadOnly(
+            f"the ledger {path} is read-only: make file and folder writable, or set SUREFOOT_LEDGER_PATH"
+        )
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return LedgerCorrupt(f"the ledger {path} is damaged ({error}): restore a backup, or move the file away to begin anew")
+        return LedgerCorrupt(
+            f"the ledger {path} is damaged ({error}): restore a backup, or move the file away to begin anew"
+        )
     if code == sqlite3.SQLITE_BUSY:
-        return LedgerError(f"the ledger {path} is locked by another process for more than {_BUSY_SECONDS:.0f} s: see who holds it with `lsof`")
+        return LedgerError(
+            f"the ledger {path} is locked by another process for more than {_BUSY_SECONDS:.0f} s: see who holds it with `lsof`"
+        )
     if code == sqlite3.SQLITE_CANTOPEN:
-        return LedgerError(f"the ledger {path} cannot be opened: check that the folder exists and may be written")
+        return LedgerError(
+            f"the ledger {path} cannot be opened: check that the folder exists and may be written"
+        )
     if code == sqlite3.SQLITE_IOERR:
-        return LedgerError(f"reading or writing the ledger {path} failed ({error}): check the disk, then `surefoot resume` the run")
+        return LedgerError(
+            f"reading or writing the ledger {path} failed ({error}): check the disk, then `surefoot resume` the run"
+        )
     return LedgerError(f"the ledger {path}: {error}")
 
 
@@ -102,6 +120,16 @@ class FileLock:
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
+
+
+def engine() -> tuple[str, bool]:
+    """SQLite's version here, and whether it was built with full-text search (FTS5)."""
+    connection = sqlite3.connect(":memory:")
+    try:
+        options = {row[0] for row in connection.execute("PRAGMA compile_options")}
+    finally:
+        connection.close()
+    return sqlite3.sqlite_version, "ENABLE_FTS5" in options
 
 
 def refuse_network_file_system(path: Path) -> None:

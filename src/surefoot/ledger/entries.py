@@ -55,7 +55,9 @@ class Batch:
                 raise UnknownRun(f"run {run_id} is not in the ledger")
             current = self.heads.epochs[run_id] = row[0]
         if current != epoch:
-            raise Fenced(f"run {run_id} was taken over by another process (epoch {current}, this one has {epoch})")
+            raise Fenced(
+                f"run {run_id} was taken over by another process (epoch {current}, this one has {epoch})"
+            )
 
     def append(self, outcome: Outcome, freight: Freight) -> bytes:
         """Chain an outcome to its run; its hash."""
@@ -191,7 +193,9 @@ class TakeOver:
             (epoch, rows.owner_text(self.owner), self.lease_until_ns, run.id),
         )
         batch.heads.epochs[run.id] = epoch
-        row = batch.connection.execute(f"SELECT {rows.RUN_COLUMNS} FROM runs WHERE id = ?", (run.id,)).fetchone()
+        row = batch.connection.execute(
+            f"SELECT {rows.RUN_COLUMNS} FROM runs WHERE id = ?", (run.id,)
+        ).fetchone()
         return rows.run_record(row)
 
 

@@ -61,7 +61,9 @@ class Payloads:
         key_id, key = self._data_key(run_id, freight)
         plain = text.encode()
         is_large = len(plain) > self._inline_bytes
-        sealed = seal(key, zstd.compress(plain, _ZSTD_LEVEL) if is_large else plain, bound_to=f"{run_id}/{key_id}")
+        sealed = seal(
+            key, zstd.compress(plain, _ZSTD_LEVEL) if is_large else plain, bound_to=f"{run_id}/{key_id}"
+        )
         if is_large:
             digest = blake2b(sealed, digest_size=32).digest()
             freight.append(Blob(digest.hex(), len(plain), sealed))
@@ -90,7 +92,9 @@ class Payloads:
         if key is None:
             stored = source.data_key(key_id)
             if stored is None:
-                raise LedgerCorrupt(f"run {run_id}: the data key of a sealed payload was dropped; it cannot be read")
+                raise LedgerCorrupt(
+                    f"run {run_id}: the data key of a sealed payload was dropped; it cannot be read"
+                )
             key = self._plain_keys[key_id] = self._keyring.unwrap(stored)
         bound_to = f"{run_id}/{key_id}"
         if payload.sealed.startswith(_INLINE):

@@ -20,7 +20,9 @@ OUTCOME_COLUMNS = (
     "prompt_name, prompt_version, prompt_digest, "
     "inputs_view, inputs_sealed, inputs_key_id, output_view, output_sealed, output_key_id, payload_hash, hash"
 )
-INSERT_OUTCOME = f"INSERT INTO outcomes ({OUTCOME_COLUMNS}) VALUES ({', '.join('?' * (OUTCOME_COLUMNS.count(',') + 1))})"
+INSERT_OUTCOME = (
+    f"INSERT INTO outcomes ({OUTCOME_COLUMNS}) VALUES ({', '.join('?' * (OUTCOME_COLUMNS.count(',') + 1))})"
+)
 
 RUN_COLUMNS = (
     "id, flow, flow_version, entry, code_digest, status, tenant, principal, session, tags, run_key, parent_run, epoch, "
@@ -63,11 +65,15 @@ def link(seq: int, row: Row) -> Link:
     retry_at_ns, started_ns, ended_ns = row[17:20]
     first_token_ns, provider, requested, served, tokens_in, cached, tokens_out, reasoning, cost = row[20:29]
     prompt_name, prompt_version, prompt_digest = row[29:32]
-    inputs_view, inputs_sealed, inputs_key, output_view, output_sealed, output_key, payloads, chained = row[32:]
+    inputs_view, inputs_sealed, inputs_key, output_view, output_sealed, output_key, payloads, chained = row[
+        32:
+    ]
     call = None
     if provider is not None:
         usage = Usage(tokens_in, cached, tokens_out, reasoning)
-        call = CallFacts(provider, requested, served, usage, None if cost is None else Money(cost), first_token_ns)
+        call = CallFacts(
+            provider, requested, served, usage, None if cost is None else Money(cost), first_token_ns
+        )
     outcome = Outcome(
         run_id=run_id,
         key=key,
@@ -101,8 +107,23 @@ def run_row(run: RunRecord) -> Row:
     """The values for `INSERT_RUN`."""
     return (
         *(run.id, run.flow, run.flow_version, entry_text(run.entry), run.code_digest, run.status),
-        *(run.tenant, run.principal, run.session, orjson.dumps(dict(run.tags)).decode(), run.run_key, run.parent_run),
-        *(run.epoch, owner_text(run.owner), run.lease_until_ns, run.created_ns, run.ended_ns, run.failed_step, run.error),
+        *(
+            run.tenant,
+            run.principal,
+            run.session,
+            orjson.dumps(dict(run.tags)).decode(),
+            run.run_key,
+            run.parent_run,
+        ),
+        *(
+            run.epoch,
+            owner_text(run.owner),
+            run.lease_until_ns,
+            run.created_ns,
+            run.ended_ns,
+            run.failed_step,
+            run.error,
+        ),
         *total_columns(run.totals),
     )
 
@@ -118,7 +139,9 @@ def total_columns(totals: Totals) -> Row:
 
 def run_record(row: Row) -> RunRecord:
     """A run from `RUN_COLUMNS`."""
-    run_id, flow, version, entry, code, status, tenant, principal, session, tags, run_key, parent_run = row[:12]
+    run_id, flow, version, entry, code, status, tenant, principal, session, tags, run_key, parent_run = row[
+        :12
+    ]
     epoch, owner, lease, created, ended, failed_step, error = row[12:19]
     steps, calls, tokens_in, cached, tokens_out, reasoning, cost, complete, degraded = row[19:]
     return RunRecord(
@@ -142,7 +165,12 @@ def run_record(row: Row) -> RunRecord:
         failed_step=failed_step,
         error=error,
         totals=Totals(
-            steps, calls, Usage(tokens_in, cached, tokens_out, reasoning), Money(cost), bool(complete), bool(degraded)
+            steps,
+            calls,
+            Usage(tokens_in, cached, tokens_out, reasoning),
+            Money(cost),
+            bool(complete),
+            bool(degraded),
         ),
     )
 

@@ -82,7 +82,9 @@ def _parse(text: str, where: str) -> bytes:
     except (ValueError, binascii.Error):
         key = b""
     if len(key) != KEY_BYTES:
-        raise ConfigError(f"{where} must hold {KEY_BYTES} bytes as base64 or hex; `openssl rand -base64 32` makes one")
+        raise ConfigError(
+            f"{where} must hold {KEY_BYTES} bytes as base64 or hex; `openssl rand -base64 32` makes one"
+        )
     return key
 
 
@@ -110,5 +112,7 @@ def _read_or_make(file: Path) -> bytes:
         finally:
             draft.unlink()
     except OSError as error:
-        raise ConfigError(f"the key file {file} cannot be made: {error.strerror}; set SUREFOOT_KEY instead") from error
+        raise ConfigError(
+            f"the key file {file} cannot be made: {error.strerror}; set SUREFOOT_KEY instead"
+        ) from error
     return _parse(file.read_text(), str(file))

@@ -39,7 +39,9 @@ class SqliteLedger:
         self._known = Heads()
         self._data_version: int | None = None
         self._local = threading.local()
-        self._writer: Writer[LedgerEntry] = Writer(self._commit, name="surefoot-ledger", on_fork=self._after_fork)
+        self._writer: Writer[LedgerEntry] = Writer(
+            self._commit, name="surefoot-ledger", on_fork=self._after_fork
+        )
         # A connection that a forked child inherits must be neither used nor closed there: closing it would
         # drop the parent's locks on the file.
         self._inherited: list[object] = []
@@ -114,7 +116,10 @@ class SqliteLedger:
             connection = connect_writer(self.path, synchronous=self._synchronous)
             try:
                 schema.migrate(
-                    connection, ledger_id=new_id(), created_by=f"surefoot {version('surefoot')}", where=str(self.path)
+                    connection,
+                    ledger_id=new_id(),
+                    created_by=f"surefoot {version('surefoot')}",
+                    where=str(self.path),
                 )
             except BaseException:
                 connection.close()
@@ -141,11 +146,15 @@ class SqliteLedger:
                 raise UnknownRun(f"the ledger {self.path} holds no runs yet")
             return rows.run_record(found[0])
         wanted = run_id.strip().upper()
-        found = self._read(f"{select} WHERE id >= ? AND id < ? LIMIT 5", wanted, wanted + "~") if wanted else []
+        found = (
+            self._read(f"{select} WHERE id >= ? AND id < ? LIMIT 5", wanted, wanted + "~") if wanted else []
+        )
         if len(found) == 1 or (found and found[0][0] == wanted):
             return rows.run_record(found[0])
         if found:
-            raise UnknownRun(f"{run_id!r} is the beginning of several runs: {', '.join(row[0] for row in found)}")
+            raise UnknownRun(
+                f"{run_id!r} is the beginning of several runs: {', '.join(row[0] for row in found)}"
+            )
         raise UnknownRun(f"no run {run_id!r} in the ledger {self.path}: `surefoot runs` lists what is there")
 
     def runs(
@@ -169,13 +178,16 @@ class SqliteLedger:
 
     def history(self, run_id: str) -> list[Link]:
         """All outcomes of a run in the order in which they were recorded."""
-        found = self._read(f"SELECT seq, {rows.OUTCOME_COLUMNS} FROM outcomes WHERE run_id = ? ORDER BY seq", run_id)
+        found = self._read(
+            f"SELECT seq, {rows.OUTCOME_COLUMNS} FROM outcomes WHERE run_id = ? ORDER BY seq", run_id
+        )
         return [rows.link(row[0], row[1:]) for row in found]
 
     def details(self, run_id: str) -> list[Detail]:
         """What rode along: steps that had begun, in order."""
         found = self._read(
-            "SELECT run_id, key, attempt, kind, at_ns, body FROM details WHERE run_id = ? ORDER BY seq", run_id
+            "SELECT run_id, key, attempt, kind, at_ns, body FROM details WHERE run_id = ? ORDER BY seq",
+            run_id,
         )
         return [Detail(*row) for row in found]
 
@@ -199,6 +211,11 @@ class SqliteLedger:
     def data_key(self, key_id: str) -> DataKey | None:
         found = self._read("SELECT id, run_id, wrapped FROM data_keys WHERE id = ?", key_id)
         return DataKey(*found[0]) if found else None
+
+    def format(self) -> int:
+        """The version of the tables in the file; 0 where nothing was recorded yet. Raises `LedgerTooNew`."""
+        found = self._read("PRAGMA user_version")
+        return int(found[0][0]) if found else 0
 
     def check(self) -> str:
         """What SQLite's own quick check says of the file: `ok`, or what is damaged."""

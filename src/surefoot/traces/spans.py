@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
-from surefoot.ledger import Detail, Link, Outcome, Payload, RunRecord, SqliteLedger, Totals
+from surefoot.ledger import Detail, Link, Outcome, Payload, RunRecord, SqliteLedger, Totals, is_provably_gone
 from surefoot.traces.calls import Call, read_call
 from surefoot.traces.plain import Failure, failure_in, parsed, plain
-from surefoot.values import CallFacts, Json, PromptRef, StepKind, StepStatus
+from surefoot.values import CallFacts, Json, PromptRef, RunStatus, StepKind, StepStatus
 
 _RUNNING: StepStatus = "running"
 
@@ -93,6 +94,12 @@ class Trace:
         """All spans, parents before children, in the order in which they began."""
         for span in self.spans:
             yield from span.walk()
+
+
+def standing(run: RunRecord, now_ns: int) -> RunStatus | Literal["abandoned"]:
+    """The status of a run; `abandoned` where it claims to run and its lease is over or its process provably gone."""
+    is_gone = run.status == "running" and run.owner is not None and is_provably_gone(run.owner)
+    return "abandoned" if is_gone or run.is_abandoned(now_ns) else run.status
 
 
 def trace(ledger: SqliteLedger, run_id: str) -> Trace:
