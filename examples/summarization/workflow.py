@@ -14,7 +14,7 @@ from surefoot.retrieval import Collection, Passage
 UNAVAILABLE = "The document does not say."
 REFUSALS = ("does not say", "not mentioned", "no information", "not available", "unavailable")
 ANSWERABLE_FROM = 0.58
-"""Cosine between question and best sentence below which the document is taken to hold no answer."""
+"""Cosine between the question and a sentence below which that sentence is taken to hold no answer."""
 
 
 @dataclass(frozen=True)
@@ -35,16 +35,17 @@ def retrieve_context(query: str, document_id: str) -> list[Passage]:
 @step(pure=True)
 def check_answer(answer: str, context: list[Passage]) -> Check:
     """Whether the document holds an answer at all, and whether it holds this one."""
-    if not context or context[0].cosine < ANSWERABLE_FROM:
+    near = [passage for passage in context if passage.cosine >= ANSWERABLE_FROM]
+    if not near:
         return Check("unavailable", "no sentence of the document comes close to the question")
     if not words(answer):
-        return Check("empty", "the model gave no answer", quote=context[0])
+        return Check("empty", "the model gave no answer", quote=near[0])
     if any(phrase in answer.lower() for phrase in REFUSALS):
         return Check("unavailable", "the model found no answer in the context")
-    for passage in context:
+    for passage in near:
         if words(answer) <= words(passage.text) or passage.text in answer:
             return Check("supported", "the answer is contained in the context", quote=passage)
-    return Check("unsupported", "the answer holds words that the context does not", quote=context[0])
+    return Check("unsupported", "the answer holds words that the context does not", quote=near[0])
 
 
 class SummarizationWorkflow(Workflow):

@@ -1,0 +1,98 @@
+"""Errors as people read them: one message, where it happened in their code, and the exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+import traceback
+from pathlib import Path
+
+import click
+
+from surefoot.errors import StepFailed, UsageError
+
+FAILED, MISUSED, INTERRUPTED = 1, 2, 130
+
+_PACKAGE = str(Path(__file__).parents[1])
+_FOREIGN = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
+_FRAMES = 4
+
+
+def report(error: BaseException) -> int:
+    """Say on stderr what went wrong; the exit code for it."""
+    if is_debugging():
+        traceback.print_exception(error, file=sys.stderr)
+    if isinstance(error, StepFailed) and error.__cause__ is not None:
+        _say_failed_run(error, error.__cause__)
+        return FAILED
+    if isinstance(error, UsageError):
+        _say(str(error))
+        _say_where(error.__cause__)
+        return MISUSED
+    if type(error).__module__.startswith("surefoot."):
+        _say(str(error))
+        return FAILED
+    _say(f"{type(error).__name__}: {error}")
+    _say_where(error)
+    if not is_debugging():
+        click.echo("  --debug shows the whole traceback", err=True)
+    return FAILED
+
+
+def report_interrupt(error: BaseException | None) -> int:
+    """Say on stderr that Ctrl-C was heard, and how to go on."""
+    if is_debugging() and error is not None:
+        traceback.print_exception(error, file=sys.stderr)
+    notes: list[str] = getattr(error, "__notes__", [])
+    _say(notes[-1] if notes else "interrupted", label="interrupted")
+    return INTERRUPTED
+
+
+def is_debugging() -> bool:
+    """Whether tracebacks are wanted."""
+    return os.environ.get("SUREFOOT_DEBUG", "") not in ("", "0")
+
+
+def frames_of(error: BaseException) -> list[str]:
+    """Where an error came through the user's own code, outermost first, as `file:line in function`."""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith((_PACKAGE, *_FOREIGN, "<"))
+    ]
+    return [f"{_near(frame.filename)}:{frame.lineno} in {frame.name}" for frame in frames[-_FRAMES:]]
+
+
+def _say_failed_run(failed: StepFailed, cause: BaseException) -> None:
+    flow = str(failed).partition(" of ")[2].partition(" failed in ")[0]
+    step = "" if failed.step == flow else f" in step {failed.step!r}"
+    _say(f"{flow} failed{step}")
+    text = str(cause)
+    click.echo(f"  {type(cause).__name__}{': ' if text else ''}{_indented(text)}", err=True)
+    _say_where(cause)
+    click.echo(f"  look at it:  surefoot show {failed.run_id}", err=True)
+    click.echo(f"  go on:       surefoot resume {failed.run_id}", err=True)
+
+
+def _say_where(error: BaseException | None) -> None:
+    if error is not None:
+        for frame in frames_of(error):
+            click.echo(f"    at {frame}", err=True)
+
+
+def _say(message: str, *, label: str = "error") -> None:
+    # click drops the colour by itself where stderr is no terminal; NO_COLOR is for us to honour.
+    word = label if os.environ.get("NO_COLOR") else click.style(label, fg="red", bold=True)
+    click.echo(f"{word}: {_indented(message)}" if message != label else word, err=True)
+
+
+def _indented(text: str) -> str:
+    return text.replace("\n", "\n  ")
+
+
+def _near(file: str) -> str:
+    try:
+        return str(Path(file).relative_to(Path.cwd()))
+    except ValueError:
+        return file

@@ -1,0 +1,90 @@
+"""The `surefoot` command: its subcommands, imported when they are called, and its exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import NoReturn, cast
+
+import click
+
+from surefoot.cli import failing
+
+COMMANDS = {
+    "init": "Write a settings file, a flow and a prompt that run at once.",
+    "demo": "See a run killed and resumed, on your machine and without a key.",
+    "run": "Run a flow as a durable run.",
+    "resume": "Go on with a run where its record ends.",
+    "runs": "List runs, the newest first.",
+    "show": "Show a run: its steps, model calls, tokens and cost.",
+    "ingest": "Take Markdown and text files into a collection.",
+    "config": "Show or check the settings.",
+    "doctor": "Look for what is missing or broken on this machine.",
+}
+"""The commands in the order of the help page; the module of each is named after it."""
+
+
+class Commands(click.Group):
+    """A group that lists its commands without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"surefoot.cli.{cmd_name}")
+        return cast("click.Command", module.command)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="`surefoot COMMAND --help` shows the options of a command, with an example. "
+    "Exit codes: 0 all is well, 1 a run or a check failed, 2 something to mend in the command, the code or the "
+    "settings, 130 interrupted.",
+)
+@click.version_option(version("surefoot"), prog_name="surefoot")
+def surefoot() -> None:
+    """LLM workflows that keep their footing: every run recorded, resumable, measurable and bounded."""
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command line and exit with its code."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a character shows a question mark, and the command goes on.
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    try:
+        code = invoked(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read the output has gone, as `head` does; Python must not complain about it at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code)
+
+
+def invoked(arguments: Sequence[str] | None) -> int:
+    """Run a command line; its exit code."""
+    try:
+        code: object = surefoot.main(args=arguments, prog_name="surefoot", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return 0
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort as error:
+        return failing.report_interrupt(error.__cause__)
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # noqa: BLE001  (whatever it is, the user gets a message and not a traceback)
+        return failing.report(error)
+    return code if isinstance(code, int) else 0

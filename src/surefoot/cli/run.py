@@ -1,0 +1,71 @@
+"""`surefoot run`: a flow as a durable run."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from surefoot.cli.options import documented, json_option
+
+
+@documented(
+    example="surefoot run workflow.py:SummarizationWorkflow \\\n"
+    "    --input query='Who carries the pager?' --input document_id=on-call.md"
+)
+@click.argument("flow")
+@click.option(
+    "-i", "--input", "given", multiple=True, metavar="NAME=VALUE", help="An input; NAME=@FILE reads its text."
+)
+@click.option(
+    "--inputs", "file", metavar="FILE.json|-", help="All inputs as a JSON object; --input goes before it."
+)
+@click.option(
+    "--init", multiple=True, metavar="NAME=VALUE", help="A setting for the constructor of a Workflow class."
+)
+@click.option(
+    "--tag", "tags", multiple=True, metavar="NAME=VALUE", help="A tag that the run is recorded with."
+)
+@click.option("--session", default="", help="The conversation that the run belongs to.")
+@click.option("--tenant", default="", help="The customer that the run is made for.")
+@click.option("--principal", default="", help="The person or service that asks for the run.")
+@json_option
+def command(  # noqa: PLR0917
+    flow: str,
+    given: tuple[str, ...],
+    file: str | None,
+    init: tuple[str, ...],
+    tags: tuple[str, ...],
+    session: str,
+    tenant: str,
+    principal: str,
+    as_json: bool,  # noqa: FBT001
+) -> int:
+    """Run FLOW, which is FILE.py:NAME or module:NAME, as a durable run.
+
+    Progress goes to stderr, the answer to stdout. Whatever ends the run, what was done is recorded:
+    `surefoot resume` goes on from there.
+    """
+    from surefoot.app import App
+    from surefoot.cli import inputs, screen
+    from surefoot.cli.performing import perform
+    from surefoot.flows import Listener, checked, find_spec
+    from surefoot.values import RunTags
+
+    screen.show_warnings()
+    values = {**(inputs.document(file) if file else {}), **inputs.pairs(given, option="--input")}
+    settings = inputs.pairs(init, option="--init")
+    labels = RunTags(tenant, principal, session, inputs.pairs(tags, option="--tag"))
+    app = App.current()
+    with app.entered():
+        found, spec = find_spec(flow)
+        ready = checked(spec, values, is_text=True)
+
+    def action(listener: Listener) -> object:
+        return app.run(found, ready, init=settings, tags=labels, listener=listener)
+
+    try:
+        return perform(app, action, as_json=as_json)
+    finally:
+        sys.stdout.flush()
+        app.close()

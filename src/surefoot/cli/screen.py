@@ -1,0 +1,139 @@
+"""The two streams as rich consoles, and how values are laid out on them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import orjson
+
+from surefoot.values import Json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+_PIPED_WIDTH = 200
+"""Columns where nobody looks: enough that no line of ours is broken."""
+
+
+def out() -> Console:
+    """Stdout. Rich is imported here and not before, so that help and errors come at once."""
+    return _console(is_error=False)
+
+
+def err() -> Console:
+    """Stderr, for progress and what is said beside the result."""
+    return _console(is_error=True)
+
+
+def _console(*, is_error: bool) -> Console:
+    from rich.console import Console
+
+    console = Console(stderr=is_error, highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        console.width = _PIPED_WIDTH
+    return console
+
+
+def print_json(value: Json) -> None:
+    """The one JSON document of `--json`."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def styled(*parts: str | tuple[str, str]) -> Text:
+    """Text of parts, of which pairs are (text, style)."""
+    from rich.text import Text
+
+    return Text.assemble(*parts)
+
+
+def pretty(value: Json) -> str:
+    """A value as people read it: text as it is, everything else as JSON."""
+    if isinstance(value, str):
+        return value
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode()
+
+
+def brief(value: Json, width: int) -> str:
+    """A value on one line, cut to so many columns."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = " ".join(text.split())
+    return text if len(text) <= width else text[: max(width - 1, 1)] + "…"
+
+
+def cut(lines: Iterable[str], most: int) -> Iterator[str]:
+    """The first lines, and how many more there are."""
+    kept = list(lines)
+    yield from kept[:most]
+    if len(kept) > most:
+        more = len(kept) - most
+        yield f"… {more:,} more line{'s' if more != 1 else ''} (--full)"
+
+
+def terms(console: Console, parts: Iterable[str], *, indent: str = "") -> str:
+    """Parts joined by dots, broken between parts where the line is full."""
+    lines: list[str] = []
+    for part in parts:
+        joined = f"{lines[-1]} · {part}" if lines else part
+        if lines and len(indent) + len(joined) > console.width:
+            lines[-1] += " ·"
+            lines.append(part)
+        elif lines:
+            lines[-1] = joined
+        else:
+            lines.append(part)
+    return "\n".join(indent + line for line in lines)
+
+
+MAIN_FIELDS = ("answer", "summary", "text", "output", "result", "response")
+
+
+def main_text(output: Json) -> tuple[str, Mapping[str, Json]] | None:
+    """The text that an output is about and what stands beside it; None if there is no such text."""
+    if isinstance(output, str):
+        return output, {}
+    if not isinstance(output, dict):
+        return None
+    texts = [name for name, value in output.items() if isinstance(value, str)]
+    named = [name for name in MAIN_FIELDS if name in texts]
+    name = named[0] if named else texts[0] if len(texts) == 1 else None
+    if name is None:
+        return None
+    return str(output[name]), {other: value for other, value in output.items() if other != name}
+
+
+def print_output(output: Json, *, hint: str) -> None:
+    """The output of a run on stdout: its main text with the rest in brief, or pretty JSON."""
+    console = out()
+    found = main_text(output)
+    if found is None:
+        console.print(pretty(output), soft_wrap=True)
+        return
+    text, rest = found
+    console.print(text, soft_wrap=not console.is_terminal)
+    for name, value in rest.items():
+        if isinstance(value, list | dict) and value:
+            noun = "item" if isinstance(value, list) else "field"
+            shown = f"{len(value)} {noun}{'s' if len(value) != 1 else ''} ({hint})"
+        else:
+            shown = brief(value, max(console.width - len(name) - 2, 20))
+        console.print(styled((f"{name}: {shown}", "dim")))
+
+
+class Warnings(logging.Handler):
+    """The library's warnings as lines on stderr."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = f"{record.levelname.lower()}: {record.getMessage()}"
+        sys.stderr.write(text + "\n")
+
+
+def show_warnings() -> None:
+    """Show what the library logs from WARNING up, unless logging is set up by the user's own code."""
+    logger = logging.getLogger("surefoot")
+    if not logger.handlers:
+        logger.addHandler(Warnings(logging.WARNING))

@@ -1,0 +1,95 @@
+"""A trace for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from surefoot.cli import words
+from surefoot.traces import Call, Failure, Span, Trace, standing
+from surefoot.values import Json
+
+_S = 1_000_000_000
+
+
+def trace_json(trace: Trace, spans: Iterable[Span], now_ns: int) -> dict[str, Json]:
+    """Everything that a trace holds; times in seconds since the Unix epoch, latencies in seconds."""
+    run = words.run_json(trace.run, standing(trace.run, now_ns), now_ns)
+    return {
+        **run,
+        **words.totals_json(trace.totals),
+        "attempts": [
+            {
+                "epoch": attempt.epoch,
+                "started": attempt.started_ns / _S,
+                "ended": None if attempt.ended_ns is None else attempt.ended_ns / _S,
+                "status": attempt.status,
+            }
+            for attempt in trace.attempts
+        ],
+        "is_chain_whole": trace.chain_break is None,
+        "chain_break": trace.chain_break,
+        "rows": trace.rows,
+        "inputs": dict(trace.inputs),
+        "init": dict(trace.init),
+        "output": trace.output,
+        "failure": _failure(trace.failure),
+        "spans": [_span(span) for span in spans],
+    }
+
+
+def _span(span: Span) -> dict[str, Json]:
+    prompt = span.prompt
+    return {
+        "id": span.id,
+        "parent": span.parent,
+        "name": span.name,
+        "kind": span.kind,
+        "status": span.status,
+        "attempt": span.attempt,
+        "epoch": span.epoch,
+        "started": span.started_ns / _S,
+        "seconds": None if span.latency_ns is None else span.latency_ns / _S,
+        "key": span.user_key,
+        "is_pure": span.is_pure,
+        "is_degraded": span.is_degraded,
+        "is_cached": span.is_cached,
+        "inputs": span.inputs,
+        "output": span.output,
+        "failure": _failure(span.failure),
+        "prompt": None
+        if prompt is None
+        else {"name": prompt.name, "version": prompt.version, "digest": prompt.digest},
+        "call": None if span.call is None else _call(span.call),
+        "totals": words.totals_json(span.totals),
+        "children": [_span(child) for child in span.children],
+    }
+
+
+def _call(call: Call) -> dict[str, Json]:
+    facts = call.facts
+    return {
+        "provider": facts.provider,
+        "requested_model": facts.requested_model,
+        "served_model": facts.served_model,
+        "parameters": dict(call.parameters),
+        "tools": list(call.tools),
+        "messages": [{"role": turn.role, "text": turn.text} for turn in call.messages],
+        "answer": call.said.text,
+        "tool_calls": [{"name": tool.name, "arguments": tool.arguments} for tool in call.said.tool_calls],
+        "finish_reason": call.said.finish,
+        "status": call.status,
+        "problem": call.problem,
+        "is_stream": call.is_stream,
+        "is_closed_early": call.is_closed_early,
+        "tokens": words.usage_json(facts.usage),
+        "cost_usd": None if facts.cost is None else facts.cost.nanos / _S,
+        "first_token_seconds": None if facts.first_token_ns is None else facts.first_token_ns / _S,
+        "request": call.request,
+        "response": call.response,
+    }
+
+
+def _failure(failure: Failure | None) -> Json:
+    if failure is None:
+        return None
+    return {"type": failure.type, "message": failure.message, "cause": _failure(failure.cause)}
