@@ -7,6 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# No test depends on how fast the machine is.
+settings.register_profile("surefoot", deadline=None)
+settings.load_profile("surefoot")
 
 # Settings that would change what the code under test does, or let it reach a provider.
 FOREIGN = ("SUREFOOT_", "OPENAI_", "ANTHROPIC_", "AZURE_OPENAI_", "GEMINI_", "GOOGLE_API_", "OTEL_")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 import threading
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -22,6 +23,7 @@ from surefoot.values import RunTags, new_id
 
 if TYPE_CHECKING:
     from surefoot.models.local import EmbeddedServer
+    from surefoot.traces import Card
 
 _KEY_VARIABLES = ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "ANTHROPIC_API_KEY", "SUREFOOT_KEY")
 _LOCAL = "local:"
@@ -50,6 +52,8 @@ class App:
             synchronous=config.ledger.synchronous,
         )
         self.keeper = Keeper(self.ledger, lease_seconds=config.runs.lease)
+        self.is_quiet = not config.notebook.progress
+        """Whether runs in a notebook are not shown in their cell."""
         self.policy = Policy(endpoints=self, retries=Retries(count=config.models.retries))
 
     @classmethod
@@ -219,6 +223,26 @@ class App:
             server.check_fits(body, path=f"/v1{path}")
 
         return Endpoint(server.base_url, {"authorization": f"Bearer {server.api_key}"}, check)
+
+    # What people see (`surefoot.flows.Host`)
+
+    def card(self, run_id: str = "last") -> Card:
+        """A run at a glance, by its id, the beginning of it, or `last`; a notebook shows it as HTML.
+
+        Raises `UnknownRun` and `LedgerError`.
+        """
+        from surefoot import traces
+
+        return traces.card(traces.trace(self.ledger, run_id))
+
+    def watching(self) -> AbstractContextManager[Listener | None]:
+        """In a notebook, who shows the progress of a run in its cell; elsewhere nobody."""
+        if self.is_quiet or "ipykernel" not in sys.modules:
+            return nullcontext()
+        from surefoot import notebook
+
+        shell = notebook.shell()
+        return nullcontext() if shell is None else notebook.showing(shell, self.card)
 
     def _begin(
         self,

@@ -35,6 +35,7 @@ SurefootError
       LedgerCorrupt          its file or its chain is damaged
       AlreadyRecorded        an outcome of that step and attempt is there already
     CollectionError          a document collection cannot be read or written
+    ExportError              a receiver of traces cannot be reached or does not take them
 
 A message says what went wrong, where, and what to do next.
 """
@@ -189,3 +190,7 @@ class AlreadyRecorded(LedgerError):
 
 class CollectionError(WorldError):
     """A document collection cannot be read or written."""
+
+
+class ExportError(WorldError):
+    """A receiver of traces cannot be reached or does not take them; sending them again does no harm."""

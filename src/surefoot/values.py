@@ -39,6 +39,22 @@ def new_id() -> str:
     return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
 
 
+def id_bytes(text: str) -> bytes:
+    """The 16 bytes of an id. Raises `ValueError` for a text that is none."""
+    number = 0
+    for character in text:
+        number = number << 5 | _CROCKFORD.index(character)
+    if len(text) != 26 or number >> 128:
+        raise ValueError(f"{text!r} is no id of 26 Crockford base-32 characters")
+    return number.to_bytes(16)
+
+
+def first_id(wall_ns: int) -> str:
+    """The id that comes before all that were made in the millisecond of `wall_ns` or later."""
+    number = max(wall_ns, 0) // 1_000_000 << 80
+    return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Money:
     """An amount of US dollars as an integer count of nano-dollars, so that sums are exact."""

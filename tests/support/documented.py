@@ -255,7 +255,7 @@ def _expect(block: Block, status: int, printed: str, *, wanted: int = 0) -> None
 
 KINDS = [
     (re.compile(r"\x1b\[[0-9;?]*[A-Za-z]"), ""),
-    (re.compile(r"\b[0-7][0-9A-HJKMNP-TV-Z]{25}\b"), "<id>"),
+    (re.compile(r"\b[0-7][0-9A-HJKMNP-TV-Z]{12}(?:[0-9A-HJKMNP-TV-Z]{13})?\b"), "<id>"),
     (re.compile(r"\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)?)?"), "<time>"),
     (re.compile(r"\b\d{1,2}:\d\d(?::\d\d)?(?:\.\d+)?\b"), "<clock>"),
     (re.compile(r"\$\d[\d,]*(?:\.\d+)?"), "<cost>"),

@@ -32,6 +32,7 @@ FLOOR = {
     "dag": 4,
     "ingest": 4,
     "dispatch": 4,
+    "notebook": 4,
     "app": 5,
     DOOR: 5,
     "server": 6,
@@ -57,8 +58,8 @@ WALLS = [
 
 HEAVY = {
     *("aiohttp", "anthropic", "click", "cryptography", "fastapi", "genai_prices", "gguf", "httpx", "httpx2"),
-    *("jinja2", "numpy", "onnxruntime", "openai", "opentelemetry", "pydantic", "re2", "rich", "starlette"),
-    *("tokenizers", "uvicorn", "xllamacpp", "yaml"),
+    *("jinja2", "numpy", "onnxruntime", "openai", "opentelemetry", "pydantic", "pypdfium2", "re2", "rich", "selectolax"),
+    *("starlette", "tokenizers", "uvicorn", "xllamacpp", "yaml"),
 }
 
 

@@ -17,6 +17,7 @@ FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 _PACKAGE = str(Path(__file__).parents[1])
 _FOREIGN = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
 _FRAMES = 4
+_EXTRAS = ("openai", "anthropic")
 
 
 def report(error: BaseException) -> int:
@@ -40,12 +41,20 @@ def report(error: BaseException) -> int:
     return FAILED
 
 
+def report_usage(error: click.ClickException) -> int:
+    """Say on stderr what is wrong with the command line; the exit code for it."""
+    _say(error.format_message())
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        click.echo(f"  {error.ctx.command_path} --help shows how it is called", err=True)
+    return error.exit_code
+
+
 def report_interrupt(error: BaseException | None) -> int:
     """Say on stderr that Ctrl-C was heard, and how to go on."""
     if is_debugging() and error is not None:
         traceback.print_exception(error, file=sys.stderr)
     notes: list[str] = getattr(error, "__notes__", [])
-    _say(notes[-1] if notes else "interrupted", label="interrupted")
+    _say(notes[-1] if notes else "interrupted", label="stopped")
     return INTERRUPTED
 
 
@@ -76,9 +85,12 @@ def _say_failed_run(failed: StepFailed, cause: BaseException) -> None:
 
 
 def _say_where(error: BaseException | None) -> None:
-    if error is not None:
-        for frame in frames_of(error):
-            click.echo(f"    at {frame}", err=True)
+    if error is None:
+        return
+    for frame in frames_of(error):
+        click.echo(f"    at {frame}", err=True)
+    if isinstance(error, ModuleNotFoundError) and error.name in _EXTRAS:
+        click.echo(f'  install it:  pip install "surefoot[{error.name}]"', err=True)
 
 
 def _say(message: str, *, label: str = "error") -> None:

@@ -100,7 +100,7 @@ class Lines:
             name = "  " * event.depth + event.name
             detail = call_words(event.call) + (" degraded" if event.is_degraded else "")
             again = f" (attempt {event.attempt})" if event.attempt > 1 else ""
-            line = f" {name:<24} {event.kind:<5} {took:>8}  {detail}{again}".rstrip()
+            line = f" {name:<18} {event.kind:<5} {took:>8}  {detail}{again}".rstrip()
             self._console.print(screen.styled("  ", (mark, colour), line))
 
 

@@ -20,7 +20,9 @@ COMMANDS = {
     "resume": "Go on with a run where its record ends.",
     "runs": "List runs, the newest first.",
     "show": "Show a run: its steps, model calls, tokens and cost.",
-    "ingest": "Take Markdown and text files into a collection.",
+    "stats": "Show how a flow has done: latency, errors, retries, tokens and cost.",
+    "ingest": "Take documents into a collection.",
+    "traces": "Send runs as traces to other tools.",
     "config": "Show or check the settings.",
     "doctor": "Look for what is missing or broken on this machine.",
 }
@@ -77,10 +79,9 @@ def invoked(arguments: Sequence[str] | None) -> int:
         code: object = surefoot.main(args=arguments, prog_name="surefoot", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
-        return 0
+        return failing.MISUSED
     except click.ClickException as error:
-        error.show()
-        return error.exit_code
+        return failing.report_usage(error)
     except click.Abort as error:
         return failing.report_interrupt(error.__cause__)
     except BrokenPipeError:

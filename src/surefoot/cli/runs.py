@@ -25,18 +25,25 @@ COLOURS = {
 }
 
 _PAGE = 200
+_WIDE = 130
+"""Columns from which on ids and times are shown in full."""
 _SHORT = 13
 """Characters of an id that tell two runs of one process apart: the time, to half a microsecond."""
 
 
 @documented(example="surefoot runs --status failed --limit 5")
 @click.option("--flow", help="Only runs of this flow.")
-@click.option("--status", type=click.Choice(STATUSES), help="Only runs that stand so.")
+@click.option(
+    "--status",
+    type=click.Choice(STATUSES),
+    metavar="STATUS",
+    help=f"Only runs that stand so: {', '.join(STATUSES)}.",
+)
 @click.option("--tenant", help="Only runs of this tenant.")
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="How many at most.")
 @click.option("--before", metavar="RUN", help="Only runs older than this one, for the next page.")
 @json_option
-def command(
+def command(  # noqa: PLR0917
     flow: str | None,
     status: str | None,
     tenant: str | None,
@@ -108,9 +115,20 @@ def print_table(found: list[tuple[RunRecord, str]], now_ns: int) -> None:
     from surefoot.cli import screen
 
     console = screen.out()
-    length = _id_length([run.id for run, _ in found]) if console.is_terminal and console.width < 120 else 26
-    head = ("RUN", "FLOW", "STATUS", "STARTED", "TIME", "STEPS", "CALLS", "TOKENS", "COST")
-    rows = [_cells(run, state, now_ns, length) for run, state in found]
+    is_narrow = console.is_terminal and console.width < _WIDE
+    length = _id_length([run.id for run, _ in found]) if is_narrow else 26
+    head = (
+        "RUN",
+        "FLOW",
+        "STATUS",
+        "AGE" if is_narrow else "STARTED",
+        "TIME",
+        "STEPS",
+        "CALLS",
+        "TOKENS",
+        "COST",
+    )
+    rows = [_cells(run, state, now_ns, length, is_narrow=is_narrow) for run, state in found]
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     spare = console.width - sum(widths) - 2 * (len(widths) - 1)
     widths[1] = max(widths[1] + min(spare, 0), 8)
@@ -133,7 +151,7 @@ def _print_trouble(console: Console, run: RunRecord, state: str) -> None:
         console.print(screen.styled((f"  go on: surefoot resume {run.id}", "yellow")))
 
 
-def _cells(run: RunRecord, state: str, now_ns: int, length: int) -> tuple[str, ...]:
+def _cells(run: RunRecord, state: str, now_ns: int, length: int, *, is_narrow: bool) -> tuple[str, ...]:
     from surefoot.cli import words
 
     totals, usage = run.totals, run.totals.usage
@@ -142,7 +160,7 @@ def _cells(run: RunRecord, state: str, now_ns: int, length: int) -> tuple[str, .
         run.id[:length],
         run.flow,
         state,
-        words.ago(run.created_ns, now_ns),
+        words.age(run.created_ns, now_ns) if is_narrow else words.clock(run.created_ns),
         words.duration((run.ended_ns or now_ns) - run.created_ns) if is_over or state == "running" else "-",
         # The sums of a run stand in its row once it has ended; `surefoot show` adds up what there is before.
         f"{totals.steps:,}" if is_over else "-",

@@ -58,8 +58,22 @@ def pretty(value: Json) -> str:
     return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode()
 
 
+def outline(value: Json, width: int) -> str:
+    """A value in as few lines as make sense: one if it fits, else one for each item or field."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict | list) and len(json.dumps(value, ensure_ascii=False)) > width:
+        if isinstance(value, list):
+            return "\n".join(f"- {brief(item, width - 2)}" for item in value)
+        return "\n".join(f"{name}: {brief(item, width - len(name) - 2)}" for name, item in value.items())
+    return json.dumps(value, ensure_ascii=False)
+
+
 def brief(value: Json, width: int) -> str:
-    """A value on one line, cut to so many columns."""
+    """A value on one line, cut to so many columns; of an object the longest texts stand first."""
+    if isinstance(value, dict):
+        texts = sorted((-len(item) if isinstance(item, str) else 0, name) for name, item in value.items())
+        value = {name: value[name] for _, name in texts}
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     text = " ".join(text.split())
     return text if len(text) <= width else text[: max(width - 1, 1)] + "…"
@@ -98,12 +112,10 @@ def main_text(output: Json) -> tuple[str, Mapping[str, Json]] | None:
         return output, {}
     if not isinstance(output, dict):
         return None
-    texts = [name for name, value in output.items() if isinstance(value, str)]
-    named = [name for name in MAIN_FIELDS if name in texts]
-    name = named[0] if named else texts[0] if len(texts) == 1 else None
-    if name is None:
-        return None
-    return str(output[name]), {other: value for other, value in output.items() if other != name}
+    for name in MAIN_FIELDS:
+        if isinstance(text := output.get(name), str):
+            return text, {other: value for other, value in output.items() if other != name}
+    return None
 
 
 def print_output(output: Json, *, hint: str) -> None:
@@ -122,6 +134,14 @@ def print_output(output: Json, *, hint: str) -> None:
         else:
             shown = brief(value, max(console.width - len(name) - 2, 20))
         console.print(styled((f"{name}: {shown}", "dim")))
+
+
+def size(count: int) -> str:
+    """`12 KB`, `3.4 MB`, `5.6 GB`."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6)):
+        if count >= factor:
+            return f"{count / factor:.1f} {unit}"
+    return f"{count / 1e3:.0f} KB"
 
 
 class Warnings(logging.Handler):

@@ -18,7 +18,8 @@ UNSENT = "not sent (provider default)"
 
 _LINES = 6
 """How many lines of a value are shown unless everything is asked for."""
-_LABEL = 12
+_PROMPT_LINES = 16
+_LABEL = 13
 
 
 class Page:
@@ -40,7 +41,7 @@ class Page:
             if values:
                 self._console.print(screen.styled((f"\n{title}", "bold")))
                 for name, value in values.items():
-                    self._field("", name, screen.pretty(value))
+                    self._value("", name, value)
 
     def tree(self, spans: Sequence[Span]) -> None:
         """The steps, each with what is inside of it."""
@@ -54,15 +55,12 @@ class Page:
         """What came out, and what it took."""
         if trace.failure is not None:
             self._console.print(screen.styled(("\nFailure", "bold")))
-            for line in _failure_lines(trace.failure):
-                self._console.print(
-                    screen.styled((f"  {line}", "red")), soft_wrap=not self._console.is_terminal
-                )
+            self._field("", "error", "\n".join(_failure_lines(trace.failure)), style="red")
         elif trace.attempts and trace.attempts[-1].status == "completed":
             self._console.print(screen.styled(("\nOutput", "bold")))
-            values = trace.output if isinstance(trace.output, dict) else {"": trace.output}
+            values = trace.output if isinstance(trace.output, dict) else {"value": trace.output}
             for name, value in values.items():
-                self._field("", name, screen.pretty(value))
+                self._value("", name, value)
         totals = trace.totals
         self._console.print(screen.styled(("\nTotals", "bold")))
         counts = f"{words.counted(totals.steps, 'step')}, {words.counted(totals.calls, 'model call')}"
@@ -124,13 +122,13 @@ class Page:
                 else {}
             )
             for name, value in values.items():
-                self._field(guide, name, screen.pretty(value), style="dim")
+                self._value(guide, name, value, style="dim")
         if span.failure is not None:
             self._field(guide, "failed", "\n".join(_failure_lines(span.failure)), style="red")
         elif span.status == "running":
             self._field(guide, "output", "none: it did not end", style="yellow")
         elif span.call is None:
-            self._field(guide, "output", screen.pretty(span.output))
+            self._value(guide, "output", span.output)
         if span.children:
             below = span.totals
             terms = [words.counted(below.steps, "step"), words.counted(below.calls, "call")]
@@ -149,7 +147,7 @@ class Page:
         if call.tools:
             self._field(guide, "tools", ", ".join(call.tools))
         for turn in call.messages:
-            self._field(guide, turn.role, turn.text, style="dim")
+            self._field(guide, turn.role, turn.text, style="dim", most=_PROMPT_LINES)
         if call.problem:
             self._field(guide, "failed", call.problem, style="red")
         else:
@@ -167,13 +165,20 @@ class Page:
             self._field(guide, "request", screen.pretty(call.request))
             self._field(guide, "response", screen.pretty(call.response))
 
-    def _field(self, guide: str, label: str, text: str, *, style: str = "") -> None:
-        """A label and a value, whose further lines stand below each other."""
-        width = max(self._console.width - len(guide) - _LABEL - 3, 20)
+    def _value(self, guide: str, label: str, value: Json, *, style: str = "") -> None:
+        shown = screen.pretty(value) if self._is_full else screen.outline(value, self._room(guide))
+        self._field(guide, label, shown, style=style)
+
+    def _room(self, guide: str) -> int:
+        return max(self._console.width - len(guide) - _LABEL - 2, 20)
+
+    def _field(self, guide: str, label: str, text: str, *, style: str = "", most: int = _LINES) -> None:
+        """A label and a text, whose further lines stand below each other."""
+        width = self._room(guide)
         column = max(_LABEL, len(label) + 1)
         lines: Iterable[str] = _wrapped(text, width if self._console.is_terminal else 0)
         if not self._is_full:
-            lines = screen.cut(lines, _LINES)
+            lines = screen.cut(lines, most)
         for index, line in enumerate(lines):
             head = f"{label if index == 0 else '':<{column}}"
             self._console.print(
@@ -183,7 +188,7 @@ class Page:
 
 def _tail(span: Span) -> str:
     """What stands behind a step's name: kind, time, marks."""
-    parts = [span.kind]
+    parts: list[str] = [span.kind]
     if span.latency_ns is not None:
         parts.append(words.duration(span.latency_ns))
     if span.attempt > 1 or span.is_tried_again or (span.status == "failed" and span.attempt == 1):

@@ -12,7 +12,9 @@ _MS, _S = 1_000_000, 1_000_000_000
 
 
 def duration(nanos: int) -> str:
-    """`8 ms`, `0.90 s`, `12.3 s`, `3 min 05 s`, `2 h 03 min`."""
+    """`45 µs`, `8.1 ms`, `90 ms`, `0.90 s`, `12.3 s`, `3 min 05 s`, `2 h 03 min`."""
+    if nanos < _MS:
+        return f"{nanos / 1000:.0f} µs"
     if nanos < _S // 2:
         return f"{nanos / _MS:.0f} ms" if nanos >= 10 * _MS else f"{nanos / _MS:.1f} ms"
     seconds = nanos / _S
@@ -27,17 +29,20 @@ def duration(nanos: int) -> str:
 
 
 def ago(nanos: int, now_ns: int) -> str:
-    """`just now`, `40 s ago`, `5 min ago`, `3 h ago`, then the local day and time."""
+    """`just now`, `40 s ago`, `5 min ago`."""
     seconds = (now_ns - nanos) / _S
     if seconds < 5:
         return "just now"
-    if seconds < 60:
-        return f"{seconds:.0f} s ago"
-    if seconds < 3600:
-        return f"{seconds / 60:.0f} min ago"
-    if seconds < 86_400:
-        return f"{seconds / 3600:.0f} h ago"
-    return clock(nanos)[:16]
+    return f"{age(nanos, now_ns)} ago"
+
+
+def age(nanos: int, now_ns: int) -> str:
+    """`40 s`, `5 min`, `3 h`, `12 d`."""
+    seconds = max((now_ns - nanos) / _S, 0)
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def clock(nanos: int) -> str:

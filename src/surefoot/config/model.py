@@ -116,6 +116,14 @@ class RunSettings(Section):
     )
 
 
+class NotebookSettings(Section):
+    """Runs in a notebook."""
+
+    progress: bool = Field(
+        default=True, description="Whether a cell shows the progress of its runs, and a card of each at its end."
+    )
+
+
 class Config(Section):
     """All settings. The defaults are complete: no file is needed."""
 
@@ -127,3 +135,4 @@ class Config(Section):
     retrieval: RetrievalSettings = RetrievalSettings()
     privacy: PrivacySettings = PrivacySettings()
     runs: RunSettings = RunSettings()
+    notebook: NotebookSettings = NotebookSettings()

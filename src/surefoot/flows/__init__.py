@@ -6,7 +6,7 @@ from surefoot.flows.code import load, load_reference
 from surefoot.flows.drive import Logic, drive, drive_async
 from surefoot.flows.events import Listener, RunEvent, RunOpened, StepClosed, StepOpened
 from surefoot.flows.flow import Flow, FlowSpec, Workflow, flow
-from surefoot.flows.handles import CurrentRun, CurrentStep, current_run, current_step, last_run
+from surefoot.flows.handles import CurrentRun, CurrentStep, Run, current_run, current_step, last_run
 from surefoot.flows.lease import Keeper
 from surefoot.flows.runner import Host, Opaque, Options, Target, begin, host, resume, step_failed
 from surefoot.flows.step import Step, step
@@ -24,6 +24,7 @@ __all__ = [
     "Logic",
     "Opaque",
     "Options",
+    "Run",
     "RunEvent",
     "RunOpened",
     "Step",

@@ -93,10 +93,10 @@ def construct(kind: type[Workflow], init: Mapping[str, object], make_client: Mak
             f"--init {mistakes[0]}=VALUE, annotate a client with its SDK class (client: OpenAI), or add a "
             "static method `make` that returns the object"
         )
-    if isinstance(make, staticmethod):
-        made: Workflow = function(**values)
-        return made
-    return kind(**values)
+    bound = inspect.BoundArguments(inspect.Signature(parameters), values)  # type: ignore[arg-type]
+    build: Any = function if isinstance(make, staticmethod) else kind
+    made: Workflow = build(*bound.args, **bound.kwargs)
+    return made
 
 
 def checked(spec: FlowSpec, inputs: Mapping[str, object], *, is_text: bool = False) -> dict[str, object]:
@@ -104,7 +104,7 @@ def checked(spec: FlowSpec, inputs: Mapping[str, object], *, is_text: bool = Fal
 
     `is_text`: values come from a command line; where a parameter does not take the text, it is read as JSON.
     """
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     hints = _hints(spec.function)
     parameters = spec.arguments.signature.parameters
@@ -115,7 +115,10 @@ def checked(spec: FlowSpec, inputs: Mapping[str, object], *, is_text: bool = Fal
         if name not in parameters and not _takes_any(parameters)
     ]
     for name, parameter in parameters.items():
-        if parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
+        if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+            continue
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            values[name] = {key: value for key, value in inputs.items() if key not in parameters}
             continue
         if name not in inputs:
             if parameter.default is inspect.Parameter.empty:
@@ -124,17 +127,28 @@ def checked(spec: FlowSpec, inputs: Mapping[str, object], *, is_text: bool = Fal
                 values[name] = parameter.default
             continue
         value, hint = inputs[name], hints.get(name)
-        if hint is None:
+        adapter = None if hint is None else _adapter(hint)
+        if adapter is None:
             values[name] = value
             continue
         try:
-            values[name] = _converted(TypeAdapter(hint), value, is_text=is_text)
+            values[name] = _converted(adapter, value, is_text=is_text)
         except ValidationError as error:
             first = error.errors()[0]
             mistakes.append(f"{name!r}: {first['msg'][:1].lower()}{first['msg'][1:]} (given {value!r:.80})")
     if mistakes:
         raise InvalidInput(f"flow {spec.name}: {'; '.join(mistakes)}. It takes {spec.arguments.signature}")
     return values
+
+
+def _adapter(hint: Any) -> TypeAdapter[Any] | None:
+    """What checks values of a type; None for a type of the user's that says nothing of its form."""
+    from pydantic import PydanticUserError, TypeAdapter
+
+    try:
+        return TypeAdapter(hint)
+    except PydanticUserError:
+        return None
 
 
 def _converted(adapter: TypeAdapter[Any], value: object, *, is_text: bool) -> object:

@@ -23,9 +23,12 @@ def entry_of(target: Any) -> Entry:
     except (TypeError, OSError):
         # Typed in at a prompt or given with -c: there is no file.
         file = None
-    is_file = file is not None and Path(file).is_file()
+    module = canonical_module(target.__module__)
+    # A notebook's debugger writes cells to files, from which nothing can be imported.
+    is_cell = module == "__main__" and getattr(sys.modules.get("__main__"), "__file__", None) is None
+    is_file = file is not None and not is_cell and Path(file).is_file()
     return Entry(
-        module=canonical_module(target.__module__),
+        module=module,
         qualname=target.__qualname__,
         file=str(Path(file).resolve()) if file is not None and is_file else None,
     )
@@ -47,11 +50,17 @@ def load(entry: Entry) -> Any:
     found: Any = module
     for part in entry.qualname.split("."):
         found = getattr(found, part, None)
+        if found is None and entry.is_typed_in:
+            name = entry.qualname.rpartition(".")[2]
+            raise UnknownFlow(
+                f"{entry.qualname!r} was defined in a notebook or at a prompt, and is not defined here: define it "
+                f"again, then give it in code as app.resume(run_id, flow={name})"
+            )
         if found is None:
             where = entry.file or entry.module
             raise UnknownFlow(
-                f"no {entry.qualname!r} in {where}{_offer(module)}: give the flow that is meant, in code as "
-                "app.resume(run_id, flow=ThatFlow)"
+                f"no {entry.qualname!r} in {where}{_offer(module)}: mend the name, or put the flow back; a run of a "
+                "flow that has another name now goes on in code, as app.resume(run_id, flow=ThatFlow)"
             )
     return found
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from surefoot.flows import lanes
 from surefoot.scope import Ticket
 
 T = TypeVar("T")
@@ -42,44 +43,51 @@ def drive(logic: Logic[T]) -> T:
     """Perform the effects in the caller's own thread."""
     value: Any = None
     error: BaseException | None = None
-    while True:
-        try:
-            effect = logic.throw(error) if error is not None else logic.send(value)
-        except StopIteration as done:
-            result: T = done.value
-            return result
-        value = error = None
-        try:
-            match effect:
-                case Body(run):
-                    value = run()
-                case Durable(ticket):
-                    ticket.wait()
-                case Pause(seconds):
-                    time.sleep(seconds)
-        except BaseException as raised:
-            error = raised
+    try:
+        while True:
+            try:
+                effect = logic.throw(error) if error is not None else logic.send(value)
+            except StopIteration as done:
+                result: T = done.value
+                return result
+            value = error = None
+            try:
+                match effect:
+                    case Body(run):
+                        value = run()
+                    case Durable(ticket):
+                        ticket.wait()
+                    case Pause(seconds):
+                        time.sleep(seconds)
+            except BaseException as raised:
+                error = raised
+    finally:
+        error = None  # else exception, traceback and this frame hold each other
 
 
 async def drive_async(logic: Logic[T]) -> T:
     """Perform the effects in the caller's task."""
+    lanes.follow(asyncio.get_running_loop())
     value: Any = None
     error: BaseException | None = None
-    while True:
-        try:
-            effect = logic.throw(error) if error is not None else logic.send(value)
-        except StopIteration as done:
-            result: T = done.value
-            return result
-        value = error = None
-        try:
-            match effect:
-                case Body(run):
-                    awaited: Awaitable[Any] = run()
-                    value = await awaited
-                case Durable(ticket):
-                    await ticket
-                case Pause(seconds):
-                    await asyncio.sleep(seconds)
-        except BaseException as raised:
-            error = raised
+    try:
+        while True:
+            try:
+                effect = logic.throw(error) if error is not None else logic.send(value)
+            except StopIteration as done:
+                result: T = done.value
+                return result
+            value = error = None
+            try:
+                match effect:
+                    case Body(run):
+                        awaited: Awaitable[Any] = run()
+                        value = await awaited
+                    case Durable(ticket):
+                        await ticket
+                    case Pause(seconds):
+                        await asyncio.sleep(seconds)
+            except BaseException as raised:
+                error = raised
+    finally:
+        error = None

@@ -70,6 +70,10 @@ class Flow(Generic[P, R]):
     def __repr__(self) -> str:
         return f"<flow {self.spec.name}>"
 
+    def __reduce__(self) -> str:
+        """Like a function, it is pickled by its name: for pools of processes."""
+        return self.spec.function.__qualname__
+
 
 @overload
 def flow(function: Callable[P, R], /) -> Flow[P, R]: ...
@@ -119,7 +123,7 @@ class Workflow(Surroundings):
 
     def __init_subclass__(cls, *, name: str | None = None, version: str = "", **rest: Any) -> None:
         super().__init_subclass__(**rest)
-        function = cls.__dict__.get("run")
+        function = _body_of(cls)
         if function is None:
             return
         # `self` is no input of the flow.
@@ -136,6 +140,16 @@ class Workflow(Surroundings):
             )
 
         cls.run = run  # type: ignore[attr-defined]
+
+
+def _body_of(kind: type[Workflow]) -> Callable[..., Any] | None:
+    """What a class does when it runs, be it its own or inherited: an heir is a flow of its own name."""
+    for parent in kind.__mro__:
+        if parent is not kind and isinstance(spec := parent.__dict__.get("spec"), FlowSpec):
+            return spec.function
+        if callable(function := parent.__dict__.get("run")):
+            return function
+    return None
 
 
 def given_data(workflow: Workflow) -> dict[str, object]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from surefoot import ledger as records
 from surefoot.errors import UnknownRun
-from surefoot.flows.runner import host, last_run_id
+from surefoot.flows.runner import Host, host, last_run_id
 from surefoot.flows.running import open_scope
-from surefoot.ledger import RunRecord
+from surefoot.ledger import RunRecord, Totals
+from surefoot.values import RunStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +44,60 @@ def current_step() -> CurrentStep | None:
     return CurrentStep(here.name, here.attempt, here.idempotency_key) if here and here.path else None
 
 
-def last_run() -> RunRecord:
+class Run:
+    """A run as the ledger knows it. As the value of a notebook's cell it shows itself as a card."""
+
+    def __init__(self, record: RunRecord, app: Host) -> None:
+        self.record = record
+        self._app = app
+
+    @property
+    def id(self) -> str:
+        return self.record.id
+
+    @property
+    def flow(self) -> str:
+        return self.record.flow
+
+    @property
+    def status(self) -> RunStatus:
+        return self.record.status
+
+    @property
+    def totals(self) -> Totals:
+        """Steps, calls, tokens and cost, of all attempts at the run."""
+        return self.record.totals
+
+    @property
+    def failed_step(self) -> str | None:
+        return self.record.failed_step
+
+    @property
+    def error(self) -> str | None:
+        """What ended a failed run, in one line."""
+        return self.record.error
+
+    @property
+    def output(self) -> object:
+        """What the flow returned, restored to its types; None unless the run is completed."""
+        if self.status != "completed":
+            return None
+        ledger = self._app.ledger
+        end = next(link.outcome for link in reversed(ledger.history(self.id)) if link.outcome.kind == "end")
+        return records.decode(ledger.exact(self.id, end.output))
+
+    def __repr__(self) -> str:
+        used = self.totals
+        return f"<run {self.id} of {self.flow}: {self.status}, {used.steps} steps, {used.calls} model calls>"
+
+    def _repr_html_(self) -> str:
+        return self._app.card(self.id)._repr_html_()
+
+
+def last_run() -> Run:
     """The run that ended last in this process, with status, tokens and cost. Raises `UnknownRun` if there is none."""
     run_id = last_run_id()
     if run_id is None:
         raise UnknownRun("no run has ended in this process yet: call a flow first")
-    return host().ledger.run(run_id)
+    app = host()
+    return Run(app.ledger.run(run_id), app)

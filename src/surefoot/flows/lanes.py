@@ -1,16 +1,136 @@
-"""Which task or thread is running: what tells parallel chains of one scope apart."""
+"""Which task or thread is running: what tells parallel chains of one scope apart.
+
+Lanes are numbered as the branches of a tree: the scope's own task is 0, the tasks that it begins are 1, 2, ... in the
+order in which it begins them, and those that one of them begins are counted below it. So the numbers are the same in
+every process, however the chains overtake each other. They travel with the context: a loop that runs a flow gives
+each new task a branch of its own. On a loop that does not, tasks are counted as they first claim something.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from contextlib import suppress
+from contextvars import ContextVar, Token
+from itertools import count
+from typing import Any, ParamSpec, TypeVar
+from weakref import ReferenceType, WeakKeyDictionary, WeakSet, ref
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _local = threading.local()
+
+# A lane is a number of 63 bits, 20 for each level; branches deeper than that are counted with their parents.
+_LEVEL_BITS, _LEVELS = 20, 3
+
+
+class _Branch:
+    """A task or thread of a scope; `root` says of which. It belongs to the first that claims something in it."""
+
+    __slots__ = ("_children", "_level", "_parent", "number", "owner", "root")
+
+    def __init__(self, parent: _Branch | None = None, *, number: int = 0, level: int = 0) -> None:
+        self._parent = parent
+        self._level = level
+        self._children = count(1)
+        self.number = number
+        self.owner: ReferenceType[object] | None = None
+        self.root: _Branch = self if parent is None else parent.root
+
+    def begin(self) -> _Branch:
+        """The branch of a task that this one begins."""
+        if self._level == _LEVELS and self._parent is not None:
+            return self._parent.begin()
+        number = self.number | next(self._children) << _LEVEL_BITS * self._level
+        return _Branch(self, number=number, level=self._level + 1)
+
+
+def around(number: int) -> int:
+    """The lane that a lane was begun by; 0 for those of the scope's own."""
+    for level in range(_LEVELS - 1, 0, -1):
+        if number >> _LEVEL_BITS * level:
+            return number & (1 << _LEVEL_BITS * level) - 1
+    return 0
+
+
+_branch: ContextVar[_Branch | None] = ContextVar("surefoot_lane", default=None)
+
+
+class Lanes:
+    """The lanes of one scope, from `enter` to `leave`."""
+
+    __slots__ = ("_others", "_root", "_token")
+
+    def __init__(self) -> None:
+        self._root = _Branch()
+        self._token: Token[_Branch | None] | None = None
+        self._others: WeakKeyDictionary[object, int] | None = None
+
+    def enter(self) -> None:
+        """The code that runs now is the scope's own lane."""
+        self._root.owner = ref(here())
+        self._token = _branch.set(self._root)
+
+    def leave(self) -> None:
+        """Back to the lanes of the scope around."""
+        if self._token is not None:
+            # A coroutine that is thrown away unfinished is closed in a context that is not its own.
+            with suppress(ValueError):
+                _branch.reset(self._token)
+
+    def current(self) -> int:
+        """The number of the lane that runs now."""
+        branch, runs_here = _branch.get(), here()
+        if branch is not None and branch.root is self._root:
+            if branch.owner is None:
+                branch.owner = ref(runs_here)
+            if branch.owner() is runs_here:
+                return branch.number
+        if self._others is None:
+            self._others = WeakKeyDictionary()
+        number = self._others.get(runs_here)
+        if number is None:
+            is_inside = branch is not None and branch.root is self._root
+            begun = branch.begin() if is_inside and branch is not None else self._root.begin()
+            begun.owner = ref(runs_here)
+            if is_inside:
+                _branch.set(begun)
+            number = self._others[runs_here] = begun.number
+        return number
+
+
+def follow(loop: asyncio.AbstractEventLoop) -> None:
+    """Let tasks that are created on this loop inside of scopes have branches of their own. Does it once."""
+    if loop in _followed:
+        return
+    _followed.add(loop)
+    inner: Callable[..., Any] | None = loop.get_task_factory()
+
+    def create(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> Any:
+        if _branch.get() is None or options.get("context") is not None:
+            return inner(loop, work, **options) if inner else asyncio.Task(work, loop=loop, **options)
+        context = branched_context()
+        if inner is None:
+            return asyncio.Task(work, loop=loop, **{**options, "context": context})
+        # A factory of the user's may not know of contexts: its task copies the one it is made in.
+        return context.run(inner, loop, work, **options)
+
+    loop.set_task_factory(create)
+
+
+_followed: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
+
+
+def branched_context() -> contextvars.Context:
+    """A copy of the context in which a new branch begins, where there is a scope."""
+    context = contextvars.copy_context()
+    branch = _branch.get()
+    if branch is not None:
+        context.run(_branch.set, branch.begin())
+    return context
 
 
 class _Job:

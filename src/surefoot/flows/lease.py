@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
+from weakref import ref
 
 from surefoot.flows.running import OpenRun
 from surefoot.ledger import Detail, Note, Pending, Renew, SqliteLedger, lease_until
@@ -29,6 +31,9 @@ class Keeper:
         self._next_renewal = 0.0
         self._renewal: Pending | None = None
         ledger.writer.on_tick(self._tick)
+        if hasattr(os, "register_at_fork"):
+            mine = ref(self)
+            os.register_at_fork(after_in_child=lambda: (keeper := mine()) and keeper.forget())
 
     def hold(self, run: OpenRun) -> None:
         with self._lock:
@@ -36,6 +41,12 @@ class Keeper:
             if len(self._runs) == 1:
                 self._next_renewal = time.monotonic() + self.lease_seconds / 3
         self._ledger.writer.nudge()
+
+    def forget(self) -> None:
+        """A forked child does not keep its parent's runs alive."""
+        self._runs = {}
+        self._lock = threading.Lock()
+        self._renewal = None
 
     def let_go(self, run: OpenRun) -> None:
         with self._lock:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import threading
 
+from surefoot import scope
+
 _lock = threading.Lock()
 _open: set[str] = set()
 
@@ -18,9 +20,12 @@ def is_surroundings(value: object) -> bool:
     return isinstance(value, Surroundings)
 
 
-def add(run_id: str) -> None:
+def add(run_id: str) -> bool:
+    """Note that this process holds a run; False if it did already."""
     with _lock:
+        is_new = run_id not in _open
         _open.add(run_id)
+        return is_new
 
 
 def discard(run_id: str) -> None:
@@ -34,10 +39,11 @@ def count() -> int:
 
 
 def _forget() -> None:
-    """A forked child holds none of its parent's runs."""
+    """A forked child holds none of its parent's runs, and what it calls is no part of them."""
     global _lock
     _lock = threading.Lock()
     _open.clear()
+    scope.variable().set(None)
 
 
 if hasattr(os, "register_at_fork"):

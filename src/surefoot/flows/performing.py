@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from surefoot.errors import Diverged, Fenced, NotData, RunEnded
+from surefoot.errors import Diverged, Fenced, LedgerError, NotData, RunEnded
 from surefoot.flows.drive import Body, Durable, Logic, Pause
 from surefoot.flows.retry import Retry
 from surefoot.flows.running import StepClaim
 from surefoot.scope import Ending
 
-_NO_OUTCOME = (Diverged, Fenced, RunEnded)
+_NO_OUTCOME = (Diverged, Fenced, LedgerError, RunEnded)
 """Errors that say that this process must not go on: no outcome of the step, and never retried."""
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+import orjson
+
 from surefoot import ledger as records
-from surefoot.errors import Diverged, Fenced, RunEnded, StepFailed
+from surefoot.errors import Diverged, Fenced, LedgerError, RunBusy, RunEnded, StepFailed
 from surefoot.flows import code, opened
 from surefoot.flows.drive import Body, Durable, Logic
 from surefoot.flows.events import Listener, RunOpened
@@ -22,6 +24,7 @@ from surefoot.ledger import (
     END_KEY,
     START_KEY,
     EndRun,
+    Entry,
     Freight,
     Outcome,
     Release,
@@ -40,6 +43,12 @@ if TYPE_CHECKING:
     from surefoot.flows.flow import FlowSpec
 
 log = logging.getLogger("surefoot.flows")
+
+
+class Card(Protocol):
+    """A run at a glance; `repr` gives it as text."""
+
+    def _repr_html_(self) -> str: ...
 
 
 class Host(Protocol):
@@ -61,6 +70,14 @@ class Host(Protocol):
 
     def client(self, kind: type) -> object:
         """An SDK client of this class from the connection of its provider, for a workflow that is built anew."""
+        ...
+
+    def watching(self) -> AbstractContextManager[Listener | None]:
+        """Who watches a run that was given no listener, for as long as this process is at work on it."""
+        ...
+
+    def card(self, run_id: str) -> Card:
+        """The run at a glance."""
         ...
 
 
@@ -129,8 +146,7 @@ def begin(target: Target, options: Options) -> Logic[Any]:
     freight: Freight = []
     start = _boundary(run, "start", inputs=records.encode(given, name=f"{spec.name}()"), freight=freight)
     yield Durable(app.ledger.submit(StartRun(record, start, freight)))
-    run.tell(RunOpened(run.id, run.flow, is_resumed=False))
-    return (yield from _attend(app, run, target))
+    return (yield from _watched(app, run, target, RunOpened(run.id, run.flow, is_resumed=False)))
 
 
 def resume(
@@ -138,38 +154,55 @@ def resume(
 ) -> Logic[Any]:
     """Go on with a run. `make` builds the call from the recorded inputs and constructor arguments.
 
-    The recorded output where the run has completed already. Raises `RunBusy` while another process holds it.
+    The recorded output where the run has completed already. Raises `RunBusy` while somebody holds it.
     """
     app = host()
     app.prepare()
     patch_executors()
+    if not opened.add(record.id):
+        raise RunBusy(f"run {record.id} is open in this process: wait for it to end")
+    try:
+        if record.status != "completed":
+            app.ledger.open_keys(record.id)
+        return (yield from _go_on(app, record, make, options))
+    finally:
+        opened.discard(record.id)
+
+
+def _go_on(
+    app: Host,
+    record: RunRecord,
+    make: Callable[[Mapping[str, Any], Mapping[str, Any]], Target],
+    options: Options,
+) -> Logic[Any]:
     takeover = app.ledger.submit(
         TakeOver(record.id, this_process(), time.time_ns(), lease_until(app.keeper.lease_seconds))
     )
     yield Durable(takeover)
     taken = takeover.result()
-    assert isinstance(taken, RunRecord)
-    history = [link.outcome for link in app.ledger.history(record.id)]
-    if taken.status == "completed":
-        return records.decode(app.ledger.exact(taken.id, _last_end(history).output))
+    if not isinstance(taken, RunRecord) or taken.status == "completed":
+        end = _last_end([link.outcome for link in app.ledger.history(record.id)])
+        return records.decode(app.ledger.exact(record.id, end.output))
     run = _open(app, taken, options)
     try:
-        run.recall = Recall(history, retry=_to_retry(app, history))
+        history = [link.outcome for link in app.ledger.history(record.id)]
+        begun = frozenset(detail.key for detail in app.ledger.details(record.id))
+        run.recall = Recall(history, retry=_to_retry(app, history), begun=begun)
         for outcome in history:
             run.totals = run.totals.plus(outcome)
         given = records.decode(app.ledger.exact(run.id, history[0].inputs))
         target = make(given["inputs"], given["init"])
         is_changed = taken.code_digest != code.digest_of(target.spec.entry)
     except BaseException:
-        app.ledger.submit(Release(run.id, run.epoch)).wait()
+        _release(app, run)
         raise
     if is_changed:
         log.warning("run %s: the code of %s has changed since the run began", run.id, taken.entry)
     freight: Freight = []
     start = _boundary(run, "start", inputs="null", freight=freight)
     yield Durable(app.ledger.submit(records.Append(start, freight)))
-    run.tell(RunOpened(run.id, run.flow, is_resumed=True, is_code_changed=is_changed))
-    return (yield from _attend(app, run, target))
+    opening = RunOpened(run.id, run.flow, is_resumed=True, is_code_changed=is_changed)
+    return (yield from _watched(app, run, target, opening))
 
 
 def _open(app: Host, record: RunRecord, options: Options) -> OpenRun:
@@ -184,58 +217,83 @@ def _open(app: Host, record: RunRecord, options: Options) -> OpenRun:
     )
 
 
-def _attend(app: Host, run: OpenRun, target: Target) -> Logic[Any]:
+def _watched(app: Host, run: OpenRun, target: Target, opening: RunOpened) -> Logic[Any]:
+    """Let somebody watch from here until how the run ended is durable."""
+    with nullcontext(run.listener) if run.listener is not None else app.watching() as run.listener:
+        return (yield from _attend(app, run, target, opening))
+
+
+def _attend(app: Host, run: OpenRun, target: Target, opening: RunOpened) -> Logic[Any]:
     """Let the body run, and record how it ended."""
     global _last_run
     opened.add(run.id)
     app.keeper.hold(run)
     try:
+        run.tell(opening)
         with app.entered(), Here(run):
             result = yield Body(target.body)
         yield Durable(_complete(run, result))
         return result
-    except (Fenced, RunEnded):
+    except (Fenced, LedgerError, RunEnded) as error:
+        # Nothing that is recorded now would be true, or would get there.
+        run.close()
+        _release(app, run)
+        error.add_note(f"run {run.id} has stopped; `{target.spec.entry.resuming(run.id)}` goes on with it")
         raise
     except Exception as error:
-        ticket, note = _fail(run, error)
+        ticket, note = _fail(run, error, target.spec.entry)
         yield Durable(ticket)
         error.add_note(note)
         raise
     except BaseException as interruption:
         # Ctrl-C, a cancelled task, sys.exit: no outcome, the run waits for whoever resumes it.
-        run.is_open = False
-        app.ledger.submit(Release(run.id, run.epoch)).wait()
-        interruption.add_note(f"run {run.id} was interrupted; `surefoot resume {run.id}` goes on with it")
+        run.close()
+        _release(app, run)
+        interruption.add_note(
+            f"run {run.id} was interrupted; `{target.spec.entry.resuming(run.id)}` goes on with it"
+        )
         raise
     finally:
-        run.is_open = False
+        run.close()
         app.keeper.let_go(run)
         opened.discard(run.id)
         app.ledger.payloads.forget_run(run.id)
         _last_run = run.id
 
 
+def _release(app: Host, run: OpenRun) -> None:
+    """Give a run up without an end. Where that cannot be written, its lease expires, or its process goes."""
+    try:
+        app.ledger.submit(Release(run.id, run.epoch)).wait()
+    except LedgerError as error:
+        log.warning("run %s could not be released: %s", run.id, error)
+
+
 def _complete(run: OpenRun, result: object) -> records.Pending:
     freight: Freight = []
-    end = _boundary(run, "end", output=records.encode(result, name=f"{run.flow}()"), freight=freight)
+    text = records.encode(result, name=f"{run.flow}()")
+    run.close()
+    end = _boundary(run, "end", output=text, freight=freight)
     return run.ledger.submit(EndRun(end, freight, "completed", run.totals))
 
 
-def _fail(run: OpenRun, error: Exception) -> tuple[records.Pending, str]:
+def _fail(run: OpenRun, error: Exception, entry: Entry) -> tuple[records.Pending, str]:
     failed = run.failed_steps(error)
     names = {key: name for _, key, name in run.causes}
     innermost = names[failed[0]] if failed else None
     text = records.encode({"error": error, "failed": [key.hex() for key in failed]}, name=f"{run.flow}()")
     freight: Freight = []
+    run.close()
     end = _boundary(run, "end", output=text, freight=freight, is_failed=True)
-    # The one-line form stands in lists: it goes through the same privacy as every readable text.
-    line = run.ledger.payloads.readable(f"{type(error).__name__}: {error}".partition("\n")[0][:500])
+    # The one-line form stands in lists. Redacted before it is cut: half a secret would not be known for one.
+    line = run.ledger.payloads.readable(f"{type(error).__name__}: {error}").partition("\n")[0][:500]
     ticket = run.ledger.submit(EndRun(end, freight, "failed", run.totals, failed_step=innermost, error=line))
     where = f" in step {innermost!r}" if innermost else ""
-    advice = (
-        "restore the code, or add --accept-divergence to" if isinstance(error, Diverged) else "go on with"
-    )
-    return ticket, f"run {run.id} failed{where}; {advice} `surefoot resume {run.id}`"
+    advice = "go on with"
+    if isinstance(error, Diverged):
+        option = "accept_divergence=True" if entry.is_typed_in else "--accept-divergence"
+        advice = f"restore the code, or add {option} to"
+    return ticket, f"run {run.id} failed{where}; {advice} `{entry.resuming(run.id)}`"
 
 
 def _boundary(
@@ -275,12 +333,16 @@ def _last_end(history: list[Outcome]) -> Outcome:
 
 
 def _to_retry(app: Host, history: list[Outcome]) -> frozenset[bytes]:
-    """The failures that ended the run the last time, if it has ended."""
-    end = next((outcome for outcome in reversed(history) if outcome.kind == "end"), None)
-    if end is None:
-        return frozenset()
-    said: Any = records.decode(app.ledger.exact(end.run_id, end.output))
-    return frozenset(bytes.fromhex(key) for key in said.get("failed", ()))
+    """The failures that ended the run the last time, and have not been tried again since."""
+    since: set[bytes] = set()
+    for outcome in reversed(history):
+        if outcome.kind == "end":
+            # Only the keys are read: the error itself may be of a class that is gone.
+            said: Any = orjson.loads(app.ledger.exact(outcome.run_id, outcome.output))
+            failed = said.get("failed", ()) if outcome.status == "failed" else ()
+            return frozenset(bytes.fromhex(key) for key in failed) - since
+        since.add(outcome.key)
+    return frozenset()
 
 
 def step_failed(error: Exception, record: RunRecord) -> StepFailed:
@@ -288,7 +350,7 @@ def step_failed(error: Exception, record: RunRecord) -> StepFailed:
     step = record.failed_step or record.flow
     return StepFailed(
         f"run {record.id} of {record.flow} failed in {step!r}: {type(error).__name__}: {error}; "
-        f"`surefoot show {record.id}` shows it, `surefoot resume {record.id}` goes on from there",
+        f"`surefoot show {record.id}` shows it, `{record.entry.resuming(record.id)}` goes on from there",
         run_id=record.id,
         step=step,
     )

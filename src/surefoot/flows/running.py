@@ -5,19 +5,19 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from contextlib import suppress
 from contextvars import Token
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from types import TracebackType
 from typing import Protocol
-from weakref import WeakKeyDictionary
 
 from surefoot import ledger as records
 from surefoot import scope
 from surefoot.errors import Diverged, Fenced, RunEnded
 from surefoot.flows import lanes
 from surefoot.flows.events import Listener, RunEvent, StepClosed, StepOpened
-from surefoot.flows.recall import Identity, Recall, Record, ScopeRecall
+from surefoot.flows.recall import Identity, Place, Recall, Record, ScopeRecall
 from surefoot.ledger import Append, Freight, Outcome, Pending, SqliteLedger, Totals
 from surefoot.scope import Ending, Recorded, Work
 from surefoot.values import PromptRef
@@ -70,29 +70,38 @@ class OpenRun:
                 "before it returns"
             )
 
+    def close(self) -> None:
+        """From here on nothing is recorded but the end."""
+        with self.lock:
+            self.is_open = False
+
     def failed_steps(self, error: BaseException) -> list[bytes]:
-        """Keys of the failures that led to `error`: by the exceptions behind it and the responses they carry."""
-        seen: list[object] = []
+        """Keys of the failures that `error` is or comes from, found by exceptions and the responses they carry.
+
+        The nearest ones only: what an exception was raised in the handling of may be a failure that was survived.
+        """
+        seen: list[BaseException] = []
         link: BaseException | None = error
         while link is not None and not any(link is other for other in seen):
             seen.append(link)
-            if (response := getattr(link, "response", None)) is not None:
-                seen.append(response)
+            raised: tuple[object, ...] = (link, getattr(link, "response", None) or link)
+            found = [key for cause, key, _ in self.causes if any(cause is one for one in raised)]
+            if isinstance(link, BaseExceptionGroup):
+                parts: tuple[BaseException, ...] = link.exceptions
+                found += [key for part in parts for key in self.failed_steps(part)]
+            if found:
+                return found
             link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
-        if isinstance(error, BaseExceptionGroup):
-            inner = [key for part in error.exceptions for key in self.failed_steps(part)]
-        else:
-            inner = []
-        return [key for cause, key, _ in self.causes if any(cause is other for other in seen)] + inner
+        return []
 
 
 class Here:
     """The scope of the run itself or of one attempt of a step: what `scope.current()` gives to the code inside."""
 
     __slots__ = (
+        "_around",
+        "_lane",
         "_lanes",
-        "_last_lane",
-        "_own",
         "_recall",
         "_token",
         "attempt",
@@ -102,28 +111,41 @@ class Here:
         "run",
     )
 
-    def __init__(self, run: OpenRun, *, path: bytes = b"", attempt: int = 1, name: str = "") -> None:
+    def __init__(
+        self,
+        run: OpenRun,
+        *,
+        path: bytes = b"",
+        attempt: int = 1,
+        name: str = "",
+        around: Here | None = None,
+        lane: int = 0,
+    ) -> None:
+        """`around` is the scope that the step was claimed in, `lane` its lane there."""
         self.run = run
         self.path = path
         self.attempt = attempt
         self.name = name
+        self._around = around
+        self._lane = lane
         self.prompt: PromptRef | None = None
         self._recall: ScopeRecall = run.recall.scope((path, attempt))
-        self._own: object = None
-        self._lanes: WeakKeyDictionary[object, int] | None = None
-        self._last_lane = 0
+        self._lanes = lanes.Lanes()
         self._token: Token[scope.Scope | None] | None = None
 
     def __enter__(self) -> Here:
-        self._own = lanes.here()
+        self._lanes.enter()
         self._token = scope.variable().set(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._lanes.leave()
         if self._token is not None:
-            scope.variable().reset(self._token)
+            # A coroutine that is thrown away unfinished is closed in a context that is not its own.
+            with suppress(ValueError):
+                scope.variable().reset(self._token)
         if kind is None:
             self._report_unclaimed()
 
@@ -134,6 +156,16 @@ class Here:
     @property
     def depth(self) -> int:
         return len(self.path) // 16
+
+    @property
+    def lanes_around(self) -> dict[bytes, int]:
+        """In which lane of each scope around it this scope lies, by the path of that scope."""
+        found: dict[bytes, int] = {}
+        here = self
+        while here._around is not None:
+            found[here._around.path] = here._lane
+            here = here._around
+        return found
 
     @property
     def idempotency_key(self) -> str:
@@ -153,13 +185,16 @@ class Here:
         run.check_open(f"{work.kind} {work.name!r}")
         identity: Identity = (work.name, digest if user_key is None else user_key)
         with run.lock:
-            lane = self._lane()
+            lane = self._lanes.current()
             record = self._recall.match(identity, lane)
             if record is None:
+                place = self._recall.place(identity, lane)
+                key = self._new_key(work.name, identity, place)
                 if not run.recall.is_empty and work.kind != "call" and not work.is_pure:
-                    self._check_diverged(work, identity, digest, lane)
-                occurrence, lane = self._recall.place(identity, lane)
-                claim = StepClaim(self, work, inputs, digest, user_key, occurrence=occurrence, lane=lane)
+                    self._check_diverged(work, identity, digest, lane, key)
+                claim = StepClaim(
+                    self, work, inputs, digest, user_key, key, occurrence=place.occurrence, lane=place.lane
+                )
             else:
                 claim = self._reclaim(work, inputs, digest, user_key, record)
         claim.announce()
@@ -181,6 +216,7 @@ class Here:
             inputs,
             digest,
             user_key,
+            outcome.key,
             occurrence=outcome.occurrence,
             lane=outcome.lane,
             attempt=outcome.attempt,
@@ -191,11 +227,27 @@ class Here:
             claim.replay(outcome)
         return claim
 
-    def _check_diverged(self, work: Work, identity: Identity, digest: bytes, lane: int) -> None:
-        if self.run.accepts_divergence:
+    def _new_key(self, name: str, identity: Identity, place: Place) -> bytes:
+        """The key of new work: the same in every process, and none that is recorded."""
+        marker = identity[1]
+        index = place.index
+        while True:
+            address = b"%s|%d|%d|%d|" % (self.path, self.attempt, place.lane, index)
+            named = b"%d|%s|" % (len(name.encode()), name.encode())
+            # A digest and a text of the user's are kept apart, whatever the text is.
+            what = b"=" + marker if isinstance(marker, bytes) else b":" + marker.encode()
+            key = blake2b(address + named + what, digest_size=16).digest()
+            if self.run.recall.is_new(key):
+                return key
+            index += 1
+
+    def _check_diverged(self, work: Work, identity: Identity, digest: bytes, lane: int, key: bytes) -> None:
+        recall = self.run.recall
+        # A step that had begun and has no outcome was cancelled by code that then went on: no change.
+        if self.run.accepts_divergence or key in recall.begun:
             return
-        found = self._recall.changed_in_lane(identity, digest, lane) or self.run.recall.moved(
-            identity, self.path
+        found = self._recall.changed_in_lane(identity, digest, lane) or recall.moved(
+            identity, self.path, self.lanes_around, self.run.pending
         )
         if found is None:
             return
@@ -208,20 +260,6 @@ class Here:
             f"and the code no longer asks for it there; running it could repeat a side effect. Restore the code, "
             f"declare the step pure, or `surefoot resume {self.run.id} --accept-divergence` to run it all the same"
         )
-
-    def _lane(self) -> int:
-        """0 for the scope's own task or thread, the next number for each further one."""
-        runs_here = lanes.here()
-        if runs_here is self._own:
-            return 0
-        if self._lanes is None:
-            self._lanes = WeakKeyDictionary()
-        lane = self._lanes.get(runs_here)
-        if lane is None:
-            # Counted, not measured: the dictionary forgets tasks that are gone.
-            self._last_lane += 1
-            lane = self._lanes[runs_here] = self._last_lane
-        return lane
 
     def _report_unclaimed(self) -> None:
         for record in self._recall.unclaimed():
@@ -260,11 +298,13 @@ class StepClaim:
         inputs: str,
         digest: bytes,
         user_key: str | None,
+        key: bytes,
         *,
         occurrence: int,
         lane: int,
         attempt: int = 1,
     ) -> None:
+        self.key = key
         self._here = here
         self._work = work
         self._inputs = inputs
@@ -278,9 +318,6 @@ class StepClaim:
         self.recorded: Recorded | None = None
         self.replayed_from: Outcome | None = None
         self.retry_at_ns: int | None = None
-        identifies = digest if user_key is None else user_key.encode()
-        address = b"%s|%d|%s|%d|" % (here.path, here.attempt, work.name.encode(), occurrence)
-        self.key = blake2b(address + identifies, digest_size=16).digest()
 
     @property
     def idempotency_key(self) -> str:
@@ -312,7 +349,10 @@ class StepClaim:
     def inside(self) -> Here:
         """The scope of this attempt's body."""
         here = self._here
-        return Here(here.run, path=here.path + self.key, attempt=self.attempt, name=self._work.name)
+        path = here.path + self.key
+        return Here(
+            here.run, path=path, attempt=self.attempt, name=self._work.name, around=here, lane=self._lane
+        )
 
     def announce(self) -> None:
         """Tell a listener that the work begins, or that its recorded outcome was taken."""
@@ -363,15 +403,17 @@ class StepClaim:
             inputs=run.ledger.payloads.store(run.id, self._inputs, freight, tenant=run.tenant),
             output=run.ledger.payloads.store(run.id, text, freight, tenant=run.tenant),
         )
-        run.check_open(f"the outcome of {work.kind} {work.name!r}")
         with run.lock:
+            # In one go with the hand-over: behind the end of a run nothing may stand.
+            run.check_open(f"the outcome of {work.kind} {work.name!r}")
             run.pending.pop(self.key, None)
             run.totals = run.totals.plus(outcome)
             if ending.status == "failed" and ending.cause is not None:
                 run.causes.append((ending.cause, self.key, work.name))
+            pending = run.ledger.submit(Append(outcome, freight))
         if run.listener is not None:
             self._tell_closed(outcome)
-        return run.ledger.submit(Append(outcome, freight))
+        return pending
 
     def handed_over(self, cause: object) -> None:
         """See `surefoot.scope.Claim.handed_over`."""

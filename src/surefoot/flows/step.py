@@ -73,6 +73,10 @@ class Step(Generic[P, R]):
     def __repr__(self) -> str:
         return f"<step {self.name}>"
 
+    def __reduce__(self) -> str:
+        """Like a function, it is pickled by its name: for pools of processes."""
+        return self.function.__qualname__
+
     def _perform(self, here: Here, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Logic[Any]:
         bound = self._arguments.bind(args, kwargs)
         claim = self._claim(here, bound)

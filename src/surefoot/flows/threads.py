@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import contextvars
 import threading
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
@@ -24,7 +23,7 @@ def carry(function: Callable[P, T]) -> Callable[P, T]:
 
     `threading.Thread(target=carry(work))`; pools of `concurrent.futures` and `asyncio.to_thread` need no help.
     """
-    context = contextvars.copy_context()
+    context = lanes.branched_context()
     job = lanes.as_job(function)
 
     def carried(*args: P.args, **kwargs: P.kwargs) -> T:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from surefoot.errors import MissingExtra
 from surefoot.flows import flow, step
-from surefoot.ingest.files import FORMATS, Source, Unreadable, content
+from surefoot.ingest.files import Source, Unreadable, content
 from surefoot.ingest.plan import Plan, plan
-from surefoot.retrieval import Collection
+from surefoot.retrieval import Collection, read
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def ingest(
     collection: str,
     *,
     prune: bool = False,
-    on_progress: Callable[[Progress], None] = lambda progress: None,
+    on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> Report:
     """Bring the current app's collection up to date with a folder or file; what is unchanged is not touched.
 
@@ -86,20 +86,21 @@ def ingest(
 def ingest_document(source: Source, collection: str) -> Ingested:
     """Put one planned document into the collection, which is made if there is none. A step.
 
-    A document that can no longer be read, or no longer has the content that was planned, is skipped.
+    A document that cannot be read, or no longer has the content that was planned, is skipped; so is one whose
+    format needs a library that is not installed.
     Repeating it does no harm: what is stored already is not embedded again.
     """
     try:
-        data = content(Path(source.path))
-    except ValueError as error:
+        reading = read(content(Path(source.path), source.format), source.format)
+    except (ValueError, MissingExtra) as error:
         return Ingested(source.document, "skipped", reason=str(error))
-    if hashlib.sha256(data).hexdigest() != source.digest:
+    if reading.sha256 != source.digest:
         reason = "it has changed since the ingest began; ingest the folder again"
         return Ingested(source.document, "skipped", reason=reason)
     into = Collection.open(collection, create=True)
     if into.holds(source.document, source.digest):
         return Ingested(source.document, "unchanged")
-    stored = into.put(source.document, data, format=FORMATS[Path(source.document).suffix.lower()])
+    stored = into.store(source.document, reading)
     return Ingested(source.document, "stored", stored.chunks, stored.sentences)
 
 
@@ -113,7 +114,7 @@ def remove_documents(documents: Sequence[str], collection: str) -> int:
 
 
 @flow(name="ingest", version="1")
-def ingest_flow(root: str, collection: str, prune: bool = False) -> Report:
+def ingest_flow(root: str, collection: str, *, prune: bool = False) -> Report:
     """`ingest` as a durable run, whose steps are the plan, each document and the pruning."""
     return ingest(root, collection, prune=prune)
 

@@ -12,8 +12,18 @@ from pathlib import Path
 from surefoot.errors import InvalidInput
 from surefoot.retrieval import Format, decoded
 
-FORMATS: dict[str, Format] = {".md": "markdown", ".markdown": "markdown", ".txt": "text"}
+FORMATS: dict[str, Format] = {
+    ".md": "markdown",
+    ".markdown": "markdown",
+    ".txt": "text",
+    ".html": "html",
+    ".htm": "html",
+    ".xhtml": "html",
+    ".pdf": "pdf",
+}
 LARGEST_BYTES = 10_000_000
+# Most of a PDF is fonts and images.
+LARGEST_PDF_BYTES = 100_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +38,11 @@ class Source:
     digest: str
     size: int
 
+    @property
+    def format(self) -> Format:
+        """What its suffix says that it is."""
+        return format_of(self.document)
+
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
@@ -37,15 +52,19 @@ class Unreadable:
     reason: str
 
 
+def format_of(document: str) -> Format:
+    return FORMATS[os.path.splitext(document)[1].lower()]
+
+
 def found(root: Path) -> Iterator[Source | Unreadable]:
-    """Every Markdown and text file under `root`, or `root` itself if it is a file, sorted by id.
+    """Every file of a known format under `root`, or `root` itself if it is a file, sorted by id.
 
     Hidden files and folders are passed over. Links are followed to files inside the folder only. Raises
     `InvalidInput` if `root` does not exist or is a file of another kind.
     """
     if root.is_file():
         if root.suffix.lower() not in FORMATS:
-            raise InvalidInput(f"{root} is not Markdown or text ({', '.join(FORMATS)}).")
+            raise InvalidInput(f"{root} is of no format that can be read: {', '.join(FORMATS)}.")
         yield _examined(root.parent.resolve(), root.resolve(), root.name)
         return
     if not root.is_dir():
@@ -58,19 +77,24 @@ def found(root: Path) -> Iterator[Source | Unreadable]:
         yield _examined(root, root / path, path) if isinstance(path, str) else path
 
 
-def content(path: Path) -> bytes:
-    """The bytes of a document; raises `ValueError` with the reason if it cannot be taken in."""
+def content(path: Path, format: Format) -> bytes:
+    """The bytes of a document; raises `ValueError` with the reason if it cannot be taken in.
+
+    Whether HTML or PDF can be read turns out when they are, which takes longer than reading their bytes.
+    """
+    most = LARGEST_PDF_BYTES if format == "pdf" else LARGEST_BYTES
     try:
         status = path.stat()
         # Reading a named pipe would wait for ever.
         if not stat.S_ISREG(status.st_mode):
             raise ValueError("it is not a regular file")
-        if status.st_size > LARGEST_BYTES:
-            raise ValueError(f"it has {status.st_size:,} bytes, more than the limit of {LARGEST_BYTES:,}")
+        if status.st_size > most:
+            raise ValueError(f"it has {status.st_size:,} bytes, more than the limit of {most:,}")
         source = path.read_bytes()
     except OSError as error:
         raise ValueError(_reason(error)) from error
-    decoded(source)
+    if format in ("markdown", "text"):
+        decoded(source)
     return source
 
 
@@ -98,7 +122,7 @@ def _examined(root: Path, path: Path, document: str) -> Source | Unreadable:
     try:
         if not path.resolve(strict=True).is_relative_to(root):
             return Unreadable(document, "it is a link that leads out of the folder")
-        source = content(path)
+        source = content(path, format_of(document))
     except FileNotFoundError:
         return Unreadable(document, "it is a link to a file that does not exist")
     except OSError as error:

@@ -38,7 +38,7 @@ def plan(root: str, collection: str) -> Plan:
     """Compare the files under `root` with the app's collection. A step; nothing is embedded or written.
 
     `root` is a folder, which the collection mirrors, or one file, which removes nothing. Raises
-    `InvalidInput` if it holds no Markdown or text, `CollectionError` if the collection is there but cannot
+    `InvalidInput` if it holds no file of a known format, `CollectionError` if the collection is there but cannot
     be read.
     """
     path = Path(root)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import sys
@@ -39,7 +40,10 @@ def connect_reader(path: Path) -> sqlite3.Connection:
             )
             connection.execute("PRAGMA query_only = ON")
             connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1")
-        except sqlite3.OperationalError:
+        except sqlite3.OperationalError as error:
+            # Only then: a file that others write must never be read as one that does not change.
+            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
+                raise
             # WAL wants to write an index file beside the ledger; where it cannot, the file does not change either.
             connection = sqlite3.connect(
                 f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False
@@ -104,6 +108,10 @@ class FileLock:
                 self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             fcntl.flock(self._handle, fcntl.LOCK_EX)
         except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise LedgerFull(
+                    f"no space left for the ledger's lock file {self._path}: free some, then `surefoot resume` the run"
+                ) from error
             raise LedgerReadOnly(
                 f"the ledger's lock file {self._path} cannot be used ({error.strerror}): "
                 "make the folder writable, or set SUREFOOT_LEDGER_PATH"

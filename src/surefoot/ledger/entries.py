@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from surefoot.errors import AlreadyRecorded, Fenced, RunBusy, UnknownRun
+from surefoot.errors import AlreadyRecorded, Fenced, LedgerError, RunBusy, UnknownRun
 from surefoot.ledger import rows
 from surefoot.ledger.chain import GENESIS, payload_hash, row_hash
 from surefoot.ledger.events import Blob, Detail, Outcome, Owner, RunRecord, Totals
@@ -180,7 +180,9 @@ class TakeOver:
         if run.status == "completed":
             return run
         holder = run.owner
-        if run.lease_until_ns > self.now_ns and holder is not None and not is_provably_gone(holder):
+        # A run of this very process can only be one that it has let go of: its own runs it knows.
+        is_others = holder is not None and holder != self.owner
+        if run.lease_until_ns > self.now_ns and is_others and holder and not is_provably_gone(holder):
             seconds = (run.lease_until_ns - self.now_ns) / 1e9
             raise RunBusy(
                 f"run {run.id} is held by process {holder.pid} on {holder.host}, whose lease lasts another "
@@ -213,9 +215,15 @@ class Renew:
                 "UPDATE runs SET lease_until_ns = ? WHERE id = ? AND epoch = ? AND status = 'running'",
                 (self.lease_until_ns, run_id, epoch),
             )
-            if changed.rowcount == 0:
+            if changed.rowcount == 0 and self._is_lost(batch, run_id, epoch):
                 lost.append(run_id)
         return lost
+
+    @staticmethod
+    def _is_lost(batch: Batch, run_id: str, epoch: int) -> bool:
+        """Whether somebody else holds the run, or nobody can, which an ended run of this process is not."""
+        row = batch.connection.execute("SELECT epoch FROM runs WHERE id = ?", (run_id,)).fetchone()
+        return row is None or row[0] != epoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,11 +252,14 @@ class Note:
         )
 
 
-def already_recorded(entry: LedgerEntry) -> AlreadyRecorded:
-    """The error for an entry whose row is there already."""
+def refused(entry: LedgerEntry, error: Exception) -> LedgerError:
+    """The error for an entry whose row is there already, or that the tables do not take."""
+    what = type(entry).__name__
     if isinstance(entry, Append | StartRun | EndRun):
         outcome = entry.outcome
-        return AlreadyRecorded(
-            f"run {outcome.run_id}: attempt {outcome.attempt} of {outcome.kind} {outcome.name!r} is recorded already"
-        )
-    return AlreadyRecorded(f"{type(entry).__name__}: the row is there already")
+        what = f"run {outcome.run_id}: attempt {outcome.attempt} of {outcome.kind} {outcome.name!r}"
+    if isinstance(error, sqlite3.IntegrityError):
+        return AlreadyRecorded(f"{what} is recorded already; the outcome that is there stands")
+    failure = LedgerError(f"{what} cannot be recorded ({type(error).__name__}: {error}): change what it holds")
+    failure.__cause__ = error
+    return failure

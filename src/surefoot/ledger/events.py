@@ -103,6 +103,17 @@ class Entry:
     def __str__(self) -> str:
         return f"{self.file or self.module}:{self.qualname}"
 
+    @property
+    def is_typed_in(self) -> bool:
+        """Whether the code came from a notebook or a prompt, where no other process finds it."""
+        return self.file is None and self.module == "__main__"
+
+    def resuming(self, run_id: str) -> str:
+        """What a person writes to go on with a run of this code: a command, or Python where there is no file."""
+        if self.is_typed_in:
+            return f'App.current().resume("{run_id}", flow={self.qualname.rpartition(".")[2]})'
+        return f"surefoot resume {run_id}"
+
 
 @dataclass(frozen=True, slots=True)
 class Owner:
@@ -135,6 +146,16 @@ class Totals:
             cost=self.cost + call.cost if call and call.cost else self.cost,
             is_cost_complete=self.is_cost_complete and (call is None or call.cost is not None),
             is_degraded=self.is_degraded or outcome.is_degraded,
+        )
+
+    def __add__(self, other: Totals) -> Totals:
+        return Totals(
+            self.steps + other.steps,
+            self.calls + other.calls,
+            self.usage + other.usage,
+            self.cost + other.cost,
+            self.is_cost_complete and other.is_cost_complete,
+            self.is_degraded or other.is_degraded,
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import Protocol
 
@@ -50,8 +50,9 @@ class Payloads:
         self._privacy = privacy
         self._inline_bytes = inline_bytes
         self._lock = threading.Lock()
-        self._plain_keys: dict[str, bytes] = {}
-        self._key_of_run: dict[str, str] = {}
+        # By run: the keys that were opened, by id, and the one that seals what is recorded now.
+        self._opened: dict[str, dict[str, bytes]] = {}
+        self._sealing: dict[str, DataKey] = {}
 
     def store(self, run_id: str, text: str, freight: Freight, *, tenant: str = "") -> Payload:
         """The payload for `text`, with what must be stored before it added to `freight`."""
@@ -88,26 +89,56 @@ class Payloads:
         if payload.sealed is None:
             return self.view(payload, source)
         key_id = payload.key_id or ""
-        key = self._plain_keys.get(key_id)
+        key = self._opened.get(run_id, {}).get(key_id)
         if key is None:
             stored = source.data_key(key_id)
             if stored is None:
                 raise LedgerCorrupt(
                     f"run {run_id}: the data key of a sealed payload was dropped; it cannot be read"
                 )
-            key = self._plain_keys[key_id] = self._keyring.unwrap(stored)
+            key = self._keyring.unwrap(stored)
         bound_to = f"{run_id}/{key_id}"
         if payload.sealed.startswith(_INLINE):
             return unseal(key, payload.sealed[1:], bound_to=bound_to).decode()
         digest = payload.sealed[1:].hex()
         return zstd.decompress(unseal(key, _found(source.blob(digest), digest), bound_to=bound_to)).decode()
 
-    def forget_run(self, run_id: str) -> None:
-        """Drop the run's key from memory; called when the run ends."""
+    def open_run(self, run_id: str, stored: Sequence[DataKey]) -> None:
+        """Open the keys that a run has in the ledger, before anything more is recorded of it.
+
+        Raises `LedgerError` under another application key: what it sealed now could not be read with what is there.
+        """
+        opened = {key.id: self._keyring.unwrap(key) for key in stored}
         with self._lock:
-            key_id = self._key_of_run.pop(run_id, None)
-            if key_id:
-                self._plain_keys.pop(key_id, None)
+            self._opened[run_id] = opened
+            if stored:
+                self._sealing[run_id] = stored[-1]
+
+    def forget_run(self, run_id: str) -> None:
+        """Drop the run's keys from memory; called when the run ends."""
+        with self._lock:
+            self._opened.pop(run_id, None)
+            self._sealing.pop(run_id, None)
+
+    def after_fork(self) -> None:
+        """A forked child begins with a lock that nobody holds."""
+        self._lock = threading.Lock()
+
+    def is_intact(self, payload: Payload, source: Source, *, tenant: str) -> bool:
+        """Whether the blobs that a payload refers to hold what they did: each is named by a digest of its content."""
+        if payload.view.startswith(_REFERENCE):
+            digest: str = orjson.loads(payload.view)["$"][1]
+            data = source.blob(digest)
+            try:
+                plain = None if data is None else zstd.decompress(data)
+            except zstd.ZstdError:
+                plain = None
+            if plain is None or self._digest(plain, tenant) != digest:
+                return False
+        if payload.sealed is not None and payload.sealed.startswith(_IN_BLOB):
+            sealed = source.blob(payload.sealed[1:].hex())
+            return sealed is not None and blake2b(sealed, digest_size=32).digest() == payload.sealed[1:]
+        return True
 
     def _view(self, text: str, tenant: str, freight: Freight) -> str:
         # A string of n characters has at least n bytes; only doubtful lengths are encoded to be counted.
@@ -116,19 +147,23 @@ class Payloads:
         data = text.encode()
         if len(data) <= self._inline_bytes:
             return text
-        digest = blake2b(data, digest_size=32, key=self._keyring.derive(f"blobs of {tenant}")).hexdigest()
+        digest = self._digest(data, tenant)
         freight.append(Blob(digest, len(data), zstd.compress(data, _ZSTD_LEVEL)))
         return f'{_REFERENCE}"{digest}",{len(data)}]}}'
 
+    def _digest(self, data: bytes, tenant: str) -> str:
+        return blake2b(data, digest_size=32, key=self._keyring.derive(f"blobs of {tenant}")).hexdigest()
+
     def _data_key(self, run_id: str, freight: Freight) -> tuple[str, bytes]:
         with self._lock:
-            key_id = self._key_of_run.get(run_id)
-            if key_id is None:
+            stored = self._sealing.get(run_id)
+            if stored is None:
                 stored, plain = self._keyring.new_data_key(run_id)
-                key_id = self._key_of_run[run_id] = stored.id
-                self._plain_keys[key_id] = plain
-                freight.append(stored)
-            return key_id, self._plain_keys[key_id]
+                self._sealing[run_id] = stored
+                self._opened.setdefault(run_id, {})[stored.id] = plain
+            # With each payload, as the one before may never get into the ledger; the row is stored once.
+            freight.append(stored)
+            return stored.id, self._opened[run_id][stored.id]
 
 
 def _found(data: bytes | None, digest: str) -> bytes:

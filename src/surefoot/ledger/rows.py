@@ -24,6 +24,9 @@ INSERT_OUTCOME = (
     f"INSERT INTO outcomes ({OUTCOME_COLUMNS}) VALUES ({', '.join('?' * (OUTCOME_COLUMNS.count(',') + 1))})"
 )
 
+# What is known of an outcome without its payloads, in the places of `OUTCOME_COLUMNS`.
+FACT_COLUMNS = OUTCOME_COLUMNS.partition(", inputs_view")[0] + ", NULL" * 8
+
 RUN_COLUMNS = (
     "id, flow, flow_version, entry, code_digest, status, tenant, principal, session, tags, run_key, parent_run, epoch, "
     "owner, lease_until_ns, created_ns, ended_ns, failed_step, error, steps, calls, "
@@ -100,7 +103,9 @@ def link(seq: int, row: Row) -> Link:
         inputs=Payload(inputs_view or "null", inputs_sealed, inputs_key),
         output=Payload(output_view or "null", output_sealed, output_key),
     )
-    return Link(seq, outcome, payloads, chained, is_pruned=inputs_view is None or output_view is None)
+    # Pruning takes all of it; where some is left, what is missing was taken by somebody else.
+    is_pruned = all(part is None for part in (inputs_view, inputs_sealed, output_view, output_sealed))
+    return Link(seq, outcome, payloads, chained, is_pruned)
 
 
 def run_row(run: RunRecord) -> Row:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from surefoot.errors import LedgerTooNew
+from surefoot.errors import LedgerError, LedgerTooNew
 
 VERSION = 1
 
@@ -150,6 +150,16 @@ def refuse_newer(version: int, *, where: str) -> None:
         )
 
 
+def _refuse_foreign(connection: sqlite3.Connection, *, where: str) -> None:
+    """Raise `LedgerError` for a database that holds something else."""
+    found = connection.execute("SELECT name FROM sqlite_schema LIMIT 1").fetchone()
+    if found is not None:
+        raise LedgerError(
+            f"{where} is the database of something else (it holds {found[0]!r}): "
+            "point SUREFOOT_LEDGER_PATH at another file"
+        )
+
+
 def migrate(connection: sqlite3.Connection, *, ledger_id: str, created_by: str, where: str) -> None:
     """Bring the tables to `VERSION`, each step in a transaction of its own. Raises `LedgerTooNew`."""
     while (version := version_of(connection)) != VERSION:
@@ -158,6 +168,8 @@ def migrate(connection: sqlite3.Connection, *, ledger_id: str, created_by: str, 
         try:
             # Another process may have migrated while this one waited for the lock.
             if version_of(connection) == version:
+                if version == 0:
+                    _refuse_foreign(connection, where=where)
                 for statement in _STEPS[version].split(";\n"):
                     if statement.strip():
                         connection.execute(statement)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -14,14 +14,22 @@ from surefoot.errors import Fenced, LedgerError, RunBusy, UnknownRun
 from surefoot.ledger import rows, schema
 from surefoot.ledger.chain import Link, first_break
 from surefoot.ledger.connection import FileLock, connect_reader, connect_writer, explain, explained
-from surefoot.ledger.entries import Batch, Heads, LedgerEntry, already_recorded
-from surefoot.ledger.events import Detail, Payload, RunRecord
+from surefoot.ledger.entries import Batch, Heads, LedgerEntry, refused
+from surefoot.ledger.events import Detail, Outcome, Payload, RunRecord
 from surefoot.ledger.payloads import Payloads
 from surefoot.ledger.sealing import DataKey
 from surefoot.ledger.writer import Pending, Settled, Writer
-from surefoot.values import RunStatus, new_id
+from surefoot.values import RunStatus, first_id, new_id
 
 _CACHED_RUNS = 10_000
+
+# What is wrong with one entry and not with the file: it must not take others along.
+_REFUSALS = (
+    *(sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError),
+    *(TypeError, ValueError, OverflowError),
+)
+_FETCHED_ROWS = 500
+_ID_LEAD_NS = 60_000_000_000
 
 
 class SqliteLedger:
@@ -86,8 +94,8 @@ class SqliteLedger:
             try:
                 settled = [_apply(entry, batch) for entry in entries]
                 batch.flush()
-            except sqlite3.IntegrityError:
-                # One row that is there already poisons the batch: go again, each entry for itself.
+            except _REFUSALS:
+                # One row that is there already, or is no row, poisons the batch: go again, each entry for itself.
                 connection.execute("ROLLBACK")
                 connection.execute("BEGIN IMMEDIATE")
                 batch = Batch(connection, self._known)
@@ -131,7 +139,10 @@ class SqliteLedger:
         self._inherited += [self._connection, self._local]
         self._connection = None
         self._local = threading.local()
+        # This handle is the parent's lock too: kept open, it would outlive a parent that is killed while it writes.
+        self._lock.close()
         self._lock = FileLock(self.path)
+        self.payloads.after_fork()
         self._known = Heads()
         self._data_version = None
 
@@ -163,16 +174,22 @@ class SqliteLedger:
         flow: str | None = None,
         status: RunStatus | None = None,
         tenant: str | None = None,
+        tags: Mapping[str, str] | None = None,
         before: str | None = None,
-        limit: int = 50,
+        limit: int | None = 50,
     ) -> list[RunRecord]:
-        """The newest runs first; `before` is the id that a former page ended with."""
+        """The newest runs first, all of them without a limit; `before` is the id that a former page ended with.
+
+        `tags` are those that a run must have, among others. They are looked up run by run: say the flow too.
+        """
         wanted = {"flow = ?": flow, "status = ?": status, "tenant = ?": tenant, "id < ?": before}
-        where = " AND ".join(term for term, value in wanted.items() if value is not None) or "1"
+        terms = [term for term, value in wanted.items() if value is not None]
+        terms += ["EXISTS (SELECT 1 FROM json_each(runs.tags) WHERE key = ? AND value = ?)"] * len(tags or {})
         found = self._read(
-            f"SELECT {rows.RUN_COLUMNS} FROM runs WHERE {where} ORDER BY id DESC LIMIT ?",
+            f"SELECT {rows.RUN_COLUMNS} FROM runs WHERE {' AND '.join(terms) or '1'} ORDER BY id DESC LIMIT ?",
             *(value for value in wanted.values() if value is not None),
-            limit,
+            *(part for pair in (tags or {}).items() for part in pair),
+            -1 if limit is None else limit,
         )
         return [rows.run_record(row) for row in found]
 
@@ -182,6 +199,26 @@ class SqliteLedger:
             f"SELECT seq, {rows.OUTCOME_COLUMNS} FROM outcomes WHERE run_id = ? ORDER BY seq", run_id
         )
         return [rows.link(row[0], row[1:]) for row in found]
+
+    def outcomes_of(self, flow: str, *, since_ns: int = 0) -> Iterator[Outcome]:
+        """The outcomes of a flow's runs that began at `since_ns` or later (nanoseconds since the epoch).
+
+        They come without payloads and one by one, however many there are: run after run, in a run the attempts
+        of each step together and in order.
+        """
+        reader = self._reader()
+        if reader is None:
+            return
+        with explained(self.path):
+            cursor = reader.execute(
+                f"SELECT {rows.FACT_COLUMNS} FROM outcomes WHERE run_id IN "
+                "(SELECT id FROM runs WHERE flow = ? AND id >= ? AND created_ns >= ?) ORDER BY run_id, key, attempt",
+                # An id is made a little before its run begins.
+                (flow, first_id(since_ns - _ID_LEAD_NS), since_ns),
+            )
+            while found := cursor.fetchmany(_FETCHED_ROWS):
+                for row in found:
+                    yield rows.link(0, row).outcome
 
     def details(self, run_id: str) -> list[Detail]:
         """What rode along: steps that had begun, in order."""
@@ -200,9 +237,22 @@ class SqliteLedger:
         return self.payloads.exact(run_id, payload, self)
 
     def first_break(self, run_id: str) -> str | None:
-        """Where the hash chain of a run breaks, in words; None where it holds."""
-        found = self._read("SELECT head FROM runs WHERE id = ?", run_id)
-        return first_break(self.history(run_id), found[0][0] if found else None)
+        """Where the hash chain of a run breaks, in words; None where it holds. Blobs are read and compared too."""
+        found = self._read("SELECT head, tenant FROM runs WHERE id = ?", run_id)
+        head, tenant = found[0] if found else (None, "")
+        links = self.history(run_id)
+        if (broken := first_break(links, head)) is not None:
+            return broken
+        for link in links:
+            for payload in (link.outcome.inputs, link.outcome.output):
+                if not link.is_pruned and not self.payloads.is_intact(payload, self, tenant=tenant):
+                    return f"row {link.seq} ({link.outcome.kind} {link.outcome.name!r}): its blob is missing or changed"
+        return None
+
+    def open_keys(self, run_id: str) -> None:
+        """Make a run's keys ready for going on with it. Raises `LedgerError` under another application key."""
+        found = self._read("SELECT id, run_id, wrapped FROM data_keys WHERE run_id = ? ORDER BY id", run_id)
+        self.payloads.open_run(run_id, [DataKey(*row) for row in found])
 
     def blob(self, digest: str) -> bytes | None:
         found = self._read("SELECT data FROM blobs WHERE digest = ?", digest)
@@ -223,20 +273,27 @@ class SqliteLedger:
         return str(found[0][0]) if found else "ok"
 
     def _read(self, statement: str, *parameters: object) -> list[rows.Row]:
+        reader = self._reader()
+        if reader is None:
+            return []
+        with explained(self.path):
+            return reader.execute(statement, parameters).fetchall()
+
+    def _reader(self) -> sqlite3.Connection | None:
+        """This thread's connection for reading; None while nothing is recorded."""
         reader: sqlite3.Connection | None = getattr(self._local, "reader", None)
         if reader is None:
             if not self.path.exists():
-                return []
+                return None
             reader = connect_reader(self.path)
             with explained(self.path):
                 found = schema.version_of(reader)
             if found == 0:
                 reader.close()
-                return []
+                return None
             schema.refuse_newer(found, where=str(self.path))
             self._local.reader = reader
-        with explained(self.path):
-            return reader.execute(statement, parameters).fetchall()
+        return reader
 
 
 def _apply(entry: LedgerEntry, batch: Batch) -> Settled:
@@ -253,12 +310,12 @@ def _apply_alone(entry: LedgerEntry, batch: Batch) -> Settled:
     try:
         settled = _apply(entry, batch)
         batch.flush()
-    except sqlite3.IntegrityError:
+    except _REFUSALS as error:
         connection.execute("ROLLBACK TO alone")
         batch.forget_unwritten()
         heads.clear()
         heads.update(before)
-        settled = (None, already_recorded(entry))
+        settled = (None, refused(entry, error))
     connection.execute("RELEASE alone")
     return settled
 

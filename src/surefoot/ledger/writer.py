@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import logging
 import os
 import threading
+import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
@@ -15,7 +18,10 @@ from surefoot.errors import LedgerError
 
 E = TypeVar("E")
 
+log = logging.getLogger("surefoot.ledger")
+
 _BATCH = 512
+_TICK_AGAIN = 1.0
 
 
 class Pending:
@@ -165,14 +171,24 @@ class Writer(Generic[E]):
                 self._thread.start()
 
     def _serve(self) -> None:
-        pause: float | None = None
+        due: float | None = None
         while not self._closed:
-            self._wake.acquire(timeout=-1 if pause is None else pause)
-            if self._tick is not None:
-                pause = self._tick()
+            self._wake.acquire(timeout=-1 if due is None else max(0.0, due - time.monotonic()))
+            # Under load the thread is woken far more often than anybody wants to be called.
+            if due is None or time.monotonic() >= due:
+                pause = self._call_tick()
+                due = None if pause is None else time.monotonic() + pause
             while self._queue:
                 with self._mutex:
                     self._drain(_BATCH)
+
+    def _call_tick(self) -> float | None:
+        try:
+            return self._tick() if self._tick is not None else None
+        except Exception:
+            # Everybody in this process waits for this thread: it must not end.
+            log.exception("the ledger's writer: a tick failed")
+            return _TICK_AGAIN
 
     def _drain(self, limit: int) -> None:
         batch: list[tuple[E, Pending]] = []
@@ -184,10 +200,11 @@ class Writer(Generic[E]):
         try:
             settled = self._commit([entry for entry, _ in batch])
         except Exception as error:
-            settled = [(None, error)] * len(batch)
+            settled = [(None, _own(error)) for _ in batch]
         except BaseException:
-            # Ctrl-C in the thread that wrote for all: the others learn that nothing was committed.
-            self._settle(batch, [(None, LedgerError("the commit was interrupted"))] * len(batch))
+            # Ctrl-C in the thread that wrote for all: the others must not wait for ever.
+            text = "the commit was interrupted; `surefoot resume` goes on with the run"
+            self._settle(batch, [(None, LedgerError(text)) for _ in batch])
             raise
         self._settle(batch, settled)
 
@@ -202,6 +219,16 @@ class Writer(Generic[E]):
             # The loop may have been closed by a caller that no longer waits.
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(_wake_all, done)
+
+
+def _own(error: Exception) -> Exception:
+    """The error for one waiter: what a run adds to it (notes, its traceback) must not show in another run."""
+    try:
+        twin = copy.copy(error)
+    except Exception:
+        return error
+    twin.__cause__ = error.__cause__
+    return twin
 
 
 def _wake_all(futures: list[asyncio.Future[None]]) -> None:

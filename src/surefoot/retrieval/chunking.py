@@ -7,12 +7,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import PurePosixPath
-from typing import Literal
 
-from surefoot.retrieval.markdown import Block, outline, plain, plain_outline
+from surefoot.retrieval.markdown import plain
+from surefoot.retrieval.outline import Block, Outline
 from surefoot.retrieval.sentences import Span, lines, sentences
-
-Format = Literal["markdown", "text"]
 
 TARGET_WORDS = 110
 LIMIT_WORDS = 160
@@ -28,7 +26,11 @@ _WORD = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A passage of a document: `source[start:end] == text`, offsets in characters of the decoded source."""
+    """A passage of a document: offsets are in characters of the document's text, `text[start:end]`.
+
+    That is the decoded file of Markdown and plain text, and what was extracted of HTML and PDF; `read` gives
+    it again. Of a PDF the last of the headings is the page, as `page 3`, counted from 1.
+    """
 
     document: str
     index: int
@@ -65,12 +67,12 @@ class _Piece:
 def chunked(
     source: str,
     document: str,
+    outline: Outline,
     *,
-    format: Format = "markdown",
     target: int = TARGET_WORDS,
     limit: int = LIMIT_WORDS,
 ) -> Chunked:
-    """Cut `source` into chunks of about `target` words and never more than `limit`.
+    """Cut a text with its outline into chunks of about `target` words and never more than `limit`.
 
     A chunk holds whole blocks of one section. A block that is too large is cut between sentences (prose),
     lines (fenced code) or rows (tables; the header's cells then end the headings of each part); a sentence,
@@ -79,9 +81,8 @@ def chunked(
     """
     if not 1 <= target <= limit:
         raise ValueError(f"target must be 1 to limit words, not {target} of {limit}")
-    read = outline(source) if format == "markdown" else plain_outline(source)
-    title = read.title or PurePosixPath(document).stem
-    pieces = [piece for block in read.blocks for piece in _pieces(source, block, target, limit)]
+    title = outline.title or PurePosixPath(document).stem
+    pieces = [piece for block in outline.blocks for piece in _pieces(source, block, target, limit)]
     return Chunked(
         title,
         tuple(

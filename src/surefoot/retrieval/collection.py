@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from surefoot.errors import CollectionError, InvalidInput
-from surefoot.retrieval.chunking import CHUNKING, Chunk, Format, chunked
+from surefoot.retrieval.chunking import CHUNKING, Chunk, chunked
 from surefoot.retrieval.documents import About, Document, Part
 from surefoot.retrieval.home import Home, home
+from surefoot.retrieval.reading import Format, Reading, read
 from surefoot.retrieval.search import Mode, Passage, Search
 from surefoot.retrieval.sentences import Span, sentences
 
@@ -120,27 +120,37 @@ class Collection:
         return found is not None and found.is_current(digest, CHUNKING)
 
     def put(self, document: str, source: bytes, *, format: Format = "markdown") -> Stored:
-        """Chunk, embed and store a UTF-8 source in place of what the collection has under this id.
+        """Read a file's content and store it in place of what the collection has under this id; see `store`.
 
-        The offsets of its chunks count the characters of the decoded source, without a byte order mark. Other
-        processes see the old document or the new one, never a mixture, and so does who comes after a crash.
-        Raises `InvalidInput` if the source is not text in UTF-8, `CollectionError` if it cannot be stored.
+        Raises what `store` raises, `InvalidInput` if the content cannot be read, `MissingExtra` if the library
+        for its format is not installed.
         """
-        with self._store.reading() as snapshot:
-            self._check_embedder(snapshot.about())
+        self._check_writable()
         try:
-            text = decoded(source)
+            reading = read(source, format)
         except ValueError as error:
-            raise InvalidInput(f"{document}: {error}. Convert it to UTF-8 text, or leave it out.") from error
-        cut = chunked(text, document, format=format)
+            raise InvalidInput(f"{document}: {error}. Repair or convert it, or leave it out.") from error
+        return self.store(document, reading)
+
+    def store(self, document: str, reading: Reading) -> Stored:
+        """Chunk, embed and store what was read, in place of what the collection has under this id.
+
+        Other processes see the old document or the new one, never a mixture, and so does who comes after a
+        crash. Raises `CollectionError` if it cannot be stored.
+        """
+        self._check_writable()
+        cut = chunked(reading.text, document, reading.outline)
         parts = self._embedded(cut.chunks)
-        digest = hashlib.sha256(source).hexdigest()
-        self._store.replace(Document(document, cut.title, digest, len(source), CHUNKING), parts)
+        self._store.replace(Document(document, cut.title, reading.sha256, reading.size, CHUNKING), parts)
         return Stored(document, cut.title, len(parts), sum(len(part.sentences) for part in parts))
 
     def remove(self, document: str) -> bool:
         """Remove a document; tells whether it was there."""
         return self._store.remove(document)
+
+    def _check_writable(self) -> None:
+        with self._store.reading() as snapshot:
+            self._check_embedder(snapshot.about())
 
     def _embedded(self, chunks: tuple[Chunk, ...]) -> list[Part]:
         from surefoot.retrieval.vectors import embedded, packed
@@ -185,7 +195,7 @@ class Collection:
             near = difflib.get_close_matches(document, ids, n=3) or ids[:3]
             raise InvalidInput(
                 f"Collection {self.name!r} has no document {document!r}; it has {len(ids)}, such as "
-                f"{', '.join(map(repr, near)) or 'none'}. `surefoot chunks {self.name}` lists them."
+                f"{', '.join(map(repr, near)) or 'none'}."
             )
         return number
 
@@ -198,17 +208,6 @@ class Collection:
                 f"cannot be compared with them. Set the former again, or delete {self._store.path} and run "
                 f"`surefoot ingest FOLDER --collection {self.name}`."
             )
-
-
-def decoded(source: bytes) -> str:
-    """The text of a UTF-8 source without its byte order mark; raises `ValueError` if it is none, and why."""
-    try:
-        text = source.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"it is not UTF-8 (byte {error.start}: {error.reason})") from error
-    if "\0" in text:
-        raise ValueError("it is not text (it holds NUL characters)")
-    return text
 
 
 def _asked(query: str, top: int) -> str:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
 
+from surefoot.retrieval.outline import Block, BlockKind, Heading, Outline, Sections
 from surefoot.retrieval.sentences import FENCE, LIST_MARKER, lines
-
-BlockKind = Literal["prose", "code", "table"]
 
 _ATX = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*\Z")
 _SETEXT = re.compile(r" {0,3}(=+|-+)[ \t]*\Z")
@@ -19,27 +17,6 @@ _TITLE = re.compile(r"title[ \t]*:[ \t]*(.+?)[ \t]*\Z")
 _LINK = re.compile(r"!?\[([^\]]*)\](?:\([^)]*\)|\[[^\]]*\])")
 _EMPHASIS = re.compile(r"[*`]+|(?<!\w)_+|_+(?!\w)")
 _TITLE_WORDS = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """`source[start:end]` is a paragraph or list (prose), a fenced block with its fences, or a table.
-
-    `headings` are the titles of the sections around it, outermost first, without the document's own title.
-    """
-
-    kind: BlockKind
-    start: int
-    end: int
-    headings: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Outline:
-    """A document's title, empty if it has none, and its blocks in order."""
-
-    title: str
-    blocks: tuple[Block, ...]
 
 
 def outline(source: str) -> Outline:
@@ -83,14 +60,6 @@ class _Line:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Heading:
-    level: int
-    text: str
-    start: int
-    end: int
-
-
 class _Scanner:
     """One pass over the lines of a document."""
 
@@ -100,19 +69,15 @@ class _Scanner:
             for span in lines(source)
             for text in (source[span.start : span.end].rstrip("\r\n"),)
         ]
-        self._title = ""
-        self._blocks: list[Block] = []
+        self._sections = Sections()
         self._paragraph: list[_Line] = []
-        self._path: list[_Heading] = []
-        self._bare: _Heading | None = None
 
     def scan(self) -> Outline:
         at = self._front_matter()
         while at < len(self._lines):
             at = self._take(at)
         self._flush()
-        self._close_bare(0)
-        return Outline(self._title, tuple(self._blocks))
+        return self._sections.outline()
 
     def _take(self, at: int) -> int:
         """Consume what starts at line `at`; return the line after it."""
@@ -123,12 +88,12 @@ class _Scanner:
             return self._take_while_fenced(at, fence[1])
         elif heading := _ATX.match(line.text):
             self._flush()
-            self._open(_Heading(len(heading[1]), plain(heading[2] or ""), line.start, line.end))
+            self._sections.open(Heading(len(heading[1]), plain(heading[2] or ""), line.start, line.end))
         elif (underline := _SETEXT.match(line.text)) and self._is_plain_paragraph():
             text = " ".join(each.text for each in self._paragraph)
             first = self._paragraph[0].start
             self._paragraph.clear()
-            self._open(_Heading(1 if underline[1][0] == "=" else 2, plain(text), first, line.end))
+            self._sections.open(Heading(1 if underline[1][0] == "=" else 2, plain(text), first, line.end))
         elif _RULE.match(line.text):
             self._flush()
         elif self._is_table(at):
@@ -146,8 +111,8 @@ class _Scanner:
             if head[at] in ("---", "..."):
                 return at + 1
             if title := _TITLE.match(head[at]):
-                self._title = self._title or " ".join(title[1].strip("\"'").split())
-        self._title = ""
+                self._sections.title = self._sections.title or " ".join(title[1].strip("\"'").split())
+        self._sections.title = ""
         return 0
 
     def _take_while_fenced(self, at: int, fence: str) -> int:
@@ -186,25 +151,4 @@ class _Scanner:
             self._paragraph.clear()
 
     def _emit(self, kind: BlockKind, block: list[_Line]) -> None:
-        self._bare = None
-        headings = tuple(heading.text for heading in self._path if heading.text)
-        self._blocks.append(Block(kind, block[0].start, block[-1].end, headings))
-
-    def _open(self, heading: _Heading) -> None:
-        self._close_bare(heading.level)
-        while self._path and self._path[-1].level >= heading.level:
-            self._path.pop()
-        is_title = heading.level == 1 and self._title in ("", heading.text)
-        if is_title:
-            self._title = heading.text
-        if heading.text:
-            self._bare = heading
-        # The title holds its place in the path, but is not repeated in it.
-        self._path.append(_Heading(heading.level, "", 0, 0) if is_title else heading)
-
-    def _close_bare(self, level: int) -> None:
-        """A heading with nothing under it, not even a deeper one, is a block under the headings above it."""
-        bare, self._bare = self._bare, None
-        if bare and bare.level >= level:
-            above = tuple(each.text for each in self._path if each.text and each.level < bare.level)
-            self._blocks.append(Block("prose", bare.start, bare.end, above))
+        self._sections.add(kind, block[0].start, block[-1].end)

@@ -195,7 +195,7 @@ def _grown(
         below = tuple(grow(child) for child in children.get(place, ()))
         totals = spans[place].totals
         for child in below:
-            totals = _sum(totals, child.totals)
+            totals += child.totals
         parent = parents[place]
         return replace(spans[place], parent=_id(parent) if parent else run_id, children=below, totals=totals)
 
@@ -271,17 +271,6 @@ def _add_unseen(
             _id(parent), "", "", "step", "running", parent[1], None, spans[place].started_ns, None
         )
         place = parent
-
-
-def _sum(left: Totals, right: Totals) -> Totals:
-    return Totals(
-        left.steps + right.steps,
-        left.calls + right.calls,
-        left.usage + right.usage,
-        left.cost + right.cost,
-        left.is_cost_complete and right.is_cost_complete,
-        left.is_degraded or right.is_degraded,
-    )
 
 
 def _id(place: Place) -> str:

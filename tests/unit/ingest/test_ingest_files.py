@@ -24,12 +24,13 @@ def by_name(root: Path) -> dict[str, str]:
     }
 
 
-def test_markdown_and_text_are_found_in_all_folders_sorted_and_hidden_ones_passed_over(write: Write) -> None:
+def test_documents_are_found_in_all_folders_sorted_and_hidden_ones_passed_over(write: Write) -> None:
     root = write({
         "b.md": "b", "a.TXT": "a", "z/c.markdown": "c", "code.py": "x", "noext": "x",
+        "d.htm": "d", "e.html": "e", "f.xhtml": "f", "g.pdf": "g",
         ".hidden.md": "x", ".git/d.md": "x", "z/.cache/e.md": "x",
     })  # fmt: skip
-    assert list(by_name(root)) == ["a.TXT", "b.md", "z/c.markdown"]
+    assert list(by_name(root)) == ["a.TXT", "b.md", "d.htm", "e.html", "f.xhtml", "g.pdf", "z/c.markdown"]
     source = next(iter(files.found(root)))
     assert isinstance(source, Source)
     assert source == Source(
@@ -43,7 +44,7 @@ def test_markdown_and_text_are_found_in_all_folders_sorted_and_hidden_ones_passe
 def test_a_single_file_is_named_by_its_name(write: Write) -> None:
     root = write({"deep/page.md": "x", "code.py": "x"})
     assert list(by_name(root / "deep" / "page.md")) == ["page.md"]
-    with pytest.raises(InvalidInput, match=r"code\.py is not Markdown or text"):
+    with pytest.raises(InvalidInput, match=r"code\.py is of no format that can be read"):
         by_name(root / "code.py")
     with pytest.raises(InvalidInput, match="There is no file or folder"):
         by_name(root / "none")

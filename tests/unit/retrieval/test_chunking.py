@@ -5,12 +5,25 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from surefoot.retrieval import chunked
-from surefoot.retrieval.chunking import LIMIT_WORDS, TARGET_WORDS, words
-from surefoot.retrieval.markdown import outline
+from surefoot import retrieval
+from surefoot.retrieval.chunking import LIMIT_WORDS, TARGET_WORDS, Chunked, words
+from surefoot.retrieval.markdown import outline, plain_outline
+
+
+def chunked(
+    source: str,
+    document: str,
+    *,
+    format: str = "markdown",
+    target: int = TARGET_WORDS,
+    limit: int = LIMIT_WORDS,
+) -> Chunked:
+    read = plain_outline(source) if format == "text" else outline(source)
+    return retrieval.chunked(source, document, read, target=target, limit=limit)
+
 
 LINE = st.sampled_from(
     [
@@ -41,13 +54,12 @@ LINE = st.sampled_from(
 MARKDOWN = st.lists(LINE, max_size=30).map("\n".join) | st.lists(LINE, max_size=12).map("\r\n".join)
 
 
+@settings(deadline=None)
 @given(MARKDOWN | st.text(), st.sampled_from(["markdown", "text"]), st.integers(1, 12), st.integers(0, 12))
 @example("a\n\n---\n\nb", "markdown", 2, 0)
 @example("## A\na\n## A\nb", "markdown", 2, 0)
 def test_chunks_are_exact_bounded_and_complete(source: str, format: str, target: int, slack: int) -> None:
-    cut = chunked(
-        source, "a.md", format="text" if format == "text" else "markdown", target=target, limit=target + slack
-    )
+    cut = chunked(source, "a.md", format=format, target=target, limit=target + slack)
     covered: set[int] = set()
     for index, chunk in enumerate(cut.chunks):
         assert chunk.index == index
@@ -67,6 +79,7 @@ def test_chunks_are_exact_bounded_and_complete(source: str, format: str, target:
             assert all(at in covered for at in body if not source[at].isspace())
 
 
+@settings(deadline=None)
 @given(MARKDOWN)
 def test_no_letter_is_lost_that_is_not_in_a_heading(source: str) -> None:
     cut = chunked(source, "a.md")

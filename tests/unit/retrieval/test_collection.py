@@ -127,7 +127,7 @@ def test_documents_and_chunks_can_be_listed(handbook: Collection) -> None:
     assert all(source("backup.md")[chunk.start : chunk.end] == chunk.text for chunk in chunks)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(query=st.text() | st.text(st.sampled_from("aA_\"'*()^:-+ \0\ud800NEAR")), mode=st.sampled_from(MODES))
 def test_any_query_is_answered(handbook: Collection, query: str, mode: Mode) -> None:
     found = handbook.search(query, mode=mode)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sqlite3
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from surefoot.retrieval.ranking import fused, match_expression
 
 
+@settings(deadline=None)
 @given(st.text() | st.text(st.sampled_from("aA1_\"'*()^:-+ \0\ud800\u00e9NEAR")))
 def test_any_text_is_a_valid_expression_or_none(query: str) -> None:
     expression = match_expression(query.encode("utf-8", "replace").decode())

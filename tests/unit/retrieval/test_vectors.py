@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from surefoot.errors import CollectionError
@@ -24,6 +24,7 @@ def index_of(matrix: np.ndarray, chunks: list[int], documents: list[int]) -> vec
     return vectors.index(rows, matrix.shape[1], "g1")
 
 
+@settings(deadline=None)
 @given(st.integers(1, 60), st.integers(1, 80), st.integers(0, 99), st.booleans())
 def test_nearest_is_what_sorting_everything_gives(
     rows: int, most: int, seed: int, one_document: bool

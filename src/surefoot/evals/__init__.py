@@ -1,0 +1,48 @@
+"""Datasets, scorers and experiments: how good a flow is, and how far that number can be trusted."""
+
+from surefoot.evals.binding import Scorer, name_of
+from surefoot.evals.datasets import Case, Dataset
+from surefoot.evals.evaluation import BUILT_IN, Evaluation, Found, find
+from surefoot.evals.judging import Agreement, Judged, agreement_of, yes_or_no
+from surefoot.evals.readings import Excerpt, Reader
+from surefoot.evals.results import Experiment, Failure, Latency, Metric, Row, TableRow
+from surefoot.evals.running import Progress, evaluate, evaluate_async
+from surefoot.evals.scores import Score, Value
+from surefoot.evals.semantic import citation_correctness, embedding_similarity, right_refusal, support
+from surefoot.evals.text import contains_expected, exact_match, normalised_match, token_f1
+
+__all__ = [
+    "BUILT_IN",
+    "Agreement",
+    "Case",
+    "Dataset",
+    "Evaluation",
+    "Excerpt",
+    "Experiment",
+    "Failure",
+    "Found",
+    "Judged",
+    "Latency",
+    "Metric",
+    "Progress",
+    "Reader",
+    "Row",
+    "Score",
+    "Scorer",
+    "TableRow",
+    "Value",
+    "agreement_of",
+    "citation_correctness",
+    "contains_expected",
+    "embedding_similarity",
+    "evaluate",
+    "evaluate_async",
+    "exact_match",
+    "find",
+    "name_of",
+    "normalised_match",
+    "right_refusal",
+    "support",
+    "token_f1",
+    "yes_or_no",
+]

@@ -1,0 +1,168 @@
+"""An evaluation as a file declares it, and how the command line finds it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Self
+
+from surefoot import flows
+from surefoot.errors import InvalidInput
+from surefoot.evals.binding import Scorer
+from surefoot.evals.datasets import Dataset
+from surefoot.evals.judging import Judged
+from surefoot.evals.readings import Reader
+from surefoot.evals.results import Experiment
+from surefoot.evals.running import OnProgress, evaluate
+from surefoot.evals.semantic import embedding_similarity, support
+from surefoot.evals.text import contains_expected, exact_match, normalised_match, token_f1
+from surefoot.flows import AnyFlow
+
+FILE = "evaluation.py"
+NAME = "evaluation"
+
+BUILT_IN: Mapping[str, Scorer] = {
+    "exact_match": exact_match,
+    "normalised_match": normalised_match,
+    "token_f1": token_f1,
+    "contains_expected": contains_expected,
+    "embedding_similarity": embedding_similarity,
+    "support": support(),
+}
+"""The scorers that need nothing but their name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What evaluating a flow means: its dataset, how its columns and its output are read, and the scorers.
+
+    flow, scorers, reads, columns, init: as `evaluate` takes them.
+    data: the dataset that is taken if none is named, relative to `folder`.
+    judges: scorers that cost model calls; they are asked only where that is wanted.
+    prepare: called with the dataset, cut to its limit, before the first run; to ingest its documents, for one.
+    folder: where relative paths begin; the file's own folder if it was found by `find`.
+    """
+
+    flow: AnyFlow | str
+    scorers: Sequence[Scorer]
+    data: str | Path | None = None
+    columns: Mapping[str, str] = field(default_factory=dict[str, str])
+    reads: Mapping[str, Reader] = field(default_factory=dict[str, Reader])
+    init: Mapping[str, object] = field(default_factory=dict[str, object])
+    judges: Sequence[Judged] = ()
+    prepare: Callable[[Dataset], object] | None = None
+    name: str = ""
+    folder: Path | None = None
+
+    def dataset(self, data: str | Path | None = None, *, columns: Mapping[str, str] | None = None) -> Dataset:
+        """The dataset at this path, from the working directory or else from the folder. Raises `InvalidInput`."""
+        path = data or self.data
+        if path is None:
+            raise InvalidInput("no dataset is named: add --data FILE.jsonl")
+        return Dataset.load(
+            self._located(Path(path)), flow=self.flow, columns={**self.columns, **(columns or {})}
+        )
+
+    def run(
+        self,
+        data: Dataset | str | Path | None = None,
+        *,
+        columns: Mapping[str, str] | None = None,
+        init: Mapping[str, object] | None = None,
+        scorers: Sequence[str] = (),
+        with_judges: bool = False,
+        limit: int | None = None,
+        concurrency: int = 4,
+        experiment: str | None = None,
+        retry_failed: bool = False,
+        on_progress: OnProgress | None = None,
+    ) -> Experiment:
+        """Prepare and evaluate in the current app; `scorers` adds built-in ones by name. Raises as `evaluate` does."""
+        dataset = data if isinstance(data, Dataset) else self.dataset(data, columns=columns)
+        cases = dataset.spread(limit)
+        chosen = [
+            *self.scorers,
+            *(_built_in(name) for name in scorers),
+            *(self.judges if with_judges else ()),
+        ]
+        if not chosen:
+            raise InvalidInput(
+                f"there is nothing to score by: add --scorer NAME, one of {', '.join(BUILT_IN)}"
+            )
+        if self.prepare is not None:
+            self.prepare(replace(dataset, cases=cases))
+        return evaluate(
+            self.flow,
+            dataset,
+            chosen,
+            reads=self.reads,
+            init={**self.init, **(init or {})},
+            name=self.name,
+            limit=limit,
+            concurrency=concurrency,
+            experiment=experiment,
+            retry_failed=retry_failed,
+            on_progress=on_progress,
+        )
+
+    def reading(self, reads: Mapping[str, Reader]) -> Self:
+        """The same with more readings of the output."""
+        return replace(self, reads={**self.reads, **reads})
+
+    def _located(self, path: Path) -> Path:
+        path = path.expanduser()
+        if path.exists() or self.folder is None:
+            return path
+        return self.folder / path if (self.folder / path).exists() else path
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where an evaluation is. `folder` is where its settings are looked for (`surefoot.toml`)."""
+
+    folder: Path
+    reference: str
+
+    def load(self) -> Evaluation:
+        """Import it: an `Evaluation`, or a flow as one without scorers. Raises `UnknownFlow` and `InvalidInput`.
+
+        It is imported in the app that is current, so enter that of `folder` before.
+        """
+        loaded: object = flows.load_reference(self.reference)
+        if isinstance(loaded, Evaluation):
+            return loaded if loaded.folder is not None else replace(loaded, folder=self.folder)
+        found, spec = flows.find_spec(loaded)  # type: ignore[arg-type]
+        return Evaluation(found, (), name=spec.name, folder=self.folder)
+
+
+def find(reference: str) -> Found:
+    """Where the evaluation is that a user names, without importing it.
+
+    `FOLDER` is `FOLDER/evaluation.py:evaluation`, `FOLDER:NAME` another one in that file, `FILE.py:NAME` an evaluation
+    or a flow, `module:NAME` too. Raises `InvalidInput` where there is no such file.
+    """
+    place, _, name = reference.partition(":")
+    path = Path(place).expanduser()
+    if path.is_dir():
+        file = path / FILE
+        if not file.is_file():
+            raise InvalidInput(
+                f"{path} has no {FILE}: name a flow as FILE.py:NAME, or declare an Evaluation there"
+            )
+        return Found(path.resolve(), f"{file}:{name or NAME}")
+    if place.endswith(".py"):
+        if not path.is_file():
+            raise InvalidInput(f"there is no file {place}: name a folder with an {FILE}, or FILE.py:NAME")
+        is_own = path.name == FILE and not name
+        return Found(
+            path.resolve().parent, f"{path}:{NAME}" if is_own else f"{path}:{name}" if name else str(path)
+        )
+    return Found(Path.cwd(), reference)
+
+
+def _built_in(name: str) -> Scorer:
+    try:
+        return BUILT_IN[name]
+    except KeyError:
+        raise InvalidInput(f"no scorer is called {name!r}: there are {', '.join(BUILT_IN)}") from None

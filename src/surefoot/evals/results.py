@@ -1,0 +1,307 @@
+"""What an evaluation came to: rows, metrics, and the experiment that holds them. Plain data, drawn elsewhere."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from surefoot.evals.judging import Agreement
+from surefoot.evals.scores import Score, Value
+from surefoot.ledger import Totals
+from surefoot.values import Json
+
+MetricKind = Literal["rate", "mean", "labels"]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One case: its run, and what each scorer said of it.
+
+    `failures` holds the reason for each metric that applies to the case and has no score. A metric that stands in
+    neither does not apply. `latency_ns` is None for a run that was interrupted and resumed. `judging` is what judges
+    used. `is_reused`: the run had ended before this evaluation began.
+    """
+
+    case: str
+    run_id: str
+    status: Literal["completed", "failed"]
+    scores: Mapping[str, Score] = field(default_factory=dict[str, Score])
+    failures: Mapping[str, str] = field(default_factory=dict[str, str])
+    error: str = ""
+    totals: Totals = Totals()
+    judging: Totals = Totals()
+    latency_ns: int | None = None
+    is_reused: bool = False
+
+    def quality(self, metrics: Collection[str]) -> float:
+        """0 to 1: the mean of these metrics, where passed is 1, failed is 0 and numbers are cut to 0..1."""
+        values = [score.value for name, score in self.scores.items() if name in metrics]
+        numbers = [min(max(float(value), 0.0), 1.0) for value in values if not isinstance(value, str)]
+        numbers += [0.0 for name in self.failures if name in metrics]
+        return sum(numbers) / len(numbers) if numbers else 1.0
+
+    def to_json(self) -> dict[str, Json]:
+        return {
+            "case": self.case,
+            "run": self.run_id,
+            "status": self.status,
+            "scores": {name: {"value": s.value, "reason": s.reason} for name, s in self.scores.items()},
+            "failures": dict(self.failures),
+            "error": self.error,
+            "totals": totals_json(self.totals),
+            "judging": totals_json(self.judging),
+            "seconds": None if self.latency_ns is None else self.latency_ns / 1e9,
+            "is_reused": self.is_reused,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A case to which a metric applies and for which it has no score."""
+
+    case: str
+    run_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """The aggregate of one scorer over the cases that it applies to.
+
+    `kind` is `rate` (bools: the share that passed), `mean` (numbers) or `labels` (texts, counted in `labels`).
+    `value` is over the `n` cases that have a score, `value_with_failures` counts every failure as 0. `coverage` is
+    n / (n + failures), None where the metric applies to no case. A metric that must not be shown is `withheld`, and
+    says why; then it has no value.
+    """
+
+    name: str
+    kind: MetricKind
+    value: float | None
+    value_with_failures: float | None
+    n: int
+    failures: tuple[Failure, ...] = ()
+    labels: Mapping[str, int] = field(default_factory=dict[str, int])
+    agreement: Agreement | None = None
+    withheld: str = ""
+
+    @property
+    def applicable(self) -> int:
+        return self.n + len(self.failures)
+
+    @property
+    def coverage(self) -> float | None:
+        return self.n / self.applicable if self.applicable else None
+
+    def to_json(self) -> dict[str, Json]:
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "value": self.value,
+            "value_with_failures": self.value_with_failures,
+            "n": self.n,
+            "applicable": self.applicable,
+            "coverage": self.coverage,
+            "labels": dict(self.labels),
+            "failures": [{"case": f.case, "run": f.run_id, "reason": f.reason} for f in self.failures],
+            "agreement": self.agreement.to_json() if self.agreement else None,
+            "withheld": self.withheld,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Quantiles of the runs' times in seconds, over the `n` runs that went through without an interruption."""
+
+    p50: float | None
+    p95: float | None
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class TableRow:
+    """A line of the table of metrics, in words."""
+
+    metric: str
+    value: str
+    n: str
+    coverage: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """A flow run over a dataset with scorers. `id` goes on with it: what is recorded is not run again.
+
+    `totals` is what the cases have used, `judging` what the judges have, labelled cases included; both count runs of
+    former parts of the experiment too. `elapsed_s` is the time of this part.
+    """
+
+    id: str
+    name: str
+    flow: str
+    flow_version: str
+    dataset: str
+    dataset_version: str
+    dataset_size: int
+    rows: tuple[Row, ...]
+    metrics: tuple[Metric, ...]
+    judging: Totals
+    elapsed_s: float
+    warnings: tuple[str, ...] = ()
+
+    def __getitem__(self, metric: str) -> Metric:
+        """The metric of this name. Raises `KeyError`."""
+        for each in self.metrics:
+            if each.name == metric:
+                return each
+        raise KeyError(metric)
+
+    @property
+    def totals(self) -> Totals:
+        return summed(row.totals for row in self.rows)
+
+    @property
+    def failed(self) -> tuple[Row, ...]:
+        """The rows whose run failed."""
+        return tuple(row for row in self.rows if row.status == "failed")
+
+    @property
+    def reused(self) -> int:
+        """How many cases were taken from the record."""
+        return sum(row.is_reused for row in self.rows)
+
+    @property
+    def latency(self) -> Latency:
+        times = sorted(row.latency_ns / 1e9 for row in self.rows if row.latency_ns is not None)
+        return Latency(quantile(times, 0.5), quantile(times, 0.95), len(times))
+
+    def worst(self, most: int = 5) -> list[Row]:
+        """The cases that did worst: failed runs, then the least mean of their metrics. None that is perfect.
+
+        Metrics that are withheld, or whose judge is near chance, do not count.
+        """
+        telling = {
+            m.name for m in self.metrics if not (m.withheld or (m.agreement and m.agreement.is_near_chance))
+        }
+        ranked = [(row.status != "failed", row.quality(telling), row) for row in self.rows]
+        imperfect = [each for each in ranked if not each[0] or each[1] < 1]
+        return [row for _, _, row in sorted(imperfect, key=lambda each: each[:2])[:most]]
+
+    def table(self) -> list[TableRow]:
+        """The metrics in words."""
+        return [_table_row(metric) for metric in self.metrics]
+
+    def to_json(self) -> dict[str, Json]:
+        latency = self.latency
+        return {
+            "experiment": self.id,
+            "name": self.name,
+            "flow": self.flow,
+            "flow_version": self.flow_version,
+            "dataset": {"name": self.dataset, "version": self.dataset_version, "cases": self.dataset_size},
+            "cases": len(self.rows),
+            "failed": len(self.failed),
+            "reused": self.reused,
+            "metrics": [metric.to_json() for metric in self.metrics],
+            "totals": totals_json(self.totals),
+            "judging": totals_json(self.judging),
+            "seconds": {"p50": latency.p50, "p95": latency.p95, "n": latency.n, "elapsed": self.elapsed_s},
+            "warnings": list(self.warnings),
+            "rows": [row.to_json() for row in self.rows],
+        }
+
+
+def metric_of(
+    name: str, rows: Sequence[Row], *, agreement: Agreement | None = None, withheld: str = ""
+) -> Metric:
+    """The aggregate of one scorer over the rows."""
+    values = [row.scores[name].value for row in rows if name in row.scores]
+    failures = tuple(
+        Failure(row.case, row.run_id, row.failures[name]) for row in rows if name in row.failures
+    )
+    kind = kind_of(values)
+    labels = Counter(str(value) for value in values) if kind == "labels" else Counter[str]()
+    mean = with_failures = None
+    if kind != "labels" and not withheld:
+        total = math.fsum(float(value) for value in values)
+        mean = total / len(values) if values else None
+        applicable = len(values) + len(failures)
+        with_failures = total / applicable if applicable else None
+    return Metric(
+        name,
+        kind,
+        mean,
+        with_failures,
+        len(values),
+        failures,
+        {} if withheld else dict(labels.most_common()),
+        agreement,
+        withheld,
+    )
+
+
+def kind_of(values: Sequence[Value]) -> MetricKind:
+    if any(isinstance(value, str) for value in values):
+        return "labels"
+    return "rate" if values and all(isinstance(value, bool) for value in values) else "mean"
+
+
+def quantile(ordered: Sequence[float], share: float) -> float | None:
+    """The quantile of sorted numbers by linear interpolation between neighbours; None of nothing."""
+    if not ordered:
+        return None
+    place = share * (len(ordered) - 1)
+    low = math.floor(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+
+
+def summed(parts: Iterable[Totals]) -> Totals:
+    total = Totals()
+    for part in parts:
+        total += part
+    return total
+
+
+def totals_json(totals: Totals) -> dict[str, Json]:
+    """Steps, calls, tokens and cost; the cost in US dollars and as an exact count of nano-dollars."""
+    usage = totals.usage
+    return {
+        "steps": totals.steps,
+        "calls": totals.calls,
+        "tokens": {
+            "input": usage.input,
+            "cached": usage.cached,
+            "output": usage.output,
+            "reasoning": usage.reasoning,
+        },
+        "cost_usd": totals.cost.nanos / 1e9,
+        "cost_nanos": totals.cost.nanos,
+        "is_cost_complete": totals.is_cost_complete,
+    }
+
+
+def _table_row(metric: Metric) -> TableRow:
+    notes: list[str] = []
+    if metric.withheld:
+        value = "withheld"
+        notes.append(metric.withheld)
+    elif metric.kind == "labels":
+        value = ", ".join(f"{label} {count}" for label, count in metric.labels.items())
+    elif metric.value is None:
+        value = "none"
+    elif metric.kind == "rate":
+        value = f"{metric.value:.0%} ({round(metric.value * metric.n)} of {metric.n})"
+    else:
+        value = f"{metric.value:.3f}"
+    if metric.failures and metric.value is not None and metric.value_with_failures is not None:
+        as_rate = metric.kind == "rate"
+        counted = f"{metric.value_with_failures:.0%}" if as_rate else f"{metric.value_with_failures:.3f}"
+        notes.append(f"{counted} with failures counted as 0")
+    if metric.agreement is not None:
+        notes.append(f"the judge {metric.agreement}")
+    coverage = "does not apply" if metric.coverage is None else f"{metric.n} of {metric.applicable}"
+    return TableRow(metric.name, value, str(metric.n), coverage, "; ".join(notes))

@@ -1,0 +1,7 @@
+"""The web pages of an app: runs and what is recorded of them, to look at and not to change."""
+
+from surefoot.server.gate import Gate, loopback_hosts
+from surefoot.server.serving import DEFAULT_PORT, serve
+from surefoot.server.web import web
+
+__all__ = ["DEFAULT_PORT", "Gate", "loopback_hosts", "serve", "web"]

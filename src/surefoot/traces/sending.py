@@ -1,0 +1,231 @@
+"""Sending traces to a receiver: one request after the other, tried again where that helps, else with a clear error."""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import logging
+import socket
+import ssl
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Protocol
+
+from surefoot.errors import ExportError
+from surefoot.models.posting import Posted, post
+from surefoot.models.retries import Retries, next_delay, retry_after
+from surefoot.traces import otlp
+from surefoot.traces.spans import Trace
+from surefoot.traces.targets import Target
+from surefoot.values import Clock, SystemClock
+
+logger = logging.getLogger("surefoot.traces")
+
+PATIENCE = Retries(count=6, base=1.0, cap=30.0, deadline=120.0)
+
+# Those that OTLP names; any other failure would be the same the next time.
+_WORTH_RETRYING = frozenset({429, 502, 503, 504})
+_TOO_LARGE = 413
+_SHOWN = 300
+
+
+class Poster(Protocol):
+    """Posts bytes and returns the answer; raises `OSError` where none came."""
+
+    def __call__(self, url: str, body: bytes, *, headers: Mapping[str, str], timeout: float) -> Posted: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What a receiver took. `problem` is what it said of the spans that it rejected, or as a warning."""
+
+    runs: int = 0
+    spans: int = 0
+    requests: int = 0
+    retries: int = 0
+    rejected: int = 0
+    problem: str = ""
+
+
+def send(
+    traces: Iterable[Trace],
+    target: Target,
+    *,
+    patience: Retries = PATIENCE,
+    timeout: float = 30.0,
+    clock: Clock | None = None,
+    poster: Poster = post,
+) -> Sent:
+    """Send traces, however many: they are read while they are sent.
+
+    timeout: seconds for each answer. Raises `ExportError`; what was sent before stays sent, and sending all again
+    gives the same spans.
+    """
+    sender = _Sender(target, patience, timeout, clock or SystemClock(), poster)
+    runs = 0
+
+    def counted() -> Iterable[Trace]:
+        nonlocal runs
+        for trace in traces:
+            runs += 1
+            yield trace
+
+    for request in otlp.requests(counted(), target.resource, now_ns=sender.clock.wall_ns()):
+        sender.deliver(request)
+    done = sender.sent
+    return Sent(runs, done.spans, done.requests, done.retries, done.rejected, done.problem)
+
+
+class _Sender:
+    def __init__(
+        self, target: Target, patience: Retries, timeout: float, clock: Clock, poster: Poster
+    ) -> None:
+        self.target = target
+        self.patience = patience
+        self.timeout = timeout
+        self.clock = clock
+        self.poster = poster
+        self.sent = Sent()
+
+    def deliver(self, request: otlp.Request) -> None:
+        """Send a request, in halves if the receiver finds it too large."""
+        waiting = deque([request])
+        while waiting:
+            part = waiting.popleft()
+            answer = self._answer(self._body(part))
+            count = otlp.span_count(part)
+            if answer.status == _TOO_LARGE and count > 1:
+                waiting.extendleft(reversed(otlp.halves(part)))
+                continue
+            if not 200 <= answer.status < 300:
+                raise ExportError(self._told(answer))
+            refused, problem = otlp.rejected(answer.body) if _is_protobuf(answer) else (0, "")
+            sent = self.sent
+            self.sent = Sent(
+                spans=sent.spans + count - refused,
+                requests=sent.requests + 1,
+                retries=sent.retries,
+                rejected=sent.rejected + refused,
+                problem=problem or sent.problem,
+            )
+
+    def _body(self, request: otlp.Request) -> bytes:
+        body = request.SerializeToString()
+        return gzip.compress(body, compresslevel=6, mtime=0) if self.target.is_compressed else body
+
+    def _answer(self, body: bytes) -> Posted:
+        """The receiver's last word after as many attempts as `patience` allows."""
+        headers = {
+            "user-agent": f"surefoot/{version('surefoot')}",
+            **self.target.headers,
+            "content-type": "application/x-protobuf",
+        }
+        if self.target.is_compressed:
+            headers["content-encoding"] = "gzip"
+        began_ns, failures = self.clock.wall_ns(), 0
+        while True:
+            asked: float | None = None
+            answer: Posted | None = None
+            error: OSError | None = None
+            try:
+                answer = self.poster(self.target.url, body, headers=headers, timeout=self.timeout)
+            except OSError as raised:
+                if _is_hopeless(raised):
+                    raise ExportError(self._unreachable(raised)) from raised
+                error = raised
+            if answer is not None:
+                if answer.status not in _WORTH_RETRYING:
+                    return answer
+                asked = retry_after(answer.headers, self.clock.wall_ns() / 1e9)
+            failures += 1
+            elapsed = (self.clock.wall_ns() - began_ns) / 1e9
+            delay = next_delay(self.patience, failures, asked, elapsed=elapsed)
+            if delay is None:
+                if answer is not None:
+                    return answer
+                raise ExportError(self._unreachable(error)) from error
+            logger.info("%s: attempt %d failed, again in %.1f s", self.target.url, failures, delay)
+            self.clock.sleep(delay)
+            self.sent = _with_retry(self.sent)
+
+    def _told(self, answer: Posted) -> str:
+        """An answer that is no success, in words: what, where, what to do."""
+        url, status = self.target.url, answer.status
+        said = _printable(answer.body)
+        said = f" ({said})" if said else ""
+        match status:
+            case 401 | 403:
+                advice = (
+                    "its credentials are missing or wrong: give them as --header name=value, "
+                    "or in OTEL_EXPORTER_OTLP_HEADERS"
+                )
+            case 404 | 405:
+                advice = "no traces are taken there: look up the receiver's path, most have .../v1/traces"
+            case 413:
+                advice = "one span alone is larger than it takes: raise its limit"
+            case 415:
+                advice = "it does not speak OTLP as protobuf: send through an OpenTelemetry collector"
+            case _ if 300 <= status < 400:
+                place = answer.headers.get("location", "another address")
+                advice = f"it has moved: send to {place}"
+            case _ if status in _WORTH_RETRYING:
+                advice = "it is overloaded or down, and several attempts did not help: send again later"
+            case _ if status >= 500:
+                advice = "it failed: look into its log"
+            case _:
+                advice = "it did not take the spans"
+        return f"{url} answered with {status}{said}: {advice}{self._progress()}"
+
+    def _unreachable(self, error: OSError | None) -> str:
+        url = self.target.url
+        match error:
+            case ConnectionRefusedError():
+                what = (
+                    "nothing listens there: start the receiver, or correct the address "
+                    "(OTLP over HTTP is mostly on port 4318)"
+                )
+            case socket.gaierror():
+                what = "its host is not known: correct the address"
+            case ssl.SSLCertVerificationError():
+                what = f"its certificate is not trusted ({error.verify_message}): name its authority in SSL_CERT_FILE"
+            case ssl.SSLError():
+                what = f"no TLS connection ({error.reason or error}): is it http:// rather than https://?"
+            case TimeoutError():
+                what = (
+                    f"no answer within {self.timeout:g} s: see if the receiver is overloaded, then send again"
+                )
+            case _:
+                what = f"the connection failed ({error}): see if the receiver is running, then send again"
+        return f"{url} cannot be reached: {what}{self._progress()}"
+
+    def _progress(self) -> str:
+        if not self.sent.spans:
+            return ""
+        return f". {self.sent.spans:,} spans were taken before; sending all again does no harm"
+
+
+def _with_retry(sent: Sent) -> Sent:
+    return Sent(sent.runs, sent.spans, sent.requests, sent.retries + 1, sent.rejected, sent.problem)
+
+
+def _is_hopeless(error: OSError) -> bool:
+    """Whether another attempt in a moment would end the same."""
+    return isinstance(error, ConnectionRefusedError | socket.gaierror | ssl.SSLError) or error.errno in (
+        errno.ENETUNREACH,
+        errno.EHOSTUNREACH,
+    )
+
+
+def _is_protobuf(answer: Posted) -> bool:
+    return answer.headers.get("content-type", "").startswith("application/x-protobuf")
+
+
+def _printable(body: bytes) -> str:
+    """What an error's body says, as one line; a protobuf status is read for its text only."""
+    text = "".join(
+        character if character.isprintable() else " " for character in body.decode("utf-8", "replace")
+    )
+    text = " ".join(text.replace("\N{REPLACEMENT CHARACTER}", " ").split())
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"

@@ -1,0 +1,295 @@
+"""How the steps and calls of a flow have done over many runs: errors, retries, latencies, tokens and cost."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from surefoot.errors import UnknownFlow
+from surefoot.ledger import Outcome, RunRecord, SqliteLedger
+from surefoot.traces.spans import standing
+from surefoot.values import CallFacts, Money, StepKind, Usage
+
+_PAGE = 500
+_NAMED_FLOWS = 10
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Series:
+    """What is counted together: steps, nested flows or model calls of one name; calls also by requested model."""
+
+    kind: StepKind
+    name: str
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Quantiles:
+    """Percentiles of durations in nanoseconds, as `percentile` defines them."""
+
+    p50: float
+    p95: float
+    p99: float
+
+
+@dataclass(frozen=True, slots=True)
+class StepStats:
+    """The figures of one series.
+
+    `count` are the steps or calls, `attempts` what it took: the difference are the retries. `failed` are those whose
+    last attempt failed. `latency` is that of every attempt, failed and cached ones included; `first_token` is from
+    the request to the first byte of the answer, of streams. `usage` and `cost` of a step are those of the calls inside
+    of it, at any depth, so rows of different series do not add up.
+    """
+
+    series: Series
+    count: int
+    attempts: int
+    failed: int
+    degraded: int
+    cached: int
+    latency: Quantiles | None
+    first_token: Quantiles | None
+    usage: Usage
+    cost: Money
+    is_cost_complete: bool
+
+    @property
+    def retries(self) -> int:
+        return self.attempts - self.count
+
+    @property
+    def error_rate(self) -> float:
+        """The share of `count` that failed in the end, from 0 to 1."""
+        return self.failed / self.count if self.count else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunStats:
+    """The figures of the runs themselves.
+
+    `standings` counts them by status, `abandoned` included. `latency` is from the beginning of a run to its last end,
+    the time in which nobody held it included. `resumed` are those that more than one process took part in. Latency,
+    calls, usage and cost are of the runs that have ended.
+    """
+
+    count: int
+    standings: Mapping[str, int]
+    resumed: int
+    degraded: int
+    latency: Quantiles | None
+    calls: int
+    usage: Usage
+    cost: Money
+    is_cost_complete: bool
+
+    @property
+    def failed(self) -> int:
+        return self.standings.get("failed", 0)
+
+    @property
+    def error_rate(self) -> float:
+        """The share of completed and failed runs that failed, from 0 to 1."""
+        over = self.failed + self.standings.get("completed", 0)
+        return self.failed / over if over else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class FlowStats:
+    """The figures of a flow's runs that began from `since_ns` on; `steps` in the order in which they begin."""
+
+    flow: str
+    since_ns: int
+    until_ns: int
+    runs: RunStats
+    steps: tuple[StepStats, ...]
+
+
+def stats(ledger: SqliteLedger, flow: str, *, since_ns: int, now_ns: int) -> FlowStats:
+    """The figures of a flow over the runs that began from `since_ns` to `now_ns` (nanoseconds since the epoch).
+
+    Every outcome is read once and none is kept. Raises `UnknownFlow` if the ledger has no run of that name at all,
+    and `LedgerError`.
+    """
+    if not ledger.runs(flow=flow, limit=1):
+        raise UnknownFlow(_no_such_flow(ledger, flow))
+    tallies = _Tallies()
+    for _, outcomes in groupby(
+        ledger.outcomes_of(flow, since_ns=since_ns), key=lambda outcome: outcome.run_id
+    ):
+        tallies.take_run(outcomes)
+    runs = _run_stats(_runs_since(ledger, flow, since_ns), now_ns)
+    return FlowStats(flow, since_ns, now_ns, runs, tallies.result())
+
+
+def percentile(ordered: Sequence[int], share: float) -> float:
+    """The value below which a share (0 to 1) of the ascending values lies.
+
+    Exact, by linear interpolation between the two closest ranks: definition 7 of Hyndman and Fan, "Sample Quantiles
+    in Statistical Packages", The American Statistician 50 (1996), which numpy and R use by default. Raises
+    `ValueError` without values.
+    """
+    if not ordered:
+        raise ValueError("there is no percentile of nothing")
+    position = (len(ordered) - 1) * share
+    below = min(int(position), len(ordered) - 1)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (ordered[above] - ordered[below]) * (position - below)
+
+
+def quantiles(durations: Iterable[int]) -> Quantiles | None:
+    """The percentiles of durations in any order; None if there are none."""
+    ordered = sorted(durations)
+    if not ordered:
+        return None
+    return Quantiles(percentile(ordered, 0.50), percentile(ordered, 0.95), percentile(ordered, 0.99))
+
+
+def _durations() -> array[int]:
+    return array("q")
+
+
+@dataclass(slots=True)
+class _Spent:
+    usage: Usage = Usage()
+    cost: Money = Money(0)
+    is_cost_complete: bool = True
+
+    def add(self, call: CallFacts) -> None:
+        self.usage += call.usage
+        if call.cost is None:
+            self.is_cost_complete = False
+        else:
+            self.cost += call.cost
+
+
+@dataclass(slots=True)
+class _Tally:
+    """One series while it is being counted."""
+
+    first_offset_ns: int
+    count: int = 0
+    attempts: int = 0
+    failed: int = 0
+    degraded: int = 0
+    cached: int = 0
+    latencies: array[int] = field(default_factory=_durations)
+    first_tokens: array[int] = field(default_factory=_durations)
+    spent: _Spent = field(default_factory=_Spent)
+
+    def take(self, attempts: Sequence[Outcome]) -> None:
+        """Count one step or call with all its attempts, the last one last."""
+        self.count += 1
+        self.attempts += len(attempts)
+        self.failed += attempts[-1].status == "failed"
+        self.degraded += attempts[-1].is_degraded
+        self.cached += any(attempt.is_cached for attempt in attempts)
+        for attempt in attempts:
+            self.latencies.append(max(attempt.latency_ns, 0))
+            if attempt.call is not None and attempt.call.first_token_ns is not None:
+                self.first_tokens.append(attempt.call.first_token_ns)
+
+    def result(self, series: Series) -> StepStats:
+        return StepStats(
+            series=series,
+            count=self.count,
+            attempts=self.attempts,
+            failed=self.failed,
+            degraded=self.degraded,
+            cached=self.cached,
+            latency=quantiles(self.latencies),
+            first_token=quantiles(self.first_tokens),
+            usage=self.spent.usage,
+            cost=self.spent.cost,
+            is_cost_complete=self.spent.is_cost_complete,
+        )
+
+
+class _Tallies:
+    """All series of a flow while its runs go by."""
+
+    def __init__(self) -> None:
+        self._tallies: dict[Series, _Tally] = {}
+
+    def take_run(self, outcomes: Iterable[Outcome]) -> None:
+        """Count one run; its outcomes come in the order of `SqliteLedger.outcomes_of`."""
+        series_of: dict[bytes, Series] = {}
+        calls: list[tuple[Series, bytes, CallFacts]] = []
+        began_ns: int | None = None
+        for key, group in groupby(outcomes, key=lambda outcome: outcome.key):
+            attempts = list(group)
+            first = attempts[0]
+            if began_ns is None:
+                # The key of a run's starts sorts before all others.
+                began_ns = first.started_ns
+            if first.kind == "start" or first.kind == "end":  # noqa: PLR1714  (type checkers narrow by it)
+                continue
+            model = first.call.requested_model if first.call is not None else ""
+            series = series_of[key] = Series(first.kind, first.name, model)
+            self._tally(series, first.started_ns - began_ns).take(attempts)
+            calls += [(series, one.path, one.call) for one in attempts if one.call is not None]
+        for series, path, call in calls:
+            around = (series_of.get(path[start : start + 16]) for start in range(0, len(path), 16))
+            # A step inside of one of its own name must not count a call twice.
+            for spender in {series, *(outer for outer in around if outer is not None)}:
+                self._tallies[spender].spent.add(call)
+
+    def result(self) -> tuple[StepStats, ...]:
+        tallies = sorted(self._tallies.items(), key=lambda item: (item[1].first_offset_ns, item[0]))
+        return tuple(tally.result(series) for series, tally in tallies)
+
+    def _tally(self, series: Series, offset_ns: int) -> _Tally:
+        tally = self._tallies.get(series)
+        if tally is None:
+            tally = self._tallies[series] = _Tally(offset_ns)
+        elif offset_ns < tally.first_offset_ns:
+            tally.first_offset_ns = offset_ns
+        return tally
+
+
+def _runs_since(ledger: SqliteLedger, flow: str, since_ns: int) -> Iterator[RunRecord]:
+    before: str | None = None
+    while page := ledger.runs(flow=flow, before=before, limit=_PAGE):
+        for run in page:
+            if run.created_ns < since_ns:
+                return
+            yield run
+        before = page[-1].id
+
+
+def _run_stats(runs: Iterable[RunRecord], now_ns: int) -> RunStats:
+    standings: Counter[str] = Counter()
+    latencies = _durations()
+    resumed = degraded = calls = 0
+    spent = _Spent()
+    for run in runs:
+        standings[standing(run, now_ns)] += 1
+        resumed += run.epoch > 1
+        degraded += run.totals.is_degraded
+        calls += run.totals.calls
+        spent.usage += run.totals.usage
+        spent.cost += run.totals.cost
+        spent.is_cost_complete = spent.is_cost_complete and run.totals.is_cost_complete
+        if run.ended_ns is not None:
+            latencies.append(max(run.ended_ns - run.created_ns, 0))
+    return RunStats(
+        count=standings.total(),
+        standings=dict(standings),
+        resumed=resumed,
+        degraded=degraded,
+        latency=quantiles(latencies),
+        calls=calls,
+        usage=spent.usage,
+        cost=spent.cost,
+        is_cost_complete=spent.is_cost_complete,
+    )
+
+
+def _no_such_flow(ledger: SqliteLedger, flow: str) -> str:
+    recent = ledger.runs(limit=_PAGE)
+    names = ", ".join(sorted({run.flow for run in recent})[:_NAMED_FLOWS])
+    known = f"the newest runs are of: {names}" if names else "it holds no runs yet"
+    return f"no run of a flow {flow!r} in the ledger {ledger.path}: {known}"

@@ -1,0 +1,121 @@
+"""Where traces are sent: address, headers and resource of a receiver, from options and OpenTelemetry's variables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from surefoot.errors import InvalidInput
+
+TRACES_PATH = "/v1/traces"
+
+_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
+_TRACES_ENDPOINT = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
+_HEADERS = "OTEL_EXPORTER_OTLP_HEADERS"
+_TRACES_HEADERS = "OTEL_EXPORTER_OTLP_TRACES_HEADERS"
+_RESOURCE = "OTEL_RESOURCE_ATTRIBUTES"
+_SERVICE = "OTEL_SERVICE_NAME"
+_COMPRESSION = ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "OTEL_EXPORTER_OTLP_COMPRESSION")
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A receiver of OTLP over HTTP. `headers` may hold credentials, so they are not shown.
+
+    `resource` says of every span where it comes from.
+    """
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    resource: Mapping[str, str] = field(default_factory=dict[str, str])
+    is_compressed: bool = True
+
+
+def otlp_target(
+    url: str | None, *, headers: Mapping[str, str] | None = None, environ: Mapping[str, str]
+) -> Target:
+    """Any OTLP receiver, at `url` or where OpenTelemetry's own variables in `environ` point.
+
+    A URL names the receiver and gets `/v1/traces` added unless it ends so; that of OTEL_EXPORTER_OTLP_TRACES_ENDPOINT
+    is taken as it is. `headers` go before those of OTEL_EXPORTER_OTLP_TRACES_HEADERS, these before those of
+    OTEL_EXPORTER_OTLP_HEADERS. Raises `InvalidInput`.
+    """
+    sent: dict[str, str] = {}
+    for variable in (_HEADERS, _TRACES_HEADERS):
+        sent |= {name.lower(): value for name, value in _pairs(variable, environ.get(variable, ""))}
+    sent |= {name.lower(): value for name, value in (headers or {}).items()}
+    for name, value in sent.items():
+        _check_header(name, value)
+    compression = next((environ[name] for name in _COMPRESSION if environ.get(name)), "gzip")
+    return Target(_address(url, environ), sent, _resource(environ), compression.strip().lower() != "none")
+
+
+def _address(url: str | None, environ: Mapping[str, str]) -> str:
+    if url is None:
+        if exact := environ.get(_TRACES_ENDPOINT):
+            return _checked(exact, _TRACES_ENDPOINT)
+        if not (url := environ.get(_ENDPOINT)):
+            raise InvalidInput(
+                f"no receiver is named: give its URL (--to otlp http://localhost:4318) or set {_ENDPOINT}"
+            )
+        place = _ENDPOINT
+    else:
+        place = "the URL"
+    parts = urlsplit(_checked(url, place))
+    path = parts.path.rstrip("/")
+    if not path.endswith(TRACES_PATH):
+        path += TRACES_PATH
+    return urlunsplit(parts._replace(path=path))
+
+
+def _checked(url: str, place: str) -> str:
+    url = url.strip()
+    try:
+        parts = urlsplit(url)
+        is_good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_good = False
+        parts = None
+    if not is_good or not url.isascii() or not url.isprintable() or " " in url:
+        raise InvalidInput(
+            f"{place} {url!r} is no address of a receiver: write it like http://localhost:4318"
+        )
+    if parts is not None and (parts.username or parts.password):
+        # The URL is printed; a password in it would be too.
+        raise InvalidInput(f"{place} holds a password: send it as --header authorization='Basic ...' instead")
+    return url
+
+
+def _resource(environ: Mapping[str, str]) -> dict[str, str]:
+    found = {
+        "service.name": "surefoot",
+        "telemetry.sdk.name": "surefoot",
+        "telemetry.sdk.language": "python",
+        "telemetry.sdk.version": version("surefoot"),
+    }
+    found |= dict(_pairs(_RESOURCE, environ.get(_RESOURCE, "")))
+    if name := environ.get(_SERVICE):
+        found["service.name"] = name
+    return found
+
+
+def _pairs(variable: str, text: str) -> Iterable[tuple[str, str]]:
+    """The `name=value` pairs of a variable, separated by commas, percent-encoded where they have to be."""
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, found, value = part.partition("=")
+        if not found or not name.strip():
+            # The text is not repeated: it may be a credential.
+            raise InvalidInput(f"{variable} is malformed: write name=value,name=value")
+        yield unquote(name.strip()), unquote(value.strip())
+
+
+def _check_header(name: str, value: str) -> None:
+    if not _HEADER_NAME.fullmatch(name):
+        raise InvalidInput(f"{name!r} is no name of a header")
+    if not value.isascii() or not value.isprintable():
+        raise InvalidInput(f"the value of header {name} holds characters that a header cannot carry")

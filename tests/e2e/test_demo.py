@@ -1,0 +1,90 @@
+"""The demo: every claim it makes is checked by it, and one that does not hold fails it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from command_line import surefoot, surefoot_json
+from surefoot.cli import demo
+from surefoot.cli.screen import out
+
+
+def test_the_demo_kills_a_run_and_resumes_it_without_a_second_call(tmp_path: Path) -> None:
+    # A key and settings of the user's must not reach it: it would call a provider.
+    foreign = {"OPENAI_API_KEY": "sk-foreign-key-of-the-user", "SUREFOOT_HOME": str(tmp_path / "elsewhere")}
+    done = surefoot("demo", "--dir", "work", cwd=tmp_path, **foreign)
+    text = done.stdout
+    assert "✗" not in text
+    for claim in (
+        "✓ the process died of SIGKILL",
+        "✓ the ledger holds 1 finished model call and no end of the run",
+        "✓ `surefoot runs` calls the run abandoned",
+        "✓ replayed from the ledger: retrieve_context, openai.chat",
+        "✓ done in the second process: check_answer",
+        "✓ model calls before the resume 1, after it 1",
+    ):
+        assert claim in text
+    assert "The document does not say." in text
+    assert "is weak" in text
+    assert not (tmp_path / "elsewhere").exists()
+    runs = surefoot_json("runs", cwd=tmp_path / "work")
+    assert [run["status"] for run in runs] == ["completed"] * 5
+    resumed = surefoot_json("show", runs[3]["run"], cwd=tmp_path / "work")
+    assert [attempt["ended"] is None for attempt in resumed["attempts"]] == [True, False]
+    assert [(span["name"], span["epoch"]) for span in resumed["spans"]] == [
+        *(("retrieve_context", 1), ("openai.chat", 1), ("check_answer", 2))
+    ]
+
+
+def altered(folder: Path, old: str, new: str) -> Path:
+    """A copy of the example in which a line was changed."""
+    shutil.copytree(demo.example_folder(), folder, ignore=shutil.ignore_patterns(".surefoot", "__pycache__"))
+    flow = folder / "workflow.py"
+    source = flow.read_text(encoding="utf-8")
+    assert old in source
+    flow.write_text(source.replace(old, new), encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "claim"),
+    [
+        (
+            "temperature=0,",
+            "temperature=__import__('time').time() % 1,",
+            "model calls before the resume 1, after it 2",
+        ),
+        ("check = check_answer(", "check = check_answer.__wrapped__(", "the run halts after its model call"),
+    ],
+    ids=["a call that is made again", "no step after the call"],
+)
+def test_a_claim_that_does_not_hold_fails_the_demo(
+    old: str, new: str, claim: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert demo.Demo(out(), altered(tmp_path / "work", old, new)).run() == 1
+    assert f"✗ {claim}" in capfd.readouterr().out
+
+
+def test_the_example_is_found_and_copied_without_its_state(tmp_path: Path) -> None:
+    folder = demo.prepared(tmp_path / "copy")
+    assert {"workflow.py", "docs", "prompts", "golden.jsonl", "surefoot.toml"} <= {
+        path.name for path in folder.iterdir()
+    }
+    assert not (folder / ".surefoot").exists()
+    assert (folder / "workflow.py").read_bytes() == (demo.example_folder() / "workflow.py").read_bytes()
+
+
+def test_the_environment_of_the_demo_holds_no_key() -> None:
+    given = {
+        "OPENAI_API_KEY": "x",
+        "ANTHROPIC_API_KEY": "y",
+        "SUREFOOT_HOME": "z",
+        "SUREFOOT_CACHE": "c",
+        "PATH": "p",
+    }
+    assert demo.own_environment(given) == {"SUREFOOT_CACHE": "c", "PATH": "p"}
+    assert "PATH" in demo.own_environment(os.environ)

@@ -1,0 +1,389 @@
+"""The pages in headless Chromium: whole, quiet, live, and usable by keyboard and without JavaScript."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import uvicorn
+
+from surefoot import App, flow, step
+from surefoot.config import load
+from surefoot.server import loopback_hosts, web
+from surefoot.traces import trace
+
+CHROMIUM = next(
+    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))),
+    None,
+)
+
+needs_browser = pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium on PATH: `apt-get install chromium` to run the tests in a browser"
+)
+_FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--remote-debugging-port=0",
+]
+_PATIENCE_S = 30.0
+
+
+class Tab:
+    """One page. `troubles` collects what the console and the network complain about."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._loaded = asyncio.Event()
+        self.troubles: list[str] = []
+        self.requests: list[str] = []
+
+    async def listen(self) -> None:
+        async for message in self._socket:
+            event = message.json()
+            if "id" in event:
+                self._waiting.pop(event["id"]).set_result(event)
+            else:
+                self._note(event["method"], event["params"])
+
+    def _note(self, method: str, given: dict[str, Any]) -> None:
+        if method == "Page.loadEventFired":
+            self._loaded.set()
+        elif method == "Runtime.exceptionThrown":
+            self.troubles.append(str(given["exceptionDetails"]))
+        elif method == "Log.entryAdded" or (method == "Runtime.consoleAPICalled" and given["type"] != "log"):
+            self.troubles.append(str(given))
+        elif method == "Page.javascriptDialogOpening":
+            self.troubles.append(f"dialog: {given['message']}")
+        elif method == "Network.requestWillBeSent":
+            self.requests.append(given["request"]["url"])
+
+    async def ask(self, method: str, **given: Any) -> dict[str, Any]:
+        number = next(self._numbers)
+        answer = self._waiting[number] = asyncio.get_running_loop().create_future()
+        await self._socket.send_json({"id": number, "method": method, "params": given})
+        result = await asyncio.wait_for(answer, _PATIENCE_S)
+        assert "error" not in result, result
+        return result["result"]
+
+    async def open(self, url: str) -> None:
+        self._loaded.clear()
+        await self.ask("Page.navigate", url=url)
+        await asyncio.wait_for(self._loaded.wait(), _PATIENCE_S)
+
+    async def size(self, width: int, height: int, *, is_dark: bool = False) -> None:
+        await self.ask(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=width < 600,
+        )
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if is_dark else "light"}
+        await self.ask("Emulation.setEmulatedMedia", features=[scheme])
+
+    async def js(self, expression: str) -> Any:
+        """The value of an expression, awaited if it is a promise."""
+        found = await self.ask(
+            "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True
+        )
+        assert "exceptionDetails" not in found, found
+        return found["result"].get("value")
+
+    async def until(self, expression: str) -> None:
+        """Wait until an expression holds."""
+        async with asyncio.timeout(_PATIENCE_S):
+            while not await self.js(expression):  # noqa: ASYNC110  (the page knows, and it tells nobody)
+                await asyncio.sleep(0.05)
+
+    async def key(self, name: str) -> None:
+        code = {"Enter": 13, "ArrowDown": 40, "ArrowUp": 38, "Tab": 9}[name]
+        text = {"text": "\r"} if name == "Enter" else {}
+        for kind in ("keyDown", "keyUp"):
+            await self.ask(
+                "Input.dispatchKeyEvent", type=kind, key=name, code=name, windowsVirtualKeyCode=code, **text
+            )
+
+
+@contextmanager
+def browser() -> Iterator[int]:
+    """A browser with an empty profile: the port of its debugging protocol."""
+    assert CHROMIUM is not None
+    with tempfile.TemporaryDirectory(prefix="surefoot-browser-", ignore_cleanup_errors=True) as profile:
+        process = subprocess.Popen(
+            [CHROMIUM, *_FLAGS, f"--user-data-dir={profile}", "about:blank"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            # The browser writes its port into the profile once it listens.
+            told, until = Path(profile) / "DevToolsActivePort", time.monotonic() + _PATIENCE_S
+            while not (told.exists() and "\n" in told.read_text()):
+                assert process.poll() is None, "the browser did not start"
+                assert time.monotonic() < until, "the browser does not listen"
+                time.sleep(0.05)
+            yield int(told.read_text().split()[0])
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+@asynccontextmanager
+async def tab(port: int) -> AsyncIterator[Tab]:
+    """The tab that the browser on this port has opened."""
+    async with aiohttp.ClientSession() as session:
+        async with session.get(f"http://127.0.0.1:{port}/json/list") as answer:
+            address = next(
+                page["webSocketDebuggerUrl"] for page in await answer.json() if page["type"] == "page"
+            )
+        async with session.ws_connect(address, max_msg_size=0) as channel:
+            found = Tab(channel)
+            listening = asyncio.create_task(found.listen())
+            for domain in ("Page", "Runtime", "Log", "Network"):
+                await found.ask(f"{domain}.enable")
+            yield found
+            await channel.close()
+            await listening
+
+
+def browse(look: Callable[[Tab], Awaitable[None]]) -> None:
+    """Do something in a tab of a browser of its own."""
+
+    async def within(port: int) -> None:
+        async with tab(port) as page:
+            await look(page)
+
+    with browser() as port:
+        asyncio.run(within(port))
+
+
+@step(pure=True)
+def look_up(source: str) -> list[str]:
+    return [f"what {source} says about <b>cold room 4</b>"]
+
+
+@step
+def gather(question: str) -> list[str]:
+    return [*look_up("the runbook"), *look_up("the handbook")]
+
+
+@step
+def hostile(text: str) -> dict[str, str]:
+    return {
+        "html": "</script><script>alert(1)</script><img src=x onerror=alert(2)>",
+        "bidi": f"a\u202e{text}",
+    }
+
+
+@step
+def held(gate: str) -> str:
+    """Lasts until the file is there."""
+    while not Path(gate).exists():
+        time.sleep(0.02)
+    return "let go"
+
+
+@flow(version="3")
+def answer_ticket(question: str) -> dict[str, object]:
+    return {"found": gather(question), "attack": hostile(question * 400)}
+
+
+@flow
+def waits(gate: str) -> str:
+    return held(gate)
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[App]:
+    app = App(load(tmp_path, environ={}))
+    yield app
+    app.close()
+
+
+@pytest.fixture
+def url(app: App) -> Iterator[str]:
+    """The pages, served in a thread as `surefoot ui` does in a process."""
+    config = uvicorn.Config(lambda *_: None, http="h11", lifespan="off", log_config=None, access_log=False)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        config.app = web(app, hosts=loopback_hosts(port))
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listening])))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+FITS = "document.documentElement.scrollWidth <= innerWidth"
+SHOWN = "document.getElementById('detail-title').textContent.trim()"
+
+
+@pytest.mark.parametrize("width", [400, 1280])
+@pytest.mark.parametrize("is_dark", [False, True])
+@needs_browser
+def test_the_pages_are_whole_at_every_width_and_in_both_themes(
+    app: App, url: str, width: int, is_dark: bool
+) -> None:
+    app.run(answer_ticket, {"question": "Who decides? " * 40})
+    run_id = app.ledger.run("last").id
+    steps = [span.id for span in trace(app.ledger, run_id).walk()]
+
+    async def look(page: Tab) -> None:
+        await page.size(width, 900, is_dark=is_dark)
+        for path in (
+            "/runs",
+            f"/runs/{run_id}",
+            *(f"/runs/{run_id}?step={step_id}" for step_id in steps),
+            "/nowhere",
+        ):
+            await page.open(url + path)
+            assert await page.js(FITS), path
+            lightness = await page.js("getComputedStyle(document.documentElement).backgroundColor")
+            assert (sum(map(int, re.findall(r"\d+", lightness))) < 200) == is_dark
+        refused = [trouble for trouble in page.troubles if "/nowhere" not in trouble]
+        assert refused == [], "the console complains"
+        assert {address.split("/")[2] for address in page.requests} == {url.split("/")[2]}
+
+    browse(look)
+
+
+@needs_browser
+def test_steps_are_chosen_by_mouse_and_keyboard_without_loading_the_page(app: App, url: str) -> None:
+    app.run(answer_ticket, {"question": "Who decides?"})
+    run_id = app.ledger.run("last").id
+
+    async def look(page: Tab) -> None:
+        await page.size(1280, 900)
+        await page.open(f"{url}/runs/{run_id}")
+        await page.js("window.isSamePage = true")
+        await page.js("document.querySelectorAll('.row')[1].click()")
+        await page.until(f"{SHOWN} === 'gather'")
+        assert await page.js("document.querySelector('.row[aria-current]').textContent.includes('gather')")
+        await page.js("document.querySelector('.row[aria-current]').focus()")
+        await page.key("ArrowDown")
+        await page.key("Enter")
+        await page.until(f"{SHOWN} === 'look_up'")
+        assert "what the runbook says about <b>cold room 4</b>" in await page.js("document.body.innerText")
+        assert await page.js("new URL(location).searchParams.get('step') !== null")
+        await page.js("history.back()")
+        await page.until(f"{SHOWN} === 'gather'")
+        assert await page.js("window.isSamePage")
+        assert page.troubles == []
+
+    browse(look)
+
+
+@needs_browser
+def test_folds_stay_open_and_the_theme_is_remembered(app: App, url: str) -> None:
+    app.run(answer_ticket, {"question": "Who decides?"})
+    run_id = app.ledger.run("last").id
+    step_id = next(span.id for span in trace(app.ledger, run_id).walk() if span.name == "hostile")
+
+    async def look(page: Tab) -> None:
+        await page.size(1280, 900)
+        await page.open(f"{url}/runs/{run_id}?step={step_id}")
+        await page.js("document.querySelector('details.long').open = true")
+        await page.js("document.querySelector('.row[aria-current]').click()")
+        await page.until("history.length > 2")
+        assert await page.js("document.querySelector('details.long').open")
+        for _ in range(2):
+            await page.js("document.getElementById('theme').click()")
+        assert await page.js("document.documentElement.dataset.theme") == "dark"
+        await page.open(f"{url}/runs")
+        assert await page.js("document.documentElement.dataset.theme") == "dark"
+        assert await page.js("document.getElementById('theme').textContent") == "Theme: dark"
+        assert page.troubles == []
+
+    browse(look)
+
+
+@needs_browser
+def test_runs_appear_and_end_while_one_looks(app: App, url: str, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+
+    async def look(page: Tab) -> None:
+        await page.size(1280, 900)
+        await page.open(f"{url}/runs")
+        assert "No runs yet" in await page.js("document.body.innerText")
+        running = asyncio.create_task(app.run_async(waits, {"gate": str(gate)}))
+        await page.until("document.querySelector('.s-running') !== null")
+        run_id = app.ledger.run("last").id
+        await page.open(f"{url}/runs/{run_id}")
+        assert await page.js("document.getElementById('pulse').textContent") == "Live"
+        await page.until("document.querySelector('.bar.running') !== null")
+        gate.touch()
+        assert await running == "let go"
+        await page.until("document.querySelector('.title .s-completed') !== null")
+        await page.until("document.getElementById('pulse').textContent === ''")
+        assert "let go" in await page.js("document.body.innerText")
+        assert page.troubles == []
+
+    browse(look)
+
+
+@needs_browser
+def test_everything_can_be_read_without_javascript(app: App, url: str) -> None:
+    app.run(answer_ticket, {"question": "Who decides?"})
+    run_id = app.ledger.run("last").id
+
+    async def look(page: Tab) -> None:
+        await page.ask("Emulation.setScriptExecutionDisabled", value=True)
+        await page.size(1280, 900)
+        await page.open(f"{url}/runs/{run_id}")
+        link = await page.js("document.querySelectorAll('.row')[1].href")
+        await page.open(link.partition("#")[0])
+        assert await page.js(SHOWN) == "gather"
+        assert await page.js("document.getElementById('theme').hidden")
+        assert page.troubles == []
+
+    browse(look)
+
+
+def test_the_command_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
+    """`serve` in a process of its own: the address it announces answers, and Ctrl-C ends it without a traceback."""
+    code = """
+from surefoot import App
+from surefoot.server import serve
+serve(App.current(), announce=lambda url: print(url, flush=True))
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        address = process.stdout.readline().strip()
+
+        async def look() -> str:
+            async with aiohttp.ClientSession() as session, session.get(address) as answer:
+                return await answer.text()
+
+        assert "No runs yet" in asyncio.run(look())
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+        assert process.stderr.read() == ""

@@ -1,0 +1,237 @@
+"""Which record a claim of a resumed run means: the rule by itself."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Any
+
+import pytest
+
+from surefoot.flows.lanes import around
+from surefoot.flows.recall import Identity, Place, Recall, Record, ScopeRecall
+from surefoot.ledger import Outcome
+
+
+def digest(text: str) -> bytes:
+    return blake2b(text.encode(), digest_size=16).digest()
+
+
+def identity(name: str, input: object = 1) -> Identity:
+    return (name, digest(repr(input)))
+
+
+def outcome(name: str, input: object = 1, *, occurrence: int = 0, lane: int = 0, **rest: Any) -> Outcome:
+    given: dict[str, Any] = {
+        "run_id": "r",
+        "key": digest(f"{name}{input!r}{occurrence}{lane}{rest.get('path', b'')!r}"),
+        "path": b"",
+        "parent_attempt": 1,
+        "kind": "step",
+        "attempt": 1,
+        "epoch": 1,
+        "status": "completed",
+        "started_ns": 1,
+        "ended_ns": 2,
+    }
+    return Outcome(
+        name=name, digest=digest(repr(input)), occurrence=occurrence, lane=lane, **(given | rest)
+    )
+
+
+def scope(*outcomes: Outcome) -> ScopeRecall:
+    return ScopeRecall([Record(one) for one in outcomes])
+
+
+def taken(recall: ScopeRecall, name: str, lane: int, input: object = 1) -> tuple[int, int] | None:
+    """Occurrence and lane of the record that a claim gets; a claim that gets none is placed as new work."""
+    record = recall.match(identity(name, input), lane)
+    if record is None:
+        recall.place(identity(name, input), lane)
+        return None
+    return record.outcome.occurrence, record.outcome.lane
+
+
+def test_equal_calls_in_line_get_their_records_in_order() -> None:
+    recall = scope(*(outcome("a", occurrence=n) for n in range(3)))
+    assert [taken(recall, "a", 0) for _ in range(4)] == [(0, 0), (1, 0), (2, 0), None]
+
+
+def test_a_lane_gets_its_own_record_whoever_asks_first() -> None:
+    recall = scope(outcome("a", occurrence=0, lane=1), outcome("a", occurrence=1, lane=2))
+    assert taken(recall, "a", 2) == (1, 2)
+    assert taken(recall, "a", 1) == (0, 1)
+
+
+def test_a_lane_that_was_under_way_does_not_take_what_another_has_done() -> None:
+    """Lane 1 was in its first call at the crash, lane 2 had got an answer to an equal one."""
+    recall = scope(outcome("a", occurrence=1, lane=2))
+    assert taken(recall, "a", 1) is None
+    assert taken(recall, "a", 2) == (1, 2)
+
+
+def test_a_lane_that_replays_without_a_pause_does_not_run_into_the_next_one() -> None:
+    recall = scope(*(outcome("a", occurrence=n, lane=lane) for n, lane in [(0, 1), (1, 2), (3, 2)]))
+    assert taken(recall, "a", 1) == (0, 1)
+    assert taken(recall, "a", 1) is None
+    assert taken(recall, "a", 2) == (1, 2)
+    assert taken(recall, "a", 2) == (3, 2)
+
+
+def test_new_work_keeps_the_place_of_the_gap_that_the_crash_left() -> None:
+    recall = scope(outcome("a", occurrence=1, lane=2))
+    assert recall.match(identity("a"), 1) is None
+    assert recall.place(identity("a"), 1) == Place(occurrence=0, lane=1, index=0)
+
+
+def test_new_work_behind_records_of_its_lane_goes_on_counting() -> None:
+    recall = scope(outcome("a", occurrence=0), outcome("a", occurrence=1))
+    assert [taken(recall, "a", 0) for _ in range(2)] == [(0, 0), (1, 0)]
+    assert recall.match(identity("a"), 0) is None
+    assert recall.place(identity("a"), 0) == Place(occurrence=2, lane=0, index=2)
+
+
+def test_a_new_run_numbers_by_asking() -> None:
+    recall = scope()
+    for n, lane in enumerate([0, 1, 0, 2]):
+        assert recall.match(identity("a"), lane) is None
+        assert recall.place(identity("a"), lane).occurrence == n
+        assert recall.place(identity("b"), lane).occurrence == n
+
+
+# What people do to a flow between crash and resume.
+
+
+def test_a_loop_that_became_parallel_finds_its_records() -> None:
+    recall = scope(*(outcome("a", item, lane=0) for item in range(3)))
+    assert [taken(recall, "a", 1 + item, item) for item in range(4)] == [(0, 0), (0, 0), (0, 0), None]
+
+
+def test_a_parallel_part_that_became_a_loop_finds_its_records() -> None:
+    recall = scope(*(outcome("a", item, lane=1 + item) for item in range(3)))
+    assert [taken(recall, "a", 0, item) for item in range(4)] == [(0, 1), (0, 2), (0, 3), None]
+
+
+@pytest.mark.parametrize("done", [(1, 2, 3), (1, 2), (2, 3)])
+def test_an_item_in_front_of_the_others_does_not_shift_them(done: tuple[int, ...]) -> None:
+    recall = scope(*(outcome("a", item, lane=item) for item in done))
+    asked = {item: taken(recall, "a", 1 + n, item) for n, item in enumerate([9, 1, 2, 3])}
+    assert {item for item, got in asked.items() if got} == set(done)
+
+
+def test_an_item_that_is_gone_does_not_shift_the_others() -> None:
+    """The first item was the poisonous one: it never finished, and was taken out."""
+    recall = scope(outcome("a", 2, lane=2), outcome("a", 3, lane=3))
+    assert taken(recall, "a", 1, 2) == (0, 2)
+    assert taken(recall, "a", 2, 3) == (0, 3)
+
+
+def test_items_in_another_order_find_their_records() -> None:
+    recall = scope(*(outcome("a", item, lane=item) for item in (1, 2, 3)))
+    assert [taken(recall, "a", n, item) for n, item in [(1, 3), (2, 1), (3, 2)]] == [(0, 3), (0, 1), (0, 2)]
+
+
+# What stops a run.
+
+
+def test_changed_inputs_are_found_in_the_lane() -> None:
+    recall = scope(outcome("a", 1), outcome("b", 2, lane=1))
+    assert taken(recall, "a", 0, 5) is None
+    found = recall.changed_in_lane(identity("a", 5), digest("5"), 0)
+    assert found is not None
+    assert found.outcome.name == "a"
+
+
+def test_a_new_name_for_the_same_inputs_is_found_in_the_lane() -> None:
+    recall = scope(outcome("a", 1))
+    assert taken(recall, "renamed", 0, 1) is None
+    found = recall.changed_in_lane(identity("renamed", 1), digest("1"), 0)
+    assert found is not None
+    assert found.outcome.name == "a"
+
+
+@pytest.mark.parametrize(
+    "harmless",
+    [
+        outcome("a", 1, is_pure=True),
+        outcome("a", 1, kind="call"),
+        outcome("a", 1, status="failed", retry_at_ns=5),
+        outcome("b", 7),
+    ],
+)
+def test_pure_steps_calls_failed_attempts_and_others_stop_nothing(harmless: Outcome) -> None:
+    recall = scope(harmless)
+    assert taken(recall, "a", 0, 5) is None
+    assert recall.changed_in_lane(identity("a", 5), digest("5"), 0) is None
+
+
+def test_what_was_asked_for_stops_nothing() -> None:
+    recall = scope(outcome("a", 1))
+    assert taken(recall, "a", 0, 1) == (0, 0)
+    assert taken(recall, "a", 0, 2) is None
+    assert recall.changed_in_lane(identity("a", 2), digest("2"), 0) is None
+    assert recall.unclaimed() == []
+
+
+def test_another_item_of_a_fan_out_is_a_new_item() -> None:
+    recall = scope(outcome("a", 1, lane=1), outcome("a", 2, lane=2))
+    assert taken(recall, "a", 1, 7) is None
+    assert recall.changed_in_lane(identity("a", 7), digest("7"), 1) is None
+
+
+INSIDE = digest("the enclosing step")
+
+
+def test_a_step_that_moved_into_another_is_found_around_it() -> None:
+    recall = Recall([outcome("a", 1, lane=3)])
+    found = recall.moved(identity("a", 1), INSIDE, {b"": 3}, ())
+    assert found is not None
+    assert found.outcome.path == b""
+
+
+def test_what_a_parallel_lane_did_around_has_not_moved_inside() -> None:
+    recall = Recall([outcome("a", 1, lane=3)])
+    assert recall.moved(identity("a", 1), INSIDE, {b"": 2}, ()) is None
+
+
+def test_a_step_that_moved_out_is_found_inside() -> None:
+    recall = Recall([outcome("a", 1, path=INSIDE)])
+    assert recall.moved(identity("a", 1), b"", {}, ()) is not None
+
+
+def test_a_step_under_way_may_still_ask_for_what_lies_inside() -> None:
+    recall = Recall([outcome("a", 1, path=INSIDE)])
+    assert recall.moved(identity("a", 1), b"", {}, {INSIDE: object()}) is None
+
+
+def test_children_of_a_step_that_is_over_are_settled() -> None:
+    parent = outcome("outer", 1)
+    child = outcome("a", 1, path=parent.key)
+    recall = Recall([child, parent])
+    assert recall.moved(identity("a", 1), b"", {}, ()) is None
+
+
+def test_children_of_a_failed_attempt_do_not_count_for_the_next_one() -> None:
+    failed = outcome("outer", 1, status="failed", retry_at_ns=1)
+    child = outcome("a", 1, path=failed.key, parent_attempt=1)
+    recall = Recall([child, failed])
+    assert recall.scope((failed.key, 2)).match(identity("a", 1), 0) is None
+    assert recall.scope((failed.key, 1)).match(identity("a", 1), 0) is not None
+
+
+def test_only_the_latest_attempt_of_a_step_counts() -> None:
+    first = outcome("a", 1, status="failed", retry_at_ns=1)
+    second = outcome("a", 1, attempt=2)
+    record = Recall([first, second]).scope((b"", 1)).match(identity("a", 1), 0)
+    assert record is not None
+    assert record.outcome.attempt == 2
+
+
+def test_a_user_key_identifies_in_place_of_the_inputs() -> None:
+    recall = scope(outcome("a", 1, user_key="invoice-17"))
+    assert recall.match(("a", "invoice-17"), 0) is not None
+
+
+def test_lanes_know_the_lane_that_began_them() -> None:
+    assert around(7) == 0
+    assert around(7 | 3 << 20) == 7
+    assert around(7 | 3 << 20 | 2 << 40) == 7 | 3 << 20
