@@ -15,10 +15,16 @@ BIN := .venv/bin
 WRITTEN = $(wildcard src tests benchmarks examples)
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 14
 
 demo: .venv/.installed-demo ## set up, then run the demo: kill a run, resume it
 	@$(BIN)/surefoot demo $(ARGS)
+
+eval-demo: .venv/.installed-dev ## evaluate the example: its 20 questions, and 50 of SQuAD where the data is there
+	@$(BIN)/surefoot eval examples/summarization --judge --concurrency 2
+	@if [ -f ../shared/data/squad_qa.jsonl ]; then \
+	  $(BIN)/surefoot eval examples/summarization:squad --data ../shared/data/squad_qa.jsonl --limit 50 --concurrency 2; \
+	else echo "no ../shared/data/squad_qa.jsonl: the larger check is left out"; fi
 
 test: .venv/.installed-dev ## set up, then run the tests (ARGS="-k name" chooses some)
 	@$(BIN)/python -m pytest $(ARGS)
@@ -64,5 +70,5 @@ check-pyright: .venv/.installed-dev
 check-floors: .venv/.installed-dev
 	@$(BIN)/python -m pytest -q tests/unit/test_floors.py
 
-.PHONY: help demo test check format cov bench wheel lock clean
+.PHONY: help demo eval-demo test check format cov bench wheel lock clean
 .PHONY: check-format check-lint check-mypy check-pyright check-floors

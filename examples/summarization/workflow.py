@@ -14,7 +14,9 @@ from surefoot.retrieval import Collection, Passage
 UNAVAILABLE = "The document does not say."
 REFUSALS = ("does not say", "not mentioned", "no information", "not available", "unavailable")
 ANSWERABLE_FROM = 0.58
-"""Cosine between the question and a sentence below which that sentence is taken to hold no answer."""
+"""Cosine between the question and a sentence below which that sentence is taken to hold no answer.
+
+A sentence that was found by its words alone has none; then only the model's answer is checked."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,12 @@ class Check:
     quote: Passage | None = None
 
 
-@step(pure=True)
+def by_words(query: str, document_id: str) -> list[Passage]:
+    """The three sentences that share most words with the question: needs no vectors, and is less apt."""
+    return Collection.open("handbook").best_sentences(query, document=document_id, top=3, mode="text")
+
+
+@step(pure=True, fallback=by_words)
 def retrieve_context(query: str, document_id: str) -> list[Passage]:
     """The three sentences of the document that come closest to the question."""
     return Collection.open("handbook").best_sentences(query, document=document_id, top=3)
@@ -35,7 +42,7 @@ def retrieve_context(query: str, document_id: str) -> list[Passage]:
 @step(pure=True)
 def check_answer(answer: str, context: list[Passage]) -> Check:
     """Whether the document holds an answer at all, and whether it holds this one."""
-    near = [passage for passage in context if passage.cosine >= ANSWERABLE_FROM]
+    near = [passage for passage in context if passage.cosine is None or passage.cosine >= ANSWERABLE_FROM]
     if not near:
         return Check("unavailable", "no sentence of the document comes close to the question")
     if not words(answer):

@@ -15,6 +15,10 @@ from surefoot import scope as _scope
 if TYPE_CHECKING:
     from surefoot.app import App as App
     from surefoot.errors import SurefootError as SurefootError
+    from surefoot.evals import Case as Case
+    from surefoot.evals import Dataset as Dataset
+    from surefoot.evals import Score as Score
+    from surefoot.evals import evaluate as evaluate
     from surefoot.flows import Workflow as Workflow
     from surefoot.flows import carry as carry
     from surefoot.flows import current_run as current_run
@@ -27,12 +31,16 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "App": "surefoot.app",
+    "Case": "surefoot.evals",
+    "Dataset": "surefoot.evals",
     "Prompty": "surefoot.prompts",
+    "Score": "surefoot.evals",
     "SurefootError": "surefoot.errors",
     "Workflow": "surefoot.flows",
     "carry": "surefoot.flows",
     "current_run": "surefoot.flows",
     "current_step": "surefoot.flows",
+    "evaluate": "surefoot.evals",
     "flow": "surefoot.flows",
     "last_run": "surefoot.flows",
     "prompt": "surefoot.prompts",
@@ -41,12 +49,16 @@ _HOMES = {
 
 __all__ = [
     "App",
+    "Case",
+    "Dataset",
     "Prompty",
+    "Score",
     "SurefootError",
     "Workflow",
     "carry",
     "current_run",
     "current_step",
+    "evaluate",
     "flow",
     "last_run",
     "prompt",

@@ -186,7 +186,9 @@ class App:
         try:
             yield self
         finally:
-            _current.reset(token)
+            # A coroutine that is thrown away unfinished is closed in a context that is not its own.
+            with suppress(ValueError):
+                _current.reset(token)
 
     def client(self, kind: type) -> object | None:
         """An SDK client of this class from the connection of its provider; None if the class is no SDK client."""

@@ -18,7 +18,8 @@ def test_the_demo_kills_a_run_and_resumes_it_without_a_second_call(tmp_path: Pat
     foreign = {"OPENAI_API_KEY": "sk-foreign-key-of-the-user", "SUREFOOT_HOME": str(tmp_path / "elsewhere")}
     done = surefoot("demo", "--dir", "work", cwd=tmp_path, **foreign)
     text = done.stdout
-    assert "✗" not in text
+    # The one step that fails is the search whose vectors were damaged on purpose.
+    assert [line.split()[:2] for line in text.splitlines() if "✗" in line] == [["✗", "retrieve_context"]]
     for claim in (
         "✓ the process died of SIGKILL",
         "✓ the ledger holds 1 finished model call and no end of the run",
@@ -26,14 +27,17 @@ def test_the_demo_kills_a_run_and_resumes_it_without_a_second_call(tmp_path: Pat
         "✓ replayed from the ledger: retrieve_context, openai.chat",
         "✓ done in the second process: check_answer",
         "✓ model calls before the resume 1, after it 1",
+        "the one by words answered, and the step is marked degraded",
+        "✓ the run is completed and marked degraded",
     ):
         assert claim in text
     assert "The document does not say." in text
     assert "is weak" in text
     assert not (tmp_path / "elsewhere").exists()
     runs = surefoot_json("runs", cwd=tmp_path / "work")
-    assert [run["status"] for run in runs] == ["completed"] * 5
-    resumed = surefoot_json("show", runs[3]["run"], cwd=tmp_path / "work")
+    assert [run["status"] for run in runs] == ["completed"] * len(runs)
+    killed = next(line.split()[-1] for line in text.splitlines() if line.startswith("running Summ"))
+    resumed = surefoot_json("show", killed, cwd=tmp_path / "work")
     assert [attempt["ended"] is None for attempt in resumed["attempts"]] == [True, False]
     assert [(span["name"], span["epoch"]) for span in resumed["spans"]] == [
         *(("retrieve_context", 1), ("openai.chat", 1), ("check_answer", 2))

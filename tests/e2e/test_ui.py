@@ -300,6 +300,25 @@ def test_steps_are_chosen_by_mouse_and_keyboard_without_loading_the_page(app: Ap
 
 
 @needs_browser
+def test_a_run_is_opened_by_a_click_anywhere_on_its_row(app: App, url: str) -> None:
+    app.run(answer_ticket, {"question": "Who decides?"})
+    run_id = app.ledger.run("last").id
+
+    async def look(page: Tab) -> None:
+        await page.size(1280, 900)
+        await page.open(f"{url}/runs")
+        x, y = await page.js(
+            "(() => { const cell = document.querySelector('td.flow').getBoundingClientRect();"
+            " return [cell.right - 4, cell.top + cell.height / 2] })()"
+        )
+        for kind in ("mousePressed", "mouseReleased"):
+            await page.ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+        await page.until(f"location.pathname === '/runs/{run_id}'")
+
+    browse(look)
+
+
+@needs_browser
 def test_folds_stay_open_and_the_theme_is_remembered(app: App, url: str) -> None:
     app.run(answer_ticket, {"question": "Who decides?"})
     run_id = app.ledger.run("last").id

@@ -17,12 +17,16 @@ import surefoot
 
 EXPECTED = [
     "App",
+    "Case",
+    "Dataset",
     "Prompty",
+    "Score",
     "SurefootError",
     "Workflow",
     "carry",
     "current_run",
     "current_step",
+    "evaluate",
     "flow",
     "last_run",
     "prompt",

@@ -35,6 +35,12 @@ _KEPT = ("SUREFOOT_CACHE", "SUREFOOT_DEBUG")
 _NOT_COPIED = shutil.ignore_patterns(".surefoot", "__pycache__", "*.pyc", ".*")
 _HALTED_WITHIN_S = 120.0
 _QUESTIONS = 2
+_CASES = 8
+_DAMAGE = """
+import sqlite3
+with sqlite3.connect("damaged/handbook.db") as collection:
+    collection.execute("UPDATE chunks SET vector = zeroblob(3)")
+"""
 _WIDEST = 100
 
 
@@ -147,6 +153,12 @@ class Demo:
         self._title("5. More questions, one of which the document does not answer")
         unanswerable = [case for case in cases if case.expected is None]
         self._asked([*answerable[1 : 1 + _QUESTIONS], *unanswerable[:1]])
+
+        self._title("6. Degraded, not down: the vectors of the collection are damaged")
+        self._degraded(app, answerable[0])
+
+        self._title(f"7. An evaluation: {_CASES} of the 20 questions with known answers, each case a run")
+        self._surefoot("eval", ".", "--data", "golden.jsonl", "--limit", str(_CASES), "--concurrency", "2")
         self._closing(app, killed.run.id)
         return self._verdict()
 
@@ -248,6 +260,29 @@ class Demo:
             self._say(f"   {judgement}")
         self._say(f"\n{correct} of {len(cases)} as the golden set has them.")
 
+    def _degraded(self, app: App, case: Question) -> None:
+        """A run on a copy of the collection whose vectors cannot be read: the step falls back to full text."""
+        from surefoot.traces import trace
+
+        shutil.copytree(app.config.retrieval.path, self._folder / "damaged")
+        self._say(f"$ python -c '{_DAMAGE.strip()}'")
+        subprocess.run([sys.executable, "-c", _DAMAGE], cwd=self._folder, check=True)
+        self._surefoot(
+            *("run", FLOW, "--input", f"query={case.query}", "--input", f"document_id={case.document_id}"),
+            SUREFOOT_RETRIEVAL_PATH="damaged",
+        )
+        done = trace(app.ledger, "last")
+        attempts = [span for span in done.walk() if span.name == "retrieve_context"]
+        self._claim(
+            "the search by vectors failed, the one by words answered, and the step is marked degraded",
+            holds=[(span.status, span.is_degraded) for span in attempts]
+            == [("failed", False), ("completed", True)],
+        )
+        self._claim(
+            "the run is completed and marked degraded",
+            holds=done.run.status == "completed" and done.totals.is_degraded,
+        )
+
     def _closing(self, app: App, run_id: str) -> None:
         from surefoot.cli import words
         from surefoot.ledger import Totals
@@ -279,14 +314,14 @@ class Demo:
             self._console.print(f"  {claim}", style="red")
         return 1
 
-    def _surefoot(self, *arguments: str) -> int:
+    def _surefoot(self, *arguments: str, **settings: str) -> int:
         """Run a command as the user would; its output is the demo's."""
-        self._prompt(*arguments)
+        self._prompt(*arguments, **settings)
         sys.stdout.flush()
         done = subprocess.run(
             [sys.executable, "-m", "surefoot.cli", *arguments],
             cwd=self._folder,
-            env=self._environment,
+            env=self._environment | settings,
             stderr=subprocess.STDOUT,
             check=False,
         )
@@ -302,8 +337,9 @@ class Demo:
         mark = ("  ✓ ", "green") if holds else ("  ✗ ", "bold red")
         self._console.print(styled(mark, text))
 
-    def _prompt(self, *arguments: str) -> None:
-        self._console.print(f"$ surefoot {shlex.join(arguments)}", style="bold", soft_wrap=True)
+    def _prompt(self, *arguments: str, **settings: str) -> None:
+        before = "".join(f"{name}={value} " for name, value in settings.items())
+        self._console.print(f"$ {before}surefoot {shlex.join(arguments)}", style="bold", soft_wrap=True)
         self._flush()
 
     def _title(self, text: str) -> None:

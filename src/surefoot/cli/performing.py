@@ -70,7 +70,8 @@ def print_figures(app: App, watch: Watch) -> None:
     colour = {"completed": "green", "failed": "red"}.get(run.status, "yellow")
     took = words.duration((run.ended_ns or time.time_ns()) - run.created_ns)
     figures = screen.terms(console, [*words.totals_terms(run.totals), took], indent="  ")
-    console.print(screen.styled(("run ", "dim"), run.id, " ", (run.status, colour)))
+    degraded = (", degraded", "yellow") if run.totals.is_degraded else ""
+    console.print(screen.styled(("run ", "dim"), run.id, " ", (run.status, colour), degraded))
     console.print(screen.styled((figures, "dim")))
 
 

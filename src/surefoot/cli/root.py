@@ -21,6 +21,8 @@ COMMANDS = {
     "runs": "List runs, the newest first.",
     "show": "Show a run: its steps, model calls, tokens and cost.",
     "stats": "Show how a flow has done: latency, errors, retries, tokens and cost.",
+    "ui": "Look at runs in the browser.",
+    "eval": "Score a flow over a dataset.",
     "ingest": "Take documents into a collection.",
     "traces": "Send runs as traces to other tools.",
     "config": "Show or check the settings.",

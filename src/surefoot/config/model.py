@@ -120,7 +120,8 @@ class NotebookSettings(Section):
     """Runs in a notebook."""
 
     progress: bool = Field(
-        default=True, description="Whether a cell shows the progress of its runs, and a card of each at its end."
+        default=True,
+        description="Whether a cell shows the progress of its runs, and a card of each at its end.",
     )
 
 

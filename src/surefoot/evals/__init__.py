@@ -4,9 +4,10 @@ from surefoot.evals.binding import Scorer, name_of
 from surefoot.evals.datasets import Case, Dataset
 from surefoot.evals.evaluation import BUILT_IN, Evaluation, Found, find
 from surefoot.evals.judging import Agreement, Judged, agreement_of, yes_or_no
+from surefoot.evals.ordering import Progress
 from surefoot.evals.readings import Excerpt, Reader
 from surefoot.evals.results import Experiment, Failure, Latency, Metric, Row, TableRow
-from surefoot.evals.running import Progress, evaluate, evaluate_async
+from surefoot.evals.running import evaluate, evaluate_async
 from surefoot.evals.scores import Score, Value
 from surefoot.evals.semantic import citation_correctness, embedding_similarity, right_refusal, support
 from surefoot.evals.text import contains_expected, exact_match, normalised_match, token_f1

@@ -12,9 +12,10 @@ from surefoot.errors import InvalidInput
 from surefoot.evals.binding import Scorer
 from surefoot.evals.datasets import Dataset
 from surefoot.evals.judging import Judged
+from surefoot.evals.ordering import OnProgress
 from surefoot.evals.readings import Reader
 from surefoot.evals.results import Experiment
-from surefoot.evals.running import OnProgress, evaluate
+from surefoot.evals.running import evaluate
 from surefoot.evals.semantic import embedding_similarity, support
 from surefoot.evals.text import contains_expected, exact_match, normalised_match, token_f1
 from surefoot.flows import AnyFlow

@@ -6,47 +6,27 @@ import asyncio
 import inspect
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 from surefoot import flows, traces
 from surefoot.errors import InvalidInput
-from surefoot.evals import recorded, trusting
+from surefoot.evals import ordering, recorded, trusting
 from surefoot.evals.binding import Bound, Sample, Scorer, bind, settle
 from surefoot.evals.datasets import Case, Dataset
 from surefoot.evals.judging import Agreement, agreement_of
+from surefoot.evals.ordering import OnProgress, Order, Progress
 from surefoot.evals.readings import Reader
 from surefoot.evals.recorded import Ended, Runs, Threads
 from surefoot.evals.results import Experiment, Metric, Row, metric_of, summed
 from surefoot.evals.scores import Score
-from surefoot.flows import AnyFlow, FlowSpec, Host
-from surefoot.flows.code import digest_of
-from surefoot.ledger import Totals, identity
+from surefoot.flows import AnyFlow
+from surefoot.ledger import Totals
 from surefoot.values import new_id
 
 log = logging.getLogger("surefoot.evals")
-
-LAST = "last"
-_MOST_MISTAKES = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """That `done` of `total` cases are judged, the last of them as `row` says (None at the start).
-
-    `judge` names the judge whose labelled cases these are; empty for the cases of the evaluation itself.
-    """
-
-    experiment: str
-    done: int
-    total: int
-    row: Row | None = None
-    judge: str = ""
-
-
-OnProgress = Callable[[Progress], None]
 
 
 def evaluate(
@@ -124,60 +104,30 @@ async def evaluate_async(
     data = dataset if isinstance(dataset, Dataset) else Dataset.load(dataset, flow=found, columns=columns)
     cases, settings = data.spread(limit), dict(init or {})
     app = flows.host()
-    order = _Order(
+    order = Order(
         app=app,
         flow=found,
         spec=spec,
         dataset=data,
         cases=cases,
-        inputs=_checked(spec, cases),
+        inputs=ordering.checked(spec, cases),
         scorers=bind(scorers, reads or {}),
         reads=reads or {},
         settings=settings,
         name=name,
-        experiment=_last(app, spec, data) if experiment == LAST else experiment or new_id(),
+        experiment=ordering.last(app, spec, data) if experiment == ordering.LAST else experiment or new_id(),
         concurrency=concurrency,
         is_retrying=retry_failed,
         on_progress=on_progress,
     )
     for bound in order.scorers:
         if bound.spec is not None and bound.judged is not None and bound.judged.labelled is not None:
-            _checked(bound.spec, bound.judged.labelled.cases)
+            ordering.checked(bound.spec, bound.judged.labelled.cases)
     threads = Threads(concurrency)
     try:
         return await _Evaluation(order, threads).run()
     finally:
         threads.close()
-
-
-@dataclass(frozen=True, slots=True)
-class _Order:
-    """What is to be evaluated, checked."""
-
-    app: Host
-    flow: AnyFlow
-    spec: FlowSpec
-    dataset: Dataset
-    cases: tuple[Case, ...]
-    inputs: Mapping[str, Mapping[str, object]]
-    scorers: list[Bound]
-    reads: Mapping[str, Reader]
-    settings: Mapping[str, object]
-    name: str
-    experiment: str
-    concurrency: int
-    is_retrying: bool
-    on_progress: OnProgress | None
-
-    @property
-    def tags(self) -> dict[str, str]:
-        """What each run of a case is recorded with."""
-        tags = {recorded.EXPERIMENT: self.experiment, recorded.DATASET: self.dataset.version}
-        if self.settings:
-            tags[recorded.SETTINGS] = identity(dict(self.settings), name="init").hex()[:16]
-        if self.name:
-            tags[recorded.NAME] = self.name
-        return tags
 
 
 @dataclass(slots=True)
@@ -198,7 +148,7 @@ class _Marks:
 class _Evaluation:
     """One evaluation under way."""
 
-    def __init__(self, order: _Order, threads: Threads) -> None:
+    def __init__(self, order: Order, threads: Threads) -> None:
         self._order = order
         self._threads = threads
         self._runs = self._runs_of(order.flow, order.settings, order.tags)
@@ -211,7 +161,7 @@ class _Evaluation:
         }
         self._judgements: dict[str, list[str]] = {name: [] for name in self._judges}
         self._rows: dict[str, Row] = {}
-        _refuse_other(order, self._runs)
+        ordering.refuse_other(order, self._runs)
 
     async def run(self) -> Experiment:
         began, order = time.monotonic(), self._order
@@ -242,7 +192,7 @@ class _Evaluation:
             metrics=tuple(metrics),
             judging=summed(judging),
             elapsed_s=time.monotonic() - began,
-            warnings=tuple(_warnings(order, self._runs)),
+            warnings=tuple(ordering.warnings(order, self._runs)),
         )
 
     async def _work(self, waiting: Iterator[Case]) -> None:
@@ -375,57 +325,6 @@ async def _settled(said: object) -> Score | str | None:
 
 def _said(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
-
-
-def _checked(spec: FlowSpec, cases: Sequence[Case]) -> dict[str, Mapping[str, object]]:
-    """The inputs of each case by the flow's signature. Raises `InvalidInput` with the first mistakes."""
-    inputs: dict[str, Mapping[str, object]] = {}
-    mistakes: list[str] = []
-    for case in cases:
-        try:
-            inputs[case.id] = flows.checked(spec, case.inputs)
-        except InvalidInput as error:
-            mistakes.append(f"{case.label}: {error}")
-    if mistakes:
-        shown = "\n".join(mistakes[:_MOST_MISTAKES])
-        more = f"\nand {len(mistakes) - _MOST_MISTAKES} more" if len(mistakes) > _MOST_MISTAKES else ""
-        raise InvalidInput(f"{shown}{more}\nNothing was run: mend the dataset, or map other columns.")
-    return inputs
-
-
-def _last(app: Host, spec: FlowSpec, dataset: Dataset) -> str:
-    found = app.ledger.runs(flow=spec.name, tags={recorded.DATASET: dataset.version}, limit=1)
-    if not found:
-        raise InvalidInput(
-            f"there is no experiment of {spec.name} over this version of {dataset.name} ({dataset.version}) in the "
-            "ledger: begin one without an experiment's id"
-        )
-    return found[0].tags[recorded.EXPERIMENT]
-
-
-def _refuse_other(order: _Order, runs: Runs) -> None:
-    """Raise `InvalidInput` where an experiment would be mixed from different datasets or settings."""
-    tags = order.tags
-    for record in runs.known.values():
-        for tag, what in (
-            (recorded.DATASET, "another version of the dataset"),
-            (recorded.SETTINGS, "other settings"),
-        ):
-            if record.tags.get(tag) != tags.get(tag):
-                raise InvalidInput(
-                    f"experiment {order.experiment} was begun with {what} ({record.tags.get(tag) or 'none'}, now "
-                    f"{tags.get(tag) or 'none'}): begin a new one, or put back what has changed"
-                )
-
-
-def _warnings(order: _Order, runs: Runs) -> Iterator[str]:
-    now = digest_of(order.spec.entry)
-    others = [case for case in order.cases if (r := runs.known.get(case.id)) and r.code_digest != now]
-    if others:
-        yield (
-            f"{len(others)} of {len(order.cases)} cases began with other code of {order.spec.entry}: "
-            "begin a new experiment to judge the code as it is"
-        )
 
 
 def _first(errors: BaseExceptionGroup[Any]) -> BaseException:

@@ -6,6 +6,7 @@ import functools
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 import orjson
@@ -172,12 +173,13 @@ def _hints(function: Any) -> dict[str, Any]:
     try:
         return get_type_hints(function)
     except (NameError, TypeError):
-        # Names that are imported for typing only: those parameters are taken as they come.
-        return {
-            name: hint
-            for name, hint in getattr(function, "__annotations__", {}).items()
-            if isinstance(hint, type)
-        }
+        # A name that is imported for typing only: that parameter is taken as it comes, the others are not.
+        found: dict[str, Any] = {}
+        names = getattr(inspect.unwrap(function), "__globals__", {})
+        for name, hint in getattr(function, "__annotations__", {}).items():
+            with suppress(NameError, TypeError):
+                found |= get_type_hints(type("One", (), {"__annotations__": {name: hint}}), globalns=names)
+        return found
 
 
 def _imported(reference: str) -> type | None:

@@ -87,11 +87,10 @@ class Run:
         return records.decode(ledger.exact(self.id, end.output))
 
     def __repr__(self) -> str:
-        used = self.totals
-        return f"<run {self.id} of {self.flow}: {self.status}, {used.steps} steps, {used.calls} model calls>"
+        return f"<run {self.id} of {self.flow}: {self.status}>"
 
     def _repr_html_(self) -> str:
-        return self._app.card(self.id)._repr_html_()
+        return self._app.card(self.id).html()
 
 
 def last_run() -> Run:

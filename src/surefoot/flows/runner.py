@@ -48,7 +48,7 @@ log = logging.getLogger("surefoot.flows")
 class Card(Protocol):
     """A run at a glance; `repr` gives it as text."""
 
-    def _repr_html_(self) -> str: ...
+    def html(self) -> str: ...
 
 
 class Host(Protocol):

@@ -18,17 +18,18 @@ _NETWORK_FILE_SYSTEMS = frozenset(
 )
 
 
-def connect_writer(path: Path, *, synchronous: str) -> sqlite3.Connection:
-    """The connection that writes: WAL, no implicit transactions, usable by whichever thread holds the writer."""
+def connect_writer(path: Path) -> sqlite3.Connection:
+    """The connection that writes: no implicit transactions, usable by whichever thread holds the writer."""
     refuse_network_file_system(path)
     with explained(path):
-        connection = sqlite3.connect(
-            path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(f"PRAGMA synchronous = {synchronous}")
-        connection.execute("PRAGMA foreign_keys = OFF")
-    return connection
+        return sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+
+
+def prepare_writer(connection: sqlite3.Connection, *, synchronous: str) -> None:
+    """WAL, and how long a commit waits. This changes the file: only one that is ours comes so far."""
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute(f"PRAGMA synchronous = {synchronous}")
+    connection.execute("PRAGMA foreign_keys = OFF")
 
 
 def connect_reader(path: Path) -> sqlite3.Connection:

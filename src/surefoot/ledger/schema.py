@@ -150,10 +150,12 @@ def refuse_newer(version: int, *, where: str) -> None:
         )
 
 
-def _refuse_foreign(connection: sqlite3.Connection, *, where: str) -> None:
-    """Raise `LedgerError` for a database that holds something else."""
+def refuse_foreign(connection: sqlite3.Connection, *, where: str) -> None:
+    """Raise `LedgerTooNew`, or `LedgerError` for a database that holds something else; it is left as it is."""
+    version = version_of(connection)
+    refuse_newer(version, where=where)
     found = connection.execute("SELECT name FROM sqlite_schema LIMIT 1").fetchone()
-    if found is not None:
+    if version == 0 and found is not None:
         raise LedgerError(
             f"{where} is the database of something else (it holds {found[0]!r}): "
             "point SUREFOOT_LEDGER_PATH at another file"
@@ -168,8 +170,6 @@ def migrate(connection: sqlite3.Connection, *, ledger_id: str, created_by: str, 
         try:
             # Another process may have migrated while this one waited for the lock.
             if version_of(connection) == version:
-                if version == 0:
-                    _refuse_foreign(connection, where=where)
                 for statement in _STEPS[version].split(";\n"):
                     if statement.strip():
                         connection.execute(statement)

@@ -13,7 +13,7 @@ from pathlib import Path
 from surefoot.errors import Fenced, LedgerError, RunBusy, UnknownRun
 from surefoot.ledger import rows, schema
 from surefoot.ledger.chain import Link, first_break
-from surefoot.ledger.connection import FileLock, connect_reader, connect_writer, explain, explained
+from surefoot.ledger.connection import FileLock, connect_reader, connect_writer, explain, explained, prepare_writer
 from surefoot.ledger.entries import Batch, Heads, LedgerEntry, refused
 from surefoot.ledger.events import Detail, Outcome, Payload, RunRecord
 from surefoot.ledger.payloads import Payloads
@@ -121,8 +121,10 @@ class SqliteLedger:
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
-            connection = connect_writer(self.path, synchronous=self._synchronous)
+            connection = connect_writer(self.path)
             try:
+                schema.refuse_foreign(connection, where=str(self.path))
+                prepare_writer(connection, synchronous=self._synchronous)
                 schema.migrate(
                     connection,
                     ledger_id=new_id(),

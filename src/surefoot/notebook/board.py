@@ -145,7 +145,7 @@ def _drawn(runs: Sequence[Shown], now_ns: int) -> tuple[str, str]:
     """One run as its card; several as one line each, those that go on or did not succeed opened."""
     if len(runs) == 1:
         card = runs[0].card(now_ns)
-        return card._repr_html_(), repr(card)
+        return card.html(), repr(card)
     cards = [run.card(now_ns) for run in _chosen(runs)]
     lines: list[str] = []
     for card in cards:

@@ -6,17 +6,21 @@ import difflib
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from surefoot.errors import CollectionError, InvalidInput
 from surefoot.retrieval.chunking import CHUNKING, Chunk, chunked
 from surefoot.retrieval.documents import About, Document, Part
 from surefoot.retrieval.home import Home, home
+from surefoot.retrieval.ranking import shared_words
 from surefoot.retrieval.reading import Format, Reading, read
 from surefoot.retrieval.search import Mode, Passage, Search
 from surefoot.retrieval.sentences import Span, sentences
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from surefoot.retrieval.store import Snapshot
 
 # How many chunks the best sentences are looked for in.
@@ -68,38 +72,56 @@ class Collection:
         """The `top` passages nearest to `query`, best first; ties go by document, then by position.
 
         `vector` compares the query's vector with every chunk's, exactly; `text` ranks the chunks that share
-        words with it; `hybrid` fuses both orders by reciprocal ranks. With `document` only that document is
-        searched. A query without a letter or digit finds nothing. Raises `CollectionError` if the collection
+        words with it, and needs no vectors; `hybrid` fuses both orders by reciprocal ranks. With `document` only
+        that document is searched. A query without a letter or digit finds nothing. Raises `CollectionError` if the collection
         cannot be read or was made with another embedder, `InvalidInput` if it holds no such document or `top`
         is below 1.
         """
         asked = _asked(query, top)
         if not asked:
             return []
+        if mode == "text":
+            with self._store.reading() as snapshot:
+                return list(self._by_words(snapshot, asked, document).best(mode, top).values())
         with self._reading() as (snapshot, about):
-            search = self._search(snapshot, about, asked, document)
+            search, _ = self._by_nearness(snapshot, about, asked, document)
             return list(search.best(mode, top).values())
 
-    def best_sentences(self, query: str, *, document: str | None = None, top: int = 3) -> list[Passage]:
+    def best_sentences(
+        self,
+        query: str,
+        *,
+        document: str | None = None,
+        top: int = 3,
+        mode: Literal["hybrid", "text"] = "hybrid",
+    ) -> list[Passage]:
         """The `top` sentences nearest to `query` among those of the best chunks, best first.
 
-        `score` is the sentence's cosine; a list item, a line of code and a row of a table count as sentences.
-        Raises what `search` raises.
+        `score` is the sentence's cosine, or in `text` mode, which needs no vectors, the share of the query's words
+        that it holds. A list item, a line of code and a row of a table count as sentences. Raises what `search`
+        raises.
         """
-        from surefoot.retrieval.vectors import similarities, unpacked
-
         asked = _asked(query, top)
         if not asked:
             return []
-        with self._reading() as (snapshot, about):
-            search = self._search(snapshot, about, asked, document)
-            chunks = search.best("hybrid", _SENTENCES_FROM)
-            rows = snapshot.sentences(list(chunks))
-            vectors = unpacked([row[3] for row in rows], about.dimensions)
-        found = [
-            _sentence(chunks[chunk], start, end, cosine)
-            for (chunk, start, end, _), cosine in zip(rows, similarities(vectors, search.vector), strict=True)
-        ]
+        if mode == "text":
+            with self._store.reading() as snapshot:
+                chunks = self._by_words(snapshot, asked, document).best(mode, _SENTENCES_FROM)
+                rows = snapshot.sentences(list(chunks))
+            parts = [_sentence(chunks[chunk], start, end, None) for chunk, start, end, _ in rows]
+            found = [replace(part, score=shared_words(asked, part.text)) for part in parts]
+        else:
+            from surefoot.retrieval.vectors import similarities, unpacked
+
+            with self._reading() as (snapshot, about):
+                search, vector = self._by_nearness(snapshot, about, asked, document)
+                chunks = search.best(mode, _SENTENCES_FROM)
+                rows = snapshot.sentences(list(chunks))
+                vectors = unpacked([row[3] for row in rows], about.dimensions)
+            found = [
+                _sentence(chunks[chunk], start, end, cosine)
+                for (chunk, start, end, _), cosine in zip(rows, similarities(vectors, vector), strict=True)
+            ]
         return sorted(found, key=lambda passage: (-passage.score, passage.document, passage.start))[:top]
 
     def documents(self) -> list[Document]:
@@ -181,12 +203,18 @@ class Collection:
             except DamagedVector as error:
                 raise self._store.damaged(str(error)) from error
 
-    def _search(self, snapshot: Snapshot, about: About, query: str, document: str | None) -> Search:
+    def _by_words(self, snapshot: Snapshot, query: str, document: str | None) -> Search:
+        return Search(snapshot, query, None if document is None else self._number(snapshot, document))
+
+    def _by_nearness(
+        self, snapshot: Snapshot, about: About, query: str, document: str | None
+    ) -> tuple[Search, NDArray[np.float32]]:
         from surefoot.retrieval.vectors import embedded
 
         number = None if document is None else self._number(snapshot, document)
         vector = embedded(self._home.embedder, [query])[0]
-        return Search(snapshot, self._home.index(self.name, snapshot, about), query, vector, number)
+        index = self._home.index(self.name, snapshot, about)
+        return Search(snapshot, query, number, (index, vector)), vector
 
     def _number(self, snapshot: Snapshot, document: str) -> int:
         number = snapshot.number(document)
@@ -223,6 +251,6 @@ def _shifted(span: Span, by: int) -> Span:
     return Span(span.start + by, span.end + by)
 
 
-def _sentence(chunk: Passage, start: int, end: int, cosine: float) -> Passage:
+def _sentence(chunk: Passage, start: int, end: int, cosine: float | None) -> Passage:
     text = chunk.text[start - chunk.start : end - chunk.start]
-    return replace(chunk, text=text, start=start, end=end, score=cosine, cosine=cosine)
+    return replace(chunk, text=text, start=start, end=end, score=cosine or 0.0, cosine=cosine)

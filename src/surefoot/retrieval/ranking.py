@@ -29,9 +29,19 @@ def match_expression(query: str) -> str:
     Every word is quoted, so nothing in a query is read as FTS5 syntax. English function words count only if
     the query has no others.
     """
+    return " OR ".join(f'"{term}"' for term in _telling(query)[:_MOST_TERMS])
+
+
+def shared_words(query: str, text: str) -> float:
+    """The share of the query's telling words that stand in `text`, 0 to 1."""
+    wanted = set(_telling(query))
+    return len(wanted & {term.casefold() for term in _TERM.findall(text)}) / len(wanted) if wanted else 0.0
+
+
+def _telling(query: str) -> list[str]:
+    """The words of a query, each once, without English function words unless it has no others."""
     terms = list(dict.fromkeys(term.casefold() for term in _TERM.findall(query)))
-    telling = [term for term in terms if term not in _FUNCTION_WORDS] or terms
-    return " OR ".join(f'"{term}"' for term in telling[:_MOST_TERMS])
+    return [term for term in terms if term not in _FUNCTION_WORDS] or terms
 
 
 def fused(rankings: Sequence[Sequence[int]], *, constant: int = 60) -> dict[int, float]:

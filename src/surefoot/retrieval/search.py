@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from surefoot.retrieval.store import Snapshot
-    from surefoot.retrieval.vectors import Index
+    from surefoot.retrieval.vectors import Cosines, Index
 
 Mode = Literal["hybrid", "vector", "text"]
 
@@ -27,7 +27,7 @@ class Passage:
 
     `heading` is the path of its sections, joined by " > ". `score` orders the passages of one search and
     means what its mode says: a cosine (vector), Okapi BM25 (text) or a sum of reciprocal ranks (hybrid).
-    `cosine` compares query and passage, -1 to 1, whatever the mode.
+    `cosine` compares query and passage, -1 to 1; None in `text` mode, which reads no vectors.
     """
 
     document: str
@@ -37,29 +37,38 @@ class Passage:
     start: int
     end: int
     score: float
-    cosine: float
+    cosine: float | None
 
 
 class Search:
-    """A query against one state of a collection, in one document (by row number) or in all."""
+    """A query against one state of a collection, in one document (by row number) or in all.
+
+    `nearness` is the index and the query's vector; without it only words are compared.
+    """
 
     def __init__(
-        self, snapshot: Snapshot, index: Index, query: str, vector: NDArray[np.float32], document: int | None
+        self,
+        snapshot: Snapshot,
+        query: str,
+        document: int | None,
+        nearness: tuple[Index, NDArray[np.float32]] | None = None,
     ) -> None:
-        from surefoot.retrieval.vectors import cosines
-
-        self.vector = vector
         self._snapshot = snapshot
-        self._cosines = cosines(index, vector)
         self._query = query
         self._document = document
+        self._cosines: Cosines | None = None
+        if nearness is not None:
+            from surefoot.retrieval.vectors import cosines
+
+            self._cosines = cosines(*nearness)
 
     def best(self, mode: Mode, top: int) -> dict[int, Passage]:
         """The `top` best chunks as passages by chunk number, best first."""
         scores = self._scores(mode, max(top, _CANDIDATES))
         numbers = list(scores)
         chunks = self._snapshot.chunks(numbers)
-        cosines = dict(zip(numbers, self._cosines.of(numbers), strict=True))
+        compared = self._cosines.of(numbers) if self._cosines else [None] * len(numbers)
+        cosines = dict(zip(numbers, compared, strict=True))
 
         def place(number: int) -> tuple[float, str, int]:
             return -scores[number], chunks[number].document, chunks[number].start
@@ -68,7 +77,7 @@ class Search:
         return {number: _passage(chunks[number], scores[number], cosines[number]) for number in best}
 
     def _scores(self, mode: Mode, most: int) -> dict[int, float]:
-        nearest = self._cosines.nearest(most, document=self._document) if mode != "text" else []
+        nearest = self._cosines.nearest(most, document=self._document) if self._cosines else []
         if mode == "vector":
             return dict(nearest)
         matches = self._snapshot.matches(match_expression(self._query), self._document, most)
@@ -77,7 +86,7 @@ class Search:
         return fused([[number for number, _ in ranking] for ranking in (nearest, matches)])
 
 
-def _passage(chunk: Chunk, score: float, cosine: float) -> Passage:
+def _passage(chunk: Chunk, score: float, cosine: float | None) -> Passage:
     return Passage(
         chunk.document,
         chunk.title,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import sys
 import threading
 import webbrowser
 from collections.abc import Callable
@@ -84,8 +85,10 @@ class _Taken(WorldError):
 def _listening(host: str, port: int) -> socket.socket:
     listening = socket.socket(_LOOPBACK[host], socket.SOCK_STREAM)
     try:
-        # Lets a restart have its port back at once; two listeners on one port are refused all the same.
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if sys.platform != "win32":
+            # Lets a restart have its port back at once; two listeners on one port are refused all the same,
+            # except on Windows, where this option lets them share it.
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(("127.0.0.1" if host == "localhost" else host, port))
         listening.listen()
     except OSError as error:

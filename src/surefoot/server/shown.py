@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from contextlib import suppress
 from dataclasses import dataclass
 from html import escape
 
@@ -77,8 +78,10 @@ def pretty(value: Json) -> str:
         return value
     try:
         return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
-    except TypeError:  # an integer of more than 64 bits, or text that is no Unicode
-        return json.dumps(value, indent=2, ensure_ascii=False)
+    except TypeError:  # an integer of more than 64 bits, text that is no Unicode, or more than 254 levels
+        with suppress(RecursionError):
+            return json.dumps(value, indent=2, ensure_ascii=False)
+        return "[nested too deeply to be shown]"
 
 
 def visible(text: str) -> Markup:
@@ -89,7 +92,9 @@ def visible(text: str) -> Markup:
 
 def plainly(text: str) -> str:
     """Text for an attribute of HTML, on one line, with hidden characters named."""
-    named = _HIDDEN.sub(lambda found: found["meant"] or f"[{_code_point(found[0])}]", text.replace("\r\n", "\n"))
+    named = _HIDDEN.sub(
+        lambda found: found["meant"] or f"[{_code_point(found[0])}]", text.replace("\r\n", "\n")
+    )
     return " ".join(named.split())
 
 

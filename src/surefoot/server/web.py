@@ -20,8 +20,8 @@ from surefoot.app import App
 from surefoot.errors import LedgerError, UnknownRun
 from surefoot.server import detail, figures
 from surefoot.server.gate import Gate
-from surefoot.server.listing import STATES, State, Wanted, page
-from surefoot.server.shown import brief, plainly, pretty, visible
+from surefoot.server.listing import SCANNED, STATES, State, Wanted, page
+from surefoot.server.shown import LIMIT, brief, plainly, pretty, visible
 from surefoot.server.timeline import ROWS, timeline
 from surefoot.server.values import part_of, values_of
 from surefoot.traces import Span, Trace, standing, trace
@@ -66,7 +66,9 @@ class Pages:
         self._app = app
         self._static = {name: (_HERE / "static" / name).read_bytes() for name in _STATIC}
         self._version = _digest(b"".join(self._static.values()))
-        self._templates = _environment(version=self._version, project=app.settings.root.name)
+        self._templates = _environment(
+            version=self._version, project=app.settings.root.name, limit=LIMIT, scanned=SCANNED
+        )
 
     def routes(self) -> list[Route]:
         return [

@@ -16,7 +16,7 @@ CardState = RunStatus | Literal["abandoned"]
 
 MOST_LINES = 40
 
-_MARKS: dict[LineState, str] = {"completed": "✓", "failed": "✗", "running": "•", "kept": "↺", "cut off": "–"}
+_MARKS: dict[LineState, str] = {"completed": "✓", "failed": "✗", "running": "•", "kept": "↺", "cut off": "-"}
 _BAR_CELLS = 24
 
 # Colours come from the theme of the page where it names them (JupyterLab, VS Code); everything else is inherited
@@ -102,6 +102,10 @@ class Card:
         return "\n".join(rows)
 
     def _repr_html_(self) -> str:
+        return self.html()
+
+    def html(self) -> str:
+        """The card for a page; it brings its own style and needs nothing."""
         edge = _COLOUR.get(self.state, _AMBER)
         return (
             f'<div style="{FRAME};border-left:3px solid {edge}">'
@@ -206,7 +210,8 @@ def _bar(line: Line, colour: str) -> str:
             f'<div style="position:absolute;left:{begin:.2f}%;width:{max(end - begin, 0.4):.2f}%;'
             f'top:0;bottom:0;min-width:2px;border-radius:2px;background:{colour}{fade}"></div>'
         )
-    return f'<div style="position:relative;height:8px;border-radius:2px;background:{_FAINT};overflow:hidden">{inner}</div>'
+    track = f"position:relative;height:8px;border-radius:2px;background:{_FAINT};overflow:hidden"
+    return f'<div style="{track}">{inner}</div>'
 
 
 def _drawn(bar: tuple[float, float] | None) -> str:

@@ -71,7 +71,7 @@ class _Work:
 
     def end_of(self, at_ns: int) -> int:
         """The end of the stretch that a time lies in."""
-        return next((end for begin, end in self.stretches if at_ns <= end), at_ns)
+        return next((end for _, end in self.stretches if at_ns <= end), at_ns)
 
 
 def _stretches(trace: Trace, now_ns: int | None) -> Iterator[tuple[int, int]]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -43,7 +45,11 @@ def test_search_finds_the_passage_with_its_place(handbook: Collection, mode: Mod
     assert (first.document, first.title, first.heading) == ("backup.md", "Backups", "Nightly backup")
     assert first.text == source("backup.md")[first.start : first.end]
     assert "02:30" in first.text
-    assert 0 < first.cosine <= 1
+    if mode == "text":
+        assert first.cosine is None
+    else:
+        assert first.cosine is not None
+        assert 0 < first.cosine <= 1
     if mode == "vector":
         assert first.score == first.cosine
 
@@ -220,3 +226,23 @@ def test_real_paragraphs_are_cut_and_found_again(place: Home) -> None:
         assert all(page["text"][chunk.start : chunk.end] == chunk.text for chunk in chunks)
         sentence = max(chunks[0].text.split(". "), key=len)
         assert page["id"] in [found.document for found in collection.search(sentence)]
+
+
+@pytest.mark.parametrize(
+    "damage", ["UPDATE chunks SET vector = zeroblob(3)", "UPDATE sentences SET vector = zeroblob(3)"]
+)
+def test_words_are_found_where_vectors_cannot_be_read(damage: str, handbook: Collection, place: Home) -> None:
+    with closing(sqlite3.connect(place.folder / "handbook.db")) as file, file:
+        file.execute(damage)
+    with pytest.raises(CollectionError, match="damaged"):
+        handbook.best_sentences("When does the nightly backup job start?")
+    first = handbook.best_sentences("When does the nightly backup job start?", top=1, mode="text")[0]
+    assert "02:30" in first.text
+    assert (first.document, first.cosine) == ("backup.md", None)
+    assert 0 < first.score <= 1
+
+
+def test_sentences_found_by_words_are_ordered_by_the_words_they_share(handbook: Collection) -> None:
+    found = handbook.best_sentences("Which copy goes to the vault?", top=3, mode="text")
+    assert [each.score for each in found] == sorted((each.score for each in found), reverse=True)
+    assert found[0].text == "On Sundays a copy goes to the vault."

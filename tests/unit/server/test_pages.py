@@ -409,6 +409,19 @@ def test_many_steps_are_paged(pages: TestClient, app: App) -> None:
         assert pages.get(f"/runs/{record.id}?from={odd}").text.count('class="label"') == 300
 
 
+def test_deep_values_are_shown(pages: TestClient, app: App) -> None:
+    @flow
+    def deep(depth: int) -> object:
+        value: object = "the bottom"
+        for _ in range(depth):
+            value = [value]
+        return value
+
+    record = run(app, deep, depth=190)
+    assert "the bottom" in pages.get(f"/runs/{record.id}/raw?of=output").text
+    assert pages.get(f"/runs/{record.id}").status_code == 200
+
+
 # Raw views, static files, errors
 
 

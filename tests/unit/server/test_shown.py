@@ -123,6 +123,13 @@ def test_a_number_beyond_64_bits_is_printed_whole() -> None:
     assert pretty([2**80]) == f"[\n  {2**80}\n]"
 
 
+def test_a_value_that_no_encoder_can_walk_is_said_to_be_one() -> None:
+    value: list[object] = []
+    for _ in range(5000):
+        value = [value]
+    assert "too deeply" in pretty(value)  # type: ignore[arg-type]
+
+
 def test_brief_is_one_line() -> None:
     assert brief("a\n  b   c", 20) == "a b c"
     assert brief("x" * 100, 10) == "xxxxxxxxx…"

@@ -1,0 +1,221 @@
+"""`kill -9` at any moment: what was recorded is not done again, and the run ends as if nothing had been."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from durable import history, open_app
+from wire import WireServer
+
+from surefoot.ledger import Outcome
+
+CRASHING = Path(__file__).parents[1] / "support" / "crashing.py"
+
+
+@dataclass
+class Forker:
+    """A warm process that forks one child for each command."""
+
+    process: subprocess.Popen[str]
+    errors: Path
+
+    def start(self, folder: Path, *command: str) -> int:
+        """The pid of a child, which is nobody else's before `wait` was called."""
+        return self._ask(" ".join([str(folder), *command]))
+
+    def wait(self) -> int:
+        return self._ask("")
+
+    def _ask(self, line: str) -> int:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(f"{line}\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        assert answer, self.errors.read_text()
+        return int(answer)
+
+
+@pytest.fixture(scope="module")
+def wire() -> Iterator[WireServer]:
+    with WireServer(delay=0.01) as wire:
+        yield wire
+
+
+@pytest.fixture(scope="module")
+def forker(wire: WireServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forker]:
+    errors = tmp_path_factory.mktemp("forker") / "errors"
+    environ = {
+        **os.environ,
+        "PYTHONPATH": str(CRASHING.parent),
+        "OPENAI_BASE_URL": wire.openai_url,
+        "OPENAI_API_KEY": "key-of-a-test",
+        "ANTHROPIC_BASE_URL": wire.anthropic_url,
+        "ANTHROPIC_API_KEY": "key-of-a-test",
+    }
+    with errors.open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, str(CRASHING)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env=environ,
+        )
+        try:
+            yield Forker(process, errors)
+        finally:
+            process.kill()
+            process.communicate()
+
+
+@dataclass
+class Kill:
+    """What a killed process left: what is recorded, and how much had been done by then."""
+
+    recorded: list[str]
+    lines: int
+    calls: int
+
+
+@dataclass
+class Course:
+    """A run over several processes."""
+
+    kills: list[Kill] = field(default_factory=list)
+    output: str = ""
+    lines: list[str] = field(default_factory=list)
+
+
+def described(outcome: Outcome) -> str:
+    """A step as it writes itself into the file of effects."""
+    return f"{outcome.name} {outcome.inputs.view[9:-2]}"
+
+
+def recorded_in(folder: Path) -> list[str]:
+    app = open_app(folder)
+    try:
+        return [described(link.outcome) for link in history(app) if link.outcome.kind == "step"]
+    finally:
+        app.close()
+
+
+def lines_of(folder: Path) -> list[str]:
+    file = folder / "effects"
+    return file.read_text().splitlines() if file.exists() else []
+
+
+def whole(forker: Forker, folder: Path, name: str) -> tuple[str, float]:
+    """The output of a run that nobody disturbs, and how long it takes, in seconds."""
+    taken: list[float] = []
+    for attempt in ("cold", "warm"):
+        place = folder / attempt
+        place.mkdir(parents=True)
+        began = time.monotonic()
+        forker.start(place, "run", name)
+        assert forker.wait() == 0, forker.errors.read_text()
+        taken.append(time.monotonic() - began)
+    return (folder / "warm" / "output").read_text(), min(taken)
+
+
+def killed_and_resumed(
+    forker: Forker, wire: WireServer, folder: Path, name: str, delays: list[float]
+) -> Course:
+    """The run, killed after each of the delays, and at last resumed to its end."""
+    folder.mkdir()
+    course, before = Course(), wire.count()
+    command = ["run", name]
+    for delay in delays:
+        pid = forker.start(folder, *command)
+        time.sleep(delay)
+        os.kill(pid, signal.SIGKILL)
+        if forker.wait() == 0:
+            break
+        if (folder / ".surefoot" / "ledger.db").exists() and has_run(folder):
+            command = ["resume"]
+            course.kills.append(Kill(recorded_in(folder), len(lines_of(folder)), wire.count() - before))
+    if not (folder / "output").exists():
+        forker.start(folder, *command)
+        assert forker.wait() == 0, forker.errors.read_text()
+    course.output = (folder / "output").read_text()
+    course.lines = lines_of(folder)
+    return course
+
+
+def has_run(folder: Path) -> bool:
+    app = open_app(folder)
+    try:
+        return bool(app.ledger.runs())
+    finally:
+        app.close()
+
+
+def check(course: Course, output: str, folder: Path) -> None:
+    assert course.output == output
+    for kill in course.kills:
+        again = set(kill.recorded) & set(course.lines[kill.lines :])
+        assert not again, f"recorded before the kill, and done again after it: {again}"
+    # Done at most once more for each time that a process was killed in the middle of it.
+    assert all(course.lines.count(line) <= 1 + len(course.kills) for line in course.lines)
+    app = open_app(folder)
+    run = app.ledger.run("last")
+    assert run.status == "completed"
+    assert app.ledger.first_break(run.id) is None
+    assert len(app.ledger.runs()) == 1
+    app.close()
+
+
+@pytest.mark.parametrize("name", ["in_line", "side_by_side", "in_a_pool"])
+def test_steps_survive_a_kill_at_any_moment(
+    forker: Forker, wire: WireServer, tmp_path: Path, name: str
+) -> None:
+    output, seconds = whole(forker, tmp_path / "whole", name)
+    kills = 0
+    for seed in range(9):
+        dice = random.Random(f"{name} {seed}")
+        delays = [dice.uniform(0.1, 0.9) * seconds for _ in range(dice.randint(1, 3))]
+        folder = tmp_path / str(seed)
+        course = killed_and_resumed(forker, wire, folder, name, delays)
+        check(course, output, folder)
+        kills += len(course.kills)
+    assert kills > 3
+
+
+@pytest.mark.parametrize("name", ["AskOpenAI", "AskOpenAIAsync", "AskAnthropic", "AskAnthropicAsync"])
+def test_model_calls_survive_a_kill_and_are_not_paid_twice(
+    forker: Forker, wire: WireServer, tmp_path: Path, name: str
+) -> None:
+    output, seconds = whole(forker, tmp_path / "whole", name)
+    kills = 0
+    for seed in range(5):
+        dice = random.Random(f"{name} {seed}")
+        folder = tmp_path / str(seed)
+        before = wire.count()
+        course = killed_and_resumed(forker, wire, folder, name, [dice.uniform(0.2, 1.0) * seconds])
+        check(course, output, folder)
+        kills += len(course.kills)
+        app = open_app(folder)
+        calls = [link.outcome for link in history(app) if link.outcome.kind == "call"]
+        totals = app.ledger.run("last").totals
+        app.close()
+        assert len(calls) == totals.calls == 5
+        # At most those that were in flight at a kill are made once more.
+        made = [str(received.body["messages"]) for received in wire.received[before:]]
+        assert len(set(made)) == 5
+        in_flight = 3 if name.endswith("Async") else 1
+        assert len(made) <= 5 + in_flight * len(course.kills)
+        for kill in course.kills:
+            after = made[kill.calls :]
+            answered = [line for line in kill.recorded if line.startswith("write")]
+            # An answer that a later step has used was recorded before that step was.
+            assert len(after) <= 5 - len(answered)
+    assert kills > 1
