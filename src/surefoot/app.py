@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from surefoot import flows, models, prompts, retrieval
-from surefoot.config import Loaded, load
 from surefoot.errors import ConfigError, LedgerError, UnknownRun
 from surefoot.flows import AnyFlow, Keeper, Listener, Options
 from surefoot.guards import SecretFinder
@@ -22,6 +21,7 @@ from surefoot.models import CallTarget, ClientSettings, Endpoint, Policy, Retrie
 from surefoot.values import RunTags, new_id
 
 if TYPE_CHECKING:
+    from surefoot.config import Loaded
     from surefoot.models.local import EmbeddedServer
     from surefoot.traces import Card
 
@@ -42,6 +42,9 @@ class App:
 
     def __init__(self, settings: Loaded | None = None) -> None:
         """Raises `ConfigError`. Nothing is opened or started before it is needed."""
+        # Settings are checked by pydantic, which whoever only defines flows need not import.
+        from surefoot.config import load
+
         self.settings = settings or load()
         config = self.config = self.settings.config
         finder = SecretFinder(self._known_secrets)

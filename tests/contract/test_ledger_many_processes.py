@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ledgers import open_ledger, outcome, started
 
+from ledgers import open_ledger, outcome, started
 from surefoot.ledger import Append
 
 PROCESSES, STEPS = 8, 50

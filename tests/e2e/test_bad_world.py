@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from durable import history, open_app
 
+from durable import history, open_app
 from surefoot import App, flow, step
 from surefoot.errors import ConfigError, LedgerCorrupt, LedgerError, LedgerFull, LedgerTooNew, UnknownFlow
 from surefoot.ledger.schema import VERSION
@@ -82,7 +82,10 @@ def small_disk(folder: Path) -> Iterator[None]:
 def test_a_full_disk_stops_the_run_and_space_lets_it_go_on(tmp_path: Path) -> None:
     with small_disk(tmp_path):
         app = open_app(tmp_path)
-        with app.entered(), pytest.raises(LedgerFull, match="no space left.*free some.*surefoot resume") as caught:
+        with (
+            app.entered(),
+            pytest.raises(LedgerFull, match=r"no space left.*free some.*surefoot resume") as caught,
+        ):
             producing(60)
         run = app.ledger.run("last")
         assert any(f"surefoot resume {run.id}" in note for note in caught.value.__notes__)
@@ -136,7 +139,9 @@ def unprivileged() -> Iterator[None]:
 def make_writable(folder: Path, *, is_writable: bool) -> None:
     state = folder / ".surefoot"
     for path in (state, *state.iterdir()):
-        path.chmod((0o777 if path.is_dir() else 0o666) if is_writable else (0o555 if path.is_dir() else 0o444))
+        path.chmod(
+            (0o777 if path.is_dir() else 0o666) if is_writable else (0o555 if path.is_dir() else 0o444)
+        )
 
 
 @pytest.fixture
@@ -209,7 +214,7 @@ def test_a_state_folder_that_cannot_be_made(reachable: Path) -> None:
 def test_a_state_folder_where_a_file_is(tmp_path: Path) -> None:
     (tmp_path / ".surefoot").write_text("in the way")
     app = open_app(tmp_path)
-    with app.entered(), pytest.raises(ConfigError, match="cannot be made.*SUREFOOT_HOME"):
+    with app.entered(), pytest.raises(ConfigError, match=r"cannot be made.*SUREFOOT_HOME"):
         producing(1)
     assert executed == []
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from durable import history, open_app
-from wire import WireServer
 
+from durable import history, open_app
 from surefoot.ledger import Outcome
+from wire import WireServer
 
 CRASHING = Path(__file__).parents[1] / "support" / "crashing.py"
 

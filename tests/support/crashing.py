@@ -2,8 +2,8 @@
 
     FOLDER run NAME        a new run of the flow; FOLDER resume goes on with the last one
 
-It answers with the pid of the child, which stays the child's until another line asks for its exit code. The child writes what the flow
-returns to FOLDER/output, and each step that is executed writes a line to FOLDER/effects.
+It answers with the pid of the child, which stays the child's until another line asks for its exit code. The child
+writes what the flow returns to FOLDER/output, and each step that is executed writes a line to FOLDER/effects.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import Any
 
 import anthropic
 import openai
-from durable import open_app
 
+from durable import open_app
 from surefoot import Workflow, flow, step
 
 PAUSE = 0.004
@@ -166,14 +166,16 @@ def serve() -> None:
             try:
                 perform(Path(folder), command)
                 code = 0
-            except BaseException:
+            except BaseException:  # noqa: BLE001  (it is shown, and nothing of the parent may run here)
                 traceback.print_exc()
             finally:
                 sys.stderr.flush()
                 os._exit(code)
-        print(child, flush=True)
+        sys.stdout.write(f"{child}\n")
+        sys.stdout.flush()
         sys.stdin.readline()
-        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])}\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

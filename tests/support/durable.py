@@ -47,7 +47,9 @@ def cut(source: Path, folder: Path, rows: int) -> None:
     state.mkdir(parents=True)
     with sqlite3.connect(source) as old, sqlite3.connect(state / "ledger.db") as new:
         old.backup(new)
-        new.execute("DELETE FROM outcomes WHERE seq NOT IN (SELECT seq FROM outcomes ORDER BY seq LIMIT ?)", (rows,))
+        new.execute(
+            "DELETE FROM outcomes WHERE seq NOT IN (SELECT seq FROM outcomes ORDER BY seq LIMIT ?)", (rows,)
+        )
         new.execute(
             "UPDATE runs SET status = 'running', epoch = 1, lease_until_ns = 0, ended_ns = NULL, head = NULL, "
             "failed_step = NULL, error = NULL"

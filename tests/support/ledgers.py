@@ -13,6 +13,7 @@ from surefoot.ledger import (
     EndRun,
     Entry,
     Keyring,
+    Outcome,
     Owner,
     Payload,
     Payloads,
@@ -24,7 +25,6 @@ from surefoot.ledger import (
     lease_until,
     this_process,
 )
-from surefoot.ledger import Outcome as Outcome
 from surefoot.values import new_id
 
 

@@ -239,23 +239,11 @@ class Bar:
     """A progress bar over the cases on stderr where that is a terminal, else a line at the start."""
 
     def __init__(self) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-        from rich.progress import Progress as Bars
-
         from surefoot.cli import screen
 
         self._console = screen.err()
         self.experiment, self.done, self.total = "", 0, 0
-        self._bars = Bars(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=self._console,
-            transient=True,
-            redirect_stdout=sys.stdout.isatty(),
-            disable=not self._console.is_terminal,
-        )
+        self._bars = screen.bars(self._console)
         self._task = self._bars.add_task("preparing", total=None)
 
     def __enter__(self) -> Self:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, cast
@@ -98,22 +97,11 @@ class Bar:
     """A progress bar over the documents that are due, on stderr where that is a terminal."""
 
     def __init__(self, app: App) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
         from surefoot.cli import screen
 
         self._app = app
         self.run_id = ""
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=screen.err(),
-            transient=True,
-            redirect_stdout=sys.stdout.isatty(),
-            disable=not sys.stderr.isatty(),
-        )
+        self._progress = screen.bars(screen.err())
         self._task = self._progress.add_task("looking for documents", total=None)
         self._is_counted = False
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from surefoot.cli import screen, words
 from surefoot.flows import Listener, RunEvent, RunOpened, StepClosed
-from surefoot.values import CallFacts, StepKind
+from surefoot.traces import live
+from surefoot.values import CallFacts
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+
+Row = live.Row[StepClosed]
 
 MARKS = {
     "completed": ("✓", "green"),
@@ -72,9 +75,7 @@ def call_words(call: CallFacts | None) -> str:
     """`gpt-4o → local:smollm2  147 in, 29 out`."""
     if call is None:
         return ""
-    model = call.requested_model
-    if call.served_model and call.served_model != model:
-        model = f"{model} → {call.served_model}"
+    model = words.model(call)
     return f"{model}  {words.tokens(call.usage)}" if call.usage.total else model
 
 
@@ -104,24 +105,6 @@ class Lines:
             self._console.print(screen.styled("  ", (mark, colour), line))
 
 
-@dataclass(slots=True)
-class Row:
-    """One step in the live tree."""
-
-    name: str
-    kind: StepKind
-    depth: int
-    attempt: int
-    begun_ns: int
-    closed: StepClosed | None = None
-    below: list[Row] = field(default_factory=list["Row"])
-
-    def walk(self) -> Iterator[Row]:
-        yield self
-        for row in self.below:
-            yield from row.walk()
-
-
 class Tree:
     """The steps of a run as a tree that moves: a spinner on what runs, time and tokens beside what ended."""
 
@@ -132,9 +115,7 @@ class Tree:
         self._console = console
         self._lock = threading.Lock()
         self._title = ""
-        self._top: list[Row] = []
-        self._rows: dict[tuple[bytes, int], Row] = {}
-        self._latest: dict[bytes, Row] = {}
+        self._steps = live.Tree[StepClosed]()
         self._spinner = Spinner("dots")
         is_shared = sys.stdout.isatty()
         self._live = Live(
@@ -153,12 +134,7 @@ class Tree:
             if isinstance(event, RunOpened):
                 self._title = f"{event.flow}{'  (resumed)' if event.is_resumed else ''}"
                 return
-            row = self._rows.get((event.key, event.attempt))
-            if row is None:
-                row = Row(event.name, event.kind, event.depth, event.attempt, time.monotonic_ns())
-                above = self._latest.get(event.path[-16:]) if event.path else None
-                (self._top if above is None else above.below).append(row)
-                self._rows[event.key, event.attempt] = self._latest[event.key] = row
+            row = self._steps.row(event, time.monotonic_ns())
             if isinstance(event, StepClosed):
                 row.closed = event
 
@@ -171,7 +147,7 @@ class Tree:
         grid.add_column(no_wrap=True, overflow="ellipsis")
         grid.add_column(no_wrap=True, justify="right")
         with self._lock:
-            rows = [row for top in self._top for row in top.walk()]
+            rows = list(self._steps.walk())
             title = self._title
         hidden, shown = _fitting(rows, most=max(self._console.height - 4, 5))
         for row in shown:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import islice
 from typing import TYPE_CHECKING, cast, get_args
 
 import click
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from surefoot.ledger import RunRecord, SqliteLedger
+    from surefoot.traces import Standing
 
 STATUSES = (*get_args(RunStatus), "abandoned")
 COLOURS = {
@@ -24,7 +26,6 @@ COLOURS = {
     "cancelled": "dim",
 }
 
-_PAGE = 200
 _WIDE = 130
 """Columns from which on ids and times are shown in full."""
 _SHORT = 13
@@ -86,23 +87,11 @@ def listed(
     limit: int = 20,
 ) -> list[tuple[RunRecord, str]]:
     """Runs with how they stand, which for abandoned ones is not what their row says."""
-    from surefoot.traces import standing
+    from surefoot.traces.listing import scan
 
-    recorded = cast("RunStatus | None", "running" if status == "abandoned" else status)
-    # Only among running ones there are two kinds to tell apart; other statuses are what the index finds.
-    page = _PAGE if status in ("running", "abandoned") else limit
-    kept: list[tuple[RunRecord, str]] = []
-    while True:
-        rows = ledger.runs(flow=flow, status=recorded, tenant=tenant, before=before, limit=page)
-        for run in rows:
-            state = standing(run, now_ns)
-            if status in (None, state):
-                kept.append((run, state))
-            if len(kept) == limit:
-                return kept
-        if len(rows) < page:
-            return kept
-        before = rows[-1].id
+    wanted = cast("Standing | None", status)
+    runs = scan(ledger, now_ns, flow=flow, wanted=wanted, tenant=tenant, before=before, size=limit)
+    return list(islice(((run, state) for run, state in runs if wanted in (None, state)), limit))
 
 
 def is_last(ledger: SqliteLedger, run: RunRecord) -> bool:

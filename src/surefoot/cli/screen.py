@@ -14,6 +14,7 @@ from surefoot.values import Json
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress
     from rich.text import Text
 
 _PIPED_WIDTH = 200
@@ -37,6 +38,22 @@ def _console(*, is_error: bool) -> Console:
     if not console.is_terminal:
         console.width = _PIPED_WIDTH
     return console
+
+
+def bars(console: Console) -> Progress:
+    """Bars that count work, with the time that remains; they are gone when it has ended, and only on a terminal."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        redirect_stdout=sys.stdout.isatty(),
+        disable=not console.is_terminal,
+    )
 
 
 def print_json(value: Json) -> None:

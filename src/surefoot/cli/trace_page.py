@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from surefoot.cli import screen, words
 from surefoot.cli.progress import MARKS
-from surefoot.traces import BOUNDS, Call, Failure, Span, Trace, standing
+from surefoot.traces import UNSENT, Call, Failure, Span, Trace, standing
 from surefoot.values import Json
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-UNSENT = "not sent (provider default)"
 
 _LINES = 6
 """How many lines of a value are shown unless everything is asked for."""
@@ -66,7 +64,7 @@ class Page:
         counts = f"{words.counted(totals.steps, 'step')}, {words.counted(totals.calls, 'model call')}"
         self._field("", "recorded", counts)
         self._field("", "tokens", words.all_tokens(totals.usage))
-        self._field("", "cost", words.cost(totals.cost, is_complete=totals.is_cost_complete))
+        self._field("", "cost", words.total_cost(totals))
 
     def _facts(self, trace: Trace, now_ns: int) -> Iterator[tuple[str, str]]:
         run = trace.run
@@ -130,20 +128,14 @@ class Page:
         elif span.call is None:
             self._value(guide, "output", span.output)
         if span.children:
-            below = span.totals
-            terms = [words.counted(below.steps, "step"), words.counted(below.calls, "call")]
-            if below.calls:
-                terms += [
-                    words.tokens(below.usage),
-                    words.cost(below.cost, is_complete=below.is_cost_complete),
-                ]
-            self._field(guide, "in all", " · ".join(terms), style="dim")
+            self._field(guide, "in all", words.totals_line(span.totals), style="dim")
 
     def _call(self, call: Call, guide: str) -> None:
         facts = call.facts
         self._field(guide, "model", f"{facts.requested_model} asked for, {facts.served_model} served")
-        for name, value in _parameters(call.parameters):
-            self._field(guide, name, value)
+        for parameter in call.told_parameters():
+            said = screen.pretty(parameter.value) if parameter.is_sent else UNSENT
+            self._field(guide, parameter.name, said)
         if call.tools:
             self._field(guide, "tools", ", ".join(call.tools))
         for turn in call.messages:
@@ -197,17 +189,6 @@ def _tail(span: Span) -> str:
     if span.user_key is not None:
         parts.append(f"key {span.user_key!r}")
     return "  " + " · ".join(parts)
-
-
-def _parameters(sent: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
-    """Temperature and the bound of the answer first, said to be absent where they are; then the others."""
-    bound = next((name for name in BOUNDS if name in sent), "max_tokens")
-    first = ("temperature", bound)
-    for name in first:
-        yield name, screen.pretty(sent[name]) if name in sent else UNSENT
-    for name, value in sent.items():
-        if name not in first:
-            yield name, screen.pretty(value)
 
 
 def _failure_lines(failure: Failure) -> Iterator[str]:

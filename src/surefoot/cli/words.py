@@ -1,4 +1,4 @@
-"""Figures as words: durations, times, tokens and money."""
+"""Figures as the commands word them: the shared words, times past, sums, and the same for programs."""
 
 from __future__ import annotations
 
@@ -6,26 +6,28 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from surefoot.ledger import RunRecord, Totals
-from surefoot.values import Json, Money, Usage
+from surefoot.traces.figures import cost, counted, duration, model, tokens, total_cost
+from surefoot.values import Json, Usage
 
-_MS, _S = 1_000_000, 1_000_000_000
+__all__ = [
+    "age",
+    "ago",
+    "all_tokens",
+    "clock",
+    "cost",
+    "counted",
+    "duration",
+    "model",
+    "run_json",
+    "tokens",
+    "total_cost",
+    "totals_json",
+    "totals_line",
+    "totals_terms",
+    "usage_json",
+]
 
-
-def duration(nanos: int) -> str:
-    """`45 µs`, `8.1 ms`, `90 ms`, `0.90 s`, `12.3 s`, `3 min 05 s`, `2 h 03 min`."""
-    if nanos < _MS:
-        return f"{nanos / 1000:.0f} µs"
-    if nanos < _S // 2:
-        return f"{nanos / _MS:.0f} ms" if nanos >= 10 * _MS else f"{nanos / _MS:.1f} ms"
-    seconds = nanos / _S
-    if seconds < 10:
-        return f"{seconds:.2f} s"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02} s"
-    return f"{minutes // 60} h {minutes % 60:02} min"
+_S = 1_000_000_000
 
 
 def ago(nanos: int, now_ns: int) -> str:
@@ -50,31 +52,12 @@ def clock(nanos: int) -> str:
     return datetime.fromtimestamp(nanos / _S).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-def counted(count: int, noun: str) -> str:
-    """`1 step`, `2,000 steps`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def tokens(usage: Usage) -> str:
-    """`147 in (12 cached), 29 out`; reasoning tokens where there are any."""
-    cached = f" ({usage.cached:,} cached)" if usage.cached else ""
-    reasoning = f" ({usage.reasoning:,} reasoning)" if usage.reasoning else ""
-    return f"{usage.input:,} in{cached}, {usage.output:,} out{reasoning}"
-
-
 def all_tokens(usage: Usage) -> str:
     """All four counts, zeros included."""
     return (
         f"{usage.input:,} in, of them {usage.cached:,} cached; "
         f"{usage.output:,} out, of them {usage.reasoning:,} reasoning"
     )
-
-
-def cost(money: Money | None, *, is_complete: bool = True) -> str:
-    """`$0.0012`; `unknown` without a price, and `$0.0012 or more` where some calls have none."""
-    if money is None or (not is_complete and money.nanos == 0):
-        return "unknown cost"
-    return str(money) if is_complete else f"{money} or more"
 
 
 def totals_line(totals: Totals) -> str:
@@ -86,7 +69,7 @@ def totals_terms(totals: Totals) -> list[str]:
     """Steps, calls, tokens and cost, each in words."""
     terms = [counted(totals.steps, "step"), counted(totals.calls, "call")]
     if totals.calls:
-        terms += [tokens(totals.usage), cost(totals.cost, is_complete=totals.is_cost_complete)]
+        terms += [tokens(totals.usage), total_cost(totals)]
     return terms
 
 

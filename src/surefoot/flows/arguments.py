@@ -42,7 +42,7 @@ class Arguments:
         """Call `function` with arguments that `bind` returned."""
         if self._is_simple:
             return function(**inputs)
-        bound = inspect.BoundArguments(self.signature, dict(inputs))  # type: ignore[arg-type]
+        bound = inspect.BoundArguments(self.signature, dict(inputs))
         return function(*bound.args, **bound.kwargs)
 
     def _bind_slowly(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, object]:

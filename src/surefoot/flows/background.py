@@ -26,8 +26,8 @@ def run_in_background(work: Coroutine[Any, Any, T]) -> T:
     if threading.current_thread() is _thread:
         work.close()
         raise UsageError(
-            "an async flow was run by a blocking call in code that itself runs on the background loop, which would wait "
-            "for ever: await it instead (app.run_async, app.resume_async, or the flow itself)"
+            "an async flow was run by a blocking call in code that itself runs on the background loop, which would "
+            "wait for ever: await it instead (app.run_async, app.resume_async, or the flow itself)"
         )
     context = contextvars.copy_context()
     result: Future[T] = Future()

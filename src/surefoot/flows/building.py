@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any, cast, get_type_hints
 
 import orjson
 
@@ -64,7 +65,7 @@ def construct(kind: type[Workflow], init: Mapping[str, object], make_client: Mak
     Raises `InvalidInput` that names every parameter for which there is no value.
     """
     make = inspect.getattr_static(kind, "make", None)
-    function: Any = kind.make if isinstance(make, staticmethod) else kind.__init__  # type: ignore[attr-defined]
+    function: Any = cast("Any", kind).make if isinstance(make, staticmethod) else kind.__init__
     hints = _hints(function)
     parameters = [p for p in inspect.signature(function).parameters.values() if p.name != "self"]
     values: dict[str, object] = {}
@@ -94,10 +95,9 @@ def construct(kind: type[Workflow], init: Mapping[str, object], make_client: Mak
             f"--init {mistakes[0]}=VALUE, annotate a client with its SDK class (client: OpenAI), or add a "
             "static method `make` that returns the object"
         )
-    bound = inspect.BoundArguments(inspect.Signature(parameters), values)  # type: ignore[arg-type]
-    build: Any = function if isinstance(make, staticmethod) else kind
-    made: Workflow = build(*bound.args, **bound.kwargs)
-    return made
+    bound = inspect.BoundArguments(inspect.Signature(parameters), OrderedDict(values))
+    build: Any = function if isinstance(make, staticmethod) else cast("Any", kind)
+    return cast("Workflow", build(*bound.args, **bound.kwargs))
 
 
 def checked(spec: FlowSpec, inputs: Mapping[str, object], *, is_text: bool = False) -> dict[str, object]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import inspect
 import sys
 from functools import reduce
@@ -125,14 +124,15 @@ def _module(entry: Entry) -> ModuleType:
     try:
         importlib.invalidate_caches()
         module = importlib.import_module(entry.module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         where = entry.file or entry.module
         raise UnknownFlow(
             f"{where} cannot be imported ({type(error).__name__}: {error}): mend it, then try again"
         ) from error
     if not _is_same_file(module, entry):
         raise UnknownFlow(
-            f"module {entry.module!r} is {getattr(module, '__file__', '?')}, not {entry.file}: rename one of the two files"
+            f"module {entry.module!r} is {getattr(module, '__file__', '?')}, not {entry.file}: "
+            "rename one of the two files"
         )
     return module
 

@@ -6,7 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, ParamSpec, TypeVar, overload
+from typing import Any, ClassVar, Generic, ParamSpec, Self, TypeVar, overload
 
 from surefoot import ledger as records
 from surefoot.errors import NotData, UsageError
@@ -113,7 +113,7 @@ class Workflow(Surroundings):
     spec: ClassVar[FlowSpec]
     _given: tuple[tuple[Any, ...], dict[str, Any]]
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Workflow:
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         self = super().__new__(cls)
         self._given = (args, kwargs)
         return self
@@ -147,14 +147,15 @@ def _body_of(kind: type[Workflow]) -> Callable[..., Any] | None:
     for parent in kind.__mro__:
         if parent is not kind and isinstance(spec := parent.__dict__.get("spec"), FlowSpec):
             return spec.function
-        if callable(function := parent.__dict__.get("run")):
+        function: Callable[..., Any] | None = parent.__dict__.get("run")
+        if function is not None:
             return function
     return None
 
 
 def given_data(workflow: Workflow) -> dict[str, object]:
     """What the object was made with, as far as it is data; the rest by type, as `{"opaque": "module:Class"}`."""
-    args, kwargs = workflow._given
+    args, kwargs = workflow._given  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  (a workflow's attributes are its author's)
     bound = Arguments(type(workflow).__init__).bind((workflow, *args), kwargs)
     bound.pop(next(iter(bound)))
     shown: dict[str, object] = {}

@@ -114,7 +114,8 @@ def follow(loop: asyncio.AbstractEventLoop) -> None:
             return inner(loop, work, **options) if inner else asyncio.Task(work, loop=loop, **options)
         context = branched_context()
         if inner is None:
-            return asyncio.Task(work, loop=loop, **{**options, "context": context})
+            options["context"] = context
+            return asyncio.Task(work, loop=loop, **options)
         # A factory of the user's may not know of contexts: its task copies the one it is made in.
         return context.run(inner, loop, work, **options)
 

@@ -9,7 +9,7 @@ import time
 from weakref import ref
 
 from surefoot.flows.running import OpenRun
-from surefoot.ledger import Detail, Note, Pending, Renew, SqliteLedger, lease_until
+from surefoot.ledger import Note, Pending, Renew, SqliteLedger, lease_until
 
 log = logging.getLogger("surefoot.flows")
 
@@ -33,7 +33,12 @@ class Keeper:
         ledger.writer.on_tick(self._tick)
         if hasattr(os, "register_at_fork"):
             mine = ref(self)
-            os.register_at_fork(after_in_child=lambda: (keeper := mine()) and keeper.forget())
+
+            def after_fork() -> None:
+                if (keeper := mine()) is not None:
+                    keeper.forget()
+
+            os.register_at_fork(after_in_child=after_fork)
 
     def hold(self, run: OpenRun) -> None:
         with self._lock:
@@ -68,11 +73,8 @@ class Keeper:
 
     def _note_slow(self, runs: list[OpenRun]) -> None:
         now, after = time.time_ns(), round(NOTED_AFTER_S * 1e9)
-        details: list[Detail] = []
-        for run in runs:
-            for claim in tuple(run.pending.values()):
-                if (detail := claim.started_detail(now, after_ns=after)) is not None:
-                    details.append(detail)
+        claims = [claim for run in runs for claim in tuple(run.pending.values())]
+        details = [d for claim in claims if (d := claim.started_detail(now, after_ns=after)) is not None]
         if details:
             self._ledger.submit(Note(details))
 

@@ -226,7 +226,9 @@ class Recall:
     def scope(self, key: ScopeKey) -> ScopeRecall:
         return ScopeRecall(self._by_scope.get(key, ()))
 
-    def moved(self, identity: Identity, path: bytes, lanes: Mapping[bytes, int], open_keys: Container[bytes]) -> Record | None:
+    def moved(
+        self, identity: Identity, path: bytes, lanes: Mapping[bytes, int], open_keys: Container[bytes]
+    ) -> Record | None:
         """The same effect, done and not asked for, in a scope around or inside of the one at `path`.
 
         `lanes` says for each scope around in which of its lanes this code is: what another lane did there has not

@@ -10,7 +10,7 @@ from contextvars import Token
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, Self, cast
 
 from surefoot import ledger as records
 from surefoot import scope
@@ -87,7 +87,7 @@ class OpenRun:
             raised: tuple[object, ...] = (link, getattr(link, "response", None) or link)
             found = [key for cause, key, _ in self.causes if any(cause is one for one in raised)]
             if isinstance(link, BaseExceptionGroup):
-                parts: tuple[BaseException, ...] = link.exceptions
+                parts = cast("BaseExceptionGroup[BaseException]", link).exceptions
                 found += [key for part in parts for key in self.failed_steps(part)]
             if found:
                 return found
@@ -129,11 +129,12 @@ class Here:
         self._around = around
         self._lane = lane
         self.prompt: PromptRef | None = None
-        self._recall: ScopeRecall = run.recall.scope((path, attempt))
+        # Most steps do no others: this is made for those that do.
+        self._recall: ScopeRecall | None = None
         self._lanes = lanes.Lanes()
         self._token: Token[scope.Scope | None] | None = None
 
-    def __enter__(self) -> Here:
+    def __enter__(self) -> Self:
         self._lanes.enter()
         self._token = scope.variable().set(self)
         return self
@@ -146,7 +147,7 @@ class Here:
             # A coroutine that is thrown away unfinished is closed in a context that is not its own.
             with suppress(ValueError):
                 scope.variable().reset(self._token)
-        if kind is None:
+        if kind is None and not self.run.recall.is_empty:
             self._report_unclaimed()
 
     @property
@@ -185,15 +186,24 @@ class Here:
         run.check_open(f"{work.kind} {work.name!r}")
         identity: Identity = (work.name, digest if user_key is None else user_key)
         with run.lock:
-            lane = self._lanes.current()
-            record = self._recall.match(identity, lane)
+            if self._recall is None:
+                self._recall = run.recall.scope((self.path, self.attempt))
+            recall, lane = self._recall, self._lanes.current()
+            record = recall.match(identity, lane)
             if record is None:
-                place = self._recall.place(identity, lane)
+                place = recall.place(identity, lane)
                 key = self._new_key(work.name, identity, place)
                 if not run.recall.is_empty and work.kind != "call" and not work.is_pure:
-                    self._check_diverged(work, identity, digest, lane, key)
+                    self._check_diverged(recall, work, identity, digest=digest, lane=lane, key=key)
                 claim = StepClaim(
-                    self, work, inputs, digest, user_key, key, occurrence=place.occurrence, lane=place.lane
+                    self,
+                    work,
+                    inputs,
+                    digest,
+                    user_key,
+                    key=key,
+                    occurrence=place.occurrence,
+                    lane=place.lane,
                 )
             else:
                 claim = self._reclaim(work, inputs, digest, user_key, record)
@@ -216,7 +226,7 @@ class Here:
             inputs,
             digest,
             user_key,
-            outcome.key,
+            key=outcome.key,
             occurrence=outcome.occurrence,
             lane=outcome.lane,
             attempt=outcome.attempt,
@@ -241,12 +251,14 @@ class Here:
                 return key
             index += 1
 
-    def _check_diverged(self, work: Work, identity: Identity, digest: bytes, lane: int, key: bytes) -> None:
+    def _check_diverged(
+        self, here: ScopeRecall, work: Work, identity: Identity, *, digest: bytes, lane: int, key: bytes
+    ) -> None:
         recall = self.run.recall
         # A step that had begun and has no outcome was cancelled by code that then went on: no change.
         if self.run.accepts_divergence or key in recall.begun:
             return
-        found = self._recall.changed_in_lane(identity, digest, lane) or recall.moved(
+        found = here.changed_in_lane(identity, digest, lane) or recall.moved(
             identity, self.path, self.lanes_around, self.run.pending
         )
         if found is None:
@@ -262,7 +274,9 @@ class Here:
         )
 
     def _report_unclaimed(self) -> None:
-        for record in self._recall.unclaimed():
+        # Nothing was asked for here, and perhaps something is recorded.
+        recall = self._recall or self.run.recall.scope((self.path, self.attempt))
+        for record in recall.unclaimed():
             log.warning(
                 "run %s: %s %r is recorded, but the code did not ask for it this time",
                 self.run.id,
@@ -298,8 +312,8 @@ class StepClaim:
         inputs: str,
         digest: bytes,
         user_key: str | None,
-        key: bytes,
         *,
+        key: bytes,
         occurrence: int,
         lane: int,
         attempt: int = 1,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from surefoot import ledger as records
 from surefoot.errors import NotData, UsageError
@@ -68,7 +68,7 @@ class Step(Generic[P, R]):
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         """As functions do, a step in a class binds to the instance."""
-        return self if instance is None else functools.partial(self, instance)
+        return self if instance is None else functools.partial(cast("Any", self), instance)
 
     def __repr__(self) -> str:
         return f"<step {self.name}>"

@@ -48,7 +48,7 @@ def patch_executors() -> None:
                 fn = carry(fn)
             return original(self, fn, *args, **kwargs)
 
-        concurrent.futures.ThreadPoolExecutor.submit = submit  # type: ignore[method-assign]
+        concurrent.futures.ThreadPoolExecutor.submit = submit  # type: ignore[method-assign, assignment]
 
 
 def refuse_lost_context(name: str, open_runs: int) -> None:

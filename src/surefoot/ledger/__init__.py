@@ -24,10 +24,10 @@ from surefoot.ledger.sqlite import SqliteLedger, lease_until
 from surefoot.ledger.writer import Pending
 
 __all__ = [
-    "Append",
-    "Blob",
     "END_KEY",
     "START_KEY",
+    "Append",
+    "Blob",
     "Detail",
     "EndRun",
     "Entry",

@@ -77,7 +77,8 @@ def explain(error: sqlite3.Error, path: Path) -> LedgerError:
         )
     if code == sqlite3.SQLITE_BUSY:
         return LedgerError(
-            f"the ledger {path} is locked by another process for more than {_BUSY_SECONDS:.0f} s: see who holds it with `lsof`"
+            f"the ledger {path} is locked by another process for more than {_BUSY_SECONDS:.0f} s: "
+            "see who holds it with `lsof`"
         )
     if code == sqlite3.SQLITE_CANTOPEN:
         return LedgerError(
@@ -111,7 +112,8 @@ class FileLock:
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise LedgerFull(
-                    f"no space left for the ledger's lock file {self._path}: free some, then `surefoot resume` the run"
+                    f"no space left for the ledger's lock file {self._path}: "
+                    "free some, then `surefoot resume` the run"
                 ) from error
             raise LedgerReadOnly(
                 f"the ledger's lock file {self._path} cannot be used ({error.strerror}): "

@@ -190,8 +190,8 @@ class TakeOver:
             )
         epoch = run.epoch + 1
         batch.connection.execute(
-            "UPDATE runs SET epoch = ?, owner = ?, lease_until_ns = ?, status = 'running', ended_ns = NULL, head = NULL "
-            "WHERE id = ?",
+            "UPDATE runs SET epoch = ?, owner = ?, lease_until_ns = ?, status = 'running', ended_ns = NULL, "
+            "head = NULL WHERE id = ?",
             (epoch, rows.owner_text(self.owner), self.lease_until_ns, run.id),
         )
         batch.heads.epochs[run.id] = epoch
@@ -260,6 +260,8 @@ def refused(entry: LedgerEntry, error: Exception) -> LedgerError:
         what = f"run {outcome.run_id}: attempt {outcome.attempt} of {outcome.kind} {outcome.name!r}"
     if isinstance(error, sqlite3.IntegrityError):
         return AlreadyRecorded(f"{what} is recorded already; the outcome that is there stands")
-    failure = LedgerError(f"{what} cannot be recorded ({type(error).__name__}: {error}): change what it holds")
+    failure = LedgerError(
+        f"{what} cannot be recorded ({type(error).__name__}: {error}): change what it holds"
+    )
     failure.__cause__ = error
     return failure

@@ -13,7 +13,14 @@ from pathlib import Path
 from surefoot.errors import Fenced, LedgerError, RunBusy, UnknownRun
 from surefoot.ledger import rows, schema
 from surefoot.ledger.chain import Link, first_break
-from surefoot.ledger.connection import FileLock, connect_reader, connect_writer, explain, explained, prepare_writer
+from surefoot.ledger.connection import (
+    FileLock,
+    connect_reader,
+    connect_writer,
+    explain,
+    explained,
+    prepare_writer,
+)
 from surefoot.ledger.entries import Batch, Heads, LedgerEntry, refused
 from surefoot.ledger.events import Detail, Outcome, Payload, RunRecord
 from surefoot.ledger.payloads import Payloads

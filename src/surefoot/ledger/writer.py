@@ -108,10 +108,14 @@ class Writer(Generic[E]):
 
             def after_fork() -> None:
                 if (writer := mine()) is not None:
-                    writer._reset()
-                    writer._on_fork()
+                    writer.after_fork()
 
             os.register_at_fork(after_in_child=after_fork)
+
+    def after_fork(self) -> None:
+        """In a forked child: what was queued, and the thread, are the parent's."""
+        self._reset()
+        self._on_fork()
 
     def _reset(self) -> None:
         """Begin anew, in a forked child too: the thread is not there, and what was queued is the parent's."""

@@ -4,29 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 
-from surefoot.flows import RunEvent, RunOpened, StepClosed, StepOpened
+from surefoot.flows import RunEvent, RunOpened, StepClosed
 from surefoot.ledger import Totals
 from surefoot.traces import Card, Line, LineState, figures, fitting
-
-
-@dataclass(slots=True)
-class Row:
-    """An attempt of a step and what is inside of it. Times are nanoseconds since the Unix epoch."""
-
-    name: str
-    depth: int
-    attempt: int
-    begun_ns: int
-    closed: StepClosed | None = None
-    below: list[Row] = field(default_factory=list["Row"])
-
-    def walk(self) -> Iterator[Row]:
-        yield self
-        for row in self.below:
-            yield from row.walk()
+from surefoot.traces.live import Row, Tree
 
 
 class Progress:
@@ -39,9 +21,7 @@ class Progress:
         self._lock = threading.Lock()
         self._begun_ns = time.time_ns()
         self._is_resumed = False
-        self._top: list[Row] = []
-        self._rows: dict[tuple[bytes, int], Row] = {}
-        self._latest: dict[bytes, Row] = {}
+        self._steps = Tree[StepClosed]()
         self._totals = Totals()
 
     def see(self, event: RunEvent) -> None:
@@ -50,7 +30,7 @@ class Progress:
             if isinstance(event, RunOpened):
                 self.run_id, self.flow, self._is_resumed = event.run_id, event.flow, event.is_resumed
                 return
-            row = self._row(event)
+            row = self._steps.row(event, time.time_ns())
             if isinstance(event, StepClosed):
                 row.closed = event
                 self._count(event)
@@ -58,7 +38,7 @@ class Progress:
     def card(self, now_ns: int) -> Card:
         """The run as it stands."""
         with self._lock:
-            lines = [self._line(row, now_ns) for top in self._top for row in top.walk()]
+            lines = [self._line(row, now_ns) for row in self._steps.walk()]
             hidden, shown = fitting(lines)
             return Card(
                 run_id=self.run_id,
@@ -71,15 +51,6 @@ class Progress:
                 notes=("resumed",) if self._is_resumed else (),
             )
 
-    def _row(self, event: StepOpened | StepClosed) -> Row:
-        row = self._rows.get((event.key, event.attempt))
-        if row is None:
-            row = Row(event.name, event.depth, event.attempt, time.time_ns())
-            above = self._latest.get(event.path[-16:]) if event.path else None
-            (self._top if above is None else above.below).append(row)
-            self._rows[event.key, event.attempt] = self._latest[event.key] = row
-        return row
-
     def _count(self, event: StepClosed) -> None:
         if event.status == "abandoned":
             return
@@ -91,7 +62,7 @@ class Progress:
         is_step, is_call = event.kind != "call", event.call is not None
         self._totals += Totals(int(is_step), int(is_call), usage, cost, is_known, event.is_degraded)
 
-    def _line(self, row: Row, now_ns: int) -> Line:
+    def _line(self, row: Row[StepClosed], now_ns: int) -> Line:
         closed, all_ns = row.closed, max(now_ns - self._begun_ns, 1)
         state: LineState = "running"
         took = max(now_ns - row.begun_ns, 0)

@@ -10,10 +10,9 @@ from urllib.parse import urlencode
 from surefoot.server import figures
 from surefoot.server.shown import Shown, pretty, shown, shown_code, shown_text
 from surefoot.server.values import values_of
-from surefoot.traces import BOUNDS, Call, Span, Trace
-from surefoot.values import Json, Usage
+from surefoot.traces import UNSENT, Call, Parameter, Span, Trace
+from surefoot.traces.figures import duration, tokens
 
-UNSENT = "not sent (provider default)"
 _MOST_FIELDS = 60
 _MOST_TURNS = 60
 
@@ -156,7 +155,7 @@ def _call_facts(call: Call, name: str) -> Iterator[Fact]:
     yield Fact("tokens", tokens(facts.usage))
     yield Fact("cost", figures.cost(facts.cost))
     if facts.first_token_ns is not None:
-        yield Fact("first token", f"after {figures.duration(facts.first_token_ns)}")
+        yield Fact("first token", f"after {duration(facts.first_token_ns)}")
     if call.said.finish:
         early = ", the stream was closed early" if call.is_closed_early else ""
         yield Fact("finish", call.said.finish + early)
@@ -167,31 +166,17 @@ def _call_facts(call: Call, name: str) -> Iterator[Fact]:
 
 
 def parameters(call: Call) -> list[tuple[Fact, Shown | None]]:
-    """Temperature and the bound of the answer first, said to be absent where they are; then what else was sent."""
-    sent = call.parameters
-    bound = next((name for name in BOUNDS if name in sent), "max_tokens")
-    first = ("temperature", bound)
-    listed = [(name, sent[name]) for name in first if name in sent]
-    absent = [(Fact(name, UNSENT, is_default=True), None) for name in first if name not in sent]
-    others = [(name, value) for name, value in sent.items() if name not in first]
-    return [
-        *(_parameter(name, value) for name, value in listed),
-        *absent,
-        *(_parameter(*pair) for pair in others),
-    ]
+    """What was sent, and what would matter and was not; a value that is no plain text apart from its name."""
+    return [_parameter(parameter) for parameter in call.told_parameters()]
 
 
-def _parameter(name: str, value: Json) -> tuple[Fact, Shown | None]:
+def _parameter(parameter: Parameter) -> tuple[Fact, Shown | None]:
+    name, value = parameter.name, parameter.value
+    if not parameter.is_sent:
+        return Fact(name, UNSENT, is_default=True), None
     if isinstance(value, dict | list):
         return Fact(name, ""), shown_code(value)
     return Fact(name, pretty(value)), None
-
-
-def tokens(usage: Usage) -> str:
-    """`147 in (12 cached), 29 out`; reasoning tokens where there are any."""
-    cached = f" ({usage.cached:,} cached)" if usage.cached else ""
-    reasoning = f" ({usage.reasoning:,} reasoning)" if usage.reasoning else ""
-    return f"{usage.input:,} in{cached}, {usage.output:,} out{reasoning}"
 
 
 def run_facts(trace: Trace, now_ns: int, *, is_open: bool) -> list[Fact]:
@@ -204,7 +189,7 @@ def _run_facts(trace: Trace, now_ns: int, *, is_open: bool) -> Iterator[Fact]:
     ended_ns = now_ns if is_open else run.ended_ns
     yield Fact("started", figures.moment(run.created_ns, now_ns))
     if ended_ns is not None:
-        yield Fact("duration", figures.duration(ended_ns - run.created_ns))
+        yield Fact("duration", duration(ended_ns - run.created_ns))
     yield Fact("steps", f"{totals.steps:,}")
     yield Fact("model calls", f"{totals.calls:,}")
     if totals.calls:

@@ -1,37 +1,14 @@
-"""Figures as words: durations, times, tokens, money, sizes."""
+"""Moments and costs as the pages word them."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
 from surefoot.ledger import Totals
+from surefoot.traces import figures
 from surefoot.values import Money
 
-_US, _MS, _S = 1_000, 1_000_000, 1_000_000_000
-
-
-def duration(nanos: int) -> str:
-    """`840 µs`, `8.1 ms`, `412 ms`, `2.41 s`, `3 min 05 s`, `2 h 03 min`, `3 d 4 h`."""
-    if nanos < _MS:
-        return f"{nanos // _US} µs"
-    if nanos < _S:
-        return f"{nanos / _MS:.1f} ms" if nanos < 10 * _MS else f"{nanos // _MS} ms"
-    if nanos < 60 * _S:
-        return f"{nanos / _S:.2f} s" if nanos < 10 * _S else f"{nanos / _S:.1f} s"
-    minutes, seconds = divmod(nanos // _S, 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    if days:
-        return f"{days} d {hours} h"
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {seconds:02} s"
-
-
-def round_duration(nanos: int) -> str:
-    """The label of a tick: `0`, `200 ms`, `1.5 s`, `3 min`."""
-    for unit, name in ((3600 * _S, "h"), (60 * _S, "min"), (_S, "s"), (_MS, "ms")):
-        if nanos >= unit:
-            return f"{nanos / unit:g} {name}"
-    return f"{nanos // _US} µs" if nanos else "0"
+_S = 1_000_000_000
 
 
 def moment(nanos: int, now_ns: int) -> str:
@@ -52,20 +29,13 @@ def iso(nanos: int) -> str:
     return _local(nanos).isoformat(timespec="milliseconds")
 
 
-def cost(money: Money | None, *, is_complete: bool = True) -> str:
-    """`$0.0012`; `unknown` without a price, and `$0.0012 or more` where some calls have none."""
-    if money is None or (not is_complete and money.nanos == 0):
-        return "unknown"
-    return str(money) if is_complete else f"{money} or more"
+def cost(money: Money | None) -> str:
+    """`$0.0012`, or `unknown`: a page has labels that say of what."""
+    return figures.cost(money, unknown="unknown")
 
 
 def total_cost(totals: Totals) -> str:
-    return cost(totals.cost, is_complete=totals.is_cost_complete)
-
-
-def size(characters: int) -> str:
-    """`812 characters`, `1,048,576 characters`."""
-    return f"{characters:,} character{'' if characters == 1 else 's'}"
+    return figures.total_cost(totals, unknown="unknown")
 
 
 def _local(nanos: int) -> datetime:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from surefoot.server.axis import Axis, axis
 from surefoot.traces import Span, Trace
+from surefoot.traces.axis import Axis
+from surefoot.traces.layout import Layout, Placed
 
 ROWS = 300
 """Rows of one page; a run of more steps is paged through."""
@@ -60,69 +60,22 @@ class Timeline:
 
 def timeline(trace: Trace, *, now_ns: int, is_open: bool, begin: int = 0) -> Timeline:
     """Rows from the `begin`-th on. `is_open` where the run's owner is at work, so that its last attempt grows."""
-    found = list(_flattened(trace.spans, 0))
-    scale = axis(_at_work(trace, [span for span, _ in found], now_ns if is_open else None))
-    newest = trace.attempts[-1].epoch if trace.attempts else 1
-    begin = begin if 0 <= begin < len(found) else 0
-    rows = tuple(
-        _row(span, depth, scale, newest, is_open=is_open, now_ns=now_ns)
-        for span, depth in found[begin : begin + ROWS]
-    )
-    return Timeline(scale, rows, begin, len(found))
+    layout = Layout(trace, now_ns=now_ns, is_open=is_open)
+    begin = begin if 0 <= begin < len(layout) else 0
+    rows = tuple(_row(placed) for placed in layout.placed(begin, begin + ROWS))
+    return Timeline(layout.axis, rows, begin, len(layout))
 
 
-def _flattened(spans: Sequence[Span], depth: int) -> Iterator[tuple[Span, int]]:
-    for span in spans:
-        yield span, depth
-        yield from _flattened(span.children, depth + 1)
-
-
-def _at_work(trace: Trace, spans: Sequence[Span], now_ns: int | None) -> Iterator[tuple[int, int]]:
-    """The times of the run's attempts. One that wrote no end lasted as long as there is a trace of it."""
-    attempts = trace.attempts
-    seen = [(span.started_ns, span.ended_ns or span.started_ns) for span in spans]
-    for index, attempt in enumerate(attempts):
-        following = attempts[index + 1].started_ns if index + 1 < len(attempts) else None
-        if attempt.ended_ns is not None:
-            end = attempt.ended_ns
-        elif following is None and now_ns is not None:
-            end = now_ns
-        else:
-            within = [
-                end
-                for start, end in seen
-                if attempt.started_ns <= start and (following is None or start < following)
-            ]
-            end = max(within, default=attempt.started_ns)
-        yield attempt.started_ns, end
-    if not attempts:
-        yield trace.run.created_ns, max((end for _, end in seen), default=trace.run.created_ns)
-
-
-def _row(span: Span, depth: int, scale: Axis, newest: int, *, is_open: bool, now_ns: int) -> Row:
-    is_cut_off = span.status == "running" and not _is_under_way(span, scale, is_open=is_open)
-    left = scale.left(span.started_ns)
-    if span.ended_ns is not None:
-        right = scale.left(span.ended_ns)
-    elif is_cut_off:
-        right = next((s.right for s in scale.stretches if span.started_ns <= s.end_ns), 100.0)
-    else:
-        right = scale.left(now_ns)
-    left = min(left, 100 - _NARROWEST)
-    is_kept = span.status == "completed" and span.epoch is not None and span.epoch < newest
+def _row(placed: Placed) -> Row:
+    left = min(placed.left, 100 - _NARROWEST)
     return Row(
-        span=span,
-        depth=depth,
-        bar=Bar(left, max(right - left, _NARROWEST)),
-        look=_look(span, is_cut_off=is_cut_off),
-        kept_from=span.epoch if is_kept else None,
-        is_cut_off=is_cut_off,
+        span=placed.span,
+        depth=placed.depth,
+        bar=Bar(left, max(placed.right - left, _NARROWEST)),
+        look=_look(placed.span, is_cut_off=placed.is_cut_off),
+        kept_from=placed.span.epoch if placed.is_kept else None,
+        is_cut_off=placed.is_cut_off,
     )
-
-
-def _is_under_way(span: Span, scale: Axis, *, is_open: bool) -> bool:
-    """Whether an unended span belongs to the attempt that is at work, and not to one that was cut off before."""
-    return is_open and bool(scale.stretches) and span.started_ns >= scale.stretches[-1].start_ns
 
 
 def _look(span: Span, *, is_cut_off: bool) -> str:

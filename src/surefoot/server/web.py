@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, cast
@@ -20,11 +21,13 @@ from surefoot.app import App
 from surefoot.errors import LedgerError, UnknownRun
 from surefoot.server import detail, figures
 from surefoot.server.gate import Gate
-from surefoot.server.listing import SCANNED, STATES, State, Wanted, page
+from surefoot.server.listing import SCANNED, Wanted, page
 from surefoot.server.shown import LIMIT, brief, plainly, pretty, visible
 from surefoot.server.timeline import ROWS, timeline
 from surefoot.server.values import part_of, values_of
-from surefoot.traces import Span, Trace, standing, trace
+from surefoot.traces import Span, Standing, Trace, standing, trace
+from surefoot.traces.figures import counted, duration, round_duration, tokens
+from surefoot.traces.listing import STANDINGS
 
 _HERE = Path(__file__).parent
 _STATIC = {"ui.css": "text/css", "ui.js": "text/javascript", "icon.svg": "image/svg+xml"}
@@ -35,14 +38,14 @@ _FILTERS: dict[str, Any] = {
     "visible": visible,
     "plainly": plainly,
     "brief": brief,
-    "duration": figures.duration,
-    "round_duration": figures.round_duration,
+    "duration": duration,
+    "round_duration": round_duration,
     "moment": figures.moment,
     "exact_moment": figures.exact_moment,
     "iso": figures.iso,
     "total_cost": figures.total_cost,
-    "tokens": detail.tokens,
-    "size": figures.size,
+    "tokens": tokens,
+    "size": partial(counted, noun="character"),
     "percent": "{:.2f}%".format,
 }
 
@@ -86,11 +89,11 @@ class Pages:
         """The list of runs; `part` asks for the part that changes, for live updates."""
         query = request.query_params
         state = query.get("status", "")
-        if state and state not in STATES:
-            raise HTTPException(400, f"There is no status {state!r}. There are: {', '.join(STATES)}.")
+        if state and state not in STANDINGS:
+            raise HTTPException(400, f"There is no status {state!r}. There are: {', '.join(STANDINGS)}.")
         wanted = Wanted(
             flow=query.get("flow", ""),
-            status=cast("State", state),
+            status=cast("Standing", state),
             text=query.get("id", "").strip()[:_LONGEST_WORD],
             before=query.get("before", "").upper(),
         )
@@ -105,7 +108,7 @@ class Pages:
             wanted=wanted,
             page=found,
             now_ns=now_ns,
-            states=STATES,
+            states=STANDINGS,
             flows=sorted({run.flow for run in self._app.ledger.runs(limit=200)})
             if "part" not in query
             else [],

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import cast
 
 import orjson
 
+from surefoot.traces.plain import parsed
 from surefoot.traces.streams import joined
 from surefoot.values import CallFacts, Json
 
@@ -15,8 +15,18 @@ _NO_PARAMETER = frozenset(
     {"model", "messages", "input", "prompt", "system", "instructions", "tools", "functions"}
 )
 _REFUSED = 400
+UNSENT = "not sent (provider default)"
 BOUNDS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 """What the wire formats call the bound of an answer, in tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of a request; where it `is_sent` not, the value is None and the provider's default held."""
+
+    name: str
+    value: Json
+    is_sent: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +75,16 @@ class Call:
     request: Json = field(repr=False)
     response: Json = field(repr=False)
 
+    def told_parameters(self) -> Iterator[Parameter]:
+        """Temperature and the bound of the answer first, whether they were sent or not; then what else was sent."""
+        bound = next((name for name in BOUNDS if name in self.parameters), "max_tokens")
+        first = ("temperature", bound)
+        for name in first:
+            yield Parameter(name, self.parameters.get(name), is_sent=name in self.parameters)
+        for name, value in self.parameters.items():
+            if name not in first:
+                yield Parameter(name, value)
+
 
 def read_call(operation: str, facts: CallFacts, inputs: Json, output: Json) -> Call:
     """The call in a recorded request (`path`, `body`) and answer (`status`, `body`, ...), both as plain data."""
@@ -73,7 +93,7 @@ def read_call(operation: str, facts: CallFacts, inputs: Json, output: Json) -> C
     answer = _mapping(output)
     status = code if isinstance(code := answer.get("status"), int) else None
     raw = answer.get("body")
-    response = _json(raw) if isinstance(raw, str) else raw
+    response = parsed(raw) if isinstance(raw, str) else raw
     is_stream = isinstance(response, str) and bool(
         answer.get("is_stream") or response.startswith(("data:", "event:"))
     )
@@ -212,13 +232,6 @@ def _error_text(response: Json) -> str:
     error = _mapping(response).get("error")
     text = _mapping(error).get("message") or error or _mapping(response).get("message") or response
     return text if isinstance(text, str) else _dumped(text)
-
-
-def _json(text: str) -> Json:
-    try:
-        return cast("Json", orjson.loads(text))
-    except orjson.JSONDecodeError:
-        return text
 
 
 def _dumped(value: Json) -> str:

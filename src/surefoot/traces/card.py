@@ -8,11 +8,10 @@ from html import escape
 from typing import Literal
 
 from surefoot.traces import figures
-from surefoot.values import RunStatus
+from surefoot.traces.spans import Standing
 
 LineState = Literal["completed", "failed", "running", "kept", "cut off"]
 """`kept`: the outcome is of an earlier attempt at the run. `cut off`: it began and its process did not end it."""
-CardState = RunStatus | Literal["abandoned"]
 
 MOST_LINES = 40
 
@@ -30,7 +29,7 @@ _EDGE = "rgba(128,128,128,.35)"
 _SANS = "var(--jp-ui-font-family,var(--vscode-font-family,system-ui,sans-serif))"
 _MONO = "var(--jp-code-font-family,var(--vscode-editor-font-family,ui-monospace,monospace))"
 
-_COLOUR: dict[LineState | CardState, str] = {
+_COLOUR: dict[LineState | Standing, str] = {
     "completed": _GREEN,
     "failed": _RED,
     "running": _BLUE,
@@ -73,7 +72,7 @@ class Card:
 
     run_id: str
     flow: str
-    state: CardState
+    state: Standing
     took_ns: int
     lines: tuple[Line, ...]
     hidden: int = 0

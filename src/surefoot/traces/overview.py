@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 from surefoot.traces import figures
 from surefoot.traces.card import Card, Line, LineState, fitting
+from surefoot.traces.layout import Layout, Placed
 from surefoot.traces.spans import Span, Trace, standing
 
 _LONGEST_PROBLEM = 2_000
@@ -18,13 +18,8 @@ def card(trace: Trace, *, now_ns: int | None = None) -> Card:
     """The card of a run. `now_ns` (since the Unix epoch) is where a run that goes on has come to."""
     now_ns = time.time_ns() if now_ns is None else now_ns
     run, state = trace.run, standing(trace.run, now_ns)
-    work = _Work(tuple(_stretches(trace, now_ns if state == "running" else None)))
-    newest = trace.attempts[-1].epoch if trace.attempts else 1
-    lines = [
-        _line(span, depth, work, newest=newest, is_open=state == "running", now_ns=now_ns)
-        for span, depth in _flattened(trace.spans, 0)
-    ]
-    hidden, shown = fitting(lines)
+    layout = Layout(trace, now_ns=now_ns, is_open=state == "running")
+    hidden, shown = fitting([_line(placed) for placed in layout.placed()])
     attempts = len(trace.attempts)
     notes = [f"version {run.flow_version}"] if run.flow_version else []
     notes += [f"in {attempts} attempts"] if attempts > 1 else []
@@ -41,7 +36,7 @@ def card(trace: Trace, *, now_ns: int | None = None) -> Card:
         run_id=run.id,
         flow=run.flow,
         state=state,
-        took_ns=work.total_ns,
+        took_ns=layout.axis.at_work_ns,
         lines=shown,
         hidden=hidden,
         totals=figures.totals(trace.totals),
@@ -54,69 +49,21 @@ def card(trace: Trace, *, now_ns: int | None = None) -> Card:
 _WITHOUT_END = "it was interrupted: no end is recorded"
 
 
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """The stretches of time in which processes were at work on a run; what lies between them is no time of it."""
-
-    stretches: tuple[tuple[int, int], ...]
-
-    @property
-    def total_ns(self) -> int:
-        return sum(end - begin for begin, end in self.stretches)
-
-    def share(self, at_ns: int) -> float:
-        """How much of the work had been done at that time, in per cent."""
-        before = sum(min(max(at_ns - begin, 0), end - begin) for begin, end in self.stretches)
-        return min(100 * before / max(self.total_ns, 1), 100.0)
-
-    def end_of(self, at_ns: int) -> int:
-        """The end of the stretch that a time lies in."""
-        return next((end for _, end in self.stretches if at_ns <= end), at_ns)
-
-
-def _stretches(trace: Trace, now_ns: int | None) -> Iterator[tuple[int, int]]:
-    """From start to end of each attempt; one that wrote no end lasted as long as anything is known of it."""
-    times = [(span.started_ns, span.ended_ns or span.started_ns) for span in trace.walk()]
-    attempts = trace.attempts
-    for index, attempt in enumerate(attempts):
-        following = attempts[index + 1].started_ns if index + 1 < len(attempts) else None
-        end = attempt.ended_ns
-        if end is None and following is None:
-            end = now_ns
-        if end is None:
-            within = [
-                ended
-                for begun, ended in times
-                if begun >= attempt.started_ns and (following is None or begun < following)
-            ]
-            end = max(within, default=attempt.started_ns)
-        yield attempt.started_ns, max(end, attempt.started_ns)
-
-
-def _flattened(spans: Sequence[Span], depth: int) -> Iterator[tuple[Span, int]]:
-    for span in spans:
-        yield span, depth
-        yield from _flattened(span.children, depth + 1)
-
-
-def _line(span: Span, depth: int, work: _Work, *, newest: int, is_open: bool, now_ns: int) -> Line:
-    is_current = bool(work.stretches) and span.started_ns >= work.stretches[-1][0]
+def _line(placed: Placed) -> Line:
+    span = placed.span
     state: LineState = "completed"
-    if span.status == "failed":
-        state = "failed"
-    elif span.status == "running":
-        state = "running" if is_open and is_current else "cut off"
-    elif span.epoch is not None and span.epoch < newest:
+    if placed.is_cut_off:
+        state = "cut off"
+    elif span.status in ("failed", "running"):
+        state = "failed" if span.status == "failed" else "running"
+    elif placed.is_kept:
         state = "kept"
-    ended = span.ended_ns
-    if ended is None:
-        ended = now_ns if state == "running" else work.end_of(span.started_ns)
     return Line(
         name=span.name or "(only the inside of it is recorded)",
-        depth=depth,
+        depth=placed.depth,
         state=state,
-        took_ns=None if state == "cut off" else ended - span.started_ns,
-        bar=(work.share(span.started_ns), work.share(ended)),
+        took_ns=placed.took_ns,
+        bar=(placed.left, placed.right),
         detail=" · ".join(_details(span, state))[:_LONGEST_DETAIL],
     )
 

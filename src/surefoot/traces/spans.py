@@ -14,6 +14,9 @@ from surefoot.values import CallFacts, Json, PromptRef, RunStatus, StepKind, Ste
 
 _RUNNING: StepStatus = "running"
 
+Standing = RunStatus | Literal["abandoned"]
+"""How a run stands: its status as recorded, or that whoever was at work on it is gone."""
+
 Place = tuple[bytes, int]
 """A step's key and its attempt."""
 
@@ -96,7 +99,7 @@ class Trace:
             yield from span.walk()
 
 
-def standing(run: RunRecord, now_ns: int) -> RunStatus | Literal["abandoned"]:
+def standing(run: RunRecord, now_ns: int) -> Standing:
     """The status of a run; `abandoned` where it claims to run and its lease is over or its process provably gone."""
     is_gone = run.status == "running" and run.owner is not None and is_provably_gone(run.owner)
     return "abandoned" if is_gone or run.is_abandoned(now_ns) else run.status

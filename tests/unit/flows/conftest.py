@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from durable import opened_app
 
+from durable import opened_app
 from surefoot import App
 
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from durable import names
 
+from durable import names
 from surefoot import App, flow, step
 from surefoot.errors import Diverged, StepFailed
 
@@ -130,7 +130,7 @@ def test_an_effect_that_moved_out_of_a_step_under_way_stops_the_run(app: App) ->
         return result
 
     with pytest.raises(StepFailed) as caught:
-        resumed_with(app, lambda: around(), lambda: charge(5))
+        resumed_with(app, around, lambda: charge(5))
     assert isinstance(caught.value.__cause__, Diverged)
     assert "another place" in str(caught.value.__cause__)
     assert done_after() == []
@@ -159,9 +159,7 @@ def test_new_steps_around_what_is_done_are_just_done(app: App) -> None:
     assert done_after() == ["look 0", "charge 6"]
 
 
-def test_steps_that_are_no_longer_asked_for_are_reported(
-    app: App, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_steps_that_are_no_longer_asked_for_are_reported(app: App, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, logger="surefoot"):
         assert resumed_with(app, old, lambda: None) is None
     assert "'charge' is recorded, but the code did not ask for it" in caplog.text

@@ -11,8 +11,8 @@ import time
 from typing import Any
 
 import pytest
-from durable import names
 
+from durable import names
 from surefoot import App, flow, step
 from surefoot.errors import RunBusy, UsageError
 

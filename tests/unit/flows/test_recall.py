@@ -33,9 +33,7 @@ def outcome(name: str, input: object = 1, *, occurrence: int = 0, lane: int = 0,
         "started_ns": 1,
         "ended_ns": 2,
     }
-    return Outcome(
-        name=name, digest=digest(repr(input)), occurrence=occurrence, lane=lane, **(given | rest)
-    )
+    return Outcome(name=name, digest=digest(repr(input)), occurrence=occurrence, lane=lane, **(given | rest))
 
 
 def scope(*outcomes: Outcome) -> ScopeRecall:

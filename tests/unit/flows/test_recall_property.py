@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from durable import cut, history, open_app
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from durable import cut, history, open_app
 from surefoot import flow, step
 
 # A program is a list of these. Identical calls are likely: there are few names and few inputs.
@@ -147,7 +147,10 @@ def parts_of(depth: int) -> st.SearchStrategy[tuple[Part, ...]]:
         inner = parts_of(depth - 1)
         # Equal calls that race after a wait tell themselves apart by nothing: a chain begins with a step.
         chains = inner.filter(lambda parts: not isinstance(parts[0], Wait))
-        kinds += [st.builds(Nest, inner), st.builds(Gather, st.lists(chains, min_size=2, max_size=3).map(tuple))]
+        kinds += [
+            st.builds(Nest, inner),
+            st.builds(Gather, st.lists(chains, min_size=2, max_size=3).map(tuple)),
+        ]
     return st.lists(st.one_of(kinds), min_size=1, max_size=3).map(tuple)
 
 
@@ -201,7 +204,9 @@ def check(parts: tuple[Part, ...], whole: Observed, resumed: Observed, recorded:
 
 @settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 @given(parts=parts_of(2), data=st.data())
-def test_a_program_that_is_killed_anywhere_goes_on_where_it_was(parts: tuple[Part, ...], data: st.DataObject) -> None:
+def test_a_program_that_is_killed_anywhere_goes_on_where_it_was(
+    parts: tuple[Part, ...], data: st.DataObject
+) -> None:
     with scratch() as folder:
         whole = run_whole(parts, folder / "whole")
         ledger = folder / "whole" / ".surefoot" / "ledger.db"

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from durable import cut, history, open_app
 
+from durable import cut, history, open_app
 from surefoot import Workflow, carry, flow, step
 
 numbers = count()
@@ -67,17 +67,20 @@ def nested() -> object:
 async def side_by_side() -> object:
     async def chain(name: str) -> object:
         first = await draw_async("same")
-        return first, await draw_async(f"{name} {first}"), await draw_side_by_side(name), await draw_async("same")
+        return (
+            first,
+            await draw_async(f"{name} {first}"),
+            await draw_side_by_side(name),
+            await draw_async("same"),
+        )
 
     return await asyncio.gather(*(chain(name) for name in "abc")), await draw_async("last")
 
 
 @flow
 async def task_group() -> object:
-    tasks: list[asyncio.Task[int]] = []
     async with asyncio.TaskGroup() as group:
-        for name in ("a", "a", "b"):
-            tasks.append(group.create_task(draw_async(name)))
+        tasks = [group.create_task(draw_async(name)) for name in ("a", "a", "b")]
     return [task.result() for task in tasks]
 
 
@@ -165,7 +168,9 @@ def test_no_step_is_done_twice_and_none_gets_the_result_of_another(program: Any,
         cut(tmp_path / "whole" / ".surefoot" / "ledger.db", folder, kept)
         app = open_app(folder)
         run_id = app.ledger.run("last").id
-        recorded = {number for row in rows[:kept] for number in numbers_in(app.ledger.view(row.outcome.output))}
+        recorded = {
+            number for row in rows[:kept] for number in numbers_in(app.ledger.view(row.outcome.output))
+        }
         executed.clear()
         resumed = app.resume(run_id, flow=program)
         assert not recorded & set(executed)

@@ -6,8 +6,8 @@ import logging
 from pathlib import Path
 
 import pytest
-from durable import history, open_app
 
+from durable import history, open_app
 from surefoot import App, flow, step
 from surefoot.errors import LedgerError, StepFailed
 from surefoot.values import RunTags
@@ -122,7 +122,9 @@ def test_runs_of_two_tenants_seal_by_themselves(secret_app: App) -> None:
     with secret_app.entered():
         for tenant in ("a", "b"):
             secret_app.run(using, {"text": SECRET}, tags=RunTags(tenant=tenant))
-    keys = {link.outcome.inputs.key_id for run in secret_app.ledger.runs() for link in history(secret_app, run.id)}
+    keys = {
+        link.outcome.inputs.key_id for run in secret_app.ledger.runs() for link in history(secret_app, run.id)
+    }
     assert len(keys - {None}) == 2
     secret_app.close()
 

@@ -6,16 +6,16 @@ import asyncio
 import pickle
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timezone
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
 from typing import Any
 from uuid import UUID
 
 import pytest
-from durable import history, names
 from pydantic import BaseModel
 
+from durable import history, names
 from surefoot import App, current_run, current_step, flow, last_run, step
 from surefoot.errors import NotData, RunEnded, UsageError
 
@@ -126,7 +126,7 @@ def test_the_idempotency_key_is_the_same_for_every_attempt_and_process(app: App)
 RESULTS: list[Any] = [
     *(None, True, 7, 1.5, "text", "", [1, 2], {"a": {"b": [None]}}, (1, (2, 3)), {1: "one"}),
     *({1, 2}, frozenset({"a"}), b"\x00\xff", Decimal("1.10"), date(2026, 1, 2), Colour.RED),
-    *(datetime(2026, 1, 2, tzinfo=timezone.utc), UUID(int=7), float("inf"), 10**30, Point(1, 2.0)),
+    *(datetime(2026, 1, 2, tzinfo=UTC), UUID(int=7), float("inf"), 10**30, Point(1, 2.0)),
     *(Verdict(answer="yes"), [Point(1, 2.0), Verdict(answer="no")], {"$": ["blob", "x", 1]}, "x" * 100_000),
 ]
 

@@ -7,7 +7,6 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from durable import history, names
-
 from surefoot import App, carry, current_run, flow, step
 from surefoot.errors import OutsideRun
 
@@ -28,7 +27,7 @@ def in_thread(function: object) -> object:
     def work() -> None:
         try:
             found.append(function())  # type: ignore[operator]
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  (it is looked at by the test)
             found.append(error)
 
     thread = threading.Thread(target=work)
@@ -47,7 +46,7 @@ def test_pools_carry_the_run(app: App) -> None:
             return [*mapped, made_before.submit(double, 10).result()]
 
         assert pooling() == [0, 2, 4, 6, 8, 20]
-        assert made_before.submit(lambda: current_run()).result() is None
+        assert made_before.submit(current_run).result() is None
     assert names(app) == ["double"] * 6
     lanes = [link.outcome.lane for link in history(app) if link.outcome.kind == "step"]
     assert sorted(lanes) == [1, 2, 3, 4, 5, 6]
@@ -68,7 +67,9 @@ def test_a_thread_without_the_run_is_told_how_to_carry_it(app: App) -> None:
 
     @flow
     def threading_flow() -> None:
-        seen.extend(in_thread(work) for work in (lambda: double(1), lambda: plain(1), carry(lambda: double(1))))
+        seen.extend(
+            in_thread(work) for work in (lambda: double(1), lambda: plain(1), carry(lambda: double(1)))
+        )
 
     threading_flow()
     error, from_plain, carried = seen
@@ -139,7 +140,9 @@ def test_lanes_are_numbered_as_they_are_begun(app: App) -> None:
         await asyncio.gather(*(chain(n) for n in (1, 2)))
 
     asyncio.run(branching())
-    inputs = {link.outcome.inputs.view: link.outcome.lane for link in history(app) if link.outcome.kind == "step"}
+    inputs = {
+        link.outcome.inputs.view: link.outcome.lane for link in history(app) if link.outcome.kind == "step"
+    }
     assert inputs == {
         '{"n":1}': 1,
         '{"n":2}': 2,

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import openai
 import pytest
-from durable import history, names, opened_app
 
+from durable import history, names, opened_app
 from surefoot import App, Workflow, current_run, flow, last_run, step
 from surefoot.config import load
 from surefoot.errors import InvalidInput, StepFailed, UnknownFlow, UnknownRun

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledgers import end, open_ledger, outcome, started, take_over
 
+from ledgers import end, open_ledger, outcome, started, take_over
 from surefoot.ledger import Append, Payload, SqliteLedger
 from surefoot.ledger.entries import Batch
 from surefoot.ledger.payloads import Freight
@@ -134,9 +134,7 @@ def test_a_row_that_was_put_in_shows(run: tuple[SqliteLedger, str]) -> None:
 
 @pytest.mark.parametrize("what", ["output_view", "output_sealed"])
 @pytest.mark.parametrize("how", ["changed", "deleted"])
-def test_a_blob_that_was_changed_or_deleted_shows(
-    run: tuple[SqliteLedger, str], what: str, how: str
-) -> None:
+def test_a_blob_that_was_changed_or_deleted_shows(run: tuple[SqliteLedger, str], what: str, how: str) -> None:
     ledger, run_id = run
     row = ledger.history(run_id)[2].outcome
     assert row.output.sealed is not None
@@ -186,9 +184,7 @@ def test_the_chain_goes_on_over_takeovers_and_processes(tmp_path: Path) -> None:
     other.close()
 
 
-def test_a_failed_batch_leaves_no_trace_in_the_chain(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_batch_leaves_no_trace_in_the_chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ledger, run_id = recorded(tmp_path, is_ended=False)
     flush: Callable[[Any], None] = Batch.flush
     monkeypatch.setattr(Batch, "flush", _failing)

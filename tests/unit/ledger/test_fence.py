@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ledgers import end, open_ledger, outcome, start, started, take_over
 
+from ledgers import end, open_ledger, outcome, start, started, take_over
 from surefoot.errors import AlreadyRecorded, Fenced, LedgerError, RunBusy, UnknownRun
 from surefoot.flows import Keeper
 from surefoot.flows.running import OpenRun

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ledgers import end, open_ledger, outcome, start, started
 
+from ledgers import end, open_ledger, outcome, start, started
 from surefoot.errors import LedgerCorrupt, LedgerError, LedgerTooNew, UnknownRun
 from surefoot.ledger import Append, SqliteLedger
 from surefoot.ledger.connection import connect_reader
@@ -78,7 +78,7 @@ def test_a_database_of_something_else_is_refused_and_left_as_it_is(tmp_path: Pat
     connection.commit()
     connection.close()
     ledger = open_ledger(tmp_path)
-    with pytest.raises(LedgerError, match="'customers'.*SUREFOOT_LEDGER_PATH"):
+    with pytest.raises(LedgerError, match=r"'customers'.*SUREFOOT_LEDGER_PATH"):
         ledger.submit(start(new_id())).wait()
     ledger.close()
     connection = sqlite3.connect(file)
@@ -264,7 +264,9 @@ def test_a_child_does_not_keep_the_lock_of_a_killed_parent(tmp_path: Path) -> No
     )
     support = str(Path(__file__).parents[2] / "support")
     parent = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", code, str(tmp_path), support], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-W", "ignore", "-c", code, str(tmp_path), support],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert parent.stdout is not None
     child = int(parent.stdout.readline())

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ledgers import open_ledger, outcome, started
 
+from ledgers import open_ledger, outcome, started
 from surefoot.errors import ConfigError, LedgerCorrupt, LedgerError
 from surefoot.ledger import Append, Keyring, Payloads, SqliteLedger
 from surefoot.ledger.payloads import Freight

@@ -234,9 +234,7 @@ def test_ticks_come_about_as_often_as_they_are_wanted(store: Store) -> None:
     assert 2 <= len(ticks) <= 8
 
 
-def test_a_tick_that_fails_does_not_end_the_thread(
-    store: Store, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_tick_that_fails_does_not_end_the_thread(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     def tick() -> float:
         raise RuntimeError("a broken tick")
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from surefoot.server.axis import axis
+from surefoot.traces.axis import axis
 
 times = st.lists(
     st.tuples(st.integers(0, 10**15), st.integers(0, 10**12)).map(lambda pair: (pair[0], pair[0] + pair[1])),

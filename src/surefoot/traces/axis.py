@@ -53,6 +53,10 @@ class Axis:
                 return stretch.left + share * stretch.width
         return 100.0
 
+    def end_around(self, at_ns: int) -> float:
+        """Where the stretch ends that a time lies in, or the one after the break that it lies in."""
+        return next((stretch.right for stretch in self.stretches if at_ns <= stretch.end_ns), 100.0)
+
     @property
     def breaks(self) -> list[tuple[Stretch, Stretch]]:
         """The stretches before and after each break."""
