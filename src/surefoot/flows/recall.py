@@ -61,8 +61,11 @@ class Place:
 class ScopeRecall:
     """The records of one scope, and the lanes of the resumed run matched with the recorded ones."""
 
-    def __init__(self, records: Sequence[Record] = ()) -> None:
+    def __init__(self, records: Sequence[Record] = (), *, is_same_code: bool = False) -> None:
         self._records = records
+        # Whether the lanes are begun as they were, for all that is known.
+        self._is_same = is_same_code
+        self._lanes = frozenset(record.outcome.lane for record in records)
         self._recorded: defaultdict[Identity, dict[int, Record]] = defaultdict(dict)
         self._in_lane: defaultdict[tuple[Identity, int], deque[Record]] = defaultdict(deque)
         # Effects that are done, under what a changed call of them has in common with the recorded one.
@@ -87,21 +90,21 @@ class ScopeRecall:
     def match(self, identity: Identity, lane: int) -> Record | None:
         """The record that a claim means, now taken; None if there is none.
 
-        A lane that is known again keeps to its own records: what another lane got for equal inputs is that lane's. It
-        is known by its number. Where the code has changed, its siblings are looked through in the order of asking, and
-        the scope's own lane may take what was done beside it, as code that was parallel may now be in line.
+        A lane is known by its number, and keeps to its own records: what another lane got for equal inputs is that
+        lane's. Where the code has changed, a lane that is not known yet is looked for among its siblings, in the order
+        of asking. The scope's own lane may take what was done beside it, as code that was parallel may now be in line.
         """
         self._asked[identity, lane] += 1
-        if not self._recorded.get(identity):
-            return None
         if lane in self._with_branches:
             self._settle(lane, lane)
         settled = self._settled.get(lane)
-        if settled is not None:
-            found = self._first_free(identity, settled)
-        else:
-            found = self._first_free(identity, lane) if lane not in self._taken else None
-        if found is None and not settled:
+        found = None
+        if settled is not None or lane not in self._taken:
+            found = self._first_free(identity, lane if settled is None else settled)
+        if found is None and settled is None and lane in self._lanes:
+            # What it asks for first is not what it asked for then: the lanes have shifted.
+            self._is_same = False
+        if found is None and (settled == 0 or (settled is None and not self._is_same)):
             found = self._next_in_line(identity, around(lane))
         if found is None:
             return None
@@ -154,7 +157,7 @@ class ScopeRecall:
 
         Only of the scope's own lane and of lanes that `begun_by` has begun.
         """
-        recorded = self._recorded[identity]
+        recorded = self._recorded.get(identity, {})
         for occurrence in range(len(recorded)):
             record = recorded.get(occurrence)
             if record is None:
@@ -186,12 +189,14 @@ class Recall:
         *,
         retry: frozenset[bytes] = frozenset(),
         begun: frozenset[bytes] = frozenset(),
+        is_same_code: bool = False,
     ) -> None:
         """`retry` holds the keys of the failures that ended the run; they are tried again.
 
         `begun` holds the keys of steps that are known to have begun: one of them without an outcome was cancelled, or
-        was under way at the crash.
+        was under way at the crash. `is_same_code`: the flow's file is what it was when the run began.
         """
+        self._is_same_code = is_same_code
         latest: dict[bytes, Record] = {}
         for outcome in outcomes:
             if outcome.kind in ("step", "call", "flow"):
@@ -224,7 +229,7 @@ class Recall:
         return True
 
     def scope(self, key: ScopeKey) -> ScopeRecall:
-        return ScopeRecall(self._by_scope.get(key, ()))
+        return ScopeRecall(self._by_scope.get(key, ()), is_same_code=self._is_same_code)
 
     def moved(
         self, identity: Identity, path: bytes, lanes: Mapping[bytes, int], open_keys: Container[bytes]

@@ -186,13 +186,19 @@ def _go_on(
     run = _open(app, taken, options)
     try:
         history = [link.outcome for link in app.ledger.history(record.id)]
-        begun = frozenset(detail.key for detail in app.ledger.details(record.id))
-        run.recall = Recall(history, retry=_to_retry(app, history), begun=begun)
         for outcome in history:
             run.totals = run.totals.plus(outcome)
         given = records.decode(app.ledger.exact(run.id, history[0].inputs))
         target = make(given["inputs"], given["init"])
-        is_changed = taken.code_digest != code.digest_of(target.spec.entry)
+        digest = code.digest_of(target.spec.entry)
+        is_changed = taken.code_digest != digest
+        begun = frozenset(detail.key for detail in app.ledger.details(record.id))
+        run.recall = Recall(
+            history,
+            retry=_to_retry(app, history),
+            begun=begun,
+            is_same_code=bool(digest) and not is_changed,
+        )
     except BaseException:
         _release(app, run)
         raise

@@ -233,3 +233,26 @@ def test_lanes_know_the_lane_that_began_them() -> None:
     assert around(7) == 0
     assert around(7 | 3 << 20) == 7
     assert around(7 | 3 << 20 | 2 << 40) == 7 | 3 << 20
+
+
+def same_code(*outcomes: Outcome) -> ScopeRecall:
+    return ScopeRecall([Record(one) for one in outcomes], is_same_code=True)
+
+
+def test_while_the_code_is_the_same_a_lane_takes_nothing_of_another() -> None:
+    """Lane 2 had asked first, and lane 1 was in its first call at the crash: the order of asking says nothing."""
+    recall = same_code(outcome("a", occurrence=0, lane=2))
+    assert taken(recall, "a", 1) is None
+    assert taken(recall, "a", 2) == (0, 2)
+
+
+def test_lanes_that_have_shifted_show_that_the_code_is_another() -> None:
+    """What the file of the flow does not tell: a module that it imports may have changed."""
+    recall = same_code(outcome("a", 1, lane=1), outcome("a", 2, lane=2))
+    assert [taken(recall, "a", 1 + n, item) for n, item in enumerate([9, 1, 2])] == [None, (0, 1), (0, 2)]
+
+
+def test_a_lane_that_has_begun_others_is_known_again() -> None:
+    recall = same_code(outcome("a", 1, lane=1 | 1 << 20), outcome("b", 1, occurrence=0, lane=2))
+    assert taken(recall, "b", 1) is None
+    assert taken(recall, "b", 2) == (0, 2)

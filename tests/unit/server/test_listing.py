@@ -2,50 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from surefoot.ledger import Entry, RunRecord
+from listed_runs import NOW, STATUSES, Rows, record
+from surefoot.ledger import RunRecord
 from surefoot.server.listing import SCANNED, Wanted, page
-from surefoot.values import RunStatus
-
-NOW = 10**18
-STATUSES: list[RunStatus] = ["completed", "failed", "running", "waiting"]
-
-
-@dataclass(frozen=True)
-class Rows:
-    """What the ledger's query gives, over a list in memory."""
-
-    records: tuple[RunRecord, ...]
-
-    def runs(
-        self, *, flow: str | None, status: RunStatus | None, before: str | None, limit: int
-    ) -> list[RunRecord]:
-        found = [
-            run
-            for run in sorted(self.records, key=lambda run: run.id, reverse=True)
-            if (flow is None or run.flow == flow)
-            and (status is None or run.status == status)
-            and (before is None or run.id < before)
-        ]
-        return found[:limit]
-
-
-def record(
-    number: int, *, flow: str = "a", status: RunStatus = "completed", is_held: bool = True
-) -> RunRecord:
-    return RunRecord(
-        id=f"01{number:024}",
-        flow=flow,
-        entry=Entry("m", "f"),
-        status=status,
-        created_ns=number,
-        lease_until_ns=NOW + 1 if is_held else NOW - 1,
-    )
-
 
 records = st.lists(
     st.builds(

@@ -11,8 +11,7 @@ import pytest
 
 from durable import cut, opened_app
 from surefoot import App, flow, last_run, step
-from surefoot.traces import Card, Line, figures, fitting
-from surefoot.values import CallFacts, Money, Usage
+from surefoot.traces import Card, Line, fitting
 
 VOID = {"br", "img"}
 
@@ -185,25 +184,3 @@ def test_the_handle_of_the_last_run(app: App) -> None:
     run = last_run()
     assert (run.status, run.output, run.failed_step) == ("failed", None, "send")
     assert run.error == "ConnectionError: the <server> is down"
-
-
-def test_calls_in_words() -> None:
-    facts = CallFacts("openai", "gpt-4o", "local:smollm2", Usage(1_612, 1_024, 41, 0), Money(386_000))
-    assert figures.call(facts) == "gpt-4o → local:smollm2 · 1,612 in (1,024 cached), 41 out · $0.000386"
-    assert figures.call(CallFacts("openai", "gpt-4o", "gpt-4o")) == "gpt-4o"
-
-
-@pytest.mark.parametrize(
-    ("nanos", "words"),
-    [
-        (45_999, "45 µs"),
-        (8_140_000, "8.1 ms"),
-        (90_400_000, "90 ms"),
-        (900_000_000, "0.90 s"),
-        (12_340_000_000, "12.3 s"),
-        (185_000_000_000, "3 min 05 s"),
-        (7_380_000_000_000, "2 h 03 min"),
-    ],
-)
-def test_durations_in_words(nanos: int, words: str) -> None:
-    assert figures.duration(nanos) == words

@@ -31,6 +31,27 @@ def events(*data: object) -> str:
     return "".join(f"data: {item if isinstance(item, str) else json.dumps(item)}\n\n" for item in data)
 
 
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ({}, [("temperature", None, False), ("max_tokens", None, False)]),
+        (
+            {"top_p": 1, "max_output_tokens": 5, "stop": None},
+            [
+                ("temperature", None, False),
+                ("max_output_tokens", 5, True),
+                ("top_p", 1, True),
+                ("stop", None, True),
+            ],
+        ),
+        ({"max_tokens": 5, "temperature": 0}, [("temperature", 0, True), ("max_tokens", 5, True)]),
+    ],
+)
+def test_what_matters_is_told_even_where_it_was_not_sent(body, told) -> None:
+    call = read("openai.chat", body, {})
+    assert [(each.name, each.value, each.is_sent) for each in call.told_parameters()] == told
+
+
 def test_a_chat_request_is_parameters_and_messages() -> None:
     parts = [{"type": "text", "text": "what is it?"}, {"type": "image_url", "image_url": {"url": "data:..."}}]
     asked = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": '{"at":1}'}}
