@@ -58,8 +58,8 @@ WALLS = [
 
 HEAVY = {
     *("aiohttp", "anthropic", "click", "cryptography", "fastapi", "genai_prices", "gguf", "httpx", "httpx2"),
-    *("jinja2", "numpy", "onnxruntime", "openai", "opentelemetry", "pydantic", "pypdfium2", "re2", "rich", "selectolax"),
-    *("starlette", "tokenizers", "uvicorn", "xllamacpp", "yaml"),
+    *("jinja2", "numpy", "onnxruntime", "openai", "opentelemetry", "pydantic", "pypdfium2", "re2", "rich"),
+    *("selectolax", "starlette", "tokenizers", "uvicorn", "xllamacpp", "yaml"),
 }
 
 

@@ -29,19 +29,33 @@ def perform(
         return recorded.output
     if claim.retry_at_ns is not None:
         yield Pause(max(0.0, (claim.retry_at_ns - time.time_ns()) / 1e9))
+    try:
+        return (yield from _attempts(claim, body, retry, fallback))
+    except _NO_OUTCOME:
+        claim.abandon()
+        raise
+    except Exception:
+        raise
+    except BaseException:
+        claim.abandon()
+        raise
+
+
+def _attempts(
+    claim: StepClaim, body: Callable[[], Any], retry: Retry, fallback: Callable[[], Any] | None
+) -> Logic[Any]:
+    """One attempt after the other, until one succeeds or none is left."""
     cause: Exception | None = None
     while True:
         inside = claim.inside()
-        delay: float | None = None
         try:
             with inside:
                 result = yield Body(body)
             ending = Ending("completed", result, is_degraded=cause is not None)
             ticket = claim.finish(ending, prompt=inside.prompt)
+        except _NO_OUTCOME:
+            raise
         except Exception as error:
-            if isinstance(error, _NO_OUTCOME):
-                claim.abandon()
-                raise
             if cause is not None and error.__cause__ is None:
                 error.__cause__ = cause
             # A result that is no data will be none the next time; its body has run, so it is not run again.
@@ -50,14 +64,10 @@ def perform(
             if delay is None and fallback is not None and not is_final and isinstance(error, retry.on):
                 body, cause, delay = fallback, error, 0.0
             retry_at = None if delay is None else time.time_ns() + round(delay * 1e9)
-            yield Durable(
-                claim.finish(Ending("failed", cause=error), retry_at_ns=retry_at, prompt=inside.prompt)
-            )
+            failed = Ending("failed", cause=error)
+            yield Durable(claim.finish(failed, retry_at_ns=retry_at, prompt=inside.prompt))
             if delay is None:
                 raise
-        except BaseException:
-            claim.abandon()
-            raise
         else:
             yield Durable(ticket)
             return result

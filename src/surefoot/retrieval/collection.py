@@ -73,9 +73,9 @@ class Collection:
 
         `vector` compares the query's vector with every chunk's, exactly; `text` ranks the chunks that share
         words with it, and needs no vectors; `hybrid` fuses both orders by reciprocal ranks. With `document` only
-        that document is searched. A query without a letter or digit finds nothing. Raises `CollectionError` if the collection
-        cannot be read or was made with another embedder, `InvalidInput` if it holds no such document or `top`
-        is below 1.
+        that document is searched. A query without a letter or digit finds nothing. Raises `CollectionError` if
+        the collection cannot be read or was made with another embedder, `InvalidInput` if it holds no such
+        document or `top` is below 1.
         """
         asked = _asked(query, top)
         if not asked:
