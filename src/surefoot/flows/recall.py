@@ -187,22 +187,32 @@ class Recall:
         self,
         outcomes: Iterable[Outcome] = (),
         *,
-        retry: frozenset[bytes] = frozenset(),
+        failed: frozenset[bytes] = frozenset(),
         begun: frozenset[bytes] = frozenset(),
         is_same_code: bool = False,
     ) -> None:
-        """`retry` holds the keys of the failures that ended the run; they are tried again.
+        """`failed` holds the keys of the failures that ended the run; what has no newer outcome is tried again.
 
         `begun` holds the keys of steps that are known to have begun: one of them without an outcome was cancelled, or
         was under way at the crash. `is_same_code`: the flow's file is what it was when the run began.
         """
         self._is_same_code = is_same_code
         latest: dict[bytes, Record] = {}
+        tried: set[bytes] = set()
         for outcome in outcomes:
             if outcome.kind in ("step", "call", "flow"):
                 latest[outcome.key] = Record(outcome)
-        self.retry = retry
+                tried.add(outcome.key)
+            elif outcome.kind == "end":
+                tried.clear()
+        self.retry = failed - tried
         self.begun = begun
+        # A step that failed because of a failure inside goes on in the same scope: what was finished there stands.
+        self.continued: dict[bytes, int] = {}
+        for key in failed & latest.keys():
+            inner = latest[key].outcome
+            if inner.parent in self.retry:
+                self.continued[inner.parent] = inner.parent_attempt
         self._by_scope: defaultdict[ScopeKey, list[Record]] = defaultdict(list)
         self._by_identity: defaultdict[Identity, list[Record]] = defaultdict(list)
         for record in latest.values():
@@ -210,7 +220,8 @@ class Recall:
             self._by_scope[outcome.path, outcome.parent_attempt].append(record)
             # What lies inside a step that is over is settled with it: it is never asked for by itself.
             enclosing = latest.get(outcome.parent)
-            if enclosing is None or enclosing.outcome.attempt < outcome.parent_attempt:
+            is_continued = self.continued.get(outcome.parent) == outcome.parent_attempt
+            if enclosing is None or is_continued or enclosing.outcome.attempt < outcome.parent_attempt:
                 self._by_identity[record.identity].append(record)
 
         self._keys = set(latest)

@@ -195,7 +195,7 @@ def _go_on(
         begun = frozenset(detail.key for detail in app.ledger.details(record.id))
         run.recall = Recall(
             history,
-            retry=_to_retry(app, history),
+            failed=_failed_keys(app, history),
             begun=begun,
             is_same_code=bool(digest) and not is_changed,
         )
@@ -338,17 +338,14 @@ def _last_end(history: list[Outcome]) -> Outcome:
     return next(outcome for outcome in reversed(history) if outcome.kind == "end")
 
 
-def _to_retry(app: Host, history: list[Outcome]) -> frozenset[bytes]:
-    """The failures that ended the run the last time, and have not been tried again since."""
-    since: set[bytes] = set()
-    for outcome in reversed(history):
-        if outcome.kind == "end":
-            # Only the keys are read: the error itself may be of a class that is gone.
-            said: Any = orjson.loads(app.ledger.exact(outcome.run_id, outcome.output))
-            failed = said.get("failed", ()) if outcome.status == "failed" else ()
-            return frozenset(bytes.fromhex(key) for key in failed) - since
-        since.add(outcome.key)
-    return frozenset()
+def _failed_keys(app: Host, history: list[Outcome]) -> frozenset[bytes]:
+    """The failures that ended the run the last time."""
+    end = next((outcome for outcome in reversed(history) if outcome.kind == "end"), None)
+    if end is None or end.status != "failed":
+        return frozenset()
+    # Only the keys are read: the error itself may be of a class that is gone.
+    said: Any = orjson.loads(app.ledger.exact(end.run_id, end.output))
+    return frozenset(bytes.fromhex(key) for key in said.get("failed", ()))
 
 
 def step_failed(error: Exception, record: RunRecord) -> StepFailed:

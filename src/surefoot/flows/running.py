@@ -78,9 +78,11 @@ class OpenRun:
     def failed_steps(self, error: BaseException) -> list[bytes]:
         """Keys of the failures that `error` is or comes from, found by exceptions and the responses they carry.
 
-        The nearest ones only: what an exception was raised in the handling of may be a failure that was survived.
+        What it was raised `from` caused it. What it was merely raised in the handling of may be a failure that was
+        survived, and counts only if nothing nearer is found.
         """
         seen: list[BaseException] = []
+        keys: list[bytes] = []
         link: BaseException | None = error
         while link is not None and not any(link is other for other in seen):
             seen.append(link)
@@ -89,10 +91,10 @@ class OpenRun:
             if isinstance(link, BaseExceptionGroup):
                 parts = cast("BaseExceptionGroup[BaseException]", link).exceptions
                 found += [key for part in parts for key in self.failed_steps(part)]
-            if found:
-                return found
-            link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
-        return []
+            keys = found + keys
+            is_context_meant = not keys and not link.__suppress_context__
+            link = link.__cause__ or (link.__context__ if is_context_meant else None)
+        return keys
 
 
 class Here:
@@ -232,7 +234,9 @@ class Here:
             attempt=outcome.attempt,
         )
         if is_changed or not record.is_over or outcome.key in self.run.recall.retry:
-            claim.begin_next_attempt(retry_at_ns=outcome.retry_at_ns)
+            claim.begin_next_attempt(
+                retry_at_ns=outcome.retry_at_ns, scope=self.run.recall.continued.get(outcome.key)
+            )
         else:
             claim.replay(outcome)
         return claim
@@ -295,6 +299,7 @@ class StepClaim:
         "_is_noted",
         "_lane",
         "_occurrence",
+        "_scope",
         "_started_ns",
         "_user_key",
         "_work",
@@ -329,6 +334,7 @@ class StepClaim:
         self._started_ns = time.time_ns()
         self._is_noted = False
         self.attempt = attempt
+        self._scope: int | None = None
         self.recorded: Recorded | None = None
         self.replayed_from: Outcome | None = None
         self.retry_at_ns: int | None = None
@@ -341,9 +347,13 @@ class StepClaim:
     def started_ns(self) -> int:
         return self._started_ns
 
-    def begin_next_attempt(self, *, retry_at_ns: int | None = None) -> None:
-        """The last attempt ended in an exception: its children do not count for the next one."""
+    def begin_next_attempt(self, *, retry_at_ns: int | None = None, scope: int | None = None) -> None:
+        """The last attempt ended in an exception: what happened inside does not count for the next one.
+
+        Unless the failure came from inside and is tried again there: then `scope` is the attempt to go on with.
+        """
         self.attempt += 1
+        self._scope = scope
         self.retry_at_ns = retry_at_ns
         self._started_ns = time.time_ns()
         self._is_noted = False
@@ -365,7 +375,12 @@ class StepClaim:
         here = self._here
         path = here.path + self.key
         return Here(
-            here.run, path=path, attempt=self.attempt, name=self._work.name, around=here, lane=self._lane
+            here.run,
+            path=path,
+            attempt=self._scope or self.attempt,
+            name=self._work.name,
+            around=here,
+            lane=self._lane,
         )
 
     def announce(self) -> None:

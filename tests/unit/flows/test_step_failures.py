@@ -394,3 +394,100 @@ def test_what_a_failed_run_held_is_let_go(app: App) -> None:
         assert alive[0]() is None
     finally:
         gc.enable()
+
+
+def test_a_step_that_failed_because_of_one_inside_goes_on_inside(app: App) -> None:
+    done: list[str] = []
+    outages = [OSError("down"), OSError("still down")]
+
+    @step
+    def paid(name: str) -> str:
+        done.append(name)
+        return name
+
+    @step
+    def shaky() -> str:
+        if outages:
+            raise outages.pop()
+        return "sent"
+
+    @step
+    def inner() -> list[str]:
+        return [paid("b"), shaky()]
+
+    @step
+    def outer() -> list[str]:
+        first = paid("a")
+        try:
+            return [first, *inner(), paid("c")]
+        except OSError as error:
+            raise RuntimeError("outer gave up") from error
+
+    @flow
+    def work() -> list[str]:
+        return outer()
+
+    with pytest.raises(RuntimeError):
+        work()
+    with pytest.raises(StepFailed):
+        app.resume(last_id(app), flow=work)
+    assert done == ["a", "b"]
+    assert app.resume(last_id(app), flow=work) == ["a", "b", "sent", "c"]
+    assert done == ["a", "b", "c"]
+    assert app.ledger.first_break(last_id(app)) is None
+
+
+def test_a_crash_while_a_failed_step_goes_on_inside_changes_nothing(app: App) -> None:
+    done: list[str] = []
+    outages = [OSError("down")]
+    crashes = [Crash()]
+
+    @step
+    def paid(name: str) -> str:
+        done.append(name)
+        return name
+
+    @step
+    def shaky() -> str:
+        if outages:
+            raise outages.pop()
+        return "sent"
+
+    @step
+    def outer() -> list[str]:
+        answers = [paid("a"), shaky(), paid("b")]
+        if crashes:
+            raise crashes.pop()
+        return answers
+
+    @flow
+    def work() -> list[str]:
+        return outer()
+
+    with pytest.raises(OSError, match="down"):
+        work()
+    with pytest.raises(Crash):
+        app.resume(last_id(app), flow=work)
+    assert app.resume(last_id(app), flow=work) == ["a", "sent", "b"]
+    assert done == ["a", "b"]
+
+
+def test_a_step_that_failed_by_itself_does_what_is_inside_anew(app: App) -> None:
+    """A retried "call and parse" has to make a new call: the recorded answer would not parse again."""
+    answers = ["rubbish", "42"]
+
+    @step
+    def call() -> str:
+        return answers.pop(0)
+
+    @step
+    def parsed() -> int:
+        return int(call())
+
+    @flow
+    def work() -> int:
+        return parsed()
+
+    with pytest.raises(ValueError, match="invalid literal"):
+        work()
+    assert app.resume(last_id(app), flow=work) == 42
