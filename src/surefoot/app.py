@@ -142,7 +142,7 @@ class App:
         """Go on with a run where its record ends, and return its output; that of a completed run is returned again.
 
         `flow` is needed only where the code cannot be imported again, as in a notebook. Raises `UnknownRun`,
-        `UnknownFlow`, `RunBusy`, `Diverged`, and `StepFailed` from what the flow raised.
+        `UnknownFlow`, `RunBusy`, and `StepFailed` from what the flow raised, which may be `Diverged`.
         """
         record = self.ledger.run(run_id)
         with self.entered():

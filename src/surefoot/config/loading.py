@@ -31,7 +31,14 @@ from surefoot.errors import ConfigError
 
 PREFIX = "SUREFOOT_"
 # Read by their own rules, not as a setting.
-RESERVED = ("SUREFOOT_CACHE", "SUREFOOT_DEBUG", "SUREFOOT_ENV", "SUREFOOT_HOME", "SUREFOOT_KEY", "SUREFOOT_LOCAL_TOKEN")
+RESERVED = (
+    "SUREFOOT_CACHE",
+    "SUREFOOT_DEBUG",
+    "SUREFOOT_ENV",
+    "SUREFOOT_HOME",
+    "SUREFOOT_KEY",
+    "SUREFOOT_LOCAL_TOKEN",
+)
 STATE = ".surefoot"
 
 

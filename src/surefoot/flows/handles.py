@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from surefoot import ledger as records
 from surefoot.errors import UnknownRun
-from surefoot.flows.runner import Host, host, last_run_id
+from surefoot.flows.runner import Host, last_ended
 from surefoot.flows.running import open_scope
 from surefoot.ledger import RunRecord, Totals
 from surefoot.values import RunStatus
@@ -95,8 +95,8 @@ class Run:
 
 def last_run() -> Run:
     """The run that ended last in this process, with status, tokens and cost. Raises `UnknownRun` if there is none."""
-    run_id = last_run_id()
-    if run_id is None:
+    ended = last_ended()
+    if ended is None:
         raise UnknownRun("no run has ended in this process yet: call a flow first")
-    app = host()
+    app, run_id = ended
     return Run(app.ledger.run(run_id), app)

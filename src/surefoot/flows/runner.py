@@ -111,11 +111,11 @@ class Options:
     accept_divergence: bool = False
 
 
-_last_run: str | None = None
+_last_run: tuple[Host, str] | None = None
 
 
-def last_run_id() -> str | None:
-    """The run that ended last in this process."""
+def last_ended() -> tuple[Host, str] | None:
+    """The run that ended last in this process, and where it is recorded."""
     return _last_run
 
 
@@ -175,21 +175,23 @@ def _go_on(
     make: Callable[[Mapping[str, Any], Mapping[str, Any]], Target],
     options: Options,
 ) -> Logic[Any]:
+    if record.status == "completed":
+        return _recorded_output(app, record)
+    # Before the takeover: a flow that cannot be built leaves the run as it is.
+    given = records.decode(app.ledger.exact(record.id, app.ledger.start(record.id).inputs))
+    target = make(given["inputs"], given["init"])
     takeover = app.ledger.submit(
         TakeOver(record.id, this_process(), time.time_ns(), lease_until(app.keeper.lease_seconds))
     )
     yield Durable(takeover)
     taken = takeover.result()
     if not isinstance(taken, RunRecord) or taken.status == "completed":
-        end = _last_end([link.outcome for link in app.ledger.history(record.id)])
-        return records.decode(app.ledger.exact(record.id, end.output))
+        return _recorded_output(app, record)
     run = _open(app, taken, options)
     try:
         history = [link.outcome for link in app.ledger.history(record.id)]
         for outcome in history:
             run.totals = run.totals.plus(outcome)
-        given = records.decode(app.ledger.exact(run.id, history[0].inputs))
-        target = make(given["inputs"], given["init"])
         digest = code.digest_of(target.spec.entry)
         is_changed = taken.code_digest != digest
         begun = frozenset(detail.key for detail in app.ledger.details(record.id))
@@ -264,7 +266,7 @@ def _attend(app: Host, run: OpenRun, target: Target, opening: RunOpened) -> Logi
         app.keeper.let_go(run)
         opened.discard(run.id)
         app.ledger.payloads.forget_run(run.id)
-        _last_run = run.id
+        _last_run = (app, run.id)
 
 
 def _release(app: Host, run: OpenRun) -> None:
@@ -334,8 +336,10 @@ def _boundary(
     )
 
 
-def _last_end(history: list[Outcome]) -> Outcome:
-    return next(outcome for outcome in reversed(history) if outcome.kind == "end")
+def _recorded_output(app: Host, record: RunRecord) -> Any:
+    history = app.ledger.history(record.id)
+    end = next(link.outcome for link in reversed(history) if link.outcome.kind == "end")
+    return records.decode(app.ledger.exact(record.id, end.output))
 
 
 def _failed_keys(app: Host, history: list[Outcome]) -> frozenset[bytes]:
@@ -367,7 +371,7 @@ __all__ = [
     "Totals",
     "begin",
     "host",
-    "last_run_id",
+    "last_ended",
     "resume",
     "step_failed",
 ]

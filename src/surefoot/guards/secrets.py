@@ -20,7 +20,11 @@ _KEYS = re.compile(
     r"|xox[abprs]-[A-Za-z0-9-]{10,}|hf_[A-Za-z0-9]{30,}"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[A-Za-z0-9+/=\\\s]+-----END [A-Z ]*PRIVATE KEY-----)"
 )
-_HINTS = ("sk-", "AKIA", "AIza", "gh", "xox", "hf_", "PRIVATE KEY")
+_HINTS = (
+    *("sk-", "AKIA", "AIza", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "xox", "hf_"),
+    "PRIVATE KEY",
+)
+"""One of these stands in every key of the forms above; ordinary text is passed without the pattern."""
 
 
 class SecretFinder:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
-from surefoot.errors import Fenced, LedgerError, RunBusy, UnknownRun
+from surefoot.errors import Fenced, LedgerCorrupt, LedgerError, RunBusy, UnknownRun
 from surefoot.ledger import rows, schema
 from surefoot.ledger.chain import Link, first_break
 from surefoot.ledger.connection import (
@@ -22,7 +22,7 @@ from surefoot.ledger.connection import (
     prepare_writer,
 )
 from surefoot.ledger.entries import Batch, Heads, LedgerEntry, refused
-from surefoot.ledger.events import Detail, Outcome, Payload, RunRecord
+from surefoot.ledger.events import START_KEY, Detail, Outcome, Payload, RunRecord
 from surefoot.ledger.payloads import Payloads
 from surefoot.ledger.sealing import DataKey
 from surefoot.ledger.writer import Pending, Settled, Writer
@@ -201,6 +201,17 @@ class SqliteLedger:
             -1 if limit is None else limit,
         )
         return [rows.run_record(row) for row in found]
+
+    def start(self, run_id: str) -> Outcome:
+        """The outcome with which a run began; its inputs are what the flow was called with."""
+        found = self._read(
+            f"SELECT {rows.OUTCOME_COLUMNS} FROM outcomes WHERE run_id = ? AND key = ? ORDER BY attempt LIMIT 1",
+            run_id,
+            START_KEY,
+        )
+        if not found:
+            raise LedgerCorrupt(f"run {run_id} has no beginning in the ledger {self.path}: restore a backup")
+        return rows.link(0, found[0]).outcome
 
     def history(self, run_id: str) -> list[Link]:
         """All outcomes of a run in the order in which they were recorded."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -235,7 +236,11 @@ def _error_text(response: Json) -> str:
 
 
 def _dumped(value: Json) -> str:
-    return orjson.dumps(value).decode()
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        # A whole number of more than 64 bits, which JSON allows.
+        return json.dumps(value, ensure_ascii=False)
 
 
 def _mapping(value: Json) -> Mapping[str, Json]:
