@@ -7,6 +7,7 @@ takes the recorded outcome or does the work and finishes the claim. It need not 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, Protocol, TypeVar
@@ -119,6 +120,16 @@ class Slot(Generic[T]):
 
     def provide(self, find: Callable[[], T]) -> None:
         self._find = find
+
+    @contextmanager
+    def provided(self, find: Callable[[], T]) -> Generator[None]:
+        """Provide another part for the time being, as tests do."""
+        before = self._find
+        self._find = find
+        try:
+            yield
+        finally:
+            self._find = before
 
     def __call__(self) -> T:
         if self._find is None:

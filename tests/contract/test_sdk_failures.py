@@ -13,6 +13,7 @@ import openai
 import pytest
 
 from memory_scope import MemoryScope
+from policies import configure
 from surefoot import models
 from surefoot.errors import NotData, RunEnded
 from surefoot.scope import Work
@@ -23,7 +24,7 @@ MESSAGES: Any = [{"role": "user", "content": "hello"}]
 
 @pytest.fixture
 def wire() -> Iterator[WireServer]:
-    models.configure(retries=models.Retries(count=2, base=0.0))
+    configure(retries=models.Retries(count=2, base=0.0))
     models.install()
     with WireServer() as server:
         yield server
@@ -116,7 +117,7 @@ def test_a_refusal_is_not_tried_again(wire: WireServer, ask: Any, stream: bool) 
 
 @ASKS
 def test_the_servers_wait_is_kept_within_the_cap(wire: WireServer, ask: Any) -> None:
-    models.configure(retries=models.Retries(count=1, base=0.0, cap=0.01))
+    configure(retries=models.Retries(count=1, base=0.0, cap=0.01))
     wire.fail(Fault(status=429, headers={"retry-after": "4233600"}))  # 49 days
     with MemoryScope().open():
         ask(wire)

@@ -15,6 +15,7 @@ import pytest
 from pydantic import BaseModel
 
 from memory_scope import MemoryScope
+from policies import configure
 from surefoot import models
 from surefoot.values import Money, Usage
 from wire import Fault, WireServer
@@ -46,7 +47,7 @@ ANTHROPIC_TOOLS: Any = [
 
 @pytest.fixture
 def wire() -> Iterator[WireServer]:
-    models.configure(retries=models.Retries(count=2, base=0.0))
+    configure(retries=models.Retries(count=2, base=0.0))
     models.install()
     with WireServer() as server:
         yield server

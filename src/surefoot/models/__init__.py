@@ -8,7 +8,6 @@ from surefoot.models.endpoints import (
     Endpoints,
     Policy,
     Route,
-    configure,
     policy,
 )
 from surefoot.models.hook import install, is_installed, uninstall
@@ -25,7 +24,6 @@ __all__ = [
     "Retries",
     "Route",
     "build_client",
-    "configure",
     "install",
     "is_client",
     "is_client_class",

@@ -81,12 +81,6 @@ class Policy:
 policy: Slot[Policy] = Slot("policy for model calls")
 
 
-def configure(*, endpoints: Endpoints | None = None, retries: Retries | None = None) -> None:
-    """Use one policy for all calls of this process; `policy.provide` takes a function that finds one per call."""
-    chosen = Policy(endpoints or NoRoutes(), retries or Retries())
-    policy.provide(lambda: chosen)
-
-
 def has_credential(headers: Mapping[str, str]) -> bool:
     """Whether a request carries a key of its provider: one that is neither empty nor the placeholder."""
     for name in _CREDENTIAL_HEADERS:

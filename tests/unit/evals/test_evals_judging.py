@@ -184,7 +184,7 @@ def test_verdicts_of_the_embedded_model_are_withheld_until_its_agreement_is_know
 
     labelled = Dataset("two", tuple(Case(str(n), {"response": "it rings"}, bool(n)) for n in range(2)))
     experiment, metric, agreement = over(Judged(small, labelled=labelled), "it rings")
-    assert (metric.value, metric.withheld) == (1.0, "")
+    assert (metric.value, metric.withheld) == (1.0, ""), (metric.failures, agreement)
     assert agreement.models == ("local:smollm2",)
     assert agreement.is_near_chance
     assert experiment.judging.calls == 1 + 2

@@ -11,6 +11,7 @@ import openai
 import pytest
 
 from memory_scope import MemoryScope
+from policies import configure
 from surefoot import models
 from surefoot.errors import ConfigError, ContextOverflow
 from surefoot.models import CallTarget, Endpoint, Route
@@ -56,7 +57,7 @@ def wire() -> Iterator[WireServer]:
 @pytest.fixture
 def aliases(wire: WireServer) -> Aliases:
     aliases = Aliases(wire)
-    models.configure(endpoints=aliases, retries=models.Retries(base=0.0))
+    configure(endpoints=aliases, retries=models.Retries(base=0.0))
     return aliases
 
 

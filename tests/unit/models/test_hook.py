@@ -14,6 +14,7 @@ import openai
 import pytest
 
 from memory_scope import MemoryScope
+from policies import configure
 from surefoot import models
 from wire import WireServer
 
@@ -31,7 +32,7 @@ HEADERS = {"authorization": "Bearer test"}
 
 @pytest.fixture(autouse=True)
 def _uninstalled() -> Iterator[None]:
-    models.configure(retries=models.Retries(base=0.0))
+    configure(retries=models.Retries(base=0.0))
     yield
     models.uninstall()
 
@@ -156,7 +157,7 @@ CHILD = """
     {second}
     from memory_scope import MemoryScope
     from wire import WireServer
-    models.configure()
+    configure()
     with WireServer() as wire:
         client = {client}
         scope = MemoryScope()
@@ -244,7 +245,7 @@ def test_a_missing_library_stays_missing() -> None:
 
 def test_calls_in_threads_do_not_take_each_others_failures() -> None:
     """A retry of the SDK belongs to the call of its own thread."""
-    models.configure(retries=models.Retries(count=0))
+    configure(retries=models.Retries(count=0))
     models.install()
     results: dict[int, str] = {}
 
