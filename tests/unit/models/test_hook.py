@@ -157,7 +157,7 @@ CHILD = """
     {second}
     from memory_scope import MemoryScope
     from wire import WireServer
-    configure()
+    models.policy.provide(models.Policy)
     with WireServer() as wire:
         client = {client}
         scope = MemoryScope()
