@@ -6,6 +6,7 @@ takes the recorded outcome or does the work and finishes the claim. It need not 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -89,6 +90,11 @@ class Scope(Protocol):
     @property
     def run_id(self) -> str: ...
 
+    @property
+    def step_id(self) -> str:
+        """The key of the step whose body this is, in hex; empty in the body of the flow."""
+        ...
+
     def claim(self, work: Work) -> Claim:
         """Claim work; raises `RunEnded` after the end of the run, `NotData` if the inputs cannot be recorded."""
         ...
@@ -109,6 +115,21 @@ def current() -> Scope | None:
 def variable() -> ContextVar[Scope | None]:
     """The variable itself, for the runner, which opens and closes scopes."""
     return _current
+
+
+def logger(name: str) -> logging.Logger:
+    """The standard logger of that name, whose records carry `run_id` and `step_id` (empty outside a run)."""
+    found = logging.getLogger(name)
+    if _whereabouts not in found.filters:
+        found.addFilter(_whereabouts)
+    return found
+
+
+def _whereabouts(record: logging.LogRecord) -> bool:
+    here = current()
+    record.run_id = here.run_id if here else ""
+    record.step_id = here.step_id if here else ""
+    return True
 
 
 class Slot(Generic[T]):

@@ -74,6 +74,7 @@ class MemoryScope:
     claims: list[MemoryClaim] = field(default_factory=list)
     is_ended: bool = False
     run_id: str = "run-1"
+    step_id: str = ""
     _seen: defaultdict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
     _lock: threading.Lock = field(default_factory=threading.Lock)
 

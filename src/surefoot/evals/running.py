@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
 import time
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from surefoot import flows, traces
+from surefoot import flows, scope, traces
 from surefoot.errors import InvalidInput
 from surefoot.evals import ordering, recorded, trusting
 from surefoot.evals.binding import Bound, Sample, Scorer, bind, settle
@@ -26,7 +25,7 @@ from surefoot.flows import AnyFlow
 from surefoot.ledger import Totals
 from surefoot.values import new_id
 
-log = logging.getLogger("surefoot.evals")
+log = scope.logger("surefoot.evals")
 
 
 def evaluate(

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import time
 from weakref import ref
 
+from surefoot import scope
 from surefoot.flows.running import OpenRun
 from surefoot.ledger import Note, Pending, Renew, SqliteLedger, lease_until
 
-log = logging.getLogger("surefoot.flows")
+log = scope.logger("surefoot.flows")
 
 NOTED_AFTER_S = 0.1
 """A step that is open for longer gets a row that says so; a shorter one is not worth it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import orjson
 
 from surefoot import ledger as records
+from surefoot import scope
 from surefoot.errors import Diverged, Fenced, LedgerError, RunBusy, RunEnded, StepFailed
 from surefoot.flows import code, opened
 from surefoot.flows.drive import Body, Durable, Logic
@@ -42,7 +42,7 @@ from surefoot.values import RunTags, new_id
 if TYPE_CHECKING:
     from surefoot.flows.flow import FlowSpec
 
-log = logging.getLogger("surefoot.flows")
+log = scope.logger("surefoot.flows")
 
 
 class Card(Protocol):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from contextlib import suppress
@@ -22,7 +21,7 @@ from surefoot.ledger import Append, Freight, Outcome, Pending, SqliteLedger, Tot
 from surefoot.scope import Ending, Recorded, Work
 from surefoot.values import PromptRef
 
-log = logging.getLogger("surefoot.flows")
+log = scope.logger("surefoot.flows")
 
 
 class Resolve(Protocol):
@@ -155,6 +154,10 @@ class Here:
     @property
     def run_id(self) -> str:
         return self.run.id
+
+    @property
+    def step_id(self) -> str:
+        return self.path[-16:].hex()
 
     @property
     def depth(self) -> int:

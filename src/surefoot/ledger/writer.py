@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import logging
 import os
 import threading
 import time
@@ -14,11 +13,12 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
+from surefoot import scope
 from surefoot.errors import LedgerError
 
 E = TypeVar("E")
 
-log = logging.getLogger("surefoot.ledger")
+log = scope.logger("surefoot.ledger")
 
 _BATCH = 512
 _TICK_AGAIN = 1.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from contextvars import ContextVar
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 import orjson
 
+from surefoot import scope
 from surefoot.errors import ConfigError
 from surefoot.models.answers import events_of, is_answer, read_buffered, read_events
 from surefoot.models.effects import Block, Close, Commit, Program, Read, Send, Sleep
@@ -27,7 +27,7 @@ from surefoot.values import CallFacts
 if TYPE_CHECKING:
     import httpx2
 
-logger = logging.getLogger("surefoot.models")
+logger = scope.logger("surefoot.models")
 
 
 @dataclass(frozen=True, slots=True)

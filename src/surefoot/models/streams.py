@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from functools import lru_cache
 from types import ModuleType
 from typing import TYPE_CHECKING, cast
 
+from surefoot import scope
 from surefoot.errors import RunEnded
 from surefoot.models.answers import events_of, is_whole
 from surefoot.models.record import Answer, kept_headers
@@ -20,7 +20,7 @@ from surefoot.scope import Claim, Ending, Ticket
 if TYPE_CHECKING:
     import httpx2
 
-logger = logging.getLogger("surefoot.models")
+logger = scope.logger("surefoot.models")
 
 Judge = Callable[[Answer, "httpx2.Response", int | None], Ending]
 """From an answer, the response the client holds and the time to its first byte (ns): how the call ended."""

@@ -7,7 +7,6 @@ note what has happened, so that a cell of a thousand short runs is not slowed do
 from __future__ import annotations
 
 import contextvars
-import logging
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -15,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from html import escape
 
+from surefoot import scope
 from surefoot.flows import Listener, RunEvent
 from surefoot.notebook.kernel import Shell
 from surefoot.notebook.progress import Progress
@@ -22,7 +22,7 @@ from surefoot.traces import FRAME, Card
 from surefoot.traces.figures import counted
 from surefoot.values import new_id
 
-log = logging.getLogger("surefoot.notebook")
+log = scope.logger("surefoot.notebook")
 
 CardOf = Callable[[str], Card]
 

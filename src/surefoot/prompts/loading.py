@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import logging
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from surefoot import scope
 from surefoot.errors import PromptError
 from surefoot.prompts import rendering
 from surefoot.prompts.definition import Dialect, InputType, Prompt, PromptInput, digest_of, normalised
@@ -18,7 +18,7 @@ from surefoot.values import Json
 if TYPE_CHECKING:
     from surefoot.prompts.yamltext import Document
 
-_log = logging.getLogger("surefoot.prompts")
+_log = scope.logger("surefoot.prompts")
 
 MAX_BYTES = 1_048_576
 

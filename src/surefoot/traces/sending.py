@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import gzip
-import logging
 import socket
 import ssl
 from collections import deque
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Protocol
 
+from surefoot import scope
 from surefoot.errors import ExportError
 from surefoot.models.posting import Posted, post
 from surefoot.models.retries import Retries, next_delay, retry_after
@@ -21,7 +21,7 @@ from surefoot.traces.spans import Trace
 from surefoot.traces.targets import Target
 from surefoot.values import Clock, SystemClock
 
-logger = logging.getLogger("surefoot.traces")
+logger = scope.logger("surefoot.traces")
 
 PATIENCE = Retries(count=6, base=1.0, cap=30.0, deadline=120.0)
 
