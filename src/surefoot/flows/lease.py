@@ -8,7 +8,7 @@ import time
 from weakref import ref
 
 from surefoot import scope
-from surefoot.flows.running import OpenRun
+from surefoot.flows.openrun import OpenRun
 from surefoot.ledger import Note, Pending, Renew, SqliteLedger, lease_until
 
 log = scope.logger("surefoot.flows")

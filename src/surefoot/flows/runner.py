@@ -17,8 +17,9 @@ from surefoot.flows import code, opened
 from surefoot.flows.drive import Body, Durable, Logic
 from surefoot.flows.events import Listener, RunOpened
 from surefoot.flows.lease import Keeper
+from surefoot.flows.openrun import OpenRun
 from surefoot.flows.recall import Recall
-from surefoot.flows.running import Here, OpenRun
+from surefoot.flows.running import Here
 from surefoot.flows.threads import patch_executors
 from surefoot.ledger import (
     END_KEY,

@@ -1,99 +1,26 @@
-"""A run that this process holds, its scopes, and the claims of steps in them."""
+"""The scopes of an open run, and the claims of steps in them."""
 
 from __future__ import annotations
 
-import threading
 import time
 from contextlib import suppress
 from contextvars import Token
-from dataclasses import dataclass, field
 from hashlib import blake2b
 from types import TracebackType
-from typing import Protocol, Self, cast
+from typing import Self
 
 from surefoot import ledger as records
 from surefoot import scope
-from surefoot.errors import Diverged, Fenced, RunEnded
+from surefoot.errors import Diverged
 from surefoot.flows import lanes
-from surefoot.flows.events import Listener, RunEvent, StepClosed, StepOpened
-from surefoot.flows.recall import Identity, Place, Recall, Record, ScopeRecall
-from surefoot.ledger import Append, Freight, Outcome, Pending, SqliteLedger, Totals
+from surefoot.flows.events import StepClosed, StepOpened
+from surefoot.flows.openrun import OpenRun
+from surefoot.flows.recall import Identity, Place, Record, ScopeRecall
+from surefoot.ledger import Append, Freight, Outcome, Pending
 from surefoot.scope import Ending, Recorded, Work
 from surefoot.values import PromptRef
 
 log = scope.logger("surefoot.flows")
-
-
-class Resolve(Protocol):
-    """Finds a class that a record names, among those that the flow's code has imported."""
-
-    def __call__(self, module: str, qualname: str, /) -> type | None: ...
-
-
-@dataclass(slots=True)
-class OpenRun:
-    """One run in the hands of this process."""
-
-    id: str
-    flow: str
-    epoch: int
-    ledger: SqliteLedger
-    tenant: str = ""
-    recall: Recall = field(default_factory=Recall)
-    totals: Totals = Totals()
-    listener: Listener | None = None
-    resolve: Resolve | None = None
-    accepts_divergence: bool = False
-    is_open: bool = True
-    is_fenced: bool = False
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    pending: dict[bytes, StepClaim] = field(default_factory=dict[bytes, "StepClaim"])
-    causes: list[tuple[object, bytes, str]] = field(default_factory=list[tuple[object, bytes, str]])
-
-    def tell(self, event: RunEvent) -> None:
-        """Show an event to whoever watches; a listener that fails must not fail the run."""
-        if self.listener is not None:
-            try:
-                self.listener(event)
-            except Exception:
-                log.exception("run %s: a listener failed", self.id)
-
-    def check_open(self, what: str) -> None:
-        if self.is_fenced:
-            raise Fenced(
-                f"run {self.id} was taken over by another process; {what} is not recorded here any more"
-            )
-        if not self.is_open:
-            raise RunEnded(
-                f"{what} was called after run {self.id} had ended: await every task and join every thread of a flow "
-                "before it returns"
-            )
-
-    def close(self) -> None:
-        """From here on nothing is recorded but the end."""
-        with self.lock:
-            self.is_open = False
-
-    def failed_steps(self, error: BaseException) -> list[bytes]:
-        """Keys of the failures that `error` is or comes from, found by exceptions and the responses they carry.
-
-        What it was raised `from` caused it. What it was merely raised in the handling of may be a failure that was
-        survived, and counts only if nothing nearer is found.
-        """
-        seen: list[BaseException] = []
-        keys: list[bytes] = []
-        link: BaseException | None = error
-        while link is not None and not any(link is other for other in seen):
-            seen.append(link)
-            raised: tuple[object, ...] = (link, getattr(link, "response", None) or link)
-            found = [key for cause, key, _ in self.causes if any(cause is one for one in raised)]
-            if isinstance(link, BaseExceptionGroup):
-                parts = cast("BaseExceptionGroup[BaseException]", link).exceptions
-                found += [key for part in parts for key in self.failed_steps(part)]
-            keys = found + keys
-            is_context_meant = not keys and not link.__suppress_context__
-            link = link.__cause__ or (link.__context__ if is_context_meant else None)
-        return keys
 
 
 class Here:
@@ -365,7 +292,7 @@ class StepClaim:
         """Take the recorded outcome; it is decoded when somebody reads it."""
         self.replayed_from = outcome
         run = self._here.run
-        value = records.decode(run.ledger.exact(run.id, outcome.output), resolve=run.resolve)
+        value = records.decode(run.ledger.exact(run.id, outcome.output))
         if outcome.status == "failed" and isinstance(value, BaseException):
             self.recorded = Recorded("failed", error=value)
         else:

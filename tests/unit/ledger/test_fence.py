@@ -14,7 +14,7 @@ import pytest
 from ledgers import end, open_ledger, outcome, start, started, take_over
 from surefoot.errors import AlreadyRecorded, Fenced, LedgerError, RunBusy, UnknownRun
 from surefoot.flows import Keeper
-from surefoot.flows.running import OpenRun
+from surefoot.flows.openrun import OpenRun
 from surefoot.ledger import Append, Note, Owner, Release, Renew, SqliteLedger, lease_until, this_process
 from surefoot.ledger.events import Detail
 from surefoot.ledger.owner import is_provably_gone
