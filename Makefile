@@ -15,7 +15,7 @@ BIN := .venv/bin
 WRITTEN = $(wildcard src tests benchmarks examples)
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 17
 
 demo: .venv/.installed-demo ## set up, then run the demo: kill a run, resume it
 	@$(BIN)/surefoot demo $(ARGS)
