@@ -18,11 +18,20 @@ _NETWORK_FILE_SYSTEMS = frozenset(
 )
 
 
+class Held(sqlite3.Connection):
+    """A connection that closes when nobody holds it any more, as those of threads that have ended do."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
 def connect_writer(path: Path) -> sqlite3.Connection:
     """The connection that writes: no implicit transactions, usable by whichever thread holds the writer."""
     refuse_network_file_system(path)
     with explained(path):
-        return sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        return sqlite3.connect(
+            path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False, factory=Held
+        )
 
 
 def prepare_writer(connection: sqlite3.Connection, *, synchronous: str) -> None:
@@ -37,7 +46,7 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     with explained(path):
         try:
             connection = sqlite3.connect(
-                path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+                path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False, factory=Held
             )
             connection.execute("PRAGMA query_only = ON")
             connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1")
@@ -47,7 +56,10 @@ def connect_reader(path: Path) -> sqlite3.Connection:
                 raise
             # WAL wants to write an index file beside the ledger; where it cannot, the file does not change either.
             connection = sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False
+                f"{path.absolute().as_uri()}?mode=ro&immutable=1",
+                uri=True,
+                check_same_thread=False,
+                factory=Held,
             )
             connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1")
     return connection

@@ -80,7 +80,8 @@ def pretty(value: Json) -> str:
         return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
     except TypeError:  # an integer of more than 64 bits, text that is no Unicode, or more than 254 levels
         with suppress(RecursionError):
-            return json.dumps(value, indent=2, ensure_ascii=False)
+            # On one line: indented, the text would grow with the square of the depth.
+            return json.dumps(value, ensure_ascii=False)
         return "[nested too deeply to be shown]"
 
 

@@ -100,7 +100,7 @@ def test_a_coroutine() -> None:
         (threading.Thread(), "a thread or process is tied"),
         (Opaque(), "does not know what of it is data"),
         (defaultdict(lambda: 1), "default_factory"),
-        (Dated(list), "Convert it to a plain dict"),
+        (Dated(list), "plain"),
         (np.array([object()]), "Use .tolist()"),
         (SecretStr("hidden"), "a secret is never recorded"),
         (Secret[int](3), "a secret is never recorded"),
