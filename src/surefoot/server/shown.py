@@ -78,10 +78,11 @@ def pretty(value: Json) -> str:
         return value
     try:
         return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
-    except TypeError:  # an integer of more than 64 bits, text that is no Unicode, or more than 254 levels
+    except TypeError as error:  # an integer of more than 64 bits, text that is no Unicode, or more than 254 levels
         with suppress(RecursionError):
-            # On one line: indented, the text would grow with the square of the depth.
-            return json.dumps(value, ensure_ascii=False)
+            # Indented, the text of a deep value would grow with the square of its depth.
+            indent = None if "ecursion" in str(error) else 2
+            return json.dumps(value, indent=indent, ensure_ascii=False)
         return "[nested too deeply to be shown]"
 
 
