@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,7 +38,11 @@ def test_log_records_name_run_and_step(
     assert said["in the flow"] == (run_id, "")
     assert said["in the step"][0] == run_id == last_run().id
     assert len(said["in the step"][1]) == 32
-    assert not logging.getLogger("surefoot").handlers
+
+
+def test_a_library_adds_no_handlers() -> None:
+    code = "import logging, surefoot.app; assert not logging.getLogger('surefoot').handlers"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_logger_is_prepared_once() -> None:
