@@ -78,7 +78,8 @@ def pretty(value: Json) -> str:
         return value
     try:
         return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
-    except TypeError as error:  # an integer of more than 64 bits, text that is no Unicode, or more than 254 levels
+    except TypeError as error:
+        # An integer of more than 64 bits, text that is no Unicode, or more than 254 levels.
         with suppress(RecursionError):
             # Indented, the text of a deep value would grow with the square of its depth.
             indent = None if "ecursion" in str(error) else 2
