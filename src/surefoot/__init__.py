@@ -28,11 +28,13 @@ if TYPE_CHECKING:
     from surefoot.flows.step import step as step
     from surefoot.prompts import Prompty as Prompty
     from surefoot.prompts import prompt as prompt
+    from surefoot.values import Done as Done
 
 _HOMES = {
     "App": "surefoot.app",
     "Case": "surefoot.evals",
     "Dataset": "surefoot.evals",
+    "Done": "surefoot.values",
     "Prompty": "surefoot.prompts",
     "Score": "surefoot.evals",
     "SurefootError": "surefoot.errors",
@@ -51,6 +53,7 @@ __all__ = [
     "App",
     "Case",
     "Dataset",
+    "Done",
     "Prompty",
     "Score",
     "SurefootError",

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
-import threading
 from collections.abc import Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from surefoot import flows, models, prompts, retrieval
-from surefoot.errors import ConfigError, LedgerError, UnknownRun
-from surefoot.flows import AnyFlow, Keeper, Listener, Options
+from surefoot.errors import ConfigError, InvalidInput
+from surefoot.flows import AnyFlow, Decision, Keeper, Listener, Options
 from surefoot.guards import SecretFinder
-from surefoot.ledger import Keyring, Payloads, RunRecord, SqliteLedger
+from surefoot.ledger import Keyring, Ledger, Payloads, PostgresLedger, RunRecord, SqliteLedger
+from surefoot.locks import ForkSafeLock, made_once
 from surefoot.models import CallTarget, ClientSettings, Endpoint, Policy, Retries, Route
-from surefoot.values import RunTags, new_id
+from surefoot.values import RunTags
 
 if TYPE_CHECKING:
     from surefoot.config import Loaded
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _KEY_VARIABLES = ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "ANTHROPIC_API_KEY", "SUREFOOT_KEY")
 _LOCAL = "local:"
 
-_lock = threading.Lock()
+_lock = ForkSafeLock()
 _apps: dict[Path, App] = {}
 _current: ContextVar[App | None] = ContextVar("surefoot_app", default=None)
 
@@ -49,12 +49,12 @@ class App:
         config = self.config = self.settings.config
         finder = SecretFinder(self._known_secrets)
         self.keyring = Keyring(config.privacy.key_file, key=os.environ.get("SUREFOOT_KEY"))
-        self.ledger = SqliteLedger(
-            config.ledger.path,
-            Payloads(self.keyring, privacy=finder, inline_bytes=config.ledger.inline_bytes),
-            synchronous=config.ledger.synchronous,
+        self.ledger = self._open_ledger(
+            Payloads(self.keyring, privacy=finder, inline_bytes=config.ledger.inline_bytes)
         )
         self.keeper = Keeper(self.ledger, lease_seconds=config.runs.lease)
+        self.is_strict = config.runs.strict
+        """Whether each fresh result is restored from its record at once, and fails its step if it is another value."""
         self.is_quiet = not config.notebook.progress
         """Whether runs in a notebook are not shown in their cell."""
         self.policy = Policy(endpoints=self, retries=Retries(count=config.models.retries))
@@ -71,12 +71,12 @@ class App:
                 app = _apps[here] = cls()
             return app
 
-    @functools.cached_property
+    @made_once
     def prompts(self) -> prompts.Library:
         """The prompts of this project."""
         return prompts.Library(self.config.prompts.path)
 
-    @functools.cached_property
+    @made_once
     def home(self) -> retrieval.Home:
         """The document collections of this project, with the embedder that fits them."""
         if self.config.retrieval.embedder != "local:minilm":
@@ -87,7 +87,29 @@ class App:
 
         return retrieval.Home(self.config.retrieval.path, MiniLM())
 
-    @functools.cached_property
+    @made_once
+    def databases(self) -> flows.Databases:
+        """The databases of this project's transaction steps, each opened at its first use."""
+        from surefoot.config import Database, LedgerSettings
+
+        def address(given: Database | LedgerSettings) -> flows.Address:
+            url = given.url or ""
+            pool_size = given.pool_size if isinstance(given, Database) else 10
+            if given.secret_url is not None:
+                return flows.Address(given.secret_url.resolve, pool_size)
+            if (password := given.password) is None:
+                return flows.Address(lambda: url, pool_size)
+            head, _, tail = url.partition("@")
+            return flows.Address(lambda: f"{head}:{quote(password.resolve(), safe='')}@{tail}", pool_size)
+
+        addresses = {name: address(given) for name, given in self.config.databases.items()}
+        if self.config.ledger.url is not None or self.config.ledger.secret_url is not None:
+            addresses[flows.LEDGER] = address(self.config.ledger)
+        return flows.Databases(
+            addresses, root=self.settings.root, body_seconds=self.config.ledger.body_seconds
+        )
+
+    @made_once
     def embedded(self) -> EmbeddedServer:
         """The embedded model's server, which starts at its first use."""
         from surefoot.models.local import shared_server
@@ -103,17 +125,33 @@ class App:
         *,
         init: Mapping[str, object] | None = None,
         tags: RunTags | None = None,
+        key: str | None = None,
+        wait: float = 0.0,
+        deadline: float | None = None,
         listener: Listener | None = None,
     ) -> object:
         """Run a flow and return its output; an async flow runs on a background loop.
 
         `flow` may be named as `FILE.py:NAME`. Inputs are checked against its signature, `init` goes to the
-        constructor of a `Workflow` class. Raises `InvalidInput`, `UnknownFlow`, and `StepFailed` from what the flow
-        raised.
+        constructor of a `Workflow` class. Inside an open run this begins a child run, which is a step of that one.
+
+        key: there is one run of the flow under it (and per tenant). A second call returns the output of that run, or
+            goes on with it if it has not completed.
+        wait: seconds to wait for another process or thread that holds the run of the key; by default none.
+        deadline: seconds after which the run fails, instead of what its flow or `[runs] deadline` says.
+
+        Raises `InvalidInput` (also where the run of the key was begun with other inputs), `UnknownFlow`, `RunBusy`,
+        `RunCancelled`, `DeadlineExceeded`, `RunLimit`, and `StepFailed` from what the flow raised.
         """
-        logic, is_async, run_id = self._begin(flow, inputs, init, tags, listener)
-        with self.entered(), self._explaining(run_id):
-            return flows.run_in_background(flows.drive_async(logic)) if is_async else flows.drive(logic)
+        options = self._options(tags, key, wait, deadline, listener)
+        with self.entered():
+            target, is_async = self._target(flow, inputs, init)
+
+            def conduct(logic: flows.Logic[object]) -> object:
+                return flows.run_in_background(flows.drive_async(logic)) if is_async else flows.drive(logic)
+
+            logic = flows.start(target, options, conduct)
+            return flows.drive(logic) if flows.current_run() is not None else conduct(logic)
 
     async def run_async(
         self,
@@ -122,14 +160,23 @@ class App:
         *,
         init: Mapping[str, object] | None = None,
         tags: RunTags | None = None,
+        key: str | None = None,
+        wait: float = 0.0,
+        deadline: float | None = None,
         listener: Listener | None = None,
     ) -> object:
         """`run` for async code: an async flow runs on the caller's loop, a sync one in a worker thread."""
-        logic, is_async, run_id = self._begin(flow, inputs, init, tags, listener)
-        with self.entered(), self._explaining(run_id):
-            return await (
-                flows.drive_async(logic) if is_async else flows.run_in_thread(lambda: flows.drive(logic))
-            )
+        options = self._options(tags, key, wait, deadline, listener)
+        with self.entered():
+            target, is_async = self._target(flow, inputs, init)
+
+            async def conduct(logic: flows.Logic[object]) -> object:
+                return await (
+                    flows.drive_async(logic) if is_async else flows.run_in_thread(lambda: flows.drive(logic))
+                )
+
+            logic = flows.start(target, options, conduct)
+            return await (flows.drive_async(logic) if flows.current_run() is not None else conduct(logic))
 
     def resume(
         self,
@@ -137,20 +184,29 @@ class App:
         *,
         flow: AnyFlow | None = None,
         accept_divergence: bool = False,
+        deadline: float | None = None,
+        decisions: Mapping[str, Decision] | None = None,
         listener: Listener | None = None,
     ) -> object:
         """Go on with a run where its record ends, and return its output; that of a completed run is returned again.
 
-        `flow` is needed only where the code cannot be imported again, as in a notebook. Raises `UnknownRun`,
-        `UnknownFlow`, `RunBusy`, and `StepFailed` from what the flow raised, which may be `Diverged`.
+        `flow` is needed only where the code cannot be imported again, as in a notebook. `deadline`, in seconds from
+        now, takes the place of the run's own. `decisions` says what became of effects that are in doubt, each by the
+        step's name or the beginning of its key: `Done(result)`, or `"retry"` to do it now.
+
+        Raises `UnknownRun`, `UnknownFlow`, `RunBusy`, `RunCancelled`, `DeadlineExceeded`, `RunLimit`, `Compensated`,
+        `InDoubt`, `Diverged`, and `StepFailed` from what the flow raised.
         """
-        record = self.ledger.run(run_id)
+        options = Options(
+            listener=listener,
+            accept_divergence=accept_divergence,
+            deadline=deadline,
+            decisions=decisions or {},
+            explains=True,
+        )
         with self.entered():
-            logic, is_async = self._resume(
-                record, flow, Options(listener=listener, accept_divergence=accept_divergence)
-            )
-            with self._explaining(record.id):
-                return flows.run_in_background(flows.drive_async(logic)) if is_async else flows.drive(logic)
+            logic, is_async = self._resume(self.ledger.run(run_id), flow, options)
+            return flows.run_in_background(flows.drive_async(logic)) if is_async else flows.drive(logic)
 
     async def resume_async(
         self,
@@ -158,24 +214,54 @@ class App:
         *,
         flow: AnyFlow | None = None,
         accept_divergence: bool = False,
+        deadline: float | None = None,
+        decisions: Mapping[str, Decision] | None = None,
         listener: Listener | None = None,
     ) -> object:
         """`resume` for async code."""
-        record = self.ledger.run(run_id)
+        options = Options(
+            listener=listener,
+            accept_divergence=accept_divergence,
+            deadline=deadline,
+            decisions=decisions or {},
+            explains=True,
+        )
         with self.entered():
-            logic, is_async = self._resume(
-                record, flow, Options(listener=listener, accept_divergence=accept_divergence)
+            logic, is_async = self._resume(self.ledger.run(run_id), flow, options)
+            return await (
+                flows.drive_async(logic) if is_async else flows.run_in_thread(lambda: flows.drive(logic))
             )
-            with self._explaining(record.id):
-                return await (
-                    flows.drive_async(logic) if is_async else flows.run_in_thread(lambda: flows.drive(logic))
-                )
+
+    def cancel(self, run_id: str, *, reason: str = "", wait: float = 0.0) -> flows.Run:
+        """Ask for the end of a run, in whichever process it is; the run as it is then.
+
+        The request is durable. The process that holds the run ends it at its next step, an async flow where it
+        awaits: then its status is `cancelled`, for good, and its child runs are cancelled too. A run that nobody holds
+        is ended here. `wait` is how many seconds to wait for that; without it the status may still be `running`.
+        Cancelling a cancelled run does nothing. Raises `UnknownRun`, and `RunEnded` for a completed run.
+        """
+        with self.entered():
+            logic = flows.cancel(self.ledger.run(run_id), reason=reason, wait=wait)
+            return flows.Run(flows.drive(logic), self)
+
+    async def cancel_async(self, run_id: str, *, reason: str = "", wait: float = 0.0) -> flows.Run:
+        """`cancel` for async code."""
+        with self.entered():
+            logic = flows.cancel(self.ledger.run(run_id), reason=reason, wait=wait)
+            return flows.Run(await flows.drive_async(logic), self)
 
     def close(self) -> None:
-        """Write what is queued and close the ledger."""
+        """Write what is queued and close the ledger, and the databases of transaction steps."""
+        self.databases.close()
         self.ledger.close()
 
     # What a run asks of its host (`surefoot.flows.Host`)
+
+    @made_once
+    def ceilings(self) -> flows.Ceilings:
+        """What bounds a run that does not say otherwise."""
+        runs = self.config.runs
+        return flows.Ceilings(runs.deadline, runs.max_steps, runs.max_calls)
 
     def prepare(self) -> None:
         """Before each run: the state folder and the hook under SDK clients."""
@@ -249,20 +335,33 @@ class App:
         shell = notebook.shell()
         return nullcontext() if shell is None else notebook.showing(shell, self.card)
 
-    def _begin(
+    def _options(
         self,
-        flow: AnyFlow | str,
-        inputs: Mapping[str, object] | None,
-        init: Mapping[str, object] | None,
         tags: RunTags | None,
+        key: str | None,
+        wait: float,
+        deadline: float | None,
         listener: Listener | None,
-    ) -> tuple[flows.Logic[object], bool, str]:
+    ) -> Options:
+        if key is not None and not key.strip():
+            raise InvalidInput("the key of a run is empty: give a text that names what the run is for, or none")
+        return Options(
+            tags=tags or RunTags(),
+            listener=listener,
+            run_key=key,
+            wait=wait,
+            deadline=deadline,
+            explains=True,
+        )
+
+    def _target(
+        self, flow: AnyFlow | str, inputs: Mapping[str, object] | None, init: Mapping[str, object] | None
+    ) -> tuple[flows.Target, bool]:
         found, spec = flows.find_spec(flow)
-        with self.entered():
-            values = flows.checked(spec, inputs or {})
-            target = flows.target_of(found, spec, values, init=init or {}, make_client=self.client)
-        options = Options(run_id=new_id(), tags=tags or RunTags(), listener=listener)
-        return flows.begin(target, options), spec.is_async, cast("str", options.run_id)
+        values = flows.checked(spec, inputs or {})
+        return flows.target_of(
+            found, spec, values, init=init or {}, make_client=self.client
+        ), spec.is_async
 
     def _resume(
         self, record: RunRecord, flow: AnyFlow | None, options: Options
@@ -274,22 +373,21 @@ class App:
 
         return flows.resume(record, make, options), spec.is_async
 
-    @contextmanager
-    def _explaining(self, run_id: str) -> Generator[None]:
-        """Raise `StepFailed` from what a flow raised; an error that is no outcome of the run stays what it is."""
-        try:
-            yield
-        except Exception as error:
-            record = self._record_of(run_id)
-            if record is None or record.status != "failed":
-                raise
-            raise flows.step_failed(error, record) from error
-
-    def _record_of(self, run_id: str) -> RunRecord | None:
-        """The run, if the ledger can be read and holds it: a failed ledger must not hide why it failed."""
-        with suppress(LedgerError, UnknownRun):
-            return self.ledger.run(run_id)
-        return None
+    def _open_ledger(self, payloads: Payloads) -> Ledger:
+        """The ledger that the settings name: in a file, or in a database."""
+        given = self.config.ledger
+        url = given.url if given.secret_url is None else given.secret_url.resolve()
+        if url is None:
+            return SqliteLedger(given.path, payloads, synchronous=given.synchronous)
+        ledger = PostgresLedger(
+            url,
+            payloads,
+            password=given.password.resolve() if given.password else None,
+            outage_seconds=given.outage,
+        )
+        if ledger.address.password:
+            self.settings.vault.note(ledger.address.password)
+        return ledger
 
     def _known_secrets(self) -> frozenset[str]:
         environment = {value for name in _KEY_VARIABLES if (value := os.environ.get(name))}
@@ -297,6 +395,7 @@ class App:
 
 
 flows.host.provide(App.current)
+flows.databases.provide(lambda: App.current().databases)
 models.policy.provide(lambda: App.current().policy)
 prompts.library.provide(lambda: App.current().prompts)
 retrieval.home.provide(lambda: App.current().home)

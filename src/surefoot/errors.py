@@ -15,10 +15,18 @@ SurefootError
     OutsideRun               a step was called where its run cannot be seen
   RunError                   the run: it cannot go on as it is
     StepFailed               the flow ended in an exception (raised by App.run)
+    StepTimeout              an attempt of a step took longer than its timeout
+    InDoubt                  nobody knows whether an effect was done
+    Compensated              the run failed and what it had done was undone: it is over
     Diverged                 the code no longer matches what the run has recorded
     RunEnded                 work arrived after the run was over
     RunBusy                  another process holds the run
     Fenced                   another process has taken the run over
+    RunPruned                what the run needs to go on was pruned, or left out of an export
+    RunStopped               the run was stopped before its flow was through
+      RunCancelled           somebody cancelled it
+      DeadlineExceeded       its deadline has passed
+      RunLimit               it reached a ceiling of [runs]
     ContextOverflow          a prompt is larger than the model's context
     RecordedError            a recorded failure whose class is no longer there
     ClosedEarly              a replayed stream is read past the point where the recorded one was closed
@@ -34,6 +42,7 @@ SurefootError
       LedgerTooNew           a newer version of Surefoot wrote it
       LedgerCorrupt          its file or its chain is damaged
       AlreadyRecorded        an outcome of that step and attempt is there already
+      TransactionInDoubt     whether a transaction step was committed is not known yet
     CollectionError          a document collection cannot be read or written
     ExportError              a receiver of traces cannot be reached or does not take them
 
@@ -100,12 +109,39 @@ class RunError(SurefootError):
 
 
 class StepFailed(RunError):
-    """A flow ended in an exception, which is the `__cause__`."""
+    """A flow ended in an exception, which is the `__cause__`.
 
-    def __init__(self, message: str, *, run_id: str, step: str) -> None:
+    `undone` says what became of what the run had done, where that was to be undone; the run `is_over` where all was.
+    """
+
+    def __init__(
+        self, message: str, *, run_id: str, step: str, undone: str = "", is_over: bool = False
+    ) -> None:
         super().__init__(message)
         self.run_id = run_id
         self.step = step
+        self.undone = undone
+        self.is_over = is_over
+
+
+class StepTimeout(RunError):
+    """An attempt of a step took longer than its timeout; what it still does is not recorded."""
+
+
+class InDoubt(RunError):
+    """Effects were begun of which nobody knows whether they were done; the run waits for somebody who says so.
+
+    `steps` says under what name each can be decided: the step's name, or the beginning of its key.
+    """
+
+    def __init__(self, message: str, *, run_id: str = "", steps: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.run_id = run_id
+        self.steps = steps
+
+
+class Compensated(RunError):
+    """The run failed and what it had done was undone; it is over and cannot be resumed."""
 
 
 class Diverged(RunError):
@@ -122,6 +158,33 @@ class RunBusy(RunError):
 
 class Fenced(RunError):
     """Another process has taken the run over; nothing that this one does is recorded any more."""
+
+
+class RunStopped(RunError):
+    """The run was stopped before its flow was through. Catching it does not help: every later step raises it again.
+
+    `run_id` is the run that was stopped.
+    """
+
+    def __init__(self, message: str, *, run_id: str = "") -> None:
+        super().__init__(message)
+        self.run_id = run_id
+
+
+class RunCancelled(RunStopped):
+    """Somebody cancelled the run; it is over and cannot be resumed."""
+
+
+class DeadlineExceeded(RunStopped):
+    """The deadline of the run has passed; it has failed, and goes on with a later deadline."""
+
+
+class RunLimit(RunStopped):
+    """The run reached a ceiling of steps or calls; it has failed, and goes on under a higher one."""
+
+
+class RunPruned(RunError):
+    """What the run needs to go on was pruned, forgotten or left out of an export."""
 
 
 class ContextOverflow(RunError):
@@ -186,6 +249,10 @@ class LedgerCorrupt(LedgerError):
 
 class AlreadyRecorded(LedgerError):
     """An outcome of that step and attempt is in the ledger already; the first one stands."""
+
+
+class TransactionInDoubt(LedgerError):
+    """The database of a transaction step was lost at the commit; a resumed run finds out whether it happened."""
 
 
 class CollectionError(WorldError):

@@ -20,24 +20,32 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is about to be done. `inputs` is what identifies it: equal inputs, equal work."""
+    """What is about to be done. `inputs` is what identifies it: equal inputs, equal work.
+
+    `function` is the one that does it: to its annotated return type a recorded result is validated whose own class is
+    gone or has changed.
+    """
 
     kind: StepKind
     name: str
     inputs: object
     requested_model: str = ""
     is_pure: bool = False
+    function: Callable[..., object] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
     """How work ended. `output` is data for a completed one and for a failure that was an answer (an HTTP 400).
 
+    An attempt that is known to have done nothing is `cancelled`; an effect that was not meant to happen in this run
+    is `suppressed`, with what stands in for its result.
+
     `cause` is the exception that was raised, or the response object that user code will be handed: by it the run
     finds the failures that ended it, which are the ones a resume tries again.
     """
 
-    status: Literal["completed", "failed"]
+    status: Literal["completed", "failed", "cancelled", "suppressed"]
     output: object = None
     cause: object = None
     call: CallFacts | None = None
@@ -115,6 +123,16 @@ def current() -> Scope | None:
 def variable() -> ContextVar[Scope | None]:
     """The variable itself, for the runner, which opens and closes scopes."""
     return _current
+
+
+@contextmanager
+def hidden() -> Generator[None]:
+    """Let the code inside run as outside of any run: nothing that it does is recorded."""
+    token = _current.set(None)
+    try:
+        yield
+    finally:
+        _current.reset(token)
 
 
 def logger(name: str) -> logging.Logger:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal, Protocol, TypeAlias
+
+from surefoot.locks import ForkSafeLock
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
@@ -20,7 +21,7 @@ StepKind = Literal["step", "call", "flow"]
 Trust = Literal["trusted", "untrusted"]
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_id_lock = threading.Lock()
+_id_lock = ForkSafeLock()
 _last_tick = 0
 
 
@@ -139,6 +140,13 @@ class RunTags:
     principal: str = ""
     session: str = ""
     tags: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """That an effect of which nobody knew was done, and its result."""
+
+    result: object = None
 
 
 class Clock(Protocol):

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from durable import history, open_app
+from postgres import Server
 from surefoot.ledger import Outcome
 from wire import WireServer
 
@@ -131,7 +132,7 @@ def killed_and_resumed(
     forker: Forker, wire: WireServer, folder: Path, name: str, delays: list[float]
 ) -> Course:
     """The run, killed after each of the delays, and at last resumed to its end."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     course, before = Course(), wire.count()
     command = ["run", name]
     for delay in delays:
@@ -140,7 +141,7 @@ def killed_and_resumed(
         os.kill(pid, signal.SIGKILL)
         if forker.wait() == 0:
             break
-        if (folder / ".surefoot" / "ledger.db").exists() and has_run(folder):
+        if has_run(folder):
             command = ["resume"]
             course.kills.append(Kill(recorded_in(folder), len(lines_of(folder)), wire.count() - before))
     if not (folder / "output").exists():
@@ -188,6 +189,25 @@ def test_steps_survive_a_kill_at_any_moment(
         check(course, output, folder)
         kills += len(course.kills)
     assert kills > 3
+
+
+@pytest.mark.parametrize("name", ["in_line", "side_by_side", "in_a_pool"])
+def test_steps_survive_a_kill_on_a_ledger_in_postgres(
+    forker: Forker, wire: WireServer, tmp_path: Path, name: str, postgres_server: Server
+) -> None:
+    output, seconds = whole(forker, tmp_path / "whole", name)
+    kills = 0
+    for seed in range(3):
+        dice = random.Random(f"{name} {seed}")
+        delays = [dice.uniform(0.4, 1.2) * seconds for _ in range(2)]
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        (folder / "surefoot.toml").write_text(f'[ledger]\nurl = "{postgres_server.new_database()}"\n')
+        course = killed_and_resumed(forker, wire, folder, name, delays)
+        check(course, output, folder)
+        assert not (folder / ".surefoot" / "ledger.db").exists()
+        kills += len(course.kills)
+    assert kills > 0
 
 
 @pytest.mark.parametrize("name", ["AskOpenAI", "AskOpenAIAsync", "AskAnthropic", "AskAnthropicAsync"])

@@ -15,9 +15,15 @@ LEASE = 30.0
 
 
 def open_app(folder: Path, *, lease: float = LEASE, is_full: bool = False) -> App:
-    """The app of a folder. Commits wait for the disk only if asked: a killed process loses nothing without it."""
-    synchronous = "full" if is_full else "normal"
-    environ = {"SUREFOOT_LEDGER_SYNCHRONOUS": synchronous, "SUREFOOT_RUNS_LEASE": str(lease)}
+    """The app of a folder, strict about results.
+
+    Commits wait for the disk only if asked: a killed process loses nothing without it.
+    """
+    environ = {
+        "SUREFOOT_LEDGER_SYNCHRONOUS": "full" if is_full else "normal",
+        "SUREFOOT_RUNS_LEASE": str(lease),
+        "SUREFOOT_RUNS_STRICT": "true",
+    }
     return App(load(folder, environ=environ))
 
 

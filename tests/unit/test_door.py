@@ -19,6 +19,7 @@ EXPECTED = [
     "App",
     "Case",
     "Dataset",
+    "Done",
     "Prompty",
     "Score",
     "SurefootError",

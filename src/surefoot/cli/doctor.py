@@ -19,7 +19,7 @@ from surefoot.cli.options import documented, json_option
 if TYPE_CHECKING:
     from surefoot.app import App
     from surefoot.config import Loaded
-    from surefoot.ledger import RunRecord
+    from surefoot.ledger import Ledger, RunRecord
 
 Verdict = Literal["ok", "warn", "fail"]
 
@@ -213,8 +213,13 @@ def _prompts(app: App) -> Iterator[Finding]:
 
 def _ledger(app: App) -> Iterator[Finding]:
     from surefoot.cli.screen import size
+    from surefoot.ledger import SqliteLedger
 
     ledger = app.ledger
+    if not isinstance(ledger, SqliteLedger):
+        yield from _server(ledger)
+        yield from _abandoned_runs(app)
+        return
     if not ledger.path.exists():
         yield Finding("ok", "ledger", f"{ledger.path} will be made by the first run")
         return
@@ -229,6 +234,21 @@ def _ledger(app: App) -> Iterator[Finding]:
     if not os.access(ledger.path, os.W_OK):
         advice = "make file and folder writable, or set SUREFOOT_LEDGER_PATH"
         yield Finding("fail", "ledger", f"{ledger.path} is read-only", advice)
+    yield from _abandoned_runs(app)
+
+
+def _server(ledger: Ledger) -> Iterator[Finding]:
+    """A ledger in a database: whether it is reached, what it runs on, and how it is."""
+    engine, number, health = ledger.engine(), ledger.format(), ledger.check()
+    if health != "ok":
+        yield Finding("fail", "ledger", f"{ledger.where} ({engine}): {health}", "see to it, or restore a backup")
+    elif number == 0:
+        yield Finding("ok", "ledger", f"{ledger.where}, {engine}, tables will be made by the first run")
+    else:
+        yield Finding("ok", "ledger", f"{ledger.where}, {engine}, format {number}, sound")
+
+
+def _abandoned_runs(app: App) -> Iterator[Finding]:
     abandoned = _abandoned(app)
     if abandoned:
         commands = "\n".join(f"surefoot resume {run.id}    # {run.flow}" for run in abandoned[:5])

@@ -58,6 +58,9 @@ _FAILURES = 3
     help="Go on with this experiment, or begin it under this id; `last` is the newest.",
 )
 @click.option("--retry-failed", is_flag=True, help="Go on with the experiment's failed runs, too.")
+@click.option(
+    "--allow-effects", is_flag=True, help="Let effects and transactions of the flow happen, and not be suppressed."
+)
 @json_option
 def command(  # noqa: PLR0917
     what: str,
@@ -71,6 +74,7 @@ def command(  # noqa: PLR0917
     concurrency: int,
     experiment: str | None,
     retry_failed: bool,  # noqa: FBT001
+    allow_effects: bool,  # noqa: FBT001
     as_json: bool,  # noqa: FBT001
 ) -> int:
     """Run the flow of WHAT over a dataset and score what it answers.
@@ -100,6 +104,7 @@ def command(  # noqa: PLR0917
                     concurrency=concurrency,
                     experiment=experiment,
                     retry_failed=retry_failed,
+                    allow_effects=allow_effects,
                     on_progress=bar.see,
                 )
     except KeyboardInterrupt as interruption:

@@ -81,7 +81,11 @@ def _say_failed_run(failed: StepFailed, cause: BaseException) -> None:
     click.echo(f"  {type(cause).__name__}{': ' if text else ''}{_indented(text)}", err=True)
     _say_where(cause)
     click.echo(f"  look at it:  surefoot show {failed.run_id}", err=True)
-    click.echo(f"  go on:       surefoot resume {failed.run_id}", err=True)
+    if failed.undone:
+        click.echo(f"  {_indented(failed.undone)}", err=True)
+    if not failed.is_over:
+        what = "try again" if failed.undone else "go on"
+        click.echo(f"  {f'{what}:':<12} surefoot resume {failed.run_id}", err=True)
 
 
 def _say_where(error: BaseException | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from surefoot.app import App
 from surefoot.cli import failing, screen, words
@@ -79,7 +80,10 @@ def print_replayed(watch: Watch) -> None:
     """Which recorded outcomes were taken and what was done, on stderr."""
     console = screen.err()
     if watch.is_code_changed:
-        console.print(screen.styled(("  the flow's file has changed since the run began", "yellow")))
+        now_ns = time.time_ns()
+        written = [f"{Path(file).name} ({words.ago(at_ns, now_ns)})" for file, at_ns in watch.changed_files]
+        which = f": {', '.join(written)}" if written else ""
+        console.print(screen.styled((f"  the flow's code has changed since the run began{which}", "yellow")))
     for verb, events in (("replayed", watch.replayed), ("performed", watch.performed)):
         names = ", ".join(_counted_names([event.name for event in events])) or "nothing"
         calls = sum(event.kind == "call" for event in events)

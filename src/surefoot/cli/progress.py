@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from surefoot.cli import screen, words
-from surefoot.flows import Listener, RunEvent, RunOpened, StepClosed
+from surefoot.flows import Listener, RunEvent, RunOpened, StepClosed, StepYielded
 from surefoot.traces import live
 from surefoot.values import CallFacts
 
@@ -26,6 +26,9 @@ MARKS = {
     "replayed": ("↺", "cyan"),
     "abandoned": ("-", "yellow"),
     "running": ("•", "yellow"),
+    "in_doubt": ("?", "yellow"),
+    "suppressed": ("○", "cyan"),
+    "cancelled": ("-", "yellow"),
 }
 """How a step stands, as a character and its colour."""
 
@@ -37,14 +40,19 @@ class Watch:
     others: tuple[Listener, ...] = ()
     run_id: str = ""
     is_code_changed: bool = False
+    changed_files: tuple[tuple[str, int], ...] = ()
     replayed: list[StepClosed] = field(default_factory=list[StepClosed])
     performed: list[StepClosed] = field(default_factory=list[StepClosed])
 
     def __call__(self, event: RunEvent) -> None:
         if isinstance(event, RunOpened):
             self.run_id, self.is_code_changed = event.run_id, event.is_code_changed
+            self.changed_files = event.changed_files
         elif isinstance(event, StepClosed):
-            (self.replayed if event.is_replayed else self.performed).append(event)
+            if event.is_replayed:
+                self.replayed.append(event)
+            elif event.status != "abandoned":
+                self.performed.append(event)
         for other in self.others:
             other(event)
 
@@ -133,6 +141,8 @@ class Tree:
         with self._lock:
             if isinstance(event, RunOpened):
                 self._title = f"{event.flow}{'  (resumed)' if event.is_resumed else ''}"
+                return
+            if isinstance(event, StepYielded):
                 return
             row = self._steps.row(event, time.monotonic_ns())
             if isinstance(event, StepClosed):

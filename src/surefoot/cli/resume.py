@@ -3,23 +3,49 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 import click
 
 from surefoot.cli.options import documented, json_option
 
+if TYPE_CHECKING:
+    from surefoot.flows import Decision
+    from surefoot.ledger import Entry
 
-@documented(example="surefoot resume last")
+
+@documented(example="surefoot resume last\nsurefoot resume 01J9 --step charge --done '{\"id\": 7}'")
 @click.argument("run")
 @click.option(
     "--accept-divergence", is_flag=True, help="Go on though the code no longer matches what is recorded."
 )
+@click.option(
+    "--deadline",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Seconds from now until the run has to be over, instead of its own deadline.",
+)
+@click.option(
+    "--step", metavar="NAME", help="The step in doubt that is decided: its name, or the beginning of its key."
+)
+@click.option("--done", metavar="JSON", help="It was done, with this result.")
+@click.option("--retry", is_flag=True, help="It was not done: do it now.")
 @json_option
-def command(run: str, accept_divergence: bool, as_json: bool) -> int:  # noqa: FBT001
+def command(  # noqa: PLR0917
+    run: str,
+    accept_divergence: bool,  # noqa: FBT001
+    deadline: float | None,
+    step: str | None,
+    done: str | None,
+    retry: bool,  # noqa: FBT001
+    as_json: bool,  # noqa: FBT001
+) -> int:
     """Go on with RUN: an id, the beginning of one, or `last`.
 
     Steps and model calls that are recorded are not done again; their outcomes are taken from the ledger (↺).
     For a completed run the recorded output is printed.
+
+    Where nobody knows whether an effect was done, the run waits: find out, then give --step with --done or --retry.
     """
     from surefoot.app import App
     from surefoot.cli import screen, words
@@ -27,10 +53,12 @@ def command(run: str, accept_divergence: bool, as_json: bool) -> int:  # noqa: F
     from surefoot.flows import Listener
     from surefoot.traces import trace
 
+    if (step is None) != (done is None and not retry) or (done is not None and retry):
+        raise click.UsageError("a step in doubt is decided by --step NAME with either --done JSON or --retry")
     screen.show_warnings()
     app = App.current()
     record = app.ledger.run(run)
-    if record.status == "completed":
+    if step is None and record.status == "completed":
         output = trace(app.ledger, record.id).output
         if as_json:
             now_ns = time.time_ns()
@@ -40,11 +68,39 @@ def command(run: str, accept_divergence: bool, as_json: bool) -> int:  # noqa: F
             screen.err().print(f"run {record.id} is completed; this is its recorded output")
             screen.print_output(output, hint=f"surefoot show {record.id[:13]}")
         return 0
+    decisions: dict[str, Decision] = {}
+    if step is not None:
+        decisions[step] = _decision(record.entry, done)
 
     def action(listener: Listener) -> object:
-        return app.resume(record.id, accept_divergence=accept_divergence, listener=listener)
+        return app.resume(
+            record.id,
+            accept_divergence=accept_divergence,
+            deadline=deadline,
+            decisions=decisions,
+            listener=listener,
+        )
 
     try:
         return perform(app, action, as_json=as_json, after=print_replayed)
     finally:
         app.close()
+
+
+def _decision(entry: Entry, done: str | None) -> Decision:
+    """What was found out. A result may be of the flow's own classes, so that its code is loaded first."""
+    import orjson
+
+    from surefoot.errors import UsageError
+    from surefoot.flows import load
+    from surefoot.ledger import decode
+    from surefoot.values import Done
+
+    if done is None:
+        return "retry"
+    try:
+        orjson.loads(done)
+    except orjson.JSONDecodeError as error:
+        raise UsageError(f"--done {done!r} is no JSON ({error}): a text is written as '\"text\"'") from error
+    load(entry)
+    return Done(decode(done))

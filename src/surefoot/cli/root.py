@@ -25,6 +25,7 @@ COMMANDS = {
     "eval": "Score a flow over a dataset.",
     "ingest": "Take documents into a collection.",
     "traces": "Send runs as traces to other tools.",
+    "ledger": "Verify, prune, back up, move and migrate the ledger.",
     "config": "Show or check the settings.",
     "doctor": "Look for what is missing or broken on this machine.",
 }

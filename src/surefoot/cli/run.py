@@ -29,6 +29,9 @@ from surefoot.cli.options import documented, json_option
 @click.option("--session", default="", help="The conversation that the run belongs to.")
 @click.option("--tenant", default="", help="The customer that the run is made for.")
 @click.option("--principal", default="", help="The person or service that asks for the run.")
+@click.option(
+    "--strict", is_flag=True, help="Restore each fresh result at once, and fail its step if it is another value."
+)
 @json_option
 def command(  # noqa: PLR0917
     flow: str,
@@ -39,6 +42,7 @@ def command(  # noqa: PLR0917
     session: str,
     tenant: str,
     principal: str,
+    strict: bool,  # noqa: FBT001
     as_json: bool,  # noqa: FBT001
 ) -> int:
     """Run FLOW, which is FILE.py:NAME or module:NAME, as a durable run.
@@ -57,6 +61,7 @@ def command(  # noqa: PLR0917
     settings = inputs.pairs(init, option="--init")
     labels = RunTags(tenant, principal, session, inputs.pairs(tags, option="--tag"))
     app = App.current()
+    app.is_strict = app.is_strict or strict
     with app.entered():
         found, spec = find_spec(flow)
         ready = checked(spec, values, is_text=True)

@@ -14,7 +14,7 @@ from surefoot.values import RunStatus
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from surefoot.ledger import RunRecord, SqliteLedger
+    from surefoot.ledger import Ledger, RunRecord
     from surefoot.traces import Standing
 
 STATUSES = (*get_args(RunStatus), "abandoned")
@@ -69,7 +69,7 @@ def command(  # noqa: PLR0917
     if not found:
         is_filtered = flow is not None or status is not None or tenant is not None or before is not None
         what = "no such run" if is_filtered else "no runs yet: start one with `surefoot run FILE.py:NAME`"
-        screen.err().print(f"{what} (ledger {ledger.path})")
+        screen.err().print(f"{what} (ledger {ledger.where})")
         return
     print_table(found, now_ns)
     if len(found) == limit and not is_last(ledger, found[-1][0]):
@@ -77,7 +77,7 @@ def command(  # noqa: PLR0917
 
 
 def listed(
-    ledger: SqliteLedger,
+    ledger: Ledger,
     now_ns: int,
     *,
     flow: str | None = None,
@@ -94,7 +94,7 @@ def listed(
     return list(islice(((run, state) for run, state in runs if wanted in (None, state)), limit))
 
 
-def is_last(ledger: SqliteLedger, run: RunRecord) -> bool:
+def is_last(ledger: Ledger, run: RunRecord) -> bool:
     """Whether no run is older."""
     return not ledger.runs(before=run.id, limit=1)
 

@@ -20,6 +20,14 @@ _PROMPT_LINES = 16
 _LABEL = 13
 
 
+UNKNOWN = {
+    "running": "none: it did not end",
+    "in_doubt": "none: nobody knows whether it was done",
+    "cancelled": "none: it came to nothing, and was begun anew",
+}
+"""What stands for the output of a step that has none."""
+
+
 class Page:
     """Prints a trace; `is_full` cuts nothing and adds the bodies of calls."""
 
@@ -123,8 +131,10 @@ class Page:
                 self._value(guide, name, value, style="dim")
         if span.failure is not None:
             self._field(guide, "failed", "\n".join(_failure_lines(span.failure)), style="red")
-        elif span.status == "running":
-            self._field(guide, "output", "none: it did not end", style="yellow")
+        elif span.status in UNKNOWN:
+            self._field(guide, "output", UNKNOWN[span.status], style="yellow")
+        elif span.status == "suppressed":
+            self._value(guide, "stand-in", span.output)
         elif span.call is None:
             self._value(guide, "output", span.output)
         if span.children:

@@ -12,7 +12,7 @@ import click
 from surefoot.cli.options import debug_option, json_option
 
 if TYPE_CHECKING:
-    from surefoot.ledger import RunRecord, SqliteLedger
+    from surefoot.ledger import Ledger, RunRecord
     from surefoot.traces import Trace
     from surefoot.traces.sending import Sent
 
@@ -100,7 +100,7 @@ def send(  # noqa: PLR0917
 class Selection:
     """The runs to send. Of those that were not named, ones that have not ended yet are counted and left for later."""
 
-    def __init__(self, ledger: SqliteLedger, now_ns: int) -> None:
+    def __init__(self, ledger: Ledger, now_ns: int) -> None:
         self._ledger = ledger
         self._now_ns = now_ns
         self._named: list[RunRecord] = []

@@ -31,7 +31,7 @@ def command(host: str, port: int | None, open_browser: bool, as_json: bool) -> N
 
     def announce(url: str) -> None:
         if as_json:
-            screen.print_json({"url": url, "ledger": str(app.ledger.path)})
+            screen.print_json({"url": url, "ledger": app.ledger.where})
             sys.stdout.flush()
             return
         screen.err().print(f"Runs of {app.settings.root.name} at {url} (Ctrl-C ends it)")

@@ -4,12 +4,14 @@ from surefoot.config.loading import load
 from surefoot.config.model import (
     Config,
     Connection,
+    Database,
     LedgerSettings,
     LocalSettings,
     ModelSettings,
     PrivacySettings,
     PromptSettings,
     Provider,
+    RetentionSettings,
     RetrievalSettings,
     RunSettings,
 )
@@ -20,6 +22,7 @@ from surefoot.config.state import Loaded, Setting
 __all__ = [
     "Config",
     "Connection",
+    "Database",
     "LedgerSettings",
     "Loaded",
     "LocalSettings",
@@ -27,6 +30,7 @@ __all__ = [
     "PrivacySettings",
     "PromptSettings",
     "Provider",
+    "RetentionSettings",
     "RetrievalSettings",
     "RunSettings",
     "Secret",

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -36,6 +37,7 @@ RESERVED = (
     "SUREFOOT_DEBUG",
     "SUREFOOT_ENV",
     "SUREFOOT_HOME",
+    "SUREFOOT_EXPORT_KEY",
     "SUREFOOT_KEY",
     "SUREFOOT_LOCAL_TOKEN",
 )
@@ -209,7 +211,7 @@ def _read_environment(environ: Mapping[str, str], draft: _Draft) -> None:
             hint = f"did you mean {guess.upper()}?" if guess else "see the reference of settings, or unset it"
             draft.mistakes.append(f"{origin}: no such setting; {hint}")
         elif isinstance(place, Leaf):
-            draft.put(path, place, _from_text(place, environ[variable]), origin)
+            _put_variable(variable, environ[variable], path, place, draft)
         else:
             table = _table_from_text(environ[variable])
             if table is None:
@@ -218,6 +220,25 @@ def _read_environment(environ: Mapping[str, str], draft: _Draft) -> None:
             else:
                 draft.put_table(path, origin)
                 draft.walk(path, place, table, _always(origin))
+
+
+def _put_variable(variable: str, text: str, path: KeyPath, place: Leaf, draft: _Draft) -> None:
+    origin = f"env {variable}"
+    if path[-1] == "url" and _holds_password(text):
+        # The variable itself is where this secret is kept.
+        secret = (*path[:-1], "secret_url")
+        if find(secret) is not None:
+            draft.values.pop(path, None)
+            draft.put(secret, Leaf(Secret), f"${{env:{variable}}}", origin)
+            return
+    draft.put(path, place, _from_text(place, text), origin)
+
+
+def _holds_password(url: str) -> bool:
+    try:
+        return urlsplit(url).password is not None
+    except ValueError:
+        return False
 
 
 def _always(origin: str) -> Callable[[KeyPath], str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -26,6 +27,21 @@ class LedgerSettings(Section):
     """The record of every run."""
 
     path: Location = Field(default=Path(".surefoot/ledger.db"), description="The SQLite file of the ledger.")
+    url: str | None = Field(
+        default=None,
+        pattern=r"^postgres(ql)?://",
+        description="A Postgres database that holds the ledger, in place of a file: `postgresql://USER@HOST/NAME`, "
+        "without a password.",
+    )
+    secret_url: Secret | None = Field(
+        default=None, description="The same by reference, in place of `url`, where it holds the password."
+    )
+    password: Secret | None = Field(default=None, description="The password that belongs to `url`.")
+    outage: float = Field(
+        default=30.0,
+        ge=0,
+        description="Seconds for which a Postgres server that was lost is waited for before runs stop.",
+    )
     synchronous: Literal["full", "normal"] = Field(
         default="full",
         description="`full`: an outcome survives a power cut. `normal`: it survives a crash of the process, "
@@ -36,6 +52,20 @@ class LedgerSettings(Section):
         ge=0,
         description="Payloads up to this many bytes stand in their row, larger ones apart from it.",
     )
+    body_seconds: float = Field(
+        default=5.0,
+        gt=0,
+        description='How long the body of a step with `transaction="ledger"` may keep the writer to itself.',
+    )
+
+    @model_validator(mode="after")
+    def _is_in_one_place(self) -> LedgerSettings:
+        if self.url is not None and urlsplit(self.url).password is not None:
+            raise ValueError('url holds a password: give it apart, as password = "${env:NAME}"')
+        given = [name for name in ("path", "url", "secret_url") if name in self.model_fields_set]
+        if len(given) > 1:
+            raise ValueError(f"the ledger is in one place: remove all but one of {', '.join(given)}")
+        return self
 
 
 class PromptSettings(Section):
@@ -72,6 +102,31 @@ class Connection(Section):
     def _has_address(self) -> Connection:
         if self.provider == "openai-compatible" and self.base_url is None:
             raise ValueError('provider "openai-compatible" needs a base_url')
+        return self
+
+
+class Database(Section):
+    """A database of your own, for transaction steps."""
+
+    url: str | None = Field(
+        default=None,
+        pattern=r"^(sqlite:///|postgres(ql)?://)",
+        description="Its address, without a password: `sqlite:///FILE` or `postgresql://USER@HOST/NAME`.",
+    )
+    secret_url: Secret | None = Field(
+        default=None, description="Its address by reference, in place of `url`, where it holds the password."
+    )
+    password: Secret | None = Field(default=None, description="The password that belongs to `url`.")
+    pool_size: int = Field(
+        default=10, ge=1, description="Connections to it that one process may use at a time (Postgres)."
+    )
+
+    @model_validator(mode="after")
+    def _has_one_address(self) -> Database:
+        if (self.url is None) == (self.secret_url is None):
+            raise ValueError("a database needs one of url and secret_url")
+        if self.url is not None and urlsplit(self.url).password is not None:
+            raise ValueError('url holds a password: give it apart, as password = "${env:NAME}"')
         return self
 
 
@@ -114,6 +169,34 @@ class RunSettings(Section):
         gt=0,
         description="Seconds after which another process may take over a run whose owner is silent.",
     )
+    deadline: float | None = Field(
+        default=None,
+        gt=0,
+        description="Seconds from its start after which a run fails, unless it or its flow says otherwise.",
+    )
+    max_steps: int = Field(default=100_000, ge=1, description="How many steps a run may take.")
+    max_calls: int = Field(default=10_000, ge=1, description="How many model calls a run may make.")
+    strict: bool = Field(
+        default=False,
+        description="Whether each fresh result is restored at once, and fails its step if it is another value.",
+    )
+
+
+class RetentionSettings(Section):
+    """What `surefoot ledger prune` drops of runs that have ended, by their age in days; without a setting, nothing."""
+
+    details: int | None = Field(
+        default=None, ge=1, description="Days after which the details of a run go, such as which steps had begun."
+    )
+    payloads: int | None = Field(
+        default=None,
+        ge=1,
+        description="Days after which inputs and outputs go. Figures, names and the chain stay; the run cannot be "
+        "resumed any more.",
+    )
+    runs: int | None = Field(
+        default=None, ge=1, description="Days after which all of a run goes but its line in the list of runs."
+    )
 
 
 class NotebookSettings(Section):
@@ -132,8 +215,10 @@ class Config(Section):
     prompts: PromptSettings = PromptSettings()
     models: ModelSettings = ModelSettings()
     connections: Mapping[str, Connection] = {}
+    databases: Mapping[str, Database] = {}
     local: LocalSettings = LocalSettings()
     retrieval: RetrievalSettings = RetrievalSettings()
     privacy: PrivacySettings = PrivacySettings()
     runs: RunSettings = RunSettings()
+    retention: RetentionSettings = RetentionSettings()
     notebook: NotebookSettings = NotebookSettings()

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic_core import PydanticUndefined
 
-from surefoot.config.model import Config, Connection, Section
+from surefoot.config.model import Config, Section
 from surefoot.config.schema import Leaf, Table, as_table, expectation, place_of
 
 _OPENING = """\
@@ -69,7 +69,11 @@ def _section_of(name: str, place: Table | Leaf) -> tuple[type[Section], str, str
     variable = f"SUREFOOT_{name.upper()}"
     if isinstance(place, Table) and place.section is not None:
         return place.section, name, variable
-    return Connection, f"{name}.<name>", f"{variable}_<NAME>"
+    entry = place.entry if isinstance(place, Table) else None
+    section = entry.section if isinstance(entry, Table) else None
+    if section is None:
+        raise TypeError(f"the setting {name} is no section and no table of sections: how is it shown?")
+    return section, f"{name}.<name>", f"{variable}_<NAME>"
 
 
 def _expected(place: Table | Leaf) -> str:
@@ -107,6 +111,15 @@ _CONNECTIONS = """\
 # api_key = "${env:OPENAI_API_KEY}"
 """
 
+_DATABASES = """\
+# A database of your own, for transaction steps.
+# [databases.orders]
+# url = "postgresql://app@db.example.org/orders"
+# password = "${env:ORDERS_PASSWORD}"
+"""
+
+_NAMED = {"connections": _CONNECTIONS, "databases": _DATABASES}
+
 _PROFILE = """\
 # Settings for production only, chosen by SUREFOOT_ENV=production.
 # [env.production.runs]
@@ -122,7 +135,7 @@ def template() -> str:
         if isinstance(place, Table) and place.section is not None:
             parts.append("\n".join(_section_template(name, place.section)))
         else:
-            parts.append(_CONNECTIONS)
+            parts.append(_NAMED[name])
     parts.append(_PROFILE)
     return "\n".join(parts)
 
@@ -137,6 +150,7 @@ def _section_template(name: str, section: type[Section]) -> Iterator[str]:
             tables += ["", *lines, f"[{name}.{key}]"]
             tables += [f"{json.dumps(entry)} = {_toml(value)}" for entry, value in table.items()]
         else:
-            yield from (*lines, f"# {key} = {_toml(info.default)}")
+            default = f"{key} = {_toml(info.default)}" if info.default is not None else f"{key}: not set"
+            yield from (*lines, f"# {default}")
     yield from tables
     yield ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +11,7 @@ from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from surefoot.errors import ConfigError
+from surefoot.locks import ForkSafeLock
 
 _REFERENCE = re.compile(r"\$\{(env|file):([^{}\n]+)\}")
 
@@ -22,7 +22,7 @@ class Vault:
     def __init__(self, environ: Mapping[str, str], root: Path) -> None:
         self.environ = environ
         self.root = root
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._resolved: set[str] = set()
 
     def note(self, value: str) -> None:

@@ -77,6 +77,7 @@ class Evaluation:
         concurrency: int = 4,
         experiment: str | None = None,
         retry_failed: bool = False,
+        allow_effects: bool = False,
         on_progress: OnProgress | None = None,
     ) -> Experiment:
         """Prepare and evaluate in the current app; `scorers` adds built-in ones by name. Raises as `evaluate` does."""
@@ -104,6 +105,7 @@ class Evaluation:
             concurrency=concurrency,
             experiment=experiment,
             retry_failed=retry_failed,
+            allow_effects=allow_effects,
             on_progress=on_progress,
         )
 

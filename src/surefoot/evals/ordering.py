@@ -14,7 +14,7 @@ from surefoot.evals.readings import Reader
 from surefoot.evals.recorded import Runs
 from surefoot.evals.results import Row
 from surefoot.flows import AnyFlow, FlowSpec, Host
-from surefoot.flows.code import digest_of
+from surefoot.flows.sources import digest_of
 from surefoot.ledger import identity
 
 LAST = "last"
@@ -55,14 +55,17 @@ class Order:
     experiment: str
     concurrency: int
     is_retrying: bool
+    allows_effects: bool
     on_progress: OnProgress | None
 
     @property
     def tags(self) -> dict[str, str]:
         """What each run of a case is recorded with."""
         tags = {recorded.EXPERIMENT: self.experiment, recorded.DATASET: self.dataset.version}
-        if self.settings:
-            tags[recorded.SETTINGS] = identity(dict(self.settings), name="init").hex()[:16]
+        # Scores of runs with effects and of runs without are not to be mixed.
+        settings = {**self.settings, **({"allow_effects": True} if self.allows_effects else {})}
+        if settings:
+            tags[recorded.SETTINGS] = identity(settings, name="init").hex()[:16]
         if self.name:
             tags[recorded.NAME] = self.name
         return tags

@@ -7,7 +7,7 @@ import contextvars
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from surefoot import flows
@@ -15,7 +15,7 @@ from surefoot.errors import UnknownRun
 from surefoot.flows import AnyFlow, FlowSpec, Host, Options, RunEvent, Target
 from surefoot.flows.building import construct
 from surefoot.ledger import RunRecord, decode
-from surefoot.values import RunTags, new_id
+from surefoot.values import RunTags
 
 T = TypeVar("T")
 
@@ -79,6 +79,7 @@ class Runs:
         tags: Mapping[str, str],
         threads: Threads,
         is_retrying: bool,
+        allows_effects: bool,
     ) -> None:
         self.flow, self.spec = flows.find_spec(flow)
         self._app = app
@@ -86,6 +87,7 @@ class Runs:
         self._tags = tags
         self._threads = threads
         self._is_retrying = is_retrying
+        self._allows_effects = allows_effects
         self._known = _newest(app, self.spec, tags)
         # Objects that are free: a workflow may keep state, so that each serves one run at a time.
         self._free: list[AnyFlow] = []
@@ -112,29 +114,30 @@ class Runs:
             output = self._output(known) if known.status == "completed" else None
             return Ended(known, output, is_reused=True)
         flow = self._free.pop() if self._free else self._built()
-        run_id = known.id if known is not None else new_id()
+        watch = _Watch(known.id if known is not None else "")
+        options = Options(listener=watch, suppresses_effects=not self._allows_effects)
 
         def target(given: Mapping[str, object], _init: Mapping[str, object] = self._init) -> Target:
             return flows.target_of(flow, self.spec, given, init={}, make_client=self._app.client)
 
         if known is not None:
-            logic = flows.resume(known, target, Options(listener=_unwatched))
+            logic = flows.resume(known, target, options)
         else:
             tags = RunTags(tags={**self._tags, CASE: case})
-            logic = flows.begin(target(inputs), Options(run_id=run_id, tags=tags, listener=_unwatched))
+            logic = flows.begin(target(inputs), replace(options, tags=tags))
         try:
             if self.spec.is_async:
                 output = await flows.drive_async(logic)
             else:
                 output = await self._threads.do(lambda: flows.drive(logic))
         except Exception:
-            record = self._recorded(run_id)
+            record = self._recorded(watch.run_id)
             if record is None or record.status != "failed":
                 raise
             return Ended(record, None, is_reused=False)
         finally:
             self._free.append(flow)
-        return Ended(self._app.ledger.run(run_id), output, is_reused=False)
+        return Ended(self._app.ledger.run(watch.run_id), output, is_reused=False)
 
     def _built(self) -> AnyFlow:
         if isinstance(self.flow, type):
@@ -148,12 +151,20 @@ class Runs:
 
     def _recorded(self, run_id: str) -> RunRecord | None:
         with suppress(UnknownRun):
+            # The empty id of a run that never began is the beginning of none.
             return self._app.ledger.run(run_id)
         return None
 
 
-def _unwatched(_event: RunEvent) -> None:
+class _Watch:
     """A listener of their own, so that runs by the hundred are not shown one by one where a single one would be."""
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+
+    def __call__(self, event: RunEvent) -> None:
+        if not self.run_id:
+            self.run_id = event.run_id
 
 
 def _newest(app: Host, spec: FlowSpec, tags: Mapping[str, str]) -> dict[str, RunRecord]:

@@ -41,6 +41,7 @@ def evaluate(
     concurrency: int = 4,
     experiment: str | None = None,
     retry_failed: bool = False,
+    allow_effects: bool = False,
     on_progress: OnProgress | None = None,
 ) -> Experiment:
     """Run a flow over the cases of a dataset and score what it returns.
@@ -59,6 +60,8 @@ def evaluate(
     experiment: goes on with this experiment, or begins it under this id; `last` is the newest of this flow and
         dataset. By default a new one begins.
     retry_failed: go on with runs of the experiment that failed, too.
+    allow_effects: let effects and transactions happen. By default none does: what the step declares as its `stand_in`
+        is recorded instead, or its fallback, or None.
 
     Raises `InvalidInput` before anything is run if a case does not fit the flow, a scorer takes what nothing fills, or
     the experiment was begun with another dataset or other settings; `RunBusy` if another process runs it.
@@ -76,6 +79,7 @@ def evaluate(
             concurrency=concurrency,
             experiment=experiment,
             retry_failed=retry_failed,
+            allow_effects=allow_effects,
             on_progress=on_progress,
         )
     )
@@ -94,6 +98,7 @@ async def evaluate_async(
     concurrency: int = 4,
     experiment: str | None = None,
     retry_failed: bool = False,
+    allow_effects: bool = False,
     on_progress: OnProgress | None = None,
 ) -> Experiment:
     """`evaluate` for async code: async flows and scorers run on the caller's loop."""
@@ -117,6 +122,7 @@ async def evaluate_async(
         experiment=ordering.last(app, spec, data) if experiment == ordering.LAST else experiment or new_id(),
         concurrency=concurrency,
         is_retrying=retry_failed,
+        allows_effects=allow_effects,
         on_progress=on_progress,
     )
     for bound in order.scorers:
@@ -276,7 +282,13 @@ class _Evaluation:
     def _runs_of(self, flow: AnyFlow, init: Mapping[str, object], tags: Mapping[str, str]) -> Runs:
         order = self._order
         return Runs(
-            order.app, flow, init=init, tags=tags, threads=self._threads, is_retrying=order.is_retrying
+            order.app,
+            flow,
+            init=init,
+            tags=tags,
+            threads=self._threads,
+            is_retrying=order.is_retrying,
+            allows_effects=order.allows_effects,
         )
 
     def _tell(self, row: Row | None) -> None:

@@ -10,14 +10,14 @@ from surefoot.evals.judging import Judged
 from surefoot.evals.results import Experiment
 from surefoot.evals.scores import Score, as_score
 from surefoot.flows import FlowSpec
-from surefoot.flows.code import digest_of
-from surefoot.ledger import SqliteLedger
+from surefoot.flows.sources import digest_of
+from surefoot.ledger import Ledger
 from surefoot.prompts import Prompty
 
 _EMBEDDED = "local:"
 
 
-def served_by(ledger: SqliteLedger, run_ids: Iterable[str]) -> tuple[str, ...]:
+def served_by(ledger: Ledger, run_ids: Iterable[str]) -> tuple[str, ...]:
     """The models that answered the calls of these runs, sorted."""
     calls = (link.outcome.call for run_id in run_ids for link in ledger.history(run_id))
     return tuple(sorted({call.served_model for call in calls if call is not None}))

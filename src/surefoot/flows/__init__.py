@@ -2,20 +2,30 @@
 
 from surefoot.flows.background import run_in_background, run_in_thread
 from surefoot.flows.building import AnyFlow, checked, find_spec, target_of
+from surefoot.flows.children import start
 from surefoot.flows.code import load, load_reference
+from surefoot.flows.control import cancel
+from surefoot.flows.doubts import Decision
 from surefoot.flows.drive import Logic, drive, drive_async
-from surefoot.flows.events import Listener, RunEvent, RunOpened, StepClosed, StepOpened
+from surefoot.flows.events import Listener, RunEvent, RunOpened, StepClosed, StepOpened, StepYielded
 from surefoot.flows.flow import Flow, FlowSpec, Workflow, flow
 from surefoot.flows.handles import CurrentRun, CurrentStep, Run, current_run, current_step, last_run
 from surefoot.flows.lease import Keeper
-from surefoot.flows.runner import Host, Opaque, Options, Target, begin, host, resume, step_failed
+from surefoot.flows.runner import Host, Opaque, Options, Target, begin, host, resume
 from surefoot.flows.step import Step, step
+from surefoot.flows.stopping import Ceilings
 from surefoot.flows.threads import carry
+from surefoot.flows.transactions import LEDGER, Address, Databases, databases
 
 __all__ = [
+    "LEDGER",
+    "Address",
     "AnyFlow",
+    "Ceilings",
     "CurrentRun",
     "CurrentStep",
+    "Databases",
+    "Decision",
     "Flow",
     "FlowSpec",
     "Host",
@@ -30,13 +40,16 @@ __all__ = [
     "Step",
     "StepClosed",
     "StepOpened",
+    "StepYielded",
     "Target",
     "Workflow",
     "begin",
+    "cancel",
     "carry",
     "checked",
     "current_run",
     "current_step",
+    "databases",
     "drive",
     "drive_async",
     "find_spec",
@@ -48,7 +61,7 @@ __all__ = [
     "resume",
     "run_in_background",
     "run_in_thread",
+    "start",
     "step",
-    "step_failed",
     "target_of",
 ]

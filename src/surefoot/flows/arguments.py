@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, get_type_hints
+
+from surefoot.ledger import decode
 
 _SIMPLE = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
@@ -49,3 +51,16 @@ class Arguments:
         bound = self.signature.bind(*args, **kwargs)
         bound.apply_defaults()
         return dict(bound.arguments)
+
+
+def restored_as(function: Callable[..., object], text: str) -> Any:
+    """A recorded result whose class is gone or has changed, validated to what the function is annotated to return.
+
+    Raises `NotRestored` where that does not fit, or nothing is annotated.
+    """
+    try:
+        annotation = get_type_hints(function).get("return", Any)
+    except Exception:
+        # An annotation may be any code; the error that counts is about the record.
+        annotation = Any
+    return decode(text, annotation=annotation)

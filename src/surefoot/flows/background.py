@@ -39,7 +39,7 @@ def run_in_background(work: Coroutine[Any, Any, T]) -> T:
     loop.call_soon_threadsafe(start)
     try:
         return result.result()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
         # Let the flow end in good order, so that its run can be resumed at once.
         loop.call_soon_threadsafe(lambda: [task.cancel() for task in tasks])
         result.exception() if not result.cancelled() else None

@@ -56,7 +56,7 @@ def target_of(
     def body() -> Any:
         return spec.arguments.call(functools.partial(spec.function, workflow), inputs)
 
-    return Target(spec, body, inputs, init=given_data(workflow))
+    return Target(spec, body, inputs, init=given_data(workflow), workflow=workflow)
 
 
 def construct(kind: type[Workflow], init: Mapping[str, object], make_client: MakeClient) -> Workflow:

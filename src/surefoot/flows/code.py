@@ -6,17 +6,26 @@ import importlib
 import inspect
 import sys
 from functools import reduce
-from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from surefoot.errors import UnknownFlow
 from surefoot.ledger import Entry, canonical_module
 
+_entries: WeakKeyDictionary[Any, Entry] = WeakKeyDictionary()
+
 
 def entry_of(target: Any) -> Entry:
     """The module, file and qualified name of a class or function."""
+    entry = _entries.get(target)
+    if entry is None:
+        entry = _entries[target] = _found(target)
+    return entry
+
+
+def _found(target: Any) -> Entry:
     try:
         file = inspect.getsourcefile(inspect.unwrap(target))
     except (TypeError, OSError):
@@ -31,16 +40,6 @@ def entry_of(target: Any) -> Entry:
         qualname=target.__qualname__,
         file=str(Path(file).resolve()) if file is not None and is_file else None,
     )
-
-
-def digest_of(entry: Entry) -> str:
-    """A digest of the source file, by which a resume notices that the code has changed; empty without a file."""
-    if entry.file is None:
-        return ""
-    try:
-        return sha256(Path(entry.file).read_bytes()).hexdigest()[:16]
-    except OSError:
-        return ""
 
 
 def load(entry: Entry) -> Any:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Generator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from surefoot.errors import UsageError
 from surefoot.flows import lanes
+from surefoot.flows.stopping import Brake
+from surefoot.flows.timing import await_in_time, run_in_time
 from surefoot.scope import Ticket
 
 T = TypeVar("T")
@@ -22,6 +26,15 @@ class Body:
 
 
 @dataclass(frozen=True, slots=True)
+class Timed:
+    """`Body` inside of a scope and for at most so many seconds; `Overran` is thrown in where it takes longer."""
+
+    run: Callable[[], Any]
+    inside: AbstractContextManager[object]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Durable:
     """Go on once the ticket is durable."""
 
@@ -30,12 +43,18 @@ class Durable:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Go on after so many seconds."""
+    """Go on after so many seconds; sync code goes on at once when the run stops."""
 
     seconds: float
+    brake: Brake | None = None
 
 
-Effect = Body | Durable | Pause
+@dataclass(frozen=True, slots=True)
+class AskDriver:
+    """Whether async code drives this, whose bodies have to be awaitable: True or False is sent back."""
+
+
+Effect = Body | Timed | Durable | Pause | AskDriver
 Logic = Generator[Effect, Any, T]
 
 
@@ -55,8 +74,14 @@ def drive(logic: Logic[T]) -> T:
                 match effect:
                     case Body(run):
                         value = run()
+                    case Timed(run, inside, seconds):
+                        value = run_in_time(run, inside, seconds)
+                    case AskDriver():
+                        value = False
                     case Durable(ticket):
                         ticket.wait()
+                    case Pause(seconds, Brake() as brake):
+                        brake.pause(seconds)
                     case Pause(seconds):
                         time.sleep(seconds)
             except BaseException as raised:
@@ -65,9 +90,19 @@ def drive(logic: Logic[T]) -> T:
         error = None  # else exception, traceback and this frame hold each other
 
 
+def _running_loop() -> asyncio.AbstractEventLoop:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        raise UsageError(
+            "an async flow or step is awaited where no asyncio loop runs: use asyncio.run, or anyio with its asyncio "
+            "backend (uvloop is fine, trio is not supported)"
+        ) from None
+
+
 async def drive_async(logic: Logic[T]) -> T:
     """Perform the effects in the caller's task."""
-    lanes.follow(asyncio.get_running_loop())
+    lanes.follow(_running_loop())
     value: Any = None
     error: BaseException | None = None
     try:
@@ -83,6 +118,10 @@ async def drive_async(logic: Logic[T]) -> T:
                     case Body(run):
                         awaited: Awaitable[Any] = run()
                         value = await awaited
+                    case Timed(run, inside, seconds):
+                        value = await await_in_time(run, inside, seconds)
+                    case AskDriver():
+                        value = True
                     case Durable(ticket):
                         await ticket
                     case Pause(seconds):

@@ -14,8 +14,7 @@ from surefoot.flows import code, runner
 from surefoot.flows.arguments import Arguments
 from surefoot.flows.drive import Logic, drive, drive_async
 from surefoot.flows.opened import Surroundings
-from surefoot.flows.performing import perform
-from surefoot.flows.retry import Retry
+from surefoot.flows.performing import Plan, perform
 from surefoot.flows.running import Here, open_scope
 from surefoot.ledger import Entry
 from surefoot.scope import Work
@@ -34,6 +33,7 @@ class FlowSpec:
     function: Callable[..., Any]
     arguments: Arguments
     is_async: bool
+    deadline: float | None = None
 
     @property
     def entry(self) -> Entry:
@@ -41,15 +41,24 @@ class FlowSpec:
 
 
 def spec_of(
-    target: Any, function: Callable[..., Any], *, name: str | None, version: str, arguments: Arguments
+    target: Any,
+    function: Callable[..., Any],
+    *,
+    name: str | None,
+    version: str,
+    arguments: Arguments,
+    deadline: float | None,
 ) -> FlowSpec:
+    """The description of a flow. Raises `UsageError` for one that cannot be recorded."""
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise UsageError(
-            f"flow {name!r} is a generator function, whose output cannot be recorded: return a value"
+            f"flow {name or target.__name__!r} is a generator function, and a flow returns one output: put the `yield` "
+            "into a @step, read that in the flow, and hand items on from there (by a queue, or to a listener)"
         )
-    return FlowSpec(
-        name or target.__name__, version, target, function, arguments, inspect.iscoroutinefunction(function)
-    )
+    if deadline is not None and not deadline > 0:
+        raise UsageError(f"flow {name or target.__name__!r} has deadline={deadline}: give seconds above 0")
+    is_async = inspect.iscoroutinefunction(function)
+    return FlowSpec(name or target.__name__, version, target, function, arguments, is_async, deadline)
 
 
 class Flow(Generic[P, R]):
@@ -57,9 +66,14 @@ class Flow(Generic[P, R]):
 
     is_surefoot_flow = True
 
-    def __init__(self, function: Callable[P, R], *, name: str | None, version: str) -> None:
+    def __init__(
+        self, function: Callable[P, R], *, name: str | None, version: str, deadline: float | None = None
+    ) -> None:
         functools.update_wrapper(self, function)
-        self.spec = spec_of(function, function, name=name, version=version, arguments=Arguments(function))
+        arguments = Arguments(function)
+        self.spec = spec_of(
+            function, function, name=name, version=version, arguments=arguments, deadline=deadline
+        )
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         inputs = self.spec.arguments.bind(args, kwargs)
@@ -80,11 +94,18 @@ def flow(function: Callable[P, R], /) -> Flow[P, R]: ...
 
 
 @overload
-def flow(*, name: str | None = None, version: str = "") -> Callable[[Callable[P, R]], Flow[P, R]]: ...
+def flow(
+    *, name: str | None = None, version: str = "", deadline: float | None = None
+) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
 
 
 def flow(
-    function: Callable[P, R] | None = None, /, *, name: str | None = None, version: str = ""
+    function: Callable[P, R] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    version: str = "",
+    deadline: float | None = None,
 ) -> Flow[P, R] | Callable[[Callable[P, R]], Flow[P, R]]:
     """Make a function a flow: each call is a durable, traced run; a call inside a run is a step of that run.
 
@@ -92,10 +113,11 @@ def flow(
 
     name: what the flow is called in the record; the function's name by default.
     version: the declared version, recorded with each run.
+    deadline: seconds from its start after which a run fails with `DeadlineExceeded`, however often it is resumed.
     """
 
     def decorate(function: Callable[P, R]) -> Flow[P, R]:
-        return Flow(function, name=name, version=version)
+        return Flow(function, name=name, version=version, deadline=deadline)
 
     return decorate if function is None else decorate(function)
 
@@ -103,7 +125,8 @@ def flow(
 class Workflow(Surroundings):
     """A flow as a class: `__init__` takes clients and settings, `run` (sync or async) is the flow's body.
 
-    Each call of `run` is a durable run. `class Answer(Workflow, name="answer", version="2")` names it.
+    Each call of `run` is a durable run. `class Answer(Workflow, name="answer", version="2")` names it; `deadline=` is
+    that of its runs, as for `flow`.
     To resume a run in another process the object is built anew by the constructor's annotations: settings from the
     record, an SDK client from the connection of its provider. Where that is not enough, a static method `make` with
     the same parameters is called instead.
@@ -121,7 +144,9 @@ class Workflow(Surroundings):
     def __init__(self) -> None:
         super().__init__()
 
-    def __init_subclass__(cls, *, name: str | None = None, version: str = "", **rest: Any) -> None:
+    def __init_subclass__(
+        cls, *, name: str | None = None, version: str = "", deadline: float | None = None, **rest: Any
+    ) -> None:
         super().__init_subclass__(**rest)
         function = _body_of(cls)
         if function is None:
@@ -129,14 +154,21 @@ class Workflow(Surroundings):
         # `self` is no input of the flow.
         arguments = Arguments(functools.partial(function, None))
         cls.spec = spec = spec_of(
-            cls, function, name=name or cls.__name__, version=version, arguments=arguments
+            cls,
+            function,
+            name=name or cls.__name__,
+            version=version,
+            arguments=arguments,
+            deadline=deadline,
         )
 
         @functools.wraps(function)
         def run(self: Workflow, *args: Any, **kwargs: Any) -> Any:
             inputs = spec.arguments.bind(args, kwargs)
             return enter(
-                runner.Target(spec, lambda: function(self, *args, **kwargs), inputs, init=given_data(self))
+                runner.Target(
+                    spec, lambda: function(self, *args, **kwargs), inputs, init=given_data(self), workflow=self
+                )
             )
 
         cls.run = run  # type: ignore[attr-defined]
@@ -178,5 +210,5 @@ def enter(target: runner.Target) -> Any:
 
 
 def _nested(here: Here, target: runner.Target) -> Logic[Any]:
-    claim = here.claim(Work("flow", target.spec.name, dict(target.inputs)))
-    return (yield from perform(claim, target.body, Retry()))
+    claim = here.claim(Work("flow", target.spec.name, dict(target.inputs), function=target.spec.function))
+    return (yield from perform(claim, Plan(target.body)))

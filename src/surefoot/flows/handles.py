@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from surefoot import ledger as records
 from surefoot.errors import UnknownRun
+from surefoot.flows.ending import recorded_output
 from surefoot.flows.runner import Host, last_ended
 from surefoot.flows.running import open_scope
 from surefoot.ledger import RunRecord, Totals
@@ -82,9 +82,8 @@ class Run:
         """What the flow returned, restored to its types; None unless the run is completed."""
         if self.status != "completed":
             return None
-        ledger = self._app.ledger
-        end = next(link.outcome for link in reversed(ledger.history(self.id)) if link.outcome.kind == "end")
-        return records.decode(ledger.exact(self.id, end.output))
+        output: object = recorded_output(self._app.ledger, self.id)
+        return output
 
     def __repr__(self) -> str:
         return f"<run {self.id} of {self.flow}: {self.status}>"

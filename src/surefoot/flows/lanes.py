@@ -74,6 +74,10 @@ class Lanes:
         self._root.owner = ref(here())
         self._token = _branch.set(self._root)
 
+    def adopt(self) -> None:
+        """The code that runs now is the scope's own lane from here on."""
+        self._root.owner = ref(here())
+
     def leave(self) -> None:
         """Back to the lanes of the scope around."""
         if self._token is not None:
@@ -140,10 +144,9 @@ class _Job:
 
 def here() -> object:
     """The asyncio task that runs, else the job of a thread pool, else the thread: compared by identity."""
-    try:
-        task = asyncio.current_task()
-    except RuntimeError:
-        task = None
+    # Asked first, as `current_task` raises where there is none: most of what a sync step would cost here.
+    loop = asyncio._get_running_loop()  # noqa: SLF001  (one of the names that asyncio offers)
+    task = None if loop is None else asyncio.current_task(loop)
     if task is not None:
         return task
     return getattr(_local, "job", None) or threading.current_thread()

@@ -1,4 +1,4 @@
-"""Holding runs: heartbeats, and notes of steps that take their time."""
+"""Holding runs: heartbeats, deadlines, their inbox, and notes of steps that take their time."""
 
 from __future__ import annotations
 
@@ -8,13 +8,19 @@ import time
 from weakref import ref
 
 from surefoot import scope
+from surefoot.errors import LedgerError
+from surefoot.flows import cancelling
 from surefoot.flows.openrun import OpenRun
-from surefoot.ledger import Note, Pending, Renew, SqliteLedger, lease_until
+from surefoot.ledger import Ledger, Note, Pending, Renew, lease_until
 
 log = scope.logger("surefoot.flows")
 
 NOTED_AFTER_S = 0.1
 """A step that is open for longer gets a row that says so; a shorter one is not worth it."""
+
+
+_INBOX_EVERY_S = 0.5
+"""How long a message waits at most until its run's owner sees it."""
 
 
 class Keeper:
@@ -23,14 +29,15 @@ class Keeper:
     A third of the lease lies between two heartbeats, so that two may be late before anybody takes the run over.
     """
 
-    def __init__(self, ledger: SqliteLedger, *, lease_seconds: float = 30.0) -> None:
+    def __init__(self, ledger: Ledger, *, lease_seconds: float = 30.0) -> None:
         self.lease_seconds = lease_seconds
         self._ledger = ledger
         self._runs: dict[str, OpenRun] = {}
         self._lock = threading.Lock()
         self._next_renewal = 0.0
+        self._next_look = 0.0
         self._renewal: Pending | None = None
-        ledger.writer.on_tick(self._tick)
+        ledger.on_tick(self._tick)
         if hasattr(os, "register_at_fork"):
             mine = ref(self)
 
@@ -45,13 +52,19 @@ class Keeper:
             self._runs[run.id] = run
             if len(self._runs) == 1:
                 self._next_renewal = time.monotonic() + self.lease_seconds / 3
-        self._ledger.writer.nudge()
+        self._ledger.nudge()
 
     def forget(self) -> None:
-        """A forked child does not keep its parent's runs alive."""
+        """A forked child does not keep its parent's runs alive, nor go on with them."""
+        for run in self._runs.values():
+            run.disown()
         self._runs = {}
         self._lock = threading.Lock()
         self._renewal = None
+
+    def look(self) -> None:
+        """Look into the inboxes at the next tick, as this very process has sent something."""
+        self._next_look = 0.0
 
     def let_go(self, run: OpenRun) -> None:
         with self._lock:
@@ -64,12 +77,28 @@ class Keeper:
             return None
         self._note_slow(runs)
         self._drop_lost(runs)
+        for run in runs:
+            # A deadline that has passed pulls the brake when it is asked.
+            _ = run.brake.reason
         now = time.monotonic()
+        if now >= self._next_look:
+            self._next_look = now + _INBOX_EVERY_S
+            self._read_inboxes(runs)
         if now >= self._next_renewal and self._renewal is None:
             self._next_renewal = now + self.lease_seconds / 3
             held = [(run.id, run.epoch) for run in runs]
             self._renewal = self._ledger.submit(Renew(held, lease_until(self.lease_seconds)))
         return NOTED_AFTER_S
+
+    def _read_inboxes(self, runs: list[OpenRun]) -> None:
+        """Take what was sent to the runs. Nobody waits for it here: this is the thread that writes."""
+        try:
+            messages = self._ledger.messages([run.id for run in runs])
+        except LedgerError as error:
+            log.warning("the messages of %d open runs could not be read: %s", len(runs), error)
+            return
+        for run in runs if messages else ():
+            cancelling.adopt(run, [message for message in messages if message.run_id == run.id])
 
     def _note_slow(self, runs: list[OpenRun]) -> None:
         now, after = time.time_ns(), round(NOTED_AFTER_S * 1e9)

@@ -33,6 +33,11 @@ def discard(run_id: str) -> None:
         _open.discard(run_id)
 
 
+def is_open(run_id: str) -> bool:
+    """Whether this process holds a run."""
+    return run_id in _open
+
+
 def count() -> int:
     """How many runs this process holds."""
     return len(_open)

@@ -2,20 +2,59 @@
 
 from __future__ import annotations
 
+import copy
 import threading
+from collections import deque
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from surefoot import scope
-from surefoot.errors import Fenced, RunEnded
+from surefoot.errors import Fenced, LedgerError, RunCancelled, RunEnded, RunLimit
 from surefoot.flows.events import Listener, RunEvent
 from surefoot.flows.recall import Recall
-from surefoot.ledger import SqliteLedger, Totals
+from surefoot.flows.stopping import Brake, Ceilings
+from surefoot.ledger import Entry, Ledger, Pending, RunRecord, Totals
+from surefoot.scope import Work
+from surefoot.values import RunTags
 
 if TYPE_CHECKING:
     from surefoot.flows.running import StepClaim
+    from surefoot.flows.undoing import Undoable
+
+ErrorT = TypeVar("ErrorT", bound=Exception)
 
 log = scope.logger("surefoot.flows")
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """An effect that was begun: its key, its name, and its inputs as people may read them."""
+
+    key: bytes
+    name: str
+    inputs: str
+    because: str = ""
+    """Why its check did not tell."""
+
+
+@dataclass(slots=True)
+class Undone:
+    """The undoing of a failed run: why it failed and in which step, what was undone, and what could not be."""
+
+    attempt: int
+    error: Exception
+    step: str | None
+    is_begun: bool
+    """Whether this attempt at it is under way."""
+    names: list[str] = field(default_factory=list[str])
+    failed: list[tuple[str, Exception]] = field(default_factory=list[tuple[str, Exception]])
+
+    def __str__(self) -> str:
+        if self.failed:
+            return "not undone: " + "; ".join(f"{name} ({type(e).__name__}: {e})" for name, e in self.failed)
+        return f"undone: {', '.join(self.names)}" if self.names else "nothing was to be undone"
 
 
 @dataclass(slots=True)
@@ -25,7 +64,7 @@ class OpenRun:
     id: str
     flow: str
     epoch: int
-    ledger: SqliteLedger
+    ledger: Ledger
     tenant: str = ""
     recall: Recall = field(default_factory=Recall)
     totals: Totals = Totals()
@@ -36,6 +75,56 @@ class OpenRun:
     lock: threading.Lock = field(default_factory=threading.Lock)
     pending: dict[bytes, StepClaim] = field(default_factory=dict[bytes, "StepClaim"])
     causes: list[tuple[object, bytes, str]] = field(default_factory=list[tuple[object, bytes, str]])
+    labels: RunTags = RunTags()
+    """For whom the run is made, which its child runs inherit."""
+    deadline_ns: int | None = None
+    ceilings: Ceilings = Ceilings()
+    brake: Brake = field(init=False)
+    children: list[OpenRun] = field(default_factory=list["OpenRun"])
+    """The child runs that are open in this process."""
+    begun_steps: int = 0
+    begun_calls: int = 0
+    doubts: dict[bytes, Doubt] = field(default_factory=dict[bytes, "Doubt"])
+    """Effects that were begun and whose outcome is not known, by key."""
+    undoable: dict[bytes, Undoable] = field(default_factory=dict[bytes, "Undoable"])
+    """How steps that were claimed in this process are undone, by key."""
+    has_compensations: bool = False
+    """Whether any step that has begun, in whichever process, can be undone."""
+    undone: Undone | None = None
+    """How far what the run did is undone; None where that has not begun."""
+    suppresses_effects: bool = False
+    is_strict: bool = False
+    """Whether fresh results are restored from their record at once, to see that they can be."""
+    entry: Entry | None = None
+    """Where the flow's code is, for messages that say how to go on."""
+    poison: Exception | None = None
+    """Why this process must not go on with the run, though the flow may have caught the error that said so."""
+    has_refusals: bool = False
+    """Whether some scope of the run admits nothing any more."""
+    dropped: deque[Callable[[], None]] = field(default_factory=deque[Callable[[], None]])
+    """What the garbage collector could not do in the midst of other work: for whoever claims something next."""
+    read: set[object] = field(default_factory=set[object])
+    """Generator steps that are under way: held here, their bodies are closed by us and not by the garbage collector."""
+    unconfirmed: deque[Pending] = field(default_factory=deque["Pending"])
+    """Outcomes of calls, which are awaited by code that may hide from the flow that the ledger refused one."""
+
+    def __post_init__(self) -> None:
+        self.brake = Brake(self.id, deadline_ns=self.deadline_ns)
+
+    @classmethod
+    def of(cls, record: RunRecord, ledger: Ledger) -> OpenRun:
+        """The run of a record, taken into the hands of this process."""
+        labels = RunTags(record.tenant, record.principal, record.session, record.tags)
+        return cls(
+            id=record.id,
+            flow=record.flow,
+            epoch=record.epoch,
+            ledger=ledger,
+            tenant=record.tenant,
+            labels=labels,
+            deadline_ns=record.deadline_ns,
+            entry=record.entry,
+        )
 
     def tell(self, event: RunEvent) -> None:
         """Show an event to whoever watches; a listener that fails must not fail the run."""
@@ -46,6 +135,7 @@ class OpenRun:
                 log.exception("run %s: a listener failed", self.id)
 
     def check_open(self, what: str) -> None:
+        """Raise `Fenced` or `RunEnded` where nothing may be recorded any more."""
         if self.is_fenced:
             raise Fenced(
                 f"run {self.id} was taken over by another process; {what} is not recorded here any more"
@@ -56,10 +146,97 @@ class OpenRun:
                 "before it returns"
             )
 
+    def check_going(self, what: str) -> None:
+        """`check_open` for what begins now: it is refused, with `RunStopped`, where the run stops too."""
+        self.check_open(what)
+        self.brake.check()
+        self.check_sound()
+
+    def check_sound(self) -> None:
+        """Raise what said that this process must not go on with the run, though somebody caught it then."""
+        if self.unconfirmed:
+            self._confirm()
+        if (poison := self.stopped_by) is not None:
+            raise poison
+
+    @property
+    def stopped_by(self) -> Exception | None:
+        """A copy of what stopped the run: each place that raises it adds its traceback and its causes."""
+        return None if self.poison is None else copy.copy(self.poison)
+
+    def poisoned(self, error: ErrorT) -> ErrorT:
+        """The error, after which nothing more is begun in the run: it ends by the first of these, caught or not."""
+        if self.poison is None:
+            self.poison = error
+        return error
+
+    def _confirm(self) -> None:
+        """Notice a refusal of the ledger that reached nobody who minds."""
+        with self.lock:
+            while self.unconfirmed and self.unconfirmed[0].is_done:
+                try:
+                    self.unconfirmed.popleft().wait()
+                except (LedgerError, Fenced) as error:
+                    self.poisoned(error)
+
+    def count(self, work: Work) -> None:
+        """Count work that is new to the run; `RunLimit` stops the run at a ceiling. Called under the lock."""
+        is_call = work.kind == "call"
+        begun = self.begun_calls if is_call else self.begun_steps
+        ceiling = self.ceilings.max_calls if is_call else self.ceilings.max_steps
+        if begun >= ceiling and not self.brake.is_lifted:
+            what, setting = ("model calls", "max_calls") if is_call else ("steps", "max_steps")
+            self.brake.pull(
+                RunLimit(
+                    f"run {self.id} has made {begun:,} {what}, as many as runs.{setting} allows: raise the setting and "
+                    f"`surefoot resume {self.id}` goes on with it, if it is no endless loop",
+                    run_id=self.id,
+                )
+            )
+            self.brake.check()
+        if is_call:
+            self.begun_calls += 1
+        else:
+            self.begun_steps += 1
+
+    def cancel(self, reason: str) -> None:
+        """Stop the run, and the child runs that are open in it, because somebody asked for it."""
+        said = f": {reason}" if reason else ""
+        self.brake.pull(RunCancelled(f"run {self.id} was cancelled{said}", run_id=self.id))
+        with self.lock:
+            children = list(self.children)
+        for child in children:
+            child.cancel(f"with run {self.id}, which began it{f' ({reason})' if reason else ''}")
+
+    @contextmanager
+    def beginning(self, child: OpenRun) -> Generator[None]:
+        """While the block lasts a child run is open, which stops with this one."""
+        with self.lock:
+            self.children.append(child)
+        try:
+            # It may have been cancelled just before it knew of the child.
+            if isinstance(self.brake.reason, RunCancelled):
+                child.cancel(f"with run {self.id}, which began it")
+            yield
+        finally:
+            with self.lock:
+                self.children.remove(child)
+
+    def disown(self) -> None:
+        """In a forked child: the run is the parent's, whichever thread held its lock."""
+        self.lock = threading.Lock()
+        self.is_open = False
+
     def close(self) -> None:
         """From here on nothing is recorded but the end."""
         with self.lock:
             self.is_open = False
+
+    def clear_dropped(self) -> None:
+        """Do what the garbage collector has left to others."""
+        while self.dropped:
+            with suppress(IndexError):
+                self.dropped.popleft()()
 
     def failed_steps(self, error: BaseException) -> list[bytes]:
         """Keys of the failures that `error` is or comes from, found by exceptions and the responses they carry.

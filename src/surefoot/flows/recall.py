@@ -13,6 +13,11 @@ from dataclasses import dataclass
 from surefoot.flows.lanes import around
 from surefoot.ledger import Outcome
 
+UNDO_KEY = b"\xff" * 15 + b"\xfe"
+"""The key of the step that undoes what a failed run had done; inside of it lies a step for each compensation."""
+
+NO_FAILURES: Mapping[int, frozenset[bytes]] = {}
+
 ScopeKey = tuple[bytes, int]
 """A step's path, its own key last, and its attempt: the address of everything that happens inside."""
 
@@ -38,7 +43,31 @@ class Record:
 
     @property
     def is_over(self) -> bool:
-        return self.outcome.status in ("completed", "failed") and self.outcome.retry_at_ns is None
+        status = self.outcome.status
+        return status in ("completed", "failed", "suppressed") and self.outcome.retry_at_ns is None
+
+    @property
+    def may_be_done(self) -> bool:
+        """Whether it is over, or had begun in a way that nobody knows whether it was done."""
+        return self.is_over or self.outcome.is_intent
+
+
+_MARK = 2
+"""Bytes of a step's key that say in which lane it stands, as a step under way has no record that says it."""
+
+
+def key_in_lane(digest: bytes, lane: int) -> bytes:
+    """A step's key of 16 bytes, marked with its lane."""
+    return digest[: 16 - _MARK] + _mark(lane)
+
+
+def is_of_lane(key: bytes, lane: int) -> bool:
+    """Whether a step with this key can stand in that lane: always so if it does, else once in 65,536 times."""
+    return key[-_MARK:] == _mark(lane)
+
+
+def _mark(lane: int) -> bytes:
+    return (lane % 65_521).to_bytes(_MARK)
 
 
 def identity_of(outcome: Outcome) -> Identity:
@@ -68,15 +97,11 @@ class ScopeRecall:
         self._lanes = frozenset(record.outcome.lane for record in records)
         self._recorded: defaultdict[Identity, dict[int, Record]] = defaultdict(dict)
         self._in_lane: defaultdict[tuple[Identity, int], deque[Record]] = defaultdict(deque)
-        # Effects that are done, under what a changed call of them has in common with the recorded one.
-        self._done: defaultdict[tuple[int, str | bytes], list[Record]] = defaultdict(list)
         for record in sorted(records, key=lambda record: record.outcome.occurrence):
             outcome, identity = record.outcome, record.identity
             self._recorded[identity][outcome.occurrence] = record
             self._in_lane[identity, outcome.lane].append(record)
-            if record.is_effect and record.is_over:
-                self._done[outcome.lane, outcome.name].append(record)
-                self._done[outcome.lane, outcome.digest].append(record)
+        self._done: dict[tuple[int, str | bytes], list[Record]] | None = None
         # Lanes of this process that have turned out to be recorded ones, and under which number the others record.
         self._settled: dict[int, int] = {0: 0}
         self._fresh: dict[int, int] = {}
@@ -130,6 +155,8 @@ class ScopeRecall:
         settled = self._settled.get(lane)
         if settled is None:
             return None
+        if self._done is None:
+            self._done = self._done_effects()
         for shared in (identity[0], digest):
             done = self._done.get((settled, shared), [])
             while done and done[-1].is_claimed:
@@ -137,6 +164,16 @@ class ScopeRecall:
             if done:
                 return done[-1]
         return None
+
+    def _done_effects(self) -> dict[tuple[int, str | bytes], list[Record]]:
+        """Effects that are done, by lane and what a changed call of them has in common with the recorded one."""
+        found: defaultdict[tuple[int, str | bytes], list[Record]] = defaultdict(list)
+        for record in sorted(self._records, key=lambda record: record.outcome.occurrence):
+            outcome = record.outcome
+            if record.is_effect and record.may_be_done:
+                found[outcome.lane, outcome.name].append(record)
+                found[outcome.lane, outcome.digest].append(record)
+        return found
 
     def unclaimed(self) -> list[Record]:
         return [record for record in self._records if not record.is_claimed and record.is_over]
@@ -187,44 +224,50 @@ class Recall:
         self,
         outcomes: Iterable[Outcome] = (),
         *,
-        failed: frozenset[bytes] = frozenset(),
+        failed: Mapping[int, frozenset[bytes]] = NO_FAILURES,
         begun: frozenset[bytes] = frozenset(),
         is_same_code: bool = False,
     ) -> None:
-        """`failed` holds the keys of the failures that ended the run; what has no newer outcome is tried again.
+        """`failed` holds the keys of the failures that ended the run, by the attempt of that end; what has no newer
+        outcome is tried again.
 
         `begun` holds the keys of steps that are known to have begun: one of them without an outcome was cancelled, or
         was under way at the crash. `is_same_code`: the flow's file is what it was when the run began.
         """
         self._is_same_code = is_same_code
         latest: dict[bytes, Record] = {}
-        tried: set[bytes] = set()
-        for outcome in outcomes:
-            if outcome.kind in ("step", "call", "flow"):
-                latest[outcome.key] = Record(outcome)
-                tried.add(outcome.key)
-            elif outcome.kind == "end":
-                tried.clear()
-        self.retry = failed - tried
+        self.retry: set[bytes] = set()
         self.begun = begun
         # A step that failed because of a failure inside goes on in the same scope: what was finished there stands.
         self.continued: dict[bytes, int] = {}
-        for key in failed & latest.keys():
-            inner = latest[key].outcome
-            if inner.parent in self.retry:
-                self.continued[inner.parent] = inner.parent_attempt
+        for outcome in outcomes:
+            if outcome.key == UNDO_KEY:
+                continue
+            if outcome.kind in ("step", "call", "flow"):
+                latest[outcome.key] = Record(outcome)
+                self.retry.discard(outcome.key)
+                self.continued.pop(outcome.key, None)
+            elif outcome.kind == "end":
+                ended_by = failed.get(outcome.attempt, frozenset())
+                self.retry |= ended_by
+                for key in ended_by & latest.keys():
+                    inner = latest[key].outcome
+                    if inner.parent in ended_by:
+                        self.continued[inner.parent] = inner.parent_attempt
         self._by_scope: defaultdict[ScopeKey, list[Record]] = defaultdict(list)
         self._by_identity: defaultdict[Identity, list[Record]] = defaultdict(list)
         for record in latest.values():
             outcome = record.outcome
             self._by_scope[outcome.path, outcome.parent_attempt].append(record)
-            # What lies inside a step that is over is settled with it: it is never asked for by itself.
-            enclosing = latest.get(outcome.parent)
-            is_continued = self.continued.get(outcome.parent) == outcome.parent_attempt
-            if enclosing is None or is_continued or enclosing.outcome.attempt < outcome.parent_attempt:
-                self._by_identity[record.identity].append(record)
-
+            self._by_identity[record.identity].append(record)
+        self._latest = latest
         self._keys = set(latest)
+        self.in_doubt = [
+            record.outcome
+            for record in latest.values()
+            if record.outcome.is_intent and not _is_inside_of_done(record.outcome, latest)
+        ]
+        """Effects that were begun and have no outcome, except inside of steps that are over and done with."""
 
     @property
     def is_empty(self) -> bool:
@@ -243,20 +286,68 @@ class Recall:
         return ScopeRecall(self._by_scope.get(key, ()), is_same_code=self._is_same_code)
 
     def moved(
-        self, identity: Identity, path: bytes, lanes: Mapping[bytes, int], open_keys: Container[bytes]
+        self,
+        identity: Identity,
+        path: bytes,
+        *,
+        lane: int,
+        lanes: Mapping[bytes, int],
+        open_keys: Container[bytes],
     ) -> Record | None:
         """The same effect, done and not asked for, in a scope around or inside of the one at `path`.
 
-        `lanes` says for each scope around in which of its lanes this code is: what another lane did there has not
+        `lane` is where this code runs, and `lanes` says it of each scope around: what another lane did there has not
         moved here. `open_keys` are the steps under way, which may still ask for what lies inside them.
         """
         for record in self._by_identity.get(identity, ()):
             there = record.outcome.path
-            if record.is_claimed or there == path or not (record.is_effect and record.is_over):
+            if record.is_claimed or there == path or not (record.is_effect and record.may_be_done):
                 continue
             if path.startswith(there):
-                if lanes.get(there) == record.outcome.lane:
+                if lanes.get(there) == record.outcome.lane and self._goes_on(record):
                     return record
-            elif there.startswith(path) and there[len(path) : len(path) + 16] not in open_keys:
-                return record
+            elif there.startswith(path):
+                inside = [there[start : start + 16] for start in range(len(path), len(there), 16)]
+                if inside[0] not in open_keys and self._is_given_up(record, inside, lane):
+                    return record
         return None
+
+    def _goes_on(self, record: Record) -> bool:
+        """Whether the attempt that the record lies in has not ended: what an ended one did is done anew."""
+        outcome = record.outcome
+        above = self._latest.get(outcome.parent)
+        is_continued = self.continued.get(outcome.parent) == outcome.parent_attempt
+        if above is None or above.outcome.is_intent:
+            return True
+        return is_continued or above.outcome.attempt < outcome.parent_attempt
+
+    def _is_given_up(self, record: Record, inside: Sequence[bytes], lane: int) -> bool:
+        """Whether the code of this lane no longer asks for the steps `inside` of which the record lies.
+
+        What lies inside a step that is over is settled with it, and never asked for by itself.
+        """
+        above = [step for key in inside if (step := self._latest.get(key)) is not None]
+        outermost = self._latest.get(inside[0])
+        lies_here = is_of_lane(inside[0], lane) if outermost is None else outermost.outcome.lane == lane
+        return (
+            lies_here
+            and not any(step.is_claimed for step in above)
+            and all(
+                self._goes_on(step) or self._is_settled(step)
+                for step in (record, *above)
+                if step is not outermost
+            )
+        )
+
+    def _is_settled(self, record: Record) -> bool:
+        """Whether the attempt that the record lies in is the one by which the step around it ended."""
+        outcome = record.outcome
+        above = self._latest.get(outcome.parent)
+        return above is not None and above.is_over and above.outcome.attempt == outcome.parent_attempt
+
+
+def _is_inside_of_done(outcome: Outcome, latest: Mapping[bytes, Record]) -> bool:
+    """Whether a step around it is over: what lies inside is never asked for again."""
+    path = outcome.path
+    around = (latest.get(path[start : start + 16]) for start in range(0, len(path), 16))
+    return any(record is not None and record.is_over for record in around)

@@ -6,34 +6,41 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
-
-import orjson
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from surefoot import ledger as records
 from surefoot import scope
-from surefoot.errors import Diverged, Fenced, LedgerError, RunBusy, RunEnded, StepFailed
-from surefoot.flows import code, opened
-from surefoot.flows.drive import Body, Durable, Logic
+from surefoot.errors import (
+    Diverged,
+    Fenced,
+    InDoubt,
+    LedgerError,
+    RunBusy,
+    RunCancelled,
+    RunEnded,
+    RunStopped,
+)
+from surefoot.flows import cancelling, doubts, ending, opened, sources, undoing
+from surefoot.flows.drive import Body, Durable, Logic, Pause
 from surefoot.flows.events import Listener, RunOpened
+from surefoot.flows.keyed import check_same
 from surefoot.flows.lease import Keeper
 from surefoot.flows.openrun import OpenRun
 from surefoot.flows.recall import Recall
 from surefoot.flows.running import Here
+from surefoot.flows.stopping import Ceilings
 from surefoot.flows.threads import patch_executors
 from surefoot.ledger import (
-    END_KEY,
-    START_KEY,
-    EndRun,
+    FINAL,
+    Append,
     Entry,
     Freight,
+    Ledger,
     Outcome,
-    Release,
     RunRecord,
-    SqliteLedger,
+    Send,
     StartRun,
     TakeOver,
-    Totals,
     lease_until,
     this_process,
 )
@@ -44,6 +51,9 @@ if TYPE_CHECKING:
     from surefoot.flows.flow import FlowSpec
 
 log = scope.logger("surefoot.flows")
+
+_LOOK_AGAIN = 0.2
+"""Seconds between two looks at a run that somebody else holds."""
 
 
 class Card(Protocol):
@@ -56,10 +66,20 @@ class Host(Protocol):
     """What a run needs of the application around it."""
 
     @property
-    def ledger(self) -> SqliteLedger: ...
+    def ledger(self) -> Ledger: ...
 
     @property
     def keeper(self) -> Keeper: ...
+
+    @property
+    def ceilings(self) -> Ceilings:
+        """What bounds a run that does not say otherwise."""
+        ...
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether fresh results are restored from their record at once, to see that they can be."""
+        ...
 
     def prepare(self) -> None:
         """Called before each run: whatever has to be in place, such as the hook under SDK clients."""
@@ -100,17 +120,34 @@ class Target:
     body: Callable[[], Any]
     inputs: Mapping[str, object]
     init: Mapping[str, object] = field(default_factory=dict[str, object])
+    workflow: object = None
+    """The object whose method the call is, where it is one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a run is made."""
+    """How a run is made.
 
-    run_id: str | None = None
+    `run_key` makes it the only run of its flow under that key, `parent` a child of that run. `deadline` is in seconds
+    from now, `wait` how many seconds to wait for whoever holds the run. `explains`: raise `StepFailed` from what the
+    flow raised. `decisions` says what became of effects in doubt, by name; in a run that `suppresses_effects` they
+    are not done.
+    """
+
     tags: RunTags = RunTags()
     listener: Listener | None = None
     accept_divergence: bool = False
+    run_key: str | None = None
+    parent: OpenRun | None = None
+    deadline: float | None = None
+    wait: float = 0.0
+    explains: bool = False
+    decisions: Mapping[str, doubts.Decision] = field(default_factory=dict[str, doubts.Decision])
+    suppresses_effects: bool = False
 
+
+Make = Callable[[Mapping[str, Any], Mapping[str, Any]], Target]
+"""Builds the call from the recorded inputs and constructor arguments."""
 
 _last_run: tuple[Host, str] | None = None
 
@@ -121,258 +158,339 @@ def last_ended() -> tuple[Host, str] | None:
 
 
 def begin(target: Target, options: Options) -> Logic[Any]:
-    """Run a flow from its start: the run is in the ledger before the first line of the flow."""
+    """Run a flow from its start: the run is in the ledger before the first line of the flow.
+
+    Where the run key is taken, this goes on with the run that has it, or returns its output. Raises `InvalidInput` if
+    that one was begun with other inputs, and what `resume` raises.
+    """
+    app = _host()
+    record = _new_record(app, target, options)
+    run = _open(app, record, options)
+    given = {"inputs": dict(target.inputs), "init": dict(target.init)}
+    freight: Freight = []
+    text = records.encode(given, name=f"{target.spec.name}()")
+    start = ending.boundary(run, "running", inputs=text, freight=freight)
+    # Before the run can be seen: another thread that looks for it under its key must find it open.
+    opened.add(run.id)
+    try:
+        started = app.ledger.submit(StartRun(record, start, freight))
+        yield Durable(started)
+        taken = started.result()
+        if not isinstance(taken, RunRecord):
+            opening = RunOpened(run.id, run.flow, is_resumed=False)
+            return (yield from _watched(app, run, target, opening, options))
+    finally:
+        opened.discard(run.id)
+        app.ledger.payloads.forget_run(run.id)
+    records.refuse_pruned(taken)
+    check_same(app.ledger, taken, given)
+    return (yield from resume(taken, lambda _inputs, _init: target, options))
+
+
+def resume(record: RunRecord, make: Make, options: Options) -> Logic[Any]:
+    """Go on with a run; the recorded output where it has completed already.
+
+    Raises `RunBusy` while somebody holds it, and `RunCancelled` for a run that was cancelled.
+    """
+    app = _host()
+    until = time.monotonic() + options.wait
+    while not opened.add(record.id):
+        if time.monotonic() >= until:
+            raise RunBusy(f"run {record.id} is open in this process: wait for it to end")
+        yield _pause(options)
+    try:
+        # Whoever was waited for has changed it.
+        record = app.ledger.run(record.id)
+        records.refuse_pruned(record)
+        doubts.check_decisions(app.ledger, record, options.decisions)
+        if record.status == "completed":
+            return ending.recorded_output(app.ledger, record.id)
+        ending.refuse_cancelled(record)
+        undoing.refuse_compensated(app.ledger, record)
+        app.ledger.open_keys(record.id)
+        # Before the takeover: a flow that cannot be built leaves the run as it is.
+        given = records.decode(app.ledger.exact(record.id, app.ledger.start(record.id).inputs))
+        target = make(given["inputs"], given["init"])
+        taken = yield from _taken(app, record, options, until)
+        if taken.status == "completed":
+            return ending.recorded_output(app.ledger, record.id)
+        ending.refuse_cancelled(taken)
+        return (yield from _go_on(app, taken, target, options))
+    finally:
+        opened.discard(record.id)
+        app.ledger.payloads.forget_run(record.id)
+
+
+def _taken(app: Host, record: RunRecord, options: Options, until: float) -> Logic[RunRecord]:
+    """Take a run over, as soon as nobody holds it."""
+    while True:
+        lease = lease_until(app.keeper.lease_seconds)
+        takeover = app.ledger.submit(
+            TakeOver(record.id, this_process(), time.time_ns(), lease, _deadline_ns(options.deadline))
+        )
+        try:
+            yield Durable(takeover)
+        except RunBusy:
+            if time.monotonic() >= until:
+                raise
+        else:
+            return cast("RunRecord", takeover.result())
+        yield _pause(options)
+
+
+def _go_on(app: Host, taken: RunRecord, target: Target, options: Options) -> Logic[Any]:
+    run = _open(app, taken, options)
+    try:
+        history = yield from _reopened(app, run)
+        digest = sources.digest_of(target.spec.entry)
+        is_changed = taken.code_digest != digest
+        for outcome, recorded in doubts.decide(run, history, options.decisions):
+            yield Durable(recorded)
+            history.append(outcome)
+            run.totals = run.totals.plus(outcome)
+        run.recall = Recall(
+            history,
+            failed=ending.failed_keys(app.ledger, history),
+            begun=frozenset(detail.key for detail in app.ledger.details(run.id)),
+            is_same_code=bool(digest) and not is_changed,
+        )
+        run.doubts = doubts.doubts_of(app.ledger, run.recall.in_doubt)
+    except BaseException:
+        ending.release(run)
+        raise
+    if is_changed:
+        log.warning("run %s: the code of %s has changed since the run began", run.id, taken.entry)
+    opening = RunOpened(
+        run.id,
+        run.flow,
+        is_resumed=True,
+        is_code_changed=is_changed,
+        changed_files=sources.changed_since(target.spec.entry, taken.created_ns) if is_changed else (),
+    )
+    return (yield from _watched(app, run, target, opening, options))
+
+
+def _reopened(app: Host, run: OpenRun) -> Logic[list[Outcome]]:
+    """What a run has recorded, with its totals, and whether it was asked to end while nobody held it."""
+    history = [link.outcome for link in app.ledger.history(run.id)]
+    for outcome in history:
+        run.totals = run.totals.plus(outcome)
+    run.begun_steps, run.begun_calls = run.totals.steps, run.totals.calls
+    freight: Freight = []
+    start = ending.boundary(run, "running", freight=freight)
+    yield Durable(app.ledger.submit(Append(start, freight)))
+    cancelling.find(run, history)
+    undoing.reopen(run, history)
+    return history
+
+
+def _host() -> Host:
     app = host()
     app.prepare()
     patch_executors()
-    spec, tags, now = target.spec, options.tags, time.time_ns()
+    return app
+
+
+def _new_record(app: Host, target: Target, options: Options) -> RunRecord:
+    spec, parent = target.spec, options.parent
+    tags = options.tags if parent is None or options.tags != RunTags() else parent.labels
     entry = spec.entry
-    record = RunRecord(
-        id=options.run_id or new_id(),
+    now = time.time_ns()
+    return RunRecord(
+        id=new_id(),
         flow=spec.name,
         entry=entry,
         status="running",
         created_ns=now,
         flow_version=spec.version,
-        code_digest=code.digest_of(entry),
+        code_digest=sources.digest_of(entry),
         tenant=tags.tenant,
         principal=tags.principal,
         session=tags.session,
         tags=tags.tags,
+        run_key=options.run_key,
+        parent_run=parent.id if parent is not None else None,
         owner=this_process(),
         lease_until_ns=lease_until(app.keeper.lease_seconds),
+        deadline_ns=_first_deadline(app, spec, options),
     )
-    run = _open(app, record, options)
-    given = {"inputs": dict(target.inputs), "init": dict(target.init)}
-    freight: Freight = []
-    start = _boundary(run, "start", inputs=records.encode(given, name=f"{spec.name}()"), freight=freight)
-    yield Durable(app.ledger.submit(StartRun(record, start, freight)))
-    return (yield from _watched(app, run, target, RunOpened(run.id, run.flow, is_resumed=False)))
 
 
-def resume(
-    record: RunRecord, make: Callable[[Mapping[str, Any], Mapping[str, Any]], Target], options: Options
-) -> Logic[Any]:
-    """Go on with a run. `make` builds the call from the recorded inputs and constructor arguments.
-
-    The recorded output where the run has completed already. Raises `RunBusy` while somebody holds it.
-    """
-    app = host()
-    app.prepare()
-    patch_executors()
-    if not opened.add(record.id):
-        raise RunBusy(f"run {record.id} is open in this process: wait for it to end")
-    try:
-        if record.status != "completed":
-            app.ledger.open_keys(record.id)
-        return (yield from _go_on(app, record, make, options))
-    finally:
-        opened.discard(record.id)
+def _first_deadline(app: Host, spec: FlowSpec, options: Options) -> int | None:
+    """When a new run has to be over: by what it was given, its flow or the settings, and never after its parent."""
+    given = (options.deadline, spec.deadline, app.ceilings.deadline)
+    own = _deadline_ns(next((seconds for seconds in given if seconds is not None), None))
+    around = None if options.parent is None else options.parent.deadline_ns
+    return min((ns for ns in (own, around) if ns is not None), default=None)
 
 
-def _go_on(
-    app: Host,
-    record: RunRecord,
-    make: Callable[[Mapping[str, Any], Mapping[str, Any]], Target],
-    options: Options,
-) -> Logic[Any]:
-    if record.status == "completed":
-        return _recorded_output(app, record)
-    # Before the takeover: a flow that cannot be built leaves the run as it is.
-    given = records.decode(app.ledger.exact(record.id, app.ledger.start(record.id).inputs))
-    target = make(given["inputs"], given["init"])
-    takeover = app.ledger.submit(
-        TakeOver(record.id, this_process(), time.time_ns(), lease_until(app.keeper.lease_seconds))
-    )
-    yield Durable(takeover)
-    taken = takeover.result()
-    if not isinstance(taken, RunRecord) or taken.status == "completed":
-        return _recorded_output(app, record)
-    run = _open(app, taken, options)
-    try:
-        history = [link.outcome for link in app.ledger.history(record.id)]
-        for outcome in history:
-            run.totals = run.totals.plus(outcome)
-        digest = code.digest_of(target.spec.entry)
-        is_changed = taken.code_digest != digest
-        begun = frozenset(detail.key for detail in app.ledger.details(record.id))
-        run.recall = Recall(
-            history,
-            failed=_failed_keys(app, history),
-            begun=begun,
-            is_same_code=bool(digest) and not is_changed,
-        )
-    except BaseException:
-        _release(app, run)
-        raise
-    if is_changed:
-        log.warning("run %s: the code of %s has changed since the run began", run.id, taken.entry)
-    freight: Freight = []
-    start = _boundary(run, "start", inputs="null", freight=freight)
-    yield Durable(app.ledger.submit(records.Append(start, freight)))
-    opening = RunOpened(run.id, run.flow, is_resumed=True, is_code_changed=is_changed)
-    return (yield from _watched(app, run, target, opening))
+def _deadline_ns(seconds: float | None) -> int | None:
+    return None if seconds is None else time.time_ns() + round(seconds * 1e9)
 
 
 def _open(app: Host, record: RunRecord, options: Options) -> OpenRun:
-    return OpenRun(
-        id=record.id,
-        flow=record.flow,
-        epoch=record.epoch,
-        ledger=app.ledger,
-        tenant=record.tenant,
-        listener=options.listener,
-        accepts_divergence=options.accept_divergence,
-    )
+    run = OpenRun.of(record, app.ledger)
+    run.listener = options.listener
+    run.accepts_divergence = options.accept_divergence
+    run.ceilings = app.ceilings
+    parent = options.parent
+    run.suppresses_effects = options.suppresses_effects or (parent is not None and parent.suppresses_effects)
+    run.is_strict = app.is_strict
+    return run
 
 
-def _watched(app: Host, run: OpenRun, target: Target, opening: RunOpened) -> Logic[Any]:
+def _pause(options: Options) -> Pause:
+    return Pause(_LOOK_AGAIN, None if options.parent is None else options.parent.brake)
+
+
+def _watched(app: Host, run: OpenRun, target: Target, opening: RunOpened, options: Options) -> Logic[Any]:
     """Let somebody watch from here until how the run ended is durable."""
     with nullcontext(run.listener) if run.listener is not None else app.watching() as run.listener:
-        return (yield from _attend(app, run, target, opening))
+        inside = nullcontext() if options.parent is None else options.parent.beginning(run)
+        with inside:
+            return (yield from _attend(app, run, target, opening, options))
 
 
-def _attend(app: Host, run: OpenRun, target: Target, opening: RunOpened) -> Logic[Any]:
+def _attend(app: Host, run: OpenRun, target: Target, opening: RunOpened, options: Options) -> Logic[Any]:
     """Let the body run, and record how it ended."""
     global _last_run
-    opened.add(run.id)
+    entry = target.spec.entry
     app.keeper.hold(run)
     try:
         run.tell(opening)
-        with app.entered(), Here(run):
-            result = yield Body(target.body)
-        yield Durable(_complete(run, result))
+        run.brake.check()
+        root = Here(run)
+        try:
+            result = yield from _sound(app, run, target, root)
+            ticket = ending.complete(run, result)
+        except Exception as raised:
+            with app.entered():
+                yield from undoing.undo(
+                    run, root, run.brake.explained(raised), workflow=target.workflow
+                )
+            raise
+        yield Durable(ticket)
         return result
     except (Fenced, LedgerError, RunEnded) as error:
         # Nothing that is recorded now would be true, or would get there.
         run.close()
-        _release(app, run)
-        error.add_note(f"run {run.id} has stopped; `{target.spec.entry.resuming(run.id)}` goes on with it")
+        ending.release(run)
+        error.add_note(f"run {run.id} has stopped; `{entry.resuming(run.id)}` goes on with it")
         raise
-    except Exception as error:
-        ticket, note = _fail(run, error, target.spec.entry)
-        yield Durable(ticket)
-        error.add_note(note)
-        raise
+    except Exception as raised:
+        final = yield from _end(app, run, run.brake.explained(raised), entry, options)
+        try:
+            if final is raised:
+                raise
+            raise final from raised
+        finally:
+            del final  # else exception, traceback and this frame hold each other
     except BaseException as interruption:
         # Ctrl-C, a cancelled task, sys.exit: no outcome, the run waits for whoever resumes it.
         run.close()
-        _release(app, run)
-        interruption.add_note(
-            f"run {run.id} was interrupted; `{target.spec.entry.resuming(run.id)}` goes on with it"
-        )
+        ending.release(run)
+        interruption.add_note(f"run {run.id} was interrupted; `{entry.resuming(run.id)}` goes on with it")
         raise
     finally:
         run.close()
+        run.undone = run.poison = None
         app.keeper.let_go(run)
-        opened.discard(run.id)
-        app.ledger.payloads.forget_run(run.id)
         _last_run = (app, run.id)
 
 
-def _release(app: Host, run: OpenRun) -> None:
-    """Give a run up without an end. Where that cannot be written, its lease expires, or its process goes."""
+def _sound(app: Host, run: OpenRun, target: Target, root: Here) -> Logic[Any]:
+    """What the flow returns or raises, unless it caught an error that says that this process must not go on.
+
+    A run that is being undone has failed already: its flow is not run again.
+    """
+    if run.undone is not None:
+        raise run.undone.error
+    stopping = run.brake.stoppable() if target.spec.is_async else nullcontext()
     try:
-        app.ledger.submit(Release(run.id, run.epoch)).wait()
-    except LedgerError as error:
-        log.warning("run %s could not be released: %s", run.id, error)
+        with app.entered(), root, stopping:
+            result = yield Body(target.body)
+    except Exception as error:
+        if (poison := run.stopped_by) is not None and type(error) is not type(poison):
+            raise poison from error
+        raise
+    run.check_sound()
+    return result
 
 
-def _complete(run: OpenRun, result: object) -> records.Pending:
-    freight: Freight = []
-    text = records.encode(result, name=f"{run.flow}()")
-    run.close()
-    end = _boundary(run, "end", output=text, freight=freight)
-    return run.ledger.submit(EndRun(end, freight, "completed", run.totals))
+def _end(app: Host, run: OpenRun, error: Exception, entry: Entry, options: Options) -> Logic[Exception]:
+    """Record how a run ended that has not completed; the error to raise."""
+    if isinstance(reason := run.brake.reason, RunCancelled):
+        yield from _cancel_children(app, run.id, reason)
+        if run.undone is None or not run.undone.failed:
+            yield Durable(ending.cancelled(run, reason))
+            return error
+    if isinstance(error, InDoubt):
+        run.close()
+        # All that is in doubt by now; a child run has named its own.
+        final = doubts.in_doubt(run) if run.doubts else error
+        yield Durable(ending.in_doubt(run, final))
+        return final
+    ticket, step, note = ending.fail(run, error, entry)
+    yield Durable(ticket)
+    error.add_note(note)
+    if options.explains and not isinstance(error, RunStopped | Diverged):
+        return ending.step_failed(error, run, entry, step=step)
+    return error
 
 
-def _fail(run: OpenRun, error: Exception, entry: Entry) -> tuple[records.Pending, str]:
-    failed = run.failed_steps(error)
-    names = {key: name for _, key, name in run.causes}
-    innermost = names[failed[0]] if failed else None
-    text = records.encode({"error": error, "failed": [key.hex() for key in failed]}, name=f"{run.flow}()")
-    freight: Freight = []
-    run.close()
-    end = _boundary(run, "end", output=text, freight=freight, is_failed=True)
-    # The one-line form stands in lists. Redacted before it is cut: half a secret would not be known for one.
-    line = run.ledger.payloads.readable(f"{type(error).__name__}: {error}").partition("\n")[0][:500]
-    ticket = run.ledger.submit(EndRun(end, freight, "failed", run.totals, failed_step=innermost, error=line))
-    where = f" in step {innermost!r}" if innermost else ""
-    advice = "go on with"
-    if isinstance(error, Diverged):
-        option = "accept_divergence=True" if entry.is_typed_in else "--accept-divergence"
-        advice = f"restore the code, or add {option} to"
-    return ticket, f"run {run.id} failed{where}; {advice} `{entry.resuming(run.id)}`"
+def settle(record: RunRecord, options: Options) -> Logic[None]:
+    """End a run, that was asked to and that nobody holds, without its flow.
+
+    Does nothing where it is over or was not asked to end. Raises `RunBusy` while somebody holds it.
+    """
+    app = _host()
+    if not opened.add(record.id):
+        raise RunBusy(f"run {record.id} is open in this process: it ends at its next step")
+    try:
+        app.ledger.open_keys(record.id)
+        taken = yield from _taken(app, record, options, 0.0)
+        if taken.status in FINAL:
+            return
+        run = _open(app, taken, options)
+        try:
+            yield from _reopened(app, run)
+            if isinstance(reason := run.brake.reason, RunCancelled):
+                yield from _cancel_children(app, run.id, reason)
+                with app.entered():
+                    yield from undoing.undo(run, None, reason)
+                if run.undone is None or not run.undone.failed:
+                    yield Durable(ending.cancelled(run, reason))
+                else:
+                    yield Durable(ending.fail(run, reason, taken.entry)[0])
+        finally:
+            if run.is_open:
+                ending.release(run)
+    finally:
+        opened.discard(record.id)
+        app.ledger.payloads.forget_run(record.id)
 
 
-def _boundary(
-    run: OpenRun,
-    kind: records.OutcomeKind,
-    *,
-    freight: Freight,
-    inputs: str = "null",
-    output: str = "null",
-    is_failed: bool = False,
-) -> Outcome:
-    """The outcome that opens or closes this process's part of the run."""
-    now = time.time_ns()
-    return Outcome(
-        run_id=run.id,
-        key=START_KEY if kind == "start" else END_KEY,
-        path=b"",
-        parent_attempt=0,
-        kind=kind,
-        name=run.flow,
-        digest=b"",
-        occurrence=0,
-        lane=0,
-        attempt=run.epoch,
-        epoch=run.epoch,
-        status="failed" if is_failed else "running" if kind == "start" else "completed",
-        started_ns=now,
-        ended_ns=now,
-        is_degraded=kind == "end" and run.totals.is_degraded,
-        inputs=run.ledger.payloads.store(run.id, inputs, freight, tenant=run.tenant),
-        output=run.ledger.payloads.store(run.id, output, freight, tenant=run.tenant),
-    )
-
-
-def _recorded_output(app: Host, record: RunRecord) -> Any:
-    history = app.ledger.history(record.id)
-    end = next(link.outcome for link in reversed(history) if link.outcome.kind == "end")
-    return records.decode(app.ledger.exact(record.id, end.output))
-
-
-def _failed_keys(app: Host, history: list[Outcome]) -> frozenset[bytes]:
-    """The failures that ended the run the last time."""
-    end = next((outcome for outcome in reversed(history) if outcome.kind == "end"), None)
-    if end is None or end.status != "failed":
-        return frozenset()
-    # Only the keys are read: the error itself may be of a class that is gone.
-    said: Any = orjson.loads(app.ledger.exact(end.run_id, end.output))
-    return frozenset(bytes.fromhex(key) for key in said.get("failed", ()))
-
-
-def step_failed(error: Exception, record: RunRecord) -> StepFailed:
-    """The error that `App.run` raises for a flow that ended in `error`."""
-    step = record.failed_step or record.flow
-    return StepFailed(
-        f"run {record.id} of {record.flow} failed in {step!r}: {type(error).__name__}: {error}; "
-        f"`surefoot show {record.id}` shows it, `{record.entry.resuming(record.id)}` goes on from there",
-        run_id=record.id,
-        step=step,
-    )
+def _cancel_children(app: Host, parent: str, reason: RunCancelled) -> Logic[None]:
+    """Ask the unfinished child runs of a run to end, and end those that nobody holds."""
+    for child in app.ledger.runs(parent_run=parent, limit=None):
+        if child.status in FINAL:
+            continue
+        yield Durable(app.ledger.submit(Send(cancelling.request(child.id, reason=f"with its parent: {reason}"))))
+        try:
+            yield from settle(child, Options())
+        except RunBusy:
+            log.info("run %s was asked to end with its parent %s", child.id, parent)
 
 
 __all__ = [
     "Host",
+    "Make",
     "Opaque",
     "Options",
     "Target",
-    "Totals",
     "begin",
     "host",
     "last_ended",
     "resume",
-    "step_failed",
+    "settle",
 ]

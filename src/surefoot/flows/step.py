@@ -5,63 +5,56 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
 
 from surefoot import ledger as records
-from surefoot.errors import NotData, UsageError
+from surefoot.errors import NotData
 from surefoot.flows import opened
 from surefoot.flows.arguments import Arguments
+from surefoot.flows.compensation import Compensation
 from surefoot.flows.drive import Logic, drive, drive_async
-from surefoot.flows.performing import perform
+from surefoot.flows.fitting import awaitable, unrecorded
+from surefoot.flows.generators import generator_of
+from surefoot.flows.kinds import NOTHING, Check, KeyOf, StepOptions, checked, is_generator
+from surefoot.flows.performing import Plan, outcome_of, perform
 from surefoot.flows.retry import Backoff, Retry, exponential
 from surefoot.flows.running import Here, StepClaim, open_scope
 from surefoot.flows.threads import refuse_lost_context
+from surefoot.flows.transactions import transactional
+from surefoot.flows.undoing import Undoable, note
 from surefoot.scope import Work
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-KeyOf = Callable[..., str]
-
-_NONE = object()
-"""No fallback: None is a value that a step may fall back to."""
+C = TypeVar("C")
 
 
 class Step(Generic[P, R]):
     """A function that is recorded inside a run and a plain function outside of one. Made by `step`."""
 
-    def __init__(
-        self,
-        function: Callable[P, R],
-        *,
-        name: str,
-        is_pure: bool,
-        is_plain: bool,
-        key: str | KeyOf | None,
-        retry: Retry,
-        fallback: object,
-    ) -> None:
-        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-            raise UsageError(
-                f"step {name!r} is a generator function, whose outcome cannot be recorded yet: return a list instead"
-            )
+    def __init__(self, function: Callable[P, R], options: StepOptions) -> None:
+        self.options = checked(options, function)
         functools.update_wrapper(self, function)
         self.function = function
-        self.name = name
-        self.is_async = inspect.iscoroutinefunction(function)
-        self.is_pure = is_pure
-        self._is_plain = is_plain
-        self._key = key
-        self._retry = retry
-        self._fallback = fallback
+        self.name = options.name
+        self.is_async = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+        self.is_generator = is_generator(function)
         self._arguments = Arguments(function)
+        self.compensation: Compensation | None = None
+        if options.compensate is not None:
+            self.compensation = Compensation(options.compensate, function, step=options.name)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         here = open_scope()
-        if here is None or self._is_plain:
-            if not self._is_plain:
+        if here is None or self.options.is_plain:
+            if not self.options.is_plain:
                 refuse_lost_context(self.name, opened.count())
             return self.function(*args, **kwargs)
+        if self.is_generator:
+            # Claimed at the call, as every step is: when it is read does not change which call it was.
+            claim = self._claim(here, self._arguments.bind(args, kwargs))
+            plan = self.plan(args, kwargs)
+            return cast("R", generator_of(here, claim, plan, name=self.name, is_async=self.is_async))
         logic = self._perform(here, args, kwargs)
         # The driver of an async step is a coroutine: what the function's own signature promises.
         return drive_async(logic) if self.is_async else drive(logic)  # type: ignore[return-value]
@@ -80,30 +73,55 @@ class Step(Generic[P, R]):
     def _perform(self, here: Here, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Logic[Any]:
         bound = self._arguments.bind(args, kwargs)
         claim = self._claim(here, bound)
-        fallback = None if self._fallback is _NONE else lambda: self._fall_back(args, kwargs)
-        return (yield from perform(claim, lambda: self.function(*args, **kwargs), self._retry, fallback))
+        if claim.recorded is not None:
+            return outcome_of(claim.recorded)
+        return (yield from perform(claim, self.plan(args, kwargs)))
 
-    def _fall_back(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        """What takes the body's place: awaitable where the step is async, whatever the fallback is."""
-        given = self._fallback
-        value = given(*args, **kwargs) if callable(given) else given
-        return _awaitable(value) if self.is_async else value
+    def plan(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Plan:
+        """This call of the step, as what can be done attempt by attempt."""
+        options = self.options
+        return Plan(
+            lambda: self.function(*args, **kwargs),
+            retry=options.retry,
+            fallback=self._stand_in(options.fallback, args, kwargs),
+            timeout=options.timeout,
+            is_effect=options.is_effect,
+            is_transaction=options.is_transaction,
+            check=None if options.check is None else unrecorded(options.check, is_async=self.is_async),
+            stand_in=self._stand_in(options.stand_in, args, kwargs),
+        )
+
+    def _stand_in(
+        self, given: object, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Callable[[], Any] | None:
+        """What takes the body's place: a value, or a function of the same parameters; None if none was given."""
+        if given is NOTHING:
+            return None
+        return lambda: self._as_result(given(*args, **kwargs) if callable(given) else given)
+
+    def _as_result(self, value: Any) -> Any:
+        """Awaitable where the step is async, whatever the value is."""
+        return awaitable(value) if self.is_async else value
 
     def _claim(self, here: Here, bound: dict[str, object]) -> StepClaim:
+        claim = self._claimed(here, bound)
+        if self.compensation is not None:
+            note(claim, Undoable(self.compensation, bound), self.function)
+        return claim
+
+    def _claimed(self, here: Here, bound: dict[str, object]) -> StepClaim:
         inputs = {name: value for name, value in bound.items() if not opened.is_surroundings(value)}
-        work = Work("step", self.name, inputs, is_pure=self.is_pure)
-        where = f"{self.name}()"
-        if self._key is None:
+        work = Work("step", self.name, inputs, is_pure=self.options.is_pure, function=self.function)
+        where, given_key = f"{self.name}()", self.options.key
+        if given_key is None:
             try:
-                return here.claim_step(
-                    work, records.encode(inputs, name=where), digest=records.identity(inputs, name=where)
-                )
+                return here.claim_step(work, None, digest=records.identity(inputs, name=where))
             except NotData as error:
                 error.add_note(
                     f"or give the step an identity of its own: @step(key=lambda ...) on {self.name!r}"
                 )
                 raise
-        key = self._key if isinstance(self._key, str) else self._arguments.call(self._key, bound)
+        key = given_key if isinstance(given_key, str) else self._arguments.call(given_key, bound)
         shown = {name: _as_data(value) for name, value in inputs.items()}
         return here.claim_step(
             work,
@@ -111,10 +129,6 @@ class Step(Generic[P, R]):
             digest=records.identity(shown, name=where),
             user_key=str(key),
         )
-
-
-async def _awaitable(value: Any) -> Any:
-    return await value if inspect.isawaitable(value) else value
 
 
 def _as_data(value: object) -> object:
@@ -137,12 +151,33 @@ def step(
     name: str | None = None,
     pure: bool = False,
     plain: bool = False,
+    effect: bool = False,
+    check: Check | None = None,
     key: str | KeyOf | None = None,
     retries: int = 0,
     backoff: Backoff | None = None,
     retry_on: Sequence[type[Exception]] = (Exception,),
-    fallback: object = _NONE,
+    timeout: float | None = None,
+    fallback: object = NOTHING,
+    stand_in: object = NOTHING,
+    compensate: Callable[..., object] | None = None,
 ) -> Callable[[Callable[P, R]], Step[P, R]]: ...
+
+
+@overload
+def step(
+    *,
+    transaction: object,
+    name: str | None = None,
+    key: str | KeyOf | None = None,
+    retries: int = 0,
+    backoff: Backoff | None = None,
+    retry_on: Sequence[type[Exception]] = (Exception,),
+    timeout: float | None = None,
+    fallback: object = NOTHING,
+    stand_in: object = NOTHING,
+    compensate: Callable[..., object] | None = None,
+) -> Callable[[Callable[Concatenate[C, P], R]], Step[P, R]]: ...
 
 
 def step(
@@ -152,12 +187,18 @@ def step(
     name: str | None = None,
     pure: bool = False,
     plain: bool = False,
+    effect: bool = False,
+    check: Check | None = None,
     key: str | KeyOf | None = None,
     retries: int = 0,
     backoff: Backoff | None = None,
     retry_on: Sequence[type[Exception]] = (Exception,),
-    fallback: object = _NONE,
-) -> Step[P, R] | Callable[[Callable[P, R]], Step[P, R]]:
+    timeout: float | None = None,
+    fallback: object = NOTHING,
+    stand_in: object = NOTHING,
+    compensate: Callable[..., object] | None = None,
+    transaction: object = None,
+) -> Step[..., R] | Callable[[Callable[..., R]], Step[..., R]]:
     """Make a function a step: inside a run its outcome is recorded, and a resumed run takes it from the record.
 
     Works on functions and methods, sync and async; outside of a run the function is called as it is.
@@ -166,24 +207,48 @@ def step(
     pure: doing it again does no harm. A step that is not pure stops a resumed run (`Diverged`) where the code has
         changed in a way that could repeat what it did.
     plain: never recorded, and allowed in threads that do not see the run.
+    effect: what it does must not be done twice without anybody knowing (a payment, a mail). Its start is recorded
+        too, before the body runs. Where a process died in the middle, `check` is asked by the idempotency key of the
+        step (sync or async): False or None, it was not done and is done now; True, it was and gave None;
+        `Done(result)`, it was. Without a check, or if that raises, the run stops with `InDoubt`.
     key: what identifies the step instead of the digest of its inputs: a text, or a function of the same parameters.
     retries: further attempts after a failure of one of the classes `retry_on`, `backoff(failures)` seconds apart
         (default: full jitter). Each failed attempt is recorded; what happened inside it does not count for the next.
+    timeout: seconds that each attempt may take; then it has failed with `StepTimeout`, and what it still does is not
+        recorded. Async code is cancelled. Sync code runs in a thread of its own, which cannot be stopped: another
+        attempt follows only if it has ended within as long again.
     fallback: what the step gives when no attempt is left: a value, or a function of the same parameters. The step and
         its run are marked degraded.
+    stand_in: what an effect gives in runs that suppress effects (evaluations): a value, or a function of the same
+        parameters; by default its fallback, else None.
+    compensate: undoes the step if the run fails for good after it: called with the step's result and those of the
+        step's arguments whose names it has, itself recorded, the last step first.
+    transaction: the database that the step writes to, exactly once: its writes and its outcome are one. The name of
+        one in the settings (`[databases.orders]`), `"ledger"` for the ledger's own, a SQLAlchemy `Engine`, a pool of
+        asyncpg, or a function that opens a connection. The first parameter of the step is then the open connection,
+        which the caller leaves out; Surefoot commits it, or rolls it back if the step raises. The body may be run
+        again before it is committed, and neither steps nor models can be called in it.
 
     Arguments and results must be data (see `surefoot.errors.NotData`).
     """
 
-    def decorate(function: Callable[P, R]) -> Step[P, R]:
+    def decorate(function: Callable[..., R]) -> Step[..., R]:
         return Step(
-            function,
-            name=name or function.__name__,
-            is_pure=pure,
-            is_plain=plain,
-            key=key,
-            retry=Retry(retries, backoff or exponential(), tuple(retry_on)),
-            fallback=fallback,
+            function if transaction is None else transactional(function, transaction, name=name or function.__name__),
+            StepOptions(
+                name or function.__name__,
+                is_transaction=transaction is not None,
+                is_pure=pure,
+                is_plain=plain,
+                key=key,
+                retry=Retry(retries, backoff or exponential(), tuple(retry_on)),
+                is_effect=effect,
+                check=check,
+                timeout=timeout,
+                fallback=fallback,
+                stand_in=stand_in,
+                compensate=compensate,
+            ),
         )
 
     return decorate if function is None else decorate(function)

@@ -10,11 +10,12 @@ from typing import Any, ParamSpec, TypeVar
 from surefoot import scope
 from surefoot.errors import OutsideRun
 from surefoot.flows import lanes
+from surefoot.locks import ForkSafeLock
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_lock = threading.Lock()
+_lock = ForkSafeLock()
 _original: Callable[..., Any] | None = None
 
 

@@ -1,15 +1,39 @@
 """The record of every run."""
 
+from surefoot.ledger.bodies import Guard, Rules, Transacted, finished
 from surefoot.ledger.chain import Link
 from surefoot.ledger.connection import engine
-from surefoot.ledger.encoding import canonical_module, decode, encode, identity
-from surefoot.ledger.entries import Append, EndRun, LedgerEntry, Note, Release, Renew, StartRun, TakeOver
+from surefoot.ledger.encoding import (
+    Encoded,
+    canonical_module,
+    check_exact,
+    decode,
+    encode,
+    encode_large,
+    identity,
+)
+from surefoot.ledger.entries import (
+    Adopt,
+    Append,
+    EndRun,
+    LedgerEntry,
+    Note,
+    Release,
+    Renew,
+    Send,
+    SqlBody,
+    StartRun,
+    TakeOver,
+    Transact,
+)
 from surefoot.ledger.events import (
     END_KEY,
     START_KEY,
     Blob,
     Detail,
     Entry,
+    Message,
+    MessageKind,
     Outcome,
     OutcomeKind,
     Owner,
@@ -17,24 +41,34 @@ from surefoot.ledger.events import (
     RunRecord,
     Totals,
 )
+from surefoot.ledger.holding import FINAL, lease_until, refuse_pruned
 from surefoot.ledger.owner import is_provably_gone, this_process
 from surefoot.ledger.payloads import Freight, Payloads, Privacy
+from surefoot.ledger.postgres import PostgresLedger
 from surefoot.ledger.sealing import Keyring
-from surefoot.ledger.sqlite import SqliteLedger, lease_until
+from surefoot.ledger.sqlite import SqliteLedger
+from surefoot.ledger.store import Ledger
 from surefoot.ledger.writer import Pending
 
 __all__ = [
     "END_KEY",
+    "FINAL",
     "START_KEY",
+    "Adopt",
     "Append",
     "Blob",
     "Detail",
+    "Encoded",
     "EndRun",
     "Entry",
     "Freight",
+    "Guard",
     "Keyring",
+    "Ledger",
     "LedgerEntry",
     "Link",
+    "Message",
+    "MessageKind",
     "Note",
     "Outcome",
     "OutcomeKind",
@@ -42,20 +76,30 @@ __all__ = [
     "Payload",
     "Payloads",
     "Pending",
+    "PostgresLedger",
     "Privacy",
     "Release",
     "Renew",
+    "Rules",
     "RunRecord",
+    "Send",
+    "SqlBody",
     "SqliteLedger",
     "StartRun",
     "TakeOver",
     "Totals",
+    "Transact",
+    "Transacted",
     "canonical_module",
+    "check_exact",
     "decode",
     "encode",
+    "encode_large",
     "engine",
+    "finished",
     "identity",
     "is_provably_gone",
     "lease_until",
+    "refuse_pruned",
     "this_process",
 ]

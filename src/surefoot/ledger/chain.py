@@ -13,8 +13,40 @@ from surefoot.ledger.events import Outcome, Payload
 GENESIS = bytes(32)
 
 
+WITHHELD = b"\x02"
+"""Begins what stands in place of a sealed part that was left out of an export; its SHA-256 follows."""
+
+
 def payload_hash(inputs: Payload, output: Payload) -> bytes:
-    """SHA-256 over both payloads as stored. The row hash covers this one, so a pruned payload keeps the chain."""
+    """SHA-256 over both payloads as stored. The row hash covers this one, so a pruned payload keeps the chain.
+
+    Of a sealed part its SHA-256 is covered, so that what people read can be verified where that part was left out.
+    """
+    digest = sha256()
+    for payload in (inputs, output):
+        view, sealed = payload.view.encode(), payload.sealed
+        if sealed is None:
+            digest.update(b"%d:0:" % len(view))
+            digest.update(view)
+        else:
+            digest.update(b"%d:sealed:" % len(view))
+            digest.update(view)
+            digest.update(seal_digest(sealed))
+    return digest.digest()
+
+
+def seal_digest(sealed: bytes) -> bytes:
+    """The SHA-256 of a sealed part as stored, or of what it was before it was left out."""
+    return sealed[1:] if is_withheld(sealed) else sha256(sealed).digest()
+
+
+def is_withheld(sealed: bytes | None) -> bool:
+    """Whether a sealed part was left out of an export, from which the run came."""
+    return sealed is not None and sealed.startswith(WITHHELD)
+
+
+def _first_payload_hash(inputs: Payload, output: Payload) -> bytes:
+    """The hash over payloads as format 1 had it: over sealed parts themselves."""
     digest = sha256()
     for payload in (inputs, output):
         view, sealed = payload.view.encode(), payload.sealed or b""
@@ -76,19 +108,50 @@ class Link:
     is_pruned: bool
 
 
-def first_break(links: Iterable[Link], head: bytes | None) -> str | None:
+def is_first_form(link: Link) -> bool:
+    """Whether the row's payloads are covered as format 1 did, so that no sealed part may be left out."""
+    outcome = link.outcome
+    is_sealed = outcome.inputs.sealed is not None or outcome.output.sealed is not None
+    return is_sealed and _first_payload_hash(outcome.inputs, outcome.output) == link.payload_hash
+
+
+def broken_link(previous: bytes, link: Link) -> str | None:
+    """What is wrong with a row that follows the one with the hash `previous`, in words; None if nothing is."""
+    outcome = link.outcome
+    if (
+        not link.is_pruned
+        and payload_hash(outcome.inputs, outcome.output) != link.payload_hash
+        and not is_first_form(link)
+    ):
+        return f"{named(link)}: its inputs or output were changed"
+    if row_hash(previous, outcome, link.payload_hash) != link.hash:
+        return f"{named(link)}: it was changed, or rows before it are missing"
+    return None
+
+
+def named(link: Link) -> str:
+    """A row as messages name it."""
+    return f"row {link.seq} ({link.outcome.kind} {link.outcome.name!r})"
+
+
+def first_break(links: Iterable[Link], head: bytes | None, *, is_pruned: bool = False) -> str | None:
     """Where the chain of one run breaks, in words; None where it holds.
 
-    `head` is the last hash as noted at the end of the run, by which a cut tail shows.
+    `head` is the last hash as noted at the end of the run, by which a cut tail shows. A run that was pruned may have
+    no rows: then its head is all that is left.
     """
     previous = GENESIS
     for link in links:
-        step = f"row {link.seq} ({link.outcome.kind} {link.outcome.name!r})"
-        if not link.is_pruned and payload_hash(link.outcome.inputs, link.outcome.output) != link.payload_hash:
-            return f"{step}: its inputs or output were changed"
-        if row_hash(previous, link.outcome, link.payload_hash) != link.hash:
-            return f"{step}: it was changed, or rows before it are missing"
+        if (broken := broken_link(previous, link)) is not None:
+            return broken
         previous = link.hash
-    if head is not None and head != previous:
+    return broken_end(previous, head, is_pruned=is_pruned)
+
+
+def broken_end(last: bytes, head: bytes | None, *, is_pruned: bool) -> str | None:
+    """What is wrong with the end of a run whose last row has the hash `last`, in words; None if nothing is."""
+    if last == GENESIS:
+        return None if is_pruned else "all of its rows are missing"
+    if head is not None and head != last:
         return "rows at the end of the run are missing"
     return None

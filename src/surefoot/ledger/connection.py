@@ -9,6 +9,7 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from surefoot.errors import LedgerCorrupt, LedgerError, LedgerFull, LedgerReadOnly
 
@@ -18,11 +19,24 @@ _NETWORK_FILE_SYSTEMS = frozenset(
 )
 
 
+_of_parents: list[Held] = []
+
+
 class Held(sqlite3.Connection):
-    """A connection that closes when nobody holds it any more, as those of threads that have ended do."""
+    """A connection that closes when nobody holds it any more, as those of threads that have ended do.
+
+    In a forked child it is left as it is: it is the parent's, and may have been in use by a thread that is not there.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self._pid = os.getpid()
+        super().__init__(*args, **options)
 
     def __del__(self) -> None:
-        self.close()
+        if self._pid == os.getpid():
+            self.close()
+        else:
+            _of_parents.append(self)
 
 
 def connect_writer(path: Path) -> sqlite3.Connection:

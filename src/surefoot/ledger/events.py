@@ -8,7 +8,8 @@ from typing import Literal
 
 from surefoot.values import CallFacts, Money, PromptRef, RunStatus, StepStatus, Trust, Usage
 
-OutcomeKind = Literal["step", "call", "flow", "start", "end"]
+OutcomeKind = Literal["step", "call", "flow", "message", "start", "end"]
+MessageKind = Literal["cancel", "event", "approval"]
 
 START_KEY = bytes(16)
 END_KEY = b"\xff" * 16
@@ -40,6 +41,9 @@ class Blob:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """One row of the ledger: how a step, a call or a run ended (or, for `start`, began). Never changed.
+
+    A row of a step with the status `running` is its *intent*: durable before the body runs, and followed by a row of
+    the same key and attempt once the body has ended. A `message` is what the run has adopted from its inbox.
 
     `path` holds the 16-byte keys of the steps it is inside of, outermost first, so that the tree can be drawn and
     searched though an enclosing step has not ended. `parent_attempt` is the attempt of the innermost of them.
@@ -75,6 +79,11 @@ class Outcome:
         return self.ended_ns - self.started_ns
 
     @property
+    def is_intent(self) -> bool:
+        """Whether it says that a step is about to run, and not how it ended."""
+        return self.status == "running" and self.kind != "start"
+
+    @property
     def parent(self) -> bytes:
         """The key of the innermost enclosing step; empty at the top of the run."""
         return self.path[-16:]
@@ -89,6 +98,17 @@ class Detail:
     attempt: int
     kind: Literal["started"]
     at_ns: int
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Something that another process sends to a run; its owner adopts it as a row of its own."""
+
+    id: str
+    run_id: str
+    kind: MessageKind
+    sent_ns: int
     body: str
 
 
@@ -140,7 +160,7 @@ class Totals:
         """These totals with one more outcome counted."""
         call = outcome.call
         return Totals(
-            steps=self.steps + (outcome.kind in ("step", "flow")),
+            steps=self.steps + (outcome.kind in ("step", "flow") and not outcome.is_intent),
             calls=self.calls + (call is not None),
             usage=self.usage + call.usage if call else self.usage,
             cost=self.cost + call.cost if call and call.cost else self.cost,
@@ -161,7 +181,10 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """One row of `runs`, the only projection: written when a run starts, changes hands and ends."""
+    """One row of `runs`, the only projection: written when a run starts, changes hands and ends.
+
+    `deadline_ns` is when it has to be over, `pruned_ns` when its payloads were dropped (nanoseconds since the epoch).
+    """
 
     id: str
     flow: str
@@ -183,6 +206,8 @@ class RunRecord:
     failed_step: str | None = None
     error: str | None = None
     totals: Totals = Totals()
+    deadline_ns: int | None = None
+    pruned_ns: int | None = None
 
     def is_abandoned(self, now_ns: int) -> bool:
         """Whether it claims to run but nobody holds its lease any more."""

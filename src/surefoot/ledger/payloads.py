@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Sequence
-from hashlib import blake2b
+from collections.abc import Callable, Iterator, Sequence
+from hashlib import blake2b, sha256
 from typing import Protocol
 
 import orjson
 
-from surefoot.errors import LedgerCorrupt
+from surefoot.errors import LedgerCorrupt, RunPruned
+from surefoot.ledger.chain import is_withheld
+from surefoot.ledger.encoding import LARGE, Encoded
 from surefoot.ledger.events import Blob, Payload
 from surefoot.ledger.sealing import DataKey, Keyring, seal, unseal
 
@@ -25,9 +27,16 @@ Privacy = Callable[[str], str | None]
 Freight = list[Blob | DataKey]
 """Rows that have to be in the ledger before the outcome that refers to them; they go into the same commit."""
 
-_REFERENCE = '{"$":["blob",'
-_INLINE, _IN_BLOB = b"\x00", b"\x01"
+BLOB_VIEW = '{"$":["blob",'
+"""Begins a view that is a reference to a blob."""
+PLAIN = "sha256:"
+"""Begins a digest that needs no key. It counts in exports only: whoever may write to a ledger could make one."""
+_INLINE, IN_BLOB = b"\x00", b"\x01"
+_SEALED = b"\x01"
 _ZSTD_LEVEL = 3
+_WINDOW = 4 << 20
+_OVERLAP = 64 << 10
+"""Bytes of a large text that are looked at together, and what two windows have in common: no secret is longer."""
 
 
 class Source(Protocol):
@@ -36,6 +45,10 @@ class Source(Protocol):
     def blob(self, digest: str) -> bytes | None: ...
 
     def data_key(self, key_id: str) -> DataKey | None: ...
+
+    def local_digest(self, digest: str) -> str | None:
+        """The digest under this application's key of a blob that is named by the key of another."""
+        ...
 
 
 class Payloads:
@@ -54,8 +67,12 @@ class Payloads:
         self._opened: dict[str, dict[str, bytes]] = {}
         self._sealing: dict[str, DataKey] = {}
 
-    def store(self, run_id: str, text: str, freight: Freight, *, tenant: str = "") -> Payload:
+    def store(self, run_id: str, text: Encoded, freight: Freight, *, tenant: str = "") -> Payload:
         """The payload for `text`, with what must be stored before it added to `freight`."""
+        if not isinstance(text, str):
+            if not self._may_hide(text):
+                return Payload(self._blob(text, tenant, freight))
+            text = text.decode()
         redacted = self._privacy(text) if self._privacy else None
         if redacted is None:
             return Payload(self._view(text, tenant, freight))
@@ -68,40 +85,81 @@ class Payloads:
         if is_large:
             digest = blake2b(sealed, digest_size=32).digest()
             freight.append(Blob(digest.hex(), len(plain), sealed))
-            sealed = _IN_BLOB + digest
+            sealed = IN_BLOB + digest
         else:
             sealed = _INLINE + sealed
         return Payload(self._view(redacted, tenant, freight), sealed, key_id)
 
-    def readable(self, text: str) -> str:
-        """A short text as people may read it."""
+    @property
+    def keyring(self) -> Keyring:
+        """The keys under which it seals and names."""
+        return self._keyring
+
+    def blob_name(self, data: bytes, *, tenant: str) -> tuple[str, bytes]:
+        """The digest under which the text of a stored view is a blob here, and that text."""
+        plain = zstd.decompress(data)
+        return self._digest(plain, tenant), plain
+
+    def set_apart(self, text: str, *, bound_to: str) -> bytes:
+        """`text` for a place outside of the ledger: sealed as a whole where there is something to hide in it.
+
+        The key is the application's and not the run's, which the ledger may not hold yet when the process is killed.
+        """
+        plain = text.encode()
+        if self._privacy is None or self._privacy(text) is None:
+            return _INLINE + plain
+        return _SEALED + seal(self._keyring.derive("apart"), plain, bound_to=bound_to)
+
+    def read_apart(self, stored: bytes, *, bound_to: str) -> str:
+        """Undo `set_apart`. Raises `LedgerError` under another application key."""
+        if stored.startswith(_INLINE):
+            return stored[1:].decode()
+        return unseal(self._keyring.derive("apart"), stored[1:], bound_to=bound_to).decode()
+
+    def readable(self, text: Encoded) -> str:
+        """A text as people may read it, whole: for short ones."""
+        text = text if isinstance(text, str) else text.decode()
         return (self._privacy(text) if self._privacy else None) or text
 
     def view(self, payload: Payload, source: Source) -> str:
         """The text that people may read, blobs resolved."""
-        if not payload.view.startswith(_REFERENCE):
+        if not payload.view.startswith(BLOB_VIEW):
             return payload.view
         digest: str = orjson.loads(payload.view)["$"][1]
         return zstd.decompress(_found(source.blob(digest), digest)).decode()
 
     def exact(self, run_id: str, payload: Payload, source: Source) -> str:
         """The text as it was recorded, unsealed where it had to be sealed."""
+        text = self.exact_large(run_id, payload, source)
+        return text if isinstance(text, str) else text.decode()
+
+    def exact_large(self, run_id: str, payload: Payload, source: Source) -> Encoded:
+        """What `exact` gives, as UTF-8 if it is large."""
         if payload.sealed is None:
-            return self.view(payload, source)
+            if not payload.view.startswith(BLOB_VIEW):
+                return payload.view
+            digest = str(orjson.loads(payload.view)["$"][1])
+            return _text(zstd.decompress(_found(source.blob(digest), digest)))
+        if is_withheld(payload.sealed):
+            raise RunPruned(
+                f"run {run_id} came from an export without its sealed parts: go on with it where it was recorded, "
+                "or export it again with --with-sealed"
+            )
         key_id = payload.key_id or ""
         key = self._opened.get(run_id, {}).get(key_id)
         if key is None:
             stored = source.data_key(key_id)
             if stored is None:
-                raise LedgerCorrupt(
-                    f"run {run_id}: the data key of a sealed payload was dropped; it cannot be read"
+                raise RunPruned(
+                    f"run {run_id} was forgotten: the data key of its sealed payloads was dropped, "
+                    "so they cannot be read again"
                 )
             key = self._keyring.unwrap(stored)
         bound_to = f"{run_id}/{key_id}"
         if payload.sealed.startswith(_INLINE):
             return unseal(key, payload.sealed[1:], bound_to=bound_to).decode()
         digest = payload.sealed[1:].hex()
-        return zstd.decompress(unseal(key, _found(source.blob(digest), digest), bound_to=bound_to)).decode()
+        return _text(zstd.decompress(unseal(key, _found(source.blob(digest), digest), bound_to=bound_to)))
 
     def open_run(self, run_id: str, stored: Sequence[DataKey]) -> None:
         """Open the keys that a run has in the ledger, before anything more is recorded of it.
@@ -126,16 +184,19 @@ class Payloads:
 
     def is_intact(self, payload: Payload, source: Source, *, tenant: str) -> bool:
         """Whether the blobs that a payload refers to hold what they did: each is named by a digest of its content."""
-        if payload.view.startswith(_REFERENCE):
+        if payload.view.startswith(BLOB_VIEW):
             digest: str = orjson.loads(payload.view)["$"][1]
             data = source.blob(digest)
             try:
                 plain = None if data is None else zstd.decompress(data)
             except zstd.ZstdError:
                 plain = None
-            if plain is None or self._digest(plain, tenant) != digest:
+            if plain is None:
                 return False
-        if payload.sealed is not None and payload.sealed.startswith(_IN_BLOB):
+            own = self._digest(plain, tenant)
+            if own != digest and source.local_digest(digest) not in (own, plain_digest(plain)):
+                return False
+        if payload.sealed is not None and payload.sealed.startswith(IN_BLOB):
             sealed = source.blob(payload.sealed[1:].hex())
             return sealed is not None and blake2b(sealed, digest_size=32).digest() == payload.sealed[1:]
         return True
@@ -147,11 +208,26 @@ class Payloads:
         data = text.encode()
         if len(data) <= self._inline_bytes:
             return text
+        return self._blob(data, tenant, freight)
+
+    def _blob(self, data: bytes | bytearray, tenant: str, freight: Freight) -> str:
         digest = self._digest(data, tenant)
         freight.append(Blob(digest, len(data), zstd.compress(data, _ZSTD_LEVEL)))
-        return f'{_REFERENCE}"{digest}",{len(data)}]}}'
+        return f'{BLOB_VIEW}"{digest}",{len(data)}]}}'
 
-    def _digest(self, data: bytes, tenant: str) -> str:
+    def _may_hide(self, data: bytes | bytearray) -> bool:
+        """Whether a large text may hold something to hide, seen through a window: as a whole it would be a copy."""
+        if self._privacy is None:
+            return False
+        view = memoryview(data)
+        for start in range(0, len(data), _WINDOW - _OVERLAP):
+            # A character that the window cuts through is whole in the next one.
+            window = str(view[start : start + _WINDOW], "utf-8", "ignore")
+            if self._privacy(window) is not None:
+                return True
+        return False
+
+    def _digest(self, data: bytes | bytearray, tenant: str) -> str:
         return blake2b(data, digest_size=32, key=self._keyring.derive(f"blobs of {tenant}")).hexdigest()
 
     def _data_key(self, run_id: str, freight: Freight) -> tuple[str, bytes]:
@@ -164,6 +240,23 @@ class Payloads:
             # With each payload, as the one before may never get into the ledger; the row is stored once.
             freight.append(stored)
             return stored.id, self._opened[run_id][stored.id]
+
+
+def plain_digest(plain: bytes) -> str:
+    """How a blob in an export is checked, where nobody has the key that named it."""
+    return f"{PLAIN}{sha256(plain).hexdigest()}"
+
+
+def blob_digests(payload: Payload) -> Iterator[str]:
+    """The blobs that a payload refers to."""
+    if payload.view.startswith(BLOB_VIEW):
+        yield orjson.loads(payload.view)["$"][1]
+    if payload.sealed is not None and payload.sealed.startswith(IN_BLOB):
+        yield payload.sealed[1:].hex()
+
+
+def _text(data: bytes) -> Encoded:
+    return data if len(data) >= LARGE else data.decode()
 
 
 def _found(data: bytes | None, digest: str) -> bytes:

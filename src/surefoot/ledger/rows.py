@@ -30,7 +30,8 @@ FACT_COLUMNS = OUTCOME_COLUMNS.partition(", inputs_view")[0] + ", NULL" * 8
 RUN_COLUMNS = (
     "id, flow, flow_version, entry, code_digest, status, tenant, principal, session, tags, run_key, parent_run, epoch, "
     "owner, lease_until_ns, created_ns, ended_ns, failed_step, error, steps, calls, "
-    "tokens_in, tokens_cached, tokens_out, tokens_reasoning, cost_nanos, is_cost_complete, is_degraded"
+    "tokens_in, tokens_cached, tokens_out, tokens_reasoning, cost_nanos, is_cost_complete, is_degraded, "
+    "deadline_ns, pruned_ns"
 )
 INSERT_RUN = f"INSERT INTO runs ({RUN_COLUMNS}) VALUES ({', '.join('?' * (RUN_COLUMNS.count(',') + 1))})"
 
@@ -130,6 +131,7 @@ def run_row(run: RunRecord) -> Row:
             run.error,
         ),
         *total_columns(run.totals),
+        *(run.deadline_ns, run.pruned_ns),
     )
 
 
@@ -148,7 +150,8 @@ def run_record(row: Row) -> RunRecord:
         :12
     ]
     epoch, owner, lease, created, ended, failed_step, error = row[12:19]
-    steps, calls, tokens_in, cached, tokens_out, reasoning, cost, complete, degraded = row[19:]
+    steps, calls, tokens_in, cached, tokens_out, reasoning, cost, complete, degraded = row[19:28]
+    deadline, pruned = row[28:]
     return RunRecord(
         id=run_id,
         flow=flow,
@@ -177,6 +180,8 @@ def run_record(row: Row) -> RunRecord:
             bool(complete),
             bool(degraded),
         ),
+        deadline_ns=deadline,
+        pruned_ns=pruned,
     )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 
 from surefoot.errors import LedgerError, LedgerTooNew
 
-VERSION = 1
+VERSION = 2
 
 # `outcomes` and `runs` hold a column for everything that later features record, so that rows of today stay rows.
 _V1 = """
@@ -132,7 +133,54 @@ CREATE TABLE inbox (
 CREATE INDEX inbox_by_run ON inbox (run_id);
 """
 
-_STEPS: dict[int, str] = {0: _V1}
+# The intent of a step and its outcome share key and attempt. Lists of runs are found by one of the narrow indexes;
+# where none is narrow, `runs_by_facets` answers without touching the rows.
+# `runs.pruned` says how far a run was pruned (see `retention`); blobs that came from a ledger with another key are
+# named by that key, so `imported_blobs` holds the digest by which they are checked here.
+_V2 = """
+ALTER TABLE ledger ADD COLUMN readable_by INTEGER NOT NULL DEFAULT 2;
+
+DROP INDEX outcomes_by_step;
+CREATE UNIQUE INDEX outcomes_by_step ON outcomes (run_id, key, attempt, (status = 'running'));
+
+ALTER TABLE runs ADD COLUMN deadline_ns INTEGER;
+ALTER TABLE runs ADD COLUMN pruned_ns INTEGER;
+ALTER TABLE runs ADD COLUMN pruned TEXT;
+DROP INDEX runs_by_tenant;
+CREATE INDEX runs_by_tenant ON runs (tenant, id) WHERE tenant <> '';
+CREATE INDEX runs_by_principal ON runs (principal, id) WHERE principal <> '';
+CREATE INDEX runs_by_session ON runs (session, id) WHERE session <> '';
+CREATE INDEX runs_by_parent ON runs (parent_run, id) WHERE parent_run IS NOT NULL;
+CREATE INDEX runs_by_key_alone ON runs (run_key, id) WHERE run_key IS NOT NULL;
+CREATE INDEX runs_by_facets ON runs (id, flow, status, tenant, principal, session, created_ns);
+
+CREATE TABLE run_tags (
+  name TEXT NOT NULL,
+  value TEXT NOT NULL,
+  run_id TEXT NOT NULL,
+  PRIMARY KEY (name, value, run_id)
+) STRICT, WITHOUT ROWID;
+INSERT INTO run_tags SELECT tag.key, tag.value, runs.id FROM runs, json_each(runs.tags) AS tag;
+
+CREATE TABLE imported_blobs (
+  digest TEXT PRIMARY KEY,
+  local_digest TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+ALTER TABLE inbox ADD COLUMN id TEXT NOT NULL DEFAULT '';
+UPDATE inbox SET id = 'v1-' || seq;
+CREATE UNIQUE INDEX inbox_by_id ON inbox (id);
+DROP INDEX inbox_by_run;
+CREATE INDEX inbox_waiting ON inbox (run_id, seq) WHERE adopted_ns IS NULL;
+"""
+
+# A step after these either *expands*: what it adds has a default or may be null, and can be ignored by the version
+# before, which goes on working beside the new one. Or it *contracts* and takes away what no version needs that is
+# still in use: then it sets `ledger.readable_by` to the version that a library must know from there on.
+_STEPS: dict[int, str] = {0: _V1, 1: _V2}
+
+TABLES = frozenset(re.findall(r"CREATE TABLE (\w+)", "".join(_STEPS.values())))
+"""The tables that are the ledger's own."""
 
 
 def version_of(connection: sqlite3.Connection) -> int:
@@ -141,19 +189,38 @@ def version_of(connection: sqlite3.Connection) -> int:
     return version
 
 
-def refuse_newer(version: int, *, where: str) -> None:
-    """Raise `LedgerTooNew` for a file that a newer Surefoot wrote; it is left as it is."""
-    if version > VERSION:
+def refuse_newer(version: int, *, where: str, readable_by: int | None = None) -> None:
+    """Raise `LedgerTooNew` for tables from which a newer Surefoot took what this one needs.
+
+    Without `readable_by`, for all of a later version: whoever works on the store as a whole has to know all of it.
+    """
+    needed = version if readable_by is None else readable_by
+    if needed > VERSION:
         raise LedgerTooNew(
-            f"the ledger {where} has format {version}, this Surefoot knows {VERSION}: "
-            "upgrade Surefoot, or point SUREFOOT_LEDGER_PATH at another file"
+            f"the ledger {where} has format {version} and needs a Surefoot that knows {needed}, this one knows "
+            f"{VERSION}: upgrade Surefoot, or point SUREFOOT_LEDGER_PATH at another file"
         )
+
+
+def refuse_unreadable(connection: sqlite3.Connection, *, where: str) -> None:
+    """Raise `LedgerTooNew` for a file in which runs can be neither read nor written; it is left as it is."""
+    version = version_of(connection)
+    if version > VERSION:
+        refuse_newer(version, where=where, readable_by=_readable_by(connection, version))
+
+
+def _readable_by(connection: sqlite3.Connection, version: int) -> int:
+    try:
+        found = connection.execute("SELECT readable_by FROM ledger").fetchone()
+    except sqlite3.OperationalError:
+        return version
+    return version if found is None else int(found[0])
 
 
 def refuse_foreign(connection: sqlite3.Connection, *, where: str) -> None:
     """Raise `LedgerTooNew`, or `LedgerError` for a database that holds something else; it is left as it is."""
     version = version_of(connection)
-    refuse_newer(version, where=where)
+    refuse_unreadable(connection, where=where)
     found = connection.execute("SELECT name FROM sqlite_schema LIMIT 1").fetchone()
     if version == 0 and found is not None:
         raise LedgerError(
@@ -164,8 +231,8 @@ def refuse_foreign(connection: sqlite3.Connection, *, where: str) -> None:
 
 def migrate(connection: sqlite3.Connection, *, ledger_id: str, created_by: str, where: str) -> None:
     """Bring the tables to `VERSION`, each step in a transaction of its own. Raises `LedgerTooNew`."""
-    while (version := version_of(connection)) != VERSION:
-        refuse_newer(version, where=where)
+    refuse_unreadable(connection, where=where)
+    while (version := version_of(connection)) < VERSION:
         connection.execute("BEGIN IMMEDIATE")
         try:
             # Another process may have migrated while this one waited for the lock.

@@ -28,14 +28,16 @@ class DataKey:
 class Keyring:
     """The application's key (`SUREFOOT_KEY`, else a key file that is made on first use) and what derives from it."""
 
-    def __init__(self, file: Path, *, key: str | None = None) -> None:
+    def __init__(self, file: Path, *, key: str | None = None, variable: str = "SUREFOOT_KEY") -> None:
+        """`key` goes before the file; `variable` is where it came from, for messages."""
         self._file = file
         self._given = key
+        self._variable = variable
         self._loaded: bytes | None = None
 
     def _key(self) -> bytes:
         if self._loaded is None:
-            self._loaded = _parse(self._given, "SUREFOOT_KEY") if self._given else _read_or_make(self._file)
+            self._loaded = _parse(self._given, self._variable) if self._given else _read_or_make(self._file)
         return self._loaded
 
     def derive(self, purpose: str) -> bytes:
@@ -45,8 +47,16 @@ class Keyring:
     def new_data_key(self, run_id: str) -> tuple[DataKey, bytes]:
         """A fresh key for a run: the wrapped form for the ledger and the key itself."""
         key_id, plain = new_id(), os.urandom(KEY_BYTES)
-        wrapped = seal(self.derive("data keys"), plain, bound_to=f"{run_id}/{key_id}")
-        return DataKey(key_id, run_id, wrapped), plain
+        return self._wrapped(key_id, run_id, plain), plain
+
+    def rewrapped(self, key: DataKey, former: Keyring) -> DataKey:
+        """A data key of another application, for this one. Raises `LedgerError` where `former` does not open it."""
+        return self._wrapped(key.id, key.run_id, former.unwrap(key))
+
+    def _wrapped(self, key_id: str, run_id: str, plain: bytes) -> DataKey:
+        return DataKey(
+            key_id, run_id, seal(self.derive("data keys"), plain, bound_to=f"{run_id}/{key_id}")
+        )
 
     def unwrap(self, key: DataKey) -> bytes:
         """The data key in the clear. Raises `LedgerError` under another application key."""

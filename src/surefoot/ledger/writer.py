@@ -11,7 +11,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from surefoot import scope
 from surefoot.errors import LedgerError
@@ -22,6 +22,20 @@ log = scope.logger("surefoot.ledger")
 
 _BATCH = 512
 _TICK_AGAIN = 1.0
+_FORK_S = 2.0
+"""How long a fork waits for a commit. Code that forks inside of a commit would wait for itself."""
+
+
+class Nudged(Protocol):
+    """A writer, as those who wait for it see it."""
+
+    def help_or_nudge(self) -> None:
+        """Somebody will wait in this thread."""
+        ...
+
+    def nudge(self) -> None:
+        """Somebody will wait, but not in this thread."""
+        ...
 
 
 class Pending:
@@ -29,7 +43,7 @@ class Pending:
 
     __slots__ = ("_done", "_error", "_future", "_lock", "_result", "_writer")
 
-    def __init__(self, writer: Writer[Any]) -> None:
+    def __init__(self, writer: Nudged) -> None:
         self._writer = writer
         self._lock = threading.Lock()
         self._lock.acquire()
@@ -106,11 +120,29 @@ class Writer(Generic[E]):
         if hasattr(os, "register_at_fork"):
             mine = weakref.ref(self)
 
+            def before_fork() -> None:
+                if (writer := mine()) is not None:
+                    writer.before_fork()
+
+            def in_parent() -> None:
+                if (writer := mine()) is not None:
+                    writer.in_parent()
+
             def after_fork() -> None:
                 if (writer := mine()) is not None:
                     writer.after_fork()
 
-            os.register_at_fork(after_in_child=after_fork)
+            os.register_at_fork(before=before_fork, after_in_parent=in_parent, after_in_child=after_fork)
+
+    def before_fork(self) -> None:
+        """Let a commit come to its end: a driver has locks of its own, which nobody could open in the child."""
+        self._is_held_by_fork = self._mutex.acquire(timeout=_FORK_S)
+
+    def in_parent(self) -> None:
+        """Commits go on."""
+        if self._is_held_by_fork:
+            self._is_held_by_fork = False
+            self._mutex.release()
 
     def after_fork(self) -> None:
         """In a forked child: what was queued, and the thread, are the parent's."""
@@ -121,6 +153,7 @@ class Writer(Generic[E]):
         """Begin anew, in a forked child too: the thread is not there, and what was queued is the parent's."""
         self._queue: deque[tuple[E, Pending]] = deque()
         self._mutex = threading.Lock()
+        self._is_held_by_fork = False
         self._wake = threading.Lock()
         self._wake.acquire()
         self._thread: threading.Thread | None = None
@@ -208,21 +241,22 @@ class Writer(Generic[E]):
         except BaseException:
             # Ctrl-C in the thread that wrote for all: the others must not wait for ever.
             text = "the commit was interrupted; `surefoot resume` goes on with the run"
-            self._settle(batch, [(None, LedgerError(text)) for _ in batch])
+            settle_all(batch, [(None, LedgerError(text)) for _ in batch])
             raise
-        self._settle(batch, settled)
+        settle_all(batch, settled)
 
-    @staticmethod
-    def _settle(batch: list[tuple[E, Pending]], settled: Sequence[Settled]) -> None:
-        futures: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
-        for (_, pending), (result, error) in zip(batch, settled, strict=True):
-            pending.settle(result, error)
-            if waiting := pending.waiting_loop:
-                futures.setdefault(waiting[0], []).append(waiting[1])
-        for loop, done in futures.items():
-            # The loop may have been closed by a caller that no longer waits.
-            with suppress(RuntimeError):
-                loop.call_soon_threadsafe(_wake_all, done)
+
+def settle_all(batch: Sequence[tuple[object, Pending]], settled: Sequence[Settled]) -> None:
+    """Tell everybody who waits what became of his entry."""
+    futures: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
+    for (_, pending), (result, error) in zip(batch, settled, strict=True):
+        pending.settle(result, error)
+        if waiting := pending.waiting_loop:
+            futures.setdefault(waiting[0], []).append(waiting[1])
+    for loop, done in futures.items():
+        # The loop may have been closed by a caller that no longer waits.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(_wake_all, done)
 
 
 def _own(error: Exception) -> Exception:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -13,6 +12,7 @@ import orjson
 
 from surefoot import scope
 from surefoot.errors import ConfigError
+from surefoot.locks import ForkSafeLock
 from surefoot.models.answers import events_of, is_answer, read_buffered, read_events
 from surefoot.models.effects import Block, Close, Commit, Program, Read, Send, Sleep
 from surefoot.models.endpoints import CallTarget, Endpoint, Policy, Route, has_credential, routed_headers
@@ -55,7 +55,7 @@ class Failure:
 _last_failure: ContextVar[Failure | None] = ContextVar("surefoot_last_failure", default=None)
 
 _announced: set[tuple[str, str]] = set()
-_announced_lock = threading.Lock()
+_announced_lock = ForkSafeLock()
 
 
 def exchange(call: Call, policy: Policy) -> Program[httpx2.Response]:

@@ -21,6 +21,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
 from surefoot.errors import SurefootError
+from surefoot.locks import ForkSafeLock
 from surefoot.models.effects import Send, drive, drive_async
 from surefoot.models.endpoints import policy
 from surefoot.models.exchange import Call, exchange
@@ -35,7 +36,7 @@ LIBRARIES = ("httpx2", "httpx")
 _SyncSend = Callable[..., "httpx2.Response"]
 _AsyncSend = Callable[..., Awaitable["httpx2.Response"]]
 
-_lock = threading.RLock()
+_lock = ForkSafeLock()
 _is_active = False
 _patched: dict[type, tuple[object, object]] = {}  # class -> its own `send`, ours
 _mixes: dict[tuple[type[SurefootError], type[Exception]], type[SurefootError]] = {}

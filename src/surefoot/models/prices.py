@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from surefoot.locks import ForkSafeLock
 from surefoot.values import Money, Usage
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, ModelPrice, TieredPrices
 
-_lock = threading.Lock()
+_lock = ForkSafeLock()
 _models: dict[tuple[str, str], ModelInfo | None] = {}
 _rates: dict[int, tuple[ModelPrice, Rates]] = {}
 

@@ -16,6 +16,7 @@ from html import escape
 
 from surefoot import scope
 from surefoot.flows import Listener, RunEvent
+from surefoot.locks import ForkSafeLock
 from surefoot.notebook.kernel import Shell
 from surefoot.notebook.progress import Progress
 from surefoot.traces import FRAME, Card
@@ -33,7 +34,7 @@ _TICK_NS = 1_000_000_000
 _MOST_RUNS = 20
 
 _boards: dict[str, Board] = {}
-_lock = threading.Lock()
+_lock = ForkSafeLock()
 _heard: list[Shell] = []
 
 
@@ -78,8 +79,8 @@ class Board:
         self._name = f"surefoot-{new_id()}"
         # Where the display belongs is known to the code of the cell, and to nobody else.
         self._context = contextvars.copy_context()
-        self._lock = threading.Lock()
-        self._drawing = threading.Lock()
+        self._lock = ForkSafeLock()
+        self._drawing = ForkSafeLock()
         self._runs: list[Shown] = []
         self._changes = 0
         self._drawn_changes = 0

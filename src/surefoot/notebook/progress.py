@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 import time
 
-from surefoot.flows import RunEvent, RunOpened, StepClosed
+from surefoot.flows import RunEvent, RunOpened, StepClosed, StepYielded
 from surefoot.ledger import Totals
+from surefoot.locks import ForkSafeLock
 from surefoot.traces import Card, Line, LineState, figures, fitting
 from surefoot.traces.live import Row, Tree
+
+_STATES: dict[str, LineState] = {"abandoned": "cut off", "failed": "failed"}
+"""How a step that has ended is drawn, unless as completed."""
 
 
 class Progress:
@@ -18,13 +21,15 @@ class Progress:
         self.run_id = ""
         self.flow = ""
         self.changes = 0
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._begun_ns = time.time_ns()
         self._is_resumed = False
         self._steps = Tree[StepClosed]()
         self._totals = Totals()
 
     def see(self, event: RunEvent) -> None:
+        if isinstance(event, StepYielded):
+            return
         with self._lock:
             self.changes += 1
             if isinstance(event, RunOpened):
@@ -69,7 +74,7 @@ class Progress:
         details = [f"attempt {row.attempt}"] if row.attempt > 1 else []
         if closed is not None:
             took = closed.latency_ns
-            state = "cut off" if closed.status == "abandoned" else closed.status
+            state = _STATES.get(closed.status, "completed")
             state = "kept" if closed.is_replayed and state == "completed" else state
             details += [figures.call(closed.call)] if closed.call is not None else []
             details += ["degraded"] if closed.is_degraded else []

@@ -5,12 +5,12 @@ from __future__ import annotations
 import difflib
 import os
 import re
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from surefoot.errors import PromptError, UnknownPrompt
+from surefoot.locks import ForkSafeLock
 from surefoot.prompts.definition import Prompt
 from surefoot.prompts.loading import is_short_form, parse, read_text
 from surefoot.scope import Slot
@@ -37,7 +37,7 @@ class Library:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._entries: dict[Path, _Entry] = {}
 
     def prompts(self) -> list[Prompt]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from surefoot.errors import InvalidInput
+from surefoot.locks import ForkSafeLock
 from surefoot.retrieval.documents import About
 from surefoot.retrieval.embedding import Embedder
 from surefoot.scope import Slot
@@ -26,7 +26,7 @@ class Home:
         self.folder = folder
         self.embedder = embedder
         self._indexes: dict[str, Index] = {}
-        self._loading = threading.Lock()
+        self._loading = ForkSafeLock()
 
     def names(self) -> list[str]:
         """The collections that exist, sorted."""

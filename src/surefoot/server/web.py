@@ -114,7 +114,7 @@ class Pages:
             else [],
             newest=str(request.url.replace_query_params(**kept).query) if kept else "",
             older=request.url.replace_query_params(**kept, before=found.older).query if found.older else None,
-            ledger=str(self._app.ledger.path),
+            ledger=self._app.ledger.where,
         )
 
     def run(self, request: Request) -> Response:

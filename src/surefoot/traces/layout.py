@@ -51,7 +51,7 @@ class Layout:
     def _placed(self, span: Span, depth: int) -> Placed:
         # What was at work before the last attempt began, and wrote no end, was cut off with its process.
         is_under_way = self._is_open and span.started_ns >= self._newest_ns
-        is_cut_off = span.status == "running" and not is_under_way
+        is_cut_off = span.ended_ns is None and not is_under_way
         ended_ns = self._now_ns if span.ended_ns is None else span.ended_ns
         is_earlier = span.epoch is not None and span.epoch < self._newest
         return Placed(

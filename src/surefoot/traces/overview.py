@@ -31,7 +31,10 @@ def card(trace: Trace, *, now_ns: int | None = None) -> Card:
         if state == "failed":
             problem = str(trace.failure or run.error or "it failed")
             problem = f"in step {run.failed_step}: {problem}" if run.failed_step else problem
-        advice = run.entry.resuming(run.id)
+        elif trace.failure is not None:
+            problem = trace.failure.message
+        is_over = trace.is_compensated or state == "cancelled"
+        advice = "" if is_over else run.entry.resuming(run.id)
     return Card(
         run_id=run.id,
         flow=run.flow,
@@ -79,5 +82,7 @@ def _details(span: Span, state: LineState) -> Iterator[str]:
         yield "degraded"
     if span.is_cached:
         yield "cached"
+    if span.status == "suppressed":
+        yield "suppressed"
     if state == "cut off":
-        yield "did not end"
+        yield "in doubt" if span.status == "in_doubt" else "did not end"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from surefoot.ledger import Detail, Link, Outcome, Payload, RunRecord, SqliteLedger, Totals, is_provably_gone
+from surefoot.ledger import Detail, Ledger, Link, Outcome, Payload, RunRecord, Totals, is_provably_gone
 from surefoot.traces.calls import Call, read_call
 from surefoot.traces.plain import Failure, failure_in, parsed, plain
 from surefoot.values import CallFacts, Json, PromptRef, RunStatus, StepKind, StepStatus
@@ -25,8 +25,9 @@ Place = tuple[bytes, int]
 class Span:
     """One attempt of a step, call or nested flow.
 
-    `status` is `running` for work whose beginning is recorded and its end is not: under way, or cut off by a crash.
-    `ended_ns` is None then, and `name` empty if only what happened inside of it is known. `totals` counts this
+    `status` is `running` for work whose beginning is recorded and its end is not: under way, or cut off by a crash;
+    `in_doubt` for an effect of which that holds though its run has ended. `ended_ns` is None then, and `name` empty
+    if only what happened inside of it is known. `totals` counts this
     span and everything below it.
     """
 
@@ -92,6 +93,8 @@ class Trace:
     rows: int
     is_pruned: bool
     chain_break: str | None
+    is_compensated: bool = False
+    """Whether the run failed and all that it had done was undone."""
 
     def walk(self) -> Iterator[Span]:
         """All spans, parents before children, in the order in which they began."""
@@ -105,7 +108,7 @@ def standing(run: RunRecord, now_ns: int) -> Standing:
     return "abandoned" if is_gone or run.is_abandoned(now_ns) else run.status
 
 
-def trace(ledger: SqliteLedger, run_id: str) -> Trace:
+def trace(ledger: Ledger, run_id: str) -> Trace:
     """The trace of a run, by its id, the beginning of it, or `last`. Raises `UnknownRun` and `LedgerError`."""
     run = ledger.run(run_id)
     links = ledger.history(run.id)
@@ -116,8 +119,10 @@ def trace(ledger: SqliteLedger, run_id: str) -> Trace:
     end = next((outcome for outcome in reversed(outcomes) if outcome.kind == "end"), None)
     failure: Failure | None = None
     output: Json = None
-    if end is not None and end.status == "failed":
-        failure = failure_in(_mapping(reader.tree(end.output)).get("error"))
+    said: Mapping[str, Json] = {}
+    if end is not None and end.status != "completed":
+        said = _mapping(reader.tree(end.output))
+        failure = failure_in(said.get("error"))
     elif end is not None:
         output = reader.value(end.output)
     totals = Totals()
@@ -130,6 +135,7 @@ def trace(ledger: SqliteLedger, run_id: str) -> Trace:
         init=_mapping(given.get("init")),
         output=output,
         failure=failure,
+        is_compensated=said.get("compensated") is True,
         spans=_tree(run, links, ledger.details(run.id), reader),
         totals=totals,
         rows=len(links),
@@ -141,7 +147,7 @@ def trace(ledger: SqliteLedger, run_id: str) -> Trace:
 class _Reader:
     """Payloads of one ledger as data."""
 
-    def __init__(self, ledger: SqliteLedger) -> None:
+    def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
     def tree(self, payload: Payload) -> Json:
@@ -169,10 +175,15 @@ def _tree(
     paths: dict[Place, bytes] = {}
     for link in links:
         outcome = link.outcome
-        if outcome.kind == "start" or outcome.kind == "end":  # noqa: PLR1714  (type checkers narrow by it)
+        # Type checkers narrow by comparisons, not by `in`.
+        if outcome.kind == "start" or outcome.kind == "end" or outcome.kind == "message":  # noqa: PLR1714
             continue
         place = (outcome.key, outcome.attempt)
-        spans[place] = _span(outcome, outcome.kind, reader)
+        span = _span(outcome, outcome.kind, reader)
+        if outcome.is_intent:
+            status: StepStatus = "running" if run.status in ("running", "waiting") else "in_doubt"
+            span = replace(span, status=status, ended_ns=None)
+        spans[place] = span
         parents[place] = (outcome.parent, outcome.parent_attempt) if outcome.path else None
         paths[place] = outcome.path
     for detail in details:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from surefoot.errors import UnknownFlow
-from surefoot.ledger import Outcome, RunRecord, SqliteLedger
+from surefoot.ledger import Ledger, Outcome, RunRecord
 from surefoot.traces.spans import standing
 from surefoot.values import CallFacts, Money, StepKind, Usage
 
@@ -108,7 +108,7 @@ class FlowStats:
     steps: tuple[StepStats, ...]
 
 
-def stats(ledger: SqliteLedger, flow: str, *, since_ns: int, now_ns: int) -> FlowStats:
+def stats(ledger: Ledger, flow: str, *, since_ns: int, now_ns: int) -> FlowStats:
     """The figures of a flow over the runs that began from `since_ns` to `now_ns` (nanoseconds since the epoch).
 
     Every outcome is read once and none is kept. Raises `UnknownFlow` if the ledger has no run of that name at all,
@@ -215,7 +215,7 @@ class _Tallies:
         self._tallies: dict[Series, _Tally] = {}
 
     def take_run(self, outcomes: Iterable[Outcome]) -> None:
-        """Count one run; its outcomes come in the order of `SqliteLedger.outcomes_of`."""
+        """Count one run; its outcomes come in the order of `Ledger.outcomes_of`."""
         series_of: dict[bytes, Series] = {}
         calls: list[tuple[Series, bytes, CallFacts]] = []
         began_ns: int | None = None
@@ -225,7 +225,8 @@ class _Tallies:
             if began_ns is None:
                 # The key of a run's starts sorts before all others.
                 began_ns = first.started_ns
-            if first.kind == "start" or first.kind == "end":  # noqa: PLR1714  (type checkers narrow by it)
+            # Type checkers narrow by comparisons, not by `in`.
+            if first.kind == "start" or first.kind == "end" or first.kind == "message":  # noqa: PLR1714
                 continue
             model = first.call.requested_model if first.call is not None else ""
             series = series_of[key] = Series(first.kind, first.name, model)
@@ -250,7 +251,7 @@ class _Tallies:
         return tally
 
 
-def _runs_since(ledger: SqliteLedger, flow: str, since_ns: int) -> Iterator[RunRecord]:
+def _runs_since(ledger: Ledger, flow: str, since_ns: int) -> Iterator[RunRecord]:
     before: str | None = None
     while page := ledger.runs(flow=flow, before=before, limit=_PAGE):
         for run in page:
@@ -288,8 +289,8 @@ def _run_stats(runs: Iterable[RunRecord], now_ns: int) -> RunStats:
     )
 
 
-def _no_such_flow(ledger: SqliteLedger, flow: str) -> str:
+def _no_such_flow(ledger: Ledger, flow: str) -> str:
     recent = ledger.runs(limit=_PAGE)
     names = ", ".join(sorted({run.flow for run in recent})[:_NAMED_FLOWS])
     known = f"the newest runs are of: {names}" if names else "it holds no runs yet"
-    return f"no run of a flow {flow!r} in the ledger {ledger.path}: {known}"
+    return f"no run of a flow {flow!r} in the ledger {ledger.where}: {known}"

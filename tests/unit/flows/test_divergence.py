@@ -11,7 +11,7 @@ import pytest
 
 from durable import names
 from surefoot import App, flow, step
-from surefoot.errors import Diverged, StepFailed
+from surefoot.errors import Diverged
 
 executed: list[str] = []
 
@@ -99,17 +99,16 @@ def moved_into_a_step() -> object:
 
 @pytest.mark.parametrize("new", [with_other_inputs, with_another_name, moved_into_a_step])
 def test_an_effect_that_changed_stops_the_run_before_it_runs(app: App, new: Callable[[], Any]) -> None:
-    with pytest.raises(StepFailed) as caught:
+    with pytest.raises(Diverged) as caught:
         resumed_with(app, old, new)
-    assert isinstance(caught.value.__cause__, Diverged)
-    assert "--accept-divergence" in str(caught.value.__cause__)
-    assert "'charge' was already done" in str(caught.value.__cause__)
+    assert "--accept-divergence" in str(caught.value)
+    assert "'charge' was already done" in str(caught.value)
     assert done_after() == []
 
 
 @pytest.mark.parametrize("new", [with_other_inputs, with_another_name, moved_into_a_step])
 def test_a_stopped_run_goes_on_with_the_old_code(app: App, new: Callable[[], Any]) -> None:
-    with pytest.raises(StepFailed):
+    with pytest.raises(Diverged):
         resumed_with(app, old, new)
     assert app.resume(app.ledger.run("last").id, flow=flow(name="paying")(old)) == "charged 5"
     assert done_after() == []
@@ -129,10 +128,9 @@ def test_an_effect_that_moved_out_of_a_step_under_way_stops_the_run(app: App) ->
         crash()
         return result
 
-    with pytest.raises(StepFailed) as caught:
+    with pytest.raises(Diverged) as caught:
         resumed_with(app, around, lambda: charge(5))
-    assert isinstance(caught.value.__cause__, Diverged)
-    assert "another place" in str(caught.value.__cause__)
+    assert "another place" in str(caught.value)
     assert done_after() == []
 
 
@@ -171,10 +169,9 @@ def test_a_key_with_changed_inputs_stops_the_run(app: App) -> None:
         crash()
         return None
 
-    with pytest.raises(StepFailed) as caught:
+    with pytest.raises(Diverged) as caught:
         resumed_with(app, before, lambda: bill(2))
-    assert isinstance(caught.value.__cause__, Diverged)
-    assert "'invoice'" in str(caught.value.__cause__)
+    assert "'invoice'" in str(caught.value)
     assert done_after() == []
     run_id = app.ledger.run("last").id
     assert app.resume(run_id, flow=flow(name="paying")(lambda: bill(2)), accept_divergence=True) == "billed 2"
@@ -190,7 +187,7 @@ def test_a_divergence_is_no_outcome_of_the_steps_around_it(app: App) -> None:
         tries.append(1)
         return charge(5)
 
-    with pytest.raises(StepFailed):
+    with pytest.raises(Diverged):
         resumed_with(app, old, lambda: around("Ada"))
     assert tries == [1]
     assert names(app) == ["charge"]
@@ -209,7 +206,7 @@ def test_cancelled_work_does_not_look_like_changed_code(app: App) -> None:
     @flow
     async def fetching() -> str:
         try:
-            async with asyncio.timeout(0.4 if not crashes else 0.01):
+            async with asyncio.timeout(0.02):
                 return await fetch("slow")
         except TimeoutError:
             result = await fetch("quick")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from hashlib import blake2b
 from typing import Any
 
 import pytest
 
 from surefoot.flows.lanes import around
-from surefoot.flows.recall import Identity, Place, Recall, Record, ScopeRecall
+from surefoot.flows.recall import Identity, Place, Recall, Record, ScopeRecall, key_in_lane
 from surefoot.ledger import Outcome
 
 
@@ -176,36 +177,65 @@ def test_another_item_of_a_fan_out_is_a_new_item() -> None:
     assert recall.changed_in_lane(identity("a", 7), digest("7"), 1) is None
 
 
-INSIDE = digest("the enclosing step")
+INSIDE = key_in_lane(digest("the enclosing step"), 0)
 
 
 def test_a_step_that_moved_into_another_is_found_around_it() -> None:
     recall = Recall([outcome("a", 1, lane=3)])
-    found = recall.moved(identity("a", 1), INSIDE, {b"": 3}, ())
+    found = recall.moved(identity("a", 1), INSIDE, lane=0, lanes={b"": 3}, open_keys=())
     assert found is not None
     assert found.outcome.path == b""
 
 
 def test_what_a_parallel_lane_did_around_has_not_moved_inside() -> None:
     recall = Recall([outcome("a", 1, lane=3)])
-    assert recall.moved(identity("a", 1), INSIDE, {b"": 2}, ()) is None
+    assert recall.moved(identity("a", 1), INSIDE, lane=0, lanes={b"": 2}, open_keys=()) is None
+
+
+def test_what_an_ended_attempt_did_around_is_done_anew() -> None:
+    failed = outcome("outer", 1, status="failed", retry_at_ns=1)
+    child = outcome("a", 1, path=failed.key, parent_attempt=1)
+    recall = Recall([child, failed])
+    deeper = failed.key + INSIDE
+    assert recall.moved(identity("a", 1), deeper, lane=0, lanes={b"": 0, failed.key: 0}, open_keys=()) is None
+
+
+def moved_out(recall: Recall, *, lane: int = 0, open_keys: Container[bytes] = ()) -> Record | None:
+    return recall.moved(identity("a", 1), b"", lane=lane, lanes={}, open_keys=open_keys)
 
 
 def test_a_step_that_moved_out_is_found_inside() -> None:
+    assert moved_out(Recall([outcome("a", 1, path=INSIDE)])) is not None
+
+
+def test_what_lies_inside_of_a_step_of_another_lane_has_not_moved_out() -> None:
     recall = Recall([outcome("a", 1, path=INSIDE)])
-    assert recall.moved(identity("a", 1), b"", {}, ()) is not None
+    assert moved_out(recall, lane=1) is None
 
 
 def test_a_step_under_way_may_still_ask_for_what_lies_inside() -> None:
     recall = Recall([outcome("a", 1, path=INSIDE)])
-    assert recall.moved(identity("a", 1), b"", {}, {INSIDE: object()}) is None
+    assert moved_out(recall, open_keys={INSIDE: object()}) is None
 
 
-def test_children_of_a_step_that_is_over_are_settled() -> None:
+def test_children_of_a_step_that_is_over_and_asked_for_are_settled() -> None:
     parent = outcome("outer", 1)
-    child = outcome("a", 1, path=parent.key)
-    recall = Recall([child, parent])
-    assert recall.moved(identity("a", 1), b"", {}, ()) is None
+    recall = Recall([outcome("a", 1, path=parent.key), parent])
+    recall.scope((b"", 1)).match(identity("outer", 1), 0)
+    assert moved_out(recall) is None
+
+
+def test_children_of_a_step_that_is_over_and_not_asked_for_may_have_moved_out() -> None:
+    parent = outcome("outer", 1)
+    recall = Recall([outcome("a", 1, path=parent.key), parent])
+    assert moved_out(recall) is not None
+    assert moved_out(recall, lane=1) is None
+
+
+def test_what_an_ended_attempt_did_inside_has_not_moved_out() -> None:
+    failed = outcome("outer", 1, status="failed", retry_at_ns=1)
+    recall = Recall([outcome("a", 1, path=failed.key), failed])
+    assert moved_out(recall) is None
 
 
 def test_children_of_a_failed_attempt_do_not_count_for_the_next_one() -> None:

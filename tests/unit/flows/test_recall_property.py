@@ -118,8 +118,7 @@ async def _perform(parts: tuple[Part, ...], at: Position) -> None:
         match part:
             case Leaf(name, input, ticks):
                 _ticks.set(ticks)
-                # Equal work at two levels at once could have moved from one to the other: no program of ours does so.
-                _observed.get().results[here] = await STEPS[name](10 * _level.get() + input)
+                _observed.get().results[here] = await STEPS[name](input)
             case Nest(inner):
                 _program.set(inner)
                 _position.set(here)

@@ -11,9 +11,9 @@ import pytest
 
 from ledgers import end, open_ledger, outcome, started, take_over
 from surefoot.ledger import Append, Payload, SqliteLedger
-from surefoot.ledger.entries import Batch
 from surefoot.ledger.payloads import Freight
 from surefoot.ledger.rows import OUTCOME_COLUMNS
+from surefoot.ledger.sqlite_applying import Batch
 from surefoot.values import CallFacts, Money, PromptRef, Usage
 
 COLUMNS = OUTCOME_COLUMNS.split(", ")

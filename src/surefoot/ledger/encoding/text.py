@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import binascii
 import math
 from collections.abc import Iterable
 from hashlib import blake2b
@@ -12,6 +13,7 @@ import orjson
 
 from surefoot.errors import NotData, NotRestored
 from surefoot.ledger.encoding import arrays, classes, containers, failures, models, responses, scalars
+from surefoot.ledger.encoding.large import LARGE, Encoded, is_text, read_bytes, text_pieces, write_bytes
 from surefoot.ledger.encoding.names import Resolve
 from surefoot.ledger.encoding.walk import DEPTH, TAG, Refused, Return, Walk, Writer, refuse
 
@@ -21,6 +23,7 @@ _LEAVES = frozenset({str, int, bool, NoneType})
 _PLAIN = _LEAVES | {float, dict, list}
 _NESTS = frozenset({dict, list})
 _MARK = f'"{TAG}"'
+_MARK_BYTES = _MARK.encode()
 _MOST = 4_000  # classes whose writers are remembered
 _UNSAID: Any = object()
 
@@ -59,6 +62,14 @@ def encode(value: object, *, name: str = "value") -> str:
     return _dump(value, name, is_identity=False).decode()
 
 
+def encode_large(value: object, *, name: str = "value") -> Encoded:
+    """What `encode` gives, as UTF-8 if it is large. Raises `NotData` as `encode` does."""
+    if type(value) is bytes and len(value) >= LARGE:
+        return write_bytes(value)
+    data = _dump(value, name, is_identity=False)
+    return data.decode() if len(data) < LARGE else data
+
+
 def identity(value: object, *, name: str = "value") -> bytes:
     """16 bytes that are equal for equal values of equal types, whatever the order of dict keys and sets.
 
@@ -72,7 +83,7 @@ def digest(text: str) -> bytes:
     return blake2b(text.encode(), digest_size=16).digest()
 
 
-def decode(text: str, *, resolve: Resolve | None = None, annotation: object = _UNSAID) -> Any:
+def decode(text: Encoded, *, resolve: Resolve | None = None, annotation: object = _UNSAID) -> Any:
     """The value of an encoded text, of the very types that were encoded.
 
     Classes are looked up by `resolve(module, qualname)` if it is given and finds one, else among the modules
@@ -81,24 +92,41 @@ def decode(text: str, *, resolve: Resolve | None = None, annotation: object = _U
 
     Raises `NotRestored` if a class is gone, its fields changed, or the text is malformed.
     """
+    if annotation is not _UNSAID and annotation is not Any and annotation is not object:
+        return _decoded_as(text, resolve, annotation)
     try:
-        tree = orjson.loads(text)
-        if _MARK not in text:
-            return tree
+        if isinstance(text, str):
+            tree = orjson.loads(text)
+            if _MARK not in text:
+                return tree
+        else:
+            if is_text(text):
+                pieces = list(text_pieces(text))
+                # The caller may have let go of it: it need not stay beside the whole.
+                del text
+                return "".join(pieces)
+            if (value := read_bytes(text)) is not None:
+                return value
+            tree = orjson.loads(text)
+            if _MARK_BYTES not in text:
+                return tree
         return Return(_READERS, _PLAIN_FORMS, resolve=resolve, is_lenient=False).restore(tree)
-    except orjson.JSONDecodeError as error:
+    except (orjson.JSONDecodeError, binascii.Error) as error:
         raise NotRestored(f"cannot restore a recorded value: its text is no JSON ({error})") from error
     except RecursionError as error:
         raise NotRestored(
             "cannot restore a recorded value: it is nested too deeply for this stack"
         ) from error
-    except NotRestored as error:
-        if annotation is _UNSAID or annotation is Any or annotation is object:
-            raise
-        return _validated(text, resolve, annotation, error)
 
 
-def _validated(text: str, resolve: Resolve | None, annotation: Any, lost: NotRestored) -> Any:
+def _decoded_as(text: Encoded, resolve: Resolve | None, annotation: object) -> Any:
+    try:
+        return decode(text, resolve=resolve)
+    except NotRestored as lost:
+        return _validated(text, resolve, annotation, lost)
+
+
+def _validated(text: Encoded, resolve: Resolve | None, annotation: Any, lost: NotRestored) -> Any:
     """The recorded data as the annotated type, for a class that is no longer what it was."""
     from pydantic import TypeAdapter
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from surefoot.locks import ForkSafeLock
 from surefoot.models.local.weights import MINILM, MINILM_TOKENIZER, locate, require
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class MiniLM:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._loaded: tuple[Any, Any] | None = None
 
     @property

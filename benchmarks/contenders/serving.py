@@ -1,0 +1,100 @@
+"""What every contender shares: the work, and answering the benchmark that asks for rounds of it, line by line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import sys
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Self
+
+STEPS = 10
+IN_FLIGHT = 100
+BYTES = 1024
+
+_FIELDS = {f"field_{number:02}": "a value of some length, as they are" for number in range(18)}
+
+
+def _padding(secret: str) -> str:
+    value = {"number": f"{0:012}", "secret": secret, **_FIELDS, "padding": ""}
+    return "x" * (BYTES - len(json.dumps(value, separators=(",", ":"))))
+
+
+_PADDING = _padding("")
+
+
+def payload(number: int) -> dict[str, Any]:
+    """An object that is 1 KiB of compact JSON, different for each number."""
+    return {"number": f"{number:012}", "secret": "", **_FIELDS, "padding": _PADDING}
+
+
+def payload_with(secret: str) -> Callable[[int], dict[str, Any]]:
+    """`payload` of the same size that holds a secret."""
+    padding = _padding(secret)
+    return lambda number: {"number": f"{number:012}", "secret": secret, **_FIELDS, "padding": padding}
+
+
+def unique() -> str:
+    """An id for a run."""
+    return uuid.uuid4().hex
+
+
+class Round:
+    """Wall and CPU seconds of this process while it is open, and how long single steps took."""
+
+    def __init__(self) -> None:
+        self.step_seconds: list[float] = []
+
+    def __enter__(self) -> Self:
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.cpu, self.wall = time.process_time() - self._cpu, time.perf_counter() - self._wall
+
+    def result(self, steps: int) -> dict[str, float]:
+        single = statistics.median(self.step_seconds) if self.step_seconds else self.wall / steps
+        return {"steps": steps, "wall": self.wall, "cpu": self.cpu, "step_p50": single}
+
+
+async def in_flight(run: Callable[[], Awaitable[object]], number: int) -> None:
+    """Do `number` runs, of which `IN_FLIGHT` are under way at a time."""
+    left = iter(range(number))
+
+    async def work() -> None:
+        for _ in left:
+            await run()
+
+    await asyncio.gather(*(work() for _ in range(min(IN_FLIGHT, number))))
+
+
+Answers = dict[str, Callable[[int], dict[str, float]]]
+"""For each kind of round: do so many runs of it, and say what it took."""
+
+
+def serve(answers: Answers) -> None:
+    """Answer lines of `KIND NUMBER` with JSON until the input ends."""
+    # What libraries print must not stand between the answers.
+    out, sys.stdout = sys.stdout, sys.stderr
+    print("ready", file=out, flush=True)
+    for line in sys.stdin:
+        kind, number = line.split()
+        print(json.dumps(answers[kind](int(number))), file=out, flush=True)
+
+
+async def serve_async(answers: dict[str, Callable[[int], Awaitable[dict[str, float]]]]) -> None:
+    """`serve` for contenders whose connections belong to a loop."""
+    out, sys.stdout = sys.stdout, sys.stderr
+    print("ready", file=out, flush=True)
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        kind, number = line.split()
+        print(json.dumps(await answers[kind](int(number))), file=out, flush=True)
+
+
+def arguments() -> tuple[Path, str]:
+    """The folder to work in, and the address of a Postgres database or nothing for SQLite."""
+    return Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else ""

@@ -1,0 +1,104 @@
+"""What a step may be declared as, and which declarations contradict each other."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from surefoot.errors import UsageError
+from surefoot.flows.retry import Retry
+from surefoot.values import Done
+
+KeyOf = Callable[..., str]
+"""What identifies a call of a step, from its arguments."""
+
+Check = Callable[[str], "bool | Done | Awaitable[bool | Done | None] | None"]
+"""Whether an effect was done, by its idempotency key: False or None, True, or `Done` with its result."""
+
+
+class Nothing:
+    """That no value was given, where None is a value."""
+
+    def __repr__(self) -> str:
+        return "NOTHING"
+
+
+NOTHING: Final = Nothing()
+
+
+@dataclass(frozen=True, slots=True)
+class StepOptions:
+    """How a step is declared; see `surefoot.step` for what each option means."""
+
+    name: str
+    is_pure: bool = False
+    is_plain: bool = False
+    is_effect: bool = False
+    is_transaction: bool = False
+    key: str | KeyOf | None = None
+    retry: Retry = Retry()
+    timeout: float | None = None
+    fallback: object = NOTHING
+    check: Check | None = None
+    compensate: Callable[..., object] | None = None
+    stand_in: object = NOTHING
+
+    @property
+    def has_fallback(self) -> bool:
+        return self.fallback is not NOTHING
+
+
+def is_generator(function: Callable[..., Any]) -> bool:
+    """Whether calls of it give a generator, sync or async."""
+    return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+
+
+def checked(options: StepOptions, function: Callable[..., Any]) -> StepOptions:
+    """The options, if they fit each other and the function. Raises `UsageError` that says what to change."""
+    for is_wrong, text in (
+        (
+            is_generator(function) and options.is_effect,
+            "is a generator function and an effect: a generator may be left in the middle; make the effect a step",
+        ),
+        (
+            is_generator(function) and options.timeout is not None,
+            "is a generator with timeout=: put `asyncio.timeout` around the reading, or timeout= on a step inside",
+        ),
+        (
+            is_generator(function) and options.compensate is not None,
+            "is a generator with compensate=, which has no one result to undo: put it on a step inside",
+        ),
+        (
+            options.is_pure and options.is_effect,
+            "is declared pure and an effect: a pure step may run again, an effect may not; keep one of the two",
+        ),
+        (
+            options.check is not None and not options.is_effect,
+            "has a check, which is asked about effects only: declare effect=True, or drop the check",
+        ),
+        (
+            options.stand_in is not NOTHING and not (options.is_effect or options.is_transaction),
+            "has a stand_in, which takes the place of effects only: declare effect=True, or drop the stand_in",
+        ),
+        (
+            options.is_transaction and (options.is_effect or options.is_pure or options.is_plain),
+            "has transaction=, by which it is done exactly once: drop effect=, pure= or plain=",
+        ),
+        (
+            options.is_plain and (options.is_effect or options.compensate is not None),
+            "is plain, so that nothing of it is recorded: an effect and a step with compensate= need the record",
+        ),
+        (
+            options.retry.times < 0,
+            f"has retries={options.retry.times}: give 0 or more",
+        ),
+        (
+            options.timeout is not None and not options.timeout > 0,
+            f"has timeout={options.timeout}: give seconds above 0, or None for no limit",
+        ),
+    ):
+        if is_wrong:
+            raise UsageError(f"step {options.name!r} {text}")
+    return options

@@ -1,0 +1,170 @@
+"""Why a run goes on no further before its flow is through, and how code that runs or waits in it learns of that."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self, cast
+
+from surefoot.errors import DeadlineExceeded, RunStopped
+
+
+@dataclass(frozen=True, slots=True)
+class Ceilings:
+    """What a run is bounded by unless it says otherwise: seconds from its start, steps, model calls."""
+
+    deadline: float | None = None
+    max_steps: int = 100_000
+    max_calls: int = 10_000
+
+
+class Brake:
+    """Stops one run: what claims work is refused, what pauses wakes up, what awaits is cancelled.
+
+    Once pulled it stays pulled: code that catches the error gets it again at its next step.
+    """
+
+    __slots__ = ("_due", "_lock", "_pulled", "_reason", "_run_id", "_tasks", "is_lifted")
+
+    def __init__(self, run_id: str, *, deadline_ns: int | None = None) -> None:
+        """`deadline_ns` is wall time. From here on the run's own clock counts, which nobody sets back."""
+        self._run_id = run_id
+        self._due: float | None = None
+        if deadline_ns is not None:
+            self._due = time.monotonic() + (deadline_ns - time.time_ns()) / 1e9
+        self._reason: RunStopped | None = None
+        self._lock = threading.Lock()
+        self._pulled = threading.Event()
+        self._tasks: list[Stoppable] = []
+        self.is_lifted = False
+        """Whether work is admitted all the same: what a stopped run did is being undone."""
+
+    @property
+    def reason(self) -> RunStopped | None:
+        """Why the run stops; None while it goes on. A deadline that has passed counts from that moment on."""
+        if self._reason is None and self._due is not None and time.monotonic() >= self._due:
+            self.pull(
+                DeadlineExceeded(
+                    f"run {self._run_id} has passed its deadline: `surefoot resume {self._run_id} --deadline SECONDS` "
+                    "goes on with it",
+                    run_id=self._run_id,
+                )
+            )
+        return self._reason
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds until the deadline, not below 0; None where there is none."""
+        return None if self._due is None else max(0.0, self._due - time.monotonic())
+
+    def pull(self, reason: RunStopped) -> None:
+        """Stop the run, from any thread. The first reason counts."""
+        with self._lock:
+            if self._reason is not None:
+                return
+            self._reason = reason
+            tasks = list(self._tasks)
+        self._pulled.set()
+        for task in tasks:
+            task.cancel()
+
+    def check(self) -> None:
+        """Raise `RunStopped` if the run goes on no further."""
+        if (reason := self.reason) is not None and not self.is_lifted:
+            # A copy, as code in many threads may raise it, and each adds its traceback.
+            raise copy.copy(reason)
+
+    def pause(self, seconds: float) -> None:
+        """Block for so many seconds, or until the run stops."""
+        if self.is_lifted:
+            time.sleep(seconds)
+            return
+        left = self.seconds_left
+        self._pulled.wait(seconds if left is None else min(seconds, left))
+
+    def explained(self, raised: Exception) -> Exception:
+        """Why a flow ended that `raised` came out of: the stop, if there was one."""
+        if isinstance(raised, RunStopped) or (reason := self.reason) is None:
+            return raised
+        return copy.copy(reason)
+
+    def stoppable(self) -> Stoppable:
+        """A context in which the current asyncio task is cancelled when the run stops."""
+        return Stoppable(self, self._tasks, self._lock)
+
+
+class Stoppable:
+    """Cancels the task that entered it, and raises why instead of `CancelledError`, as `asyncio.timeout` does."""
+
+    def __init__(self, brake: Brake, inside: list[Stoppable], lock: threading.Lock) -> None:
+        self._brake = brake
+        self._inside = inside
+        self._lock = lock
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[object] | None = None
+        self._has_cancelled = False
+
+    def __enter__(self) -> Self:
+        """Raises `RunStopped` if the run has stopped already."""
+        task = asyncio.current_task()
+        if task is not None:
+            self._task, self._loop = cast("asyncio.Task[object]", task), asyncio.get_running_loop()
+        with self._lock:
+            self._inside.append(self)
+        try:
+            self._brake.check()
+        except BaseException:
+            self._leave()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        task = self._task
+        self._leave()
+        if self._has_cancelled and task is not None:
+            task.uncancel()
+            if isinstance(error, asyncio.CancelledError):
+                self._brake.check()
+
+    def cancel(self) -> None:
+        """Cancel the task, from any thread."""
+        loop = self._loop
+        if loop is not None:
+            # The loop of a caller that is gone is closed.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._cancel)
+
+    def _cancel(self) -> None:
+        # On the task's own loop: it waits somewhere inside, and gets the cancellation there, or has left.
+        if self._task is not None and not self._has_cancelled:
+            self._has_cancelled = True
+            self._task.cancel()
+
+    def _leave(self) -> None:
+        self._task = None
+        with self._lock:
+            self._inside.remove(self)
+
+
+def stems_from_stop(error: BaseException) -> bool:
+    """Whether an exception is, or comes from, the refusal of a stopped run. Such a failure is no outcome of a step."""
+    seen: list[BaseException] = []
+    queue: list[BaseException | None] = [error]
+    while queue:
+        link = queue.pop()
+        if link is None or any(link is other for other in seen):
+            continue
+        if isinstance(link, RunStopped):
+            return True
+        seen.append(link)
+        queue += [link.__cause__, link.__context__]
+        if isinstance(link, BaseExceptionGroup):
+            queue += cast("BaseExceptionGroup[BaseException]", link).exceptions
+    return False

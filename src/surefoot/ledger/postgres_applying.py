@@ -1,0 +1,424 @@
+"""How a batch of entries becomes rows on Postgres, and what is done when the connection is cut in the middle."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from surefoot.errors import Fenced, LedgerError, RunBusy, UnknownRun, UsageError
+from surefoot.ledger import postgres_statements as sql
+from surefoot.ledger import rows
+from surefoot.ledger.chain import GENESIS, payload_hash, row_hash
+from surefoot.ledger.entries import (
+    Adopt,
+    Append,
+    EndRun,
+    LedgerEntry,
+    Note,
+    Release,
+    Renew,
+    Send,
+    StartRun,
+    TakeOver,
+    already_recorded,
+    not_recordable,
+)
+from surefoot.ledger.events import Outcome, RunRecord
+from surefoot.ledger.holding import check_epoch, is_takeable
+from surefoot.ledger.postgres_connection import is_duplicate, is_lost, is_refusal
+from surefoot.ledger.writer import Settled
+
+_KNOWN_RUNS = 10_000
+_TRIES = 100
+_LONGEST_PAUSE = 0.02
+
+Connection = Any
+Chained = Append | EndRun
+Item = tuple[int, Any]
+"""An entry and its place in the batch."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """Entries that were handed over, what became of each, and what was sent for it and perhaps got there."""
+
+    entries: Sequence[LedgerEntry]
+    settled: dict[int, Settled] = field(default_factory=dict[int, Settled])
+    sent: dict[int, set[bytes]] = field(default_factory=dict[int, set[bytes]])
+
+    def settle(self, place: int, result: object = None, error: BaseException | None = None) -> None:
+        self.settled[place] = (result, error)
+
+    def fail(self, error: BaseException) -> None:
+        """Refuse what is not settled yet."""
+        for place in range(len(self.entries)):
+            if place not in self.settled:
+                self.settle(place, error=error)
+
+    def is_open(self, item: Item) -> bool:
+        return item[0] not in self.settled
+
+    def results(self) -> list[Settled]:
+        return [self.settled[place] for place in range(len(self.entries))]
+
+
+@dataclass(slots=True)
+class Round:
+    """What of a batch can be written together: the rest of it comes after."""
+
+    starts: list[Item] = field(default_factory=list[Item])
+    chained: list[Item] = field(default_factory=list[Item])
+    notes: list[Item] = field(default_factory=list[Item])
+    others: list[Item] = field(default_factory=list[Item])
+
+
+def rounds(entries: Sequence[LedgerEntry]) -> Iterator[Round]:
+    """The batch in rounds, such that entries of one run keep their order. In a round starts come first, others last."""
+    current = Round()
+    for item in enumerate(entries):
+        entry = item[1]
+        if isinstance(entry, Note):
+            current.notes.append(item)
+        elif isinstance(entry, Append | EndRun | StartRun):
+            if current.others:
+                yield current
+                current = Round()
+            (current.starts if isinstance(entry, StartRun) else current.chained).append(item)
+        else:
+            current.others.append(item)
+    yield current
+
+
+class Applier:
+    """Writes batches through one connection, and knows the heads of the runs that it writes to."""
+
+    def __init__(self) -> None:
+        # By run, the epoch and the last hash, as of this process's own last write: the server compares.
+        self._heads: OrderedDict[str, tuple[int, bytes]] = OrderedDict()
+
+    def forget(self) -> None:
+        """After a cut connection nothing is known of any run."""
+        self._heads.clear()
+
+    async def apply(self, batch: Batch, connection: Connection) -> None:
+        """Settle every entry of the batch. Raises what ended the connection; called again, it goes on from there."""
+        if batch.sent:
+            await self._settle_found(batch, connection)
+        for one in rounds(batch.entries):
+            await self._start(batch, [item for item in one.starts if batch.is_open(item)], connection)
+            await self._chain(batch, [item for item in one.chained if batch.is_open(item)], connection)
+            await self._note(batch, [item for item in one.notes if batch.is_open(item)], connection)
+            for item in one.others:
+                if batch.is_open(item):
+                    await self._apply_other(batch, item, connection)
+        while len(self._heads) > _KNOWN_RUNS:
+            self._heads.popitem(last=False)
+
+    # Chained rows
+
+    async def _start(self, batch: Batch, items: list[Item], connection: Connection) -> None:
+        if not items:
+            return
+        outcomes: list[rows.Row] = []
+        runs: list[rows.Row] = []
+        tags: list[rows.Row] = []
+        heads: dict[str, tuple[int, bytes]] = {}
+        now = time.time_ns()
+        try:
+            for place, entry in items:
+                run = entry.run
+                row, chained = _chained_row(GENESIS, entry.outcome)
+                batch.sent.setdefault(place, set()).add(chained)
+                outcomes.append(row)
+                columns = list(rows.run_row(run))
+                # The lease as a time from now, by whichever clock.
+                columns[_LEASE] = run.lease_until_ns and run.lease_until_ns - now
+                runs.append((*columns, chained))
+                tags += [(name, value, run.id) for name, value in run.tags.items()]
+                heads[run.id] = (run.epoch, chained)
+            found = await connection.fetch(
+                sql.START,
+                *sql.outcome_arrays(outcomes),
+                *sql.freight_arrays(entry.freight for _, entry in items),
+                *sql.columns_of(runs, 0),
+                *sql.columns_of(tags, 3),
+            )
+        except Exception as error:
+            if is_lost(error) or not is_refusal(error):
+                raise
+            if len(items) > 1:
+                half = len(items) // 2
+                await self._start(batch, items[:half], connection)
+                await self._start(batch, items[half:], connection)
+                return
+            await self._refuse(batch, items[0], error, connection)
+            return
+        begun = {row[0] for row in found}
+        for place, entry in items:
+            run = entry.run
+            if run.id in begun:
+                self._heads[run.id] = heads[run.id]
+                batch.settle(place)
+            else:
+                row = await connection.fetchrow(sql.RUN_BY_KEY, run.tenant, run.flow, run.run_key)
+                batch.settle(place, rows.run_record(tuple(row)))
+
+    async def _chain(self, batch: Batch, items: list[Item], connection: Connection) -> None:
+        for _ in range(_TRIES):
+            items = await self._holding(batch, items, connection)
+            if not items:
+                return
+            try:
+                items = await self._send(batch, items, connection)
+            except Exception as error:
+                if is_lost(error) or not is_refusal(error):
+                    raise
+                if len(items) > 1:
+                    half = len(items) // 2
+                    await self._chain(batch, items[:half], connection)
+                    await self._chain(batch, items[half:], connection)
+                else:
+                    await self._refuse(batch, items[0], error, connection)
+                return
+            # Somebody else has written to these runs: look again who holds them, and what their last rows are.
+            for _, entry in items:
+                self._heads.pop(entry.outcome.run_id, None)
+            if items:
+                await asyncio.sleep(random.uniform(0, _LONGEST_PAUSE))
+        for place, entry in items:
+            batch.settle(
+                place,
+                error=LedgerError(f"run {entry.outcome.run_id}: others write to it all the time; try again"),
+            )
+
+    async def _holding(self, batch: Batch, items: list[Item], connection: Connection) -> list[Item]:
+        """The items whose epoch is the current one, their heads known; the others are refused."""
+        unsure = {
+            entry.outcome.run_id
+            for _, entry in items
+            if (head := self._heads.get(entry.outcome.run_id)) is None or head[0] != entry.outcome.epoch
+        }
+        if not unsure:
+            return items
+        found = {row[0]: (row[1], row[2]) for row in await connection.fetch(sql.HEADS, sorted(unsure))}
+        self._heads.update((run_id, head) for run_id, head in found.items() if head[1] is not None)
+        held: list[Item] = []
+        for place, entry in items:
+            outcome = entry.outcome
+            current = found[outcome.run_id][0] if outcome.run_id in found else None
+            if outcome.run_id not in unsure or current == outcome.epoch:
+                held.append((place, entry))
+                continue
+            try:
+                check_epoch(outcome.run_id, current, outcome.epoch)
+            except (Fenced, UnknownRun) as error:
+                batch.settle(place, error=error)
+        return held
+
+    async def _send(self, batch: Batch, items: list[Item], connection: Connection) -> list[Item]:
+        """Write the rows of these items in one statement; those whose runs the server does not find so."""
+        outcomes: list[rows.Row] = []
+        last: dict[str, tuple[int, bytes, bytes]] = {}
+        ends: dict[str, EndRun] = {}
+        for place, entry in items:
+            outcome: Outcome = entry.outcome
+            run_id = outcome.run_id
+            held = last.get(run_id)
+            first = self._heads[run_id][1] if held is None else held[1]
+            row, chained = _chained_row(first if held is None else held[2], outcome)
+            batch.sent.setdefault(place, set()).add(chained)
+            outcomes.append(row)
+            last[run_id] = (outcome.epoch, first, chained)
+            if isinstance(entry, EndRun):
+                ends[run_id] = entry
+        # Sorted, so that two processes do not wait for each other in turn.
+        heads = [
+            (run_id, *last[run_id], *(sql.end_columns(ends.get(run_id)) if ends else ()))
+            for run_id in sorted(last)
+        ]
+        found = await connection.fetch(
+            sql.APPEND_AND_END if ends else sql.APPEND,
+            *sql.outcome_arrays(outcomes),
+            *sql.freight_arrays(entry.freight for _, entry in items),
+            *sql.columns_of(heads, 0),
+        )
+        accepted = {row[0] for row in found}
+        for run_id in accepted:
+            self._heads[run_id] = (last[run_id][0], last[run_id][2])
+        left: list[Item] = []
+        for place, entry in items:
+            if entry.outcome.run_id in accepted:
+                batch.settle(place)
+            else:
+                left.append((place, entry))
+        return left
+
+    async def _refuse(self, batch: Batch, item: Item, error: Exception, connection: Connection) -> None:
+        """The tables do not take this one row. It may be one that got there before the connection was cut."""
+        place, entry = item
+        if is_duplicate(error):
+            await self._settle_found(batch, connection, only=place)
+            if batch.is_open(item):
+                batch.settle(place, error=already_recorded(entry))
+        else:
+            batch.settle(place, error=not_recordable(entry, error))
+
+    async def _settle_found(self, batch: Batch, connection: Connection, *, only: int | None = None) -> None:
+        """Of what was sent and not answered, settle what is there with the hash that it was sent with."""
+        asked = [
+            (place, outcome.run_id, outcome.key, outcome.attempt, outcome.status == "running")
+            for place in batch.sent
+            if place not in batch.settled and (only is None or place == only)
+            for outcome in (_outcome_of(batch.entries[place]),)
+        ]
+        if not asked:
+            return
+        for place, found in await connection.fetch(sql.FOUND, *sql.columns_of(asked, 5)):
+            if bytes(found) in batch.sent[place]:
+                batch.settle(place)
+
+    # Everything else
+
+    async def _note(self, batch: Batch, items: list[Item], connection: Connection) -> None:
+        details = [detail for _, entry in items for detail in entry.details]
+        error: Exception | None = None
+        try:
+            if details:
+                await connection.execute(
+                    sql.NOTE,
+                    *sql.columns_of(
+                        [(d.run_id, d.key, d.attempt, d.kind, d.at_ns, d.body) for d in details], 6
+                    ),
+                )
+        except Exception as raised:
+            if is_lost(raised) or not is_refusal(raised):
+                raise
+            error = raised
+        for place, entry in items:
+            batch.settle(place, error=None if error is None else not_recordable(entry, error))
+
+    async def _apply_other(self, batch: Batch, item: Item, connection: Connection) -> None:
+        place, entry = item
+        try:
+            if isinstance(entry, TakeOver):
+                batch.settle(place, await self._take_over(entry, connection))
+            elif isinstance(entry, Renew):
+                batch.settle(place, await self._renew(entry, connection))
+            elif isinstance(entry, Release):
+                await connection.execute(sql.RELEASE, entry.run_id, entry.epoch)
+                batch.settle(place)
+            elif isinstance(entry, Send):
+                await self._deliver(entry, connection)
+                batch.settle(place)
+            elif isinstance(entry, Adopt):
+                await self._adopt(batch, item, connection)
+            else:
+                raise UsageError(  # noqa: TRY301
+                    f"{type(entry).__name__} is for a ledger in SQLite; this one is in Postgres"
+                )
+        except (Fenced, RunBusy, UnknownRun, UsageError, LedgerError) as error:
+            batch.settle(place, error=error)
+        except Exception as error:
+            if is_lost(error) or not is_refusal(error):
+                raise
+            await self._refuse(batch, item, error, connection)
+
+    async def _take_over(self, entry: TakeOver, connection: Connection) -> RunRecord:
+        # The taker may say what time it takes it to be, but not that it is earlier than it is.
+        ahead = max(0, entry.now_ns - time.time_ns())
+        while True:
+            row = await connection.fetchrow(sql.RUN_AND_CLOCK, entry.run_id)
+            if row is None:
+                raise UnknownRun(f"run {entry.run_id} is not in the ledger")
+            clock, run = row[0], rows.run_record(tuple(row)[1:])
+            if not is_takeable(run, entry.owner, clock + ahead):
+                return run
+            taken = await connection.fetchrow(
+                sql.TAKE_OVER,
+                *(
+                    run.id,
+                    rows.owner_text(entry.owner),
+                    entry.lease_until_ns - entry.now_ns,
+                    entry.deadline_ns,
+                ),
+                *(run.epoch, run.lease_until_ns, run.status),
+            )
+            if taken is not None:
+                record = rows.run_record(tuple(taken)[1:])
+                self._heads[run.id] = (record.epoch, taken[0])
+                return record
+            # Changed in between, as by a heartbeat or another taker: decide anew.
+
+    async def _renew(self, entry: Renew, connection: Connection) -> list[str]:
+        ids = [run_id for run_id, _ in entry.held]
+        epochs = [epoch for _, epoch in entry.held]
+        lasts = entry.lease_until_ns - time.time_ns()
+        renewed = {row[0] for row in await connection.fetch(sql.RENEW, ids, epochs, lasts)}
+        silent = [(run_id, epoch) for run_id, epoch in entry.held if run_id not in renewed]
+        if not silent:
+            return []
+        # One that has ended is not lost.
+        current = dict(map(tuple, await connection.fetch(sql.EPOCHS, [run_id for run_id, _ in silent])))
+        return [run_id for run_id, epoch in silent if current.get(run_id) != epoch]
+
+    async def _deliver(self, entry: Send, connection: Connection) -> None:
+        message = entry.message
+        found = await connection.fetch(
+            sql.SEND, message.id, message.run_id, message.kind, message.sent_ns, message.body
+        )
+        if not found:
+            raise UnknownRun(f"run {message.run_id} is not in the ledger")
+
+    async def _adopt(self, batch: Batch, item: Item, connection: Connection) -> None:
+        """The owner's row and the marks on the messages, or neither."""
+        place, entry = item
+        ids = sorted(set(entry.message_ids))
+        outcome: Outcome = entry.outcome
+        transaction = connection.transaction()
+        await transaction.start()
+        try:
+            marked = await connection.fetch(sql.ADOPT, outcome.run_id, ids, outcome.ended_ns)
+            mine = Batch([Append(outcome, entry.freight)])
+            if len(marked) == len(ids):
+                await self._chain_once(mine, connection)
+                batch.sent.setdefault(place, set()).update(*mine.sent.values())
+                result, error = mine.settled[0]
+            else:
+                result, error = None, already_recorded(entry)
+            if error is not None:
+                raise error  # noqa: TRY301
+        except BaseException as error:
+            self._heads.pop(outcome.run_id, None)
+            if not is_lost(error):
+                await transaction.rollback()
+            raise
+        await transaction.commit()
+        batch.settle(place, result)
+
+    async def _chain_once(self, batch: Batch, connection: Connection) -> None:
+        """`_chain` inside of a transaction, where a row that is refused ends the transaction."""
+        items: list[Item] = [(0, batch.entries[0])]
+        while items := await self._holding(batch, items, connection):
+            items = await self._send(batch, items, connection)
+            if not items:
+                return
+            self._heads.pop(items[0][1].outcome.run_id, None)
+
+
+_LEASE = rows.RUN_COLUMNS.split(", ").index("lease_until_ns")
+
+
+def _chained_row(previous: bytes, outcome: Outcome) -> tuple[rows.Row, bytes]:
+    payloads = payload_hash(outcome.inputs, outcome.output)
+    chained = row_hash(previous, outcome, payloads)
+    return rows.outcome_row(outcome, payloads, chained), chained
+
+
+def _outcome_of(entry: Any) -> Outcome:
+    outcome: Outcome = entry.outcome
+    return outcome

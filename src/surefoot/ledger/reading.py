@@ -1,0 +1,188 @@
+"""Reading a ledger in the SQL that both engines understand, with `?` for parameters."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+
+from surefoot.errors import LedgerCorrupt, UnknownRun
+from surefoot.ledger import rows
+from surefoot.ledger.chain import Link, first_break
+from surefoot.ledger.encoding import Encoded
+from surefoot.ledger.events import START_KEY, Detail, Message, Outcome, Payload, RunRecord
+from surefoot.ledger.listing import Wanted
+from surefoot.ledger.payloads import Payloads
+from surefoot.ledger.sealing import DataKey
+from surefoot.values import RunStatus
+
+_FEW = 50
+
+
+class Reading(ABC):
+    """What `surefoot.ledger.Ledger` reads, on whatever engine `_read` asks."""
+
+    payloads: Payloads
+    # What needs no key counts in exports only: whoever may write to the tables could make it.
+    _local_digest = (
+        "SELECT local_digest FROM imported_blobs WHERE digest = ? AND local_digest NOT LIKE 'sha256:%'"
+    )
+
+    @property
+    @abstractmethod
+    def where(self) -> str:
+        """The file, or the database without its password, for messages."""
+
+    @abstractmethod
+    def _read(self, statement: str, *parameters: object) -> list[rows.Row]:
+        """All rows that a query finds; none while nothing is recorded."""
+
+    def run(self, run_id: str) -> RunRecord:
+        """The run with this id, with an id that begins so, or the newest one for `last`. Raises `UnknownRun`."""
+        select = f"SELECT {rows.RUN_COLUMNS} FROM runs"
+        if run_id == "last":
+            found = self._read(f"{select} ORDER BY id DESC LIMIT 1")
+            if not found:
+                raise UnknownRun(f"the ledger {self.where} holds no runs yet")
+            return rows.run_record(found[0])
+        wanted = run_id.strip().upper()
+        found = (
+            self._read(f"{select} WHERE id >= ? AND id < ? LIMIT 5", wanted, wanted + "~") if wanted else []
+        )
+        if len(found) == 1 or (found and found[0][0] == wanted):
+            return rows.run_record(found[0])
+        if found:
+            raise UnknownRun(
+                f"{run_id!r} is the beginning of several runs: {', '.join(row[0] for row in found)}"
+            )
+        raise UnknownRun(f"no run {run_id!r} in the ledger {self.where}: `surefoot runs` lists what is there")
+
+    def runs(
+        self,
+        *,
+        flow: str | None = None,
+        status: RunStatus | None = None,
+        tenant: str | None = None,
+        principal: str | None = None,
+        session: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        run_key: str | None = None,
+        parent_run: str | None = None,
+        since_ns: int | None = None,
+        until_ns: int | None = None,
+        before: str | None = None,
+        limit: int | None = 50,
+    ) -> list[RunRecord]:
+        """The newest runs first, all of them without a limit; `before` is the id that a former page ended with.
+
+        `tags` are those that a run must have, among others. A run began at `since_ns` or later, and before
+        `until_ns` (nanoseconds since the epoch).
+        """
+        columns = {
+            "flow": flow,
+            "status": status,
+            "tenant": tenant,
+            "principal": principal,
+            "session": session,
+            "run_key": run_key,
+            "parent_run": parent_run,
+        }
+        wanted = Wanted(
+            {column: value for column, value in columns.items() if value is not None},
+            tags or {},
+            since_ns=since_ns,
+            until_ns=until_ns,
+            before=before,
+            limit=limit,
+        )
+        return [rows.run_record(row) for row in self._listed(wanted)]
+
+    def _listed(self, wanted: Wanted) -> list[rows.Row]:
+        statement, values = wanted.query()
+        return self._read(statement, *values)
+
+    def start(self, run_id: str) -> Outcome:
+        """The outcome with which a run began; its inputs are what the flow was called with."""
+        found = self._read(
+            f"SELECT {rows.OUTCOME_COLUMNS} FROM outcomes WHERE run_id = ? AND key = ? ORDER BY attempt LIMIT 1",
+            run_id,
+            START_KEY,
+        )
+        if not found:
+            raise LedgerCorrupt(f"run {run_id} has no beginning in the ledger {self.where}: restore a backup")
+        return rows.link(0, found[0]).outcome
+
+    def history(self, run_id: str) -> list[Link]:
+        """All outcomes of a run in the order in which they were recorded."""
+        found = self._read(
+            f"SELECT seq, {rows.OUTCOME_COLUMNS} FROM outcomes WHERE run_id = ? ORDER BY seq", run_id
+        )
+        return [rows.link(row[0], row[1:]) for row in found]
+
+    def details(self, run_id: str) -> list[Detail]:
+        """What rode along: steps that had begun, in order."""
+        found = self._read(
+            "SELECT run_id, key, attempt, kind, at_ns, body FROM details WHERE run_id = ? ORDER BY seq",
+            run_id,
+        )
+        return [Detail(*row) for row in found]
+
+    def messages(self, run_ids: Sequence[str]) -> list[Message]:
+        """What was sent to these runs and not adopted yet, the oldest first."""
+        found: list[rows.Row] = []
+        for start in range(0, len(run_ids), _FEW):
+            some = run_ids[start : start + _FEW]
+            # Filled up, so that there is one statement to prepare for any number of runs.
+            found += self._read(
+                "SELECT seq, id, run_id, kind, sent_ns, body FROM inbox WHERE adopted_ns IS NULL "
+                f"AND run_id IN ({', '.join('?' * _FEW)})",
+                *some,
+                *[""] * (_FEW - len(some)),
+            )
+        return [Message(*row[1:]) for row in sorted(found)]
+
+    def view(self, payload: Payload) -> str:
+        """The recorded text that people may read."""
+        return self.payloads.view(payload, self)
+
+    def exact(self, run_id: str, payload: Payload) -> str:
+        """The recorded text as it was, for going on with the run."""
+        return self.payloads.exact(run_id, payload, self)
+
+    def exact_large(self, run_id: str, payload: Payload) -> Encoded:
+        """What `exact` gives, as UTF-8 if it is large: for decoding without a copy of the text."""
+        return self.payloads.exact_large(run_id, payload, self)
+
+    def first_break(self, run_id: str) -> str | None:
+        """Where the hash chain of a run breaks, in words; None where it holds. Blobs are read and compared too."""
+        while True:
+            found = self._read("SELECT head, tenant, pruned_ns FROM runs WHERE id = ?", run_id)
+            head, tenant, pruned_ns = found[0] if found else (None, "", None)
+            links = self.history(run_id)
+            # Somebody may write to the run meanwhile.
+            if found == self._read("SELECT head, tenant, pruned_ns FROM runs WHERE id = ?", run_id):
+                break
+        if (broken := first_break(links, head, is_pruned=pruned_ns is not None)) is not None:
+            return broken
+        for link in links:
+            for payload in (link.outcome.inputs, link.outcome.output):
+                if not link.is_pruned and not self.payloads.is_intact(payload, self, tenant=tenant):
+                    return f"row {link.seq} ({link.outcome.kind} {link.outcome.name!r}): its blob is missing or changed"
+        return None
+
+    def open_keys(self, run_id: str) -> None:
+        """Make a run's keys ready for going on with it. Raises `LedgerError` under another application key."""
+        found = self._read("SELECT id, run_id, wrapped FROM data_keys WHERE run_id = ? ORDER BY id", run_id)
+        self.payloads.open_run(run_id, [DataKey(*row) for row in found])
+
+    def blob(self, digest: str) -> bytes | None:
+        found = self._read("SELECT data FROM blobs WHERE digest = ?", digest)
+        return found[0][0] if found else None
+
+    def data_key(self, key_id: str) -> DataKey | None:
+        found = self._read("SELECT id, run_id, wrapped FROM data_keys WHERE id = ?", key_id)
+        return DataKey(*found[0]) if found else None
+
+    def local_digest(self, digest: str) -> str | None:
+        """See `surefoot.ledger.Ledger.local_digest`."""
+        found = self._read(self._local_digest, digest)
+        return found[0][0] if found else None

@@ -1,0 +1,140 @@
+"""What every ledger can do, whichever engine holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+from surefoot.ledger.chain import Link
+from surefoot.ledger.encoding import Encoded
+from surefoot.ledger.entries import LedgerEntry
+from surefoot.ledger.events import Detail, Message, Outcome, Payload, RunRecord
+from surefoot.ledger.payloads import Payloads
+from surefoot.ledger.sealing import DataKey
+from surefoot.ledger.writer import Pending
+from surefoot.values import RunStatus
+
+
+class Ledger(Protocol):
+    """The record of every run. All methods may be called from any thread; errors are `LedgerError` and its kin."""
+
+    @property
+    def where(self) -> str:
+        """The file, or the database without its password, for messages."""
+        ...
+
+    @property
+    def payloads(self) -> Payloads: ...
+
+    # Writing
+
+    def submit(self, entry: LedgerEntry) -> Pending:
+        """Hand an entry over; wait on what is returned, or await it, to know it durable."""
+        ...
+
+    def on_tick(self, tick: Callable[[], float | None]) -> None:
+        """Call `tick` from the writer's thread; it returns in how many seconds it wants to be called again."""
+        ...
+
+    def nudge(self) -> None:
+        """See to it that what is queued gets written, and that `tick` is called."""
+        ...
+
+    def close(self) -> None:
+        """Write what is queued and let go of file or server."""
+        ...
+
+    # Reading
+
+    def run(self, run_id: str) -> RunRecord:
+        """The run with this id, with an id that begins so, or the newest one for `last`. Raises `UnknownRun`."""
+        ...
+
+    def runs(
+        self,
+        *,
+        flow: str | None = None,
+        status: RunStatus | None = None,
+        tenant: str | None = None,
+        principal: str | None = None,
+        session: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        run_key: str | None = None,
+        parent_run: str | None = None,
+        since_ns: int | None = None,
+        until_ns: int | None = None,
+        before: str | None = None,
+        limit: int | None = 50,
+    ) -> list[RunRecord]:
+        """The newest runs first, all of them without a limit; `before` is the id that a former page ended with.
+
+        `tags` are those that a run must have, among others. A run began at `since_ns` or later, and before
+        `until_ns` (nanoseconds since the epoch).
+        """
+        ...
+
+    def start(self, run_id: str) -> Outcome:
+        """The outcome with which a run began; its inputs are what the flow was called with."""
+        ...
+
+    def history(self, run_id: str) -> list[Link]:
+        """All outcomes of a run in the order in which they were recorded."""
+        ...
+
+    def outcomes_of(self, flow: str, *, since_ns: int = 0) -> Iterator[Outcome]:
+        """The outcomes of a flow's runs that began at `since_ns` or later (nanoseconds since the epoch).
+
+        They come without payloads and one by one, however many there are: run after run, in a run the attempts
+        of each step together and in order. Steps that have only begun are left out.
+        """
+        ...
+
+    def details(self, run_id: str) -> list[Detail]:
+        """What rode along: steps that had begun, in order."""
+        ...
+
+    def messages(self, run_ids: Sequence[str]) -> list[Message]:
+        """What was sent to these runs and not adopted yet, the oldest first."""
+        ...
+
+    def view(self, payload: Payload) -> str:
+        """The recorded text that people may read."""
+        ...
+
+    def exact(self, run_id: str, payload: Payload) -> str:
+        """The recorded text as it was, for going on with the run."""
+        ...
+
+    def exact_large(self, run_id: str, payload: Payload) -> Encoded:
+        """What `exact` gives, as UTF-8 if it is large: for decoding without a copy of the text."""
+        ...
+
+    def first_break(self, run_id: str) -> str | None:
+        """Where the hash chain of a run breaks, in words; None where it holds. Blobs are read and compared too."""
+        ...
+
+    def open_keys(self, run_id: str) -> None:
+        """Make a run's keys ready for going on with it. Raises `LedgerError` under another application key."""
+        ...
+
+    def blob(self, digest: str) -> bytes | None: ...
+
+    def data_key(self, key_id: str) -> DataKey | None: ...
+
+    def local_digest(self, digest: str) -> str | None:
+        """The digest under this application's key of a blob that is named by the key of another."""
+        ...
+
+    # Its state
+
+    def format(self) -> int:
+        """The version of the tables; 0 where nothing was recorded yet. Raises `LedgerTooNew`."""
+        ...
+
+    def check(self) -> str:
+        """What a quick look at the store's own health says: `ok`, or what is damaged."""
+        ...
+
+    def engine(self) -> str:
+        """What holds the ledger, by name and version."""
+        ...

@@ -1,0 +1,81 @@
+"""Locks that a forked child finds open, whichever thread of its parent held them, and what is made once under one."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar, overload
+from weakref import WeakSet
+
+T = TypeVar("T")
+
+
+class ForkSafeLock:
+    """A lock for `with` that its holder may take again.
+
+    A fork copies a lock as it stands, and the thread that holds it is not in the child to open it: a child would wait
+    for ever. What such a lock guards must be whole between any two statements, as a cache is.
+    """
+
+    __slots__ = ("__weakref__", "_lock")
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        _all.add(self)
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lock.release()
+
+    def renew(self) -> None:
+        """In a forked child: open it, unless the very thread that forked holds it."""
+        if self._lock.acquire(blocking=False):
+            self._lock.release()
+        else:
+            self._lock = threading.RLock()
+
+
+_all: WeakSet[ForkSafeLock] = WeakSet()
+
+
+class made_once(Generic[T]):  # noqa: N801  (it is used as a decorator, like the built-in `property`)
+    """`functools.cached_property` with a lock that is safe to fork with; its own has none in Python 3.12 and later."""
+
+    def __init__(self, make: Callable[[Any], T]) -> None:
+        self._make = make
+        self._lock = ForkSafeLock()
+        self.__doc__ = make.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Self: ...
+
+    @overload
+    def __get__(self, instance: object, owner: type) -> T: ...
+
+    def __get__(self, instance: object | None, owner: type) -> Self | T:
+        if instance is None:
+            return self
+        with self._lock:
+            made: dict[str, T] = instance.__dict__
+            # Found there, the attribute takes the place of this descriptor from the next time on.
+            if self._name not in made:
+                made[self._name] = self._make(instance)
+            return made[self._name]
+
+
+def _renew_all() -> None:
+    for lock in list(_all):
+        lock.renew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_all)

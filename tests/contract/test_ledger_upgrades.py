@@ -1,0 +1,145 @@
+"""Two versions of the library on one ledger: the newer one expands the tables, later it takes something away."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import surefoot
+from engines import Place
+from ledgers import outcome, started, take_over
+from surefoot.errors import LedgerTooNew
+from surefoot.ledger import Append, Ledger
+from surefoot.ledger.schema import VERSION
+
+EXPANDS = {
+    "sqlite": "ALTER TABLE runs ADD COLUMN colour TEXT;\nCREATE TABLE colours (name TEXT NOT NULL) STRICT;\n",
+    "postgres": "ALTER TABLE runs ADD COLUMN colour text;\nCREATE TABLE colours (name text NOT NULL);\n",
+}
+
+
+def newer_library(folder: Path) -> Path:
+    """This package as its next version will be: one that adds a column to `runs`, and writes it."""
+    source = Path(surefoot.__file__).parent
+    copy = folder / "newer" / "surefoot"
+    shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__", "*.gguf"))
+    _edit(copy / "ledger" / "schema.py", r"^VERSION = \d+", f"VERSION = {VERSION + 1}")
+    _edit(
+        copy / "ledger" / "schema.py",
+        r"^_STEPS: dict\[int, str\] = \{(.*)\}",
+        rf"_STEPS: dict[int, str] = {{\1, {VERSION}: {EXPANDS['sqlite']!r}}}",
+    )
+    _edit(copy / "ledger" / "postgres_schema.py", r"^VERSION = \d+", f"VERSION = {VERSION + 1}")
+    _edit(
+        copy / "ledger" / "postgres_schema.py",
+        r"^(STEPS: .*),\)$",
+        rf"\1, Step({VERSION + 1}, {VERSION}, {EXPANDS['postgres']!r}))",
+    )
+    return copy.parent
+
+
+def _edit(file: Path, pattern: str, replacement: str) -> None:
+    text, count = re.subn(pattern, replacement.replace("\\n", "\\\\n"), file.read_text(), flags=re.MULTILINE)
+    assert count == 1, f"{pattern} is not in {file.name}"
+    file.write_text(text)
+
+
+def with_newer(place: Place, library: Path, code: str) -> str:
+    """What a process of the newer library prints."""
+    support = str(Path(__file__).parents[1] / "support")
+    opening = (
+        f"import sys; sys.path[:0] = [{str(library)!r}, {support!r}]; from pathlib import Path; "
+        "import surefoot; from engines import Place; from ledgers import *; from surefoot.ledger import Append\n"
+        f"assert surefoot.__file__.startswith({str(library)!r}), surefoot.__file__\n"
+        f"place = Place({place.engine!r}, Path({str(place.folder)!r}), {place.url!r}); ledger = place.open()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", f"{opening}{code}\nledger.close()"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_an_older_library_goes_on_beside_a_newer_one(place: Place, ledger: Ledger, tmp_path: Path) -> None:
+    mine = started(ledger, 2, lease=-1.0)
+    library = newer_library(tmp_path)
+    theirs = with_newer(
+        place,
+        library,
+        "run_id = started(ledger, 2, lease=-1.0)\n"
+        f"assert ledger.format() == {VERSION + 1}, ledger.format()\n"
+        f"assert take_over(ledger, {mine!r}).epoch == 2\n"
+        f"ledger.submit(Append(outcome({mine!r}, 3, epoch=2), [])).wait(); print(run_id)",
+    )
+    # The connections that were open, and fresh ones.
+    for one in (ledger, place.open()):
+        assert {mine, theirs} <= {run.id for run in one.runs()}
+        assert started(one, 1)
+        assert one.first_break(mine) is None
+        assert one.first_break(theirs) is None
+    assert take_over(ledger, theirs).epoch == 2
+    ledger.submit(Append(outcome(theirs, 3, epoch=2), [])).wait()
+    assert place.open().format() == VERSION + 1
+    seen = with_newer(
+        place,
+        library,
+        f"print(len(ledger.history({theirs!r})), ledger.first_break({theirs!r}), len(ledger.runs()))",
+    )
+    assert seen == "4 None 4"
+
+
+def test_what_was_taken_away_stops_the_older_one(place: Place, ledger: Ledger, tmp_path: Path) -> None:
+    started(ledger, 1)
+    with_newer(place, newer_library(tmp_path), "started(ledger)")
+    ledger.close()
+    place.execute("UPDATE ledger SET readable_by = ?", VERSION + 1)
+    older = place.open()
+    with pytest.raises(LedgerTooNew, match=f"knows {VERSION + 1}.*upgrade"):
+        started(older)
+    with pytest.raises(LedgerTooNew):
+        older.runs()
+
+
+def test_an_open_ledger_that_loses_a_column_says_why(place: Place, ledger: Ledger) -> None:
+    if place.engine == "sqlite":
+        pytest.skip("a file is asked at each opening only")
+    started(ledger, 1)
+    place.execute("ALTER TABLE runs DROP COLUMN session")
+    place.execute("UPDATE ledger SET version = ?, readable_by = ?", VERSION + 1, VERSION + 1)
+    with pytest.raises(LedgerTooNew):
+        ledger.runs()
+    with pytest.raises(LedgerTooNew):
+        started(ledger)
+
+
+def test_both_engines_have_the_same_columns(tmp_path: Path, postgres_url: str) -> None:
+    found: list[dict[str, set[str]]] = []
+    for place in (Place("sqlite", tmp_path), Place("postgres", tmp_path, postgres_url)):
+        ledger = place.open()
+        started(ledger)
+        ledger.close()
+        found.append({table: columns_of(place, table) for table in tables_of(place)})
+    assert found[0] == found[1]
+
+
+def tables_of(place: Place) -> set[str]:
+    statement = "SELECT name FROM sqlite_schema WHERE type = 'table'"
+    if place.engine == "postgres":
+        statement = "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'surefoot'"
+    return {row[0] for row in place.execute(statement)}
+
+
+def columns_of(place: Place, table: str) -> set[str]:
+    if place.engine == "sqlite":
+        return {row[0] for row in place.execute("SELECT name FROM pragma_table_info(?)", table)}
+    statement = "SELECT column_name::text FROM information_schema.columns WHERE table_schema = 'surefoot' AND table_name = ?"
+    return {row[0] for row in place.execute(statement, table)}

@@ -1,0 +1,91 @@
+"""What the benchmarks rest on: the same work for all, the arithmetic of ratios, and rows as runs leave them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks import harness, million
+from benchmarks.contenders import filled_ledger, serving
+from surefoot import App, traces
+from surefoot.config import load
+
+
+@pytest.mark.parametrize("work", [serving.payload, serving.payload_with("sk-" + "x" * 40)])
+@pytest.mark.parametrize("number", [0, 7, 10**11])
+def test_a_payload_is_one_kibibyte_of_json_and_another_for_each_number(work, number):
+    assert len(json.dumps(work(number), separators=(",", ":"))) == serving.BYTES
+    assert work(number) != work(number + 1)
+
+
+def test_as_many_runs_are_made_as_were_asked_for_and_never_more_at_a_time_than_agreed():
+    under_way, most, made = 0, 0, 0
+
+    async def run():
+        nonlocal under_way, most, made
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0)
+        under_way -= 1
+        made += 1
+
+    asyncio.run(serving.in_flight(run, 3 * serving.IN_FLIGHT + 1))
+    assert (made, most) == (3 * serving.IN_FLIGHT + 1, serving.IN_FLIGHT)
+
+
+def test_a_ratio_is_met_up_to_its_target_and_is_shown_with_what_tells_it_from_it():
+    assert harness.Ratio("peer", 1 / 60, 1 / 60).verdict == "met"
+    assert harness.Ratio("peer", 1 / 59, 1 / 60).verdict == "missed"
+    assert [harness.shown(value) for value in (1 / 59, 1 / 60, 0.25, 2.136)] == [
+        "0.0169",
+        "0.0167",
+        "0.25",
+        "2.14",
+    ]
+
+
+def test_rounds_are_taken_in_turn_and_the_first_does_not_count():
+    order: list[str] = []
+
+    def contender(name, walls):
+        left = iter(walls)
+
+        def work():
+            order.append(name)
+            return harness.Sample(wall=next(left), cpu=1.0)
+
+        return harness.Contender(name, "1", work)
+
+    rounds = 3 * harness.ROUNDS_FACTOR
+    slow_at_first = [100.0, *([2.0, 1.0, 3.0] * harness.ROUNDS_FACTOR)]
+    medians = harness.interleaved(
+        [contender("ours", slow_at_first), contender("peer", [5.0] * (rounds + 1))], rounds=3
+    )
+    assert order == ["ours", "peer"] * (rounds + 1)
+    assert (medians["ours"].wall, medians["peer"].wall) == (2.0, 5.0)
+
+
+def test_a_filled_ledger_holds_runs_that_are_read_like_any_other(tmp_path: Path):
+    (tmp_path / "surefoot.toml").touch()
+    app = App(load(tmp_path))
+    app.prepare()
+    filled_ledger.fill(app, 120)
+    runs = app.ledger.runs(limit=None)
+    assert len(runs) == 120
+    assert [run.created_ns for run in runs] == sorted((run.created_ns for run in runs), reverse=True)
+    assert {run.status for run in runs} >= {"completed", "failed"}
+    with_steps = [run for run in runs if run.totals.steps]
+    assert len(with_steps) == len(range(0, 120, filled_ledger.WITH_STEPS))
+    assert all(app.ledger.first_break(run.id) is None for run in runs)
+    assert len(traces.trace(app.ledger, with_steps[0].id).spans) == serving.STEPS
+    app.close()
+
+
+def test_combinations_of_filters_are_the_same_in_every_run_and_have_at_least_two():
+    choices = {name: [1, 2] for name in ("flow", "status", "tenant", "tags")}
+    found = million.combinations(choices)
+    assert found == million.combinations(choices)
+    assert {len(wanted) for wanted in found} == {2, 3, 4}
