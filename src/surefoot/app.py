@@ -257,7 +257,7 @@ class App:
 
     # What a run asks of its host (`surefoot.flows.Host`)
 
-    @made_once
+    @property
     def ceilings(self) -> flows.Ceilings:
         """What bounds a run that does not say otherwise."""
         runs = self.config.runs
@@ -344,7 +344,9 @@ class App:
         listener: Listener | None,
     ) -> Options:
         if key is not None and not key.strip():
-            raise InvalidInput("the key of a run is empty: give a text that names what the run is for, or none")
+            raise InvalidInput(
+                "the key of a run is empty: give a text that names what the run is for, or none"
+            )
         return Options(
             tags=tags or RunTags(),
             listener=listener,
@@ -359,9 +361,7 @@ class App:
     ) -> tuple[flows.Target, bool]:
         found, spec = flows.find_spec(flow)
         values = flows.checked(spec, inputs or {})
-        return flows.target_of(
-            found, spec, values, init=init or {}, make_client=self.client
-        ), spec.is_async
+        return flows.target_of(found, spec, values, init=init or {}, make_client=self.client), spec.is_async
 
     def _resume(
         self, record: RunRecord, flow: AnyFlow | None, options: Options

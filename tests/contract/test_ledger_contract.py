@@ -491,7 +491,13 @@ def test_runs_are_listed_by_page(ledger: Ledger) -> None:
 
 
 def test_every_filter_and_all_of_them_together(ledger: Ledger) -> None:
-    wanted: dict[str, Any] = {"tenant": "t", "principal": "p", "session": "s", "run_key": "k", "parent_run": "r"}
+    wanted: dict[str, Any] = {
+        "tenant": "t",
+        "principal": "p",
+        "session": "s",
+        "run_key": "k",
+        "parent_run": "r",
+    }
     wanted["tags"] = {"a": "1", "b": "2"}
     mine = started(ledger, **wanted)
     for name in wanted:

@@ -141,5 +141,8 @@ def tables_of(place: Place) -> set[str]:
 def columns_of(place: Place, table: str) -> set[str]:
     if place.engine == "sqlite":
         return {row[0] for row in place.execute("SELECT name FROM pragma_table_info(?)", table)}
-    statement = "SELECT column_name::text FROM information_schema.columns WHERE table_schema = 'surefoot' AND table_name = ?"
+    statement = (
+        "SELECT column_name::text FROM information_schema.columns "
+        "WHERE table_schema = 'surefoot' AND table_name = ?"
+    )
     return {row[0] for row in place.execute(statement, table)}

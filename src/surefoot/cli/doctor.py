@@ -241,7 +241,9 @@ def _server(ledger: Ledger) -> Iterator[Finding]:
     """A ledger in a database: whether it is reached, what it runs on, and how it is."""
     engine, number, health = ledger.engine(), ledger.format(), ledger.check()
     if health != "ok":
-        yield Finding("fail", "ledger", f"{ledger.where} ({engine}): {health}", "see to it, or restore a backup")
+        yield Finding(
+            "fail", "ledger", f"{ledger.where} ({engine}): {health}", "see to it, or restore a backup"
+        )
     elif number == 0:
         yield Finding("ok", "ledger", f"{ledger.where}, {engine}, tables will be made by the first run")
     else:

@@ -59,7 +59,9 @@ _FAILURES = 3
 )
 @click.option("--retry-failed", is_flag=True, help="Go on with the experiment's failed runs, too.")
 @click.option(
-    "--allow-effects", is_flag=True, help="Let effects and transactions of the flow happen, and not be suppressed."
+    "--allow-effects",
+    is_flag=True,
+    help="Let effects and transactions of the flow happen, and not be suppressed.",
 )
 @json_option
 def command(  # noqa: PLR0917

@@ -30,7 +30,9 @@ from surefoot.cli.options import documented, json_option
 @click.option("--tenant", default="", help="The customer that the run is made for.")
 @click.option("--principal", default="", help="The person or service that asks for the run.")
 @click.option(
-    "--strict", is_flag=True, help="Restore each fresh result at once, and fail its step if it is another value."
+    "--strict",
+    is_flag=True,
+    help="Restore each fresh result at once, and fail its step if it is another value.",
 )
 @json_option
 def command(  # noqa: PLR0917

@@ -186,7 +186,9 @@ class RetentionSettings(Section):
     """What `surefoot ledger prune` drops of runs that have ended, by their age in days; without a setting, nothing."""
 
     details: int | None = Field(
-        default=None, ge=1, description="Days after which the details of a run go, such as which steps had begun."
+        default=None,
+        ge=1,
+        description="Days after which the details of a run go, such as which steps had begun.",
     )
     payloads: int | None = Field(
         default=None,

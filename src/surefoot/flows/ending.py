@@ -72,7 +72,11 @@ def fail(run: OpenRun, error: Exception, entry: Entry) -> tuple[records.Pending,
         # What is tried again is the undoing.
         innermost = undone.step
         failed = [key for _, failure in undone.failed for key in run.failed_steps(failure)]
-        said |= {"failed": [key.hex() for key in failed], "compensated": not undone.failed, "undone": undone.names}
+        said |= {
+            "failed": [key.hex() for key in failed],
+            "compensated": not undone.failed,
+            "undone": undone.names,
+        }
     text = records.encode(said, name=f"{run.flow}()")
     freight: Freight = []
     run.close()
@@ -150,7 +154,9 @@ def step_failed(error: Exception, run: OpenRun, entry: Entry, *, step: str) -> S
     """The error that `App.run` raises for a flow that ended in `error`."""
     resuming = f"`{entry.resuming(run.id)}` goes on from there"
     if (undone := run.undone) is not None:
-        resuming = f"`{entry.resuming(run.id)}` tries again to undo it" if undone.failed else "the run is over"
+        resuming = (
+            f"`{entry.resuming(run.id)}` tries again to undo it" if undone.failed else "the run is over"
+        )
         resuming = f"{undone}; {resuming}"
     return StepFailed(
         f"run {run.id} of {run.flow} failed in {step!r}: {type(error).__name__}: {error}; "

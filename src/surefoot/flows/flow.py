@@ -167,7 +167,11 @@ class Workflow(Surroundings):
             inputs = spec.arguments.bind(args, kwargs)
             return enter(
                 runner.Target(
-                    spec, lambda: function(self, *args, **kwargs), inputs, init=given_data(self), workflow=self
+                    spec,
+                    lambda: function(self, *args, **kwargs),
+                    inputs,
+                    init=given_data(self),
+                    workflow=self,
                 )
             )
 

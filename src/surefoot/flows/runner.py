@@ -365,9 +365,7 @@ def _attend(app: Host, run: OpenRun, target: Target, opening: RunOpened, options
             ticket = ending.complete(run, result)
         except Exception as raised:
             with app.entered():
-                yield from undoing.undo(
-                    run, root, run.brake.explained(raised), workflow=target.workflow
-                )
+                yield from undoing.undo(run, root, run.brake.explained(raised), workflow=target.workflow)
             raise
         yield Durable(ticket)
         return result
@@ -475,7 +473,9 @@ def _cancel_children(app: Host, parent: str, reason: RunCancelled) -> Logic[None
     for child in app.ledger.runs(parent_run=parent, limit=None):
         if child.status in FINAL:
             continue
-        yield Durable(app.ledger.submit(Send(cancelling.request(child.id, reason=f"with its parent: {reason}"))))
+        yield Durable(
+            app.ledger.submit(Send(cancelling.request(child.id, reason=f"with its parent: {reason}")))
+        )
         try:
             yield from settle(child, Options())
         except RunBusy:

@@ -13,10 +13,10 @@ from surefoot import ledger as records
 from surefoot import scope
 from surefoot.errors import Diverged, LedgerError, NotRestored, RunError, UsageError
 from surefoot.flows import lanes
+from surefoot.flows.arguments import restored_as
 from surefoot.flows.early import EarlyEnd, Unhurried
 from surefoot.flows.events import StepClosed, StepOpened
 from surefoot.flows.openrun import Doubt, OpenRun
-from surefoot.flows.arguments import restored_as
 from surefoot.flows.recall import Identity, Place, Record, ScopeRecall, key_in_lane
 from surefoot.flows.stopping import Brake
 from surefoot.ledger import Append, Freight, Outcome, Pending, SqlBody, Transact
@@ -300,9 +300,9 @@ class Here:
             what = "another place in the flow"
         raise self.run.poisoned(
             Diverged(
-                f"run {self.run.id}: step {work.name!r} is about to run, but {done.name!r} was already done with {what} "
-                f"and the code no longer asks for it there; running it could repeat a side effect. Restore the code, "
-                f"declare the step pure, or `surefoot resume {self.run.id} --accept-divergence` to run it all the same"
+                f"run {self.run.id}: step {work.name!r} is about to run, but {done.name!r} was already done "
+                f"with {what} and the code no longer asks for it there; running it could repeat a side effect. "
+                f"Restore the code, declare the step pure, or `surefoot resume {self.run.id} --accept-divergence` to run it all the same"
             )
         )
 
@@ -531,7 +531,7 @@ class StepClaim:
         seconds: float,
         prompt: PromptRef | None,
     ) -> Pending:
-        """Hand a body to the ledger that is committed with the outcome of this claim. See `surefoot.ledger.Transact`."""
+        """Hand over a body that is committed with the outcome of this claim. See `surefoot.ledger.Transact`."""
         here, run = self._here, self._here.run
 
         def record(value: object) -> tuple[Outcome, Freight]:

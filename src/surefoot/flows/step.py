@@ -26,7 +26,6 @@ from surefoot.scope import Work
 
 P = ParamSpec("P")
 R = TypeVar("R")
-C = TypeVar("C")
 
 
 class Step(Generic[P, R]):
@@ -177,7 +176,7 @@ def step(
     fallback: object = NOTHING,
     stand_in: object = NOTHING,
     compensate: Callable[..., object] | None = None,
-) -> Callable[[Callable[Concatenate[C, P], R]], Step[P, R]]: ...
+) -> Callable[[Callable[Concatenate[Any, P], R]], Step[P, R]]: ...
 
 
 def step(
@@ -234,7 +233,9 @@ def step(
 
     def decorate(function: Callable[..., R]) -> Step[..., R]:
         return Step(
-            function if transaction is None else transactional(function, transaction, name=name or function.__name__),
+            function
+            if transaction is None
+            else transactional(function, transaction, name=name or function.__name__),
             StepOptions(
                 name or function.__name__,
                 is_transaction=transaction is not None,

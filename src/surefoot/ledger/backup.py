@@ -51,15 +51,7 @@ def back_up(
         copy = SqliteTables(draft.path)
         with closing(copy):
             verified = verify(copy, payloads, on_progress=on_verify)
-        if not verified.is_whole:
-            first = [
-                *verified.damage,
-                *(f"run {found.run_id}: {found.problem}" for found in verified.broken),
-            ][0]
-            raise LedgerCorrupt(
-                f"the ledger {path} is damaged ({first}), so this would be no backup: "
-                "see all of it with `surefoot ledger verify`, and keep the last good backup"
-            )
+        _check_whole(path, verified)
         size = draft.path.stat().st_size
         draft.publish()
     except BaseException:
@@ -75,12 +67,25 @@ def copy_unverified(path: Path, file: Path, *, is_forced: bool = False) -> None:
         _copy(path, draft, None)
         with closing(connect_reader(draft.path)) as copy, explained(path):
             said = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if said != "ok":
-            raise LedgerCorrupt(f"the ledger {path} is damaged ({said}): restore a backup first")
+        _check_sound(path, said)
         draft.publish()
     except BaseException:
         draft.drop()
         raise
+
+
+def _check_whole(path: Path, copy: Verified) -> None:
+    if not copy.is_whole:
+        first = [*copy.damage, *(f"run {found.run_id}: {found.problem}" for found in copy.broken)][0]
+        raise LedgerCorrupt(
+            f"the ledger {path} is damaged ({first}), so this would be no backup: "
+            "see all of it with `surefoot ledger verify`, and keep the last good backup"
+        )
+
+
+def _check_sound(path: Path, said: str) -> None:
+    if said != "ok":
+        raise LedgerCorrupt(f"the ledger {path} is damaged ({said}): restore a backup first")
 
 
 def _copy(path: Path, draft: Draft, on_copy: Callable[[int, int], None] | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 
 from surefoot.errors import Fenced, RunBusy, RunPruned, UnknownRun
 from surefoot.ledger.events import Owner, RunRecord
@@ -37,7 +37,7 @@ def refuse_pruned(run: RunRecord) -> None:
     """Raise `RunPruned` for a run whose payloads are gone: there is nothing to go on from, or to return."""
     if run.pruned_ns is not None:
         raise RunPruned(
-            f"run {run.id} was pruned on {datetime.fromtimestamp(run.pruned_ns / 1e9):%Y-%m-%d}: its inputs and "
+            f"run {run.id} was pruned on {datetime.fromtimestamp(run.pruned_ns / 1e9, UTC):%Y-%m-%d}: its inputs and "
             "outcomes are gone, so nobody can go on with it; start a new run"
         )
 

@@ -191,9 +191,10 @@ class _Merging:
 
     def _take(self, there: Session, row: Row) -> None:
         run_id = str(row[0])
+        if run_id in self._broken:
+            self.imported.refused.append(Refused(run_id, self._broken[run_id]))
+            return
         try:
-            if run_id in self._broken:
-                raise _Refusal(self._broken[run_id])
             id_bytes(run_id)
             theirs = _held(there, row)
             with self._tables.writing() as here:

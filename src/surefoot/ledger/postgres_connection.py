@@ -74,6 +74,11 @@ def load_driver() -> Any:
     return asyncpg
 
 
+def state_of(error: BaseException) -> str:
+    """The SQLSTATE that came with an error; nothing where the server did not say one."""
+    return str(getattr(error, "sqlstate", None) or "")
+
+
 def is_lost(error: BaseException) -> bool:
     """Whether the connection, and not the statement, is what is wrong: then nobody knows what became of it."""
     if isinstance(error, OSError | asyncio.TimeoutError | EOFError):
@@ -85,7 +90,7 @@ def is_lost(error: BaseException) -> bool:
     if isinstance(error, driver.InterfaceError):
         # A closed connection is told apart from a wrong argument only by the words.
         return not isinstance(error, driver.DataError) and "clos" in str(error)
-    return isinstance(error, driver.PostgresError) and str(error.sqlstate).startswith(_LOST)
+    return isinstance(error, driver.PostgresError) and state_of(error).startswith(_LOST)
 
 
 def is_refusal(error: BaseException) -> bool:
@@ -94,20 +99,20 @@ def is_refusal(error: BaseException) -> bool:
         return True
     driver = load_driver()
     if isinstance(error, driver.PostgresError):
-        return str(error.sqlstate).startswith(("22", "23", "54"))
+        return state_of(error).startswith(("22", "23", "54"))
     return isinstance(error, driver.DataError)
 
 
 def is_duplicate(error: BaseException) -> bool:
     """Whether a row of that key is there already."""
-    return getattr(error, "sqlstate", None) == "23505"
+    return state_of(error) == "23505"
 
 
 def explain(error: BaseException, where: str) -> LedgerError:
     """The ledger's error for one of the driver's, with what to do about it."""
     if isinstance(error, LedgerError):
         return error
-    failure = _explained(error, str(getattr(error, "sqlstate", "") or ""), where)
+    failure = _explained(error, state_of(error), where)
     failure.__cause__ = error
     return failure
 

@@ -270,8 +270,9 @@ class _Pruner:
         term, parameters = condition
         changed = session.change(
             # The epoch too: a takeover that is under way would go on with nothing.
-            "UPDATE runs SET epoch = epoch + 1, pruned_ns = ?, pruned = ?, head = coalesce(head, (SELECT hash FROM outcomes "
-            "WHERE outcomes.run_id = runs.id ORDER BY seq DESC LIMIT 1)) "
+            "UPDATE runs SET epoch = epoch + 1, pruned_ns = ?, pruned = ?, "
+            "head = coalesce(head, "
+            "(SELECT hash FROM outcomes WHERE outcomes.run_id = runs.id ORDER BY seq DESC LIMIT 1)) "
             f"WHERE runs.id = ? AND ({term})",
             self._now_ns,
             ("run" if is_whole else "payloads") + BEGUN,

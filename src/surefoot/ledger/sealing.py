@@ -54,9 +54,7 @@ class Keyring:
         return self._wrapped(key.id, key.run_id, former.unwrap(key))
 
     def _wrapped(self, key_id: str, run_id: str, plain: bytes) -> DataKey:
-        return DataKey(
-            key_id, run_id, seal(self.derive("data keys"), plain, bound_to=f"{run_id}/{key_id}")
-        )
+        return DataKey(key_id, run_id, seal(self.derive("data keys"), plain, bound_to=f"{run_id}/{key_id}"))
 
     def unwrap(self, key: DataKey) -> bytes:
         """The data key in the clear. Raises `LedgerError` under another application key."""

@@ -90,7 +90,9 @@ class Batch:
     def flush(self) -> None:
         """Write what was collected; the order of outcomes is the order of appends."""
         if self._blobs:
-            self.connection.executemany("INSERT OR IGNORE INTO blobs (digest, size, data) VALUES (?, ?, ?)", self._blobs)
+            self.connection.executemany(
+                "INSERT OR IGNORE INTO blobs (digest, size, data) VALUES (?, ?, ?)", self._blobs
+            )
             self._blobs.clear()
         if self._outcomes:
             self.connection.executemany(rows.INSERT_OUTCOME, self._outcomes)
@@ -112,7 +114,8 @@ class Batch:
                 self._blobs.append((item.digest, item.size, item.data))
             else:
                 self.connection.execute(
-                    "INSERT OR IGNORE INTO data_keys (id, run_id, wrapped) VALUES (?, ?, ?)", (item.id, item.run_id, item.wrapped)
+                    "INSERT OR IGNORE INTO data_keys (id, run_id, wrapped) VALUES (?, ?, ?)",
+                    (item.id, item.run_id, item.wrapped),
                 )
 
     def _last_hash(self, run_id: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Exports and imports: what leaves and what does not, chains that hold elsewhere, and merging twice, killed or hostile."""
+"""Exports and imports: what leaves and what does not, chains that hold elsewhere, merging that is killed."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_moving_to_another_application_with_sealed_parts(
     done = exported(ledger, file, key=export_key(tmp_path))
     assert (done.runs, done.unfinished, done.is_sealed, done.verified.withheld) == (3, 1, True, 0)
     assert SECRET.encode() not in file.read_bytes()
-    with pytest.raises(InvalidInput, match="key of its own.*SUREFOOT_EXPORT_KEY"):
+    with pytest.raises(InvalidInput, match=r"key of its own.*SUREFOOT_EXPORT_KEY"):
         imported(other, file)
     with pytest.raises(InvalidInput, match="not the key"):
         imported(other, file, key=Keyring(tmp_path / "wrong key"))
@@ -343,7 +343,7 @@ def test_a_damaged_file_is_refused(ledger: SqliteLedger, other: SqliteLedger, tm
         content[page * 4096 : page * 4096 + 200] = b"\xff" * 200
     file.write_bytes(content)
     before = len(other.runs())
-    with pytest.raises(LedgerCorrupt, match="export.db"):
+    with pytest.raises(LedgerCorrupt, match=r"export\.db"):
         imported(other, file)
     assert len(other.runs()) == before
 

@@ -58,8 +58,10 @@ DAMAGES: dict[str, tuple[str, str]] = {
     "a cut tail": ("DELETE FROM outcomes WHERE run_id = ? AND kind = 'end'", "at the end"),
     "no rows at all": ("DELETE FROM outcomes WHERE run_id = ?", "all of its rows"),
     "an emptied payload": (
-        "UPDATE outcomes SET inputs_view = NULL, inputs_sealed = NULL, output_view = NULL, output_sealed = NULL "
-        "WHERE run_id = ? AND name = 'step-3'",
+        (
+            "UPDATE outcomes SET inputs_view = NULL, inputs_sealed = NULL, "
+            "output_view = NULL, output_sealed = NULL WHERE run_id = ? AND name = 'step-3'"
+        ),
         "row 10 (step 'step-3'): its inputs and output were removed",
     ),
     "a dropped key": ("DELETE FROM data_keys WHERE run_id = ?", "row 9 (step 'step-2'): the data key"),

@@ -61,9 +61,9 @@ def _difference(before: Any, after: Any, place: str) -> tuple[str, str, str]:
 def _parts(before: Any, after: Any) -> list[tuple[str, Any, Any]]:
     """What two trees hold at the same places, by the step that leads there."""
     if type(before) is list:
-        before, after = cast("list[Any]", before), cast("list[Any]", after)
-        length = max(len(before), len(after))
-        return [(f"[{index}]", _at(before, index), _at(after, index)) for index in range(length)]
+        old: list[Any] = before
+        new: list[Any] = after
+        return [(f"[{n}]", _at(old, n), _at(new, n)) for n in range(max(len(old), len(new)))]
     if type(before) is not dict:
         return []
     before, after = cast("dict[str, Any]", before), cast("dict[str, Any]", after)
