@@ -302,7 +302,8 @@ class Here:
             Diverged(
                 f"run {self.run.id}: step {work.name!r} is about to run, but {done.name!r} was already done "
                 f"with {what} and the code no longer asks for it there; running it could repeat a side effect. "
-                f"Restore the code, declare the step pure, or `surefoot resume {self.run.id} --accept-divergence` to run it all the same"
+                f"Restore the code, declare the step pure, or `surefoot resume {self.run.id} --accept-divergence` "
+                "to run it all the same"
             )
         )
 

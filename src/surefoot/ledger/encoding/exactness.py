@@ -61,9 +61,7 @@ def _difference(before: Any, after: Any, place: str) -> tuple[str, str, str]:
 def _parts(before: Any, after: Any) -> list[tuple[str, Any, Any]]:
     """What two trees hold at the same places, by the step that leads there."""
     if type(before) is list:
-        old: list[Any] = before
-        new: list[Any] = after
-        return [(f"[{n}]", _at(old, n), _at(new, n)) for n in range(max(len(old), len(new)))]
+        return _items(cast("Any", before), after)
     if type(before) is not dict:
         return []
     before, after = cast("dict[str, Any]", before), cast("dict[str, Any]", after)
@@ -71,6 +69,11 @@ def _parts(before: Any, after: Any) -> list[tuple[str, Any, Any]]:
         return _tagged(before[TAG], after[TAG])
     keys: dict[str, None] = dict.fromkeys([*before, *after])
     return [(f"[{key!r}]", before.get(key, _GONE), after.get(key, _GONE)) for key in keys]
+
+
+def _items(before: list[Any], after: list[Any]) -> list[tuple[str, Any, Any]]:
+    length = max(len(before), len(after))
+    return [(f"[{index}]", _at(before, index), _at(after, index)) for index in range(length)]
 
 
 def _tagged(before: list[Any], after: list[Any]) -> list[tuple[str, Any, Any]]:
