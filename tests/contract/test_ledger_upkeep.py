@@ -94,7 +94,7 @@ def test_verifying(ledger: Ledger, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("what", ["details", "payloads", "runs"])
 def test_pruning(ledger: Ledger, what: Level) -> None:
-    old = kept_run(ledger, status="failed")
+    old = kept_run(ledger, status="failed", tag="old")
     running = kept_run(ledger, status=None)
     said = pruned(ledger, what, is_dry=True)
     assert pruned(ledger, what) == said

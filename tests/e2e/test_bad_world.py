@@ -236,6 +236,8 @@ def test_a_ledger_of_a_newer_version_is_left_as_it_is(begun: Path) -> None:
 def set_version(folder: Path, version: int) -> None:
     connection = sqlite3.connect(folder / ".surefoot" / "ledger.db")
     connection.execute(f"PRAGMA user_version = {version}")
+    connection.execute("UPDATE ledger SET readable_by = ?", (version,))
+    connection.commit()
     connection.close()
 
 

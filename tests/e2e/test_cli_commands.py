@@ -470,9 +470,10 @@ def test_doctor_finds_nothing_wrong_where_nothing_is(project: Path) -> None:
 def test_a_ledger_of_a_newer_version_is_left_alone(project: Path) -> None:
     surefoot("run", "flows.py:adding", "-i", "n=1", cwd=project)
     change_ledger(project, "PRAGMA user_version = 99")
+    change_ledger(project, "UPDATE ledger SET readable_by = 99")
     for arguments in (["runs"], ["show", "last"], ["run", "flows.py:adding", "-i", "n=1"]):
         done = surefoot(*arguments, cwd=project, code=1)
-        assert "has format 99, this Surefoot knows" in done.stderr
+        assert "has format 99 and needs a Surefoot that knows 99, this one knows" in done.stderr
         assert "upgrade Surefoot" in done.stderr
     assert "format 99" in surefoot("doctor", cwd=project, code=1).stdout
 

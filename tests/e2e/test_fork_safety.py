@@ -26,7 +26,7 @@ from surefoot import App, current_run, flow, step
 from surefoot.config import load
 from surefoot.errors import RunEnded
 from surefoot.ledger.writer import Writer
-from surefoot.locks import ForkSafeLock, made_once
+from surefoot.locks import ForkSafeLock, QuietLock, made_once
 from surefoot.values import new_id
 
 __all__ = ["postgres_server", "postgres_url"]
@@ -167,8 +167,9 @@ def all_locks() -> list[Any]:
     ours += [vars(module) for name, module in sys.modules.items() if name.startswith("surefoot")]
     ours += [part for thing in ours for part in gc.get_referents(thing) if type(part) is dict]
     found = {id(part): part for thing in ours for part in gc.get_referents(thing) if isinstance(part, kinds)}
-    # A fork waits for the commits that are under way.
+    # A fork waits for the commits and for the reading that are under way.
     waited_for = [id(thing._mutex) for thing in ours if isinstance(thing, Writer)]
+    waited_for += [id(thing._lock) for thing in ours if isinstance(thing, QuietLock)]
     free = [part for key, part in found.items() if key not in waited_for]
     locks = [part for part in free if isinstance(part, ForkSafeLock) or part.acquire(blocking=False)]
     for lock in locks:

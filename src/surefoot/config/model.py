@@ -183,7 +183,7 @@ class RunSettings(Section):
 
 
 class RetentionSettings(Section):
-    """What `surefoot ledger prune` drops of runs that have ended, by their age in days; without a setting, nothing."""
+    """What `surefoot ledger prune` drops of runs that have ended, by their age in days; by default nothing."""
 
     details: int | None = Field(
         default=None,

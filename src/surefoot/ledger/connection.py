@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from surefoot.errors import LedgerCorrupt, LedgerError, LedgerFull, LedgerReadOnly
+from surefoot.locks import QuietLock
 
 _BUSY_SECONDS = 10.0
 _NETWORK_FILE_SYSTEMS = frozenset(
@@ -20,17 +21,26 @@ _NETWORK_FILE_SYSTEMS = frozenset(
 
 
 _of_parents: list[Held] = []
+_opening = QuietLock()
 
 
 class Held(sqlite3.Connection):
     """A connection that closes when nobody holds it any more, as those of threads that have ended do.
 
     In a forked child it is left as it is: it is the parent's, and may have been in use by a thread that is not there.
+    A fork waits for whoever holds `quiet`.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self._pid = os.getpid()
-        super().__init__(*args, **options)
+        self.quiet = QuietLock()
+        with _opening:
+            super().__init__(*args, **options)
+
+    def close(self) -> None:
+        """Close it, as soon as no other thread reads by it."""
+        with self.quiet:
+            super().close()
 
     def __del__(self) -> None:
         if self._pid == os.getpid():
@@ -39,7 +49,7 @@ class Held(sqlite3.Connection):
             _of_parents.append(self)
 
 
-def connect_writer(path: Path) -> sqlite3.Connection:
+def connect_writer(path: Path) -> Held:
     """The connection that writes: no implicit transactions, usable by whichever thread holds the writer."""
     refuse_network_file_system(path)
     with explained(path):
@@ -55,27 +65,35 @@ def prepare_writer(connection: sqlite3.Connection, *, synchronous: str) -> None:
     connection.execute("PRAGMA foreign_keys = OFF")
 
 
-def connect_reader(path: Path) -> sqlite3.Connection:
+def connect_reader(path: Path) -> Held:
     """A connection that cannot write. It also opens a ledger on a medium that is read-only."""
     with explained(path):
         try:
-            connection = sqlite3.connect(
-                path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False, factory=Held
+            return _checked(
+                sqlite3.connect(
+                    path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False, factory=Held
+                ),
+                "PRAGMA query_only = ON",
             )
-            connection.execute("PRAGMA query_only = ON")
-            connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1")
         except sqlite3.OperationalError as error:
             # Only then: a file that others write must never be read as one that does not change.
             if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
                 raise
-            # WAL wants to write an index file beside the ledger; where it cannot, the file does not change either.
-            connection = sqlite3.connect(
+        # WAL wants to write an index file beside the ledger; where it cannot, the file does not change either.
+        return _checked(
+            sqlite3.connect(
                 f"{path.absolute().as_uri()}?mode=ro&immutable=1",
                 uri=True,
                 check_same_thread=False,
                 factory=Held,
             )
-            connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1")
+        )
+
+
+def _checked(connection: Held, *settings: str) -> Held:
+    with connection.quiet:
+        for statement in (*settings, "SELECT 1 FROM sqlite_schema LIMIT 1"):
+            connection.execute(statement)
     return connection
 
 

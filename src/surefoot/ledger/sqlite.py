@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
+from weakref import WeakSet
 
 from surefoot.ledger import rows, schema
 from surefoot.ledger.bodies import Undone
 from surefoot.ledger.connection import (
     FileLock,
+    Held,
     connect_reader,
     connect_writer,
     explain,
@@ -52,6 +54,7 @@ class SqliteLedger(Reading):
         self._known = Heads()
         self._data_version: int | None = None
         self._local = threading.local()
+        self._readers: WeakSet[Held] = WeakSet()
         self._writer: Writer[LedgerEntry] = Writer(
             self._commit, name="surefoot-ledger", on_fork=self._after_fork
         )
@@ -89,10 +92,11 @@ class SqliteLedger(Reading):
             self._connection.close()
             self._connection = None
         self._lock.close()
-        reader: sqlite3.Connection | None = getattr(self._local, "reader", None)
-        if reader is not None:
+        # Those of other threads too, the writer's among them: the last one to close leaves a file without a log.
+        for reader in list(self._readers):
             reader.close()
-            self._local = threading.local()
+        self._readers.clear()
+        self._local = threading.local()
 
     def _commit(self, entries: Sequence[LedgerEntry]) -> Sequence[Settled]:
         try:
@@ -173,6 +177,7 @@ class SqliteLedger(Reading):
         self._inherited += [self._connection, self._local]
         self._connection = None
         self._local = threading.local()
+        self._readers = WeakSet()
         # This handle is the parent's lock too: kept open, it would outlive a parent that is killed while it writes.
         self._lock.close()
         self._lock = FileLock(self.path)
@@ -213,16 +218,20 @@ class SqliteLedger(Reading):
         reader = self._reader()
         if reader is None:
             return
-        with explained(self.path):
+        with explained(self.path), reader.quiet:
             cursor = reader.execute(
                 f"SELECT {rows.FACT_COLUMNS} FROM outcomes WHERE run_id IN "
                 "(SELECT id FROM runs WHERE flow = ? AND id >= ? AND created_ns >= ?) "
                 "AND (status <> 'running' OR kind = 'start') ORDER BY run_id, key, attempt",
                 (flow, first_id(since_ns - ID_LEAD_NS), since_ns),
             )
-            while found := cursor.fetchmany(_FETCHED_ROWS):
-                for row in found:
-                    yield rows.link(0, row).outcome
+        while found := self._next_rows(reader, cursor):
+            for row in found:
+                yield rows.link(0, row).outcome
+
+    def _next_rows(self, reader: Held, cursor: sqlite3.Cursor) -> list[rows.Row]:
+        with explained(self.path), reader.quiet:
+            return cursor.fetchmany(_FETCHED_ROWS)
 
     def format(self) -> int:
         """The version of the tables in the file; 0 where nothing was recorded yet. Raises `LedgerTooNew`."""
@@ -242,17 +251,17 @@ class SqliteLedger(Reading):
         reader = self._reader()
         if reader is None:
             return []
-        with explained(self.path):
+        with explained(self.path), reader.quiet:
             return reader.execute(statement, parameters).fetchall()
 
-    def _reader(self) -> sqlite3.Connection | None:
+    def _reader(self) -> Held | None:
         """This thread's connection for reading; None while nothing is recorded."""
-        reader: sqlite3.Connection | None = getattr(self._local, "reader", None)
+        reader: Held | None = getattr(self._local, "reader", None)
         if reader is None:
             if not self.path.exists():
                 return None
             reader = connect_reader(self.path)
-            with explained(self.path):
+            with explained(self.path), reader.quiet:
                 found = schema.version_of(reader)
             if found == 0:
                 reader.close()
@@ -262,4 +271,5 @@ class SqliteLedger(Reading):
                 # Tables of an earlier version are brought forward by the writer, at its first commit.
                 self.submit(Note([])).wait()
             self._local.reader = reader
+            self._readers.add(reader)
         return reader

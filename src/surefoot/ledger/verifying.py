@@ -104,11 +104,10 @@ def verify(
     if tables.format() == 0:
         _compare_rest(against, "~", verified)
         return verified
-    if selection.is_all:
-        verified.damage += tables.check(is_thorough=is_thorough)
     with Scratch() as blobs:
         try:
             if selection.is_all:
+                verified.damage += tables.check(is_thorough=is_thorough)
                 _list_blobs(tables, blobs)
             checker = _Checker(payloads, blobs, verified, anchor, against, is_export=tables.is_export())
             _walk(tables, selection, checker, on_progress)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ledgers import open_ledger, outcome, started
-from surefoot.errors import ConfigError, LedgerCorrupt, LedgerError
+from surefoot.errors import ConfigError, LedgerError, RunPruned
 from surefoot.ledger import Append, Keyring, Payloads, SqliteLedger
 from surefoot.ledger.payloads import Freight
 from surefoot.ledger.sealing import DataKey, seal, unseal
@@ -134,7 +134,7 @@ def test_a_dropped_data_key_forgets_what_it_sealed(ledger: SqliteLedger) -> None
     connection.execute("DELETE FROM data_keys")
     connection.commit()
     connection.close()
-    with pytest.raises(LedgerCorrupt, match="data key"):
+    with pytest.raises(RunPruned, match="data key"):
         ledger.exact(run_id, ledger.history(run_id)[1].outcome.output)
     assert ledger.first_break(run_id) is None
 
