@@ -4,9 +4,11 @@
 .NOTPARALLEL:
 MAKEFLAGS += --no-print-directory
 
-# PYTHON=... names the interpreter of a new .venv; ARGS=... goes to pytest or to the demo.
+# PYTHON=... names the interpreter of a new .venv; ARGS=... goes to pytest or to the demo; WORKERS=... is how many
+# processes run the tests, some of which wait most of the time.
 PYTHON ?=
 ARGS ?=
+WORKERS ?= 3
 NAME ?=
 export PYTHON
 
@@ -27,7 +29,7 @@ eval-demo: .venv/.installed-dev ## evaluate the example: its 20 questions, and 5
 	else echo "no ../shared/data/squad_qa.jsonl: the larger check is left out"; fi
 
 test: .venv/.installed-dev ## set up, then run the tests (ARGS="-k name" chooses some)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadgroup $(ARGS)
 
 check: check-format check-lint check-mypy check-pyright check-floors ## format, lint, types and floors
 

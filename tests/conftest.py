@@ -23,7 +23,10 @@ def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
     One home for all tests: a model file that is made ready once stays ready.
     """
-    home = tmp_path_factory.mktemp("home")
+    base = tmp_path_factory.getbasetemp()
+    # Workers of pytest-xdist have folders of their own side by side.
+    home = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "home"
+    home.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
             if name.startswith(FOREIGN):

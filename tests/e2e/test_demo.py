@@ -3,21 +3,60 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from command_line import surefoot, surefoot_json
+from command_line import surefoot_json
+from documented import block_of, difference
 from surefoot.cli import demo
 from surefoot.cli.screen import out
 
+ROOT = Path(__file__).parents[2]
 
-def test_the_demo_kills_a_run_and_resumes_it_without_a_second_call(tmp_path: Path) -> None:
+
+pytestmark = pytest.mark.xdist_group("demo")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("demo")
+
+
+@pytest.fixture(scope="module")
+def text(place: Path) -> str:
+    """What the demo prints."""
     # A key and settings of the user's must not reach it: it would call a provider.
-    foreign = {"OPENAI_API_KEY": "sk-foreign-key-of-the-user", "SUREFOOT_HOME": str(tmp_path / "elsewhere")}
-    done = surefoot("demo", "--dir", "work", cwd=tmp_path, **foreign)
-    text = done.stdout
+    foreign = {"OPENAI_API_KEY": "sk-foreign-key-of-the-user", "SUREFOOT_HOME": str(place / "elsewhere")}
+    ran = subprocess.run(
+        [sys.executable, "-m", "surefoot.cli", "demo", "--dir", "work"],
+        cwd=place,
+        env=os.environ | foreign | {"COLUMNS": "110"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout
+    return ran.stdout
+
+
+def test_the_transcript_of_the_readme_is_what_it_prints(text: str) -> None:
+    """README.md, the block under "What the demo shows"; tokens are counted by the model's own arithmetic."""
+    shown = re.sub(
+        r"\d+ in, \d+ out|before \d+, after \d+$",
+        "...",
+        block_of(ROOT / "README.md", "text"),
+        flags=re.MULTILINE,
+    )
+    assert difference(f"...\n{shown}\n...", text) is None
+
+
+def test_the_demo_kills_a_run_and_resumes_it_without_a_second_call(text: str, place: Path) -> None:
     # The one step that fails is the search whose vectors were damaged on purpose.
     assert [line.split()[:2] for line in text.splitlines() if "✗" in line] == [["✗", "retrieve_context"]]
     for claim in (
@@ -33,11 +72,11 @@ def test_the_demo_kills_a_run_and_resumes_it_without_a_second_call(tmp_path: Pat
         assert claim in text
     assert "The document does not say." in text
     assert "is weak" in text
-    assert not (tmp_path / "elsewhere").exists()
-    runs = surefoot_json("runs", cwd=tmp_path / "work")
+    assert not (place / "elsewhere").exists()
+    runs = surefoot_json("runs", cwd=place / "work")
     assert [run["status"] for run in runs] == ["completed"] * len(runs)
     killed = next(line.split()[-1] for line in text.splitlines() if line.startswith("running Summ"))
-    resumed = surefoot_json("show", killed, cwd=tmp_path / "work")
+    resumed = surefoot_json("show", killed, cwd=place / "work")
     assert [attempt["ended"] is None for attempt in resumed["attempts"]] == [True, False]
     assert [(span["name"], span["epoch"]) for span in resumed["spans"]] == [
         *(("retrieve_context", 1), ("openai.chat", 1), ("check_answer", 2))

@@ -283,3 +283,12 @@ def difference(expected: str, actual: str) -> str | None:
     if re.fullmatch(pattern, printed):
         return None
     return f"shown:\n{expected.strip()}\nprinted:\n{actual.strip()}"
+
+
+def block_of(page: Path, opening: str) -> str:
+    """The first fenced block of `page` that begins with the tag `opening`."""
+    found = re.search(
+        rf"^```{opening}\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+    assert found is not None
+    return found[1]

@@ -33,11 +33,15 @@ def command() -> None:
     """Verify, prune, back up, move and migrate the ledger, while runs go on."""
 
 
-def _subcommand(*examples: str, name: str | None = None) -> Callable[[Callable[..., Any]], click.Command]:
+def _subcommand(
+    *examples: str, short: str, name: str | None = None
+) -> Callable[[Callable[..., Any]], click.Command]:
     lines = "\n".join(f"  {line}" for line in examples)
 
     def decorate(function: Callable[..., Any]) -> click.Command:
-        made = command.command(name, epilog=f"\b\nExample:\n{lines}", context_settings=_CONTEXT)
+        made = command.command(
+            name, short_help=short, epilog=f"\b\nExample:\n{lines}", context_settings=_CONTEXT
+        )
         return made(debug_option(json_option(function)))
 
     return decorate
@@ -66,6 +70,7 @@ _key_file = click.option(
     "surefoot ledger verify",
     "surefoot ledger verify --anchor /elsewhere/heads",
     "surefoot ledger verify --against /elsewhere/heads",
+    short="Check that nothing was changed or lost.",
 )
 @click.argument("runs", nargs=-1, metavar="[RUN...]")
 @_since
@@ -142,6 +147,7 @@ def verify(  # noqa: PLR0917
     "surefoot ledger prune --dry-run",
     "surefoot ledger prune --older-than 90d --what payloads",
     "surefoot ledger prune --forget --principal alice",
+    short="Drop what is old, or forget a person.",
 )
 @click.argument("runs", nargs=-1, metavar="[RUN...]")
 @click.option("--older-than", metavar="AGE", help="Runs that ended longer ago than this: 90d, 2w, 12h.")
@@ -231,7 +237,7 @@ def prune(  # noqa: PLR0917
     return 1 if page.unfinished else 0
 
 
-@_subcommand("surefoot ledger backup /backups/ledger.db")
+@_subcommand("surefoot ledger backup /backups/ledger.db", short="Copy the ledger and verify the copy.")
 @click.argument("file", type=_FILE)
 @_force
 def backup(file: Path, force: bool, as_json: bool) -> int:  # noqa: FBT001
@@ -273,6 +279,7 @@ def backup(file: Path, force: bool, as_json: bool) -> int:  # noqa: FBT001
 @_subcommand(
     "surefoot ledger export runs.db --flow answer --since 7d",
     "surefoot ledger export all.db --with-sealed --key-file export.key",
+    short="Write runs to one portable file.",
 )
 @click.argument("file", type=_FILE)
 @click.argument("runs", nargs=-1, metavar="[RUN...]")
@@ -335,6 +342,7 @@ def export(  # noqa: PLR0917
     "surefoot ledger import runs.db",
     "surefoot ledger import all.db --key-file export.key",
     name="import",
+    short="Merge the runs of such a file.",
 )
 @click.argument("file", type=_FILE)
 @click.argument("runs", nargs=-1, metavar="[RUN...]")
@@ -382,65 +390,31 @@ def import_(  # noqa: PLR0917
     return 1 if done.refused else 0
 
 
-@_subcommand("surefoot ledger migrate --check", "surefoot ledger migrate")
-@click.option("--check", is_flag=True, help="Only compare; the exit code is 1 if they differ.")
-@click.option("--no-backup", is_flag=True, help="Make no copy before.")
-@click.option(
-    "--contract", is_flag=True, help="Postgres: drop what only former versions need, once none is in use."
+@_subcommand(
+    "surefoot ledger migrate --check",
+    "surefoot ledger migrate",
+    short="Bring the ledger to the latest format.",
 )
-def migrate(check: bool, no_backup: bool, contract: bool, as_json: bool) -> int:  # noqa: FBT001
+@click.option("--check", is_flag=True, help="Only compare; the exit code is 1 if they differ.")
+@click.option("--no-backup", is_flag=True, help="Make no copy of the file before.")
+def migrate(check: bool, no_backup: bool, as_json: bool) -> int:  # noqa: FBT001
     """Bring the ledger to the format that this version of Surefoot works on, with a copy of the file before.
 
-    The first run of a new version does so too, without a copy.
+    The first run of a new version does so too, without a copy. On Postgres it is one transaction, without a copy.
     """
     from surefoot.app import App
-    from surefoot.cli import screen
-    from surefoot.errors import InvalidInput
-    from surefoot.ledger import SqliteLedger, migrating
+    from surefoot.cli import ledger_page, screen
+    from surefoot.ledger import migrating
 
     ledger = App.current().ledger
-    if not isinstance(ledger, SqliteLedger):
-        raise InvalidInput(f"the ledger {ledger.where} is brought forward by the first run of a new version")
-    if contract:
-        raise InvalidInput("--contract is for a ledger in Postgres; a file is brought forward in one step")
-    found = migrating.format_of(ledger.path)
+    found = migrating.format_of(ledger)
     copy = None if check else migrating.migrate(ledger, is_copied=not no_backup)
-    now = migrating.format_of(ledger.path)
+    page = ledger_page.Migration(ledger.where, found, migrating.format_of(ledger), copy)
     if as_json:
-        screen.print_json(
-            {
-                "ledger": ledger.where,
-                "format": now.found,
-                "known_format": now.known,
-                "former_format": found.found,
-                "is_current": now.is_current,
-                "backup": None if copy is None else str(copy),
-            }
-        )
-        return 0 if now.is_current else 1
-    console = screen.out()
-    if found.found == 0:
-        console.print(
-            f"{ledger.where}: no ledger yet; the first run makes it in format {found.known}", soft_wrap=True
-        )
-    elif found.is_current:
-        console.print(f"{ledger.where}: format {found.found}, which is the latest", soft_wrap=True)
-    elif found.found > found.known:
-        console.print(
-            f"{ledger.where}: format {found.found}, this Surefoot knows {found.known}: upgrade Surefoot",
-            soft_wrap=True,
-        )
-    elif check:
-        console.print(
-            f"{ledger.where}: format {found.found}, this Surefoot works on {found.known}: "
-            "`surefoot ledger migrate` brings it forward",
-            soft_wrap=True,
-        )
+        screen.print_json(page.as_json())
     else:
-        console.print(f"{ledger.where}: brought from format {found.found} to {now.found}", soft_wrap=True)
-        if copy is not None:
-            console.print(f"  as it was: {copy}", soft_wrap=True)
-    return 0 if now.is_current else 1
+        page.show()
+    return 0 if page.now.is_current else 1
 
 
 def _selection(app: App, *, runs: tuple[str, ...], since: str | None = None, **rest: Any) -> Selection:

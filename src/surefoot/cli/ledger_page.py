@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from surefoot.ledger.backup import BackedUp
     from surefoot.ledger.exporting import Exported
     from surefoot.ledger.importing import Imported
+    from surefoot.ledger.migrating import Format
     from surefoot.ledger.retention import Dropped
     from surefoot.ledger.verifying import Verified
 
@@ -280,6 +281,48 @@ def show_import(done: Imported, file: Path) -> None:
         )
     if len(done.refused) > _SHOWN:
         screen.err().print(f"  … {len(done.refused) - _SHOWN:,} more (--json names all)")
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """The format that a ledger had and has, and where the copy of its file is, if one was made."""
+
+    where: str
+    former: Format
+    now: Format
+    copy: Path | None
+
+    def as_json(self) -> dict[str, Json]:
+        """For programs."""
+        return {
+            "ledger": self.where,
+            "format": self.now.found,
+            "known_format": self.now.known,
+            "former_format": self.former.found,
+            "is_current": self.now.is_current,
+            "backup": None if self.copy is None else str(self.copy),
+        }
+
+    def show(self) -> None:
+        """For people."""
+        from surefoot.cli import screen
+
+        console = screen.out()
+        console.print(f"{self.where}: {self._said()}", soft_wrap=True)
+        if self.copy is not None:
+            console.print(f"  as it was: {self.copy}", soft_wrap=True)
+
+    def _said(self) -> str:
+        former, known = self.former.found, self.former.known
+        if former == 0:
+            return f"no ledger yet; the first run makes it in format {known}"
+        if former == known:
+            return f"format {former}, which is the latest"
+        if former > known:
+            return f"format {former}, this Surefoot knows {known}: upgrade Surefoot"
+        if not self.now.is_current:
+            return f"format {former}, this Surefoot works on {known}: `surefoot ledger migrate` brings it forward"
+        return f"brought from format {former} to {self.now.found}"
 
 
 def _counted(number: int, noun: str) -> str:

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     help="Seconds from now until the run has to be over, instead of its own deadline.",
 )
 @click.option(
+    "--flow",
+    metavar="FLOW",
+    help="Where the flow's code is now (FILE.py:NAME or module:NAME), if it has moved.",
+)
+@click.option(
     "--step", metavar="NAME", help="The step in doubt that is decided: its name, or the beginning of its key."
 )
 @click.option("--done", metavar="JSON", help="It was done, with this result.")
@@ -35,6 +40,7 @@ def command(  # noqa: PLR0917
     run: str,
     accept_divergence: bool,  # noqa: FBT001
     deadline: float | None,
+    flow: str | None,
     step: str | None,
     done: str | None,
     retry: bool,  # noqa: FBT001
@@ -50,7 +56,8 @@ def command(  # noqa: PLR0917
     from surefoot.app import App
     from surefoot.cli import screen, words
     from surefoot.cli.performing import perform, print_replayed
-    from surefoot.flows import Listener
+    from surefoot.flows import Listener, load_reference
+    from surefoot.ledger import refuse_pruned
     from surefoot.traces import trace
 
     if (step is None) != (done is None and not retry) or (done is not None and retry):
@@ -58,6 +65,7 @@ def command(  # noqa: PLR0917
     screen.show_warnings()
     app = App.current()
     record = app.ledger.run(run)
+    refuse_pruned(record)
     if step is None and record.status == "completed":
         output = trace(app.ledger, record.id).output
         if as_json:
@@ -68,13 +76,15 @@ def command(  # noqa: PLR0917
             screen.err().print(f"run {record.id} is completed; this is its recorded output")
             screen.print_output(output, hint=f"surefoot show {record.id[:13]}")
         return 0
+    target = None if flow is None else load_reference(flow)
     decisions: dict[str, Decision] = {}
     if step is not None:
-        decisions[step] = _decision(record.entry, done)
+        decisions[step] = _decision(record.entry if target is None else None, done)
 
     def action(listener: Listener) -> object:
         return app.resume(
             record.id,
+            flow=target,
             accept_divergence=accept_divergence,
             deadline=deadline,
             decisions=decisions,
@@ -87,8 +97,8 @@ def command(  # noqa: PLR0917
         app.close()
 
 
-def _decision(entry: Entry, done: str | None) -> Decision:
-    """What was found out. A result may be of the flow's own classes, so that its code is loaded first."""
+def _decision(entry: Entry | None, done: str | None) -> Decision:
+    """What was found out. A result may be of the flow's own classes, so that its code is loaded first, if it is not yet."""
     import orjson
 
     from surefoot.errors import UsageError
@@ -102,5 +112,6 @@ def _decision(entry: Entry, done: str | None) -> Decision:
         orjson.loads(done)
     except orjson.JSONDecodeError as error:
         raise UsageError(f"--done {done!r} is no JSON ({error}): a text is written as '\"text\"'") from error
-    load(entry)
+    if entry is not None:
+        load(entry)
     return Done(decode(done))

@@ -110,8 +110,8 @@ def _module(entry: Entry) -> ModuleType:
     if entry.file is not None:
         if not Path(entry.file).is_file():
             raise UnknownFlow(
-                f"the flow's file {entry.file} is gone: put it back, or give the flow in code as "
-                "app.resume(run_id, flow=ThatFlow)"
+                f"the flow's file {entry.file} is gone: put it back, or say where the flow is now, as in "
+                "`surefoot resume RUN --flow FILE.py:NAME` or app.resume(run_id, flow=ThatFlow)"
             )
         # What Python does for `python FILE`: the folder (of the outermost package) leads the search path.
         root = str(reduce(lambda path, _: path.parent, entry.module.split("."), Path(entry.file)))
