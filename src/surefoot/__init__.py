@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from surefoot.flows import current_run as current_run
     from surefoot.flows import current_step as current_step
     from surefoot.flows import last_run as last_run
+    from surefoot.flows import now as now
+    from surefoot.flows import random as random
+    from surefoot.flows import send as send
+    from surefoot.flows import sleep as sleep
+    from surefoot.flows import uuid4 as uuid4
+    from surefoot.flows import wait_for as wait_for
     from surefoot.flows.flow import flow as flow
     from surefoot.flows.step import step as step
     from surefoot.prompts import Prompty as Prompty
@@ -45,8 +51,14 @@ _HOMES = {
     "evaluate": "surefoot.evals",
     "flow": "surefoot.flows",
     "last_run": "surefoot.flows",
+    "now": "surefoot.flows",
     "prompt": "surefoot.prompts",
+    "random": "surefoot.flows",
+    "send": "surefoot.flows",
+    "sleep": "surefoot.flows",
     "step": "surefoot.flows",
+    "uuid4": "surefoot.flows",
+    "wait_for": "surefoot.flows",
 }
 
 __all__ = [
@@ -64,8 +76,14 @@ __all__ = [
     "evaluate",
     "flow",
     "last_run",
+    "now",
     "prompt",
+    "random",
+    "send",
+    "sleep",
     "step",
+    "uuid4",
+    "wait_for",
 ]
 
 

@@ -18,7 +18,7 @@ from surefoot.guards import SecretFinder
 from surefoot.ledger import Keyring, Ledger, Payloads, PostgresLedger, RunRecord, SqliteLedger
 from surefoot.locks import ForkSafeLock, made_once
 from surefoot.models import CallTarget, ClientSettings, Endpoint, Policy, Retries, Route
-from surefoot.values import RunTags
+from surefoot.values import RunTags, new_id
 
 if TYPE_CHECKING:
     from surefoot.config import Loaded
@@ -249,6 +249,16 @@ class App:
         with self.entered():
             logic = flows.cancel(self.ledger.run(run_id), reason=reason, wait=wait)
             return flows.Run(await flows.drive_async(logic), self)
+
+    def send(self, run_id: str, event: str, value: object = None) -> None:
+        """Send an event to a run, which takes it where it calls `wait_for`. See `surefoot.send`."""
+        with self.entered():
+            flows.send(run_id, event, value)
+
+    async def send_async(self, run_id: str, event: str, value: object = None) -> None:
+        """`send` for async code outside of runs."""
+        with self.entered():
+            await flows.drive_async(flows.deliver(run_id, event, value, message_id=new_id()))
 
     def close(self) -> None:
         """Write what is queued and close the ledger, and the databases of transaction steps."""

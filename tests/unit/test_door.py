@@ -30,8 +30,14 @@ EXPECTED = [
     "evaluate",
     "flow",
     "last_run",
+    "now",
     "prompt",
+    "random",
+    "send",
+    "sleep",
     "step",
+    "uuid4",
+    "wait_for",
 ]
 DOOR = Path(surefoot.__file__)
 

@@ -98,7 +98,7 @@ def command(  # noqa: PLR0917
 
 
 def _decision(entry: Entry | None, done: str | None) -> Decision:
-    """What was found out. A result may be of the flow's own classes, so that its code is loaded first, if it is not yet."""
+    """What was found out. A result may be of the flow's own classes, so that its code at `entry` is loaded first."""
     import orjson
 
     from surefoot.errors import UsageError

@@ -18,6 +18,7 @@ COMMANDS = {
     "demo": "See a run killed and resumed, on your machine and without a key.",
     "run": "Run a flow as a durable run.",
     "resume": "Go on with a run where its record ends.",
+    "send": "Send an event to a run that waits for it.",
     "runs": "List runs, the newest first.",
     "show": "Show a run: its steps, model calls, tokens and cost.",
     "stats": "Show how a flow has done: latency, errors, retries, tokens and cost.",

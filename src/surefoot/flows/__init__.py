@@ -9,6 +9,7 @@ from surefoot.flows.doubts import Decision
 from surefoot.flows.drive import Logic, drive, drive_async
 from surefoot.flows.events import Listener, RunEvent, RunOpened, StepClosed, StepOpened, StepYielded
 from surefoot.flows.flow import Flow, FlowSpec, Workflow, flow
+from surefoot.flows.given import now, random, sleep, uuid4
 from surefoot.flows.handles import CurrentRun, CurrentStep, Run, current_run, current_step, last_run
 from surefoot.flows.lease import Keeper
 from surefoot.flows.runner import Host, Opaque, Options, Target, begin, host, resume
@@ -16,6 +17,7 @@ from surefoot.flows.step import Step, step
 from surefoot.flows.stopping import Ceilings
 from surefoot.flows.threads import carry
 from surefoot.flows.transactions import LEDGER, Address, Databases, databases
+from surefoot.flows.waiting import Waiting, deliver, send, wait_for
 
 __all__ = [
     "LEDGER",
@@ -42,6 +44,7 @@ __all__ = [
     "StepOpened",
     "StepYielded",
     "Target",
+    "Waiting",
     "Workflow",
     "begin",
     "cancel",
@@ -50,6 +53,7 @@ __all__ = [
     "current_run",
     "current_step",
     "databases",
+    "deliver",
     "drive",
     "drive_async",
     "find_spec",
@@ -58,10 +62,16 @@ __all__ = [
     "last_run",
     "load",
     "load_reference",
+    "now",
+    "random",
     "resume",
     "run_in_background",
     "run_in_thread",
+    "send",
+    "sleep",
     "start",
     "step",
     "target_of",
+    "uuid4",
+    "wait_for",
 ]

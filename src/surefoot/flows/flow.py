@@ -215,4 +215,4 @@ def enter(target: runner.Target) -> Any:
 
 def _nested(here: Here, target: runner.Target) -> Logic[Any]:
     claim = here.claim(Work("flow", target.spec.name, dict(target.inputs), function=target.spec.function))
-    return (yield from perform(claim, Plan(target.body)))
+    return (yield from perform(claim, Plan(target.body, is_async=target.spec.is_async)))

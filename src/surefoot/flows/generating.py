@@ -215,7 +215,7 @@ class Yielding:
                 return Reply(True, item)
 
     def _begin(self) -> None:
-        self._inside = inside = self._claim.inside()
+        self._inside = inside = self._claim.inside(is_async=self._is_async)
         self._context = context = contextvars.copy_context()
         inside.run.read.add(self)
         context.run(inside.__enter__)

@@ -97,8 +97,10 @@ class Keeper:
         except LedgerError as error:
             log.warning("the messages of %d open runs could not be read: %s", len(runs), error)
             return
-        for run in runs if messages else ():
-            cancelling.adopt(run, [message for message in messages if message.run_id == run.id])
+        for run in runs:
+            mine = [message for message in messages if message.run_id == run.id]
+            cancelling.adopt(run, mine)
+            run.mail = [message for message in mine if message.kind == "event"]
 
     def _note_slow(self, runs: list[OpenRun]) -> None:
         now, after = time.time_ns(), round(NOTED_AFTER_S * 1e9)

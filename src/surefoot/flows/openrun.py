@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar, cast
@@ -15,7 +15,7 @@ from surefoot.errors import Fenced, LedgerError, RunCancelled, RunEnded, RunLimi
 from surefoot.flows.events import Listener, RunEvent
 from surefoot.flows.recall import Recall
 from surefoot.flows.stopping import Brake, Ceilings
-from surefoot.ledger import Entry, Ledger, Pending, RunRecord, Totals
+from surefoot.ledger import Entry, Ledger, Message, Pending, RunRecord, Totals
 from surefoot.scope import Work
 from surefoot.values import RunTags
 
@@ -103,6 +103,10 @@ class OpenRun:
     """Whether some scope of the run admits nothing any more."""
     dropped: deque[Callable[[], None]] = field(default_factory=deque[Callable[[], None]])
     """What the garbage collector could not do in the midst of other work: for whoever claims something next."""
+    mail: Sequence[Message] = ()
+    """The events that were sent to the run, as the last look into its inbox found them."""
+    taken: set[str] = field(default_factory=set[str])
+    """The ids of those that a wait of this process has taken, or put aside."""
     read: set[object] = field(default_factory=set[object])
     """Generator steps that are under way: held here, their bodies are closed by us and not by the garbage collector."""
     unconfirmed: deque[Pending] = field(default_factory=deque["Pending"])

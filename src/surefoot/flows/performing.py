@@ -17,13 +17,13 @@ from surefoot.errors import (
     RunStopped,
     StepTimeout,
 )
+from surefoot.flows.concluding import Conclusion
 from surefoot.flows.doubts import settle
 from surefoot.flows.drive import Body, Durable, Logic, Pause, Timed
 from surefoot.flows.retry import Retry
 from surefoot.flows.running import Here, StepClaim
 from surefoot.flows.stopping import stems_from_stop
 from surefoot.flows.timing import Overran
-from surefoot.flows.transactions import InLedger
 from surefoot.scope import Ending, Recorded
 from surefoot.values import Done
 
@@ -44,6 +44,7 @@ class Plan:
     """
 
     body: Callable[[], Any]
+    is_async: bool = False
     retry: Retry = Retry()
     fallback: Callable[[], Any] | None = None
     timeout: float | None = None
@@ -104,10 +105,10 @@ class _Course:
         claim = self._claim
         while True:
             claim.brake.check()
-            inside, self._overrun = claim.inside(), None
+            inside, self._overrun = claim.inside(is_async=self._plan.is_async), None
             try:
                 result = yield from self._attempt(inside)
-                if isinstance(result, InLedger):
+                if isinstance(result, Conclusion):
                     return (yield from result.perform(claim, inside.prompt))
                 ending = Ending("completed", result, is_degraded=self._cause is not None)
                 ticket = claim.finish(ending, prompt=inside.prompt)

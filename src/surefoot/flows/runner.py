@@ -359,7 +359,7 @@ def _attend(app: Host, run: OpenRun, target: Target, opening: RunOpened, options
     try:
         run.tell(opening)
         run.brake.check()
-        root = Here(run)
+        root = Here(run, is_async=target.spec.is_async)
         try:
             result = yield from _sound(app, run, target, root)
             ticket = ending.complete(run, result)

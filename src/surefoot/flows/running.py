@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from contextvars import Token
 from hashlib import blake2b
@@ -19,7 +20,7 @@ from surefoot.flows.events import StepClosed, StepOpened
 from surefoot.flows.openrun import Doubt, OpenRun
 from surefoot.flows.recall import Identity, Place, Record, ScopeRecall, key_in_lane
 from surefoot.flows.stopping import Brake
-from surefoot.ledger import Append, Freight, Outcome, Pending, SqlBody, Transact
+from surefoot.ledger import Adopt, Append, Freight, Outcome, Pending, SqlBody, Transact
 from surefoot.scope import Ending, Recorded, Work
 from surefoot.values import PromptRef, StepStatus
 
@@ -39,6 +40,7 @@ class Here:
         "attempt",
         "closed_by",
         "ending",
+        "is_async",
         "name",
         "path",
         "prompt",
@@ -55,12 +57,14 @@ class Here:
         name: str = "",
         around: Here | None = None,
         lane: int = 0,
+        is_async: bool = False,
     ) -> None:
-        """`around` is the scope that the step was claimed in, `lane` its lane there."""
+        """`around` is the scope that the step was claimed in, `lane` its lane there; `is_async`: its body awaits."""
         self.run = run
         self.path = path
         self.attempt = attempt
         self.name = name
+        self.is_async = is_async
         self._around = around
         self._lane = lane
         self.prompt: PromptRef | None = None
@@ -441,7 +445,7 @@ class StepClaim:
         if outcome.status == "failed":
             run.causes.append((value, self.key, outcome.name))
 
-    def inside(self) -> Here:
+    def inside(self, *, is_async: bool = False) -> Here:
         """The scope of this attempt's body."""
         here = self._here
         path = here.path + self.key
@@ -452,6 +456,7 @@ class StepClaim:
             name=self._work.name,
             around=here,
             lane=self._lane,
+            is_async=is_async,
         )
 
     def announce(self) -> None:
@@ -545,8 +550,22 @@ class StepClaim:
             here.check_admitted(what)
             return run.ledger.submit(Transact(what, body, record, run.id, run.epoch, seconds))
 
+    def take(
+        self, message_ids: Sequence[str], value: object, *, prompt: PromptRef | None
+    ) -> tuple[Pending, Outcome]:
+        """Hand over that messages were taken, in one commit with the outcome of this claim, which is the value."""
+        here, run = self._here, self._here.run
+        what = f"{self._work.kind} {self._work.name!r}"
+        freight: Freight = []
+        text = records.encode_large(value, name=f"{self._work.name}()")
+        outcome = self._outcome(Ending("completed", value), text, freight, prompt=prompt)
+        with run.lock:
+            run.check_open(what)
+            here.check_admitted(what)
+            return run.ledger.submit(Adopt(message_ids, outcome, freight)), outcome
+
     def transacted(self, outcome: Outcome) -> None:
-        """What `transact` handed over is durable."""
+        """What `transact` or `take` handed over is durable."""
         run = self._here.run
         with run.lock:
             run.pending.pop(self.key, None)

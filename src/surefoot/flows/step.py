@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
+from typing import Any, Concatenate, Generic, Never, ParamSpec, TypeVar, cast, overload
 
 from surefoot import ledger as records
 from surefoot.errors import NotData
@@ -81,6 +81,7 @@ class Step(Generic[P, R]):
         options = self.options
         return Plan(
             lambda: self.function(*args, **kwargs),
+            is_async=self.is_async,
             retry=options.retry,
             fallback=self._stand_in(options.fallback, args, kwargs),
             timeout=options.timeout,
@@ -176,7 +177,7 @@ def step(
     fallback: object = NOTHING,
     stand_in: object = NOTHING,
     compensate: Callable[..., object] | None = None,
-) -> Callable[[Callable[Concatenate[Any, P], R]], Step[P, R]]: ...
+) -> Callable[[Callable[Concatenate[Never, P], R]], Step[P, R]]: ...
 
 
 def step(

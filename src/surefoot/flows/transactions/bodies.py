@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from surefoot import ledger as records
 from surefoot.errors import UsageError
+from surefoot.flows.concluding import Conclusion
 from surefoot.flows.drive import Durable, Logic, drive, drive_async
 from surefoot.flows.running import Here, StepClaim, open_scope
 from surefoot.flows.transactions.databases import LEDGER, Face, databases, source_of
@@ -29,7 +30,7 @@ _open_body: ContextVar[str] = ContextVar("surefoot_transaction", default="")
 
 
 @dataclass(frozen=True, slots=True)
-class InLedger:
+class InLedger(Conclusion):
     """What a step on the ledger's own file gives in place of its result: the body for the ledger's writer to run."""
 
     body: Callable[[sqlite3.Connection], Any]
