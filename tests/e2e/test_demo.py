@@ -90,6 +90,11 @@ def altered(folder: Path, old: str, new: str) -> Path:
     source = flow.read_text(encoding="utf-8")
     assert old in source
     flow.write_text(source.replace(old, new), encoding="utf-8")
+    # What comes behind the claim in question takes most of the time.
+    golden = folder / "golden.jsonl"
+    golden.write_text(
+        "".join(golden.read_text(encoding="utf-8").splitlines(keepends=True)[:2]), encoding="utf-8"
+    )
     return folder
 
 
