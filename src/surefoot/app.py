@@ -238,7 +238,9 @@ class App:
         The request is durable. The process that holds the run ends it at its next step, an async flow where it
         awaits: then its status is `cancelled`, for good, and its child runs are cancelled too. A run that nobody holds
         is ended here. `wait` is how many seconds to wait for that; without it the status may still be `running`.
-        Cancelling a cancelled run does nothing. Raises `UnknownRun`, and `RunEnded` for a completed run.
+        Cancelling a cancelled run does nothing. Raises `UnknownRun`, `RunEnded` for a completed run and `Compensated`
+        for one of which everything is undone; `RunCancelled` and `InDoubt` where its compensations were run here, and
+        some failed or are in doubt.
         """
         with self.entered():
             logic = flows.cancel(self.ledger.run(run_id), reason=reason, wait=wait)

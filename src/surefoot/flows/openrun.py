@@ -48,8 +48,15 @@ class Undone:
     step: str | None
     is_begun: bool
     """Whether this attempt at it is under way."""
+    is_through: bool = False
+    """Whether this process has tried all of it."""
     names: list[str] = field(default_factory=list[str])
     failed: list[tuple[str, Exception]] = field(default_factory=list[tuple[str, Exception]])
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to be undone."""
+        return self.is_through and not self.failed
 
     def __str__(self) -> str:
         if self.failed:
@@ -199,10 +206,14 @@ class OpenRun:
         else:
             self.begun_steps += 1
 
-    def cancel(self, reason: str) -> None:
-        """Stop the run, and the child runs that are open in it, because somebody asked for it."""
+    def stop_cancelled(self, reason: str) -> None:
+        """Stop the run because somebody asked for it. Its child runs go on: see `cancel`."""
         said = f": {reason}" if reason else ""
         self.brake.pull(RunCancelled(f"run {self.id} was cancelled{said}", run_id=self.id))
+
+    def cancel(self, reason: str) -> None:
+        """Stop the run, and the child runs that are open in it, because somebody asked for it."""
+        self.stop_cancelled(reason)
         with self.lock:
             children = list(self.children)
         for child in children:

@@ -48,13 +48,7 @@ class Brake:
     def reason(self) -> RunStopped | None:
         """Why the run stops; None while it goes on. A deadline that has passed counts from that moment on."""
         if self._reason is None and self._due is not None and time.monotonic() >= self._due:
-            self.pull(
-                DeadlineExceeded(
-                    f"run {self._run_id} has passed its deadline: `surefoot resume {self._run_id} --deadline SECONDS` "
-                    "goes on with it",
-                    run_id=self._run_id,
-                )
-            )
+            self.pull(DeadlineExceeded(f"run {self._run_id} has passed its deadline", run_id=self._run_id))
         return self._reason
 
     @property
@@ -88,10 +82,17 @@ class Brake:
         self._pulled.wait(seconds if left is None else min(seconds, left))
 
     def explained(self, raised: Exception) -> Exception:
-        """Why a flow ended that `raised` came out of: the stop, if there was one."""
-        if isinstance(raised, RunStopped) or (reason := self.reason) is None:
+        """Why a flow ended that `raised` came out of: the stop, if there was one, and then `raised` is its cause."""
+        is_stop = isinstance(raised, RunStopped) and raised.run_id == self._run_id
+        if is_stop or (reason := self.reason) is None:
             return raised
-        return copy.copy(reason)
+        stop = copy.copy(reason)
+        stop.__cause__ = raised
+        return stop
+
+    def is_due_with(self, other: Brake) -> None:
+        """Take the deadline of the other, which is the same moment, so that both pass it at once."""
+        self._due = other._due
 
     def stoppable(self) -> Stoppable:
         """A context in which the current asyncio task is cancelled when the run stops."""
@@ -107,6 +108,7 @@ class Stoppable:
         self._lock = lock
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[object] | None = None
+        self._cancels_before = 0
         self._has_cancelled = False
 
     def __enter__(self) -> Self:
@@ -114,6 +116,7 @@ class Stoppable:
         task = asyncio.current_task()
         if task is not None:
             self._task, self._loop = cast("asyncio.Task[object]", task), asyncio.get_running_loop()
+            self._cancels_before = task.cancelling()
         with self._lock:
             self._inside.append(self)
         try:
@@ -129,8 +132,9 @@ class Stoppable:
         task = self._task
         self._leave()
         if self._has_cancelled and task is not None:
-            task.uncancel()
-            if isinstance(error, asyncio.CancelledError):
+            # Where somebody else has cancelled the task too, it stays cancelled.
+            is_ours_alone = task.uncancel() <= self._cancels_before
+            if is_ours_alone and isinstance(error, asyncio.CancelledError):
                 self._brake.check()
 
     def cancel(self) -> None:
