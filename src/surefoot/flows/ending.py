@@ -183,12 +183,15 @@ def stopped(error: RunStopped, run: OpenRun, entry: Entry) -> RunStopped:
     resuming = f"`{entry.resuming(run.id)}`"
     if (undone := run.undone) is not None:
         what = "it is over" if undone.is_over else f"{resuming} tries that again"
-        return type(error)(f"{error}; {undone}; {what}", run_id=run.id)
-    if isinstance(error, DeadlineExceeded):
-        return DeadlineExceeded(
+        final = type(error)(f"{error}; {undone}; {what}", run_id=run.id)
+    elif isinstance(error, DeadlineExceeded):
+        final = DeadlineExceeded(
             f"{error}: to go on with it, add {_option(entry)} to {resuming}", run_id=run.id
         )
-    return error
+    else:
+        return error
+    final.__cause__ = error.__cause__
+    return final.with_traceback(error.__traceback__)
 
 
 def _option(entry: Entry) -> str:

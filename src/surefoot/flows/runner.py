@@ -403,7 +403,8 @@ def _attend(app: Host, run: OpenRun, target: Target, opening: RunOpened, options
         try:
             if final is raised:
                 raise
-            raise final from raised
+            # One that was stopped says so in other words, and where it was stopped.
+            raise final from raised.__cause__ if isinstance(final, RunStopped) else raised
         finally:
             del final  # else exception, traceback and this frame hold each other
     except BaseException as interruption:
