@@ -46,7 +46,7 @@ def adopt(run: OpenRun, messages: Sequence[Message]) -> Pending | None:
         outcome = _row(run, first, text, freight)
         pending = run.ledger.submit(Adopt([message.id for message in asked], outcome, freight))
         # Under the same lock: a flow that ends now asks whether it was stopped, and must not complete behind the row.
-        run.stop_cancelled(reason)
+        run.refuse_cancelled(reason)
     run.cancel(reason)
     return pending
 

@@ -206,18 +206,23 @@ class OpenRun:
         else:
             self.begun_steps += 1
 
-    def stop_cancelled(self, reason: str) -> None:
-        """Stop the run because somebody asked for it. Its child runs go on: see `cancel`."""
+    def refuse_cancelled(self, reason: str) -> None:
+        """Begin nothing more, because somebody asked for the end of the run. `cancel` does the rest."""
         said = f": {reason}" if reason else ""
-        self.brake.pull(RunCancelled(f"run {self.id} was cancelled{said}", run_id=self.id))
+        self.brake.refuse(RunCancelled(f"run {self.id} was cancelled{said}", run_id=self.id))
 
     def cancel(self, reason: str) -> None:
         """Stop the run, and the child runs that are open in it, because somebody asked for it."""
-        self.stop_cancelled(reason)
+        # All of them know why before any of them wakes up: what is cancelled for one may run in another.
+        for run in self._refuse_all(reason):
+            run.brake.rouse()
+
+    def _refuse_all(self, reason: str) -> list[OpenRun]:
+        self.refuse_cancelled(reason)
         with self.lock:
             children = list(self.children)
-        for child in children:
-            child.cancel(f"with run {self.id}, which began it{f' ({reason})' if reason else ''}")
+        said = f"with run {self.id}, which began it{f' ({reason})' if reason else ''}"
+        return [self, *(run for child in children for run in child._refuse_all(said))]  # noqa: SLF001  (another run)
 
     @contextmanager
     def beginning(self, child: OpenRun) -> Generator[None]:
