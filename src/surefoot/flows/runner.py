@@ -313,14 +313,13 @@ def _new_record(app: Host, target: Target, options: Options) -> RunRecord:
         parent_run=parent.id if parent is not None else None,
         owner=this_process(),
         lease_until_ns=lease_until(app.keeper.lease_seconds),
-        deadline_ns=_first_deadline(app, spec, options),
+        deadline_ns=_first_deadline(app, spec, options, now),
     )
 
 
-def _first_deadline(app: Host, spec: FlowSpec, options: Options) -> int | None:
+def _first_deadline(app: Host, spec: FlowSpec, options: Options, begun_ns: int) -> int | None:
     """When a new run has to be over: by what it was given, its flow or the settings, and never after its parent."""
-    given = (options.deadline, spec.deadline, app.ceilings.deadline)
-    own = _deadline_ns(next((seconds for seconds in given if seconds is not None), None))
+    own = _deadline_ns(_seconds(app, spec, options), begun_ns)
     around = None if options.parent is None else options.parent.deadline_ns
     return min((ns for ns in (own, around) if ns is not None), default=None)
 
@@ -331,18 +330,22 @@ def _next_deadline(app: Host, record: RunRecord, spec: FlowSpec, options: Option
     A child run had no later deadline than its parent, which may have got another one since.
     """
     if (parent := options.parent) is None:
-        return _deadline_ns(options.deadline)
-    given = (options.deadline, spec.deadline, app.ceilings.deadline)
-    seconds = next((seconds for seconds in given if seconds is not None), None)
-    own = None if seconds is None else record.created_ns + round(seconds * 1e9)
+        return _deadline_ns(options.deadline, time.time_ns())
+    own = _deadline_ns(_seconds(app, spec, options), record.created_ns)
     if own is not None and record.deadline_ns is not None:
         # It may have been resumed by itself, with more time.
         own = max(own, record.deadline_ns)
     return min((ns for ns in (own, parent.deadline_ns) if ns is not None), default=None)
 
 
-def _deadline_ns(seconds: float | None) -> int | None:
-    return None if seconds is None else time.time_ns() + round(seconds * 1e9)
+def _seconds(app: Host, spec: FlowSpec, options: Options) -> float | None:
+    """How long a run may take, by what goes first."""
+    given = (options.deadline, spec.deadline, app.ceilings.deadline)
+    return next((seconds for seconds in given if seconds is not None), None)
+
+
+def _deadline_ns(seconds: float | None, begun_ns: int) -> int | None:
+    return None if seconds is None else begun_ns + round(seconds * 1e9)
 
 
 def _open(app: Host, record: RunRecord, options: Options) -> OpenRun:
