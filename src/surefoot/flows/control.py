@@ -8,7 +8,8 @@ from contextlib import suppress
 from surefoot.errors import RunBusy, RunEnded
 from surefoot.flows import cancelling, opened, undoing
 from surefoot.flows.drive import Durable, Logic, Pause
-from surefoot.flows.runner import Host, Options, host, settle
+from surefoot.flows.host import Host, host
+from surefoot.flows.runner import Options, settle
 from surefoot.ledger import RunRecord, Send
 
 _LOOK_AGAIN = 0.1

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from surefoot import ledger as records
 from surefoot import scope
@@ -23,19 +23,17 @@ from surefoot.errors import (
 from surefoot.flows import cancelling, doubts, ending, opened, sources, undoing
 from surefoot.flows.drive import Body, Durable, Logic, Pause
 from surefoot.flows.events import Listener, RunOpened
+from surefoot.flows.host import Host, host
 from surefoot.flows.keyed import check_same
-from surefoot.flows.lease import Keeper
 from surefoot.flows.openrun import OpenRun
 from surefoot.flows.recall import Recall
 from surefoot.flows.running import Here
-from surefoot.flows.stopping import Ceilings
 from surefoot.flows.threads import patch_executors
 from surefoot.ledger import (
     FINAL,
     Append,
     Entry,
     Freight,
-    Ledger,
     RunRecord,
     Send,
     StartRun,
@@ -43,7 +41,6 @@ from surefoot.ledger import (
     lease_until,
     this_process,
 )
-from surefoot.scope import Slot
 from surefoot.values import RunTags, new_id
 
 if TYPE_CHECKING:
@@ -53,55 +50,6 @@ log = scope.logger("surefoot.flows")
 
 _LOOK_AGAIN = 0.2
 """Seconds between two looks at a run that somebody else holds."""
-
-
-class Card(Protocol):
-    """A run at a glance; `repr` gives it as text."""
-
-    def html(self) -> str: ...
-
-
-class Host(Protocol):
-    """What a run needs of the application around it."""
-
-    @property
-    def ledger(self) -> Ledger: ...
-
-    @property
-    def keeper(self) -> Keeper: ...
-
-    @property
-    def ceilings(self) -> Ceilings:
-        """What bounds a run that does not say otherwise."""
-        ...
-
-    @property
-    def is_strict(self) -> bool:
-        """Whether fresh results are restored from their record at once, to see that they can be."""
-        ...
-
-    def prepare(self) -> None:
-        """Called before each run: whatever has to be in place, such as the hook under SDK clients."""
-        ...
-
-    def entered(self) -> AbstractContextManager[object]:
-        """Make this application the current one for the code inside."""
-        ...
-
-    def client(self, kind: type) -> object:
-        """An SDK client of this class from the connection of its provider, for a workflow that is built anew."""
-        ...
-
-    def watching(self) -> AbstractContextManager[Listener | None]:
-        """Who watches a run that was given no listener, for as long as this process is at work on it."""
-        ...
-
-    def card(self, run_id: str) -> Card:
-        """The run at a glance."""
-        ...
-
-
-host: Slot[Host] = Slot("app")
 
 
 @dataclass(frozen=True, slots=True)
@@ -523,13 +471,11 @@ def _cancel_children(app: Host, parent: str, reason: RunCancelled) -> Logic[None
 
 
 __all__ = [
-    "Host",
     "Make",
     "Opaque",
     "Options",
     "Target",
     "begin",
-    "host",
     "last_ended",
     "resume",
     "settle",
