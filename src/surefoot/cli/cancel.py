@@ -56,11 +56,10 @@ def command(run: str, reason: str, wait: float, as_json: bool) -> int:  # noqa: 
     if as_json:
         screen.print_json(words.run_json(record, standing(record, now_ns), now_ns))
     elif record.status == "cancelled":
-        why = words.cancelled(record)
         said = "was cancelled before" if was_cancelled else "is cancelled"
-        screen.out().print(f"run {record.id} {said}{f': {why}' if why else ''}")
+        screen.out().print(f"run {record.id} {said}{words.cancelled(record)}")
     else:
-        screen.out().print(f"run {record.id} is asked to end, and {_holder(record)} has not come to it yet")
+        screen.out().print(f"run {record.id} is asked to end; {_holder(record)} still has it")
         screen.err().print(f"  it ends at its next step; look at it:  surefoot show {record.id}")
     return 0
 

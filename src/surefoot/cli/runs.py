@@ -136,8 +136,8 @@ def _print_trouble(console: Console, run: RunRecord, state: str) -> None:
     if state == "failed" and run.error:
         where = f"in {run.failed_step}: " if run.failed_step else ""
         console.print(screen.styled((f"  {screen.brief(where + run.error, console.width - 3)}", "red")))
-    elif state == "cancelled" and (reason := words.cancelled(run)):
-        console.print(screen.styled((f"  {screen.brief(reason, console.width - 3)}", "dim")))
+    elif state == "cancelled" and (why := words.cancelled(run).removeprefix(":").strip()):
+        console.print(screen.styled((f"  {screen.brief(why, console.width - 3)}", "dim")))
     elif state == "abandoned":
         console.print(screen.styled((f"  go on: surefoot resume {run.id}", "yellow")))
 

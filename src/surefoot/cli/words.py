@@ -124,8 +124,8 @@ def run_json(run: RunRecord, status: str, now_ns: int) -> dict[str, Json]:
 
 
 def cancelled(run: RunRecord) -> str:
-    """Why a cancelled run was cancelled, and what was undone, as it is recorded; empty where nothing is."""
-    return (run.error or "").partition(" was cancelled")[2].removeprefix(": ").strip()
+    """What stands behind `was cancelled` in the record of a run: why, and what was undone. `: too late (undone: x)`."""
+    return (run.error or "").partition(" was cancelled")[2]
 
 
 def _plain(tags: Mapping[str, str]) -> dict[str, Json]:
