@@ -200,7 +200,7 @@ class App:
         options = Options(
             listener=listener,
             accept_divergence=accept_divergence,
-            deadline=deadline,
+            deadline=_ahead(deadline),
             decisions=decisions or {},
             explains=True,
         )
@@ -222,7 +222,7 @@ class App:
         options = Options(
             listener=listener,
             accept_divergence=accept_divergence,
-            deadline=deadline,
+            deadline=_ahead(deadline),
             decisions=decisions or {},
             explains=True,
         )
@@ -354,7 +354,7 @@ class App:
             listener=listener,
             run_key=key,
             wait=wait,
-            deadline=deadline,
+            deadline=_ahead(deadline),
             explains=True,
         )
 
@@ -394,6 +394,13 @@ class App:
     def _known_secrets(self) -> frozenset[str]:
         environment = {value for name in _KEY_VARIABLES if (value := os.environ.get(name))}
         return self.settings.resolved_secrets() | environment
+
+
+def _ahead(deadline: float | None) -> float | None:
+    """A deadline that was given, which has to lie ahead."""
+    if deadline is not None and not deadline > 0:
+        raise InvalidInput(f"the deadline of a run is {deadline}: give seconds above 0")
+    return deadline
 
 
 flows.host.provide(App.current)

@@ -26,6 +26,7 @@ from surefoot.scope import Work
 
 P = ParamSpec("P")
 R = TypeVar("R")
+ConnectionT = TypeVar("ConnectionT")
 
 
 class Step(Generic[P, R]):
@@ -176,7 +177,7 @@ def step(
     fallback: object = NOTHING,
     stand_in: object = NOTHING,
     compensate: Callable[..., object] | None = None,
-) -> Callable[[Callable[Concatenate[Any, P], R]], Step[P, R]]: ...
+) -> Callable[[Callable[Concatenate[ConnectionT, P], R]], Step[P, R]]: ...
 
 
 def step(

@@ -202,11 +202,15 @@ def test_the_call_goes_before_the_flow_and_the_flow_before_the_settings(tmp_path
 
 
 @pytest.mark.parametrize("seconds", [0, -1.0])
-def test_a_deadline_that_has_passed_before_it_begins_is_refused(seconds: float) -> None:
+def test_a_deadline_that_has_passed_before_it_begins_is_refused(app: App, seconds: float) -> None:
     with pytest.raises(UsageError, match="give seconds above 0"):
 
         @flow(deadline=seconds)
         def never() -> None: ...
+
+    with pytest.raises(UsageError, match="give seconds above 0"):
+        app.run(dying, deadline=seconds)
+    assert app.ledger.runs() == []
 
 
 def test_a_step_that_failed_as_the_deadline_passed_is_tried_again_with_more_time(app: App) -> None:
