@@ -30,12 +30,12 @@ def unbook(result: str) -> None:
 
 @step(compensate=unbook)
 def book(place: str) -> str:
-    Path("booked").touch()
     return place
 
 
 @step
 def nap(seconds: float) -> float:
+    Path("napping").touch()
     time.sleep(seconds)
     return seconds
 
@@ -69,7 +69,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def begin(project: Path, *arguments: str) -> subprocess.Popen[str]:
-    """`surefoot run` of a trip that has booked."""
+    """`surefoot run` of a trip that has booked, and naps."""
     child = subprocess.Popen(
         [sys.executable, "-m", "surefoot.cli", "run", "flows.py:trip", "-i", "place=Rome", *arguments],
         cwd=project,
@@ -79,7 +79,7 @@ def begin(project: Path, *arguments: str) -> subprocess.Popen[str]:
         text=True,
     )
     end_at = time.monotonic() + 60
-    while not (project / "booked").exists():
+    while not (project / "napping").exists():
         assert time.monotonic() < end_at, child.communicate()
         assert child.poll() is None, child.communicate()
         time.sleep(0.02)

@@ -177,7 +177,7 @@ def step(
     fallback: object = NOTHING,
     stand_in: object = NOTHING,
     compensate: Callable[..., object] | None = None,
-) -> Callable[[Callable[Concatenate[ConnectionT, P], R]], Step[P, R]]: ...
+) -> Callable[[Callable[Concatenate[ConnectionT, P], R]], Step[P, R]]: ...  # pyright: ignore[reportInvalidTypeVarUse]  (any connection)
 
 
 def step(
