@@ -200,7 +200,7 @@ class App:
         options = Options(
             listener=listener,
             accept_divergence=accept_divergence,
-            deadline=deadline,
+            deadline=_ahead(deadline),
             decisions=decisions or {},
             explains=True,
         )
@@ -222,7 +222,7 @@ class App:
         options = Options(
             listener=listener,
             accept_divergence=accept_divergence,
-            deadline=deadline,
+            deadline=_ahead(deadline),
             decisions=decisions or {},
             explains=True,
         )
@@ -238,7 +238,9 @@ class App:
         The request is durable. The process that holds the run ends it at its next step, an async flow where it
         awaits: then its status is `cancelled`, for good, and its child runs are cancelled too. A run that nobody holds
         is ended here. `wait` is how many seconds to wait for that; without it the status may still be `running`.
-        Cancelling a cancelled run does nothing. Raises `UnknownRun`, and `RunEnded` for a completed run.
+        Cancelling a cancelled run does nothing. Raises `UnknownRun`, `RunEnded` for a completed run and `Compensated`
+        for one of which everything is undone; `RunCancelled` and `InDoubt` where its compensations were run here, and
+        some failed or are in doubt.
         """
         with self.entered():
             logic = flows.cancel(self.ledger.run(run_id), reason=reason, wait=wait)
@@ -362,7 +364,7 @@ class App:
             listener=listener,
             run_key=key,
             wait=wait,
-            deadline=deadline,
+            deadline=_ahead(deadline),
             explains=True,
         )
 
@@ -402,6 +404,13 @@ class App:
     def _known_secrets(self) -> frozenset[str]:
         environment = {value for name in _KEY_VARIABLES if (value := os.environ.get(name))}
         return self.settings.resolved_secrets() | environment
+
+
+def _ahead(deadline: float | None) -> float | None:
+    """A deadline that was given, which has to lie ahead."""
+    if deadline is not None and not deadline > 0:
+        raise InvalidInput(f"the deadline of a run is {deadline}: give seconds above 0")
+    return deadline
 
 
 flows.host.provide(App.current)

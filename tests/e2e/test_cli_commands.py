@@ -232,8 +232,10 @@ def begin_sleeping(project: Path) -> subprocess.Popen[str]:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         found = surefoot("show", "last", "--json", cwd=project, code=None)
-        if found.returncode == 0 and json.loads(found.stdout)["spans"]:
-            return child
+        if found.returncode == 0:
+            run = json.loads(found.stdout)
+            if run["flow"] == "sleeping" and run["spans"]:
+                return child
     child.kill()
     raise AssertionError(child.communicate())
 

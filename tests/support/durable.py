@@ -14,15 +14,18 @@ from surefoot.ledger import Link
 LEASE = 30.0
 
 
-def open_app(folder: Path, *, lease: float = LEASE, is_full: bool = False) -> App:
-    """The app of a folder, strict about results.
+def open_app(
+    folder: Path, *, lease: float = LEASE, is_full: bool = False, url: str = "", **runs: object
+) -> App:
+    """The app of a folder, strict about results; its ledger is in a file there, or at `url`.
 
-    Commits wait for the disk only if asked: a killed process loses nothing without it.
+    Commits wait for the disk only if asked: a killed process loses nothing without it. `runs` are settings of [runs].
     """
-    environ = {
+    environ = {f"SUREFOOT_RUNS_{name.upper()}": str(value) for name, value in runs.items()} | {
         "SUREFOOT_LEDGER_SYNCHRONOUS": "full" if is_full else "normal",
         "SUREFOOT_RUNS_LEASE": str(lease),
         "SUREFOOT_RUNS_STRICT": "true",
+        **({"SUREFOOT_LEDGER_URL": url} if url else {}),
     }
     return App(load(folder, environ=environ))
 

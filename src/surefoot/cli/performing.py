@@ -10,7 +10,8 @@ from surefoot.app import App
 from surefoot.cli import failing, screen, words
 from surefoot.cli.progress import Watch, watched
 from surefoot.flows import Listener
-from surefoot.traces import plain, standing
+from surefoot.ledger import RunRecord
+from surefoot.traces import plain, standing, trace
 from surefoot.traces.plain import parsed
 from surefoot.values import Json
 
@@ -23,10 +24,12 @@ def perform(
     is_live: bool = True,
     also: Listener | None = None,
     after: Callable[[Watch], None] | None = None,
+    find: Callable[[], RunRecord] | None = None,
 ) -> int:
     """Run or resume with progress on stderr, then print the output and one line of figures; the exit code.
 
-    A run that failed is reported like every error; what stopped a run before it began is raised.
+    A run that failed is reported like every error; what stopped a run before it began is raised. `find` gives the
+    run whose recorded output came at once.
     """
     with watched(is_quiet=as_json, is_live=is_live, also=also) as watch:
         try:
@@ -36,6 +39,9 @@ def perform(
             if not watch.run_id:
                 raise
             output, error = None, raised
+    if find is not None and not watch.run_id:
+        print_recorded(app, find(), as_json=as_json)
+        return 0
     if as_json:
         screen.print_json(result_json(app, watch, output))
     elif error is None:
@@ -45,6 +51,17 @@ def perform(
     if after is not None:
         after(watch)
     return failing.report(error) if error is not None else 0
+
+
+def print_recorded(app: App, run: RunRecord, *, as_json: bool) -> None:
+    """The output of a run that has completed before, as it is recorded for people."""
+    output = trace(app.ledger, run.id).output
+    if as_json:
+        described = words.run_json(run, run.status, time.time_ns())
+        screen.print_json({**described, "output": output, "replayed": [], "performed": []})
+    else:
+        screen.err().print(f"run {run.id} is completed; this is its recorded output")
+        screen.print_output(output, hint=f"surefoot show {run.id[:13]}")
 
 
 def as_plain(output: object) -> Json:

@@ -39,6 +39,7 @@ class Watch:
 
     others: tuple[Listener, ...] = ()
     run_id: str = ""
+    is_resumed: bool = False
     is_code_changed: bool = False
     changed_files: tuple[tuple[str, int], ...] = ()
     replayed: list[StepClosed] = field(default_factory=list[StepClosed])
@@ -47,7 +48,7 @@ class Watch:
     def __call__(self, event: RunEvent) -> None:
         if isinstance(event, RunOpened):
             self.run_id, self.is_code_changed = event.run_id, event.is_code_changed
-            self.changed_files = event.changed_files
+            self.is_resumed, self.changed_files = event.is_resumed, event.changed_files
         elif isinstance(event, StepClosed):
             if event.is_replayed:
                 self.replayed.append(event)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import click
@@ -54,11 +53,10 @@ def command(  # noqa: PLR0917
     Where nobody knows whether an effect was done, the run waits: find out, then give --step with --done or --retry.
     """
     from surefoot.app import App
-    from surefoot.cli import screen, words
-    from surefoot.cli.performing import perform, print_replayed
+    from surefoot.cli import screen
+    from surefoot.cli.performing import perform, print_recorded, print_replayed
     from surefoot.flows import Listener, load_reference
     from surefoot.ledger import refuse_pruned
-    from surefoot.traces import trace
 
     if (step is None) != (done is None and not retry) or (done is not None and retry):
         raise click.UsageError("a step in doubt is decided by --step NAME with either --done JSON or --retry")
@@ -67,14 +65,7 @@ def command(  # noqa: PLR0917
     record = app.ledger.run(run)
     refuse_pruned(record)
     if step is None and record.status == "completed":
-        output = trace(app.ledger, record.id).output
-        if as_json:
-            now_ns = time.time_ns()
-            described = words.run_json(record, record.status, now_ns)
-            screen.print_json({**described, "output": output, "replayed": [], "performed": []})
-        else:
-            screen.err().print(f"run {record.id} is completed; this is its recorded output")
-            screen.print_output(output, hint=f"surefoot show {record.id[:13]}")
+        print_recorded(app, record, as_json=as_json)
         return 0
     target = None if flow is None else load_reference(flow)
     decisions: dict[str, Decision] = {}

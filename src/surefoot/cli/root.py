@@ -21,6 +21,7 @@ COMMANDS = {
     "send": "Send an event to a run that waits for it.",
     "runs": "List runs, the newest first.",
     "show": "Show a run: its steps, model calls, tokens and cost.",
+    "cancel": "End a run, whichever process has it.",
     "stats": "Show how a flow has done: latency, errors, retries, tokens and cost.",
     "ui": "Look at runs in the browser.",
     "eval": "Score a flow over a dataset.",

@@ -26,6 +26,16 @@ from surefoot.cli.options import documented, json_option
 @click.option(
     "--tag", "tags", multiple=True, metavar="NAME=VALUE", help="A tag that the run is recorded with."
 )
+@click.option(
+    "--key",
+    help="Make this the only run of the flow under KEY: once more gives its output, or goes on with it.",
+)
+@click.option(
+    "--deadline",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Seconds until the run has to be over; else what the flow or the settings say.",
+)
 @click.option("--session", default="", help="The conversation that the run belongs to.")
 @click.option("--tenant", default="", help="The customer that the run is made for.")
 @click.option("--principal", default="", help="The person or service that asks for the run.")
@@ -41,6 +51,8 @@ def command(  # noqa: PLR0917
     file: str | None,
     init: tuple[str, ...],
     tags: tuple[str, ...],
+    key: str | None,
+    deadline: float | None,
     session: str,
     tenant: str,
     principal: str,
@@ -54,8 +66,10 @@ def command(  # noqa: PLR0917
     """
     from surefoot.app import App
     from surefoot.cli import inputs, screen
-    from surefoot.cli.performing import perform
+    from surefoot.cli.performing import perform, print_replayed
+    from surefoot.cli.progress import Watch
     from surefoot.flows import Listener, checked, find_spec
+    from surefoot.ledger import RunRecord
     from surefoot.values import RunTags
 
     screen.show_warnings()
@@ -69,10 +83,19 @@ def command(  # noqa: PLR0917
         ready = checked(spec, values, is_text=True)
 
     def action(listener: Listener) -> object:
-        return app.run(found, ready, init=settings, tags=labels, listener=listener)
+        return app.run(
+            found, ready, init=settings, tags=labels, key=key, deadline=deadline, listener=listener
+        )
+
+    def find() -> RunRecord:
+        return app.ledger.runs(flow=spec.name, tenant=tenant, run_key=key, limit=1)[0]
+
+    def after(watch: Watch) -> None:
+        if watch.is_resumed:
+            print_replayed(watch)
 
     try:
-        return perform(app, action, as_json=as_json)
+        return perform(app, action, as_json=as_json, after=after, find=find)
     finally:
         sys.stdout.flush()
         app.close()

@@ -131,11 +131,13 @@ def print_table(found: list[tuple[RunRecord, str]], now_ns: int) -> None:
 
 
 def _print_trouble(console: Console, run: RunRecord, state: str) -> None:
-    from surefoot.cli import screen
+    from surefoot.cli import screen, words
 
     if state == "failed" and run.error:
         where = f"in {run.failed_step}: " if run.failed_step else ""
         console.print(screen.styled((f"  {screen.brief(where + run.error, console.width - 3)}", "red")))
+    elif state == "cancelled" and (why := words.cancelled(run).removeprefix(":").strip()):
+        console.print(screen.styled((f"  {screen.brief(why, console.width - 3)}", "dim")))
     elif state == "abandoned":
         console.print(screen.styled((f"  go on: surefoot resume {run.id}", "yellow")))
 

@@ -8,6 +8,8 @@ import click
 
 from surefoot.cli.options import documented, json_option
 
+_CHILDREN = 100
+
 
 @documented(example="surefoot show last --step check_answer")
 @click.argument("run")
@@ -31,7 +33,9 @@ def command(run: str, full: bool, step: str | None, as_json: bool) -> int:  # no
     from surefoot.errors import InvalidInput
     from surefoot.traces import trace
 
-    found = trace(App.current().ledger, run)
+    ledger = App.current().ledger
+    found = trace(ledger, run)
+    children = list(reversed(ledger.runs(parent_run=found.run.id, limit=_CHILDREN)))
     spans = found.spans
     if step is not None:
         spans = tuple(span for span in found.walk() if span.name == step or span.id.startswith(step.lower()))
@@ -39,11 +43,11 @@ def command(run: str, full: bool, step: str | None, as_json: bool) -> int:  # no
             names = ", ".join(dict.fromkeys(span.name for span in found.walk() if span.name)) or "none"
             raise InvalidInput(f"run {found.run.id} has no step {step!r}; it has: {names}")
     if as_json:
-        screen.print_json(trace_json(found, spans, time.time_ns()))
+        screen.print_json(trace_json(found, spans, children, time.time_ns()))
         return 0
     page = Page(screen.out(), is_full=full)
     if step is None:
-        page.header(found, time.time_ns())
+        page.header(found, children, time.time_ns())
     page.tree(spans)
     if step is None:
         page.ending(found)

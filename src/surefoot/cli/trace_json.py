@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from surefoot.cli import words
+from surefoot.ledger import RunRecord
 from surefoot.traces import Call, Failure, Span, Trace, standing
 from surefoot.values import Json
 
 _S = 1_000_000_000
 
 
-def trace_json(trace: Trace, spans: Iterable[Span], now_ns: int) -> dict[str, Json]:
+def trace_json(
+    trace: Trace, spans: Iterable[Span], children: Iterable[RunRecord], now_ns: int
+) -> dict[str, Json]:
     """Everything that a trace holds; times in seconds since the Unix epoch, latencies in seconds."""
     run = words.run_json(trace.run, standing(trace.run, now_ns), now_ns)
     return {
@@ -29,6 +32,9 @@ def trace_json(trace: Trace, spans: Iterable[Span], now_ns: int) -> dict[str, Js
         "is_chain_whole": trace.chain_break is None,
         "chain_break": trace.chain_break,
         "rows": trace.rows,
+        "children": [
+            {"run": child.id, "flow": child.flow, "status": standing(child, now_ns)} for child in children
+        ],
         "inputs": dict(trace.inputs),
         "init": dict(trace.init),
         "output": trace.output,

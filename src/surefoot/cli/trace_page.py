@@ -14,6 +14,8 @@ from surefoot.values import Json
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from surefoot.ledger import RunRecord
+
 _LINES = 6
 """How many lines of a value are shown unless everything is asked for."""
 _PROMPT_LINES = 16
@@ -35,14 +37,16 @@ class Page:
         self._console = console
         self._is_full = is_full
 
-    def header(self, trace: Trace, now_ns: int) -> None:
-        """Who ran what when, and whether the record is sound."""
+    def header(self, trace: Trace, children: Sequence[RunRecord], now_ns: int) -> None:
+        """Who ran what when, for which run and with which, and whether the record is sound."""
         run = trace.run
         state = standing(run, now_ns)
         colour = {"completed": "green", "failed": "red"}.get(state, "yellow")
         self._console.print(screen.styled(("Run ", "bold"), (run.id, "bold"), "  ", (state, colour)))
         for label, text in self._facts(trace, now_ns):
             self._field("", label, text)
+        for child in children:
+            self._field("", "child run", f"{child.id}  {child.flow}  {standing(child, now_ns)}")
         for title, values in (("Inputs", trace.inputs), ("Settings", trace.init)):
             if values:
                 self._console.print(screen.styled((f"\n{title}", "bold")))
@@ -88,8 +92,14 @@ class Page:
                     else f"{attempt.status} {words.clock(attempt.ended_ns)}"
                 )
                 yield f"attempt {attempt.epoch}", f"{words.clock(attempt.started_ns)}, {ended}"
+        if run.deadline_ns is not None:
+            yield "deadline", words.clock(run.deadline_ns)
         if run.owner is not None:
             yield "process", f"{run.owner.pid} on {run.owner.host}"
+        if run.parent_run is not None:
+            yield "parent run", run.parent_run
+        if run.run_key is not None and not run.is_child:
+            yield "key", run.run_key
         for label, value in (("tenant", run.tenant), ("principal", run.principal), ("session", run.session)):
             if value:
                 yield label, value

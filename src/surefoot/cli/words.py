@@ -13,6 +13,7 @@ __all__ = [
     "age",
     "ago",
     "all_tokens",
+    "cancelled",
     "clock",
     "cost",
     "counted",
@@ -109,6 +110,9 @@ def run_json(run: RunRecord, status: str, now_ns: int) -> dict[str, Json]:
         "ended": None if ended_ns is None else ended_ns / _S,
         "seconds": ((ended_ns or now_ns) - run.created_ns) / _S,
         "epoch": run.epoch,
+        "key": run.run_key,
+        "parent": run.parent_run,
+        "deadline": None if run.deadline_ns is None else run.deadline_ns / _S,
         "tenant": run.tenant,
         "principal": run.principal,
         "session": run.session,
@@ -117,6 +121,11 @@ def run_json(run: RunRecord, status: str, now_ns: int) -> dict[str, Json]:
         "error": run.error,
         **totals_json(run.totals),
     }
+
+
+def cancelled(run: RunRecord) -> str:
+    """What stands behind `was cancelled` in the record of a run: why, and what was undone. `: too late (undone: x)`."""
+    return (run.error or "").partition(" was cancelled")[2]
 
 
 def _plain(tags: Mapping[str, str]) -> dict[str, Json]:

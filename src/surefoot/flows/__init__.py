@@ -11,8 +11,9 @@ from surefoot.flows.events import Listener, RunEvent, RunOpened, StepClosed, Ste
 from surefoot.flows.flow import Flow, FlowSpec, Workflow, flow
 from surefoot.flows.given import now, random, sleep, uuid4
 from surefoot.flows.handles import CurrentRun, CurrentStep, Run, current_run, current_step, last_run
+from surefoot.flows.host import Host, host
 from surefoot.flows.lease import Keeper
-from surefoot.flows.runner import Host, Opaque, Options, Target, begin, host, resume
+from surefoot.flows.runner import Opaque, Options, Target, begin, resume
 from surefoot.flows.step import Step, step
 from surefoot.flows.stopping import Ceilings
 from surefoot.flows.threads import carry

@@ -36,6 +36,7 @@ def adopt(run: OpenRun, messages: Sequence[Message]) -> Pending | None:
         return None
     first = asked[0]
     said: Any = orjson.loads(first.body)
+    reason = str(said.get("reason", ""))
     text = records.encode({**said, "sent_ns": first.sent_ns}, name=CANCEL)
     freight: Freight = []
     with run.lock:
@@ -44,7 +45,9 @@ def adopt(run: OpenRun, messages: Sequence[Message]) -> Pending | None:
             return None
         outcome = _row(run, first, text, freight)
         pending = run.ledger.submit(Adopt([message.id for message in asked], outcome, freight))
-    run.cancel(str(said.get("reason", "")))
+        # Under the same lock: a flow that ends now asks whether it was stopped, and must not complete behind the row.
+        run.refuse_cancelled(reason)
+    run.cancel(reason)
     return pending
 
 

@@ -6,9 +6,10 @@ import time
 from contextlib import suppress
 
 from surefoot.errors import RunBusy, RunEnded
-from surefoot.flows import cancelling, opened
+from surefoot.flows import cancelling, opened, undoing
 from surefoot.flows.drive import Durable, Logic, Pause
-from surefoot.flows.runner import Host, Options, host, settle
+from surefoot.flows.host import Host, host
+from surefoot.flows.runner import Options, settle
 from surefoot.ledger import RunRecord, Send
 
 _LOOK_AGAIN = 0.1
@@ -18,12 +19,14 @@ def cancel(record: RunRecord, *, reason: str, wait: float) -> Logic[RunRecord]:
     """Ask for the end of a run; the run as it is once it has ended, or after `wait` seconds.
 
     The request is durable. Whoever holds the run ends it at its next step; where nobody does, it is ended here.
-    Cancelling a cancelled run changes nothing. Raises `RunEnded` for a completed one.
+    Cancelling a cancelled run changes nothing. Raises `RunEnded` for a completed one, `Compensated` for one of which
+    everything is undone, and what `runner.settle` raises where the undoing came to no good end.
     """
     app = host()
     if record.status == "cancelled":
         return record
     _refuse_completed(record)
+    undoing.refuse_compensated(app.ledger, record)
     yield Durable(app.ledger.submit(Send(cancelling.request(record.id, reason=reason))))
     app.keeper.look()
     until = time.monotonic() + wait

@@ -9,7 +9,15 @@ import orjson
 
 from surefoot import ledger as records
 from surefoot import scope
-from surefoot.errors import Diverged, InDoubt, LedgerError, RunCancelled, StepFailed
+from surefoot.errors import (
+    DeadlineExceeded,
+    Diverged,
+    InDoubt,
+    LedgerError,
+    RunCancelled,
+    RunStopped,
+    StepFailed,
+)
 from surefoot.flows.openrun import OpenRun
 from surefoot.ledger import END_KEY, START_KEY, EndRun, Entry, Freight, Ledger, Outcome, Release, RunRecord
 from surefoot.values import StepStatus
@@ -74,7 +82,7 @@ def fail(run: OpenRun, error: Exception, entry: Entry) -> tuple[records.Pending,
         failed = [key for _, failure in undone.failed for key in run.failed_steps(failure)]
         said |= {
             "failed": [key.hex() for key in failed],
-            "compensated": not undone.failed,
+            "compensated": undone.is_over,
             "undone": undone.names,
         }
     text = records.encode(said, name=f"{run.flow}()")
@@ -89,9 +97,11 @@ def fail(run: OpenRun, error: Exception, entry: Entry) -> tuple[records.Pending,
     if isinstance(error, Diverged):
         option = "accept_divergence=True" if entry.is_typed_in else "--accept-divergence"
         advice = f"restore the code, or add {option} to"
+    elif isinstance(error, DeadlineExceeded):
+        advice = f"to go on with it, add {_option(entry)} to"
     note = f"run {run.id} failed{where}; {advice} `{entry.resuming(run.id)}`"
     if undone is not None:
-        again = f"; `{entry.resuming(run.id)}` tries that again" if undone.failed else "; it is over"
+        again = f"; `{entry.resuming(run.id)}` tries that again" if not undone.is_over else "; it is over"
         note = f"run {run.id} failed{where}; {undone}{again}"
     return ticket, innermost or run.flow, note
 
@@ -155,7 +165,7 @@ def step_failed(error: Exception, run: OpenRun, entry: Entry, *, step: str) -> S
     resuming = f"`{entry.resuming(run.id)}` goes on from there"
     if (undone := run.undone) is not None:
         resuming = (
-            f"`{entry.resuming(run.id)}` tries again to undo it" if undone.failed else "the run is over"
+            "the run is over" if undone.is_over else f"`{entry.resuming(run.id)}` tries again to undo it"
         )
         resuming = f"{undone}; {resuming}"
     return StepFailed(
@@ -164,8 +174,29 @@ def step_failed(error: Exception, run: OpenRun, entry: Entry, *, step: str) -> S
         run_id=run.id,
         step=step,
         undone="" if undone is None else str(undone),
-        is_over=undone is not None and not undone.failed,
+        is_over=undone is not None and undone.is_over,
     )
+
+
+def stopped(error: RunStopped, run: OpenRun, entry: Entry) -> RunStopped:
+    """The error of a run that was stopped, with what became of what it had done, or how to go on."""
+    resuming = f"`{entry.resuming(run.id)}`"
+    if (undone := run.undone) is not None:
+        what = "it is over" if undone.is_over else f"{resuming} tries that again"
+        final = type(error)(f"{error}; {undone}; {what}", run_id=run.id)
+    elif isinstance(error, DeadlineExceeded):
+        final = DeadlineExceeded(
+            f"{error}: to go on with it, add {_option(entry)} to {resuming}", run_id=run.id
+        )
+    else:
+        return error
+    final.__cause__ = error.__cause__
+    return final.with_traceback(error.__traceback__)
+
+
+def _option(entry: Entry) -> str:
+    """How more time is given."""
+    return "deadline=SECONDS" if entry.is_typed_in else "--deadline SECONDS"
 
 
 def refuse_cancelled(record: RunRecord) -> None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from surefoot.errors import UnknownRun
 from surefoot.flows.ending import recorded_output
-from surefoot.flows.runner import Host, last_ended
+from surefoot.flows.host import Host
+from surefoot.flows.runner import last_ended
 from surefoot.flows.running import open_scope
 from surefoot.ledger import RunRecord, Totals
 from surefoot.values import RunStatus

@@ -48,8 +48,15 @@ class Undone:
     step: str | None
     is_begun: bool
     """Whether this attempt at it is under way."""
+    is_through: bool = False
+    """Whether this process has tried all of it."""
     names: list[str] = field(default_factory=list[str])
     failed: list[tuple[str, Exception]] = field(default_factory=list[tuple[str, Exception]])
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to be undone."""
+        return self.is_through and not self.failed
 
     def __str__(self) -> str:
         if self.failed:
@@ -203,14 +210,23 @@ class OpenRun:
         else:
             self.begun_steps += 1
 
+    def refuse_cancelled(self, reason: str) -> None:
+        """Begin nothing more, because somebody asked for the end of the run. `cancel` does the rest."""
+        said = f": {reason}" if reason else ""
+        self.brake.refuse(RunCancelled(f"run {self.id} was cancelled{said}", run_id=self.id))
+
     def cancel(self, reason: str) -> None:
         """Stop the run, and the child runs that are open in it, because somebody asked for it."""
-        said = f": {reason}" if reason else ""
-        self.brake.pull(RunCancelled(f"run {self.id} was cancelled{said}", run_id=self.id))
+        # All of them know why before any of them wakes up: what is cancelled for one may run in another.
+        for run in self._refuse_all(reason):
+            run.brake.rouse()
+
+    def _refuse_all(self, reason: str) -> list[OpenRun]:
+        self.refuse_cancelled(reason)
         with self.lock:
             children = list(self.children)
-        for child in children:
-            child.cancel(f"with run {self.id}, which began it{f' ({reason})' if reason else ''}")
+        said = f"with run {self.id}, which began it{f' ({reason})' if reason else ''}"
+        return [self, *(run for child in children for run in child._refuse_all(said))]  # noqa: SLF001  (another run)
 
     @contextmanager
     def beginning(self, child: OpenRun) -> Generator[None]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from surefoot import ledger as records
 from surefoot import scope
@@ -23,20 +23,17 @@ from surefoot.errors import (
 from surefoot.flows import cancelling, doubts, ending, opened, sources, undoing
 from surefoot.flows.drive import Body, Durable, Logic, Pause
 from surefoot.flows.events import Listener, RunOpened
+from surefoot.flows.host import Host, host
 from surefoot.flows.keyed import check_same
-from surefoot.flows.lease import Keeper
 from surefoot.flows.openrun import OpenRun
 from surefoot.flows.recall import Recall
 from surefoot.flows.running import Here
-from surefoot.flows.stopping import Ceilings
 from surefoot.flows.threads import patch_executors
 from surefoot.ledger import (
     FINAL,
     Append,
     Entry,
     Freight,
-    Ledger,
-    Outcome,
     RunRecord,
     Send,
     StartRun,
@@ -44,7 +41,6 @@ from surefoot.ledger import (
     lease_until,
     this_process,
 )
-from surefoot.scope import Slot
 from surefoot.values import RunTags, new_id
 
 if TYPE_CHECKING:
@@ -54,55 +50,6 @@ log = scope.logger("surefoot.flows")
 
 _LOOK_AGAIN = 0.2
 """Seconds between two looks at a run that somebody else holds."""
-
-
-class Card(Protocol):
-    """A run at a glance; `repr` gives it as text."""
-
-    def html(self) -> str: ...
-
-
-class Host(Protocol):
-    """What a run needs of the application around it."""
-
-    @property
-    def ledger(self) -> Ledger: ...
-
-    @property
-    def keeper(self) -> Keeper: ...
-
-    @property
-    def ceilings(self) -> Ceilings:
-        """What bounds a run that does not say otherwise."""
-        ...
-
-    @property
-    def is_strict(self) -> bool:
-        """Whether fresh results are restored from their record at once, to see that they can be."""
-        ...
-
-    def prepare(self) -> None:
-        """Called before each run: whatever has to be in place, such as the hook under SDK clients."""
-        ...
-
-    def entered(self) -> AbstractContextManager[object]:
-        """Make this application the current one for the code inside."""
-        ...
-
-    def client(self, kind: type) -> object:
-        """An SDK client of this class from the connection of its provider, for a workflow that is built anew."""
-        ...
-
-    def watching(self) -> AbstractContextManager[Listener | None]:
-        """Who watches a run that was given no listener, for as long as this process is at work on it."""
-        ...
-
-    def card(self, run_id: str) -> Card:
-        """The run at a glance."""
-        ...
-
-
-host: Slot[Host] = Slot("app")
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +158,8 @@ def resume(record: RunRecord, make: Make, options: Options) -> Logic[Any]:
         # Before the takeover: a flow that cannot be built leaves the run as it is.
         given = records.decode(app.ledger.exact(record.id, app.ledger.start(record.id).inputs))
         target = make(given["inputs"], given["init"])
-        taken = yield from _taken(app, record, options, until)
+        deadline_ns = _next_deadline(app, record, target.spec, options)
+        taken = yield from _taken(app, record, options, until, deadline_ns=deadline_ns)
         if taken.status == "completed":
             return ending.recorded_output(app.ledger, record.id)
         ending.refuse_cancelled(taken)
@@ -221,13 +169,13 @@ def resume(record: RunRecord, make: Make, options: Options) -> Logic[Any]:
         app.ledger.payloads.forget_run(record.id)
 
 
-def _taken(app: Host, record: RunRecord, options: Options, until: float) -> Logic[RunRecord]:
-    """Take a run over, as soon as nobody holds it."""
+def _taken(
+    app: Host, record: RunRecord, options: Options, until: float, *, deadline_ns: int | None = None
+) -> Logic[RunRecord]:
+    """Take a run over, as soon as nobody holds it; a deadline that is given takes the place of its own."""
     while True:
         lease = lease_until(app.keeper.lease_seconds)
-        takeover = app.ledger.submit(
-            TakeOver(record.id, this_process(), time.time_ns(), lease, _deadline_ns(options.deadline))
-        )
+        takeover = app.ledger.submit(TakeOver(record.id, this_process(), time.time_ns(), lease, deadline_ns))
         try:
             yield Durable(takeover)
         except RunBusy:
@@ -240,21 +188,10 @@ def _taken(app: Host, record: RunRecord, options: Options, until: float) -> Logi
 
 def _go_on(app: Host, taken: RunRecord, target: Target, options: Options) -> Logic[Any]:
     run = _open(app, taken, options)
+    digest = sources.digest_of(target.spec.entry)
+    is_changed = taken.code_digest != digest
     try:
-        history = yield from _reopened(app, run)
-        digest = sources.digest_of(target.spec.entry)
-        is_changed = taken.code_digest != digest
-        for outcome, recorded in doubts.decide(run, history, options.decisions):
-            yield Durable(recorded)
-            history.append(outcome)
-            run.totals = run.totals.plus(outcome)
-        run.recall = Recall(
-            history,
-            failed=ending.failed_keys(app.ledger, history),
-            begun=frozenset(detail.key for detail in app.ledger.details(run.id)),
-            is_same_code=bool(digest) and not is_changed,
-        )
-        run.doubts = doubts.doubts_of(app.ledger, run.recall.in_doubt)
+        yield from _reopened(app, run, options, is_same_code=bool(digest) and not is_changed)
     except BaseException:
         ending.release(run)
         raise
@@ -270,18 +207,30 @@ def _go_on(app: Host, taken: RunRecord, target: Target, options: Options) -> Log
     return (yield from _watched(app, run, target, opening, options))
 
 
-def _reopened(app: Host, run: OpenRun) -> Logic[list[Outcome]]:
-    """What a run has recorded, with its totals, and whether it was asked to end while nobody held it."""
+def _reopened(app: Host, run: OpenRun, options: Options, *, is_same_code: bool = False) -> Logic[None]:
+    """Recall what a run has recorded, its totals, and whether it was asked to end while nobody held it."""
     history = [link.outcome for link in app.ledger.history(run.id)]
     for outcome in history:
         run.totals = run.totals.plus(outcome)
-    run.begun_steps, run.begun_calls = run.totals.steps, run.totals.calls
+    # The ceilings count what the flow asks for, however many attempts that takes.
+    run.begun_calls = len({outcome.key for outcome in history if outcome.kind == "call"})
+    run.begun_steps = len({outcome.key for outcome in history if outcome.kind in ("step", "flow")})
     freight: Freight = []
     start = ending.boundary(run, "running", freight=freight)
     yield Durable(app.ledger.submit(Append(start, freight)))
     cancelling.find(run, history)
     undoing.reopen(run, history)
-    return history
+    for outcome, recorded in doubts.decide(run, history, options.decisions):
+        yield Durable(recorded)
+        history.append(outcome)
+        run.totals = run.totals.plus(outcome)
+    run.recall = Recall(
+        history,
+        failed=ending.failed_keys(app.ledger, history),
+        begun=frozenset(detail.key for detail in app.ledger.details(run.id)),
+        is_same_code=is_same_code,
+    )
+    run.doubts = doubts.doubts_of(app.ledger, run.recall.in_doubt)
 
 
 def _host() -> Host:
@@ -312,20 +261,39 @@ def _new_record(app: Host, target: Target, options: Options) -> RunRecord:
         parent_run=parent.id if parent is not None else None,
         owner=this_process(),
         lease_until_ns=lease_until(app.keeper.lease_seconds),
-        deadline_ns=_first_deadline(app, spec, options),
+        deadline_ns=_first_deadline(app, spec, options, now),
     )
 
 
-def _first_deadline(app: Host, spec: FlowSpec, options: Options) -> int | None:
+def _first_deadline(app: Host, spec: FlowSpec, options: Options, begun_ns: int) -> int | None:
     """When a new run has to be over: by what it was given, its flow or the settings, and never after its parent."""
-    given = (options.deadline, spec.deadline, app.ceilings.deadline)
-    own = _deadline_ns(next((seconds for seconds in given if seconds is not None), None))
+    own = _deadline_ns(_seconds(app, spec, options), begun_ns)
     around = None if options.parent is None else options.parent.deadline_ns
     return min((ns for ns in (own, around) if ns is not None), default=None)
 
 
-def _deadline_ns(seconds: float | None) -> int | None:
-    return None if seconds is None else time.time_ns() + round(seconds * 1e9)
+def _next_deadline(app: Host, record: RunRecord, spec: FlowSpec, options: Options) -> int | None:
+    """When a run that is gone on with has to be over, where that is not as it was.
+
+    A child run had no later deadline than its parent, which may have got another one since.
+    """
+    if (parent := options.parent) is None:
+        return _deadline_ns(options.deadline, time.time_ns())
+    own = _deadline_ns(_seconds(app, spec, options), record.created_ns)
+    if own is not None and record.deadline_ns is not None:
+        # It may have been resumed by itself, with more time.
+        own = max(own, record.deadline_ns)
+    return min((ns for ns in (own, parent.deadline_ns) if ns is not None), default=None)
+
+
+def _seconds(app: Host, spec: FlowSpec, options: Options) -> float | None:
+    """How long a run may take, by what goes first."""
+    given = (options.deadline, spec.deadline, app.ceilings.deadline)
+    return next((seconds for seconds in given if seconds is not None), None)
+
+
+def _deadline_ns(seconds: float | None, begun_ns: int) -> int | None:
+    return None if seconds is None else begun_ns + round(seconds * 1e9)
 
 
 def _open(app: Host, record: RunRecord, options: Options) -> OpenRun:
@@ -334,6 +302,8 @@ def _open(app: Host, record: RunRecord, options: Options) -> OpenRun:
     run.accepts_divergence = options.accept_divergence
     run.ceilings = app.ceilings
     parent = options.parent
+    if parent is not None and parent.deadline_ns == run.deadline_ns:
+        run.brake.is_due_with(parent.brake)
     run.suppresses_effects = options.suppresses_effects or (parent is not None and parent.suppresses_effects)
     run.is_strict = app.is_strict
     return run
@@ -358,15 +328,19 @@ def _attend(app: Host, run: OpenRun, target: Target, opening: RunOpened, options
     app.keeper.hold(run)
     try:
         run.tell(opening)
-        run.brake.check()
         root = Here(run, is_async=target.spec.is_async)
         try:
             result = yield from _sound(app, run, target, root)
             ticket = ending.complete(run, result)
         except Exception as raised:
-            with app.entered():
-                yield from undoing.undo(run, root, run.brake.explained(raised), workflow=target.workflow)
-            raise
+            # Asked once: while it is undone its deadline may pass, and that is not why.
+            why = run.brake.explained(raised)
+            try:
+                with app.entered():
+                    yield from undoing.undo(run, root, why, workflow=target.workflow)
+                raise why
+            finally:
+                del why  # else exception, traceback and this frame hold each other
         yield Durable(ticket)
         return result
     except (Fenced, LedgerError, RunEnded) as error:
@@ -376,11 +350,12 @@ def _attend(app: Host, run: OpenRun, target: Target, opening: RunOpened, options
         error.add_note(f"run {run.id} has stopped; `{entry.resuming(run.id)}` goes on with it")
         raise
     except Exception as raised:
-        final = yield from _end(app, run, run.brake.explained(raised), entry, options)
+        final = yield from _end(app, run, raised, entry, options)
         try:
             if final is raised:
                 raise
-            raise final from raised
+            # One that was stopped says so in other words, and where it was stopped.
+            raise final from raised.__cause__ if isinstance(final, RunStopped) else raised
         finally:
             del final  # else exception, traceback and this frame hold each other
     except BaseException as interruption:
@@ -403,6 +378,7 @@ def _sound(app: Host, run: OpenRun, target: Target, root: Here) -> Logic[Any]:
     """
     if run.undone is not None:
         raise run.undone.error
+    run.brake.check()
     stopping = run.brake.stoppable() if target.spec.is_async else nullcontext()
     try:
         with app.entered(), root, stopping:
@@ -417,29 +393,33 @@ def _sound(app: Host, run: OpenRun, target: Target, root: Here) -> Logic[Any]:
 
 def _end(app: Host, run: OpenRun, error: Exception, entry: Entry, options: Options) -> Logic[Exception]:
     """Record how a run ended that has not completed; the error to raise."""
-    if isinstance(reason := run.brake.reason, RunCancelled):
-        yield from _cancel_children(app, run.id, reason)
-        if run.undone is None or not run.undone.failed:
-            yield Durable(ending.cancelled(run, reason))
-            return error
     if isinstance(error, InDoubt):
         run.close()
         # All that is in doubt by now; a child run has named its own.
         final = doubts.in_doubt(run) if run.doubts else error
         yield Durable(ending.in_doubt(run, final))
         return final
+    is_own_stop = isinstance(error, RunStopped) and error.run_id == run.id
+    if isinstance(error, RunCancelled) and is_own_stop:
+        yield from _cancel_children(app, run.id, error)
+        if run.undone is None or run.undone.is_over:
+            yield Durable(ending.cancelled(run, error))
+            return ending.stopped(error, run, entry)
     ticket, step, note = ending.fail(run, error, entry)
     yield Durable(ticket)
+    if isinstance(error, RunStopped) and is_own_stop:
+        error = ending.stopped(error, run, entry)
     error.add_note(note)
-    if options.explains and not isinstance(error, RunStopped | Diverged):
+    if options.explains and not is_own_stop and not isinstance(error, Diverged):
         return ending.step_failed(error, run, entry, step=step)
     return error
 
 
-def settle(record: RunRecord, options: Options) -> Logic[None]:
-    """End a run, that was asked to and that nobody holds, without its flow.
+def settle(record: RunRecord, options: Options) -> Logic[bool]:
+    """End a run, that was asked to and that nobody holds, without its flow; whether there was a run to end.
 
-    Does nothing where it is over or was not asked to end. Raises `RunBusy` while somebody holds it.
+    Does nothing where it is over or was not asked to end. Raises `RunBusy` while somebody holds it, `InDoubt` where
+    what it had done was being undone and nobody knows how far, and `RunCancelled` where some of that failed.
     """
     app = _host()
     if not opened.add(record.id):
@@ -448,20 +428,26 @@ def settle(record: RunRecord, options: Options) -> Logic[None]:
         app.ledger.open_keys(record.id)
         taken = yield from _taken(app, record, options, 0.0)
         if taken.status in FINAL:
-            return
+            return False
         run = _open(app, taken, options)
+        app.keeper.hold(run)
         try:
-            yield from _reopened(app, run)
-            if isinstance(reason := run.brake.reason, RunCancelled):
-                yield from _cancel_children(app, run.id, reason)
+            yield from _reopened(app, run, options)
+            if not isinstance(reason := run.brake.reason, RunCancelled):
+                return False
+            try:
                 with app.entered():
                     yield from undoing.undo(run, None, reason)
-                if run.undone is None or not run.undone.failed:
-                    yield Durable(ending.cancelled(run, reason))
-                else:
-                    yield Durable(ending.fail(run, reason, taken.entry)[0])
+            except InDoubt as doubt:
+                raise (yield from _end(app, run, doubt, taken.entry, options)) from None
+            final = yield from _end(app, run, reason, taken.entry, options)
+            if run.undone is not None and not run.undone.is_over:
+                raise final
+            return True
         finally:
+            app.keeper.let_go(run)
             if run.is_open:
+                run.close()
                 ending.release(run)
     finally:
         opened.discard(record.id)
@@ -471,7 +457,7 @@ def settle(record: RunRecord, options: Options) -> Logic[None]:
 def _cancel_children(app: Host, parent: str, reason: RunCancelled) -> Logic[None]:
     """Ask the unfinished child runs of a run to end, and end those that nobody holds."""
     for child in app.ledger.runs(parent_run=parent, limit=None):
-        if child.status in FINAL:
+        if child.status in FINAL or child.status == "failed":
             continue
         yield Durable(
             app.ledger.submit(Send(cancelling.request(child.id, reason=f"with its parent: {reason}")))
@@ -480,16 +466,16 @@ def _cancel_children(app: Host, parent: str, reason: RunCancelled) -> Logic[None
             yield from settle(child, Options())
         except RunBusy:
             log.info("run %s was asked to end with its parent %s", child.id, parent)
+        except (InDoubt, RunStopped) as error:
+            log.warning("run %s ends with its parent %s: %s", child.id, parent, error)
 
 
 __all__ = [
-    "Host",
     "Make",
     "Opaque",
     "Options",
     "Target",
     "begin",
-    "host",
     "last_ended",
     "resume",
     "settle",

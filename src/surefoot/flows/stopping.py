@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self, cast
+from weakref import WeakKeyDictionary
 
 from surefoot.errors import DeadlineExceeded, RunStopped
 
@@ -48,13 +49,7 @@ class Brake:
     def reason(self) -> RunStopped | None:
         """Why the run stops; None while it goes on. A deadline that has passed counts from that moment on."""
         if self._reason is None and self._due is not None and time.monotonic() >= self._due:
-            self.pull(
-                DeadlineExceeded(
-                    f"run {self._run_id} has passed its deadline: `surefoot resume {self._run_id} --deadline SECONDS` "
-                    "goes on with it",
-                    run_id=self._run_id,
-                )
-            )
+            self.pull(DeadlineExceeded(f"run {self._run_id} has passed its deadline", run_id=self._run_id))
         return self._reason
 
     @property
@@ -64,10 +59,18 @@ class Brake:
 
     def pull(self, reason: RunStopped) -> None:
         """Stop the run, from any thread. The first reason counts."""
+        self.refuse(reason)
+        self.rouse()
+
+    def refuse(self, reason: RunStopped) -> None:
+        """The first half of `pull`: nothing is begun any more, and whoever asks is told why."""
         with self._lock:
-            if self._reason is not None:
-                return
-            self._reason = reason
+            if self._reason is None:
+                self._reason = reason
+
+    def rouse(self) -> None:
+        """The other half: what waits is woken up, what awaits is cancelled."""
+        with self._lock:
             tasks = list(self._tasks)
         self._pulled.set()
         for task in tasks:
@@ -88,18 +91,37 @@ class Brake:
         self._pulled.wait(seconds if left is None else min(seconds, left))
 
     def explained(self, raised: Exception) -> Exception:
-        """Why a flow ended that `raised` came out of: the stop, if there was one."""
-        if isinstance(raised, RunStopped) or (reason := self.reason) is None:
+        """Why a flow ended that `raised` came out of: the stop, if there was one, and then `raised` is its cause."""
+        is_stop = isinstance(raised, RunStopped) and raised.run_id == self._run_id
+        if is_stop or (reason := self.reason) is None:
             return raised
-        return copy.copy(reason)
+        stop = copy.copy(reason)
+        stop.__cause__ = raised
+        return stop
+
+    def is_due_with(self, other: Brake) -> None:
+        """Take the deadline of the other, which is the same moment, so that both pass it at once."""
+        self._due = other._due
 
     def stoppable(self) -> Stoppable:
         """A context in which the current asyncio task is cancelled when the run stops."""
         return Stoppable(self, self._tasks, self._lock)
 
 
+_issued: WeakKeyDictionary[asyncio.Task[object], int] = WeakKeyDictionary()
+"""How many cancellations of a task are ours and still stand. Each is touched on the loop of the task alone."""
+
+
+def _foreign(task: asyncio.Task[object]) -> int:
+    """How many cancellations of a task are somebody else's."""
+    return task.cancelling() - _issued.get(task, 0)
+
+
 class Stoppable:
-    """Cancels the task that entered it, and raises why instead of `CancelledError`, as `asyncio.timeout` does."""
+    """Cancels the task that entered it, and raises why instead of `CancelledError`, as `asyncio.timeout` does.
+
+    A run and its child run may share a task, and stop together.
+    """
 
     def __init__(self, brake: Brake, inside: list[Stoppable], lock: threading.Lock) -> None:
         self._brake = brake
@@ -107,6 +129,7 @@ class Stoppable:
         self._lock = lock
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[object] | None = None
+        self._foreign_before = 0
         self._has_cancelled = False
 
     def __enter__(self) -> Self:
@@ -114,6 +137,7 @@ class Stoppable:
         task = asyncio.current_task()
         if task is not None:
             self._task, self._loop = cast("asyncio.Task[object]", task), asyncio.get_running_loop()
+            self._foreign_before = _foreign(self._task)
         with self._lock:
             self._inside.append(self)
         try:
@@ -128,10 +152,14 @@ class Stoppable:
     ) -> None:
         task = self._task
         self._leave()
-        if self._has_cancelled and task is not None:
+        if task is None:
+            return
+        if self._has_cancelled:
             task.uncancel()
-            if isinstance(error, asyncio.CancelledError):
-                self._brake.check()
+            _issued[task] -= 1
+        # Where somebody else has cancelled the task too, it stays cancelled.
+        if isinstance(error, asyncio.CancelledError) and _foreign(task) <= self._foreign_before:
+            self._brake.check()
 
     def cancel(self) -> None:
         """Cancel the task, from any thread."""
@@ -145,6 +173,7 @@ class Stoppable:
         # On the task's own loop: it waits somewhere inside, and gets the cancellation there, or has left.
         if self._task is not None and not self._has_cancelled:
             self._has_cancelled = True
+            _issued[self._task] = _issued.get(self._task, 0) + 1
             self._task.cancel()
 
     def _leave(self) -> None:

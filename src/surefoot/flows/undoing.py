@@ -132,6 +132,7 @@ def undo(run: OpenRun, root: Here | None, error: Exception, *, workflow: object 
             else:
                 undone.names.append(outcome.name)
     yield from _close(run, undone)
+    undone.is_through = True
 
 
 def _to_undo(history: Sequence[Outcome], run: OpenRun) -> list[tuple[Outcome, Entry]]:

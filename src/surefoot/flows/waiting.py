@@ -16,8 +16,8 @@ from surefoot.flows import opened
 from surefoot.flows.concluding import Conclusion
 from surefoot.flows.drive import Durable, Logic, Pause, drive, drive_async
 from surefoot.flows.given import left_of
+from surefoot.flows.host import host
 from surefoot.flows.performing import Plan, perform
-from surefoot.flows.runner import host
 from surefoot.flows.running import Here, StepClaim, open_scope
 from surefoot.flows.threads import refuse_lost_context
 from surefoot.ledger import FINAL, Message, Send

@@ -209,6 +209,11 @@ class RunRecord:
     deadline_ns: int | None = None
     pruned_ns: int | None = None
 
+    @property
+    def is_child(self) -> bool:
+        """Whether a step of its parent run began it, of which its key is made: `PARENT/STEP`."""
+        return self.parent_run is not None and (self.run_key or "").startswith(f"{self.parent_run}/")
+
     def is_abandoned(self, now_ns: int) -> bool:
         """Whether it claims to run but nobody holds its lease any more."""
         return self.status == "running" and self.lease_until_ns < now_ns

@@ -37,13 +37,19 @@ class Reading(ABC):
         """All rows that a query finds; none while nothing is recorded."""
 
     def run(self, run_id: str) -> RunRecord:
-        """The run with this id, with an id that begins so, or the newest one for `last`. Raises `UnknownRun`."""
+        """The run with this id, with an id that begins so, or the newest one for `last`. Raises `UnknownRun`.
+
+        A child run is not the last one: that is the run that began it.
+        """
         select = f"SELECT {rows.RUN_COLUMNS} FROM runs"
         if run_id == "last":
             found = self._read(f"{select} ORDER BY id DESC LIMIT 1")
             if not found:
                 raise UnknownRun(f"the ledger {self.where} holds no runs yet")
-            return rows.run_record(found[0])
+            last = rows.run_record(found[0])
+            while last.is_child and (found := self._read(f"{select} WHERE id = ?", last.parent_run)):
+                last = rows.run_record(found[0])
+            return last
         wanted = run_id.strip().upper()
         found = (
             self._read(f"{select} WHERE id >= ? AND id < ? LIMIT 5", wanted, wanted + "~") if wanted else []

@@ -187,7 +187,7 @@ def _closed(here: Here | None, what: str) -> Generator[None]:
 def _ledger(here: Here | None) -> object:
     if here is not None:
         return here.run.ledger
-    from surefoot.flows.runner import host
+    from surefoot.flows.host import host
 
     return host().ledger
 

@@ -1,0 +1,61 @@
+"""The application that a run is made in, as far as the run knows it."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from surefoot.flows.events import Listener
+from surefoot.flows.lease import Keeper
+from surefoot.flows.stopping import Ceilings
+from surefoot.ledger import Ledger
+from surefoot.scope import Slot
+
+
+class Card(Protocol):
+    """A run at a glance; `repr` gives it as text."""
+
+    def html(self) -> str: ...
+
+
+class Host(Protocol):
+    """What a run needs of the application around it."""
+
+    @property
+    def ledger(self) -> Ledger: ...
+
+    @property
+    def keeper(self) -> Keeper: ...
+
+    @property
+    def ceilings(self) -> Ceilings:
+        """What bounds a run that does not say otherwise."""
+        ...
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether fresh results are restored from their record at once, to see that they can be."""
+        ...
+
+    def prepare(self) -> None:
+        """Called before each run: whatever has to be in place, such as the hook under SDK clients."""
+        ...
+
+    def entered(self) -> AbstractContextManager[object]:
+        """Make this application the current one for the code inside."""
+        ...
+
+    def client(self, kind: type) -> object:
+        """An SDK client of this class from the connection of its provider, for a workflow that is built anew."""
+        ...
+
+    def watching(self) -> AbstractContextManager[Listener | None]:
+        """Who watches a run that was given no listener, for as long as this process is at work on it."""
+        ...
+
+    def card(self, run_id: str) -> Card:
+        """The run at a glance."""
+        ...
+
+
+host: Slot[Host] = Slot("app")
