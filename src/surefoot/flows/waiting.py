@@ -153,6 +153,17 @@ class _Arrival(Conclusion):
             yield Pause(_LOOK_AGAIN_S if left is None else min(_LOOK_AGAIN_S, left), claim.brake)
 
 
+def _why(error: Exception) -> str:
+    """The first mistake that pydantic found, on one line; else what the error says."""
+    from pydantic import ValidationError
+
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors()[0]
+    place = ".".join(map(str, first["loc"]))
+    return f"{place}: {first['msg']}" if place else first["msg"]
+
+
 def send(run_id: str, event: str, value: object = None) -> None:
     """Send an event to a run, which takes it where it calls `wait_for`; it waits in the run's inbox until then.
 
