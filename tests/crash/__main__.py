@@ -54,7 +54,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=2000)
     parser.add_argument("--in-flight", type=int, default=100)
     parser.add_argument("--kills", type=int, default=24, help="kill -9 of the worker, on each engine")
-    parser.add_argument("--server-kills", type=int, help="kill -9 of the Postgres server (default: a quarter)")
+    parser.add_argument(
+        "--server-kills", type=int, help="kill -9 of the Postgres server (default: a quarter)"
+    )
     parser.add_argument("--engine", choices=ENGINES, action="append", help="only this one")
     parser.add_argument("--seed", type=int, default=os.environ.get("SEED") or None)
     parser.add_argument("--seconds", type=float, default=1800.0, help="after which a load counts as hanging")

@@ -48,7 +48,9 @@ def one_run_each(evidence: Evidence) -> Iterator[str]:
         if (runs := found.pop(f"order-{number}", 0)) != 1:
             yield f"order-{number} has {runs} runs"
     yield from (f"nobody ordered {key}" for key in found)
-    yield from (f"run {run.id} of {run.key} is {run.status}" for run in evidence.runs if run.status != "completed")
+    yield from (
+        f"run {run.id} of {run.key} is {run.status}" for run in evidence.runs if run.status != "completed"
+    )
 
 
 @claim("every run has its ten steps, each done exactly once")
@@ -186,7 +188,9 @@ def doubts_are_decided(evidence: Evidence) -> Iterator[str]:
 @claim("what callers were given is what the ledger says")
 def outputs_are_recorded(evidence: Evidence) -> Iterator[str]:
     known = recorded(evidence)
-    ends = {row.run_id: row.output for row in evidence.rows if row.kind == "end" and row.status == "completed"}
+    ends = {
+        row.run_id: row.output for row in evidence.rows if row.kind == "end" and row.status == "completed"
+    }
     names = [name for name in orders.STEPS if name not in ("wrap", "label")]
     for key, run_id, output in evidence.returned:
         values = [row.output if (row := known.get((run_id, name))) else None for name in names]

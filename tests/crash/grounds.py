@@ -65,5 +65,5 @@ def prepared(engine: Engine, folder: Path) -> Iterator[Grounds]:
 
 def _write_settings(folder: Path, *, ledger: str, other: str) -> None:
     (folder / "surefoot.toml").write_text(
-        f"[ledger]\n{ledger}\n\n[runs]\nlease = {LEASE}\nstrict = true\n\n[databases.other]\nurl = \"{other}\"\n"
+        f'[ledger]\n{ledger}\n\n[runs]\nlease = {LEASE}\nstrict = true\n\n[databases.other]\nurl = "{other}"\n'
     )

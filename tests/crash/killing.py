@@ -144,7 +144,9 @@ class Killer:
             if code == 0:
                 return worker
             if code is not None:
-                self.course.troubles.append([f"a worker ended with {code}", _tail(self._grounds.folder / "log")])
+                self.course.troubles.append(
+                    [f"a worker ended with {code}", _tail(self._grounds.folder / "log")]
+                )
                 if len(self.course.troubles) >= _MOST_ENDINGS:
                     return worker
                 worker = self._start()

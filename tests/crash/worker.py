@@ -31,9 +31,7 @@ Going = Callable[[], Awaitable[object]]
 
 def decide(doubt: InDoubt) -> dict[str, Decision]:
     """What became of each effect in doubt: it stands in the world, or it does not."""
-    seen = {
-        (key.partition("-")[0], name): token for key, name, token in outside.lines(outside.EFFECTS)
-    }
+    seen = {(key.partition("-")[0], name): token for key, name, token in outside.lines(outside.EFFECTS)}
     decisions: dict[str, Decision] = {}
     for name in doubt.steps:
         token = seen.get((doubt.run_id, name))
