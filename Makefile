@@ -4,11 +4,12 @@
 .NOTPARALLEL:
 MAKEFLAGS += --no-print-directory
 
-# PYTHON=... names the interpreter of a new .venv; ARGS=... goes to pytest or to the demo.
+# PYTHON=... names the interpreter of a new .venv; ARGS=... goes to pytest, the demo or the crashes, SEED=... to those.
 PYTHON ?=
 ARGS ?=
 NAME ?=
-export PYTHON
+SEED ?=
+export PYTHON SEED
 
 BIN := .venv/bin
 # The tools look at what the project wrote, whatever else lies in the checkout.
@@ -28,6 +29,9 @@ eval-demo: .venv/.installed-dev ## evaluate the example: its 20 questions, and 5
 
 test: .venv/.installed-dev ## set up, then run the tests (ARGS="-k name" chooses some)
 	@$(BIN)/python -m pytest $(ARGS)
+
+crash: .venv/.installed-dev ## kill 2,000 runs over and over on each engine, and judge what is left (ARGS="--runs 200")
+	@PYTHONPATH=tests/crash:tests/servers:tests/support $(BIN)/python tests/crash $(ARGS)
 
 check: check-format check-lint check-mypy check-pyright check-floors ## format, lint, types and floors
 
@@ -70,5 +74,5 @@ check-pyright: .venv/.installed-dev
 check-floors: .venv/.installed-dev
 	@$(BIN)/python -m pytest -q tests/unit/test_floors.py
 
-.PHONY: help demo eval-demo test check format cov bench wheel lock clean
+.PHONY: help demo eval-demo test crash check format cov bench wheel lock clean
 .PHONY: check-format check-lint check-mypy check-pyright check-floors

@@ -45,8 +45,8 @@ def recorded(evidence: Evidence) -> dict[tuple[str, str], Row]:
 def one_run_each(evidence: Evidence) -> Iterator[str]:
     found = Counter(run.key for run in evidence.runs)
     for number in range(evidence.orders):
-        if (runs := found.pop(f"order-{number}", 0)) != 1:
-            yield f"order-{number} has {runs} runs"
+        if (runs := found.pop(orders.key_of(number), 0)) != 1:
+            yield f"{orders.key_of(number)} has {runs} runs"
     yield from (f"nobody ordered {key}" for key in found)
     yield from (
         f"run {run.id} of {run.key} is {run.status}" for run in evidence.runs if run.status != "completed"
@@ -114,10 +114,11 @@ def nothing_recorded_is_done_again(evidence: Evidence) -> Iterator[str]:
 
 @claim("what is computed from its inputs alone is right")
 def pure_steps_are_right(evidence: Evidence) -> Iterator[str]:
-    numbers = {run.id: int(run.key.removeprefix("order-")) for run in evidence.runs}
-    for row in completed(evidence):
-        if row.name == "price" and row.output != numbers[row.run_id] * 7919 % 9973:
-            yield f"run {row.run_id}: the price is {row.output!r}"
+    known = recorded(evidence)
+    for run in evidence.runs:
+        row = known.get((run.id, "price"))
+        if row is None or row.output != orders.number_of(run.key) * 7919 % 9973:
+            yield f"run {run.id} of {run.key}: the price is {row and row.output!r}"
 
 
 @claim("the rows of transaction steps are there exactly once, as recorded")
@@ -127,11 +128,11 @@ def business_rows_once(evidence: Evidence) -> Iterator[str]:
         rows[number, name].append(token)
     for run in evidence.runs:
         for name in orders.TRANSACTIONS:
-            found = rows.pop((int(run.key.removeprefix("order-")), name), [])
+            found = rows.pop((orders.number_of(run.key), name), [])
             row = known.get((run.id, name))
             if row is None or found != [row.output]:
                 yield f"{run.key}: {name} is recorded as {row and row.output!r}, its rows are {found}"
-    yield from (f"order-{number}: {name} has rows and no run" for number, name in rows)
+    yield from (f"{orders.key_of(number)}: {name} has rows and no run" for number, name in rows)
 
 
 @claim("every transaction in a database of its own has one marker")

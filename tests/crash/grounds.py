@@ -43,7 +43,7 @@ class Grounds:
 
 
 @contextmanager
-def prepared(engine: Engine, folder: Path) -> Iterator[Grounds]:
+def prepared(engine: Engine, folder: Path, *, syncs: bool = True) -> Iterator[Grounds]:
     """Grounds on which nothing has happened yet."""
     folder.mkdir(parents=True, exist_ok=True)
     if engine == "sqlite":
@@ -55,7 +55,7 @@ def prepared(engine: Engine, folder: Path) -> Iterator[Grounds]:
         _write_settings(folder, ledger='synchronous = "full"', other="sqlite:///other.db")
         yield Grounds(engine, folder)
         return
-    with private_server(fsync="on") as server:
+    with private_server(fsync="on" if syncs else "off") as server:
         ledger_url, other_url = server.new_database(), server.new_database()
         for url in (ledger_url, other_url):
             execute(url, f"CREATE TABLE {orders.TABLE}")

@@ -16,7 +16,6 @@ from grounds import Grounds
 
 _LOOK_EVERY_S = 0.005
 _MOST_ENDINGS = 3
-_LONGEST_AWAY_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -30,6 +29,10 @@ class Load:
     seed: int
     seconds: float
     """After this time something hangs."""
+    longest_away: float = 3.0
+    """For how many seconds a killed server is away at most."""
+    syncs: bool = True
+    """Whether that server waits for the disk, as it does in earnest."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ def moments_of(load: Load, dice: random.Random) -> list[Moment]:
         spread[dice.choice(with_successor)].append(dice.uniform(0.0, 1.3))
     progress = sorted(dice.uniform(0.0, 0.9) for _ in kinds)
     return [
-        Moment(at, what, tuple(soon), dice.uniform(0.0, 0.05), dice.uniform(0.0, _LONGEST_AWAY_S))
+        Moment(at, what, tuple(soon), dice.uniform(0.0, 0.05), dice.uniform(0.0, load.longest_away))
         for at, what, soon in zip(progress, kinds, spread, strict=True)
     ]
 

@@ -24,6 +24,15 @@ TABLE = "business (number INTEGER, step TEXT, token TEXT)"
 INSERT = "INSERT INTO business VALUES"
 
 
+def key_of(number: int) -> str:
+    """The key of an order's run."""
+    return f"order-{number}"
+
+
+def number_of(key: str) -> int:
+    return int(key.removeprefix("order-"))
+
+
 def cents_of(number: int) -> int:
     return number * 7919 % 9973
 
@@ -57,7 +66,7 @@ async def happened_async(key: str) -> Done | None:
 
 
 @step
-def look_up(number: int) -> str:
+async def look_up(number: int) -> str:
     return witnessed(outside.EXECUTED)
 
 
@@ -137,20 +146,22 @@ async def pack(number: int) -> str:
 
 @flow
 async def order(number: int) -> list[object]:
-    found = acknowledged("look_up", look_up(number))
+    found = acknowledged("look_up", await look_up(number))
     cents = acknowledged("price", price(number))
     answer = acknowledged("ask", await ask(number))
     receipt = acknowledged("charge", await charge(number, cents))
     entry = acknowledged("book", await book(number))
     sent = acknowledged("mail", await mail(number, receipt))
-    parcel, packed = ship(number), await pack(number)
-    return [
-        *(found, cents, answer, receipt, entry, sent),
-        *(acknowledged("ship", parcel), acknowledged("pack", packed)),
-    ]
+    parcel = acknowledged("ship", await asyncio.to_thread(ship, number))
+    return [found, cents, answer, receipt, entry, sent, parcel, acknowledged("pack", await pack(number))]
 
 
 # The same in plain code, which runs in threads.
+
+
+@step(name="look_up")
+def look_up_in_line(number: int) -> str:
+    return witnessed(outside.EXECUTED)
 
 
 @step(name="ask")
@@ -202,7 +213,7 @@ def pack_in_line(number: int) -> str:
 
 @flow
 def order_in_line(number: int) -> list[object]:
-    found = acknowledged("look_up", look_up(number))
+    found = acknowledged("look_up", look_up_in_line(number))
     cents = acknowledged("price", price(number))
     answer = acknowledged("ask", ask_in_line(number))
     receipt = acknowledged("charge", charge_in_line(number, cents))

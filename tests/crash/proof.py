@@ -44,7 +44,7 @@ def judged(evidence: Evidence) -> Iterator[Verdict]:
 
 def prove(engine: Engine, folder: Path, load: Load, *, tell: Callable[[str], None] = lambda _: None) -> Proof:
     """Run the load on fresh grounds, kill it, and judge what is left."""
-    with prepared(engine, folder) as grounds:
+    with prepared(engine, folder, syncs=load.syncs) as grounds:
         course = Killer(grounds, load).run()
         tell(f"{engine}: done after {course.seconds:.0f} s; judging")
         evidence = gathered(grounds, orders=load.orders, kills=course.kills, troubles=course.troubles)

@@ -76,11 +76,7 @@ def resuming(app: App, run_id: str, decisions: dict[str, Decision] | None = None
 
 
 def beginning(app: App, number: int) -> Going:
-    return lambda: app.run_async(orders.flow_of(number), {"number": number}, key=key_of(number))
-
-
-def key_of(number: int) -> str:
-    return f"order-{number}"
+    return lambda: app.run_async(orders.flow_of(number), {"number": number}, key=orders.key_of(number))
 
 
 async def known_runs(app: App) -> list[RunRecord]:
@@ -101,7 +97,7 @@ async def work(app: App, number_of_orders: int, in_flight: int) -> None:
             if run.status != "completed":
                 yield str(run.run_key), resuming(app, run.id)
         for number in range(number_of_orders):
-            if (key := key_of(number)) not in begun:
+            if (key := orders.key_of(number)) not in begun:
                 yield key, beginning(app, number)
 
     waiting = jobs()
