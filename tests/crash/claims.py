@@ -112,6 +112,28 @@ def nothing_recorded_is_done_again(evidence: Evidence) -> Iterator[str]:
     yield from (f"{key} was executed and is not recorded" for key in executions)
 
 
+@claim("no model call was paid again once its answer was recorded")
+def nothing_answered_is_asked_again(evidence: Evidence) -> Iterator[str]:
+    answers: dict[str, list[str]] = defaultdict(list)
+    for question, token in evidence.answered:
+        answers[question].append(token)
+    calls: dict[str, list[Row]] = defaultdict(list)
+    for row in evidence.rows:
+        if row.kind == "call":
+            calls[f"{row.run_id}-{row.parent}"].append(row)
+    known = recorded(evidence)
+    for run in evidence.runs:
+        asking = known.get((run.id, "ask"))
+        if asking is None or not orders.has_model(orders.number_of(run.key)):
+            continue
+        tokens, rows = answers.pop(asking.idempotency_key, []), calls.pop(asking.idempotency_key, [])
+        if len(rows) != 1 or not tokens or tokens[-1] not in str(rows[0].output):
+            yield f"{asking.idempotency_key}: the answers were {tokens}, recorded is {[row.output for row in rows]}"
+        if len(tokens) > 1 + evidence.kills:
+            yield f"{asking.idempotency_key}: the model was asked {len(tokens)} times"
+    yield from (f"{question} was asked by nobody" for question in {*answers, *calls})
+
+
 @claim("what is computed from its inputs alone is right")
 def pure_steps_are_right(evidence: Evidence) -> Iterator[str]:
     known = recorded(evidence)
@@ -166,21 +188,21 @@ def effects_are_begun(evidence: Evidence) -> Iterator[str]:
             begun[attempt] = row.name
         elif begun.pop(attempt, None) is None:
             yield f"{row.idempotency_key}: attempt {row.attempt} of {row.name} ended and was never begun"
-    for (key, attempt), name in begun.items():
-        yield f"{key}: nobody knows how attempt {attempt} of {name} ended"
+    for (key, number), name in begun.items():
+        yield f"{key}: nobody knows how attempt {number} of {name} ended"
 
 
 @claim("an effect without a check that a kill left in doubt was decided by somebody who had looked")
 def doubts_are_decided(evidence: Evidence) -> Iterator[str]:
     decided = {(run_id, name, what) for run_id, name, what in evidence.decided}
-    begun: dict[tuple[str, int], int] = {}
+    since: dict[tuple[str, int], int] = {}
     for row in evidence.rows:
         if row.name != "mail" or row.kind != "step":
             continue
         attempt = (row.idempotency_key, row.attempt)
         if row.status == "running":
-            begun[attempt] = row.epoch
-        elif begun.get(attempt) != row.epoch:
+            since[attempt] = row.epoch
+        elif since.get(attempt) != row.epoch:
             what = "done" if row.status == "completed" else "retry"
             if (row.run_id, row.name, what) not in decided:
                 yield f"{row.idempotency_key}: attempt {row.attempt} was taken for {what}, which nobody had said"

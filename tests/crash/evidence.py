@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import subprocess
 import sys
@@ -19,7 +18,7 @@ from grounds import Grounds
 
 Select = Callable[[str], list[tuple[Any, ...]]]
 
-ROWS = "SELECT run_id, key, attempt, kind, name, status, epoch, output_view FROM outcomes ORDER BY seq"
+ROWS = "SELECT run_id, key, attempt, kind, name, status, epoch, output_view, path FROM outcomes ORDER BY seq"
 RUNS = "SELECT id, run_key, status FROM runs"
 BUSINESS = "SELECT number, step, token FROM business"
 MARKERS = "SELECT run_id, step FROM surefoot_markers"
@@ -46,6 +45,8 @@ class Row:
     status: str
     epoch: int
     output: Any
+    parent: str = ""
+    """The key of the step that it is inside of; empty at the top of the run."""
 
     @property
     def idempotency_key(self) -> str:
@@ -68,6 +69,7 @@ class Evidence:
     executed: list[list[str]] = field(default_factory=list)
     effects: list[list[str]] = field(default_factory=list)
     acknowledged: list[list[Any]] = field(default_factory=list)
+    answered: list[list[str]] = field(default_factory=list)
     returned: list[list[Any]] = field(default_factory=list)
     decided: list[list[str]] = field(default_factory=list)
     troubles: list[list[str]] = field(default_factory=list)
@@ -87,25 +89,26 @@ def gathered(grounds: Grounds, *, orders: int, kills: int, troubles: list[list[s
         kills=kills,
         runs=[Run(*row) for row in ledger(RUNS.replace("FROM ", f"FROM {schema}"))],
         rows=[_row(row) for row in ledger(ROWS.replace("FROM ", f"FROM {schema}"))],
-        business=[*ledger(BUSINESS), *other(BUSINESS)],  # type: ignore[list-item]
-        markers=markers,  # type: ignore[arg-type]
+        business=[*ledger(BUSINESS), *other(BUSINESS)],
+        markers=markers,
         marked_steps=frozenset(marked),
         executed=outside.lines(outside.EXECUTED, folder),
         effects=outside.lines(outside.EFFECTS, folder),
         acknowledged=outside.lines(outside.ACKNOWLEDGED, folder),
+        answered=outside.lines(outside.ANSWERED, folder),
         returned=outside.lines(outside.RETURNED, folder),
         decided=outside.lines(outside.DECIDED, folder),
         troubles=[*outside.lines(outside.TROUBLES, folder), *troubles],
-        verified=verified(folder),
+        verified=verified(folder, grounds.environ),
     )
 
 
-def verified(folder: Path) -> dict[str, Any]:
+def verified(folder: Path, environ: dict[str, str]) -> dict[str, Any]:
     """What `surefoot ledger verify` says."""
     done = subprocess.run(
         [sys.executable, "-m", "surefoot.cli", "ledger", "verify", "--json"],
         cwd=folder,
-        env=os.environ,
+        env=environ,
         capture_output=True,
         text=True,
         check=False,
@@ -118,8 +121,9 @@ def verified(folder: Path) -> dict[str, Any]:
 
 
 def _row(row: tuple[Any, ...]) -> Row:
-    run_id, key, attempt, kind, name, status, epoch, output = row
-    return Row(run_id, bytes(key).hex(), attempt, kind, name, status, epoch, json.loads(output or "null"))
+    run_id, key, attempt, kind, name, status, epoch, output, path = row
+    data, parent = json.loads(output or "null"), bytes(path)[-16:].hex()
+    return Row(run_id, bytes(key).hex(), attempt, kind, name, status, epoch, data, parent)
 
 
 def _file(path: Path) -> Select:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +13,9 @@ from pathlib import Path
 from typing import Literal
 
 import orders
+import outside
 from postgres import Server, execute, private_server
+from wire import WireServer
 
 Engine = Literal["sqlite", "postgres"]
 
@@ -27,15 +31,23 @@ class Grounds:
 
     engine: Engine
     folder: Path
+    model_url: str
     server: Server | None = None
     ledger_url: str = ""
     other_url: str = ""
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """What its processes find around them: no setting of whoever started this."""
+        own = {name: value for name, value in os.environ.items() if not name.startswith("SUREFOOT_")}
+        return own | {"OPENAI_BASE_URL": self.model_url}
 
     def start(self, number_of_orders: int, in_flight: int) -> subprocess.Popen[bytes]:
         """A new worker."""
         with (self.folder / "log").open("ab") as log:
             return subprocess.Popen(
                 [sys.executable, HERE / "worker.py", self.folder, str(number_of_orders), str(in_flight)],
+                env=self.environ,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -44,23 +56,36 @@ class Grounds:
 
 @contextmanager
 def prepared(engine: Engine, folder: Path, *, syncs: bool = True) -> Iterator[Grounds]:
-    """Grounds on which nothing has happened yet."""
+    """Grounds on which nothing has happened yet, with a model that gives each answer once."""
     folder.mkdir(parents=True, exist_ok=True)
-    if engine == "sqlite":
-        import sqlite3
 
-        with sqlite3.connect(folder / "other.db") as other:
-            other.execute(f"CREATE TABLE {orders.TABLE}")
-        other.close()
-        _write_settings(folder, ledger='synchronous = "full"', other="sqlite:///other.db")
-        yield Grounds(engine, folder)
-        return
-    with private_server(fsync="on" if syncs else "off") as server:
-        ledger_url, other_url = server.new_database(), server.new_database()
-        for url in (ledger_url, other_url):
-            execute(url, f"CREATE TABLE {orders.TABLE}")
-        _write_settings(folder, ledger=f'url = "{ledger_url}"\noutage = {OUTAGE}', other=other_url)
-        yield Grounds(engine, folder, server, ledger_url, other_url)
+    def answer(_: str, question: str) -> str:
+        token = outside.token()
+        outside.note(str(folder / outside.ANSWERED), question, token)
+        return token
+
+    with WireServer(reply=answer, delay=0.005) as model:
+        if engine == "sqlite":
+            yield _with_files(folder, model.openai_url)
+        else:
+            with private_server(fsync="on" if syncs else "off") as server:
+                yield _with_server(folder, model.openai_url, server)
+
+
+def _with_files(folder: Path, model_url: str) -> Grounds:
+    with sqlite3.connect(folder / "other.db") as other:
+        other.execute(f"CREATE TABLE {orders.TABLE}")
+    other.close()
+    _write_settings(folder, ledger='synchronous = "full"', other="sqlite:///other.db")
+    return Grounds("sqlite", folder, model_url)
+
+
+def _with_server(folder: Path, model_url: str, server: Server) -> Grounds:
+    ledger_url, other_url = server.new_database(), server.new_database()
+    for url in (ledger_url, other_url):
+        execute(url, f"CREATE TABLE {orders.TABLE}")
+    _write_settings(folder, ledger=f'url = "{ledger_url}"\noutage = {OUTAGE}', other=other_url)
+    return Grounds("postgres", folder, model_url, server, ledger_url, other_url)
 
 
 def _write_settings(folder: Path, *, ledger: str, other: str) -> None:

@@ -14,6 +14,8 @@ import orders
 import outside
 from grounds import Grounds
 
+What = Literal["worker", "server", "both"]
+
 _LOOK_EVERY_S = 0.005
 _MOST_ENDINGS = 3
 
@@ -40,7 +42,7 @@ class Moment:
     """When so much of the work is done, something is killed; the process after it perhaps before it gets going."""
 
     progress: float
-    what: Literal["worker", "server", "both"]
+    what: What
     early: tuple[float, ...] = ()
     """For each process after it that is killed as it starts or resumes: when, in parts of the time that takes."""
     after: float = 0.0
@@ -65,11 +67,9 @@ def moments_of(load: Load, dice: random.Random) -> list[Moment]:
     early = load.kills // 3
     under_way = load.kills - early
     both = min(load.server_kills // 2, under_way)
-    kinds: list[Literal["worker", "server", "both"]] = [
-        *(["worker"] * (under_way - both)),
-        *(["both"] * both),
-        *(["server"] * (load.server_kills - both)),
-    ]
+    kinds: list[What] = ["worker"] * (under_way - both)
+    kinds += ["both"] * both
+    kinds += ["server"] * (load.server_kills - both)
     dice.shuffle(kinds)
     spread: list[list[float]] = [[] for _ in kinds]
     with_successor = [place for place, what in enumerate(kinds) if what != "server"]

@@ -6,9 +6,13 @@ What each step returns is a token of that very execution, so that the record tel
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import time
+from functools import cache
 from typing import Any, TypeVar
+
+import httpx2
 
 import outside
 from surefoot import Done, current_run, current_step, flow, step
@@ -65,6 +69,27 @@ async def happened_async(key: str) -> Done | None:
     return happened(key)
 
 
+@cache
+def client() -> httpx2.AsyncClient:
+    """The one client of this process."""
+    return httpx2.AsyncClient(headers={"authorization": "Bearer key-of-a-test"}, timeout=30.0)
+
+
+async def ask_model() -> None:
+    """Put a question to a model that nobody else puts to it. The call is recorded as a step inside of the open one."""
+    here = current_step()
+    assert here is not None
+    question = {"role": "user", "content": here.idempotency_key}
+    url = f"{os.environ['OPENAI_BASE_URL']}/chat/completions"
+    answer = await client().post(url, json={"model": "gpt-4o", "messages": [question]})
+    answer.raise_for_status()
+
+
+def has_model(number: int) -> bool:
+    """Whether an order asks a model: every second one does."""
+    return number % 2 == 1
+
+
 @step
 async def look_up(number: int) -> str:
     return witnessed(outside.EXECUTED)
@@ -77,8 +102,9 @@ def price(number: int) -> int:
 
 @step
 async def ask(number: int) -> str:
-    await asyncio.sleep(PAUSE)
     token = witnessed(outside.EXECUTED)
+    if has_model(number):
+        await ask_model()
     await asyncio.sleep(PAUSE)
     return token
 

@@ -38,6 +38,10 @@ def add_order(world: Evidence, number: int, run_id: str) -> None:
             world.effects.append([step.idempotency_key, name, str(value)])
         if name == "mail" and number == 1:
             epoch = 2
+        if name == "ask" and orders.has_model(number):
+            answer = {"body": "an answer"}
+            world.rows.append(Row(run_id, "cc", 1, "call", "gpt-4o", "completed", epoch, answer, step.key))
+            world.answered.append([step.idempotency_key, "an answer"])
         if name in orders.DEFAULT:
             world.executed.append([step.idempotency_key, name, str(value)])
         if name in orders.TRANSACTIONS:
@@ -116,6 +120,9 @@ HARMS: list[tuple[str, Harm, str]] = [
         lambda w: w.executed.extend([w.executed[0]] * 2),
         "executed again",
     ),
+    ("an answer is paid for again", lambda w: w.answered.append([w.answered[0][0], "again"]), "paid again"),
+    ("a call is lost", lambda w: lose(w, "gpt-4o", run_id="RUN1"), "paid again"),
+    ("a model is asked by nobody", lambda w: w.answered.append(["RUN0-77", "x"]), "paid again"),
     ("a price is wrong", lambda w: change(w, "price", output=-1), "from its inputs"),
     (
         "a business row is there twice",
