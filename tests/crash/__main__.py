@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import random
 import shutil
@@ -21,6 +22,8 @@ ENGINES: tuple[Engine, ...] = ("sqlite", "postgres")
 
 
 def main() -> int:
+    # The model's server need not tell that callers were killed.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     given = arguments()
     seed = given.seed if given.seed is not None else random.randrange(1_000_000)
     load = Load(

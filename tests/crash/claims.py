@@ -210,12 +210,13 @@ def doubts_are_decided(evidence: Evidence) -> Iterator[str]:
 
 @claim("what callers were given is what the ledger says")
 def outputs_are_recorded(evidence: Evidence) -> Iterator[str]:
-    known = recorded(evidence)
+    known, runs = recorded(evidence), {run.key: run.id for run in evidence.runs}
     ends = {
         row.run_id: row.output for row in evidence.rows if row.kind == "end" and row.status == "completed"
     }
     names = [name for name in orders.STEPS if name not in ("wrap", "label")]
-    for key, run_id, output in evidence.returned:
+    for key, output in evidence.returned:
+        run_id = runs.get(key, "")
         values = [row.output if (row := known.get((run_id, name))) else None for name in names]
         if output != ends.get(run_id) or output != values:
             yield f"run {run_id} of {key} returned {output}, recorded are {ends.get(run_id)} and {values}"

@@ -53,7 +53,7 @@ def add_order(world: Evidence, number: int, run_id: str) -> None:
         world.acknowledged.append([run_id, name, value])
         world.rows.append(replace(step, epoch=epoch))
     world.rows.append(Row(run_id, "ff", epoch, "end", "order", "completed", epoch, output))
-    world.returned.append([f"order-{number}", run_id, output])
+    world.returned.append([orders.key_of(number), output])
 
 
 def failed(world: Evidence) -> list[str]:
@@ -152,7 +152,7 @@ HARMS: list[tuple[str, Harm, str]] = [
     ("an effect was never begun", lambda w: lose(w, "charge", "running"), "start is recorded"),
     ("nobody knows how an effect ended", lambda w: lose(w, "charge"), "start is recorded"),
     ("a doubt was settled by nobody", lambda w: w.decided.clear(), "in doubt"),
-    ("a caller was given something else", lambda w: w.returned[0][2].__setitem__(0, "x"), "callers"),
+    ("a caller was given something else", lambda w: w.returned[0][1].__setitem__(0, "x"), "callers"),
     ("the ledger says that it is broken", lambda w: w.verified.update(exit_code=1), "verify"),
     ("a process ended in an error", lambda w: w.troubles.append(["a worker", "ended"]), "being killed"),
 ]

@@ -20,7 +20,7 @@ import orders
 import outside
 from surefoot import App, Done
 from surefoot.config import load
-from surefoot.errors import InDoubt, LedgerError, RunBusy, StepFailed
+from surefoot.errors import InDoubt, LedgerError, StepFailed
 from surefoot.flows import Decision
 from surefoot.ledger import RunRecord
 
@@ -42,23 +42,31 @@ def decide(doubt: InDoubt) -> dict[str, Decision]:
 
 async def bring_home(app: App, key: str, go: Going) -> None:
     """See one run to its end: what the world does to it, as a lost server, is waited out."""
+    again = go
     for _ in range(MOST_TRIES):
         try:
             output = await go()
         except InDoubt as doubt:
-            go = resuming(app, doubt.run_id, decide(doubt))
-        except (RunBusy, LedgerError):
+            go, again = resuming(app, doubt.run_id, decide(doubt)), resuming(app, doubt.run_id)
+        except LedgerError:
+            if not has_server(app):
+                raise
+            # Perhaps the decisions are recorded: they are not made twice.
+            go = again
             await asyncio.sleep(random.uniform(0.05, 0.2))
         except StepFailed as failed:
-            if not is_of_the_world(failed.__cause__):
+            if not (has_server(app) and is_of_the_world(failed.__cause__)):
                 raise
             go = resuming(app, failed.run_id)
             await asyncio.sleep(random.uniform(0.05, 0.2))
         else:
-            run_id = app.ledger.runs(run_key=key)[0].id
-            outside.note(outside.RETURNED, key, run_id, output)
+            outside.note(outside.RETURNED, key, output)
             return
     raise RuntimeError(f"{key} did not come to its end in {MOST_TRIES} tries")
+
+
+def has_server(app: App) -> bool:
+    return app.config.ledger.url is not None
 
 
 def is_of_the_world(error: BaseException | None) -> bool:
