@@ -29,6 +29,7 @@ def main() -> int:
     load = Load(
         orders=given.runs,
         in_flight=given.in_flight,
+        workers=given.workers,
         kills=given.kills,
         server_kills=given.server_kills if given.server_kills is not None else max(1, given.kills // 4),
         seed=seed,
@@ -56,6 +57,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make crash", description=__doc__)
     parser.add_argument("--runs", type=int, default=2000)
     parser.add_argument("--in-flight", type=int, default=100)
+    parser.add_argument("--workers", type=int, default=1, help="processes that share the load")
     parser.add_argument("--kills", type=int, default=24, help="kill -9 of the worker, on each engine")
     parser.add_argument(
         "--server-kills", type=int, help="kill -9 of the Postgres server (default: a quarter)"

@@ -42,11 +42,11 @@ class Grounds:
         own = {name: value for name, value in os.environ.items() if not name.startswith("SUREFOOT_")}
         return own | {"OPENAI_BASE_URL": self.model_url}
 
-    def start(self, number_of_orders: int, in_flight: int) -> subprocess.Popen[bytes]:
-        """A new worker."""
+    def start(self, *numbers: int) -> subprocess.Popen[bytes]:
+        """A new worker; `numbers` are its arguments."""
         with (self.folder / "log").open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, HERE / "worker.py", self.folder, str(number_of_orders), str(in_flight)],
+                [sys.executable, HERE / "worker.py", self.folder, *map(str, numbers)],
                 env=self.environ,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -17,7 +17,7 @@ from grounds import Grounds
 What = Literal["worker", "server", "both"]
 
 _LOOK_EVERY_S = 0.005
-_MOST_ENDINGS = 3
+_MOST_TROUBLES = 3
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,8 @@ class Load:
     seed: int
     seconds: float
     """After this time something hangs."""
+    workers: int = 1
+    """Processes that share the load; one of them is killed at a time, while the others go on."""
     longest_away: float = 3.0
     """For how many seconds a killed server is away at most."""
     syncs: bool = True
@@ -88,79 +90,78 @@ class Killer:
     def __init__(self, grounds: Grounds, load: Load) -> None:
         self._grounds = grounds
         self._load = load
+        self._dice = random.Random(load.seed)
         self._executed = grounds.folder / outside.EXECUTED
         self._line = 0
         self._whole = load.orders * len(orders.DEFAULT)
         self._end_at = time.monotonic() + load.seconds
         self._startup_s = 1.0
+        self._workers: list[subprocess.Popen[bytes]] = []
         self.course = Course()
 
     def run(self) -> Course:
         """The course of the load, once it is done."""
         began = time.monotonic()
-        dice = random.Random(self._load.seed)
-        worker = self._start()
         try:
-            for moment in moments_of(self._load, dice):
-                worker = self._until(worker, moment.progress)
+            self._workers += [self._start(place) for place in range(self._load.workers)]
+            for moment in moments_of(self._load, self._dice):
+                self._wait_for(moment.progress)
                 time.sleep(moment.after)
-                worker = self._strike(worker, moment)
-            self._until(worker, float("inf"))
+                self._strike(moment)
+            self._wait_for(float("inf"))
         finally:
-            worker.kill()
-            worker.wait()
+            for worker in self._workers:
+                worker.kill()
+                worker.wait()
         self.course.seconds = time.monotonic() - began
         return self.course
 
-    def _strike(self, worker: subprocess.Popen[bytes], moment: Moment) -> subprocess.Popen[bytes]:
+    def _strike(self, moment: Moment) -> None:
         server = self._grounds.server
         if moment.what != "worker" and server is not None:
             server.kill()
             self.course.server_kills += 1
         if moment.what != "server":
-            worker = self._after(worker)
+            place = self._dice.randrange(self._load.workers)
+            self._kill(place)
             for part in moment.early:
                 time.sleep(part * self._startup_s)
-                worker = self._after(worker)
+                self._kill(place)
                 self.course.early_kills += 1
         if moment.what != "worker" and server is not None:
             time.sleep(moment.away)
             server.start()
-        return worker
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _start(self, place: int) -> subprocess.Popen[bytes]:
+        load = self._load
         self.course.processes += 1
-        return self._grounds.start(self._load.orders, self._load.in_flight)
+        return self._grounds.start(load.orders, load.in_flight // load.workers, place, load.workers)
 
-    def _after(self, worker: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:
-        """Kill the worker; the next one."""
-        worker.send_signal(signal.SIGKILL)
-        if worker.wait() == -signal.SIGKILL:
+    def _kill(self, place: int) -> None:
+        """Kill a worker; another one takes its place."""
+        self._workers[place].send_signal(signal.SIGKILL)
+        if self._workers[place].wait() == -signal.SIGKILL:
             self.course.kills += 1
-        return self._start()
+        self._workers[place] = self._start(place)
 
-    def _until(self, worker: subprocess.Popen[bytes], progress: float) -> subprocess.Popen[bytes]:
-        """The worker that runs when so much is done. One that ends by itself before is another one's work to finish."""
+    def _wait_for(self, progress: float) -> None:
+        """Wait until so much is done, or all is. A worker that ends in an error is another one's work to finish."""
         began, before, is_measured = time.monotonic(), self._size(), False
-        while self._progress() < progress:
-            code = worker.poll()
-            if code == 0:
-                return worker
-            if code is not None:
-                self.course.troubles.append(
-                    [f"a worker ended with {code}", _tail(self._grounds.folder / "log")]
-                )
-                if len(self.course.troubles) >= _MOST_ENDINGS:
-                    return worker
-                worker = self._start()
+        while self._progress() < progress and not all(worker.poll() == 0 for worker in self._workers):
+            for place, worker in enumerate(self._workers):
+                if code := worker.poll():
+                    said = _tail(self._grounds.folder / "log")
+                    self.course.troubles.append([f"a worker ended with {code}", said])
+                    self._workers[place] = self._start(place)
             if time.monotonic() > self._end_at:
                 self.course.troubles.append(["the load is not done", f"in {self._load.seconds:.0f} s"])
-                return worker
+                return
+            if len(self.course.troubles) >= _MOST_TROUBLES:
+                return
             if not is_measured and self._size() > before:
                 is_measured = True
                 self._startup_s = min(3.0, max(0.5, time.monotonic() - began))
             time.sleep(_LOOK_EVERY_S)
-        return worker
 
     def _size(self) -> int:
         return self._executed.stat().st_size if self._executed.exists() else 0

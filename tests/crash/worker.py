@@ -1,9 +1,9 @@
 """A process that goes on with every unfinished run, then begins new ones, until all orders are made.
 
-    python worker.py FOLDER ORDERS IN_FLIGHT
+    python worker.py FOLDER ORDERS IN_FLIGHT PLACE WORKERS
 
 It may be killed at any moment; the next one does the same. Runs whose effects are in doubt it decides as an operator
-would: by looking at the world.
+would: by looking at the world. Of several WORKERS it is the one at that PLACE; what another one holds it leaves alone.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ import random
 import sys
 import traceback
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import orders
 import outside
 from surefoot import App, Done
 from surefoot.config import load
-from surefoot.errors import InDoubt, LedgerError, StepFailed
+from surefoot.errors import InDoubt, LedgerError, RunBusy, StepFailed, UsageError
 from surefoot.flows import Decision
 from surefoot.ledger import RunRecord
 
@@ -40,14 +41,20 @@ def decide(doubt: InDoubt) -> dict[str, Decision]:
     return decisions
 
 
-async def bring_home(app: App, key: str, go: Going) -> None:
-    """See one run to its end: what the world does to it, as a lost server, is waited out."""
+async def bring_home(app: App, key: str, go: Going, *, is_alone: bool) -> None:
+    """See one run to its end, unless another worker does: what happens to it, as a lost server, is waited out."""
     again = go
     for _ in range(MOST_TRIES):
         try:
             output = await go()
         except InDoubt as doubt:
             go, again = resuming(app, doubt.run_id, decide(doubt)), resuming(app, doubt.run_id)
+        except (RunBusy, UsageError):
+            # Another worker holds the run, or has decided it.
+            if is_alone:
+                raise
+            await asyncio.sleep(random.uniform(0.05, 0.2))
+            return
         except LedgerError:
             if not has_server(app):
                 raise
@@ -96,36 +103,49 @@ async def known_runs(app: App) -> list[RunRecord]:
             await asyncio.sleep(0.1)
 
 
-async def work(app: App, number_of_orders: int, in_flight: int) -> None:
+@dataclass(frozen=True)
+class Share:
+    """What one worker is to do: so many orders, some at a time, beginning with those of its place among the workers."""
+
+    orders: int
+    in_flight: int
+    place: int
+    workers: int
+
+
+async def jobs_of(app: App, share: Share) -> list[tuple[str, Going]]:
+    """What is to be done, as things stand: first what was begun, then what was not."""
     known = await known_runs(app)
     begun = {run.run_key for run in known}
+    unfinished = [run for run in reversed(known) if run.status != "completed"]
+    numbers = [number for number in range(share.orders) if orders.key_of(number) not in begun]
+    numbers.sort(key=lambda number: number % share.workers != share.place)
+    return [
+        *((str(run.run_key), resuming(app, run.id)) for run in unfinished),
+        *((orders.key_of(number), beginning(app, number)) for number in numbers),
+    ]
 
-    def jobs() -> Iterator[tuple[str, Going]]:
-        for run in reversed(known):
-            if run.status != "completed":
-                yield str(run.run_key), resuming(app, run.id)
-        for number in range(number_of_orders):
-            if (key := orders.key_of(number)) not in begun:
-                yield key, beginning(app, number)
 
-    waiting = jobs()
+async def work(app: App, share: Share) -> None:
+    while jobs := await jobs_of(app, share):
+        waiting = iter(jobs)
 
-    async def serve() -> None:
-        for key, go in waiting:
-            try:
-                await bring_home(app, key, go)
-            except Exception as error:
-                outside.note(outside.TROUBLES, f"{key}: {error!r}", traceback.format_exc())
-                raise
+        async def serve(waiting: Iterator[tuple[str, Going]] = waiting) -> None:
+            for key, go in waiting:
+                try:
+                    await bring_home(app, key, go, is_alone=share.workers == 1)
+                except Exception as error:
+                    outside.note(outside.TROUBLES, f"{key}: {error!r}", traceback.format_exc())
+                    raise
 
-    await asyncio.gather(*(serve() for _ in range(in_flight)))
+        await asyncio.gather(*(serve() for _ in range(share.in_flight)))
 
 
 def main() -> None:
-    folder, number_of_orders, in_flight = sys.argv[1:]
+    folder, *numbers = sys.argv[1:]
     os.chdir(folder)
     app = App(load(Path.cwd()))
-    asyncio.run(work(app, int(number_of_orders), int(in_flight)))
+    asyncio.run(work(app, Share(*map(int, numbers))))
     app.close()
 
 
