@@ -10,10 +10,12 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 from typing import cast
 
 import orders
+from claims import settled_doubts
 from grounds import Engine
 from killing import Load
 from proof import Proof, prove
@@ -71,14 +73,15 @@ def arguments() -> argparse.Namespace:
 
 def show(engine: str, proof: Proof) -> None:
     course, evidence = proof.course, proof.evidence
-    executed = len(evidence.executed)
+    again = len(evidence.executed) - len({key for key, _, _ in evidence.executed})
+    doubts = Counter(row.name for row in settled_doubts(evidence))
     say(
         f"{engine}: {course.kills} kills of the worker, {course.early_kills} of them as it started or resumed; "
         f"{course.server_kills} of the server; {course.processes} processes, {course.seconds:.1f} s"
     )
     say(
-        f"{engine}: {executed - len({key for key, _, _ in evidence.executed})} default steps done again, "
-        f"{len(evidence.decided)} effects decided, {len(evidence.acknowledged)} outcomes acknowledged"
+        f"{engine}: {again} default steps done again, {doubts['charge']} effects in doubt settled by their check and "
+        f"{doubts['mail']} by an operator, {len(evidence.acknowledged)} outcomes acknowledged"
     )
     for verdict in proof.verdicts:
         say(f"{engine}: {'ok    ' if verdict.has_passed else 'FAILED'} {verdict.sentence}")

@@ -41,6 +41,18 @@ def recorded(evidence: Evidence) -> dict[tuple[str, str], Row]:
     return {(row.run_id, row.name): row for row in completed(evidence)}
 
 
+def settled_doubts(evidence: Evidence) -> Iterator[Row]:
+    """How attempts at effects ended that had been begun before a takeover and were found out about behind it."""
+    since: dict[tuple[str, int], int] = {}
+    for row in evidence.rows:
+        if row.kind == "step" and row.name in orders.EFFECTS:
+            attempt = (row.idempotency_key, row.attempt)
+            if row.status == "running":
+                since[attempt] = row.epoch
+            elif since.get(attempt) != row.epoch:
+                yield row
+
+
 @claim("every order has one run, which has completed")
 def one_run_each(evidence: Evidence) -> Iterator[str]:
     found = Counter(run.key for run in evidence.runs)
@@ -195,17 +207,10 @@ def effects_are_begun(evidence: Evidence) -> Iterator[str]:
 @claim("an effect without a check that a kill left in doubt was decided by somebody who had looked")
 def doubts_are_decided(evidence: Evidence) -> Iterator[str]:
     decided = {(run_id, name, what) for run_id, name, what in evidence.decided}
-    since: dict[tuple[str, int], int] = {}
-    for row in evidence.rows:
-        if row.name != "mail" or row.kind != "step":
-            continue
-        attempt = (row.idempotency_key, row.attempt)
-        if row.status == "running":
-            since[attempt] = row.epoch
-        elif since.get(attempt) != row.epoch:
-            what = "done" if row.status == "completed" else "retry"
-            if (row.run_id, row.name, what) not in decided:
-                yield f"{row.idempotency_key}: attempt {row.attempt} was taken for {what}, which nobody had said"
+    for row in settled_doubts(evidence):
+        what = "done" if row.status == "completed" else "retry"
+        if row.name == "mail" and (row.run_id, row.name, what) not in decided:
+            yield f"{row.idempotency_key}: attempt {row.attempt} was taken for {what}, which nobody had said"
 
 
 @claim("what callers were given is what the ledger says")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import sqlite3
 import time
 from functools import cache
@@ -19,7 +20,7 @@ from surefoot import Done, current_run, current_step, flow, step
 
 T = TypeVar("T")
 
-PAUSE = 0.002
+LONGEST_PAUSE = 0.01
 STEPS = ("look_up", "price", "ask", "charge", "book", "mail", "ship", "pack", "wrap", "label")
 DEFAULT = ("look_up", "ask", "pack", "wrap", "label")
 EFFECTS = ("charge", "mail")
@@ -39,6 +40,11 @@ def number_of(key: str) -> int:
 
 def cents_of(number: int) -> int:
     return number * 7919 % 9973
+
+
+def pause() -> float:
+    """Seconds that something takes; runs that began together drift apart."""
+    return random.uniform(0.0, LONGEST_PAUSE)
 
 
 def acknowledged(name: str, value: T) -> T:
@@ -105,23 +111,23 @@ async def ask(number: int) -> str:
     token = witnessed(outside.EXECUTED)
     if has_model(number):
         await ask_model()
-    await asyncio.sleep(PAUSE)
+    await asyncio.sleep(pause())
     return token
 
 
 @step(effect=True, check=happened_async)
 async def charge(number: int, cents: int) -> str:
-    await asyncio.sleep(PAUSE / 2)
+    await asyncio.sleep(pause())
     token = witnessed(outside.EFFECTS)
-    await asyncio.sleep(PAUSE / 2)
+    await asyncio.sleep(pause())
     return token
 
 
 @step(effect=True)
 async def mail(number: int, receipt: str) -> str:
-    await asyncio.sleep(PAUSE / 2)
+    await asyncio.sleep(pause())
     token = witnessed(outside.EFFECTS)
-    await asyncio.sleep(PAUSE / 2)
+    await asyncio.sleep(pause())
     return token
 
 
@@ -146,7 +152,7 @@ def ship(connection: Any, number: int) -> str:
 
 @step
 async def wrap(number: int) -> str:
-    await asyncio.sleep(PAUSE)
+    await asyncio.sleep(pause())
     return witnessed(outside.EXECUTED)
 
 
@@ -192,9 +198,9 @@ def look_up_in_line(number: int) -> str:
 
 @step(name="ask")
 def ask_in_line(number: int) -> str:
-    time.sleep(PAUSE)
+    time.sleep(pause())
     token = witnessed(outside.EXECUTED)
-    time.sleep(PAUSE)
+    time.sleep(pause())
     return token
 
 
