@@ -4,13 +4,14 @@
 .NOTPARALLEL:
 MAKEFLAGS += --no-print-directory
 
-# PYTHON=... names the interpreter of a new .venv; ARGS=... goes to pytest or to the demo; WORKERS=... is how many
-# processes run the tests, some of which wait most of the time.
+# PYTHON=... names the interpreter of a new .venv; ARGS=... goes to pytest, the demo or the crashes, SEED=... to those;
+# WORKERS=... is how many processes run the tests, some of which wait most of the time.
 PYTHON ?=
 ARGS ?=
 WORKERS ?= 3
 NAME ?=
-export PYTHON
+SEED ?=
+export PYTHON SEED
 
 BIN := .venv/bin
 # The tools look at what the project wrote, whatever else lies in the checkout.
@@ -30,6 +31,10 @@ eval-demo: .venv/.installed-dev ## evaluate the example: its 20 questions, and 5
 
 test: .venv/.installed-dev ## set up, then run the tests (ARGS="-k name" chooses some)
 	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadgroup $(ARGS)
+
+crash: .venv/.installed-dev ## kill 2,000 runs over and over on each engine, and judge what is left (ARGS="--runs 200")
+	@SUREFOOT_TEST_CRASHES=300 $(BIN)/python -m pytest -q --numprocesses=$(WORKERS) tests/contract/test_edit_scenarios.py
+	@PYTHONPATH=tests/crash:tests/servers:tests/support $(BIN)/python tests/crash $(ARGS)
 
 check: check-format check-lint check-mypy check-pyright check-floors ## format, lint, types and floors
 
@@ -72,5 +77,5 @@ check-pyright: .venv/.installed-dev
 check-floors: .venv/.installed-dev
 	@$(BIN)/python -m pytest -q tests/unit/test_floors.py
 
-.PHONY: help demo eval-demo test check format cov bench wheel lock clean
+.PHONY: help demo eval-demo test crash check format cov bench wheel lock clean
 .PHONY: check-format check-lint check-mypy check-pyright check-floors

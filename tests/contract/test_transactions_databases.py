@@ -109,6 +109,31 @@ def test_a_body_that_raises_leaves_neither(save: Any, where: str, app: App, fold
     assert called(save, 3) == 3
 
 
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_failed_attempt_is_undone_and_the_next_one_counts(is_async: bool, app: App, folder: Path) -> None:
+    tried: list[int] = []
+
+    def fail_twice() -> int:
+        tried.append(len(tried))
+        if len(tried) < 3:
+            raise OSError("not yet")
+        return len(tried)
+
+    @step(transaction="server", retries=2, backoff=lambda _: 0.0)
+    def flaky(connection: psycopg.Connection[Any]) -> int:
+        connection.execute("INSERT INTO business VALUES (1, '')")
+        return fail_twice()
+
+    @step(transaction="server", retries=2, backoff=lambda _: 0.0)
+    async def flaky_async(connection: asyncpg.Connection) -> int:
+        await connection.execute("INSERT INTO business VALUES (1, '')")
+        return fail_twice()
+
+    assert called(flaky_async if is_async else flaky) == 3
+    assert numbers(folder, "server") == [1]
+    assert markers_of(folder, "server") == 1
+
+
 @EACH
 def test_a_body_that_commits_is_refused(save: Any, where: str, app: App, folder: Path) -> None:
     with pytest.raises(UsageError, match=r"Surefoot (commits|begins and ends)|may not end its transaction"):

@@ -197,7 +197,10 @@ def test_steps_survive_a_kill_on_a_ledger_in_postgres(
 ) -> None:
     output, seconds = whole(forker, tmp_path / "whole", name)
     kills = 0
-    for seed in range(3):
+    for seed in range(20):
+        # On a busy machine a kill easily comes before the run or behind it, and proves nothing.
+        if seed >= 3 and kills:
+            break
         dice = random.Random(f"{name} {seed}")
         delays = [dice.uniform(0.4, 1.2) * seconds for _ in range(2)]
         folder = tmp_path / str(seed)

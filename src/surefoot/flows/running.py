@@ -423,6 +423,8 @@ class StepClaim:
         self.retry_at_ns = retry_at_ns
         self._started_ns = time.time_ns()
         self._is_noted = False
+        # The outcome of the last attempt has closed it.
+        self._here.run.pending[self.key] = self
 
     def note_inputs(self, inputs: records.Encoded) -> None:
         """What the work is done with, for its record."""
