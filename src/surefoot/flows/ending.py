@@ -9,7 +9,7 @@ import orjson
 
 from surefoot import ledger as records
 from surefoot import scope
-from surefoot.errors import Diverged, InDoubt, LedgerError, RunCancelled, StepFailed
+from surefoot.errors import Diverged, InDoubt, LedgerCorrupt, LedgerError, RunCancelled, StepFailed
 from surefoot.flows.openrun import OpenRun
 from surefoot.ledger import END_KEY, START_KEY, EndRun, Entry, Freight, Ledger, Outcome, Release, RunRecord
 from surefoot.values import StepStatus
@@ -130,8 +130,9 @@ def release(run: OpenRun) -> None:
 
 def recorded_output(ledger: Ledger, run_id: str) -> Any:
     """What a completed run returned, restored to its types."""
-    history = ledger.history(run_id)
-    end = next(link.outcome for link in reversed(history) if link.outcome.kind == "end")
+    end = ledger.end(run_id)
+    if end is None:
+        raise LedgerCorrupt(f"run {run_id} has no end in the ledger {ledger.where}: restore a backup")
     return records.decode(ledger.exact_large(run_id, end.output))
 
 

@@ -247,7 +247,7 @@ def _go_on(app: Host, taken: RunRecord, target: Target, options: Options) -> Log
         for outcome, recorded in doubts.decide(run, history, options.decisions):
             yield Durable(recorded)
             history.append(outcome)
-            run.totals = run.totals.plus(outcome)
+            run.count_done(outcome)
         run.recall = Recall(
             history,
             failed=ending.failed_keys(app.ledger, history),
@@ -272,9 +272,9 @@ def _go_on(app: Host, taken: RunRecord, target: Target, options: Options) -> Log
 
 def _reopened(app: Host, run: OpenRun) -> Logic[list[Outcome]]:
     """What a run has recorded, with its totals, and whether it was asked to end while nobody held it."""
-    history = [link.outcome for link in app.ledger.history(run.id)]
+    history = app.ledger.outcomes(run.id)
     for outcome in history:
-        run.totals = run.totals.plus(outcome)
+        run.count_done(outcome)
     run.begun_steps, run.begun_calls = run.totals.steps, run.totals.calls
     freight: Freight = []
     start = ending.boundary(run, "running", freight=freight)

@@ -38,7 +38,8 @@ class Blob:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, as one is made for each step and for each row that is read: that would cost three times as much.
+@dataclass(slots=True)
 class Outcome:
     """One row of the ledger: how a step, a call or a run ended (or, for `start`, began). Never changed.
 
