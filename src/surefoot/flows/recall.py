@@ -31,6 +31,8 @@ class Record:
 
     outcome: Outcome
     is_claimed: bool = False
+    after: Record | None = None
+    """The next of the same identity and lane, in a scope that is being recalled."""
 
     @property
     def identity(self) -> Identity:
@@ -99,12 +101,13 @@ class ScopeRecall:
         # Whether the lanes are begun as they were, for all that is known.
         self._is_same = is_same_code
         self._lanes = frozenset([record.outcome.lane for record in records])
-        # The first at the end, from where it is taken.
-        self._in_lane: dict[tuple[Identity, int], list[Record]] = {}
+        # The first of those that may be free; the others hang on it.
+        self._in_lane: dict[tuple[Identity, int], Record] = {}
         in_order = sorted(records, key=_occurrence)
         for record in reversed(in_order):
-            outcome = record.outcome
-            self._in_lane.setdefault((identity_of(outcome), outcome.lane), []).append(record)
+            line = (identity_of(record.outcome), record.outcome.lane)
+            record.after = self._in_lane.get(line)
+            self._in_lane[line] = record
         self._recorded: dict[Identity, dict[int, Record]] | None = None
         self._done: dict[tuple[int, str | bytes], list[Record]] | None = None
         # Lanes of this process that have turned out to be recorded ones, and under which number the others record.
@@ -191,10 +194,12 @@ class ScopeRecall:
             self._taken.add(number)
 
     def _first_free(self, identity: Identity, lane: int) -> Record | None:
-        queue = self._in_lane.get((identity, lane))
-        while queue and queue[-1].is_claimed:
-            queue.pop()
-        return queue[-1] if queue else None
+        record = first = self._in_lane.get((identity, lane))
+        while record is not None and record.is_claimed:
+            record = record.after
+        if record is not None and record is not first:
+            self._in_lane[identity, lane] = record
+        return record
 
     def _occurrences(self, identity: Identity) -> Mapping[int, Record]:
         """The records of an identity. All are sorted at the first question: a resume that is all replay asks none."""
@@ -280,7 +285,7 @@ class Recall:
         self.in_doubt = [
             record.outcome
             for record in latest.values()
-            if record.outcome.is_intent and not _is_inside_of_done(record.outcome, latest)
+            if record.outcome.status == "running" and not _is_inside_of_done(record.outcome, latest)
         ]
         """Effects that were begun and have no outcome, except inside of steps that are over and done with."""
 
