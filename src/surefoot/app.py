@@ -14,7 +14,7 @@ from urllib.parse import quote
 from surefoot import flows, models, prompts, retrieval
 from surefoot.errors import ConfigError, InvalidInput
 from surefoot.flows import AnyFlow, Decision, Keeper, Listener, Options
-from surefoot.guards import SecretFinder
+from surefoot.guards import InEnvironment, SecretFinder
 from surefoot.ledger import Keyring, Ledger, Payloads, PostgresLedger, RunRecord, SqliteLedger
 from surefoot.locks import ForkSafeLock, made_once
 from surefoot.models import CallTarget, ClientSettings, Endpoint, Policy, Retries, Route
@@ -47,7 +47,7 @@ class App:
 
         self.settings = settings or load()
         config = self.config = self.settings.config
-        finder = SecretFinder(self._known_secrets)
+        finder = SecretFinder(self.settings.vault.resolved, InEnvironment(_KEY_VARIABLES))
         self.keyring = Keyring(config.privacy.key_file, key=os.environ.get("SUREFOOT_KEY"))
         self.ledger = self._open_ledger(
             Payloads(self.keyring, privacy=finder, inline_bytes=config.ledger.inline_bytes)
@@ -400,10 +400,6 @@ class App:
         if ledger.address.password:
             self.settings.vault.note(ledger.address.password)
         return ledger
-
-    def _known_secrets(self) -> frozenset[str]:
-        environment = {value for name in _KEY_VARIABLES if (value := os.environ.get(name))}
-        return self.settings.resolved_secrets() | environment
 
 
 def _ahead(deadline: float | None) -> float | None:

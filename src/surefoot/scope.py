@@ -18,7 +18,8 @@ from surefoot.values import CallFacts, PromptRef, StepKind
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, as one is made for each step: that would cost three times as much.
+@dataclass(slots=True)
 class Work:
     """What is about to be done. `inputs` is what identifies it: equal inputs, equal work.
 
@@ -33,8 +34,12 @@ class Work:
     is_pure: bool = False
     function: Callable[..., object] | None = None
 
+    def __str__(self) -> str:
+        """As messages call it."""
+        return f"{self.kind} {self.name!r}"
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class Ending:
     """How work ended. `output` is data for a completed one and for a failure that was an answer (an HTTP 400).
 

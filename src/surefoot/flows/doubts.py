@@ -115,8 +115,7 @@ def check_decisions(ledger: Ledger, run: RunRecord, decisions: Mapping[str, Deci
     if decisions:
         if run.status == "completed":
             raise UsageError(f"run {run.id} is completed: there is nothing to decide any more")
-        history = [link.outcome for link in ledger.history(run.id)]
-        doubts = doubts_of(ledger, Recall(history).in_doubt)
+        doubts = doubts_of(ledger, Recall(ledger.outcomes(run.id)).in_doubt)
         for selector, decision in decisions.items():
             find(doubts, selector, run_id=run.id)
             given = cast("object", decision)

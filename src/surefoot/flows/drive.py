@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -18,7 +18,8 @@ from surefoot.scope import Ticket
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+# Effects are not frozen: that would double what it costs to make one, of which each step makes several.
+@dataclass(slots=True)
 class Body:
     """Run the user's code; its result is sent back, its exception thrown in."""
 
@@ -34,7 +35,7 @@ class Timed:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Durable:
     """Go on once the ticket is durable."""
 
@@ -71,23 +72,30 @@ def drive(logic: Logic[T]) -> T:
                 return result
             value = error = None
             try:
-                match effect:
-                    case Body(run):
-                        value = run()
-                    case Timed(run, inside, seconds):
-                        value = run_in_time(run, inside, seconds)
-                    case AskDriver():
-                        value = False
-                    case Durable(ticket):
-                        ticket.wait()
-                    case Pause(seconds, Brake() as brake):
-                        brake.pause(seconds)
-                    case Pause(seconds):
-                        time.sleep(seconds)
+                # The two of every step, without the cost of a `match`.
+                if isinstance(effect, Durable):
+                    effect.ticket.wait()
+                elif isinstance(effect, Body):
+                    value = effect.run()
+                else:
+                    value = _perform(effect)
             except BaseException as raised:
                 error = raised
     finally:
         error = None  # else exception, traceback and this frame hold each other
+
+
+def _perform(effect: Timed | Pause | AskDriver) -> Any:
+    match effect:
+        case Timed(run, inside, seconds):
+            return run_in_time(run, inside, seconds)
+        case Pause(seconds, Brake() as brake):
+            brake.pause(seconds)
+        case Pause(seconds):
+            time.sleep(seconds)
+        case AskDriver():
+            return False
+    return None
 
 
 def _running_loop() -> asyncio.AbstractEventLoop:
@@ -114,19 +122,24 @@ async def drive_async(logic: Logic[T]) -> T:
                 return result
             value = error = None
             try:
-                match effect:
-                    case Body(run):
-                        awaited: Awaitable[Any] = run()
-                        value = await awaited
-                    case Timed(run, inside, seconds):
-                        value = await await_in_time(run, inside, seconds)
-                    case AskDriver():
-                        value = True
-                    case Durable(ticket):
-                        await ticket
-                    case Pause(seconds):
-                        await asyncio.sleep(seconds)
+                if isinstance(effect, Durable):
+                    await effect.ticket
+                elif isinstance(effect, Body):
+                    value = await effect.run()
+                else:
+                    value = await _perform_async(effect)
             except BaseException as raised:
                 error = raised
     finally:
         error = None
+
+
+async def _perform_async(effect: Timed | Pause | AskDriver) -> Any:
+    match effect:
+        case Timed(run, inside, seconds):
+            return await await_in_time(run, inside, seconds)
+        case Pause(seconds):
+            await asyncio.sleep(seconds)
+        case AskDriver():
+            return True
+    return None

@@ -13,6 +13,7 @@ from surefoot.errors import (
     DeadlineExceeded,
     Diverged,
     InDoubt,
+    LedgerCorrupt,
     LedgerError,
     RunCancelled,
     RunStopped,
@@ -140,8 +141,9 @@ def release(run: OpenRun) -> None:
 
 def recorded_output(ledger: Ledger, run_id: str) -> Any:
     """What a completed run returned, restored to its types."""
-    history = ledger.history(run_id)
-    end = next(link.outcome for link in reversed(history) if link.outcome.kind == "end")
+    end = ledger.end(run_id)
+    if end is None:
+        raise LedgerCorrupt(f"run {run_id} has no end in the ledger {ledger.where}: restore a backup")
     return records.decode(ledger.exact_large(run_id, end.output))
 
 

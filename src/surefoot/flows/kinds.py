@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from surefoot.errors import UsageError
@@ -44,6 +44,14 @@ class StepOptions:
     check: Check | None = None
     compensate: Callable[..., object] | None = None
     stand_in: object = NOTHING
+
+    is_ordinary: bool = field(init=False)
+    """Whether there is no more to doing it than to run its body, and to try again."""
+
+    def __post_init__(self) -> None:
+        is_bare = self.timeout is None and self.check is None and not (self.is_effect or self.is_transaction)
+        is_ordinary = is_bare and self.fallback is NOTHING and self.stand_in is NOTHING
+        object.__setattr__(self, "is_ordinary", is_ordinary)
 
     @property
     def has_fallback(self) -> bool:

@@ -37,6 +37,7 @@ class Keeper:
         self._next_renewal = 0.0
         self._next_look = 0.0
         self._renewal: Pending | None = None
+        self._is_ticking = False
         ledger.on_tick(self._tick)
         if hasattr(os, "register_at_fork"):
             mine = ref(self)
@@ -52,7 +53,9 @@ class Keeper:
             self._runs[run.id] = run
             if len(self._runs) == 1:
                 self._next_renewal = time.monotonic() + self.lease_seconds / 3
-        self._ledger.nudge()
+            was_ticking, self._is_ticking = self._is_ticking, True
+        if not was_ticking:
+            self._ledger.nudge()
 
     def forget(self) -> None:
         """A forked child does not keep its parent's runs alive, nor go on with them."""
@@ -61,6 +64,7 @@ class Keeper:
         self._runs = {}
         self._lock = threading.Lock()
         self._renewal = None
+        self._is_ticking = False
 
     def look(self) -> None:
         """Look into the inboxes at the next tick, as this very process has sent something."""
@@ -73,6 +77,7 @@ class Keeper:
     def _tick(self) -> float | None:
         with self._lock:
             runs = list(self._runs.values())
+            self._is_ticking = bool(runs)
         if not runs:
             return None
         self._note_slow(runs)

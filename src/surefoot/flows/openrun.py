@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from surefoot import scope
@@ -15,7 +15,7 @@ from surefoot.errors import Fenced, LedgerError, RunCancelled, RunEnded, RunLimi
 from surefoot.flows.events import Listener, RunEvent
 from surefoot.flows.recall import Recall
 from surefoot.flows.stopping import Brake, Ceilings
-from surefoot.ledger import Entry, Ledger, Message, Pending, RunRecord, Totals
+from surefoot.ledger import Entry, Ledger, Message, Outcome, Pending, RunRecord, Totals
 from surefoot.scope import Work
 from surefoot.values import RunTags
 
@@ -74,7 +74,6 @@ class OpenRun:
     ledger: Ledger
     tenant: str = ""
     recall: Recall = field(default_factory=Recall)
-    totals: Totals = Totals()
     listener: Listener | None = None
     accepts_divergence: bool = False
     is_open: bool = True
@@ -118,6 +117,9 @@ class OpenRun:
     """Generator steps that are under way: held here, their bodies are closed by us and not by the garbage collector."""
     unconfirmed: deque[Pending] = field(default_factory=deque["Pending"])
     """Outcomes of calls, which are awaited by code that may hide from the flow that the ledger refused one."""
+    _used: Totals = Totals()
+    # Counted apart, as all that most steps add to the totals is themselves.
+    _more_steps: int = 0
 
     def __post_init__(self) -> None:
         self.brake = Brake(self.id, deadline_ns=self.deadline_ns)
@@ -137,6 +139,18 @@ class OpenRun:
             entry=record.entry,
         )
 
+    @property
+    def totals(self) -> Totals:
+        """What the run has used so far."""
+        return replace(self._used, steps=self._used.steps + self._more_steps)
+
+    def count_done(self, outcome: Outcome) -> None:
+        """Count what an outcome has used. Called under the lock."""
+        if outcome.call is None and not outcome.is_degraded:
+            self._more_steps += outcome.kind in ("step", "flow") and not outcome.is_intent
+        else:
+            self._used = self._used.plus(outcome)
+
     def tell(self, event: RunEvent) -> None:
         """Show an event to whoever watches; a listener that fails must not fail the run."""
         if self.listener is not None:
@@ -145,23 +159,25 @@ class OpenRun:
             except Exception:
                 log.exception("run %s: a listener failed", self.id)
 
-    def check_open(self, what: str) -> None:
-        """Raise `Fenced` or `RunEnded` where nothing may be recorded any more."""
+    def check_open(self, what: object) -> None:
+        """Raise `Fenced` or `RunEnded` where nothing may be recorded any more; `what` is a text in errors only."""
+        if self.is_open and not self.is_fenced:
+            return
         if self.is_fenced:
             raise Fenced(
                 f"run {self.id} was taken over by another process; {what} is not recorded here any more"
             )
-        if not self.is_open:
-            raise RunEnded(
-                f"{what} was called after run {self.id} had ended: await every task and join every thread of a flow "
-                "before it returns"
-            )
+        raise RunEnded(
+            f"{what} was called after run {self.id} had ended: await every task and join every thread of a flow "
+            "before it returns"
+        )
 
-    def check_going(self, what: str) -> None:
+    def check_going(self, what: object) -> None:
         """`check_open` for what begins now: it is refused, with `RunStopped`, where the run stops too."""
         self.check_open(what)
         self.brake.check()
-        self.check_sound()
+        if self.unconfirmed or self.poison is not None:
+            self.check_sound()
 
     def check_sound(self) -> None:
         """Raise what said that this process must not go on with the run, though somebody caught it then."""

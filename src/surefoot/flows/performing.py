@@ -34,7 +34,7 @@ NO_OUTCOME = (*_POISON, RunEnded, RunStopped)
 """Errors that say that this process must not go on: no outcome of the step, and never retried."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Plan:
     """What a claim is for: one call, bound to its arguments, and what there is to know of doing it.
 
@@ -44,7 +44,6 @@ class Plan:
     """
 
     body: Callable[[], Any]
-    is_async: bool = False
     retry: Retry = Retry()
     fallback: Callable[[], Any] | None = None
     timeout: float | None = None
@@ -52,6 +51,12 @@ class Plan:
     is_transaction: bool = False
     check: Callable[[str], Any] | None = None
     stand_in: Callable[[], Any] | None = None
+    is_async: bool = False
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether there is nothing more to an attempt than to run the body."""
+        return self.timeout is None and not self.is_effect
 
 
 def outcome_of(recorded: Recorded) -> Any:
@@ -107,7 +112,11 @@ class _Course:
             claim.brake.check()
             inside, self._overrun = claim.inside(is_async=self._plan.is_async), None
             try:
-                result = yield from self._attempt(inside)
+                if self._plan.is_plain:
+                    with inside:
+                        result = yield Body(self._body)
+                else:
+                    result = yield from self._attempt(inside)
                 if isinstance(result, Conclusion):
                     return (yield from result.perform(claim, inside.prompt))
                 ending = Ending("completed", result, is_degraded=self._cause is not None)

@@ -6,7 +6,7 @@ a scope, numbered within the one that began it; it tells apart equal claims of p
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -31,6 +31,8 @@ class Record:
 
     outcome: Outcome
     is_claimed: bool = False
+    after: Record | None = None
+    """The next of the same identity and lane, in a scope that is being recalled."""
 
     @property
     def identity(self) -> Identity:
@@ -70,11 +72,15 @@ def _mark(lane: int) -> bytes:
     return (lane % 65_521).to_bytes(_MARK)
 
 
+def _occurrence(record: Record) -> int:
+    return record.outcome.occurrence
+
+
 def identity_of(outcome: Outcome) -> Identity:
     return (outcome.name, outcome.digest if outcome.user_key is None else outcome.user_key)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Place:
     """Where new work stands in its scope.
 
@@ -94,21 +100,23 @@ class ScopeRecall:
         self._records = records
         # Whether the lanes are begun as they were, for all that is known.
         self._is_same = is_same_code
-        self._lanes = frozenset(record.outcome.lane for record in records)
-        self._recorded: defaultdict[Identity, dict[int, Record]] = defaultdict(dict)
-        self._in_lane: defaultdict[tuple[Identity, int], deque[Record]] = defaultdict(deque)
-        for record in sorted(records, key=lambda record: record.outcome.occurrence):
-            outcome, identity = record.outcome, record.identity
-            self._recorded[identity][outcome.occurrence] = record
-            self._in_lane[identity, outcome.lane].append(record)
+        self._lanes = frozenset([record.outcome.lane for record in records])
+        # The first of those that may be free; the others hang on it.
+        self._in_lane: dict[tuple[Identity, int], Record] = {}
+        in_order = sorted(records, key=_occurrence)
+        for record in reversed(in_order):
+            line = (identity_of(record.outcome), record.outcome.lane)
+            record.after = self._in_lane.get(line)
+            self._in_lane[line] = record
+        self._recorded: dict[Identity, dict[int, Record]] | None = None
         self._done: dict[tuple[int, str | bytes], list[Record]] | None = None
         # Lanes of this process that have turned out to be recorded ones, and under which number the others record.
         self._settled: dict[int, int] = {0: 0}
         self._fresh: dict[int, int] = {}
         self._taken: set[int] = {0}
         # A lane that is known to have begun others is the same again, though it may have no records of its own yet.
-        self._with_branches = {around(record.outcome.lane) for record in records} - {0}
-        self._next_number = 1 + max((record.outcome.lane for record in records), default=0)
+        self._with_branches = {around(lane) for lane in self._lanes} - {0}
+        self._next_number = 1 + max(self._lanes, default=0)
         self._asked: defaultdict[tuple[Identity, int], int] = defaultdict(int)
         self._given: defaultdict[Identity, set[int]] = defaultdict(set)
 
@@ -120,6 +128,8 @@ class ScopeRecall:
         of asking. The scope's own lane may take what was done beside it, as code that was parallel may now be in line.
         """
         self._asked[identity, lane] += 1
+        if not self._records:
+            return None
         if lane in self._with_branches:
             self._settle(lane, lane)
         settled = self._settled.get(lane)
@@ -139,7 +149,7 @@ class ScopeRecall:
 
     def place(self, identity: Identity, lane: int) -> Place:
         """The place of a claim that `match` has found to be new; its key may still be one that is recorded."""
-        recorded, given = self._recorded.get(identity, {}), self._given[identity]
+        recorded, given = self._occurrences(identity), self._given[identity]
         index = self._asked[identity, lane] - 1
         occurrence = len(given) + len(recorded)
         if recorded and index == 0 and lane not in self._settled:
@@ -184,17 +194,27 @@ class ScopeRecall:
             self._taken.add(number)
 
     def _first_free(self, identity: Identity, lane: int) -> Record | None:
-        queue = self._in_lane.get((identity, lane))
-        while queue and queue[0].is_claimed:
-            queue.popleft()
-        return queue[0] if queue else None
+        record = first = self._in_lane.get((identity, lane))
+        while record is not None and record.is_claimed:
+            record = record.after
+        if record is not None and record is not first:
+            self._in_lane[identity, lane] = record
+        return record
+
+    def _occurrences(self, identity: Identity) -> Mapping[int, Record]:
+        """The records of an identity. All are sorted at the first question: a resume that is all replay asks none."""
+        if self._recorded is None:
+            self._recorded = {}
+            for record in self._records:
+                self._recorded.setdefault(record.identity, {})[record.outcome.occurrence] = record
+        return self._recorded.get(identity, {})
 
     def _next_in_line(self, identity: Identity, begun_by: int) -> Record | None:
         """The first record that no lane has laid claim to, unless work that was under way stands before it.
 
         Only of the scope's own lane and of lanes that `begun_by` has begun.
         """
-        recorded = self._recorded.get(identity, {})
+        recorded = self._occurrences(identity)
         for occurrence in range(len(recorded)):
             record = recorded.get(occurrence)
             if record is None:
@@ -245,8 +265,9 @@ class Recall:
                 continue
             if outcome.kind in ("step", "call", "flow"):
                 latest[outcome.key] = Record(outcome)
-                self.retry.discard(outcome.key)
-                self.continued.pop(outcome.key, None)
+                if self.retry:
+                    self.retry.discard(outcome.key)
+                    self.continued.pop(outcome.key, None)
             elif outcome.kind == "end":
                 ended_by = failed.get(outcome.attempt, frozenset())
                 self.retry |= ended_by
@@ -255,17 +276,16 @@ class Recall:
                     if inner.parent in ended_by:
                         self.continued[inner.parent] = inner.parent_attempt
         self._by_scope: defaultdict[ScopeKey, list[Record]] = defaultdict(list)
-        self._by_identity: defaultdict[Identity, list[Record]] = defaultdict(list)
         for record in latest.values():
             outcome = record.outcome
             self._by_scope[outcome.path, outcome.parent_attempt].append(record)
-            self._by_identity[record.identity].append(record)
+        self._by_identity: defaultdict[Identity, list[Record]] | None = None
         self._latest = latest
         self._keys = set(latest)
         self.in_doubt = [
             record.outcome
             for record in latest.values()
-            if record.outcome.is_intent and not _is_inside_of_done(record.outcome, latest)
+            if record.outcome.status == "running" and not _is_inside_of_done(record.outcome, latest)
         ]
         """Effects that were begun and have no outcome, except inside of steps that are over and done with."""
 
@@ -299,6 +319,10 @@ class Recall:
         `lane` is where this code runs, and `lanes` says it of each scope around: what another lane did there has not
         moved here. `open_keys` are the steps under way, which may still ask for what lies inside them.
         """
+        if self._by_identity is None:
+            self._by_identity = defaultdict(list)
+            for record in self._latest.values():
+                self._by_identity[record.identity].append(record)
         for record in self._by_identity.get(identity, ()):
             there = record.outcome.path
             if record.is_claimed or there == path or not (record.is_effect and record.may_be_done):

@@ -209,9 +209,9 @@ def _go_on(app: Host, taken: RunRecord, target: Target, options: Options) -> Log
 
 def _reopened(app: Host, run: OpenRun, options: Options, *, is_same_code: bool = False) -> Logic[None]:
     """Recall what a run has recorded, its totals, and whether it was asked to end while nobody held it."""
-    history = [link.outcome for link in app.ledger.history(run.id)]
+    history = app.ledger.outcomes(run.id)
     for outcome in history:
-        run.totals = run.totals.plus(outcome)
+        run.count_done(outcome)
     # The ceilings count what the flow asks for, however many attempts that takes.
     run.begun_calls = len({outcome.key for outcome in history if outcome.kind == "call"})
     run.begun_steps = len({outcome.key for outcome in history if outcome.kind in ("step", "flow")})
@@ -223,7 +223,7 @@ def _reopened(app: Host, run: OpenRun, options: Options, *, is_same_code: bool =
     for outcome, recorded in doubts.decide(run, history, options.decisions):
         yield Durable(recorded)
         history.append(outcome)
-        run.totals = run.totals.plus(outcome)
+        run.count_done(outcome)
     run.recall = Recall(
         history,
         failed=ending.failed_keys(app.ledger, history),

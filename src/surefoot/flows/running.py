@@ -26,6 +26,8 @@ from surefoot.values import PromptRef, StepStatus
 
 log = scope.logger("surefoot.flows")
 
+_scope = scope.variable()
+
 
 class Here:
     """The scope of the run itself or of one attempt of a step: what `scope.current()` gives to the code inside."""
@@ -81,7 +83,7 @@ class Here:
 
     def __enter__(self) -> Self:
         self._lanes.enter()
-        self._token = scope.variable().set(self)
+        self._token = _scope.set(self)
         return self
 
     def __exit__(
@@ -89,9 +91,11 @@ class Here:
     ) -> None:
         self._lanes.leave()
         if self._token is not None:
-            # A coroutine that is thrown away unfinished is closed in a context that is not its own.
-            with suppress(ValueError):
-                scope.variable().reset(self._token)
+            try:  # noqa: SIM105  (each step leaves a scope, and `suppress` costs as much as the rest of it)
+                _scope.reset(self._token)
+            except ValueError:
+                # A coroutine that is thrown away unfinished is closed in a context that is not its own.
+                pass
         if not self.path and self.run.dropped:
             self.run.clear_dropped()
         if self._early is not None:
@@ -133,9 +137,11 @@ class Here:
         self.refusal = error
         self.run.has_refusals = True
 
-    def check_admitted(self, what: str) -> None:
+    def check_admitted(self, what: object) -> None:
         """Raise the error of the innermost scope around that admits nothing any more."""
-        here: Here | None = self if self.run.has_refusals else None
+        if not self.run.has_refusals:
+            return
+        here: Here | None = self
         while here is not None:
             if here.refusal is not None:
                 raise type(here.refusal)(f"{what} is not recorded any more: {here.refusal}")
@@ -187,12 +193,11 @@ class Here:
         Raises `Diverged`, `RunEnded`, `RunStopped`, `Fenced`.
         """
         run = self.run
-        what = f"{work.kind} {work.name!r}"
-        run.check_going(what)
-        self.check_admitted(what)
+        run.check_going(work)
+        self.check_admitted(work)
         if self.closed_by:
             raise UsageError(
-                f"{work.kind} {work.name!r} was called inside of {self.closed_by}, and undoing that would not undo it: "
+                f"{work} was called inside of {self.closed_by}, and undoing that would not undo it: "
                 "do it before, and hand its result in"
             )
         if run.dropped:
@@ -267,12 +272,15 @@ class Here:
         """The key of new work: the same in every process, and none that is recorded."""
         marker = identity[1]
         index = place.index
+        named = name.encode()
+        # A digest and a text of the user's are kept apart, whatever the text is.
+        what = b"=" + marker if isinstance(marker, bytes) else b":" + marker.encode()
         while True:
-            address = b"%s|%d|%d|%d|" % (self.path, self.attempt, place.lane, index)
-            named = b"%d|%s|" % (len(name.encode()), name.encode())
-            # A digest and a text of the user's are kept apart, whatever the text is.
-            what = b"=" + marker if isinstance(marker, bytes) else b":" + marker.encode()
-            digest = blake2b(address + named + what, digest_size=16).digest()
+            address = b"%s|%d|%d|%d|%d|%s|%s" % (
+                *(self.path, self.attempt, place.lane, index),
+                *(len(named), named, what),
+            )
+            digest = blake2b(address, digest_size=16).digest()
             key = key_in_lane(digest, place.lane)
             if self.run.recall.is_new(key):
                 return key
@@ -375,6 +383,10 @@ class StepClaim:
         self.recorded: Recorded | None = None
         self.replayed_from: Outcome | None = None
         self.retry_at_ns: int | None = None
+
+    def __str__(self) -> str:
+        """What it hands over, as messages call it."""
+        return f"the outcome of {self._work}"
 
     @property
     def idempotency_key(self) -> str:
@@ -514,14 +526,14 @@ class StepClaim:
 
     def _hand_over(self, outcome: Outcome, freight: Freight, ending: Ending) -> Pending:
         here, work, run = self._here, self._work, self._here.run
-        what = f"the outcome of {work.kind} {work.name!r}"
         with run.lock:
             # In one go with the hand-over: behind the end of a run nothing may stand.
-            run.check_open(what)
-            here.check_admitted(what)
+            run.check_open(self)
+            here.check_admitted(self)
             run.pending.pop(self.key, None)
-            run.doubts.pop(self.key, None)
-            run.totals = run.totals.plus(outcome)
+            if run.doubts:
+                run.doubts.pop(self.key, None)
+            run.count_done(outcome)
             if ending.status == "failed" and ending.cause is not None:
                 run.causes.append((ending.cause, self.key, work.name))
             pending = run.ledger.submit(Append(outcome, freight))
@@ -571,7 +583,7 @@ class StepClaim:
         run = self._here.run
         with run.lock:
             run.pending.pop(self.key, None)
-            run.totals = run.totals.plus(outcome)
+            run.count_done(outcome)
         if run.listener is not None:
             self._tell_closed(outcome)
 
@@ -580,7 +592,7 @@ class StepClaim:
         here, run = self._here, self._here.run
         freight: Freight = []
         outcome = self._outcome(Ending("completed"), "null", freight, is_intent=True)
-        what = f"{self._work.kind} {self._work.name!r}"
+        what = self._work
         inputs = self._inputs if isinstance(self._inputs, str) else self._inputs.decode()
         doubt = Doubt(self.key, self._work.name, run.ledger.payloads.readable(inputs))
         with run.lock:

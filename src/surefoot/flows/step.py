@@ -39,6 +39,7 @@ class Step(Generic[P, R]):
         self.is_async = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
         self.is_generator = is_generator(function)
         self._arguments = Arguments(function)
+        self._called = f"{self.name}()"
         self.compensation: Compensation | None = None
         if options.compensate is not None:
             self.compensation = Compensation(options.compensate, function, step=options.name)
@@ -54,9 +55,14 @@ class Step(Generic[P, R]):
             claim = self._claim(here, self._arguments.bind(args, kwargs))
             plan = self.plan(args, kwargs)
             return cast("R", generator_of(here, claim, plan, name=self.name, is_async=self.is_async))
-        logic = self._perform(here, args, kwargs)
-        # The driver of an async step is a coroutine: what the function's own signature promises.
-        return drive_async(logic) if self.is_async else drive(logic)  # type: ignore[return-value]
+        if self.is_async:
+            # The driver of an async step is a coroutine: what the function's own signature promises.
+            return drive_async(self._perform(here, args, kwargs))  # type: ignore[return-value]
+        claim = self._claim(here, self._arguments.bind(args, kwargs))
+        if claim.recorded is not None:
+            return cast("R", outcome_of(claim.recorded))
+        result: R = drive(perform(claim, self.plan(args, kwargs)))
+        return result
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         """As functions do, a step in a class binds to the instance."""
@@ -79,6 +85,8 @@ class Step(Generic[P, R]):
     def plan(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Plan:
         """This call of the step, as what can be done attempt by attempt."""
         options = self.options
+        if options.is_ordinary:
+            return Plan(lambda: self.function(*args, **kwargs), options.retry, is_async=self.is_async)
         return Plan(
             lambda: self.function(*args, **kwargs),
             is_async=self.is_async,
@@ -110,9 +118,9 @@ class Step(Generic[P, R]):
         return claim
 
     def _claimed(self, here: Here, bound: dict[str, object]) -> StepClaim:
-        inputs = {name: value for name, value in bound.items() if not opened.is_surroundings(value)}
+        inputs = {name: value for name, value in bound.items() if not isinstance(value, opened.Surroundings)}
         work = Work("step", self.name, inputs, is_pure=self.options.is_pure, function=self.function)
-        where, given_key = f"{self.name}()", self.options.key
+        where, given_key = self._called, self.options.key
         if given_key is None:
             try:
                 return here.claim_step(work, None, digest=records.identity(inputs, name=where))

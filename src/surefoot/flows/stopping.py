@@ -78,6 +78,8 @@ class Brake:
 
     def check(self) -> None:
         """Raise `RunStopped` if the run goes on no further."""
+        if self._reason is None and self._due is None:
+            return
         if (reason := self.reason) is not None and not self.is_lifted:
             # A copy, as code in many threads may raise it, and each adds its traceback.
             raise copy.copy(reason)

@@ -96,9 +96,7 @@ def refuse_compensated(ledger: Ledger, record: RunRecord) -> None:
     """Raise `Compensated` for a failed run of which everything is undone: it is over for good."""
     if record.status != "failed":
         return
-    end = next(
-        (link.outcome for link in reversed(ledger.history(record.id)) if link.outcome.kind == "end"), None
-    )
+    end = ledger.end(record.id)
     said: dict[str, Any] = {} if end is None else orjson.loads(ledger.exact(record.id, end.output))
     if said.get("compensated"):
         raise Compensated(
@@ -122,7 +120,7 @@ def undo(run: OpenRun, root: Here | None, error: Exception, *, workflow: object 
     yield from _mark(run, error)
     undone = cast("Undone", run.undone)
     with Here(run, path=UNDO_KEY, name="undo") as inside:
-        for outcome, entry in _to_undo([link.outcome for link in run.ledger.history(run.id)], run):
+        for outcome, entry in _to_undo(run.ledger.outcomes(run.id), run):
             try:
                 yield from _undo_one(run, inside, outcome, entry, workflow=workflow)
             except NO_OUTCOME:
@@ -246,7 +244,7 @@ def _close(run: OpenRun, undone: Undone) -> Logic[None]:
         output=text,
     )
     with run.lock:
-        run.totals = run.totals.plus(row)
+        run.count_done(row)
     yield Durable(run.ledger.submit(Append(row, freight)))
 
 

@@ -133,7 +133,10 @@ class _Arrival(Conclusion):
                     value = self.fit(_value_of(message))
                 except (ValueError, NotRestored) as error:
                     log.warning(
-                        "run %s: event %r is put aside, as it does not fit: %s", run.id, self.event, error
+                        "run %s: event %r is put aside, as it does not fit: %s",
+                        run.id,
+                        self.event,
+                        _why(error),
                     )
                     continue
                 ticket, outcome = claim.take([message.id], value, prompt=prompt)

@@ -1,5 +1,5 @@
 """Checks on what goes in and out, and on what may be read."""
 
-from surefoot.guards.secrets import MASK, SecretFinder
+from surefoot.guards.secrets import MASK, InEnvironment, SecretFinder
 
-__all__ = ["MASK", "SecretFinder"]
+__all__ = ["MASK", "InEnvironment", "SecretFinder"]

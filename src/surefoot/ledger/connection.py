@@ -14,6 +14,9 @@ from typing import Any
 from surefoot.errors import LedgerCorrupt, LedgerError, LedgerFull, LedgerReadOnly
 from surefoot.locks import QuietLock
 
+if sys.platform != "win32":
+    import fcntl
+
 _BUSY_SECONDS = 10.0
 _NETWORK_FILE_SYSTEMS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "fuse.sshfs", "ceph", "lustre"}
@@ -146,8 +149,6 @@ class FileLock:
         if sys.platform == "win32":
             self._path.parent.mkdir(parents=True, exist_ok=True)
             return
-        import fcntl
-
         try:
             if self._handle is None:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -167,8 +168,6 @@ class FileLock:
     def release(self) -> None:
         if sys.platform == "win32" or self._handle is None:
             return
-        import fcntl
-
         fcntl.flock(self._handle, fcntl.LOCK_UN)
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ from surefoot.ledger.payloads import Freight
 from surefoot.values import RunStatus
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Append:
     """An outcome of a step. Returns nothing."""
 

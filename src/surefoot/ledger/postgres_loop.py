@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from surefoot import scope
 from surefoot.errors import LedgerError
-from surefoot.ledger.writer import Pending, Settled, settle_all
+from surefoot.ledger.writer import Pending, Settled, Turn, settle_all
 
 E = TypeVar("E")
 T = TypeVar("T")
@@ -67,6 +67,7 @@ class LoopWriter(Generic[E]):
     def _reset(self) -> None:
         self._inherited += [self._loop, self._thread]
         self._queue: deque[tuple[E, Pending]] = deque()
+        self._turn = Turn(self.nudge)
         self._starting = threading.Lock()
         self._loop = None
         self._thread = None
@@ -96,6 +97,10 @@ class LoopWriter(Generic[E]):
         loop, wake = self._running()
         with suppress(RuntimeError):
             loop.call_soon_threadsafe(wake.set)
+
+    def nudge_from(self, loop: asyncio.AbstractEventLoop) -> None:
+        """`nudge`, once the tasks of the loop that can go on now have handed over what they have."""
+        self._turn.join(loop)
 
     def help_or_nudge(self) -> None:
         """Nobody helps here: the connection lives on the loop."""

@@ -9,7 +9,7 @@ from surefoot.errors import LedgerCorrupt, UnknownRun
 from surefoot.ledger import rows
 from surefoot.ledger.chain import Link, first_break
 from surefoot.ledger.encoding import Encoded
-from surefoot.ledger.events import START_KEY, Detail, Message, Outcome, Payload, RunRecord
+from surefoot.ledger.events import END_KEY, START_KEY, Detail, Message, Outcome, Payload, RunRecord
 from surefoot.ledger.listing import Wanted
 from surefoot.ledger.payloads import Payloads
 from surefoot.ledger.sealing import DataKey
@@ -22,6 +22,8 @@ class Reading(ABC):
     """What `surefoot.ledger.Ledger` reads, on whatever engine `_read` asks."""
 
     payloads: Payloads
+    # How the outcomes of a run are found.
+    _of_run = "run_id = ?"
     # What needs no key counts in exports only: whoever may write to the tables could make it.
     _local_digest = (
         "SELECT local_digest FROM imported_blobs WHERE digest = ? AND local_digest NOT LIKE 'sha256:%'"
@@ -120,9 +122,24 @@ class Reading(ABC):
     def history(self, run_id: str) -> list[Link]:
         """All outcomes of a run in the order in which they were recorded."""
         found = self._read(
-            f"SELECT seq, {rows.OUTCOME_COLUMNS} FROM outcomes WHERE run_id = ? ORDER BY seq", run_id
+            f"SELECT seq, {rows.OUTCOME_COLUMNS} FROM outcomes WHERE {self._of_run} ORDER BY seq", run_id
         )
         return [rows.link(row[0], row[1:]) for row in found]
+
+    def outcomes(self, run_id: str) -> list[Outcome]:
+        """What `history` gives, without the chain."""
+        found = self._read(
+            f"SELECT {rows.STORED_COLUMNS} FROM outcomes WHERE {self._of_run} ORDER BY seq", run_id
+        )
+        return list(map(rows.outcome, found))
+
+    def end(self, run_id: str) -> Outcome | None:
+        """The outcome with which a run, or the last attempt at it, ended; None where it has not."""
+        found = self._read(
+            f"SELECT {rows.STORED_COLUMNS} FROM outcomes WHERE run_id = ? AND key = ? ORDER BY seq DESC LIMIT 1",
+            *(run_id, END_KEY),
+        )
+        return rows.outcome(found[0]) if found else None
 
     def details(self, run_id: str) -> list[Detail]:
         """What rode along: steps that had begun, in order."""

@@ -24,6 +24,9 @@ INSERT_OUTCOME = (
     f"INSERT INTO outcomes ({OUTCOME_COLUMNS}) VALUES ({', '.join('?' * (OUTCOME_COLUMNS.count(',') + 1))})"
 )
 
+# An outcome without its hashes, which whoever goes on with a run does not look at.
+STORED_COLUMNS = OUTCOME_COLUMNS.removesuffix(", payload_hash, hash")
+
 # What is known of an outcome without its payloads, in the places of `OUTCOME_COLUMNS`.
 FACT_COLUMNS = OUTCOME_COLUMNS.partition(", inputs_view")[0] + ", NULL" * 8
 
@@ -63,50 +66,40 @@ def _call_columns(call: CallFacts) -> Row:
 
 
 def link(seq: int, row: Row) -> Link:
-    """An outcome with its hashes from `OUTCOME_COLUMNS`. A pruned payload reads as null."""
-    run_id, key, attempt, path, parent_attempt, kind, name, digest, user_key = row[:9]
-    occurrence, lane, epoch, status, trust, is_pure, is_degraded, is_cached = row[9:17]
-    retry_at_ns, started_ns, ended_ns = row[17:20]
-    first_token_ns, provider, requested, served, tokens_in, cached, tokens_out, reasoning, cost = row[20:29]
-    prompt_name, prompt_version, prompt_digest = row[29:32]
-    inputs_view, inputs_sealed, inputs_key, output_view, output_sealed, output_key, payloads, chained = row[
-        32:
-    ]
+    """An outcome with its hashes from `OUTCOME_COLUMNS`."""
+    inputs_view, inputs_sealed, _, output_view, output_sealed, _, payloads, chained = row[32:]
+    # Pruning takes all of it; where some is left, what is missing was taken by somebody else.
+    is_pruned = (
+        inputs_view is None and inputs_sealed is None and output_view is None and output_sealed is None
+    )
+    return Link(seq, outcome(row[:-2]), payloads, chained, is_pruned)
+
+
+# fmt: off
+def outcome(row: Row) -> Outcome:
+    """An outcome from `STORED_COLUMNS`. A pruned payload reads as null."""
+    # A resume comes here for each step of the run: hence all in one go, and in the order of the fields.
+    (
+        run_id, key, attempt, path, parent_attempt, kind, name, digest, user_key,
+        occurrence, lane, epoch, status, trust, is_pure, is_degraded, is_cached, retry_at_ns, started_ns, ended_ns,
+        first_token_ns, provider, requested, served, tokens_in, cached, tokens_out, reasoning, cost,
+        prompt_name, prompt_version, prompt_digest,
+        inputs_view, inputs_sealed, inputs_key, output_view, output_sealed, output_key,
+    ) = row
     call = None
     if provider is not None:
         usage = Usage(tokens_in, cached, tokens_out, reasoning)
-        call = CallFacts(
-            provider, requested, served, usage, None if cost is None else Money(cost), first_token_ns
-        )
-    outcome = Outcome(
-        run_id=run_id,
-        key=key,
-        path=path,
-        parent_attempt=parent_attempt,
-        kind=kind,
-        name=name,
-        digest=digest,
-        occurrence=occurrence,
-        lane=lane,
-        attempt=attempt,
-        epoch=epoch,
-        status=status,
-        started_ns=started_ns,
-        ended_ns=ended_ns,
-        user_key=user_key,
-        retry_at_ns=retry_at_ns,
-        trust=trust,
-        is_pure=bool(is_pure),
-        is_degraded=bool(is_degraded),
-        is_cached=bool(is_cached),
-        prompt=PromptRef(prompt_name, prompt_version, prompt_digest) if prompt_name is not None else None,
-        call=call,
-        inputs=Payload(inputs_view or "null", inputs_sealed, inputs_key),
-        output=Payload(output_view or "null", output_sealed, output_key),
+        money = None if cost is None else Money(cost)
+        call = CallFacts(provider, requested, served, usage, money, first_token_ns)
+    return Outcome(
+        run_id, key, path, parent_attempt, kind, name, digest, occurrence, lane, attempt, epoch, status,
+        started_ns, ended_ns, user_key, retry_at_ns, trust, bool(is_pure), bool(is_degraded), bool(is_cached),
+        PromptRef(prompt_name, prompt_version, prompt_digest) if prompt_name is not None else None,
+        call,
+        Payload(inputs_view or "null", inputs_sealed, inputs_key),
+        Payload(output_view or "null", output_sealed, output_key),
     )
-    # Pruning takes all of it; where some is left, what is missing was taken by somebody else.
-    is_pruned = all(part is None for part in (inputs_view, inputs_sealed, output_view, output_sealed))
-    return Link(seq, outcome, payloads, chained, is_pruned)
+# fmt: on
 
 
 def run_row(run: RunRecord) -> Row:

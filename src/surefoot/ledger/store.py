@@ -81,6 +81,14 @@ class Ledger(Protocol):
         """All outcomes of a run in the order in which they were recorded."""
         ...
 
+    def outcomes(self, run_id: str) -> list[Outcome]:
+        """What `history` gives, without the chain: for going on with a run."""
+        ...
+
+    def end(self, run_id: str) -> Outcome | None:
+        """The outcome with which a run, or the last attempt at it, ended; None where it has not."""
+        ...
+
     def outcomes_of(self, flow: str, *, since_ns: int = 0) -> Iterator[Outcome]:
         """The outcomes of a flow's runs that began at `since_ns` or later (nanoseconds since the epoch).
 

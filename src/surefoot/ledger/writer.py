@@ -33,9 +33,30 @@ class Nudged(Protocol):
         """Somebody will wait in this thread."""
         ...
 
-    def nudge(self) -> None:
-        """Somebody will wait, but not in this thread."""
+    def nudge_from(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Somebody will wait, in a task of this loop, which runs."""
         ...
+
+
+class Turn:
+    """One nudge for all that the tasks of a loop hand over in one turn of it: they are to share a commit."""
+
+    __slots__ = ("_loop", "_nudge")
+
+    def __init__(self, nudge: Callable[[], None]) -> None:
+        self._nudge = nudge
+        # The loop that nudges when its turn is over. Of several loops the last: each sets it for itself alone.
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def join(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Nudge at the end of the loop's turn."""
+        if self._loop is not loop:
+            self._loop = loop
+            loop.call_soon(self._end)
+
+    def _end(self) -> None:
+        self._loop = None
+        self._nudge()
 
 
 class Pending:
@@ -75,7 +96,7 @@ class Pending:
             # Set first, then looked at again: whichever side comes second sees the other.
             self._future = (loop, future)
             if not self._done:
-                self._writer.nudge()
+                self._writer.nudge_from(loop)
                 yield from future
         self._raise()
 
@@ -152,6 +173,7 @@ class Writer(Generic[E]):
     def _reset(self) -> None:
         """Begin anew, in a forked child too: the thread is not there, and what was queued is the parent's."""
         self._queue: deque[tuple[E, Pending]] = deque()
+        self._turn = Turn(self.nudge)
         self._mutex = threading.Lock()
         self._is_held_by_fork = False
         self._wake = threading.Lock()
@@ -176,8 +198,15 @@ class Writer(Generic[E]):
         """See to it that the thread writes what is queued."""
         if self._thread is None:
             self._start()
-        with suppress(RuntimeError):
+        try:  # noqa: SIM105  (each step that is awaited comes through here)
             self._wake.release()
+        except RuntimeError:
+            # Somebody else has woken it.
+            pass
+
+    def nudge_from(self, loop: asyncio.AbstractEventLoop) -> None:
+        """`nudge`, once the tasks of the loop that can go on now have handed over what they have."""
+        self._turn.join(loop)
 
     def help_or_nudge(self) -> None:
         """Write what is queued in the caller's own thread if nobody else is writing."""
@@ -228,10 +257,10 @@ class Writer(Generic[E]):
             return _TICK_AGAIN
 
     def _drain(self, limit: int) -> None:
-        batch: list[tuple[E, Pending]] = []
-        with suppress(IndexError):
-            while len(batch) < limit:
-                batch.append(self._queue.popleft())
+        queue, batch = self._queue, list[tuple[E, Pending]]()
+        # Nobody else takes from it: whoever drains holds the mutex.
+        while queue and len(batch) < limit:
+            batch.append(queue.popleft())
         if not batch:
             return
         try:

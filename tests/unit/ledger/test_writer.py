@@ -97,6 +97,15 @@ async def _awaited(store: Store, n: int) -> None:
     await store.writer.submit(n)
 
 
+def test_what_tasks_hand_over_in_one_turn_of_their_loop_is_one_commit(store: Store) -> None:
+    async def main() -> None:
+        await asyncio.gather(*(_awaited(store, n) for n in range(50)))
+        await asyncio.gather(*(_awaited(store, n) for n in range(50)))
+
+    asyncio.run(main())
+    assert [len(batch) for batch in store.batches] == [50, 50]
+
+
 def test_many_threads_and_tasks_at_once(store: Store) -> None:
     results: list[object] = []
 

@@ -97,7 +97,8 @@ def decode(text: Encoded, *, resolve: Resolve | None = None, annotation: object 
     try:
         if isinstance(text, str):
             tree = orjson.loads(text)
-            if _MARK not in text:
+            # One character is found, or not, many times faster than three.
+            if TAG not in text or _MARK not in text:
                 return tree
         else:
             if is_text(text):
@@ -191,6 +192,14 @@ def _find(kind: type) -> Writer:
 
 def _is_plain(value: _Nest) -> bool:
     """Whether a tree that orjson could write holds nothing but JSON, level by level."""
+    if type(value) is list:
+        return _LEAVES.issuperset(map(type, value)) or _is_plain_tree(value)
+    # Most trees are one level.
+    is_flat = _LEAVES.issuperset(map(type, cast("dict[str, Any]", value).values()))
+    return not (len(value) == 1 and TAG in value) if is_flat else _is_plain_tree(value)
+
+
+def _is_plain_tree(value: _Nest) -> bool:
     level: list[_Nest] = [value]
     for _ in range(DEPTH):
         deeper: list[_Nest] = []
