@@ -167,6 +167,7 @@ class RunSettings(Section):
     lease: float = Field(
         default=30.0,
         gt=0,
+        le=3600,
         description="Seconds after which another process may take over a run whose owner is silent.",
     )
     deadline: float | None = Field(

@@ -41,6 +41,7 @@ from surefoot.ledger import (
     Send,
     StartRun,
     TakeOver,
+    lease_of,
     lease_until,
     this_process,
 )
@@ -224,9 +225,9 @@ def resume(record: RunRecord, make: Make, options: Options) -> Logic[Any]:
 def _taken(app: Host, record: RunRecord, options: Options, until: float) -> Logic[RunRecord]:
     """Take a run over, as soon as nobody holds it."""
     while True:
-        lease = lease_until(app.keeper.lease_seconds)
+        lease = lease_of(app.keeper.lease_seconds)
         takeover = app.ledger.submit(
-            TakeOver(record.id, this_process(), time.time_ns(), lease, _deadline_ns(options.deadline))
+            TakeOver(record.id, this_process(), lease, _deadline_ns(options.deadline))
         )
         try:
             yield Durable(takeover)
