@@ -391,7 +391,8 @@ class Applier:
                 raise error  # noqa: TRY301
         except BaseException as error:
             self._heads.pop(outcome.run_id, None)
-            if not is_lost(error):
+            # Nor is a server waited for that does not answer any more.
+            if isinstance(error, Exception) and not is_lost(error):
                 await transaction.rollback()
             raise
         await transaction.commit()
