@@ -168,7 +168,7 @@ class RunSettings(Section):
         default=30.0,
         gt=0,
         le=3600,
-        description="Seconds after which another process may take over a run whose owner is silent.",
+        description="Seconds after which another process may take over a run whose owner is silent, 3600 at most.",
     )
     deadline: float | None = Field(
         default=None,
