@@ -47,7 +47,7 @@ from surefoot.ledger.holding import FINAL
 from surefoot.values import RunStatus, new_id
 
 IS_LONG = bool(os.environ.get("LONG"))
-EXAMPLES, STEPS = (3_000, 60) if IS_LONG else (90, 40)
+EXAMPLES, STEPS = (3_000, 60) if IS_LONG else (60, 40)
 
 # Far longer than a test takes, so that what counts is which of them it was.
 HELD, EXPIRED = lease_of(1_800), lease_of(-1_800)
