@@ -388,7 +388,8 @@ class Sharing(RuleBasedStateMachine):
             self.check(run, self.processes["north"].ledger)
 
 
-@pytest.mark.timeout(0 if IS_LONG else 300)
+# To find the shortest sequence that fails takes its time.
+@pytest.mark.timeout(0 if IS_LONG else 600)
 def test_whatever_processes_do_the_ledger_does_what_the_model_says(place: Place) -> None:
     for _ in OWNERS:
         place.open()
