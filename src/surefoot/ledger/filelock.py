@@ -86,14 +86,15 @@ class FileLock:
                 # No thread can be begun any more, as while the interpreter ends.
                 _lock(handle)
                 return
-            turn = self._turn
-            if turn.has_come():
+            turn, holder = self._turn, None
+            # Looked at twice: at the first look it may be changing hands.
+            if turn.has_come() or ((holder := queue_holder(self._path)) is None and turn.has_come()):
                 self._turn = None
                 return
             if turn.is_over:
                 continue
             waited = time.monotonic() - turn.began
-            holder = queue_holder(self._path)
+            holder = holder or queue_holder(self._path)
             if holder is None or holder.is_stopped or waited >= _LONGEST_SECONDS:
                 raise LedgerError(self._stuck(holder, waited))
             log.warning("the ledger %s: %s has held it for %.0f s", self._ledger, holder, waited)
