@@ -31,6 +31,7 @@ from surefoot.ledger import (
     RunRecord,
     Send,
     Totals,
+    lease_of,
     lease_until,
     this_process,
 )
@@ -171,7 +172,8 @@ def test_of_another_host_only_the_lease_is_known(ledger: Ledger) -> None:
     busy = started(ledger, owner=elsewhere)
     with pytest.raises(RunBusy, match="elsewhere"):
         take_over(ledger, busy)
-    assert take_over(ledger, busy, now_ns=lease_until(31.0)).epoch == 2
+    ledger.submit(Renew([(busy, 1)], lease_of(-0.1))).wait()
+    assert take_over(ledger, busy).epoch == 2
     expired = started(ledger, owner=elsewhere, lease=-0.1)
     assert take_over(ledger, expired).epoch == 2
 
@@ -202,10 +204,10 @@ def test_a_released_run_is_free_at_once(ledger: Ledger) -> None:
 
 def test_a_heartbeat_prolongs_what_is_held_and_names_what_is_lost(ledger: Ledger, other: Ledger) -> None:
     held, lost, ended = started(ledger), started(ledger, lease=-1.0), started(ledger)
-    take_over(other, lost, now_ns=lease_until(1.0))
+    take_over(other, lost)
     ledger.submit(end(ended)).wait()
     until = lease_until(99.0)
-    renewed = ledger.submit(Renew([(held, 1), (lost, 1), (ended, 1)], until))
+    renewed = ledger.submit(Renew([(held, 1), (lost, 1), (ended, 1)], lease_of(99.0)))
     assert renewed.result() == [lost]
     assert abs(ledger.run(held).lease_until_ns - until) < SECOND
     assert ledger.run(lost).lease_until_ns < until - 10 * SECOND
@@ -238,7 +240,7 @@ def test_a_keeper_notices_that_a_run_was_taken_over(ledger: Ledger, other: Ledge
     run_id = started(ledger, lease=0.6)
     run = OpenRun(run_id, "flow", 1, ledger)
     keeper.hold(run)
-    take_over(other, run_id, now_ns=lease_until(5.0))
+    take_over(other, run_id)
     wait_for(lambda: run.is_fenced)
     with pytest.raises(Fenced):
         run.check_open("a step")
@@ -318,6 +320,17 @@ def test_only_the_owner_adopts(ledger: Ledger) -> None:
         ledger.submit(adoption(run_id, "m1")).wait()
     ledger.submit(adoption(run_id, "m1", epoch=2)).wait()
     assert ledger.messages([run_id]) == []
+
+
+def test_who_lost_a_run_is_told_so_and_not_that_its_message_is_taken(ledger: Ledger, other: Ledger) -> None:
+    run_id = started(ledger, lease=-1.0)
+    ledger.submit(Send(message(run_id, 1))).wait()
+    take_over(other, run_id)
+    other.submit(adoption(run_id, "m1", epoch=2)).wait()
+    with pytest.raises(Fenced):
+        ledger.submit(adoption(run_id, "m1")).wait()
+    with pytest.raises(UnknownRun):
+        ledger.submit(adoption("01NONE", "m1")).wait()
 
 
 def test_a_message_of_another_run_is_not_adopted(ledger: Ledger) -> None:

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from ledgers import end, outcome, start, started, take_over
 from postgres import Server, execute, private_server
 from surefoot.errors import LedgerError, LedgerReadOnly, MissingExtra
-from surefoot.ledger import Append, Keyring, Payloads, PostgresLedger
+from surefoot.ledger import (
+    Adopt,
+    Append,
+    Keyring,
+    Message,
+    Payloads,
+    PostgresLedger,
+    Send,
+    TakeOver,
+    lease_of,
+    this_process,
+)
 from surefoot.values import new_id
 
 
@@ -131,14 +144,85 @@ def test_a_commit_whose_answer_was_lost_counts_once(
     ledger.close()
 
 
+@pytest.mark.parametrize("what", ["append", "adopt", "takeover"])
+def test_a_wire_that_falls_silent_without_being_cut(
+    wire: Wire, postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    monkeypatch.setattr("surefoot.ledger.postgres._SILENT_SECONDS", 0.5)
+    ledger = opened(through(wire, postgres_url), tmp_path)
+    run_id = started(ledger, 1, lease=-1.0)
+    ledger.submit(Send(Message("m", run_id, "event", 1, "{}"))).wait()
+    entry = {
+        "append": Append(outcome(run_id, 2), []),
+        "adopt": Adopt(["m"], outcome(run_id, 2, kind="message"), []),
+        "takeover": TakeOver(run_id, this_process(), lease_of(30)),
+    }[what]
+    wire.swallows_answers = True
+    waiting = ledger.submit(entry)
+    ledger.nudge()
+    end_at = time.monotonic() + 10
+    while wire.seen_answers == 0 and time.monotonic() < end_at:
+        time.sleep(0.01)
+    # Nobody will ever hear of what was answered, nor that anything is wrong.
+    wire.swallows_answers = False
+    waiting.wait()
+    epoch = ledger.run(run_id).epoch
+    ledger.submit(Append(outcome(run_id, 3, epoch=epoch), [])).wait()
+    names = [link.outcome.name for link in ledger.history(run_id)]
+    assert names == ["flow", "step-1", *([] if what == "takeover" else ["step-2"]), "step-3"]
+    assert ledger.messages([run_id]) == ([] if what == "adopt" else [Message("m", run_id, "event", 1, "{}")])
+    assert ledger.first_break(run_id) is None
+    ledger.close()
+
+
+def test_tables_that_another_session_has_locked(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("surefoot.ledger.postgres_connection._LOCK_SECONDS", 0.3)
+    ledger = opened(postgres_url, tmp_path)
+    run_id = started(ledger, 1)
+    with holding(postgres_url, "LOCK TABLE surefoot.outcomes IN SHARE MODE"):
+        with pytest.raises(
+            LedgerError, match=r"locked by another session.*pg_stat_activity.*resume"
+        ) as caught:
+            ledger.submit(Append(outcome(run_id, 2), [])).wait()
+        assert ledger.where in str(caught.value)
+        assert len(ledger.history(run_id)) == 2
+    ledger.submit(Append(outcome(run_id, 2), [])).wait()
+    assert len(ledger.history(run_id)) == 3
+    assert ledger.first_break(run_id) is None
+    ledger.close()
+
+
+@contextmanager
+def holding(url: str, statement: str) -> Iterator[None]:
+    """A transaction of somebody else that has run a statement and does not come to its end."""
+    with asyncio.Runner() as runner:
+        connection = runner.run(asyncpg.connect(url))
+        transaction = connection.transaction()
+        runner.run(transaction.start())
+        runner.run(connection.execute(statement))
+        try:
+            yield
+        finally:
+            runner.run(transaction.rollback())
+            runner.run(connection.close())
+
+
 def test_a_wire_that_is_cut_all_the_time(wire: Wire, postgres_url: str, tmp_path: Path) -> None:
     ledger = opened(through(wire, postgres_url), tmp_path)
     run_ids = [started(ledger) for _ in range(4)]
     is_over = threading.Event()
 
+    done: list[int] = []
+
     def cut() -> None:
-        while not is_over.wait(0.1):
-            wire.cut()
+        cut_at = 0
+        while not is_over.wait(0.02):
+            # On a slow machine it must be possible to get something done between two cuts.
+            if len(done) >= cut_at + 8:
+                cut_at = len(done)
+                wire.cut()
 
     cutter = threading.Thread(target=cut)
     cutter.start()
@@ -146,6 +230,7 @@ def test_a_wire_that_is_cut_all_the_time(wire: Wire, postgres_url: str, tmp_path
     def work(run_id: str) -> None:
         for n in range(1, 100):
             ledger.submit(Append(outcome(run_id, n), [])).wait()
+            done.append(n)
 
     workers = [threading.Thread(target=work, args=(run_id,), daemon=True) for run_id in run_ids]
     for worker in workers:

@@ -134,6 +134,7 @@ LOCKS_OF_THEIR_OWN = {
     "ledger/postgres_loop.py": "made anew in a child",
     "ledger/payloads.py": "made anew in a child",
     "ledger/encoding/refusals.py": "only its class is looked at",
+    "ledger/filelock.py": "a place in a queue, which a child leaves",
     "ledger/writer.py": "made anew in a child",
     "ledger/sqlite.py": "a thread's own",
     "models/hook.py": "a thread's own",

@@ -22,6 +22,7 @@ from surefoot.ledger import (
     StartRun,
     TakeOver,
     Totals,
+    lease_of,
     lease_until,
     this_process,
 )
@@ -87,8 +88,7 @@ def started(ledger: SqliteLedger, steps: int = 0, **rest: Any) -> str:
 def take_over(ledger: SqliteLedger, run_id: str, **rest: Any) -> RunRecord:
     given: dict[str, Any] = {
         "owner": this_process(),
-        "now_ns": time.time_ns(),
-        "lease_until_ns": lease_until(30.0),
+        "lease_ns": lease_of(30.0),
     }
     taken = ledger.submit(TakeOver(run_id, **(given | rest))).result()
     assert isinstance(taken, RunRecord)

@@ -167,7 +167,8 @@ class RunSettings(Section):
     lease: float = Field(
         default=30.0,
         gt=0,
-        description="Seconds after which another process may take over a run whose owner is silent.",
+        le=3600,
+        description="Seconds after which another process may take over a run whose owner is silent, 3600 at most.",
     )
     deadline: float | None = Field(
         default=None,

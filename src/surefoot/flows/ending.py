@@ -35,7 +35,8 @@ def boundary(
     output: records.Encoded = "null",
 ) -> Outcome:
     """The outcome that opens (`running`) or closes this process's part of the run."""
-    now = time.time_ns()
+    # A clock that was set back must not let a run end before it began.
+    now = max(time.time_ns(), run.created_ns)
     is_start = status == "running"
     return Outcome(
         run_id=run.id,

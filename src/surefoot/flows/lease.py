@@ -11,7 +11,7 @@ from surefoot import scope
 from surefoot.errors import LedgerError
 from surefoot.flows import cancelling
 from surefoot.flows.openrun import OpenRun
-from surefoot.ledger import Ledger, Note, Pending, Renew, lease_until
+from surefoot.ledger import Ledger, Note, Pending, Renew, lease_of
 
 log = scope.logger("surefoot.flows")
 
@@ -92,7 +92,7 @@ class Keeper:
         if now >= self._next_renewal and self._renewal is None:
             self._next_renewal = now + self.lease_seconds / 3
             held = [(run.id, run.epoch) for run in runs]
-            self._renewal = self._ledger.submit(Renew(held, lease_until(self.lease_seconds)))
+            self._renewal = self._ledger.submit(Renew(held, lease_of(self.lease_seconds)))
         return NOTED_AFTER_S
 
     def _read_inboxes(self, runs: list[OpenRun]) -> None:

@@ -83,6 +83,7 @@ class OpenRun:
     causes: list[tuple[object, bytes, str]] = field(default_factory=list[tuple[object, bytes, str]])
     labels: RunTags = RunTags()
     """For whom the run is made, which its child runs inherit."""
+    created_ns: int = 0
     deadline_ns: int | None = None
     ceilings: Ceilings = Ceilings()
     brake: Brake = field(init=False)
@@ -135,6 +136,7 @@ class OpenRun:
             ledger=ledger,
             tenant=record.tenant,
             labels=labels,
+            created_ns=record.created_ns,
             deadline_ns=record.deadline_ns,
             entry=record.entry,
         )

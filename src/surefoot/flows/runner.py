@@ -38,6 +38,7 @@ from surefoot.ledger import (
     Send,
     StartRun,
     TakeOver,
+    lease_of,
     lease_until,
     this_process,
 )
@@ -174,8 +175,8 @@ def _taken(
 ) -> Logic[RunRecord]:
     """Take a run over, as soon as nobody holds it; a deadline that is given takes the place of its own."""
     while True:
-        lease = lease_until(app.keeper.lease_seconds)
-        takeover = app.ledger.submit(TakeOver(record.id, this_process(), time.time_ns(), lease, deadline_ns))
+        lease = lease_of(app.keeper.lease_seconds)
+        takeover = app.ledger.submit(TakeOver(record.id, this_process(), lease, deadline_ns))
         try:
             yield Durable(takeover)
         except RunBusy:

@@ -262,7 +262,7 @@ class Here:
             claim.is_in_doubt = True
         elif is_changed or not record.is_over or outcome.key in self.run.recall.retry:
             claim.begin_next_attempt(
-                retry_at_ns=outcome.retry_at_ns, scope=self.run.recall.continued.get(outcome.key)
+                retry_at_ns=_retry_at(outcome), scope=self.run.recall.continued.get(outcome.key)
             )
         else:
             claim.replay(outcome)
@@ -682,7 +682,8 @@ class StepClaim:
 
     def started_detail(self, now_ns: int, *, after_ns: int) -> records.Detail | None:
         """A note that the step has begun, once, if it has been open for long enough to be worth a row."""
-        if self._is_noted or now_ns - self._started_ns < after_ns:
+        # The clock may have been set back since it began.
+        if self._is_noted or max(0, now_ns - self._started_ns) < after_ns:
             return None
         self._is_noted = True
         body = records.encode(
@@ -716,6 +717,16 @@ _CLOSED: Final[dict[StepStatus, Literal["failed", "suppressed", "abandoned"]]] =
     "cancelled": "abandoned",
 }
 """How an outcome is told to a listener, where it did not complete."""
+
+
+def _retry_at(outcome: Outcome) -> int | None:
+    """When a failed attempt is followed by the next: no later from now than it was to be from its end.
+
+    The clock may have been set back since.
+    """
+    if outcome.retry_at_ns is None:
+        return None
+    return min(outcome.retry_at_ns, time.time_ns() + outcome.retry_at_ns - outcome.ended_ns)
 
 
 def open_scope() -> Here | None:

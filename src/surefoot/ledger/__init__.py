@@ -41,7 +41,7 @@ from surefoot.ledger.events import (
     RunRecord,
     Totals,
 )
-from surefoot.ledger.holding import FINAL, lease_until, refuse_pruned
+from surefoot.ledger.holding import FINAL, lease_of, lease_until, refuse_pruned
 from surefoot.ledger.owner import is_provably_gone, this_process
 from surefoot.ledger.payloads import Freight, Payloads, Privacy
 from surefoot.ledger.postgres import PostgresLedger
@@ -99,6 +99,7 @@ __all__ = [
     "finished",
     "identity",
     "is_provably_gone",
+    "lease_of",
     "lease_until",
     "refuse_pruned",
     "this_process",

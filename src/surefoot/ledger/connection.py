@@ -1,21 +1,17 @@
-"""SQLite connections to a ledger file: how they are opened, queued for, and what their errors mean."""
+"""SQLite connections to a ledger file: how they are opened, and what their errors mean."""
 
 from __future__ import annotations
 
-import errno
 import os
 import sqlite3
-import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from surefoot.errors import LedgerCorrupt, LedgerError, LedgerFull, LedgerReadOnly
+from surefoot.ledger.holders import write_holder
 from surefoot.locks import QuietLock
-
-if sys.platform != "win32":
-    import fcntl
 
 _BUSY_SECONDS = 10.0
 _NETWORK_FILE_SYSTEMS = frozenset(
@@ -123,9 +119,12 @@ def explain(error: sqlite3.Error, path: Path) -> LedgerError:
             f"the ledger {path} is damaged ({error}): restore a backup, or move the file away to begin anew"
         )
     if code == sqlite3.SQLITE_BUSY:
+        holder = write_holder(path)
+        who = "another process" if holder is None else holder
+        do = f"see who holds it with `lsof {path}`" if holder is None else holder.advice
         return LedgerError(
-            f"the ledger {path} is locked by another process for more than {_BUSY_SECONDS:.0f} s: "
-            "see who holds it with `lsof`"
+            f"the ledger {path} is locked by {who} for more than {_BUSY_SECONDS:.0f} s: {do}, then "
+            "`surefoot resume` the run"
         )
     if code == sqlite3.SQLITE_CANTOPEN:
         return LedgerError(
@@ -136,44 +135,6 @@ def explain(error: sqlite3.Error, path: Path) -> LedgerError:
             f"reading or writing the ledger {path} failed ({error}): check the disk, then `surefoot resume` the run"
         )
     return LedgerError(f"the ledger {path}: {error}")
-
-
-class FileLock:
-    """A queue of processes before one ledger: SQLite's own busy handler starves some of them (core rule 9)."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path.with_name(path.name + "-lock")
-        self._handle: int | None = None
-
-    def acquire(self) -> None:
-        if sys.platform == "win32":
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            return
-        try:
-            if self._handle is None:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            fcntl.flock(self._handle, fcntl.LOCK_EX)
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise LedgerFull(
-                    f"no space left for the ledger's lock file {self._path}: "
-                    "free some, then `surefoot resume` the run"
-                ) from error
-            raise LedgerReadOnly(
-                f"the ledger's lock file {self._path} cannot be used ({error.strerror}): "
-                "make the folder writable, or set SUREFOOT_LEDGER_PATH"
-            ) from error
-
-    def release(self) -> None:
-        if sys.platform == "win32" or self._handle is None:
-            return
-        fcntl.flock(self._handle, fcntl.LOCK_UN)
-
-    def close(self) -> None:
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
 
 
 def engine() -> tuple[str, bool]:

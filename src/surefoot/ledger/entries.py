@@ -48,23 +48,26 @@ class EndRun:
 class TakeOver:
     """This process wants to go on with a run. Raises the epoch, so that a former owner can write no more.
 
-    Returns the `RunRecord` as it then is; that of a completed or cancelled run unchanged. `deadline_ns` takes the
-    place of the run's deadline where it is given.
+    Returns the `RunRecord` as it then is; that of a completed or cancelled run unchanged. `lease_ns` counts from when
+    it is written, by the ledger's clock: what waits on its way must not come with a time that is past, or far off as
+    the clock was set back meanwhile. `deadline_ns` takes the place of the run's deadline where it is given.
     """
 
     run_id: str
     owner: Owner
-    now_ns: int
-    lease_until_ns: int
+    lease_ns: int
     deadline_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Renew:
-    """A heartbeat: the runs that this process holds, by id and epoch. Returns those that it has lost."""
+    """A heartbeat: the runs that this process holds, by id and epoch. Returns those that it has lost.
+
+    `lease_ns` counts from when it is written, as that of `TakeOver`.
+    """
 
     held: Sequence[tuple[str, int]]
-    lease_until_ns: int
+    lease_ns: int
 
 
 @dataclass(frozen=True, slots=True)

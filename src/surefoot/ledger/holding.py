@@ -12,6 +12,9 @@ from surefoot.ledger.owner import is_provably_gone
 FINAL = ("completed", "cancelled")
 """Statuses of runs with which nobody goes on."""
 
+LONGEST_LEASE_NS = 3_600_000_000_000
+"""No lease may be longer: one that reaches further was written while the clock was ahead."""
+
 
 def is_takeable(run: RunRecord, taker: Owner, now_ns: int) -> bool:
     """Whether there is something to take over; False for a run that is over for good.
@@ -54,4 +57,19 @@ def check_epoch(run_id: str, current: int | None, epoch: int) -> None:
 
 def lease_until(seconds: float) -> int:
     """The end of a lease that begins now, in nanoseconds since the epoch."""
-    return time.time_ns() + round(seconds * 1e9)
+    return time.time_ns() + lease_of(seconds)
+
+
+def lease_of(seconds: float) -> int:
+    """The length of a lease, in nanoseconds."""
+    return round(seconds * 1e9)
+
+
+def longest_until(run: RunRecord, now_ns: int) -> int | None:
+    """When the lease of a run ends at the latest, where its row says later; None where that may be true.
+
+    The clock has been set back since. Whoever holds the run prolongs his lease in time; if nobody does, nobody has to
+    wait until the clock is where it was.
+    """
+    latest = now_ns + LONGEST_LEASE_NS
+    return latest if run.lease_until_ns > latest else None

@@ -26,6 +26,9 @@ T = TypeVar("T")
 OUTAGE_SECONDS = 30.0
 """For how long a lost server is waited for, unless the settings say otherwise."""
 
+_SILENT_SECONDS = 30.0
+"""How long a batch may take until its connection counts as lost: a cut that nobody is told of looks like this."""
+
 _READERS = 4
 _FETCHED_ROWS = 500
 _FETCHED_RUNS = 200
@@ -98,7 +101,10 @@ class PostgresLedger(Reading):
         batch = Batch(entries)
 
         async def apply() -> None:
-            await self._applier.apply(batch, await self._for_writing())
+            # To bring tables forward may take as long as it takes.
+            connection = await self._for_writing()
+            async with asyncio.timeout(_SILENT_SECONDS):
+                await self._applier.apply(batch, connection)
 
         try:
             await self._patiently(apply, self._drop_writer)
@@ -112,7 +118,8 @@ class PostgresLedger(Reading):
 
         A server that was never reached is not waited for: more likely than not its address is wrong.
         """
-        end_at = time.monotonic() + self._outage_seconds
+        # From when it is noticed: a connection that fell silent has taken its time already.
+        end_at: float | None = None
         pause = _FIRST_PAUSE
         while True:
             try:
@@ -122,7 +129,9 @@ class PostgresLedger(Reading):
                     raise await self._explained(error) from error
                 give_up_connection()
                 is_hopeless = not self._was_reached and isinstance(error, OSError | asyncio.TimeoutError)
-                if is_hopeless or time.monotonic() + pause > end_at:
+                now = time.monotonic()
+                end_at = end_at or now + self._outage_seconds
+                if is_hopeless or now + pause > end_at:
                     raise explain(error, self.where) from error
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)

@@ -29,7 +29,7 @@ from surefoot.ledger.entries import (
     not_recordable,
 )
 from surefoot.ledger.events import Outcome, RunRecord
-from surefoot.ledger.holding import check_epoch, is_takeable
+from surefoot.ledger.holding import LONGEST_LEASE_NS, check_epoch, is_takeable, longest_until
 from surefoot.ledger.postgres_connection import is_duplicate, is_lost, is_refusal
 from surefoot.ledger.writer import Settled
 
@@ -329,23 +329,19 @@ class Applier:
             await self._refuse(batch, item, error, connection)
 
     async def _take_over(self, entry: TakeOver, connection: Connection) -> RunRecord:
-        # The taker may say what time it takes it to be, but not that it is earlier than it is.
-        ahead = max(0, entry.now_ns - time.time_ns())
         while True:
             row = await connection.fetchrow(sql.RUN_AND_CLOCK, entry.run_id)
             if row is None:
                 raise UnknownRun(f"run {entry.run_id} is not in the ledger")
             clock, run = row[0], rows.run_record(tuple(row)[1:])
-            if not is_takeable(run, entry.owner, clock + ahead):
+            if longest_until(run, clock) is not None:
+                await connection.execute(sql.SHORTEN, run.id, run.lease_until_ns, LONGEST_LEASE_NS)
+                continue
+            if not is_takeable(run, entry.owner, clock):
                 return run
             taken = await connection.fetchrow(
                 sql.TAKE_OVER,
-                *(
-                    run.id,
-                    rows.owner_text(entry.owner),
-                    entry.lease_until_ns - entry.now_ns,
-                    entry.deadline_ns,
-                ),
+                *(run.id, rows.owner_text(entry.owner), entry.lease_ns, entry.deadline_ns),
                 *(run.epoch, run.lease_until_ns, run.status),
             )
             if taken is not None:
@@ -357,8 +353,7 @@ class Applier:
     async def _renew(self, entry: Renew, connection: Connection) -> list[str]:
         ids = [run_id for run_id, _ in entry.held]
         epochs = [epoch for _, epoch in entry.held]
-        lasts = entry.lease_until_ns - time.time_ns()
-        renewed = {row[0] for row in await connection.fetch(sql.RENEW, ids, epochs, lasts)}
+        renewed = {row[0] for row in await connection.fetch(sql.RENEW, ids, epochs, entry.lease_ns)}
         silent = [(run_id, epoch) for run_id, epoch in entry.held if run_id not in renewed]
         if not silent:
             return []
@@ -387,14 +382,17 @@ class Applier:
             if len(marked) == len(ids):
                 await self._chain_once(mine, connection)
                 batch.sent.setdefault(place, set()).update(*mine.sent.values())
-                result, error = mine.settled[0]
             else:
-                result, error = None, already_recorded(entry)
+                # Whoever does not hold the run is told so first, whatever became of the messages.
+                self._heads.pop(outcome.run_id, None)
+                await self._holding(mine, [(0, mine.entries[0])], connection)
+            result, error = mine.settled.get(0, (None, already_recorded(entry)))
             if error is not None:
                 raise error  # noqa: TRY301
         except BaseException as error:
             self._heads.pop(outcome.run_id, None)
-            if not is_lost(error):
+            # Nor is a server waited for that does not answer any more.
+            if isinstance(error, Exception) and not is_lost(error):
                 await transaction.rollback()
             raise
         await transaction.commit()

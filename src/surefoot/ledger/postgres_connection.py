@@ -15,6 +15,7 @@ SCHEMA = "surefoot"
 """The schema of the database that the ledger's tables are in."""
 
 _CONNECT_SECONDS = 10.0
+_LOCK_SECONDS = 20.0
 _SECRET_OPTIONS = ("password", "sslpassword", "passfile")
 _LOST = ("08", "57P01", "57P02", "57P03", "57P05", "53300", "40001", "40P01")
 """SQLSTATEs, or their beginnings, after which the same statement may succeed on another connection."""
@@ -53,7 +54,7 @@ class Address:
         if is_writer:
             # Statements are prepared once, perhaps while the tables are empty, and must not scan when they are not.
             settings |= {"enable_seqscan": "off", "plan_cache_mode": "force_generic_plan"}
-            settings |= {"synchronous_commit": "on"}
+            settings |= {"synchronous_commit": "on", "lock_timeout": f"{_LOCK_SECONDS * 1000:.0f}"}
         connection: asyncpg.Connection[Any] = await driver.connect(
             self._url, password=self.password, timeout=_CONNECT_SECONDS, server_settings=settings
         )
@@ -151,6 +152,12 @@ def _explained(error: BaseException, state: str, where: str) -> LedgerError:
         return LedgerError(
             f"the server of the ledger {where} has no connection left ({_line(error)}): raise max_connections, "
             "or run fewer processes"
+        )
+    if state == "55P03":
+        return LedgerError(
+            f"the ledger {where} is locked by another session for more than {_LOCK_SECONDS:.0f} s: see which with "
+            "`SELECT pid, query FROM pg_stat_activity WHERE xact_start IS NOT NULL`, let it come to its end or end it "
+            "(pg_terminate_backend), then `surefoot resume` the run"
         )
     if state.startswith(("XX", "58")):
         return LedgerCorrupt(f"the ledger {where} is damaged ({_line(error)}): restore a backup")

@@ -127,6 +127,7 @@ TAKE_OVER = (
     "WHERE id = $1 AND epoch = $5 AND lease_until_ns = $6 AND status = $7 "
     f"RETURNING head, {rows.RUN_COLUMNS}"
 )
+SHORTEN = f"UPDATE runs SET lease_until_ns = {CLOCK} + $3::bigint WHERE id = $1 AND lease_until_ns = $2"
 RENEW = (
     f"UPDATE runs SET lease_until_ns = {CLOCK} + $3::bigint FROM {_arrays(1, ['text', 'bigint'])} AS h (id, epoch) "
     "WHERE runs.id = h.id AND runs.epoch = h.epoch AND runs.status = 'running' RETURNING runs.id"

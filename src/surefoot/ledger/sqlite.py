@@ -13,7 +13,6 @@ from weakref import WeakSet
 from surefoot.ledger import rows, schema
 from surefoot.ledger.bodies import Undone
 from surefoot.ledger.connection import (
-    FileLock,
     Held,
     connect_reader,
     connect_writer,
@@ -23,6 +22,7 @@ from surefoot.ledger.connection import (
 )
 from surefoot.ledger.entries import LedgerEntry, Note
 from surefoot.ledger.events import Outcome
+from surefoot.ledger.filelock import FileLock
 from surefoot.ledger.listing import ID_LEAD_NS, Query, Wanted, Way
 from surefoot.ledger.payloads import Payloads
 from surefoot.ledger.portable import LOCAL_DIGEST
@@ -180,9 +180,7 @@ class SqliteLedger(Reading):
         self._connection = None
         self._local = threading.local()
         self._readers = WeakSet()
-        # This handle is the parent's lock too: kept open, it would outlive a parent that is killed while it writes.
-        self._lock.close()
-        self._lock = FileLock(self.path)
+        self._lock.after_fork()
         self.payloads.after_fork()
         self._known = Heads()
         self._data_version = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -27,7 +28,7 @@ from surefoot.ledger.entries import (
     not_recordable,
 )
 from surefoot.ledger.events import Blob, Outcome, RunRecord
-from surefoot.ledger.holding import check_epoch, is_takeable
+from surefoot.ledger.holding import check_epoch, is_takeable, longest_until
 from surefoot.ledger.payloads import Freight
 from surefoot.ledger.writer import Settled
 
@@ -197,20 +198,24 @@ def _take_over(entry: TakeOver, batch: Batch) -> RunRecord:
     run = batch.run("id = ?", entry.run_id)
     if run is None:
         raise UnknownRun(f"run {entry.run_id} is not in the ledger")
-    if not is_takeable(run, entry.owner, entry.now_ns):
+    now = time.time_ns()
+    if (latest := longest_until(run, now)) is not None:
+        batch.connection.execute("UPDATE runs SET lease_until_ns = ? WHERE id = ?", (latest, run.id))
+        run = replace(run, lease_until_ns=latest)
+    if not is_takeable(run, entry.owner, now):
         return run
-    epoch = run.epoch + 1
+    epoch, lease_until_ns = run.epoch + 1, now + entry.lease_ns
     batch.connection.execute(
         "UPDATE runs SET epoch = ?, owner = ?, lease_until_ns = ?, status = 'running', ended_ns = NULL, "
         "head = NULL, deadline_ns = coalesce(?, deadline_ns) WHERE id = ?",
-        (epoch, rows.owner_text(entry.owner), entry.lease_until_ns, entry.deadline_ns, run.id),
+        (epoch, rows.owner_text(entry.owner), lease_until_ns, entry.deadline_ns, run.id),
     )
     batch.heads.epochs[run.id] = epoch
     return replace(
         run,
         epoch=epoch,
         owner=entry.owner,
-        lease_until_ns=entry.lease_until_ns,
+        lease_until_ns=lease_until_ns,
         status="running",
         ended_ns=None,
         deadline_ns=run.deadline_ns if entry.deadline_ns is None else entry.deadline_ns,
@@ -219,10 +224,11 @@ def _take_over(entry: TakeOver, batch: Batch) -> RunRecord:
 
 def _renew(entry: Renew, batch: Batch) -> list[str]:
     lost: list[str] = []
+    lease_until_ns = time.time_ns() + entry.lease_ns
     for run_id, epoch in entry.held:
         changed = batch.connection.execute(
             "UPDATE runs SET lease_until_ns = ? WHERE id = ? AND epoch = ? AND status = 'running'",
-            (entry.lease_until_ns, run_id, epoch),
+            (lease_until_ns, run_id, epoch),
         )
         if changed.rowcount == 0 and _is_lost(batch, run_id, epoch):
             lost.append(run_id)

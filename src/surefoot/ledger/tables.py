@@ -13,7 +13,8 @@ from typing import Protocol
 
 from surefoot.errors import LedgerError
 from surefoot.ledger import schema
-from surefoot.ledger.connection import FileLock, connect_reader, connect_writer, explained, prepare_writer
+from surefoot.ledger.connection import connect_reader, connect_writer, explained, prepare_writer
+from surefoot.ledger.filelock import FileLock
 from surefoot.ledger.rows import Row
 
 _FETCHED_ROWS = 500
