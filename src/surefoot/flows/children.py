@@ -8,10 +8,11 @@ from typing import Any
 
 from surefoot import ledger as records
 from surefoot.errors import RunStopped, StepFailed
+from surefoot.flows.claims import StepClaim
 from surefoot.flows.drive import Logic
 from surefoot.flows.performing import Plan, perform
 from surefoot.flows.runner import Options, Target, begin
-from surefoot.flows.running import Here, StepClaim, open_scope
+from surefoot.flows.running import Here, open_scope
 from surefoot.scope import Work
 
 Conduct = Callable[[Logic[Any]], Any]

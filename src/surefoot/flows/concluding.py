@@ -9,7 +9,7 @@ from surefoot.flows.drive import Logic
 from surefoot.values import PromptRef
 
 if TYPE_CHECKING:
-    from surefoot.flows.running import StepClaim
+    from surefoot.flows.claims import StepClaim
 
 
 class Conclusion(ABC):

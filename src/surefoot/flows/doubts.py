@@ -9,10 +9,10 @@ from typing import Any, Literal, TypeAlias, cast
 
 from surefoot import ledger as records
 from surefoot.errors import InDoubt, UsageError
+from surefoot.flows.claims import StepClaim
 from surefoot.flows.drive import Body, Logic
 from surefoot.flows.openrun import Doubt, OpenRun
 from surefoot.flows.recall import Recall
-from surefoot.flows.running import StepClaim
 from surefoot.ledger import Append, Entry, Freight, Ledger, Outcome, Pending, RunRecord
 from surefoot.values import Done
 

@@ -13,12 +13,13 @@ from typing import Any, NamedTuple
 from surefoot import ledger as records
 from surefoot import scope
 from surefoot.errors import ClosedEarly, Diverged, Fenced, LedgerError, NotData, RunEnded, RunStopped
+from surefoot.flows.claims import StepClaim
 from surefoot.flows.contexts import InContext, is_collecting
 from surefoot.flows.drive import Body, Durable, Logic, Pause, drive
 from surefoot.flows.early import EarlyEnd
 from surefoot.flows.events import StepYielded
 from surefoot.flows.performing import Plan
-from surefoot.flows.running import Here, StepClaim
+from surefoot.flows.running import Here, inside_of
 from surefoot.flows.stopping import stems_from_stop
 from surefoot.scope import Ending, Recorded
 
@@ -215,7 +216,7 @@ class Yielding:
                 return Reply(True, item)
 
     def _begin(self) -> None:
-        self._inside = inside = self._claim.inside(is_async=self._is_async)
+        self._inside = inside = inside_of(self._claim, is_async=self._is_async)
         self._context = context = contextvars.copy_context()
         inside.run.read.add(self)
         context.run(inside.__enter__)

@@ -7,11 +7,12 @@ from types import TracebackType
 from typing import Any
 
 from surefoot import scope
+from surefoot.flows.claims import StepClaim
 from surefoot.flows.contexts import watch_collections
 from surefoot.flows.drive import drive, drive_async
 from surefoot.flows.generating import Reply, Yielding
 from surefoot.flows.performing import Plan
-from surefoot.flows.running import Here, StepClaim
+from surefoot.flows.running import Here
 
 log = scope.logger("surefoot.flows")
 

@@ -20,7 +20,7 @@ from surefoot.scope import Work
 from surefoot.values import RunTags
 
 if TYPE_CHECKING:
-    from surefoot.flows.running import StepClaim
+    from surefoot.flows.claims import StepClaim
     from surefoot.flows.undoing import Undoable
 
 ErrorT = TypeVar("ErrorT", bound=Exception)

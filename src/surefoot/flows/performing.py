@@ -17,11 +17,12 @@ from surefoot.errors import (
     RunStopped,
     StepTimeout,
 )
+from surefoot.flows.claims import StepClaim
 from surefoot.flows.concluding import Conclusion
 from surefoot.flows.doubts import settle
 from surefoot.flows.drive import Body, Durable, Logic, Pause, Timed
 from surefoot.flows.retry import Retry
-from surefoot.flows.running import Here, StepClaim
+from surefoot.flows.running import Here, inside_of
 from surefoot.flows.stopping import stems_from_stop
 from surefoot.flows.timing import Overran
 from surefoot.scope import Ending, Recorded
@@ -110,7 +111,7 @@ class _Course:
         claim = self._claim
         while True:
             claim.brake.check()
-            inside, self._overrun = claim.inside(is_async=self._plan.is_async), None
+            inside, self._overrun = inside_of(claim, is_async=self._plan.is_async), None
             try:
                 if self._plan.is_plain:
                     with inside:

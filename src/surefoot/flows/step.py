@@ -11,6 +11,7 @@ from surefoot import ledger as records
 from surefoot.errors import NotData
 from surefoot.flows import opened
 from surefoot.flows.arguments import Arguments
+from surefoot.flows.claims import StepClaim
 from surefoot.flows.compensation import Compensation
 from surefoot.flows.drive import Logic, drive, drive_async
 from surefoot.flows.fitting import awaitable, unrecorded
@@ -18,7 +19,7 @@ from surefoot.flows.generators import generator_of
 from surefoot.flows.kinds import NOTHING, Check, KeyOf, StepOptions, checked, is_generator
 from surefoot.flows.performing import Plan, outcome_of, perform
 from surefoot.flows.retry import Backoff, Retry, exponential
-from surefoot.flows.running import Here, StepClaim, open_scope
+from surefoot.flows.running import Here, open_scope
 from surefoot.flows.threads import refuse_lost_context
 from surefoot.flows.transactions import transactional
 from surefoot.flows.undoing import Undoable, note

@@ -28,13 +28,14 @@ from surefoot.errors import (
     UsageError,
 )
 from surefoot.flows import code, opened
+from surefoot.flows.claims import StepClaim
 from surefoot.flows.compensation import Compensation
 from surefoot.flows.drive import AskDriver, Durable, Logic
 from surefoot.flows.fitting import fitted
 from surefoot.flows.openrun import OpenRun, Undone
 from surefoot.flows.performing import NO_OUTCOME, Plan, perform
 from surefoot.flows.recall import UNDO_KEY
-from surefoot.flows.running import Here, StepClaim
+from surefoot.flows.running import Here
 from surefoot.ledger import Append, Entry, Freight, Ledger, Outcome, RunRecord
 from surefoot.scope import Work
 from surefoot.values import StepStatus

@@ -13,12 +13,13 @@ from surefoot import ledger as records
 from surefoot import scope
 from surefoot.errors import AlreadyRecorded, InvalidInput, NotRestored, RunEnded, StepTimeout, UsageError
 from surefoot.flows import opened
+from surefoot.flows.claims import StepClaim
 from surefoot.flows.concluding import Conclusion
 from surefoot.flows.drive import Durable, Logic, Pause, drive, drive_async
 from surefoot.flows.given import left_of
 from surefoot.flows.host import host
 from surefoot.flows.performing import Plan, perform
-from surefoot.flows.running import Here, StepClaim, open_scope
+from surefoot.flows.running import Here, open_scope
 from surefoot.flows.threads import refuse_lost_context
 from surefoot.ledger import FINAL, Message, Send
 from surefoot.scope import Work

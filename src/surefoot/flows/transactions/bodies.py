@@ -14,9 +14,10 @@ from typing import Any, cast
 
 from surefoot import ledger as records
 from surefoot.errors import UsageError
+from surefoot.flows.claims import StepClaim
 from surefoot.flows.concluding import Conclusion
 from surefoot.flows.drive import Durable, Logic, drive, drive_async
-from surefoot.flows.running import Here, StepClaim, open_scope
+from surefoot.flows.running import Here, open_scope
 from surefoot.flows.transactions.databases import LEDGER, Face, databases, source_of
 from surefoot.flows.transactions.marks import Mark
 from surefoot.flows.transactions.sessions import Source

@@ -1,0 +1,402 @@
+"""The claim of one piece of work: replayed from its record, or under way until it is handed to the ledger."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, Literal
+
+from surefoot import ledger as records
+from surefoot import scope
+from surefoot.errors import LedgerError, NotRestored
+from surefoot.flows.arguments import restored_as
+from surefoot.flows.early import Unhurried
+from surefoot.flows.events import StepClosed, StepOpened
+from surefoot.flows.openrun import Doubt, OpenRun
+from surefoot.flows.stopping import Brake
+from surefoot.ledger import Adopt, Append, Freight, Outcome, Pending, SqlBody, Transact
+from surefoot.scope import Ending, Recorded, Work
+from surefoot.values import PromptRef, StepStatus
+
+if TYPE_CHECKING:
+    from surefoot.flows.running import Here
+
+
+class StepClaim:
+    """A claimed step: replayed from its record, or under way until it is finished."""
+
+    __slots__ = (
+        "_digest",
+        "_inputs",
+        "_is_noted",
+        "_occurrence",
+        "_scope",
+        "_started_ns",
+        "_user_key",
+        "_work",
+        "attempt",
+        "here",
+        "is_in_doubt",
+        "key",
+        "lane",
+        "recorded",
+        "replayed_from",
+        "retry_at_ns",
+    )
+
+    def __init__(
+        self,
+        here: Here,
+        work: Work,
+        inputs: records.Encoded | None,
+        digest: bytes,
+        user_key: str | None,
+        *,
+        key: bytes,
+        occurrence: int,
+        lane: int,
+        attempt: int = 1,
+    ) -> None:
+        self.key = key
+        self.here = here
+        self._work = work
+        self._inputs: records.Encoded = inputs or "null"
+        self._digest = digest
+        self._user_key = user_key
+        self._occurrence = occurrence
+        self.lane = lane
+        self._started_ns = time.time_ns()
+        self._is_noted = False
+        self.attempt = attempt
+        self._scope: int | None = None
+        self.is_in_doubt = False
+        """Whether this attempt was begun by a former process and nobody knows how it ended."""
+        self.recorded: Recorded | None = None
+        self.replayed_from: Outcome | None = None
+        self.retry_at_ns: int | None = None
+
+    def __str__(self) -> str:
+        """What it hands over, as messages call it."""
+        return f"the outcome of {self._work}"
+
+    @property
+    def idempotency_key(self) -> str:
+        return f"{self.here.run.id}-{self.key.hex()}"
+
+    @property
+    def digest(self) -> bytes:
+        """The digest of the inputs."""
+        return self._digest
+
+    @property
+    def started_ns(self) -> int:
+        return self._started_ns
+
+    @property
+    def is_restarted(self) -> bool:
+        """Whether it was under way when the run stopped, and begins again."""
+        return self.recorded is None and self.key in self.here.run.recall.begun
+
+    def is_of(self, here: Here) -> bool:
+        """Whether it was claimed in this very scope."""
+        return self.here is here
+
+    @property
+    def run(self) -> OpenRun:
+        """The run that this work is part of."""
+        return self.here.run
+
+    @property
+    def name(self) -> str:
+        return self._work.name
+
+    @property
+    def brake(self) -> Brake:
+        """What stops the run that this work is part of."""
+        return self.here.run.brake
+
+    def begin_next_attempt(self, *, retry_at_ns: int | None = None, scope: int | None = None) -> None:
+        """The last attempt ended in an exception: what happened inside does not count for the next one.
+
+        Unless the failure came from inside and is tried again there: then `scope` is the attempt to go on with.
+        """
+        self.attempt += 1
+        self.is_in_doubt = False
+        self._scope = scope
+        self.retry_at_ns = retry_at_ns
+        self._started_ns = time.time_ns()
+        self._is_noted = False
+        # The outcome of the last attempt has closed it.
+        self.here.run.pending[self.key] = self
+
+    def note_inputs(self, inputs: records.Encoded) -> None:
+        """What the work is done with, for its record."""
+        self._inputs = inputs
+
+    def replay(self, outcome: Outcome) -> None:
+        """Take the recorded outcome; it is decoded when somebody reads it."""
+        self.replayed_from = outcome
+        run = self.here.run
+        try:
+            value = records.decode(run.ledger.exact_large(run.id, outcome.output))
+        except NotRestored:
+            if self._work.function is None or outcome.status == "failed":
+                raise
+            value = restored_as(self._work.function, run.ledger.exact(run.id, outcome.output))
+        if outcome.status == "failed" and isinstance(value, BaseException):
+            self.recorded = Recorded("failed", error=value)
+        else:
+            self.recorded = Recorded("failed" if outcome.status == "failed" else "completed", output=value)
+        if outcome.status == "failed":
+            run.causes.append((value, self.key, outcome.name))
+
+    @property
+    def inner_attempt(self) -> int:
+        """The attempt under which what happens inside is recorded."""
+        return self._scope or self.attempt
+
+    def announce(self) -> None:
+        """Tell a listener that the work begins, or that its recorded outcome was taken."""
+        run = self.here.run
+        if self.recorded is None:
+            run.pending[self.key] = self
+            if run.listener is not None:
+                work = self._work
+                here = self.here
+                run.tell(
+                    StepOpened(
+                        run.id,
+                        self.key,
+                        work.kind,
+                        work.name,
+                        here.depth,
+                        self.attempt,
+                        here.path,
+                        self.is_restarted,
+                    )
+                )
+        elif run.listener is not None and (outcome := self.replayed_from) is not None:
+            self._tell_closed(outcome)
+
+    def finish(
+        self,
+        ending: Ending,
+        *,
+        text: records.Encoded | None = None,
+        retry_at_ns: int | None = None,
+        prompt: PromptRef | None = None,
+    ) -> scope.Ticket:
+        """Hand the outcome to the ledger; `text` is the output if it is encoded already.
+
+        Raises `NotData` for an output that cannot be recorded.
+        """
+        here, work = self.here, self._work
+        value = ending.output
+        if ending.status == "failed" and value is None:
+            value = ending.cause
+        if text is None:
+            text = records.encode_large(value, name=f"{work.name}()")
+            if here.run.is_strict and ending.status == "completed":
+                records.check_exact(value, text, name=f"{work.name}()")
+        freight: Freight = []
+        outcome = self._outcome(ending, text, freight, retry_at_ns=retry_at_ns, prompt=prompt)
+        early = here.ending
+        if early is not None and self.key in early.covered:
+            early.add(lambda: self._hand_over(outcome, freight, ending), self.abandon)
+            return Unhurried()
+        return self._hand_over(outcome, freight, ending)
+
+    def _hand_over(self, outcome: Outcome, freight: Freight, ending: Ending) -> Pending:
+        here, work, run = self.here, self._work, self.here.run
+        with run.lock:
+            # In one go with the hand-over: behind the end of a run nothing may stand.
+            run.check_open(self)
+            here.check_admitted(self)
+            run.pending.pop(self.key, None)
+            if run.doubts:
+                run.doubts.pop(self.key, None)
+            run.count_done(outcome)
+            if ending.status == "failed" and ending.cause is not None:
+                run.causes.append((ending.cause, self.key, work.name))
+            pending = run.ledger.submit(Append(outcome, freight))
+            if work.kind == "call":
+                run.unconfirmed.append(pending)
+        if run.listener is not None:
+            self._tell_closed(outcome)
+        return pending
+
+    def transact(
+        self,
+        body: SqlBody,
+        *,
+        what: str,
+        seconds: float,
+        prompt: PromptRef | None,
+    ) -> Pending:
+        """Hand over a body that is committed with the outcome of this claim. See `surefoot.ledger.Transact`."""
+        here, run = self.here, self.here.run
+
+        def record(value: object) -> tuple[Outcome, Freight]:
+            freight: Freight = []
+            text = records.encode_large(value, name=f"{self._work.name}()")
+            return self._outcome(Ending("completed", value), text, freight, prompt=prompt), freight
+
+        with run.lock:
+            run.check_open(what)
+            here.check_admitted(what)
+            return run.ledger.submit(Transact(what, body, record, run.id, run.epoch, seconds))
+
+    def take(
+        self, message_ids: Sequence[str], value: object, *, prompt: PromptRef | None
+    ) -> tuple[Pending, Outcome]:
+        """Hand over that messages were taken, in one commit with the outcome of this claim, which is the value."""
+        here, run = self.here, self.here.run
+        what = f"{self._work.kind} {self._work.name!r}"
+        freight: Freight = []
+        text = records.encode_large(value, name=f"{self._work.name}()")
+        outcome = self._outcome(Ending("completed", value), text, freight, prompt=prompt)
+        with run.lock:
+            run.check_open(what)
+            here.check_admitted(what)
+            return run.ledger.submit(Adopt(message_ids, outcome, freight)), outcome
+
+    def transacted(self, outcome: Outcome) -> None:
+        """What `transact` or `take` handed over is durable."""
+        run = self.here.run
+        with run.lock:
+            run.pending.pop(self.key, None)
+            run.count_done(outcome)
+        if run.listener is not None:
+            self._tell_closed(outcome)
+
+    def intend(self) -> Pending:
+        """Hand the intent to the ledger: that this attempt begins. Without an outcome behind it, it is in doubt."""
+        here, run = self.here, self.here.run
+        freight: Freight = []
+        outcome = self._outcome(Ending("completed"), "null", freight, is_intent=True)
+        what = self._work
+        inputs = self._inputs if isinstance(self._inputs, str) else self._inputs.decode()
+        doubt = Doubt(self.key, self._work.name, run.ledger.payloads.readable(inputs))
+        with run.lock:
+            run.check_open(what)
+            here.check_admitted(what)
+            run.doubts[self.key] = doubt
+            return run.ledger.submit(Append(outcome, freight))
+
+    def _outcome(
+        self,
+        ending: Ending,
+        output: records.Encoded,
+        freight: Freight,
+        *,
+        retry_at_ns: int | None = None,
+        prompt: PromptRef | None = None,
+        is_intent: bool = False,
+    ) -> Outcome:
+        here, work, run = self.here, self._work, self.here.run
+        return Outcome(
+            run_id=run.id,
+            key=self.key,
+            path=here.path,
+            parent_attempt=here.attempt,
+            kind=work.kind,
+            name=work.name,
+            digest=self._digest,
+            occurrence=self._occurrence,
+            lane=self.lane,
+            attempt=self.attempt,
+            epoch=run.epoch,
+            status="running" if is_intent else ending.status,
+            started_ns=self._started_ns,
+            ended_ns=self._started_ns if is_intent else max(time.time_ns(), self._started_ns),
+            user_key=self._user_key,
+            retry_at_ns=retry_at_ns,
+            is_pure=work.is_pure,
+            is_degraded=ending.is_degraded,
+            is_cached=ending.is_cached,
+            prompt=prompt or (here.prompt if work.kind == "call" else None),
+            call=ending.call,
+            inputs=run.ledger.payloads.store(run.id, self._inputs, freight, tenant=run.tenant),
+            output=run.ledger.payloads.store(run.id, output, freight, tenant=run.tenant),
+        )
+
+    def handed_over(self, cause: object) -> None:
+        """See `surefoot.scope.Claim.handed_over`."""
+        run = self.here.run
+        with run.lock:
+            run.causes.append((cause, self.key, self._work.name))
+
+    def abandon(self) -> None:
+        """See `surefoot.scope.Claim.abandon`."""
+        run = self.here.run
+        with run.lock:
+            run.pending.pop(self.key, None)
+        self._note_begun()
+        work, depth, taken = self._work, self.here.depth, time.time_ns() - self._started_ns
+        run.tell(
+            StepClosed(
+                run.id,
+                self.key,
+                work.kind,
+                work.name,
+                depth,
+                self.attempt,
+                "abandoned",
+                taken,
+                False,
+                False,
+                None,
+                self.here.path,
+            )
+        )
+
+    def _note_begun(self) -> None:
+        """Note at once that a step that is given up had begun: the flow may go on without it, and do so again."""
+        detail = self.started_detail(time.time_ns(), after_ns=0)
+        if detail is not None and self.here.run.is_open:
+            with suppress(LedgerError):
+                self.here.run.ledger.submit(records.Note([detail]))
+
+    def note_begun(self) -> Pending | None:
+        """Note that it has begun, as somebody is about to see what it does; None if that is noted already."""
+        detail = self.started_detail(time.time_ns(), after_ns=0)
+        return None if detail is None else self.here.run.ledger.submit(records.Note([detail]))
+
+    def started_detail(self, now_ns: int, *, after_ns: int) -> records.Detail | None:
+        """A note that the step has begun, once, if it has been open for long enough to be worth a row."""
+        # The clock may have been set back since it began.
+        if self._is_noted or max(0, now_ns - self._started_ns) < after_ns:
+            return None
+        self._is_noted = True
+        body = records.encode(
+            {"name": self._work.name, "kind": self._work.kind, "path": self.here.path.hex()}
+        )
+        return records.Detail(self.here.run.id, self.key, self.attempt, "started", self._started_ns, body)
+
+    def _tell_closed(self, outcome: Outcome) -> None:
+        run = self.here.run
+        run.tell(
+            StepClosed(
+                run_id=run.id,
+                key=self.key,
+                kind=self._work.kind,
+                name=outcome.name,
+                depth=self.here.depth,
+                attempt=outcome.attempt,
+                status=_CLOSED.get(outcome.status, "completed"),
+                latency_ns=outcome.latency_ns,
+                is_replayed=self.replayed_from is not None,
+                is_degraded=outcome.is_degraded,
+                call=outcome.call,
+                path=self.here.path,
+            )
+        )
+
+
+_CLOSED: Final[dict[StepStatus, Literal["failed", "suppressed", "abandoned"]]] = {
+    "failed": "failed",
+    "suppressed": "suppressed",
+    "cancelled": "abandoned",
+}
+"""How an outcome is told to a listener, where it did not complete."""
