@@ -10,7 +10,7 @@ import pytest
 
 from engines import Place
 from ledgers import end, outcome, start, started, take_over
-from surefoot import App, flow, step
+from surefoot import App, flow, step, values
 from surefoot.config import load
 from surefoot.errors import RunBusy
 from surefoot.flows import Keeper
@@ -37,6 +37,8 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(time, "time_ns", clock)
+    # Ids never run backwards in a process: those of other tests must not come from this future.
+    monkeypatch.setattr(values, "_last_tick", values._last_tick)
     return clock
 
 

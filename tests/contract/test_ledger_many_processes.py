@@ -13,8 +13,8 @@ from surefoot.ledger import Append
 
 PROCESSES, SECONDS = 8, 1.5
 # How many times as many rows as another a process may get. Without a queue before the file it is twenty times as
-# many; a server has no queue, and shares its attention out as the machine does.
-MOST = {"sqlite": 4, "postgres": 10}
+# many; on a machine that does other work too, some of the eight are given less of a processor than others.
+MOST = 10
 
 WORK = """
 import time
@@ -64,7 +64,7 @@ def test_no_process_starves(place: Place, children: list[subprocess.Popen[str]])
     assert [error for _, error in said] == [""] * PROCESSES
     numbers = [int(output.split()[0]) for output, _ in said]
     waits = [float(output.split()[1]) for output, _ in said]
-    assert max(numbers) <= MOST[place.engine] * min(numbers), numbers
+    assert max(numbers) <= MOST * min(numbers), numbers
     # SQLite's own way of waiting gives up after its busy time; a queue gives each its turn long before.
     assert max(waits) < 5
     ledger = place.open()

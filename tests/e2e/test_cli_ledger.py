@@ -11,6 +11,7 @@ import postgres
 from command_line import surefoot, surefoot_json
 from surefoot import App
 from surefoot.config import load
+from surefoot.errors import StepFailed
 
 FLOWS = """
 from surefoot import flow, step
@@ -30,9 +31,17 @@ def failing(what: str) -> str:
 KEY = "sk-proj-abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGH"
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def environ(request: pytest.FixtureRequest) -> dict[str, str]:
-    if request.param == "sqlite":
+on_both_engines = pytest.mark.parametrize("engine", ["sqlite", "postgres"], indirect=True)
+
+
+@pytest.fixture
+def engine(request: pytest.FixtureRequest) -> str:
+    return str(getattr(request, "param", "sqlite"))
+
+
+@pytest.fixture
+def environ(request: pytest.FixtureRequest, engine: str) -> dict[str, str]:
+    if engine == "sqlite":
         return {}
     return {"SUREFOOT_LEDGER_URL": request.getfixturevalue("postgres_url")}
 
@@ -40,9 +49,13 @@ def environ(request: pytest.FixtureRequest) -> dict[str, str]:
 @pytest.fixture
 def project(tmp_path: Path, environ: dict[str, str]) -> Path:
     """A completed run whose values hold a secret, and a failed one."""
-    (tmp_path / "flows.py").write_text(FLOWS)
-    surefoot("run", "flows.py:saying", "-i", f"what={KEY}", cwd=tmp_path, **environ)
-    surefoot("run", "flows.py:failing", "-i", "what=no", cwd=tmp_path, code=1, **environ)
+    file = tmp_path / "flows.py"
+    file.write_text(FLOWS)
+    app = App(load(tmp_path, environ=environ))
+    app.run(f"{file}:saying", {"what": KEY})
+    with pytest.raises(StepFailed):
+        app.run(f"{file}:failing", {"what": "no"})
+    app.close()
     return tmp_path
 
 
@@ -56,6 +69,7 @@ def tamper(project: Path, environ: dict[str, str], statement: str) -> None:
     connection.close()
 
 
+@on_both_engines
 def test_verify_says_what_was_changed(project: Path, environ: dict[str, str]) -> None:
     whole = surefoot_json("ledger", "verify", cwd=project, **environ)
     assert (whole["is_whole"], whole["runs"], whole["rows"]) == (True, 2, 6)
@@ -100,6 +114,7 @@ def test_what_is_forgotten_cannot_be_read(project: Path, environ: dict[str, str]
     assert "--forget takes RUN" in mistaken.stderr
 
 
+@on_both_engines
 def test_an_export_opens_without_a_server_and_holds_no_secret(
     project: Path, environ: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -136,6 +151,7 @@ def test_an_export_with_sealed_parts_goes_on_elsewhere(
     assert "nono" in surefoot("resume", "last", "--flow", "flows.py:failing", cwd=elsewhere).stdout
 
 
+@on_both_engines
 def test_a_backup_is_a_ledger(project: Path, environ: dict[str, str]) -> None:
     if environ:
         said = surefoot("ledger", "backup", "copy.db", cwd=project, code=2, **environ).stderr
@@ -147,6 +163,7 @@ def test_a_backup_is_a_ledger(project: Path, environ: dict[str, str]) -> None:
     assert len(surefoot_json("runs", cwd=project, **restored)) == 2
 
 
+@on_both_engines
 def test_migrate_says_which_format_there_is(project: Path, environ: dict[str, str]) -> None:
     found = surefoot_json("ledger", "migrate", "--check", cwd=project, **environ)
     assert found["is_current"]
