@@ -33,7 +33,7 @@ test: .venv/.installed-dev ## set up, then run the tests (ARGS="-k name" chooses
 	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadgroup $(ARGS)
 
 crash: .venv/.installed-dev ## kill 2,000 runs over and over on each engine, and judge what is left (ARGS="--runs 200")
-	@SUREFOOT_TEST_CRASHES=100 $(BIN)/python -m pytest -q --numprocesses=$(WORKERS) tests/contract/test_edit_scenarios.py
+	@SUREFOOT_TEST_CRASHES=300 $(BIN)/python -m pytest -q --numprocesses=$(WORKERS) tests/contract/test_edit_scenarios.py
 	@PYTHONPATH=tests/crash:tests/servers:tests/support $(BIN)/python tests/crash $(ARGS)
 
 check: check-format check-lint check-mypy check-pyright check-floors ## format, lint, types and floors
