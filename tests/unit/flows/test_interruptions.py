@@ -107,7 +107,8 @@ def test_a_cancelled_task_lets_its_run_go(app: App) -> None:
     async def slow() -> str:
         calls.append("slow")
         if calls.count("slow") == 1:
-            await asyncio.sleep(5)
+            begun.set()
+            await asyncio.sleep(60)
         return "done"
 
     @flow
@@ -115,9 +116,14 @@ def test_a_cancelled_task_lets_its_run_go(app: App) -> None:
         first()
         return await slow()
 
+    begun = asyncio.Event()
+
     async def main() -> str:
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(working(), 0.1)
+        task = asyncio.create_task(working())
+        await begun.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
         assert app.ledger.run("last").lease_until_ns == 0
         return str(await app.resume_async("last", flow=working))
 
@@ -168,8 +174,11 @@ def test_a_run_that_is_open_here_is_busy(app: App) -> None:
 
 
 def test_a_coroutine_that_is_thrown_away_records_nothing_false(app: App) -> None:
+    begun = asyncio.Event()
+
     @step
     async def endless() -> None:
+        begun.set()
         await asyncio.sleep(60)
 
     @flow
@@ -182,7 +191,7 @@ def test_a_coroutine_that_is_thrown_away_records_nothing_false(app: App) -> None
 
     async def start() -> None:
         tasks.append(loop.create_task(coroutine))
-        await asyncio.sleep(0.05)
+        await begun.wait()
 
     loop.run_until_complete(start())
     loop.close()
