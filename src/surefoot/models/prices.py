@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -74,7 +75,15 @@ def rates_of(
         return Rates(Steps(0), Steps(0))
     key = provider, model
     with _lock:
-        info = _models[key] if key in _models else _models.setdefault(key, _find(provider, model))
+        if key not in _models:
+            try:
+                _models[key] = _find(provider, model)
+            except ImportError:
+                if "genai_prices" not in sys.modules:
+                    raise
+                # The garbage collector has closed a stream in the midst of this very import.
+                return None
+        info = _models[key]
         if info is None:
             return None
         context = {"service_tier": service_tier} if service_tier and info.price_variants else None
