@@ -1,18 +1,23 @@
 """Which task or thread is running: what tells parallel chains of one scope apart.
 
-Lanes are numbered as the branches of a tree: the scope's own task is 0, the tasks that it begins are 1, 2, ... in the
-order in which it begins them, and those that one of them begins are counted below it. So the numbers are the same in
-every process, however the chains overtake each other. They travel with the context: a loop that runs a flow gives
-each new task a branch of its own. On a loop that does not, tasks are counted as they first claim something.
+Lanes are the branches of a tree: the scope's own task is 0, and a task that one of them begins is known by that one,
+by the name of its code, and by the how-manieth of that name it is. So a lane has the same number in every process,
+however the chains overtake each other, and whatever else is begun beside them: a library that looks up a host once, or
+a generator that the garbage collector has closed, begins tasks too, and not the same ones in every process.
+
+The numbers travel with the context: a loop that runs a flow gives each new task a branch of its own. On a loop that
+does not, tasks are counted as they first claim something.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import threading
 from collections.abc import Callable
 from contextvars import ContextVar, Token
+from hashlib import blake2b
 from itertools import count
 from typing import Any, ParamSpec, TypeVar
 from weakref import ReferenceType, WeakKeyDictionary, WeakSet, ref
@@ -27,37 +32,48 @@ class _Local(threading.local):
 
 _local = _Local()
 
-# A lane is a number of 63 bits, 20 for each level; branches deeper than that are counted with their parents.
-_LEVEL_BITS, _LEVELS = 20, 3
+# A lane is a number of 63 bits: which family it belongs to, and below that, which one of it it is.
+_OWN_BITS = 40
+_FAMILY_BITS = 63 - _OWN_BITS
+
+
+def family(lane: int) -> int:
+    """What the lanes that one lane has begun have in common; 0 for those of the scope's own lane, and for itself."""
+    return lane >> _OWN_BITS
+
+
+def family_below(lane: int) -> int:
+    """The family of the lanes that this one begins."""
+    if lane == 0:
+        return 0
+    return int.from_bytes(blake2b(b"%d" % lane, digest_size=8).digest()) >> 64 - _FAMILY_BITS or 1
+
+
+def beside(lane: int) -> int:
+    """Another lane of the same family, the same in every process."""
+    return _of_family(family(lane), b"%d" % lane)
+
+
+def _of_family(number: int, what: bytes) -> int:
+    return number << _OWN_BITS | (int.from_bytes(blake2b(what, digest_size=_OWN_BITS // 8).digest()) or 1)
 
 
 class _Branch:
     """A task or thread of a scope; `root` says of which. It belongs to the first that claims something in it."""
 
-    __slots__ = ("_children", "_level", "_parent", "number", "owner", "root")
+    __slots__ = ("_begun", "number", "owner", "root")
 
-    def __init__(self, parent: _Branch | None = None, *, number: int = 0, level: int = 0) -> None:
-        self._parent = parent
-        self._level = level
-        self._children = count(1)
+    def __init__(self, number: int = 0, root: _Branch | None = None) -> None:
+        self._begun: dict[str, count[int]] = {}
         self.number = number
         self.owner: ReferenceType[object] | None = None
-        self.root: _Branch = self if parent is None else parent.root
+        self.root: _Branch = self if root is None else root
 
-    def begin(self) -> _Branch:
-        """The branch of a task that this one begins."""
-        if self._level == _LEVELS and self._parent is not None:
-            return self._parent.begin()
-        number = self.number | next(self._children) << _LEVEL_BITS * self._level
-        return _Branch(self, number=number, level=self._level + 1)
-
-
-def around(number: int) -> int:
-    """The lane that a lane was begun by; 0 for those of the scope's own."""
-    for level in range(_LEVELS - 1, 0, -1):
-        if number >> _LEVEL_BITS * level:
-            return number & (1 << _LEVEL_BITS * level) - 1
-    return 0
+    def begin(self, name: str) -> _Branch:
+        """The branch of a task that this one begins, with code of that name."""
+        which = next(self._begun.setdefault(name, count(1)))
+        number = _of_family(family_below(self.number), f"{self.number} {which} {name}".encode())
+        return _Branch(number, self.root)
 
 
 _branch: ContextVar[_Branch | None] = ContextVar("surefoot_lane", default=None)
@@ -104,7 +120,9 @@ class Lanes:
         number = self._others.get(runs_here)
         if number is None:
             is_inside = branch is not None and branch.root is self._root
-            begun = branch.begin() if is_inside and branch is not None else self._root.begin()
+            around = branch if is_inside and branch is not None else self._root
+            # Work of any name: it is counted as it claims, and apart from what was seen to begin.
+            begun = around.begin("")
             begun.owner = ref(runs_here)
             if is_inside:
                 _branch.set(begun)
@@ -122,7 +140,7 @@ def follow(loop: asyncio.AbstractEventLoop) -> None:
     def create(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> Any:
         if _branch.get() is None or options.get("context") is not None:
             return inner(loop, work, **options) if inner else asyncio.Task(work, loop=loop, **options)
-        context = branched_context()
+        context = branched_context(name_of(work))
         if inner is None:
             options["context"] = context
             return asyncio.Task(work, loop=loop, **options)
@@ -135,13 +153,25 @@ def follow(loop: asyncio.AbstractEventLoop) -> None:
 _followed: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
 
 
-def branched_context() -> contextvars.Context:
-    """A copy of the context in which a new branch begins, where there is a scope."""
+def branched_context(name: str) -> contextvars.Context:
+    """A copy of the context in which a new branch begins, where there is a scope; `name` is that of its code."""
     context = contextvars.copy_context()
     branch = _branch.get()
     if branch is not None:
-        context.run(_branch.set, branch.begin())
+        context.run(_branch.set, branch.begin(name))
     return context
+
+
+def name_of(work: Any, *args: Any) -> str:
+    """What the code of a coroutine, or of a function that is called with `args`, is named where it is written."""
+    while True:
+        if isinstance(work, functools.partial):
+            work, args = work.func, (*work.args, *args)
+        elif args and isinstance(getattr(work, "__self__", None), contextvars.Context):
+            # `Context.run`, by which asyncio hands work to threads.
+            work, args = args[0], args[1:]
+        else:
+            return getattr(work, "__qualname__", None) or type(work).__qualname__
 
 
 class _Job:

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from surefoot.flows.lanes import around
+from surefoot.flows.lanes import beside, family, family_below
 from surefoot.ledger import Outcome
 
 UNDO_KEY = b"\xff" * 15 + b"\xfe"
@@ -115,8 +115,7 @@ class ScopeRecall:
         self._fresh: dict[int, int] = {}
         self._taken: set[int] = {0}
         # A lane that is known to have begun others is the same again, though it may have no records of its own yet.
-        self._with_branches = {around(lane) for lane in self._lanes} - {0}
-        self._next_number = 1 + max(self._lanes, default=0)
+        self._families = {family(lane) for lane in self._lanes} - {0}
         self._asked: defaultdict[tuple[Identity, int], int] = defaultdict(int)
         self._given: defaultdict[Identity, set[int]] = defaultdict(set)
 
@@ -130,7 +129,7 @@ class ScopeRecall:
         self._asked[identity, lane] += 1
         if not self._records:
             return None
-        if lane in self._with_branches:
+        if self._families and family_below(lane) in self._families:
             self._settle(lane, lane)
         settled = self._settled.get(lane)
         found = None
@@ -140,7 +139,7 @@ class ScopeRecall:
             # What it asks for first is not what it asked for then: the lanes have shifted.
             self._is_same = False
         if found is None and (settled == 0 or (settled is None and not self._is_same)):
-            found = self._next_in_line(identity, around(lane))
+            found = self._next_in_line(identity, family(lane))
         if found is None:
             return None
         found.is_claimed = True
@@ -209,10 +208,10 @@ class ScopeRecall:
                 self._recorded.setdefault(record.identity, {})[record.outcome.occurrence] = record
         return self._recorded.get(identity, {})
 
-    def _next_in_line(self, identity: Identity, begun_by: int) -> Record | None:
+    def _next_in_line(self, identity: Identity, siblings: int) -> Record | None:
         """The first record that no lane has laid claim to, unless work that was under way stands before it.
 
-        Only of the scope's own lane and of lanes that `begun_by` has begun.
+        Only of the scope's own lane and of lanes of the family `siblings`.
         """
         recorded = self._occurrences(identity)
         for occurrence in range(len(recorded)):
@@ -222,7 +221,7 @@ class ScopeRecall:
             number = record.outcome.lane
             if record.is_claimed or (number and number in self._taken):
                 continue
-            if around(number) == begun_by or number == 0:
+            if family(number) == siblings or number == 0:
                 return record
         return None
 
@@ -232,7 +231,7 @@ class ScopeRecall:
         if number is None:
             number = lane
             while number in self._taken or number in self._fresh.values():
-                number, self._next_number = self._next_number, self._next_number + 1
+                number = beside(number)
             self._fresh[lane] = number
         return number
 

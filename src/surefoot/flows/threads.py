@@ -24,7 +24,11 @@ def carry(function: Callable[P, T]) -> Callable[P, T]:
 
     `threading.Thread(target=carry(work))`; pools of `concurrent.futures` and `asyncio.to_thread` need no help.
     """
-    context = lanes.branched_context()
+    return _carried(function, lanes.name_of(function))
+
+
+def _carried(function: Callable[P, T], name: str) -> Callable[P, T]:
+    context = lanes.branched_context(name)
     job = lanes.as_job(function)
 
     def carried(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -46,7 +50,7 @@ def patch_executors() -> None:
             self: concurrent.futures.ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
         ) -> concurrent.futures.Future[Any]:
             if scope.current() is not None:
-                fn = carry(fn)
+                fn = _carried(fn, lanes.name_of(fn, *args))
             return original(self, fn, *args, **kwargs)
 
         concurrent.futures.ThreadPoolExecutor.submit = submit  # type: ignore[method-assign, assignment]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from surefoot.flows.lanes import around
+from surefoot.flows.lanes import beside, family, family_below
 from surefoot.flows.recall import Identity, Place, Recall, Record, ScopeRecall, key_in_lane
 from surefoot.ledger import Outcome
 
@@ -259,10 +259,23 @@ def test_a_user_key_identifies_in_place_of_the_inputs() -> None:
     assert recall.match(("a", "invoice-17"), 0) is not None
 
 
+def below(lane: int, number: int) -> int:
+    """A lane that `lane` has begun."""
+    return family_below(lane) << 40 | number
+
+
 def test_lanes_know_the_lane_that_began_them() -> None:
-    assert around(7) == 0
-    assert around(7 | 3 << 20) == 7
-    assert around(7 | 3 << 20 | 2 << 40) == 7 | 3 << 20
+    assert family(7) == family_below(0) == 0
+    assert family(below(7, 3)) == family_below(7) != 0
+    assert family(below(below(7, 3), 2)) == family_below(below(7, 3)) != family_below(7)
+    assert below(family_below(7), 3) < 2**63
+
+
+def test_a_lane_beside_another_was_begun_by_the_same() -> None:
+    lane = below(7, 3)
+    assert beside(lane) != lane
+    assert family(beside(lane)) == family(lane)
+    assert beside(lane) == beside(lane)
 
 
 def same_code(*outcomes: Outcome) -> ScopeRecall:
@@ -283,6 +296,6 @@ def test_lanes_that_have_shifted_show_that_the_code_is_another() -> None:
 
 
 def test_a_lane_that_has_begun_others_is_known_again() -> None:
-    recall = same_code(outcome("a", 1, lane=1 | 1 << 20), outcome("b", 1, occurrence=0, lane=2))
+    recall = same_code(outcome("a", 1, lane=below(1, 1)), outcome("b", 1, occurrence=0, lane=2))
     assert taken(recall, "b", 1) is None
     assert taken(recall, "b", 2) == (0, 2)
