@@ -100,11 +100,50 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Image:
+    """A picture in a message: where it lies (`https:`, `data:`), or its bytes with their media type (`image/png`).
+
+    `detail` is how closely a model is to look, where its provider lets one say so (`low`, `high`, `auto`).
+    """
+
+    url: str = ""
+    data: bytes = field(default=b"", repr=False)
+    media_type: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A tool that a model asks for; `arguments` is JSON text as the model wrote it, which may be malformed."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a chat: a role and its text."""
+    """One message of a chat: a role, and its text, or texts and pictures in order.
+
+    `tool_calls` are what an assistant asks for, `tool_call_id` says which of them a message of the role `tool`
+    answers. `native` is the assistant's message in the form of the provider that gave it (`native_to`), with parts
+    that only that one understands, such as signed reasoning; it is given back to no other.
+    """
 
     role: str
-    content: str
+    content: str | tuple[str | Image, ...]
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str = ""
+    name: str = ""
+    native: Json = None
+    native_to: str = ""
+
+    @property
+    def text(self) -> str:
+        """Its text, without the pictures."""
+        if isinstance(self.content, str):
+            return self.content
+        return "".join(part for part in self.content if isinstance(part, str))
 
 
 @dataclass(frozen=True, slots=True)
