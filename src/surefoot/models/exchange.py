@@ -13,12 +13,12 @@ import orjson
 from surefoot import scope
 from surefoot.errors import ConfigError
 from surefoot.locks import ForkSafeLock
-from surefoot.models.answers import events_of, is_answer, read_buffered, read_events
+from surefoot.models.answers import is_answer
 from surefoot.models.attempts import Attempts, Head
 from surefoot.models.effects import Block, Close, Commit, Program, Read, Send
 from surefoot.models.endpoints import CallTarget, Endpoint, Policy, Route, has_credential, routed_headers
+from surefoot.models.facts import facts_of
 from surefoot.models.operations import Request
-from surefoot.models.prices import rates_of
 from surefoot.models.record import Answer, kept_headers, replayed
 from surefoot.models.streams import Tape, live
 from surefoot.scope import Claim, Ending, Recorded, Scope
@@ -187,31 +187,16 @@ class Exchange:
     def _ending(self, answer: Answer, response: httpx2.Response, first_token_ns: int | None = None) -> Ending:
         """How the call ended: an answer of another form than is due is a failure, like a refusal."""
         facts = replace(self._facts(answer), first_token_ns=first_token_ns)
-        is_events = answer.headers.get("content-type", "").startswith("text/event-stream")
         if answer.error is not None:
             return Ending("failed", answer.to_record(), answer.error, facts)
-        if answer.is_success and (is_events or answer.is_closed_early or is_answer(answer.body)):
+        if answer.is_success and (answer.is_event_stream or answer.is_closed_early or is_answer(answer.body)):
             return Ending("completed", answer.to_record(), call=facts)
         return Ending("failed", answer.to_record(), response, facts)
 
     def _facts(self, answer: Answer | None = None) -> CallFacts:
         asked = self.call.asked
         routed = self._route.served_model if self._route is not None else ""
-        provider = routed.partition(":")[0] or asked.provider
-        if answer is None or not answer.is_success:
-            return CallFacts(provider, asked.model, routed or asked.model)
-        if answer.headers.get("content-type", "").startswith("text/event-stream"):
-            reading = read_events(events_of(answer.body))
-        else:
-            reading = read_buffered(answer.body)
-        served = routed or reading.model or asked.model
-        tier = reading.service_tier if provider == "openai" else ""
-        rates = rates_of(provider, served, service_tier=tier) if reading.is_priced_as_text else None
-        # Tokens that were not reported have an unknown price, unless every token is free.
-        if rates is None or (reading.usage.total == 0 and provider != "local"):
-            return CallFacts(provider, asked.model, served, reading.usage)
-        written = {"cache_write": reading.cache_write, "cache_write_1h": reading.cache_write_1h}
-        return CallFacts(provider, asked.model, served, reading.usage, rates.cost(reading.usage, **written))
+        return facts_of(asked.provider, asked.model, answer, routed=routed)
 
 
 def _replay(call: Call, recorded: Recorded, claim: Claim | None = None) -> httpx2.Response:

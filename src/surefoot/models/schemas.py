@@ -1,4 +1,4 @@
-"""The type that an answer is wanted as: its JSON schema for the provider, and the way from the answer's text to a value."""
+"""The type that an answer is wanted as: its JSON schema for the provider, and the way from its text to a value."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ Schema = dict[str, Json]
 _FENCE = re.compile(r"\s*```(?:json)?\s*\n(?P<inside>.*?)\n?\s*```\s*", re.DOTALL | re.IGNORECASE)
 _NO_NAME = re.compile(r"[^a-zA-Z0-9_-]+")
 _NOT_ENFORCED = frozenset(
-    {"allOf", "not", "if", "then", "else", "dependentRequired", "dependentSchemas", "patternProperties"}
+    {
+        *("allOf", "not", "if", "then", "else", "dependentRequired", "dependentSchemas", "patternProperties"),
+        *("prefixItems", "contains", "uniqueItems", "propertyNames"),
+    }
 )
 _VALUE = "value"
 """The field in which a value travels that is no object, as providers take objects only."""
@@ -65,8 +68,8 @@ def _by_type(kind: Any) -> Wanted:
         schema = cast("Schema", adapter.json_schema())
     except (PydanticInvalidForJsonSchema, PydanticSchemaGenerationError) as error:
         raise UsageError(
-            f"an answer cannot be asked for as {name}: {str(error).splitlines()[0]}; use a pydantic model, a dataclass, "
-            "a TypedDict, a type of plain data, or a JSON schema"
+            f"an answer cannot be asked for as {name}: {str(error).splitlines()[0]}; use a pydantic model, "
+            "a dataclass, a TypedDict, a type of plain data, or a JSON schema"
         ) from None
     is_object = _resolved(schema, schema).get("type") == "object"
 
@@ -143,11 +146,7 @@ def _strict(schema: Json, root: Schema, inside: frozenset[str]) -> Json:
     if not isinstance(schema, dict):
         return schema
     if not _NOT_ENFORCED.isdisjoint(schema):
-        if list(schema.get("allOf") or ()) and len(cast("list[Json]", schema["allOf"])) == 1:
-            only = cast("list[Json]", schema["allOf"])[0]
-            rest = {name: value for name, value in schema.items() if name != "allOf"}
-            return _strict({**cast("Schema", only), **rest}, root, inside)
-        raise _NotStrict
+        return _strict(_without_all_of(schema), root, inside)
     reference = schema.get("$ref")
     if isinstance(reference, str) and len(schema) > 1:
         # Beside a reference nothing may stand, so what is referred to is put in its place.
@@ -157,25 +156,32 @@ def _strict(schema: Json, root: Schema, inside: frozenset[str]) -> Json:
         return _strict({**_resolved({"$ref": reference}, root), **beside}, root, inside | {reference})
     found: Schema = {}
     for name, value in schema.items():
-        if name in ("title", "default", "discriminator"):
-            continue
-        if name in ("properties", "$defs"):
-            members = cast("Schema", value)
-            found[name] = {key: _strict(member, root, inside) for key, member in members.items()}
-        elif name in ("anyOf", "oneOf"):
-            found["anyOf"] = [_strict(one, root, inside) for one in cast("list[Json]", value)]
-        elif name == "items":
-            found[name] = _strict(value, root, inside)
-        elif name in ("prefixItems", "contains", "uniqueItems", "propertyNames"):
-            raise _NotStrict
-        else:
-            found[name] = value
+        match name:
+            case "title" | "default" | "discriminator":
+                pass
+            case "properties" | "$defs":
+                found[name] = {key: _strict(one, root, inside) for key, one in cast("Schema", value).items()}
+            case "anyOf" | "oneOf":
+                found["anyOf"] = [_strict(one, root, inside) for one in cast("list[Json]", value)]
+            case "items":
+                found[name] = _strict(value, root, inside)
+            case _:
+                found[name] = value
     if found.get("type") == "object" or "properties" in found:
-        if schema.get("additionalProperties") not in (None, False) or not found.get("properties"):
+        if found.get("additionalProperties") not in (None, False) or not found.get("properties"):
             raise _NotStrict
         found["additionalProperties"] = False
         found["required"] = list(cast("Schema", found["properties"]))
     return found
+
+
+def _without_all_of(schema: Schema) -> Schema:
+    """The one schema of an `allOf` in its place, as pydantic wraps references. Raises `_NotStrict` for anything else."""
+    parts = schema.get("allOf")
+    rest = {name: value for name, value in schema.items() if name != "allOf"}
+    if isinstance(parts, list) and len(parts) == 1 and _NOT_ENFORCED.isdisjoint(rest):
+        return {**cast("Schema", parts[0]), **rest}
+    raise _NotStrict
 
 
 def _resolved(schema: Schema, root: Schema) -> Schema:

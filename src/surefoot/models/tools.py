@@ -111,8 +111,8 @@ def _parameters(function: ToolFunction, inner: Any, name: str) -> tuple[type[Bas
         model.model_json_schema()
     except (PydanticInvalidForJsonSchema, PydanticSchemaGenerationError) as error:
         raise UsageError(
-            f"tool {name!r} takes what a model cannot write: {str(error).splitlines()[0]}; annotate its parameters with "
-            "plain data, pydantic models or dataclasses"
+            f"tool {name!r} takes what a model cannot write: {str(error).splitlines()[0]}; annotate its parameters "
+            "with plain data, pydantic models or dataclasses"
         ) from None
     return model, whole
 
