@@ -32,16 +32,23 @@ if TYPE_CHECKING:
     from surefoot.flows import wait_for as wait_for
     from surefoot.flows.flow import flow as flow
     from surefoot.flows.step import step as step
+    from surefoot.models import Call as Call
+    from surefoot.models import Fallback as Fallback
+    from surefoot.models import Reply as Reply
+    from surefoot.models import generate as generate
     from surefoot.prompts import Prompty as Prompty
     from surefoot.prompts import prompt as prompt
     from surefoot.values import Done as Done
 
 _HOMES = {
     "App": "surefoot.app",
+    "Call": "surefoot.models",
     "Case": "surefoot.evals",
     "Dataset": "surefoot.evals",
     "Done": "surefoot.values",
+    "Fallback": "surefoot.models",
     "Prompty": "surefoot.prompts",
+    "Reply": "surefoot.models",
     "Score": "surefoot.evals",
     "SurefootError": "surefoot.errors",
     "Workflow": "surefoot.flows",
@@ -50,6 +57,7 @@ _HOMES = {
     "current_step": "surefoot.flows",
     "evaluate": "surefoot.evals",
     "flow": "surefoot.flows",
+    "generate": "surefoot.models",
     "last_run": "surefoot.flows",
     "now": "surefoot.flows",
     "prompt": "surefoot.prompts",
@@ -63,10 +71,13 @@ _HOMES = {
 
 __all__ = [
     "App",
+    "Call",
     "Case",
     "Dataset",
     "Done",
+    "Fallback",
     "Prompty",
+    "Reply",
     "Score",
     "SurefootError",
     "Workflow",
@@ -75,6 +86,7 @@ __all__ = [
     "current_step",
     "evaluate",
     "flow",
+    "generate",
     "last_run",
     "now",
     "prompt",

@@ -57,7 +57,7 @@ class App:
         """Whether each fresh result is restored from its record at once, and fails its step if it is another value."""
         self.is_quiet = not config.notebook.progress
         """Whether runs in a notebook are not shown in their cell."""
-        self.policy = Policy(endpoints=self, retries=Retries(count=config.models.retries))
+        self.policy = Policy(endpoints=self, retries=Retries(count=config.models.retries), target=self.target)
 
     @classmethod
     def current(cls) -> App:
@@ -306,6 +306,21 @@ class App:
 
     # Where calls go (`surefoot.models.Endpoints`)
 
+    def target(self, reference: str) -> models.Target:
+        """Where the calls of a model reference go. Raises `UnknownModel` and `ConfigError`."""
+        connections = {
+            name: models.Connection(name, given.provider, given.base_url, given.api_key)
+            for name, given in self.config.connections.items()
+        }
+        return models.resolve(
+            reference,
+            connections,
+            os.environ,
+            aliases=self.config.models.aliases,
+            embedded=self._embedded_endpoint,
+            note=self.settings.vault.note,
+        )
+
     def route(self, call: CallTarget, /) -> Route | None:
         """The embedded model, for calls that name it, and for aliases whose provider has no credential."""
         model = call.requested_model
@@ -412,5 +427,6 @@ def _ahead(deadline: float | None) -> float | None:
 flows.host.provide(App.current)
 flows.databases.provide(lambda: App.current().databases)
 models.policy.provide(lambda: App.current().policy)
+models.templates.provide(lambda: prompts.prompt)
 prompts.library.provide(lambda: App.current().prompts)
 retrieval.home.provide(lambda: App.current().home)

@@ -1,5 +1,6 @@
 """Models: the hook under SDK clients, connections, endpoints and aliases, retries, prices, and the embedded model."""
 
+from surefoot.models.choices import Call, Fallback
 from surefoot.models.clients import ClientSettings, build_client, is_client, is_client_class, provider_of
 from surefoot.models.connections import Connection, Credential, Target, available, connection_of, resolve
 from surefoot.models.endpoints import (
@@ -11,8 +12,10 @@ from surefoot.models.endpoints import (
     Route,
     policy,
 )
+from surefoot.models.generating import Reply, generate
 from surefoot.models.hook import install, is_installed, uninstall
 from surefoot.models.prices import rates_of
+from surefoot.models.prompting import Template, templates
 from surefoot.models.retries import Retries
 from surefoot.models.vendors import KEY_VARIABLES, VENDORS
 
@@ -20,19 +23,24 @@ __all__ = [
     "KEY_VARIABLES",
     "PLACEHOLDER_KEY",
     "VENDORS",
+    "Call",
     "CallTarget",
     "ClientSettings",
     "Connection",
     "Credential",
     "Endpoint",
     "Endpoints",
+    "Fallback",
     "Policy",
+    "Reply",
     "Retries",
     "Route",
     "Target",
+    "Template",
     "available",
     "build_client",
     "connection_of",
+    "generate",
     "install",
     "is_client",
     "is_client_class",
@@ -41,5 +49,6 @@ __all__ = [
     "provider_of",
     "rates_of",
     "resolve",
+    "templates",
     "uninstall",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import cast
 
 import orjson
@@ -18,9 +19,10 @@ from surefoot.models.effects import Await, Block, Commit, Invoke, Program
 from surefoot.models.endpoints import Endpoint, Policy
 from surefoot.models.facts import facts_of
 from surefoot.models.failures import error_of, unanswered
-from surefoot.models.operations import operation_named
+from surefoot.models.operations import OPERATIONS
 from surefoot.models.record import Answer, kept_headers
 from surefoot.models.transport import Outgoing, Reply, send
+from surefoot.models.vendors import LOCAL
 from surefoot.scope import Claim, Ending, Recorded, Work
 from surefoot.values import CallFacts, Json, PromptRef
 
@@ -53,7 +55,7 @@ def call(asked: Asked, policy: Policy) -> Program[tuple[Turn, CallFacts]]:
     here = scope.current()
     if here is None:
         return (yield from _Call(asked, policy, body, None).run())
-    operation = operation_named(asked.wire.operation)
+    operation = next(known for known in OPERATIONS if known.name == asked.wire.operation)
     inputs = {"path": operation.path.removeprefix("/"), "body": body}
     claim = here.claim(Work("call", operation.name, inputs, requested_model=asked.target.model))
     if claim.recorded is not None:
@@ -80,13 +82,15 @@ def _replayed(asked: Asked, claim: Claim, recorded: Recorded) -> Program[tuple[T
             "same name; rename that step, or resume with the code that recorded it"
         )
     if recorded.status == "failed":
-        error = error_of(asked.target.provider, asked.target.model, answer.status, answer.headers, answer.body)
+        error = error_of(
+            asked.target.provider, asked.target.model, answer.status, answer.headers, answer.body
+        )
         claim.handed_over(error)
         raise error
     turn, pieces = _read(asked, answer)
     if asked.hear is not None:
         for piece in pieces:
-            yield Invoke(lambda piece=piece: cast("Hear", asked.hear)(piece))
+            yield Invoke(partial(asked.hear, piece))
     return turn, facts_of(asked.target.provider, asked.target.model, answer)
 
 
@@ -126,7 +130,9 @@ class _Call:
             elif not reply.body:
                 yield Await(reply.read)
         except Exception as error:
-            known = unanswered(target.provider, target.model, error, attempts=attempts.made, seconds=attempts.seconds)
+            known = unanswered(
+                target.provider, target.model, error, attempts=attempts.made, seconds=attempts.seconds
+            )
             raise known from error
         answer = Answer(
             reply.status,
@@ -140,14 +146,22 @@ class _Call:
             yield from self._finish(Ending("failed", answer.to_record(), turn, facts))
             raise turn
         yield from self._finish(
-            Ending("completed", answer.to_record(), call=facts, is_degraded=asked.is_degraded, prompt=asked.prompt)
+            Ending(
+                "completed",
+                answer.to_record(),
+                call=facts,
+                is_degraded=asked.is_degraded,
+                prompt=asked.prompt,
+            )
         )
         return turn, facts
 
     def fail(self, error: Exception) -> Program[None]:
         """Record that the call ended in an exception."""
         target = self.asked.target
-        yield from self._finish(Ending("failed", cause=error, call=facts_of(target.provider, target.model, None)))
+        yield from self._finish(
+            Ending("failed", cause=error, call=facts_of(target.provider, target.model, None))
+        )
 
     def _turn(self, answer: Answer, attempts: Attempts[Reply], facts: CallFacts) -> Turn | ModelError:
         target = self.asked.target
@@ -179,13 +193,15 @@ class _Call:
                 endpoint.check(self.body, self.asked.wire.path(self.asked.ask))
             return endpoint
 
-        # The embedded model's server may have to be started; secrets in files may be slow to read.
-        endpoint = cast("Endpoint", (yield Block(connect))) if target.is_slow else connect()
+        # The embedded model's server may have to be started.
+        endpoint = cast("Endpoint", (yield Block(connect))) if target.provider == LOCAL else connect()
         headers = {**endpoint.headers, "content-type": "application/json"}
         if self.claim is not None:
             headers["idempotency-key"] = self.claim.idempotency_key
         url = target.url(self.asked.wire.path(self.asked.ask))
-        outgoing = Outgoing(url, headers, self._content, self.asked.seconds or target.timeout or ATTEMPT_SECONDS)
+        outgoing = Outgoing(
+            url, headers, self._content, self.asked.seconds or target.timeout or ATTEMPT_SECONDS
+        )
         reply = cast("Reply", (yield Await(lambda: send(outgoing))))
         if not (reply.is_success and self.asked.ask.is_stream):
             yield Await(reply.read)
@@ -212,7 +228,7 @@ class _Call:
                 for name, data in events.feed(chunk, is_end=not chunk):
                     piece = heard.hear(name, data)
                     if piece and self.asked.hear is not None:
-                        yield Invoke(lambda piece=piece: cast("Hear", self.asked.hear)(piece))
+                        yield Invoke(partial(self.asked.hear, piece))
                 if not chunk:
                     break
         finally:
@@ -247,7 +263,8 @@ class Events:
         else:
             self._rest = b""
         found: list[tuple[str, str]] = []
-        for line in text.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n").split("\n")[: None if is_end else -1]:
+        lines = text.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        for line in lines if is_end else lines[:-1]:
             if line:
                 label, _, value = line.partition(":")
                 if label == "event":

@@ -106,7 +106,7 @@ def _by_schema(schema: Mapping[str, Json]) -> Wanted:
         ]
         if problems:
             raise Misfit("; ".join(problems))
-        return data
+        return cast("Json", data)
 
     title = schema.get("title")
     return Wanted(_spec(title if isinstance(title, str) else "answer", given), parse)
@@ -176,7 +176,7 @@ def _strict(schema: Json, root: Schema, inside: frozenset[str]) -> Json:
 
 
 def _without_all_of(schema: Schema) -> Schema:
-    """The one schema of an `allOf` in its place, as pydantic wraps references. Raises `_NotStrict` for anything else."""
+    """The one schema of an `allOf` in its place, as pydantic wraps references. Raises `_NotStrict` for others."""
     parts = schema.get("allOf")
     rest = {name: value for name, value in schema.items() if name != "allOf"}
     if isinstance(parts, list) and len(parts) == 1 and _NOT_ENFORCED.isdisjoint(rest):
