@@ -12,7 +12,7 @@ from surefoot.models.endpoints import (
     policy,
 )
 from surefoot.models.hook import install, is_installed, uninstall
-from surefoot.models.prices import rates_of
+from surefoot.models.prices import Price, PriceList, rates_of
 from surefoot.models.retries import Retries
 from surefoot.models.vendors import KEY_VARIABLES, VENDORS
 
@@ -27,6 +27,8 @@ __all__ = [
     "Endpoint",
     "Endpoints",
     "Policy",
+    "Price",
+    "PriceList",
     "Retries",
     "Route",
     "Target",

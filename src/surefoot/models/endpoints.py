@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from surefoot.models.operations import TEXT_OPERATIONS
+from surefoot.models.prices import PriceList
 from surefoot.models.retries import Retries
 from surefoot.scope import Slot
 
@@ -76,6 +77,7 @@ class Policy:
 
     endpoints: Endpoints = field(default_factory=NoRoutes)
     retries: Retries = field(default_factory=Retries)
+    prices: PriceList = field(default_factory=PriceList)
 
 
 policy: Slot[Policy] = Slot("policy for model calls")

@@ -17,12 +17,11 @@ from surefoot.models.answers import events_of, is_answer, read_buffered, read_ev
 from surefoot.models.effects import Block, Close, Commit, Program, Read, Send, Sleep
 from surefoot.models.endpoints import CallTarget, Endpoint, Policy, Route, has_credential, routed_headers
 from surefoot.models.operations import Request
-from surefoot.models.prices import rates_of
 from surefoot.models.record import Answer, kept_headers, replayed
 from surefoot.models.retries import is_retryable_answer, is_retryable_error, next_delay, retry_after
 from surefoot.models.streams import Tape, live
 from surefoot.scope import Claim, Ending, Recorded, Scope
-from surefoot.values import CallFacts
+from surefoot.values import CallFacts, Money
 
 if TYPE_CHECKING:
     import httpx2
@@ -209,14 +208,20 @@ class Attempts:
         routed = self._route.served_model if self._route is not None else ""
         provider = routed.partition(":")[0] or asked.provider
         if answer is None or not answer.is_success:
-            return CallFacts(provider, asked.model, routed or asked.model)
+            # A provider bills no refusal; what a call costs that broke off nobody knows.
+            is_refusal = answer is not None and answer.error is None
+            return CallFacts(
+                provider, asked.model, routed or asked.model, cost=Money(0) if is_refusal else None
+            )
         if answer.headers.get("content-type", "").startswith("text/event-stream"):
             reading = read_events(events_of(answer.body))
         else:
             reading = read_buffered(answer.body)
         served = routed or reading.model or asked.model
         tier = reading.service_tier if provider == "openai" else ""
-        rates = rates_of(provider, served, service_tier=tier) if reading.is_priced_as_text else None
+        rates = None
+        if reading.is_priced_as_text:
+            rates = self.policy.prices.rates(provider, served, service_tier=tier)
         # Tokens that were not reported have an unknown price, unless every token is free.
         if rates is None or (reading.usage.total == 0 and provider != "local"):
             return CallFacts(provider, asked.model, served, reading.usage)
