@@ -1,7 +1,22 @@
 """Models: the hook under SDK clients, connections, endpoints and aliases, retries, prices, and the embedded model."""
 
-from surefoot.models.clients import ClientSettings, build_client, is_client, is_client_class, provider_of
-from surefoot.models.connections import Connection, Credential, Target, available, connection_of, resolve
+from surefoot.models.clients import (
+    ClientSettings,
+    build_client,
+    client_settings,
+    is_client,
+    is_client_class,
+    provider_of,
+)
+from surefoot.models.connections import (
+    Connection,
+    Credential,
+    Target,
+    available,
+    connection_of,
+    names_by_address,
+    resolve,
+)
 from surefoot.models.endpoints import (
     PLACEHOLDER_KEY,
     CallTarget,
@@ -34,11 +49,13 @@ __all__ = [
     "Target",
     "available",
     "build_client",
+    "client_settings",
     "connection_of",
     "install",
     "is_client",
     "is_client_class",
     "is_installed",
+    "names_by_address",
     "policy",
     "provider_of",
     "rates_of",

@@ -221,7 +221,8 @@ class Attempts:
         tier = reading.service_tier if provider == "openai" else ""
         rates = None
         if reading.is_priced_as_text:
-            rates = self.policy.prices.rates(provider, served, service_tier=tier)
+            address = self.call.request.url.netloc.decode()
+            rates = self.policy.prices.rates(provider, served, address=address, service_tier=tier)
         # Tokens that were not reported have an unknown price, unless every token is free.
         if rates is None or (reading.usage.total == 0 and provider != "local"):
             return CallFacts(provider, asked.model, served, reading.usage)

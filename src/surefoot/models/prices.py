@@ -122,10 +122,11 @@ class PriceList:
     """Prices by model: `own` ones, which are asked first, and the list prices behind them.
 
     `own` is by `NAME:MODEL`, NAME a connection or a provider, or by `MODEL` alone; a key that ends in `*` stands for
-    all that begin so. The most exact key holds.
+    all that begin so. The most exact key holds. `names` are connections by the address (`host:port`) that they lead to.
     """
 
     own: Mapping[str, Price] = field(default_factory=dict[str, Price])
+    names: Mapping[str, str] = field(default_factory=dict[str, str])
     _compiled: dict[str, Rates] = field(init=False, repr=False, compare=False)
     _found: dict[tuple[str, str, str], Rates | None] = field(
         default_factory=dict[tuple[str, str, str], "Rates | None"], init=False, repr=False, compare=False
@@ -141,11 +142,16 @@ class PriceList:
         model: str,
         *,
         connection: str = "",
+        address: str = "",
         service_tier: str = "",
         at: datetime | None = None,
     ) -> Rates | None:
-        """The rates of a model at a time (default: now), or None if no price is known."""
+        """The rates of a model at a time (default: now), or None if no price is known.
+
+        The connection is given by its name, or as the `address` of its server, `host:port`.
+        """
         if self._compiled:
+            connection = connection or self.names.get(address, "")
             asked = provider, model, connection
             if asked not in self._found:
                 if len(self._found) >= _MOST_RATES:
