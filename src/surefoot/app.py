@@ -17,15 +17,16 @@ from surefoot.flows import AnyFlow, Decision, Keeper, Listener, Options
 from surefoot.guards import InEnvironment, SecretFinder
 from surefoot.ledger import Keyring, Ledger, Payloads, PostgresLedger, RunRecord, SqliteLedger
 from surefoot.locks import ForkSafeLock, made_once
-from surefoot.models import CallTarget, ClientSettings, Endpoint, Policy, Retries, Route
+from surefoot.models import CallTarget, Endpoint, Policy, Retries, Route
 from surefoot.values import RunTags, new_id
 
 if TYPE_CHECKING:
+    from surefoot import config
     from surefoot.config import Loaded
     from surefoot.models.local import EmbeddedServer
     from surefoot.traces import Card
 
-_KEY_VARIABLES = ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "ANTHROPIC_API_KEY", "SUREFOOT_KEY")
+_KEY_VARIABLES = (*models.KEY_VARIABLES, "SUREFOOT_KEY")
 _LOCAL = "local:"
 
 _lock = ForkSafeLock()
@@ -57,7 +58,16 @@ class App:
         """Whether each fresh result is restored from its record at once, and fails its step if it is another value."""
         self.is_quiet = not config.notebook.progress
         """Whether runs in a notebook are not shown in their cell."""
-        self.policy = Policy(endpoints=self, retries=Retries(count=config.models.retries), target=self.target)
+        self.connections = {name: _connection(name, given) for name, given in config.connections.items()}
+        self.policy = Policy(
+            endpoints=self,
+            retries=Retries(count=config.models.retries),
+            prices=models.PriceList(
+                {name: models.Price(**dict(given)) for name, given in config.prices.items()},
+                models.names_by_address(self.connections.values()),
+            ),
+            target=self.target,
+        )
 
     @classmethod
     def current(cls) -> App:
@@ -296,10 +306,7 @@ class App:
         provider = models.provider_of(kind)
         if provider is None:
             return None
-        given = next((c for c in self.config.connections.values() if c.provider == provider), None)
-        settings = ClientSettings()
-        if given is not None:
-            settings = ClientSettings(given.api_key.resolve() if given.api_key else None, given.base_url)
+        settings = models.client_settings(models.connection_of(provider, self.connections))
         is_claude = [name.startswith("claude") for name in self.config.models.aliases]
         is_alias_served = any(is_claude) if provider == "anthropic" else not all(is_claude)
         return models.build_client(kind, settings, is_alias_served=is_alias_served)
@@ -307,15 +314,14 @@ class App:
     # Where calls go (`surefoot.models.Endpoints`)
 
     def target(self, reference: str) -> models.Target:
-        """Where the calls of a model reference go. Raises `UnknownModel` and `ConfigError`."""
-        connections = {
-            name: models.Connection(name, given.provider, given.base_url, given.api_key)
-            for name, given in self.config.connections.items()
-        }
+        """Where the calls of `NAME:MODEL` go, NAME a connection or a provider, or of a well-known model alone.
+
+        Raises `UnknownModel`, and `ConfigError` where the connection lacks something.
+        """
         return models.resolve(
             reference,
-            connections,
-            os.environ,
+            self.connections,
+            self.settings.vault.environ,
             aliases=self.config.models.aliases,
             embedded=self._embedded_endpoint,
             note=self.settings.vault.note,
@@ -415,6 +421,24 @@ class App:
         if ledger.address.password:
             self.settings.vault.note(ledger.address.password)
         return ledger
+
+
+def _connection(name: str, given: config.Connection) -> models.Connection:
+    return models.Connection(
+        name=name,
+        provider=given.provider,
+        base_url=given.base_url,
+        api_key=given.api_key,
+        ad_token=given.ad_token,
+        api=given.api,
+        api_version=given.api_version,
+        organization=given.organization,
+        project=given.project,
+        headers=given.headers,
+        timeout=given.timeout,
+        model_of=given.model_of,
+        is_default=given.default,
+    )
 
 
 def _ahead(deadline: float | None) -> float | None:

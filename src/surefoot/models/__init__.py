@@ -1,8 +1,23 @@
 """Models: the hook under SDK clients, connections, endpoints and aliases, retries, prices, and the embedded model."""
 
 from surefoot.models.choices import Call, Fallback
-from surefoot.models.clients import ClientSettings, build_client, is_client, is_client_class, provider_of
-from surefoot.models.connections import Connection, Credential, Target, available, connection_of, resolve
+from surefoot.models.clients import (
+    ClientSettings,
+    build_client,
+    client_settings,
+    is_client,
+    is_client_class,
+    provider_of,
+)
+from surefoot.models.connections import (
+    Connection,
+    Credential,
+    Target,
+    available,
+    connection_of,
+    names_by_address,
+    resolve,
+)
 from surefoot.models.endpoints import (
     PLACEHOLDER_KEY,
     CallTarget,
@@ -14,7 +29,7 @@ from surefoot.models.endpoints import (
 )
 from surefoot.models.generating import Reply, generate
 from surefoot.models.hook import install, is_installed, uninstall
-from surefoot.models.prices import rates_of
+from surefoot.models.prices import Price, PriceList, rates_of
 from surefoot.models.prompting import Template, templates
 from surefoot.models.retries import Retries
 from surefoot.models.vendors import KEY_VARIABLES, VENDORS
@@ -32,6 +47,8 @@ __all__ = [
     "Endpoints",
     "Fallback",
     "Policy",
+    "Price",
+    "PriceList",
     "Reply",
     "Retries",
     "Route",
@@ -39,12 +56,14 @@ __all__ = [
     "Template",
     "available",
     "build_client",
+    "client_settings",
     "connection_of",
     "generate",
     "install",
     "is_client",
     "is_client_class",
     "is_installed",
+    "names_by_address",
     "policy",
     "provider_of",
     "rates_of",

@@ -301,6 +301,15 @@ def available(connections: Mapping[str, Connection], environ: Mapping[str, str])
     return shown
 
 
+def names_by_address(connections: Iterable[Connection]) -> dict[str, str]:
+    """Connections by the `host:port` that they lead to, where that is given."""
+    return {
+        urlsplit(given.base_url).netloc.lower(): given.name
+        for given in connections
+        if given.base_url is not None
+    }
+
+
 def _target(reference: str, model: str, opened: Opened) -> Target:
     given = opened.connection
     base, query = _address(opened, model)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from surefoot.errors import UnknownModel
 from surefoot.models.operations import TEXT_OPERATIONS
+from surefoot.models.prices import PriceList
 from surefoot.models.retries import Retries
 from surefoot.scope import Slot
 
@@ -88,6 +89,7 @@ class Policy:
 
     endpoints: Endpoints = field(default_factory=NoRoutes)
     retries: Retries = field(default_factory=Retries)
+    prices: PriceList = field(default_factory=PriceList)
     target: Callable[[str], Target] = _no_target
     default: str = ""
 

@@ -196,7 +196,14 @@ class Exchange:
     def _facts(self, answer: Answer | None = None) -> CallFacts:
         asked = self.call.asked
         routed = self._route.served_model if self._route is not None else ""
-        return facts_of(asked.provider, asked.model, answer, routed=routed)
+        return facts_of(
+            self.policy.prices,
+            asked.provider,
+            asked.model,
+            answer,
+            routed=routed,
+            address=self.call.request.url.netloc.decode(),
+        )
 
 
 def _replay(call: Call, recorded: Recorded, claim: Claim | None = None) -> httpx2.Response:
