@@ -101,7 +101,17 @@ def test_a_reply_says_what_it_cost(app: App, ask: Callable[..., Any]) -> None:
 @pytest.mark.parametrize(
     "kind",
     [
-        *(Verdict, Risk, list[int], dict[str, Any], int, bool, Literal["yes", "no"], list[Verdict], Verdict | None),
+        *(
+            Verdict,
+            Risk,
+            list[int],
+            dict[str, Any],
+            int,
+            bool,
+            Literal["yes", "no"],
+            list[Verdict],
+            Verdict | None,
+        ),
         {"type": "object", "properties": {"page": {"type": "integer"}}, "required": ["page"]},
     ],
     ids=str,
@@ -162,7 +172,9 @@ def test_many_at_once_share_the_connections_of_a_loop(app: App) -> None:
 # Inside of runs
 
 
-def resumed_everywhere(tmp_path: Path, app: App, target: Any, expected: Any, wire: WireServer, *, total: int) -> None:
+def resumed_everywhere(
+    tmp_path: Path, app: App, target: Any, expected: Any, wire: WireServer, *, total: int
+) -> None:
     """The run, cut after each of its outcomes and resumed: what is recorded is not asked for again."""
     rows = len(history(app))
     source = Path(app.ledger.where)
@@ -259,7 +271,9 @@ def test_an_answer_that_never_fits_is_an_error_that_says_why(app: App) -> None:
         generate.sync(ASKED, Fussy, using=Call("gpt-4o", repairs=0))
 
 
-def test_the_pieces_of_a_stream_come_live_and_are_replayed(app: App, wire: WireServer, tmp_path: Path) -> None:
+def test_the_pieces_of_a_stream_come_live_and_are_replayed(
+    app: App, wire: WireServer, tmp_path: Path
+) -> None:
     pieces: list[str] = []
 
     @flow
@@ -421,6 +435,8 @@ def test_a_prompt_of_the_library_and_its_settings(wire: WireServer, tmp_path: Pa
         assert app.run(prompted) == [f"gpt-4o heard: Risks of {what}?" for what in ("tea", "coffee")]
         rows = [link.outcome for link in history(app) if link.outcome.kind == "call"]
         assert all(row.prompt is not None and row.prompt.name == "risks" for row in rows)
-    settings = {body["messages"][1]["content"]: body["temperature"] for body in (one.body for one in wire.received)}
+    settings = {
+        body["messages"][1]["content"]: body["temperature"] for body in (one.body for one in wire.received)
+    }
     assert settings == {"Risks of tea?": 0.5, "Risks of coffee?": 0.25}
     assert {one.body["max_completion_tokens"] for one in wire.received} == {77}

@@ -11,14 +11,14 @@ from typing import cast
 import orjson
 
 from surefoot import scope
-from surefoot.errors import MalformedResponse, ModelError
+from surefoot.errors import MalformedResponse, SurefootError
 from surefoot.models.asking import Ask, Interrupted, Listening, Turn, Wire
 from surefoot.models.attempts import Attempts, Head
 from surefoot.models.connections import Target
 from surefoot.models.effects import Await, Block, Commit, Invoke, Program
 from surefoot.models.endpoints import Endpoint, Policy
 from surefoot.models.facts import facts_of
-from surefoot.models.failures import error_of, unanswered
+from surefoot.models.failures import Failed, error_from, error_of, malformation, malformed
 from surefoot.models.operations import OPERATIONS
 from surefoot.models.record import Answer, kept_headers
 from surefoot.models.transport import Outgoing, Reply, send
@@ -59,7 +59,7 @@ def call(asked: Asked, policy: Policy) -> Program[tuple[Turn, CallFacts]]:
     inputs = {"path": operation.path.removeprefix("/"), "body": body}
     claim = here.claim(Work("call", operation.name, inputs, requested_model=asked.target.model))
     if claim.recorded is not None:
-        return (yield from _replayed(asked, claim, claim.recorded))
+        return (yield from _replayed(asked, policy, claim, claim.recorded))
     made = _Call(asked, policy, body, claim)
     try:
         return (yield from made.run())
@@ -72,7 +72,9 @@ def call(asked: Asked, policy: Policy) -> Program[tuple[Turn, CallFacts]]:
         raise
 
 
-def _replayed(asked: Asked, claim: Claim, recorded: Recorded) -> Program[tuple[Turn, CallFacts]]:
+def _replayed(
+    asked: Asked, policy: Policy, claim: Claim, recorded: Recorded
+) -> Program[tuple[Turn, CallFacts]]:
     answer = Answer.from_record(recorded.output)
     if recorded.error is not None:
         raise recorded.error
@@ -82,16 +84,32 @@ def _replayed(asked: Asked, claim: Claim, recorded: Recorded) -> Program[tuple[T
             "same name; rename that step, or resume with the code that recorded it"
         )
     if recorded.status == "failed":
-        error = error_of(
-            asked.target.provider, asked.target.model, answer.status, answer.headers, answer.body
-        )
+        error = _failure(asked, answer, Failed(asked.target.provider, asked.target.model))
         claim.handed_over(error)
         raise error
     turn, pieces = _read(asked, answer)
     if asked.hear is not None:
         for piece in pieces:
             yield Invoke(partial(asked.hear, piece))
-    return turn, facts_of(asked.target.provider, asked.target.model, answer)
+    return turn, _facts(asked, policy, answer)
+
+
+def _failure(asked: Asked, answer: Answer, failed: Failed) -> SurefootError:
+    """The error for an answer that is no turn."""
+    seen = {"status": answer.status, "headers": answer.headers, "body": answer.body}
+    if not answer.is_success:
+        return error_of(failed, **seen, now=time.time())
+    return malformed(failed, malformation(answer.headers, answer.body) or "an answer of another form", **seen)
+
+
+def _facts(asked: Asked, policy: Policy, answer: Answer | None) -> CallFacts:
+    target = asked.target
+    priced_as = target.priced_as if target.priced_as != target.model else ""
+    return facts_of(
+        *(policy.prices, target.provider, target.model, answer),
+        connection=target.connection,
+        priced_as=priced_as,
+    )
 
 
 def _read(asked: Asked, answer: Answer) -> tuple[Turn, list[str]]:
@@ -120,66 +138,53 @@ class _Call:
     _started_ns: int = field(default_factory=time.monotonic_ns)
 
     def run(self) -> Program[tuple[Turn, CallFacts]]:
-        target, asked = self.asked.target, self.asked
+        """Ask until there is an answer that counts. Raises what `call` raises."""
+        asked = self.asked
         self._content = orjson.dumps(self.body)
         attempts = Attempts(self, asked.wire.operation, self.policy.retries)
         try:
             reply = yield from attempts.run()
             if reply.is_success and asked.ask.is_stream:
                 yield from self._listen(reply)
-            elif not reply.body:
-                yield Await(reply.read)
-        except Exception as error:
-            known = unanswered(
-                target.provider, target.model, error, attempts=attempts.made, seconds=attempts.seconds
-            )
-            raise known from error
+        except _ReaderFailed as failed:
+            raise failed.error from None
+        except (OSError, TimeoutError, Interrupted, *_client_errors()) as error:
+            raise error_from(self._failed(attempts), error) from error
         answer = Answer(
             reply.status,
             kept_headers(reply.headers),
             bytes(self._body) or reply.body,
             is_stream=asked.ask.is_stream,
         )
-        facts = replace(facts_of(target.provider, target.model, answer), first_token_ns=self._first_ns)
-        turn = self._turn(answer, attempts, facts)
-        if isinstance(turn, ModelError):
-            yield from self._finish(Ending("failed", answer.to_record(), turn, facts))
-            raise turn
+        facts = replace(_facts(asked, self.policy, answer), first_token_ns=self._first_ns)
+        turn = self._turn(answer)
+        if turn is None:
+            error = _failure(asked, answer, self._failed(attempts))
+            yield from self._finish(Ending("failed", answer.to_record(), error, facts))
+            raise error
         yield from self._finish(
-            Ending(
-                "completed",
-                answer.to_record(),
-                call=facts,
-                is_degraded=asked.is_degraded,
-                prompt=asked.prompt,
-            )
+            Ending("completed", answer.to_record(), call=facts, is_degraded=asked.is_degraded)
         )
         return turn, facts
 
     def fail(self, error: Exception) -> Program[None]:
         """Record that the call ended in an exception."""
-        target = self.asked.target
-        yield from self._finish(
-            Ending("failed", cause=error, call=facts_of(target.provider, target.model, None))
-        )
+        yield from self._finish(Ending("failed", cause=error, call=_facts(self.asked, self.policy, None)))
 
-    def _turn(self, answer: Answer, attempts: Attempts[Reply], facts: CallFacts) -> Turn | ModelError:
+    def _failed(self, attempts: Attempts[Reply]) -> Failed:
         target = self.asked.target
+        return Failed(target.provider, target.model, attempts.made, attempts.seconds, attempts.note)
+
+    def _turn(self, answer: Answer) -> Turn | None:
+        """What was said, or None where the answer is none."""
         if not answer.is_success:
-            return error_of(
-                *(target.provider, target.model, answer.status, answer.headers, answer.body),
-                attempts=attempts.made,
-                seconds=attempts.seconds,
-            )
+            return None
         try:
             if self._heard is not None:
                 return self._heard.turn()
             return self.asked.wire.read(cast("Mapping[str, Json]", orjson.loads(answer.body)))
-        except ValueError as error:
-            return MalformedResponse(
-                f"{facts.provider}:{target.model} answered with something that is no answer ({error}): "
-                f"{answer.body[:200]!r}"
-            )
+        except (ValueError, TypeError, AttributeError):
+            return None
 
     # As a transport
 
@@ -228,7 +233,7 @@ class _Call:
                 for name, data in events.feed(chunk, is_end=not chunk):
                     piece = heard.hear(name, data)
                     if piece and self.asked.hear is not None:
-                        yield Invoke(partial(self.asked.hear, piece))
+                        yield from self._hand_on(piece, self.asked.hear)
                 if not chunk:
                     break
         finally:
@@ -237,10 +242,30 @@ class _Call:
             raise Interrupted("the stream ended before the answer did")
         self._heard = heard
 
+    def _hand_on(self, piece: str, hear: Hear) -> Program[None]:
+        try:
+            yield Invoke(partial(hear, piece))
+        except Exception as error:
+            raise _ReaderFailed(error) from error
+
     def _finish(self, ending: Ending) -> Program[None]:
         self.is_open = False
         if self.claim is not None:
             yield Commit(self.claim.finish(replace(ending, prompt=self.asked.prompt)))
+
+
+class _ReaderFailed(Exception):
+    """The code that a stream is handed on to raised: no failure of the model."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
+def _client_errors() -> tuple[type[Exception], ...]:
+    import aiohttp
+
+    return (aiohttp.ClientError, ValueError)
 
 
 class Events:

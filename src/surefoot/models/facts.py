@@ -15,13 +15,14 @@ def facts_of(
     answer: Answer | None,
     *,
     routed: str = "",
+    connection: str = "",
     address: str = "",
     priced_as: str = "",
 ) -> CallFacts:
     """The facts of a call to `model`.
 
     routed: the `provider:model` that answered in its place, if one did.
-    address: host and port that it was sent to, by which a deployment is known.
+    connection, address: the connection it went over by its name, or by host and port, as that may have prices.
     priced_as: the model whose price is that of the one that answered, where its name does not say it.
     """
     provider = routed.partition(":")[0] or provider
@@ -34,7 +35,9 @@ def facts_of(
     tier = reading.service_tier if provider == "openai" else ""
     rates = None
     if reading.is_priced_as_text:
-        rates = prices.rates(provider, priced_as or served, address=address, service_tier=tier)
+        rates = prices.rates(
+            provider, priced_as or served, connection=connection, address=address, service_tier=tier
+        )
     # Tokens that were not reported have an unknown price, unless every token is free.
     if rates is None or (reading.usage.total == 0 and provider != "local"):
         return CallFacts(provider, model, served, reading.usage)
