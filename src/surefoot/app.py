@@ -17,7 +17,7 @@ from surefoot.flows import AnyFlow, Decision, Keeper, Listener, Options
 from surefoot.guards import InEnvironment, SecretFinder
 from surefoot.ledger import Keyring, Ledger, Payloads, PostgresLedger, RunRecord, SqliteLedger
 from surefoot.locks import ForkSafeLock, made_once
-from surefoot.models import CallTarget, ClientSettings, Endpoint, Policy, Retries, Route
+from surefoot.models import CallTarget, ClientSettings, Endpoint, Policy, Retries, RetryBudget, Route
 from surefoot.values import RunTags, new_id
 
 if TYPE_CHECKING:
@@ -57,7 +57,13 @@ class App:
         """Whether each fresh result is restored from its record at once, and fails its step if it is another value."""
         self.is_quiet = not config.notebook.progress
         """Whether runs in a notebook are not shown in their cell."""
-        self.policy = Policy(endpoints=self, retries=Retries(count=config.models.retries))
+        self.policy = Policy(
+            endpoints=self,
+            retries=Retries(
+                count=config.models.retries, cap=config.models.retry_cap, deadline=config.models.deadline
+            ),
+            budget=RetryBudget(config.models.retry_share, config.models.retry_reserve),
+        )
 
     @classmethod
     def current(cls) -> App:

@@ -13,6 +13,7 @@ from surefoot.models.endpoints import (
 from surefoot.models.hook import install, is_installed, uninstall
 from surefoot.models.prices import rates_of
 from surefoot.models.retries import Retries
+from surefoot.models.retry_budget import RetryBudget
 
 __all__ = [
     "PLACEHOLDER_KEY",
@@ -22,6 +23,7 @@ __all__ = [
     "Endpoints",
     "Policy",
     "Retries",
+    "RetryBudget",
     "Route",
     "build_client",
     "install",

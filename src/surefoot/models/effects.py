@@ -39,9 +39,10 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """Wait for some seconds."""
+    """Wait for some seconds; `pause` is how blocking code does so, where something may end the wait."""
 
     seconds: float
+    pause: Callable[[float], None] = time.sleep
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +91,8 @@ def drive(program: Program[R], send: Callable[[Send], httpx2.Response]) -> R:
                         response.read()
                     case Close(response):
                         response.close()
-                    case Sleep(seconds):
-                        time.sleep(seconds)
+                    case Sleep(seconds, pause):
+                        pause(seconds)
                     case Commit(ticket):
                         ticket.wait()
                     case Block(work):

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from surefoot.models.operations import TEXT_OPERATIONS
 from surefoot.models.retries import Retries
+from surefoot.models.retry_budget import RetryBudget
 from surefoot.scope import Slot
 
 PLACEHOLDER_KEY = "local"
@@ -76,6 +77,7 @@ class Policy:
 
     endpoints: Endpoints = field(default_factory=NoRoutes)
     retries: Retries = field(default_factory=Retries)
+    budget: RetryBudget = field(default_factory=RetryBudget)
 
 
 policy: Slot[Policy] = Slot("policy for model calls")
