@@ -10,6 +10,7 @@ from surefoot.errors import UnknownModel
 from surefoot.models.operations import TEXT_OPERATIONS
 from surefoot.models.prices import PriceList
 from surefoot.models.retries import Retries
+from surefoot.models.retry_budget import RetryBudget
 from surefoot.scope import Slot
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ class Policy:
 
     endpoints: Endpoints = field(default_factory=NoRoutes)
     retries: Retries = field(default_factory=Retries)
+    budget: RetryBudget = field(default_factory=RetryBudget)
     prices: PriceList = field(default_factory=PriceList)
     target: Callable[[str], Target] = _no_target
     default: str = ""
