@@ -13,6 +13,7 @@ from surefoot.models.endpoints import (
 from surefoot.models.hook import install, is_installed, uninstall
 from surefoot.models.prices import rates_of
 from surefoot.models.retries import Retries
+from surefoot.models.wrapped import autolog, http_client, wrap
 
 __all__ = [
     "PLACEHOLDER_KEY",
@@ -23,7 +24,9 @@ __all__ = [
     "Policy",
     "Retries",
     "Route",
+    "autolog",
     "build_client",
+    "http_client",
     "install",
     "is_client",
     "is_client_class",
@@ -32,4 +35,5 @@ __all__ = [
     "provider_of",
     "rates_of",
     "uninstall",
+    "wrap",
 ]
