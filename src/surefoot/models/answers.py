@@ -80,6 +80,16 @@ def _is_finished(answer: Mapping[str, object]) -> bool:
     return bool(candidates) and all(_mapping(each).get("finishReason") for each in candidates)
 
 
+def ends_in_error(body: bytes) -> bool:
+    """Whether the last word of a stream is an error: an event, or bare as Gemini sends it."""
+    blocks = [block for block in _BLANK_LINE.split(body) if block.strip()]
+    if not blocks:
+        return False
+    events = events_of(blocks[-1])
+    said = _mapping(parse_json(events[-1].data if events else blocks[-1]))
+    return isinstance(said.get("error"), dict)
+
+
 def is_answer(body: bytes) -> bool:
     """Whether a buffered body is an answer: a JSON object, or Gemini's list of the chunks of one."""
     answer = parse_json(body)
