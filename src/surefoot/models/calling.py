@@ -14,6 +14,7 @@ from surefoot import scope
 from surefoot.errors import MalformedResponse, SurefootError
 from surefoot.models.asking import Ask, Interrupted, Listening, Turn, Wire
 from surefoot.models.attempts import Attempts, Head
+from surefoot.models.chained import OUTSIDE
 from surefoot.models.connections import Target
 from surefoot.models.effects import Await, Block, Commit, Invoke, Program
 from surefoot.models.endpoints import Endpoint, Policy
@@ -23,7 +24,7 @@ from surefoot.models.operations import OPERATIONS
 from surefoot.models.record import Answer, kept_headers
 from surefoot.models.transport import Outgoing, Reply, send
 from surefoot.models.vendors import LOCAL
-from surefoot.scope import Claim, Ending, Recorded, Work
+from surefoot.scope import Claim, Ending, Recorded, Scope, Work
 from surefoot.values import CallFacts, Json, PromptRef
 
 Hear = Callable[[str], object]
@@ -54,15 +55,13 @@ def call(asked: Asked, policy: Policy) -> Program[tuple[Turn, CallFacts]]:
     Raises `ModelError`, `UsageError` for what the provider's format has no words for, and what the claim raises.
     """
     body = asked.wire.body(asked.ask)
-    here = scope.current()
-    if here is None:
-        return (yield from _Call(asked, policy, body, None).run())
+    here = scope.current() or OUTSIDE
     operation = next(known for known in OPERATIONS if known.name == asked.wire.operation)
     inputs = {"path": operation.path.removeprefix("/"), "body": body}
     claim = here.claim(Work("call", operation.name, inputs, requested_model=asked.target.model))
     if claim.recorded is not None:
         return (yield from _replayed(asked, policy, claim, claim.recorded))
-    made = _Call(asked, policy, body, claim)
+    made = _Call(asked, policy, body, here, claim)
     try:
         return (yield from made.run())
     except BaseException as error:
@@ -127,12 +126,13 @@ def _read(asked: Asked, answer: Answer) -> tuple[Turn, list[str]]:
 
 @dataclass(slots=True)
 class _Call:
-    """One claimed call, or one outside of runs; as a transport, what makes its attempts."""
+    """One claimed call; as a transport, what makes its attempts."""
 
     asked: Asked
     policy: Policy
     body: dict[str, Json]
-    claim: Claim | None
+    scope: Scope
+    claim: Claim
     is_open: bool = True
     attempts: Attempts[Reply] = field(init=False)
     _heard: Listening | None = None
@@ -151,7 +151,7 @@ class _Call:
             self.policy.retries,
             f"{asked.target.provider} at {asked.target.connection}",
             self.policy.budget,
-            scope.current(),
+            self.scope,
         )
         try:
             reply = yield from attempts.run()
@@ -211,9 +211,11 @@ class _Call:
 
         # The embedded model's server may have to be started.
         endpoint = cast("Endpoint", (yield Block(connect))) if target.provider == LOCAL else connect()
-        headers = {**endpoint.headers, "content-type": "application/json"}
-        if self.claim is not None:
-            headers["idempotency-key"] = self.claim.idempotency_key
+        headers = {
+            **endpoint.headers,
+            "content-type": "application/json",
+            "idempotency-key": self.claim.idempotency_key,
+        }
         url = target.url(self.asked.wire.path(self.asked.ask))
         outgoing = Outgoing(
             url, headers, self._content, self.asked.seconds or target.timeout or ATTEMPT_SECONDS
@@ -261,8 +263,7 @@ class _Call:
 
     def _finish(self, ending: Ending) -> Program[None]:
         self.is_open = False
-        if self.claim is not None:
-            yield Commit(self.claim.finish(replace(ending, prompt=self.asked.prompt)))
+        yield Commit(self.claim.finish(replace(ending, prompt=self.asked.prompt)))
 
 
 class _ReaderFailed(Exception):
