@@ -14,7 +14,7 @@ settings.register_profile("surefoot", deadline=None)
 settings.load_profile("surefoot")
 
 # Settings that would change what the code under test does, or let it reach a provider.
-FOREIGN = ("SUREFOOT_", "OPENAI_", "ANTHROPIC_", "AZURE_OPENAI_", "GEMINI_", "GOOGLE_API_", "OTEL_")
+FOREIGN = ("SUREFOOT_", "OPENAI_", "ANTHROPIC_", "AZURE_OPENAI_", "GEMINI_", "GOOGLE_", "OTEL_")
 
 
 @pytest.fixture(scope="session", autouse=True)

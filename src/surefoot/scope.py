@@ -47,7 +47,8 @@ class Ending:
     is `suppressed`, with what stands in for its result.
 
     `cause` is the exception that was raised, or the response object that user code will be handed: by it the run
-    finds the failures that ended it, which are the ones a resume tries again.
+    finds the failures that ended it, which are the ones a resume tries again. `prompt` is what was asked with, where
+    that is known better than by what the scope has noted.
     """
 
     status: Literal["completed", "failed", "cancelled", "suppressed"]
@@ -56,6 +57,7 @@ class Ending:
     call: CallFacts | None = None
     is_degraded: bool = False
     is_cached: bool = False
+    prompt: PromptRef | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,13 @@ class Scope(Protocol):
 
     def claim(self, work: Work) -> Claim:
         """Claim work; raises `RunEnded` after the end of the run, `NotData` if the inputs cannot be recorded."""
+        ...
+
+    def perform(self, work: Work, body: Callable[[], Any], *, is_async: bool) -> Any:
+        """Do work as a step whose inside is a scope of its own: its result, or the recorded one.
+
+        Awaitable where `is_async`, as the body's result is then. Raises what the body raises.
+        """
         ...
 
     def note_prompt(self, prompt: PromptRef) -> None:

@@ -1,14 +1,17 @@
-"""A local server that speaks the wire formats of OpenAI and Anthropic, strictly and without a model.
+"""A local server that speaks the wire formats of OpenAI, Azure, Anthropic and Gemini, strictly and without a model.
 
-It answers chat completions, completions, responses and embeddings (`/v1/...`) and Anthropic's messages
-(`/v1/messages`), buffered and streamed. A malformed request is refused as the real API refuses it. Answers are
-derived from the request alone, so the same request has the same answer; `reply` puts another rule in place.
+It answers chat completions, completions, responses and embeddings (`/v1/...`), the same of Azure
+(`/openai/deployments/NAME/...`), Anthropic's messages (`/v1/messages`) and Gemini's `models/NAME:generateContent` and
+embeddings (`/v1beta/...`), buffered and streamed. A malformed request is refused as the real API refuses it, and so is
+a model that is not there: one that begins with `unknown`, is no name of Gemini's, or is not deployed on Azure. Answers
+are derived from the request alone, so the same request has the same answer; `reply` puts another rule in place.
 
 In a test:
 
     with WireServer() as wire:
         client = OpenAI(base_url=wire.openai_url, api_key="test")       # Anthropic(base_url=wire.anthropic_url, ...)
         ...
+        # AzureOpenAI(azure_endpoint=wire.azure_url, ...), genai.Client(http_options={"base_url": wire.gemini_url}, ...)
         assert wire.count() == 1                    # calls that arrived, refused and failed ones included
         wire.fail(Fault(status=429, headers={"retry-after": "1"}), Fault(kind="reset"))    # one per coming call
 
@@ -27,17 +30,29 @@ import hashlib
 import json
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from aiohttp import web
 
+import wire_azure
+import wire_gemini
+from wire_parts import Refused, digest, example, tokens, vector, words
+
 Reply = Callable[[str, str], str]
 """From the model's name and the last user text: what the model says."""
 
 CREATED = 1_700_000_000
+
+DEPLOYMENTS: Mapping[str, str] = {
+    "gpt-4o": "gpt-4o",
+    "gpt-4o-mini": "gpt-4o-mini",
+    "prod-chat": "gpt-4o",
+    "text-embedding-3-small": "text-embedding-3-small",
+}
+"""What is deployed on Azure: the model under each name."""
 
 
 @dataclass(frozen=True)
@@ -66,19 +81,6 @@ class Received:
     headers: dict[str, str]
 
 
-class Refused(Exception):
-    """A request that the real API would refuse."""
-
-    def __init__(self, status: int, message: str, param: str | None = None, kind: str = "") -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
-        self.param = param
-        self.kind = kind or {401: "authentication_error", 404: "not_found_error"}.get(
-            status, "invalid_request_error"
-        )
-
-
 def echo(model: str, text: str) -> str:
     """The default reply: what was asked, in a sentence that names the model."""
     return f"{model} heard: {text}"
@@ -88,10 +90,17 @@ class WireServer:
     """The server in a thread of its own; a context manager."""
 
     def __init__(
-        self, *, port: int = 0, log: Path | None = None, reply: Reply = echo, delay: float = 0.0
+        self,
+        *,
+        port: int = 0,
+        log: Path | None = None,
+        reply: Reply = echo,
+        delay: float = 0.0,
+        deployments: Mapping[str, str] = DEPLOYMENTS,
     ) -> None:
         self.reply = reply
         self.delay = delay
+        self.deployments = deployments
         self.received: list[Received] = []
         self._port = port
         self._log = log
@@ -124,6 +133,14 @@ class WireServer:
     def anthropic_url(self) -> str:
         return self.url
 
+    @property
+    def gemini_url(self) -> str:
+        return self.url
+
+    @property
+    def azure_url(self) -> str:
+        return self.url
+
     def count(self, path: str = "") -> int:
         """How many calls arrived, at paths that end in `path`."""
         return sum(call.path.endswith(path) for call in self.received)
@@ -148,7 +165,6 @@ class WireServer:
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         fault = self._faults.popleft() if self._faults else None
-        is_anthropic = request.path.endswith("/v1/messages")
         try:
             body = self._note(request, await request.read())
             if self.delay:
@@ -164,9 +180,11 @@ class WireServer:
                 "request-id": "req_refused",
                 **(fault.headers if fault else {}),
             }
-            return web.json_response(_error(refusal, is_anthropic), status=refusal.status, headers=headers)
-        if body.get("stream"):
+            return web.json_response(_error(refusal, request.path), status=refusal.status, headers=headers)
+        if body.get("stream") or (":stream" in request.path and request.query.get("alt") == "sse"):
             return await self._stream(request, events_for(request.path, answer, body), fault)
+        if ":stream" in request.path:
+            return await self._buffered(request, wire_gemini.listed(answer), fault)
         return await self._buffered(request, json.dumps(answer).encode(), fault)
 
     def _note(self, request: web.Request, content: bytes) -> dict[str, Any]:
@@ -179,10 +197,12 @@ class WireServer:
             Received(request.path, known, {name.lower(): value for name, value in request.headers.items()})
         )
         if self._log is not None:
-            digest = hashlib.sha256(content).hexdigest()[:16]
-            line = {"path": request.path, "model": known.get("model"), "is_stream": bool(known.get("stream"))}
+            of_body = hashlib.sha256(content).hexdigest()[:16]
+            model = known.get("model") or wire_gemini.model_of(request.path)
+            is_stream = bool(known.get("stream")) or ":stream" in request.path
+            line = {"path": request.path, "model": model, "is_stream": is_stream}
             with self._log.open("a") as log:
-                log.write(json.dumps(line | {"digest": digest}) + "\n")
+                log.write(json.dumps(line | {"digest": of_body}) + "\n")
         if not isinstance(body, dict):
             raise Refused(400, "We could not parse the JSON body of your request.")
         return body
@@ -190,22 +210,34 @@ class WireServer:
     def _answer(self, request: web.Request, body: dict[str, Any]) -> dict[str, Any]:
         if request.method != "POST":
             raise Refused(405, f"Not allowed to {request.method} on {request.path}.")
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        if wire_gemini.is_gemini(request.path):
+            return wire_gemini.answer(request.path, body, headers, request.query, self.reply)
+        if wire_azure.is_azure(request.path):
+            path, known = wire_azure.deployed(request.path, body, headers, request.query, self.deployments)
+            return wire_azure.filtered(self._kinds[path](known))
         path = (
             "/chat/completions"
             if request.path.endswith("/chat/completions")
             else "/" + request.path.split("/")[-1]
         )
-        kinds: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+        if path not in self._kinds:
+            raise Refused(404, f"Invalid URL ({request.method} {request.path})")
+        _authorise(request, is_anthropic=path == "/messages")
+        model = str(body.get("model", ""))
+        if model.startswith("unknown"):
+            raise Refused(404, f"model: {model}") if path == "/messages" else _no_model(model)
+        return self._kinds[path](body)
+
+    @property
+    def _kinds(self) -> dict[str, Callable[[dict[str, Any]], dict[str, Any]]]:
+        return {
             "/chat/completions": self._chat,
             "/completions": self._completion,
             "/responses": self._response,
             "/embeddings": self._embeddings,
             "/messages": self._message,
         }
-        if path not in kinds:
-            raise Refused(404, f"Invalid URL ({request.method} {request.path})")
-        _authorise(request, is_anthropic=path == "/messages")
-        return kinds[path](body)
 
     def _chat(self, body: dict[str, Any]) -> dict[str, Any]:
         _require(body, model=str, messages=list)
@@ -227,18 +259,18 @@ class WireServer:
         schema = (body.get("response_format") or {}).get("json_schema", {}).get("schema")
         if body.get("tools") and messages[-1]["role"] != "tool":
             function = body["tools"][0]["function"]
-            arguments = json.dumps(_example(function.get("parameters", {})))
+            arguments = json.dumps(example(function.get("parameters", {})))
             call = {"name": function["name"], "arguments": arguments}
             message = {
                 "role": "assistant",
                 "content": None,
-                "tool_calls": [{"id": f"call_{_digest(body)}", "type": "function", "function": call}],
+                "tool_calls": [{"id": f"call_{digest(body)}", "type": "function", "function": call}],
             }
             finish = "tool_calls"
         elif schema:
-            message["content"] = json.dumps(_example(schema))
+            message["content"] = json.dumps(example(schema))
         return {
-            "id": f"chatcmpl-{_digest(body)}",
+            "id": f"chatcmpl-{digest(body)}",
             "object": "chat.completion",
             "created": CREATED,
             "model": body["model"],
@@ -250,14 +282,14 @@ class WireServer:
     def _completion(self, body: dict[str, Any]) -> dict[str, Any]:
         _require(body, model=str, prompt=str)
         text = self.reply(body["model"], body["prompt"])
-        tokens = {"prompt_tokens": _tokens(body["prompt"]), "completion_tokens": _tokens(text)}
+        counted = {"prompt_tokens": tokens(body["prompt"]), "completion_tokens": tokens(text)}
         return {
-            "id": f"cmpl-{_digest(body)}",
+            "id": f"cmpl-{digest(body)}",
             "object": "text_completion",
             "created": CREATED,
             "model": body["model"],
             "choices": [{"index": 0, "text": text, "finish_reason": "stop", "logprobs": None}],
-            "usage": tokens | {"total_tokens": sum(tokens.values())},
+            "usage": counted | {"total_tokens": sum(counted.values())},
         }
 
     def _response(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -268,8 +300,8 @@ class WireServer:
         text = self.reply(body["model"], asked if isinstance(asked, str) else _last_text(asked))
         schema = ((body.get("text") or {}).get("format") or {}).get("schema")
         if schema:
-            text = json.dumps(_example(schema))
-        key = _digest(body)
+            text = json.dumps(example(schema))
+        key = digest(body)
         part = {"type": "output_text", "text": text, "annotations": []}
         item = {
             "id": f"msg_{key}",
@@ -295,11 +327,11 @@ class WireServer:
             "temperature": 1.0,
             "top_p": 1.0,
             "usage": {
-                "input_tokens": _tokens(json.dumps(asked)),
+                "input_tokens": tokens(json.dumps(asked)),
                 "input_tokens_details": {"cached_tokens": 2},
-                "output_tokens": _tokens(text),
+                "output_tokens": tokens(text),
                 "output_tokens_details": {"reasoning_tokens": 1},
-                "total_tokens": _tokens(json.dumps(asked)) + _tokens(text),
+                "total_tokens": tokens(json.dumps(asked)) + tokens(text),
             },
         }
 
@@ -309,8 +341,8 @@ class WireServer:
         if not isinstance(texts, str | list) or not texts:
             raise Refused(400, "Missing required parameter: 'input'.", "input")
         texts = [texts] if isinstance(texts, str) else texts
-        vectors = [_vector(str(text)) for text in texts]
-        tokens = sum(_tokens(str(text)) for text in texts)
+        vectors = [vector(str(text)) for text in texts]
+        counted = sum(tokens(str(text)) for text in texts)
         if body.get("encoding_format") == "base64":
             import base64
             import struct
@@ -322,7 +354,7 @@ class WireServer:
             "object": "list",
             "model": body["model"],
             "data": [{"object": "embedding", "index": i, "embedding": v} for i, v in enumerate(coded)],
-            "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+            "usage": {"prompt_tokens": counted, "total_tokens": counted},
         }
 
     def _message(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -346,14 +378,14 @@ class WireServer:
             content = [
                 {
                     "type": "tool_use",
-                    "id": f"toolu_{_digest(body)}",
+                    "id": f"toolu_{digest(body)}",
                     "name": tool["name"],
-                    "input": _example(tool.get("input_schema", {})),
+                    "input": example(tool.get("input_schema", {})),
                 }
             ]
             stop = "tool_use"
         return {
-            "id": f"msg_{_digest(body)}",
+            "id": f"msg_{digest(body)}",
             "type": "message",
             "role": "assistant",
             "model": body["model"],
@@ -361,10 +393,10 @@ class WireServer:
             "stop_reason": stop,
             "stop_sequence": None,
             "usage": {
-                "input_tokens": _tokens(json.dumps(messages)),
+                "input_tokens": tokens(json.dumps(messages)),
                 "cache_creation_input_tokens": 3,
                 "cache_read_input_tokens": 5,
-                "output_tokens": _tokens(text),
+                "output_tokens": tokens(text),
             },
         }
 
@@ -489,15 +521,19 @@ MESSAGE_FIELDS = frozenset(
 
 def events_for(path: str, answer: dict[str, Any], body: dict[str, Any]) -> list[bytes]:
     """A buffered answer as the events of its stream."""
+    if wire_gemini.is_gemini(path):
+        return wire_gemini.events_for(answer)
     if path.endswith("/messages"):
         return _message_events(answer)
     if path.endswith("/responses"):
         return _response_events(answer)
     if path.endswith("/chat/completions"):
-        return _chat_events(answer, bool((body.get("stream_options") or {}).get("include_usage")))
+        events = _chat_events(answer, bool((body.get("stream_options") or {}).get("include_usage")))
+        first = wire_azure.first_event(answer) if wire_azure.is_azure(path) else None
+        return events if first is None else [_event(first), *events]
     base = {name: answer[name] for name in ("id", "object", "created", "model")}
     choice = answer["choices"][0]
-    texts = [base | {"choices": [choice | {"text": word}]} for word in _words(choice["text"])]
+    texts = [base | {"choices": [choice | {"text": word}]} for word in words(choice["text"])]
     return [*(_event(text) for text in texts), b"data: [DONE]\n\n"]
 
 
@@ -506,7 +542,7 @@ def _chat_events(answer: dict[str, Any], with_usage: bool) -> list[bytes]:
     base["object"] = "chat.completion.chunk"
     message = answer["choices"][0]["message"]
     deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
-    deltas += [{"content": word} for word in _words(message["content"] or "")]
+    deltas += [{"content": word} for word in words(message["content"] or "")]
     for index, call in enumerate(message.get("tool_calls", [])):
         deltas.append({"tool_calls": [{"index": index, **call}]})
     chunks = [{"choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
@@ -534,7 +570,7 @@ def _response_events(answer: dict[str, Any]) -> list[bytes]:
         {"type": "response.content_part.added", **at, "part": part | {"text": ""}},
         *(
             {"type": "response.output_text.delta", **at, "delta": word, "logprobs": []}
-            for word in _words(part["text"])
+            for word in words(part["text"])
         ),
         {"type": "response.output_text.done", **at, "text": part["text"], "logprobs": []},
         {"type": "response.content_part.done", **at, "part": part},
@@ -553,7 +589,7 @@ def _message_events(answer: dict[str, Any]) -> list[bytes]:
         payloads.append({"type": "content_block_start", "index": index, "content_block": empty})
         payloads.append({"type": "ping"})
         if block["type"] == "text":
-            deltas = [{"type": "text_delta", "text": word} for word in _words(block["text"])]
+            deltas = [{"type": "text_delta", "text": word} for word in words(block["text"])]
         else:
             deltas = [{"type": "input_json_delta", "partial_json": json.dumps(block["input"])}]
         payloads += [{"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas]
@@ -572,6 +608,8 @@ def _event(payload: dict[str, Any], name: str = "") -> bytes:
 
 
 def _error_event(path: str) -> bytes:
+    if wire_gemini.is_gemini(path):
+        return wire_gemini.error_event()
     if path.endswith("/messages"):
         return _event(
             {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}, "error"
@@ -585,11 +623,20 @@ async def _paced(events: list[bytes], fault: Fault | None) -> AsyncIterator[byte
         await asyncio.sleep(fault.delay if fault is not None else 0)
 
 
-def _error(refusal: Refused, is_anthropic: bool) -> dict[str, Any]:
-    if is_anthropic:
+def _error(refusal: Refused, path: str) -> dict[str, Any]:
+    if wire_gemini.is_gemini(path):
+        return wire_gemini.error(refusal)
+    if wire_azure.is_azure(path):
+        return wire_azure.error(refusal)
+    if path.endswith("/v1/messages"):
         return {"type": "error", "error": {"type": refusal.kind, "message": refusal.message}}
-    error = {"message": refusal.message, "type": refusal.kind, "param": refusal.param, "code": None}
-    return {"error": error}
+    error = {"message": refusal.message, "type": refusal.kind, "param": refusal.param}
+    return {"error": error | {"code": refusal.code}}
+
+
+def _no_model(name: str) -> Refused:
+    message = f"The model `{name}` does not exist or you do not have access to it."
+    return Refused(404, message, kind="invalid_request_error", code="model_not_found")
 
 
 def _authorise(request: web.Request, *, is_anthropic: bool) -> None:
@@ -632,27 +679,8 @@ def _has_tool_result(messages: list[Any]) -> bool:
     return isinstance(content, list) and any(part.get("type") == "tool_result" for part in content)
 
 
-def _example(schema: dict[str, Any]) -> Any:
-    """The smallest value that fits a JSON schema of the kinds that SDKs send."""
-    if "enum" in schema:
-        return schema["enum"][0]
-    match schema.get("type"):
-        case "object":
-            return {name: _example(kind) for name, kind in schema.get("properties", {}).items()}
-        case "array":
-            return [_example(schema.get("items", {}))]
-        case "integer":
-            return 42
-        case "number":
-            return 1.5
-        case "boolean":
-            return True
-        case _:
-            return "text"
-
-
 def _chat_usage(messages: list[Any], message: dict[str, Any]) -> dict[str, Any]:
-    prompt, completion = _tokens(json.dumps(messages)), _tokens(json.dumps(message))
+    prompt, completion = tokens(json.dumps(messages)), tokens(json.dumps(message))
     return {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
@@ -660,22 +688,6 @@ def _chat_usage(messages: list[Any], message: dict[str, Any]) -> dict[str, Any]:
         "prompt_tokens_details": {"cached_tokens": 4, "audio_tokens": 0},
         "completion_tokens_details": {"reasoning_tokens": 2, "audio_tokens": 0},
     }
-
-
-def _tokens(text: str) -> int:
-    return max(1, len(text) // 4)
-
-
-def _words(text: str) -> list[str]:
-    return [word + " " for word in text.split(" ")[:-1]] + text.split(" ")[-1:] if text else []
-
-
-def _vector(text: str) -> list[float]:
-    return [byte / 256 for byte in hashlib.sha256(text.encode()).digest()[:8]]
-
-
-def _digest(body: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:24]
 
 
 def main() -> None:

@@ -315,7 +315,7 @@ class StepClaim:
             is_pure=work.is_pure,
             is_degraded=ending.is_degraded,
             is_cached=ending.is_cached,
-            prompt=prompt or (here.prompt if work.kind == "call" else None),
+            prompt=prompt or ending.prompt or (here.prompt if work.kind == "call" else None),
             call=ending.call,
             inputs=run.ledger.payloads.store(run.id, self._inputs, freight, tenant=run.tenant),
             output=run.ledger.payloads.store(run.id, output, freight, tenant=run.tenant),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Generator
 from contextvars import Token
 from hashlib import blake2b
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from surefoot import ledger as records
 from surefoot import scope
@@ -127,6 +128,17 @@ class Here:
 
     def note_prompt(self, prompt: PromptRef) -> None:
         self.prompt = prompt
+
+    def perform(self, work: Work, body: Callable[[], Any], *, is_async: bool) -> Any:
+        """See `surefoot.scope.Scope.perform`."""
+        # These stand above this file: they open scopes.
+        from surefoot.flows.drive import drive, drive_async
+        from surefoot.flows.performing import Plan, perform
+
+        def logic() -> Generator[Any, Any, Any]:
+            return (yield from perform(self.claim(work), Plan(body, is_async=is_async)))
+
+        return drive_async(logic()) if is_async else drive(logic())
 
     def refuse(self, error: RunError) -> None:
         """From here on nothing is begun or recorded in this scope and in those inside of it."""

@@ -32,6 +32,8 @@ R = TypeVar("R")
 class Step(Generic[P, R]):
     """A function that is recorded inside a run and a plain function outside of one. Made by `step`."""
 
+    is_surefoot_step = True
+
     def __init__(self, function: Callable[P, R], options: StepOptions) -> None:
         self.options = checked(options, function)
         functools.update_wrapper(self, function)

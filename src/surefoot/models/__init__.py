@@ -1,6 +1,7 @@
-"""Models: the hook under SDK clients, endpoints and aliases, retries, prices, and the embedded model."""
+"""Models: the hook under SDK clients, connections, endpoints and aliases, retries, prices, and the embedded model."""
 
 from surefoot.models.clients import ClientSettings, build_client, is_client, is_client_class, provider_of
+from surefoot.models.connections import Connection, Credential, Target, available, connection_of, resolve
 from surefoot.models.endpoints import (
     PLACEHOLDER_KEY,
     CallTarget,
@@ -13,17 +14,25 @@ from surefoot.models.endpoints import (
 from surefoot.models.hook import install, is_installed, uninstall
 from surefoot.models.prices import rates_of
 from surefoot.models.retries import Retries
+from surefoot.models.vendors import KEY_VARIABLES, VENDORS
 
 __all__ = [
+    "KEY_VARIABLES",
     "PLACEHOLDER_KEY",
+    "VENDORS",
     "CallTarget",
     "ClientSettings",
+    "Connection",
+    "Credential",
     "Endpoint",
     "Endpoints",
     "Policy",
     "Retries",
     "Route",
+    "Target",
+    "available",
     "build_client",
+    "connection_of",
     "install",
     "is_client",
     "is_client_class",
@@ -31,5 +40,6 @@ __all__ = [
     "policy",
     "provider_of",
     "rates_of",
+    "resolve",
     "uninstall",
 ]

@@ -58,7 +58,14 @@ class Block:
     work: Callable[[], object]
 
 
-Effect = Send | Read | Close | Sleep | Commit | Block
+@dataclass(frozen=True, slots=True)
+class Await:
+    """Await what a function gives, as a library needs that knows no blocking code; only an event loop can."""
+
+    work: Callable[[], Awaitable[object]]
+
+
+Effect = Send | Read | Close | Sleep | Commit | Block | Await
 
 # What comes back depends on the effect, so a program says at each `yield` what it is.
 Program = Generator[Effect, object, R]
@@ -89,14 +96,18 @@ def drive(program: Program[R], send: Callable[[Send], httpx2.Response]) -> R:
                         ticket.wait()
                     case Block(work):
                         result = work()
+                    case Await():
+                        raise TypeError("a program that awaits was given to blocking code")  # noqa: TRY301
             except BaseException as raised:  # noqa: BLE001 - the program decides what it means
                 error = raised
     finally:
         error = None  # else exception, traceback and this frame hold each other
 
 
-async def drive_async(program: Program[R], send: Callable[[Send], Awaitable[httpx2.Response]]) -> R:
-    """Run a program on the running event loop."""
+async def drive_async(
+    program: Program[R], send: Callable[[Send], Awaitable[httpx2.Response]] | None = None
+) -> R:
+    """Run a program on the running event loop; `send` is not needed where it awaits its own library."""
     import asyncio
 
     result: object = None
@@ -110,8 +121,10 @@ async def drive_async(program: Program[R], send: Callable[[Send], Awaitable[http
             result = error = None
             try:
                 match effect:
-                    case Send():
+                    case Send() if send is not None:
                         result = await send(effect)
+                    case Send():
+                        raise TypeError("a program that sends was given no way to do so")  # noqa: TRY301
                     case Read(response):
                         await response.aread()
                     case Close(response):
@@ -122,6 +135,8 @@ async def drive_async(program: Program[R], send: Callable[[Send], Awaitable[http
                         await ticket
                     case Block(work):
                         result = await asyncio.to_thread(work)
+                    case Await(work):
+                        result = await work()
             except BaseException as raised:  # noqa: BLE001 - the program decides what it means
                 error = raised
     finally:

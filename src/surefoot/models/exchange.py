@@ -13,13 +13,13 @@ import orjson
 from surefoot import scope
 from surefoot.errors import ConfigError
 from surefoot.locks import ForkSafeLock
-from surefoot.models.answers import events_of, is_answer, read_buffered, read_events
-from surefoot.models.effects import Block, Close, Commit, Program, Read, Send, Sleep
+from surefoot.models.answers import is_answer
+from surefoot.models.attempts import Attempts, Head
+from surefoot.models.effects import Block, Close, Commit, Program, Read, Send
 from surefoot.models.endpoints import CallTarget, Endpoint, Policy, Route, has_credential, routed_headers
+from surefoot.models.facts import facts_of
 from surefoot.models.operations import Request
-from surefoot.models.prices import rates_of
 from surefoot.models.record import Answer, kept_headers, replayed
-from surefoot.models.retries import is_retryable_answer, is_retryable_error, next_delay, retry_after
 from surefoot.models.streams import Tape, live
 from surefoot.scope import Claim, Ending, Recorded, Scope
 from surefoot.values import CallFacts
@@ -74,21 +74,21 @@ def exchange(call: Call, policy: Policy) -> Program[httpx2.Response]:
         if claim.recorded.status == "failed":
             _remember(call, claim.recorded)
         return _replay(call, claim.recorded, claim)
-    attempt = Attempts(call, claim, policy)
+    claimed = Exchange(call, claim, policy)
     try:
-        return (yield from attempt.run())
+        return (yield from claimed.run())
     except BaseException as error:
-        if attempt.is_claim_open:
+        if claimed.is_claim_open:
             if not isinstance(error, Exception):
                 claim.abandon()
             else:
-                yield from attempt.fail(error)
+                yield from claimed.fail(error)
         raise
 
 
 @dataclass(slots=True)
-class Attempts:
-    """The attempts at one claimed call."""
+class Exchange:
+    """One claimed call; as a transport, what makes its attempts."""
 
     call: Call
     claim: Claim
@@ -103,7 +103,8 @@ class Attempts:
         The outcome of a stream is recorded by its body instead, before the client sees the end of it.
         """
         self._choose_route()
-        response = yield from self._answered()
+        attempts = Attempts(self, self.call.asked.operation.name, self.policy.retries)
+        response = yield from attempts.run()
         if response.is_success and self.call.is_streaming:
             self.is_claim_open = False
             tape = Tape(self.claim, response, self._ending, started_ns=self._started_ns)
@@ -123,33 +124,22 @@ class Attempts:
         _remember(self.call, Recorded("failed", error=error))
         yield from self._finish(Ending("failed", cause=error, call=self._facts()))
 
-    def _answered(self) -> Program[httpx2.Response]:
-        """A success, or the failure that no further attempt follows. Raises the last attempt's exception."""
-        policy, name, failures = self.policy.retries, self.call.asked.operation.name, 0
-        while True:
-            outgoing = yield from self._outgoing(is_first=failures == 0)
-            try:
-                response = cast("httpx2.Response", (yield outgoing))
-            except Exception as error:
-                failures += 1
-                delay = next_delay(policy, failures, elapsed=self._elapsed)
-                if delay is None or not is_retryable_error(error):
-                    raise
-                logger.info("attempt %d of %s failed: %r", failures, name, error)
-            else:
-                # The client looks into the request that it made, not into the one that was routed.
-                if outgoing.is_routed:
-                    response.request = self.call.request
-                if response.is_success or not is_retryable_answer(response.status_code, response.headers):
-                    return response
-                failures += 1
-                asked = retry_after(response.headers, time.time())
-                delay = next_delay(policy, failures, asked, elapsed=self._elapsed)
-                if delay is None:
-                    return response
-                logger.info("attempt %d of %s was answered with %d", failures, name, response.status_code)
-                yield Close(response)
-            yield Sleep(delay)
+    def send(self, number: int, /) -> Program[httpx2.Response]:
+        """See `Transport.send`."""
+        outgoing = yield from self._outgoing(is_first=number == 1)
+        response = cast("httpx2.Response", (yield outgoing))
+        # The client looks into the request that it made, not into the one that was routed.
+        if outgoing.is_routed:
+            response.request = self.call.request
+        return response
+
+    def head(self, response: httpx2.Response, /) -> Head:
+        """See `Transport.head`."""
+        return Head(response.status_code, response.headers)
+
+    def close(self, response: httpx2.Response, /) -> Program[None]:
+        """See `Transport.close`."""
+        yield Close(response)
 
     def _choose_route(self) -> None:
         headers, asked = self.call.request.headers, self.call.asked
@@ -197,35 +187,16 @@ class Attempts:
     def _ending(self, answer: Answer, response: httpx2.Response, first_token_ns: int | None = None) -> Ending:
         """How the call ended: an answer of another form than is due is a failure, like a refusal."""
         facts = replace(self._facts(answer), first_token_ns=first_token_ns)
-        is_events = answer.headers.get("content-type", "").startswith("text/event-stream")
         if answer.error is not None:
             return Ending("failed", answer.to_record(), answer.error, facts)
-        if answer.is_success and (is_events or answer.is_closed_early or is_answer(answer.body)):
+        if answer.is_success and (answer.is_event_stream or answer.is_closed_early or is_answer(answer.body)):
             return Ending("completed", answer.to_record(), call=facts)
         return Ending("failed", answer.to_record(), response, facts)
 
     def _facts(self, answer: Answer | None = None) -> CallFacts:
         asked = self.call.asked
         routed = self._route.served_model if self._route is not None else ""
-        provider = routed.partition(":")[0] or asked.provider
-        if answer is None or not answer.is_success:
-            return CallFacts(provider, asked.model, routed or asked.model)
-        if answer.headers.get("content-type", "").startswith("text/event-stream"):
-            reading = read_events(events_of(answer.body))
-        else:
-            reading = read_buffered(answer.body)
-        served = routed or reading.model or asked.model
-        tier = reading.service_tier if provider == "openai" else ""
-        rates = rates_of(provider, served, service_tier=tier) if reading.is_priced_as_text else None
-        # Tokens that were not reported have an unknown price, unless every token is free.
-        if rates is None or (reading.usage.total == 0 and provider != "local"):
-            return CallFacts(provider, asked.model, served, reading.usage)
-        written = {"cache_write": reading.cache_write, "cache_write_1h": reading.cache_write_1h}
-        return CallFacts(provider, asked.model, served, reading.usage, rates.cost(reading.usage, **written))
-
-    @property
-    def _elapsed(self) -> float:
-        return (time.monotonic_ns() - self._started_ns) / 1e9
+        return facts_of(asked.provider, asked.model, answer, routed=routed)
 
 
 def _replay(call: Call, recorded: Recorded, claim: Claim | None = None) -> httpx2.Response:

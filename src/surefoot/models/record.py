@@ -41,6 +41,11 @@ class Answer:
         """Whether the status is one of success (2xx)."""
         return self.status // 100 == 2
 
+    @property
+    def is_event_stream(self) -> bool:
+        """Whether the body is a stream of server-sent events."""
+        return self.headers.get("content-type", "").startswith("text/event-stream")
+
     def to_record(self) -> dict[str, object]:
         """The answer as plain data; the body is text wherever it is UTF-8, so that people can read it."""
         try:

@@ -1,0 +1,266 @@
+"""One call of ours to a model, from claim to record: written once, and driven by blocking code or on an event loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import cast
+
+import orjson
+
+from surefoot import scope
+from surefoot.errors import MalformedResponse, ModelError
+from surefoot.models.asking import Ask, Interrupted, Listening, Turn, Wire
+from surefoot.models.attempts import Attempts, Head
+from surefoot.models.connections import Target
+from surefoot.models.effects import Await, Block, Commit, Invoke, Program
+from surefoot.models.endpoints import Endpoint, Policy
+from surefoot.models.facts import facts_of
+from surefoot.models.failures import error_of, unanswered
+from surefoot.models.operations import operation_named
+from surefoot.models.record import Answer, kept_headers
+from surefoot.models.transport import Outgoing, Reply, send
+from surefoot.scope import Claim, Ending, Recorded, Work
+from surefoot.values import CallFacts, Json, PromptRef
+
+Hear = Callable[[str], object]
+"""Is given each piece of an answer's text as it comes; async code may give an async function."""
+
+ATTEMPT_SECONDS = 600.0
+"""How long one attempt may take where nobody says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One call that is to be made. `seconds` bounds each attempt, `is_degraded` says that it stands in for another."""
+
+    ask: Ask
+    target: Target
+    wire: Wire
+    hear: Hear | None = None
+    seconds: float | None = None
+    is_degraded: bool = False
+    prompt: PromptRef | None = None
+
+
+def call(asked: Asked, policy: Policy) -> Program[tuple[Turn, CallFacts]]:
+    """What the model said, from the record or now; recorded when this returns.
+
+    Raises `ModelError`, `UsageError` for what the provider's format has no words for, and what the claim raises.
+    """
+    body = asked.wire.body(asked.ask)
+    here = scope.current()
+    if here is None:
+        return (yield from _Call(asked, policy, body, None).run())
+    operation = operation_named(asked.wire.operation)
+    inputs = {"path": operation.path.removeprefix("/"), "body": body}
+    claim = here.claim(Work("call", operation.name, inputs, requested_model=asked.target.model))
+    if claim.recorded is not None:
+        return (yield from _replayed(asked, claim, claim.recorded))
+    made = _Call(asked, policy, body, claim)
+    try:
+        return (yield from made.run())
+    except BaseException as error:
+        if made.is_open:
+            if isinstance(error, Exception):
+                yield from made.fail(error)
+            else:
+                claim.abandon()
+        raise
+
+
+def _replayed(asked: Asked, claim: Claim, recorded: Recorded) -> Program[tuple[Turn, CallFacts]]:
+    answer = Answer.from_record(recorded.output)
+    if recorded.error is not None:
+        raise recorded.error
+    if answer is None:
+        raise MalformedResponse(
+            f"the recorded outcome of {asked.wire.operation} is no answer of a model: other code recorded it under the "
+            "same name; rename that step, or resume with the code that recorded it"
+        )
+    if recorded.status == "failed":
+        error = error_of(asked.target.provider, asked.target.model, answer.status, answer.headers, answer.body)
+        claim.handed_over(error)
+        raise error
+    turn, pieces = _read(asked, answer)
+    if asked.hear is not None:
+        for piece in pieces:
+            yield Invoke(lambda piece=piece: cast("Hear", asked.hear)(piece))
+    return turn, facts_of(asked.target.provider, asked.target.model, answer)
+
+
+def _read(asked: Asked, answer: Answer) -> tuple[Turn, list[str]]:
+    """The turn of a whole answer, and the pieces that its text came in."""
+    if not answer.is_event_stream:
+        turn = asked.wire.read(cast("Mapping[str, Json]", orjson.loads(answer.body)))
+        return turn, [turn.text] if turn.text else []
+    listening, events = asked.wire.listen(), Events()
+    pieces = [listening.hear(name, data) for name, data in events.feed(answer.body, is_end=True)]
+    return listening.turn(), [piece for piece in pieces if piece]
+
+
+@dataclass(slots=True)
+class _Call:
+    """One claimed call, or one outside of runs; as a transport, what makes its attempts."""
+
+    asked: Asked
+    policy: Policy
+    body: dict[str, Json]
+    claim: Claim | None
+    is_open: bool = True
+    _heard: Listening | None = None
+    _body: bytearray = field(default_factory=bytearray)
+    _first_ns: int | None = None
+    _content: bytes = b""
+    _started_ns: int = field(default_factory=time.monotonic_ns)
+
+    def run(self) -> Program[tuple[Turn, CallFacts]]:
+        target, asked = self.asked.target, self.asked
+        self._content = orjson.dumps(self.body)
+        attempts = Attempts(self, asked.wire.operation, self.policy.retries)
+        try:
+            reply = yield from attempts.run()
+            if reply.is_success and asked.ask.is_stream:
+                yield from self._listen(reply)
+            elif not reply.body:
+                yield Await(reply.read)
+        except Exception as error:
+            known = unanswered(target.provider, target.model, error, attempts=attempts.made, seconds=attempts.seconds)
+            raise known from error
+        answer = Answer(
+            reply.status,
+            kept_headers(reply.headers),
+            bytes(self._body) or reply.body,
+            is_stream=asked.ask.is_stream,
+        )
+        facts = replace(facts_of(target.provider, target.model, answer), first_token_ns=self._first_ns)
+        turn = self._turn(answer, attempts, facts)
+        if isinstance(turn, ModelError):
+            yield from self._finish(Ending("failed", answer.to_record(), turn, facts))
+            raise turn
+        yield from self._finish(
+            Ending("completed", answer.to_record(), call=facts, is_degraded=asked.is_degraded, prompt=asked.prompt)
+        )
+        return turn, facts
+
+    def fail(self, error: Exception) -> Program[None]:
+        """Record that the call ended in an exception."""
+        target = self.asked.target
+        yield from self._finish(Ending("failed", cause=error, call=facts_of(target.provider, target.model, None)))
+
+    def _turn(self, answer: Answer, attempts: Attempts[Reply], facts: CallFacts) -> Turn | ModelError:
+        target = self.asked.target
+        if not answer.is_success:
+            return error_of(
+                *(target.provider, target.model, answer.status, answer.headers, answer.body),
+                attempts=attempts.made,
+                seconds=attempts.seconds,
+            )
+        try:
+            if self._heard is not None:
+                return self._heard.turn()
+            return self.asked.wire.read(cast("Mapping[str, Json]", orjson.loads(answer.body)))
+        except ValueError as error:
+            return MalformedResponse(
+                f"{facts.provider}:{target.model} answered with something that is no answer ({error}): "
+                f"{answer.body[:200]!r}"
+            )
+
+    # As a transport
+
+    def send(self, number: int, /) -> Program[Reply]:
+        """See `Transport.send`. A buffered body is read here, so that one that breaks off is an attempt that failed."""
+        target = self.asked.target
+
+        def connect() -> Endpoint:
+            endpoint = target.connect()
+            if number == 1 and endpoint.check is not None:
+                endpoint.check(self.body, self.asked.wire.path(self.asked.ask))
+            return endpoint
+
+        # The embedded model's server may have to be started; secrets in files may be slow to read.
+        endpoint = cast("Endpoint", (yield Block(connect))) if target.is_slow else connect()
+        headers = {**endpoint.headers, "content-type": "application/json"}
+        if self.claim is not None:
+            headers["idempotency-key"] = self.claim.idempotency_key
+        url = target.url(self.asked.wire.path(self.asked.ask))
+        outgoing = Outgoing(url, headers, self._content, self.asked.seconds or target.timeout or ATTEMPT_SECONDS)
+        reply = cast("Reply", (yield Await(lambda: send(outgoing))))
+        if not (reply.is_success and self.asked.ask.is_stream):
+            yield Await(reply.read)
+        return reply
+
+    def head(self, reply: Reply, /) -> Head:
+        """See `Transport.head`."""
+        return Head(reply.status, reply.headers)
+
+    def close(self, reply: Reply, /) -> Program[None]:
+        """See `Transport.close`."""
+        yield Invoke(reply.close)
+
+    def _listen(self, reply: Reply) -> Program[None]:
+        """Read a stream to its end, and hand on what it brings. Raises `Interrupted` where it breaks off."""
+        events = Events()
+        heard = self.asked.wire.listen()
+        try:
+            while True:
+                chunk = cast("bytes", (yield Await(reply.chunk)))
+                if chunk and self._first_ns is None:
+                    self._first_ns = time.monotonic_ns() - self._started_ns
+                self._body += chunk
+                for name, data in events.feed(chunk, is_end=not chunk):
+                    piece = heard.hear(name, data)
+                    if piece and self.asked.hear is not None:
+                        yield Invoke(lambda piece=piece: cast("Hear", self.asked.hear)(piece))
+                if not chunk:
+                    break
+        finally:
+            reply.close()
+        if not heard.is_whole:
+            raise Interrupted("the stream ended before the answer did")
+        self._heard = heard
+
+    def _finish(self, ending: Ending) -> Program[None]:
+        self.is_open = False
+        if self.claim is not None:
+            yield Commit(self.claim.finish(replace(ending, prompt=self.asked.prompt)))
+
+
+class Events:
+    """The server-sent events of a body as its bytes come in (WHATWG HTML, 9.2), in chunks that end anywhere."""
+
+    __slots__ = ("_data", "_name", "_rest")
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._name = ""
+        self._data: list[str] = []
+
+    def feed(self, chunk: bytes, *, is_end: bool = False) -> list[tuple[str, str]]:
+        """The events that are whole now, as name and data; at the end also one that nothing follows."""
+        text = self._rest + chunk
+        if not is_end:
+            # A carriage return at the end may be half of a line's end.
+            cut = max(text.rfind(b"\n"), text.rfind(b"\r", 0, len(text) - 1)) + 1
+            text, self._rest = text[:cut], text[cut:]
+        else:
+            self._rest = b""
+        found: list[tuple[str, str]] = []
+        for line in text.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n").split("\n")[: None if is_end else -1]:
+            if line:
+                label, _, value = line.partition(":")
+                if label == "event":
+                    self._name = value.removeprefix(" ")
+                elif label == "data":
+                    self._data.append(value.removeprefix(" "))
+            elif self._data or self._name:
+                found.append(self._taken())
+        if is_end and (self._data or self._name):
+            found.append(self._taken())
+        return found
+
+    def _taken(self) -> tuple[str, str]:
+        event = self._name, "\n".join(self._data)
+        self._name, self._data = "", []
+        return event

@@ -1,0 +1,147 @@
+"""Requests of our own over aiohttp: one session for each event loop, and a loop in a thread for blocking code."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+from weakref import WeakKeyDictionary
+
+from surefoot.locks import ForkSafeLock
+
+if TYPE_CHECKING:
+    import aiohttp
+
+T = TypeVar("T")
+
+CONNECT_SECONDS = 15.0
+"""How long a connection may take, within the time of its attempt."""
+
+_lock = ForkSafeLock()
+_sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, _Session] = WeakKeyDictionary()
+_bridge: asyncio.AbstractEventLoop | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A POST as it leaves; `seconds` is how long it may take until its last byte."""
+
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    seconds: float
+
+
+class Reply:
+    """What came back: status, headers with names in small letters, and a body that is read once, decompressed."""
+
+    __slots__ = ("_response", "body", "headers", "status")
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self.status = response.status
+        self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
+        self.body = b""
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the status is one of success (2xx)."""
+        return self.status // 100 == 2
+
+    async def read(self) -> None:
+        """Read the whole body. Raises what aiohttp raises."""
+        self.body = await self._response.read()
+
+    async def chunk(self) -> bytes:
+        """The next part of the body, empty at its end. Raises what aiohttp raises."""
+        return await self._response.content.readany()
+
+    def close(self) -> None:
+        """Give up what was not read, and its connection with it."""
+        self._response.close()
+
+
+async def send(outgoing: Outgoing) -> Reply:
+    """Post, for the reply as soon as its headers are there. Raises `TimeoutError` and `aiohttp.ClientError`."""
+    import aiohttp
+
+    session = await _session()
+    # A redirect would turn the POST into a GET, and carry the credential to another host.
+    response = await session.post(
+        outgoing.url,
+        data=outgoing.body,
+        headers=outgoing.headers,
+        allow_redirects=False,
+        timeout=aiohttp.ClientTimeout(total=outgoing.seconds, connect=CONNECT_SECONDS),
+    )
+    return Reply(response)
+
+
+@dataclass(slots=True)
+class _Session:
+    client: aiohttp.ClientSession
+    keeper: AsyncGenerator[None]
+    process: int
+
+
+async def _session() -> aiohttp.ClientSession:
+    loop = asyncio.get_running_loop()
+    known = _sessions.get(loop)
+    if known is not None and known.process == os.getpid():
+        return known.client
+    import aiohttp
+
+    client = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60, ttl_dns_cache=300),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=True,
+        auto_decompress=True,
+    )
+    keeper = _closed_with_loop(client)
+    # Begun, so that the loop knows of it, and ends it when it ends its generators: `asyncio.run` does, at its end.
+    await anext(keeper)
+    _sessions[loop] = _Session(client, keeper, os.getpid())
+    return client
+
+
+async def _closed_with_loop(client: aiohttp.ClientSession) -> AsyncGenerator[None]:
+    try:
+        yield
+    finally:
+        await client.close()
+
+
+def bridged(work: Callable[[], Awaitable[T]]) -> T:
+    """Await, for blocking code: on a loop in a thread of ours. An interruption here cancels the work there."""
+
+    async def awaited() -> T:
+        return await work()
+
+    future = asyncio.run_coroutine_threadsafe(awaited(), _background())
+    try:
+        return future.result()
+    except BaseException:
+        future.cancel()
+        raise
+
+
+def _background() -> asyncio.AbstractEventLoop:
+    global _bridge
+    with _lock:
+        if _bridge is None or _bridge.is_closed():
+            _bridge = asyncio.new_event_loop()
+            threading.Thread(target=_bridge.run_forever, name="surefoot-models", daemon=True).start()
+        return _bridge
+
+
+def _forget() -> None:
+    """In a forked child the loop's thread is not there, and its connections are the parent's."""
+    global _bridge
+    _bridge = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
