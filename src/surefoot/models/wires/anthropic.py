@@ -7,18 +7,20 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from surefoot.errors import UsageError
-from surefoot.models.asking import Ask, Finish, Interrupted, ToolSpec, Turn
+from surefoot.models.asking import Ask, Finish, ToolSpec, Turn
 from surefoot.models.wires.fields import (
+    answer_of,
     arguments_object,
     event_of,
     given,
-    heed_error,
     inline,
     inner,
+    interruption,
     items,
     json_object,
     json_text,
     laid_over,
+    leading_system,
     object_of,
     place,
     text,
@@ -59,7 +61,7 @@ class AnthropicMessages:
 
     def body(self, ask: Ask) -> dict[str, Json]:
         _refuse(ask, self.operation)
-        system, rest = _parted(ask.messages)
+        system, rest = leading_system(ask.messages, self.operation)
         body: dict[str, Json] = {
             "model": ask.model,
             "max_tokens": default_limit(ask.model) if ask.max_tokens is None else ask.max_tokens,
@@ -88,10 +90,10 @@ class AnthropicMessages:
         return laid_over(body | given(settings), ask.extra)
 
     def read(self, body: Mapping[str, Json]) -> Turn:
-        heed_error(body)
-        if not isinstance(body.get("content"), list):
+        answer = answer_of(body)
+        if not isinstance(answer.get("content"), list):
             raise ValueError("the answer has no list of content")  # noqa: TRY004  (of what was received)
-        return _turn(body, items(body, "content"))
+        return _turn(answer, items(answer, "content"))
 
     def listen(self) -> Heard:
         return Heard()
@@ -155,8 +157,7 @@ class Heard:
             case "message_stop":
                 self.is_whole = True
             case "error":
-                heed_error(said)
-                raise Interrupted("an error without a message")
+                raise interruption(inner(said, "error"))
             case "":
                 raise ValueError("an event of the stream has no type")
             case _:
@@ -237,14 +238,6 @@ def _refuse(ask: Ask, operation: str) -> None:
         )
 
 
-def _parted(messages: Sequence[Message]) -> tuple[list[str], Sequence[Message]]:
-    """The texts of the system messages that come first, and the messages after them."""
-    leading = 0
-    while leading < len(messages) and messages[leading].role in ("system", "developer"):
-        leading += 1
-    return [said.text for said in messages[:leading] if said.text], messages[leading:]
-
-
 def _messages(messages: Sequence[Message], operation: str) -> list[Json]:
     """The messages, those of one role after the other as one, since a turn's tool results have to be together."""
     written: list[Json] = []
@@ -258,7 +251,9 @@ def _messages(messages: Sequence[Message], operation: str) -> list[Json]:
             written.append({"role": role, "content": content})
         blocks = _blocks(message, operation)
         if not blocks and speaker == "user":
-            raise UsageError(f"message {number + 1} is empty, which {operation} refuses: leave it out or fill it")
+            raise UsageError(
+                f"message {number + 1} is empty, which {operation} refuses: leave it out or fill it"
+            )
         content.extend(blocks)
     return [said for said in written if isinstance(said, dict) and said["content"]]
 

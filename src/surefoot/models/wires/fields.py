@@ -16,9 +16,9 @@ from urllib.parse import unquote_to_bytes
 import orjson
 
 from surefoot.errors import UsageError
-from surefoot.models.asking import Interrupted
+from surefoot.models.asking import Interrupted, Logprob
 from surefoot.models.operations import parse_json
-from surefoot.values import Image, Json
+from surefoot.values import Image, Json, Message
 
 _ABSENT: Mapping[str, Json] = {}
 
@@ -122,20 +122,59 @@ def given(settings: Mapping[str, Json]) -> dict[str, Json]:
     return {name: value for name, value in settings.items() if value is not None}
 
 
+def leading_system(messages: Sequence[Message], operation: str) -> tuple[list[str], Sequence[Message]]:
+    """The texts of the system messages that come first, which some formats have a field for, and the rest.
+
+    Raises `UsageError` where nothing is left, as those formats take no request without a message.
+    """
+    leading = 0
+    while leading < len(messages) and messages[leading].role in ("system", "developer"):
+        leading += 1
+    if leading == len(messages):
+        raise UsageError(f"{operation} takes no request without a message of the user: add one to the prompt")
+    return [said.text for said in messages[:leading] if said.text], messages[leading:]
+
+
 def wordless(operation: str, setting: str, instead: str) -> UsageError:
     """That a format has no words for what was asked."""
     return UsageError(f"{operation} has no {setting}: {instead}")
 
 
-def heed_error(body: Mapping[str, Json]) -> None:
-    """Raises `Interrupted` where an answer, or an event of one, is an error."""
-    error = body.get("error")
+def answer_of(body: Mapping[str, Json]) -> Mapping[str, Json]:
+    """A buffered answer. Raises `ValueError` for one that is no object, or an error under the status of success."""
+    answer = object_of(cast("Json", body), "the answer")
+    error = error_in(answer)
+    if error is not None:
+        raise ValueError(f"the answer is an error: {error} ({error.kind or 'of no kind'})")
+    return answer
+
+
+def error_in(said: Mapping[str, Json]) -> Interrupted | None:
+    """The error that an answer, or an event of one, is."""
+    error = said.get("error")
     if isinstance(error, str) and error:
-        raise Interrupted(error)
+        return Interrupted(error)
     if isinstance(error, dict) and error:
-        code = error.get("code")
-        kind = text(error, "status") or (code if isinstance(code, str) else "") or text(error, "type")
-        raise Interrupted(text(error, "message") or "an error without a message", kind=kind)
+        return interruption(error)
+    return None
+
+
+def interruption(error: Mapping[str, Json]) -> Interrupted:
+    """What a provider says of why it gave up."""
+    kind = text(error, "status") or text(error, "code") or text(error, "type")
+    return Interrupted(text(error, "message") or "an error without a message", kind=kind)
+
+
+def logprobs_of(tokens: Sequence[Mapping[str, Json]]) -> tuple[Logprob, ...]:
+    """The tokens of an answer as both of OpenAI's formats have them."""
+    return tuple(
+        Logprob(
+            text(token, "token"),
+            number(token, "logprob"),
+            tuple((text(other, "token"), number(other, "logprob")) for other in items(token, "top_logprobs")),
+        )
+        for token in tokens
+    )
 
 
 def data_url(image: Image) -> str:
