@@ -80,7 +80,9 @@ def _replayed(asked: Asked, claim: Claim, recorded: Recorded) -> Program[tuple[T
             "same name; rename that step, or resume with the code that recorded it"
         )
     if recorded.status == "failed":
-        error = error_of(asked.target.provider, asked.target.model, answer.status, answer.headers, answer.body)
+        error = error_of(
+            asked.target.provider, asked.target.model, answer.status, answer.headers, answer.body
+        )
         claim.handed_over(error)
         raise error
     turn, pieces = _read(asked, answer)
@@ -126,7 +128,9 @@ class _Call:
             elif not reply.body:
                 yield Await(reply.read)
         except Exception as error:
-            known = unanswered(target.provider, target.model, error, attempts=attempts.made, seconds=attempts.seconds)
+            known = unanswered(
+                target.provider, target.model, error, attempts=attempts.made, seconds=attempts.seconds
+            )
             raise known from error
         answer = Answer(
             reply.status,
@@ -140,14 +144,22 @@ class _Call:
             yield from self._finish(Ending("failed", answer.to_record(), turn, facts))
             raise turn
         yield from self._finish(
-            Ending("completed", answer.to_record(), call=facts, is_degraded=asked.is_degraded, prompt=asked.prompt)
+            Ending(
+                "completed",
+                answer.to_record(),
+                call=facts,
+                is_degraded=asked.is_degraded,
+                prompt=asked.prompt,
+            )
         )
         return turn, facts
 
     def fail(self, error: Exception) -> Program[None]:
         """Record that the call ended in an exception."""
         target = self.asked.target
-        yield from self._finish(Ending("failed", cause=error, call=facts_of(target.provider, target.model, None)))
+        yield from self._finish(
+            Ending("failed", cause=error, call=facts_of(target.provider, target.model, None))
+        )
 
     def _turn(self, answer: Answer, attempts: Attempts[Reply], facts: CallFacts) -> Turn | ModelError:
         target = self.asked.target
@@ -185,7 +197,9 @@ class _Call:
         if self.claim is not None:
             headers["idempotency-key"] = self.claim.idempotency_key
         url = target.url(self.asked.wire.path(self.asked.ask))
-        outgoing = Outgoing(url, headers, self._content, self.asked.seconds or target.timeout or ATTEMPT_SECONDS)
+        outgoing = Outgoing(
+            url, headers, self._content, self.asked.seconds or target.timeout or ATTEMPT_SECONDS
+        )
         reply = cast("Reply", (yield Await(lambda: send(outgoing))))
         if not (reply.is_success and self.asked.ask.is_stream):
             yield Await(reply.read)
@@ -247,7 +261,12 @@ class Events:
         else:
             self._rest = b""
         found: list[tuple[str, str]] = []
-        for line in text.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n").split("\n")[: None if is_end else -1]:
+        for line in (
+            text.decode("utf-8", "replace")
+            .replace("\r\n", "\n")
+            .replace("\r", "\n")
+            .split("\n")[: None if is_end else -1]
+        ):
             if line:
                 label, _, value = line.partition(":")
                 if label == "event":

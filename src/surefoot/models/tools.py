@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 ToolFunction = Callable[..., Any]
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-_SECTION = re.compile(r"^(args|arguments|parameters|returns?|raises|yields|examples?|notes?)\s*:?\s*$", re.IGNORECASE)
+_SECTION = re.compile(
+    r"^(args|arguments|parameters|returns?|raises|yields|examples?|notes?)\s*:?\s*$", re.IGNORECASE
+)
 _OF_PARAMETER = re.compile(r"^\s*(?P<name>\w+)\s*(?:\([^)]*\))?\s*:\s*(?P<text>\S.*)$")
 
 
@@ -46,7 +48,9 @@ class Tool:
                     for problem in error.errors(include_url=False, include_input=False)
                 )
             ) from error
-        return {name: getattr(given, name) for name in self._model.model_fields if name in given.model_fields_set}
+        return {
+            name: getattr(given, name) for name in self._model.model_fields if name in given.model_fields_set
+        }
 
 
 def tools_of(functions: Sequence[ToolFunction]) -> dict[str, Tool]:
@@ -102,12 +106,16 @@ def _parameters(function: ToolFunction, inner: Any, name: str) -> tuple[type[Bas
     whole = True
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
-            raise UsageError(f"tool {name!r} has the parameter {parameter}: a model can give named arguments only")
+            raise UsageError(
+                f"tool {name!r} has the parameter {parameter}: a model can give named arguments only"
+            )
         has_default = parameter.default is not parameter.empty
         whole = whole and not has_default
         fields[parameter.name] = (hints.get(parameter.name, Any), parameter.default if has_default else ...)
     try:
-        model = create_model(name, __config__=ConfigDict(extra="forbid", arbitrary_types_allowed=False), **fields)
+        model = create_model(
+            name, __config__=ConfigDict(extra="forbid", arbitrary_types_allowed=False), **fields
+        )
         model.model_json_schema()
     except (PydanticInvalidForJsonSchema, PydanticSchemaGenerationError) as error:
         raise UsageError(
