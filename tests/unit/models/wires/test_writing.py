@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pytest
@@ -84,9 +85,10 @@ def test_the_stream_has_an_end_that_the_record_knows(operation: str) -> None:
     assert not is_whole(events[:-1])
 
 
-def validated(kind: Any, value: Any) -> None:
-    """The type of a provider's package takes all of it, and finds no field that it does not know."""
-    TypeAdapter(kind).validate_python(value)
+@cache
+def adapter_of(kind: Any) -> TypeAdapter[Any]:
+    """The type of a provider's package as pydantic checks it; made once, as that takes seconds."""
+    return TypeAdapter(kind)
 
 
 def payload(event: Event) -> Any:
@@ -110,7 +112,7 @@ def test_openais_package_reads_responses(turn: Turn, usage: Usage) -> None:
     answer = written("openai.responses", turn, usage)
     assert Response.model_validate(answer.body).output_text == turn.text
     for event in answer.events:
-        validated(ResponseStreamEvent, payload(event))
+        adapter_of(ResponseStreamEvent).validate_python(payload(event))
 
 
 @given(turns("anthropic.messages"), usages)
@@ -120,7 +122,7 @@ def test_anthropics_package_reads_messages(turn: Turn, usage: Usage) -> None:
     assert "".join(block.text for block in message.content if block.type == "text") == turn.text
     for event in answer.events:
         if event.name != "ping":
-            validated(RawMessageStreamEvent, payload(event))
+            adapter_of(RawMessageStreamEvent).validate_python(payload(event))
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
