@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from surefoot.flows import wait_for as wait_for
     from surefoot.flows.flow import flow as flow
     from surefoot.flows.step import step as step
+    from surefoot.models import autolog as autolog
+    from surefoot.models import http_client as http_client
+    from surefoot.models import wrap as wrap
     from surefoot.prompts import Prompty as Prompty
     from surefoot.prompts import prompt as prompt
     from surefoot.values import Done as Done
@@ -45,11 +48,13 @@ _HOMES = {
     "Score": "surefoot.evals",
     "SurefootError": "surefoot.errors",
     "Workflow": "surefoot.flows",
+    "autolog": "surefoot.models",
     "carry": "surefoot.flows",
     "current_run": "surefoot.flows",
     "current_step": "surefoot.flows",
     "evaluate": "surefoot.evals",
     "flow": "surefoot.flows",
+    "http_client": "surefoot.models",
     "last_run": "surefoot.flows",
     "now": "surefoot.flows",
     "prompt": "surefoot.prompts",
@@ -59,6 +64,7 @@ _HOMES = {
     "step": "surefoot.flows",
     "uuid4": "surefoot.flows",
     "wait_for": "surefoot.flows",
+    "wrap": "surefoot.models",
 }
 
 __all__ = [
@@ -70,11 +76,13 @@ __all__ = [
     "Score",
     "SurefootError",
     "Workflow",
+    "autolog",
     "carry",
     "current_run",
     "current_step",
     "evaluate",
     "flow",
+    "http_client",
     "last_run",
     "now",
     "prompt",
@@ -84,6 +92,7 @@ __all__ = [
     "step",
     "uuid4",
     "wait_for",
+    "wrap",
 ]
 
 

@@ -39,7 +39,7 @@ def turns(draw: st.DrawFn, operation: str) -> Turn:
     """A turn that the format of that operation can say, as its reader would give it back."""
     asked = draw(st.lists(calls, max_size=3, unique_by=lambda call: call.id))
     ends = ["length", "filter"] + (["tools"] if asked else ["stop"])
-    if operation != "openai.chat" and not (asked and operation == "google.generate"):
+    if operation != "openai.chat" and not (asked and operation == "google.generate_content"):
         ends.append("other")
     finish = draw(st.sampled_from(ends))
     may_refuse = operation.startswith("openai") or finish == "filter"

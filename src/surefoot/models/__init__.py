@@ -15,6 +15,7 @@ from surefoot.models.hook import install, is_installed, uninstall
 from surefoot.models.prices import rates_of
 from surefoot.models.retries import Retries
 from surefoot.models.vendors import KEY_VARIABLES, VENDORS
+from surefoot.models.wrapped import autolog, http_client, wrap
 
 __all__ = [
     "KEY_VARIABLES",
@@ -30,9 +31,11 @@ __all__ = [
     "Retries",
     "Route",
     "Target",
+    "autolog",
     "available",
     "build_client",
     "connection_of",
+    "http_client",
     "install",
     "is_client",
     "is_client_class",
@@ -42,4 +45,5 @@ __all__ = [
     "rates_of",
     "resolve",
     "uninstall",
+    "wrap",
 ]

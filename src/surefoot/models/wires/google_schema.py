@@ -124,6 +124,6 @@ def _kind(value: Json) -> str:
 
 def _refused(what: str, at: str) -> UsageError:
     return UsageError(
-        f"google.generate cannot be told {what} in the JSON schema of {at}: write the type without it, "
+        f"google.generate_content cannot be told {what} in the JSON schema of {at}: write the type without it, "
         "and check the value in code"
     )

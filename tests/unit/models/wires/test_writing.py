@@ -141,7 +141,7 @@ def test_a_turn_with_calls_ends_in_tools(operation: str) -> None:
         ("openai.chat", Turn("a", "tools"), "give the turn tool_calls"),
         ("anthropic.messages", Turn("a", logprobs=(Logprob("a", -1.0),)), "no log-probabilities"),
         ("anthropic.messages", Turn("", tool_calls=(ToolCall("1", "f", "{"),)), "no JSON object"),
-        ("google.generate", Turn("", tool_calls=(ToolCall("1", "f", "[]"),)), "no JSON object"),
+        ("google.generate_content", Turn("", tool_calls=(ToolCall("1", "f", "[]"),)), "no JSON object"),
     ],
 )
 def test_what_a_format_has_no_words_for_is_not_written(operation: str, turn: Turn, said: str) -> None:
