@@ -14,6 +14,8 @@ _TERMINAL_EVENTS = frozenset(
     {"message_stop", "response.completed", "response.incomplete", "response.failed", "response.cancelled"}
 )
 _BLANK_LINE = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+# Not `splitlines`, which also splits at characters that may stand in JSON as they are (U+0085, U+2028).
+_LINE_END = re.compile(r"\r\n|\n|\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ def events_of(body: bytes) -> list[Event]:
     blocks = _BLANK_LINE.split(body)
     for index, block in enumerate(blocks):
         name, data = "", list[str]()
-        for line in block.decode("utf-8", "replace").splitlines():
+        for line in _LINE_END.split(block.decode("utf-8", "replace")):
             label, _, value = line.partition(":")
             if label == "event":
                 name = value.removeprefix(" ")
