@@ -16,6 +16,8 @@ _TERMINAL_EVENTS = frozenset(
 _CONTENTS = ("choices", "output", "content", "data", "candidates", "delta")
 _LAST_BYTES = 8192
 _BLANK_LINE = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+# Not `splitlines`, which also splits at characters that may stand in JSON as they are (U+0085, U+2028).
+_LINE_END = re.compile(r"\r\n|\n|\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ def events_of(body: bytes) -> list[Event]:
     blocks = _BLANK_LINE.split(body)
     for index, block in enumerate(blocks):
         name, data = "", list[str]()
-        for line in block.decode("utf-8", "replace").splitlines():
+        for line in _LINE_END.split(block.decode("utf-8", "replace")):
             label, _, value = line.partition(":")
             if label == "event":
                 name = value.removeprefix(" ")
@@ -194,7 +196,7 @@ def _reading(answer: Mapping[str, object], usage: Mapping[str, object]) -> Readi
     prompt = _mapping(usage.get("prompt_tokens_details") or usage.get("input_tokens_details"))
     completion = _mapping(usage.get("completion_tokens_details") or usage.get("output_tokens_details"))
     output = _count(usage.get("completion_tokens") or usage.get("output_tokens"))
-    reasoning = _count(completion.get("reasoning_tokens"))
+    reasoning = _count(completion.get("reasoning_tokens") or completion.get("thinking_tokens"))
     is_text = not _count(prompt.get("audio_tokens")) and not _count(completion.get("audio_tokens"))
     if "cache_read_input_tokens" in usage or "cache_creation_input_tokens" in usage:
         cached = _count(usage.get("cache_read_input_tokens"))

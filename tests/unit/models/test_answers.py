@@ -18,6 +18,11 @@ def test_events_of_every_line_ending() -> None:
         ]
 
 
+def test_events_end_at_no_other_character() -> None:
+    data = "\x0b\x0c\x1c\x85\u2028\u2029"
+    assert events_of(f"data: {data}\n\n".encode()) == [Event("", data)]
+
+
 @pytest.mark.parametrize(
     ("body", "whole"),
     [
