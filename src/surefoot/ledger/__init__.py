@@ -46,6 +46,7 @@ from surefoot.ledger.owner import is_provably_gone, this_process
 from surefoot.ledger.payloads import Freight, Payloads, Privacy
 from surefoot.ledger.postgres import PostgresLedger
 from surefoot.ledger.sealing import Keyring
+from surefoot.ledger.spending import Spending, Spent
 from surefoot.ledger.sqlite import SqliteLedger
 from surefoot.ledger.store import Ledger
 from surefoot.ledger.writer import Pending
@@ -83,6 +84,8 @@ __all__ = [
     "Rules",
     "RunRecord",
     "Send",
+    "Spending",
+    "Spent",
     "SqlBody",
     "SqliteLedger",
     "StartRun",
