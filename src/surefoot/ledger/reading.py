@@ -116,7 +116,8 @@ class Reading(ABC):
         statement, values = spending.of_calls(self._to_run)
         found = [spending.spent(row) for row in self._read(statement, *values)]
         statement, values = spending.of_pruned()
-        return found + [spending.spent(row, is_pruned=True) for row in self._read(statement, *values)]
+        found += [spending.spent(row, is_pruned=True) for row in self._read(statement, *values)]
+        return [spent for spent in found if spent is not None]
 
     def start(self, run_id: str) -> Outcome:
         """The outcome with which a run began; its inputs are what the flow was called with."""

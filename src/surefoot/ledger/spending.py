@@ -91,9 +91,11 @@ class Spending:
             keys, "runs.ended_ns", _OF_PRUNED, "runs", "runs.pruned = 'run' AND runs.calls > 0"
         )
 
-    def spent(self, row: Row, *, is_pruned: bool = False) -> Spent:
-        """A group from a row of either query."""
+    def spent(self, row: Row, *, is_pruned: bool = False) -> Spent | None:
+        """A group from a row of either query; None for the row that stands for no calls at all."""
         width = len(self.columns)
+        if not row[width + 1]:
+            return None
         began, calls, failed, cached, unpriced, tokens, read, output, reasoning, cost = row[width:]
         return Spent(
             keys=tuple(row[:width]),
@@ -116,8 +118,10 @@ class Spending:
         for name, value in self.where.items():
             terms.append(f"runs.{name} = ?")
             values.append(value)
-        span = f"{at} / {self.span_ns}" if self.span_ns is not None else "0"
         asked = [f"CAST({one} AS text)" if one == "NULL" else one for one in keys]
-        selected = ", ".join([*asked, span, *(f"CAST({one} AS bigint)" for one in sums)])
-        groups = ", ".join(str(number) for number in range(1, len(keys) + 2))
-        return f"SELECT {selected} FROM {source} WHERE {' AND '.join(terms)} GROUP BY {groups}", tuple(values)
+        asked.append(f"{at} / {self.span_ns}" if self.span_ns is not None else "0")
+        selected = ", ".join([*asked, *(f"CAST({one} AS bigint)" for one in sums)])
+        statement = f"SELECT {selected} FROM {source} WHERE {' AND '.join(terms)}"
+        if keys or self.span_ns is not None:
+            statement += f" GROUP BY {', '.join(map(str, range(1, len(asked) + 1)))}"
+        return statement, tuple(values)
