@@ -49,7 +49,8 @@ class App:
 
         self.settings = settings or load()
         config = self.config = self.settings.config
-        finder = SecretFinder(self.settings.vault.resolved, InEnvironment(_KEY_VARIABLES))
+        vault = self.settings.vault
+        finder = SecretFinder(vault.resolved, InEnvironment(sorted({*_KEY_VARIABLES, *vault.variables})))
         self.keyring = Keyring(config.privacy.key_file, key=os.environ.get("SUREFOOT_KEY"))
         self.ledger = self._open_ledger(
             Payloads(self.keyring, privacy=finder, inline_bytes=config.ledger.inline_bytes)

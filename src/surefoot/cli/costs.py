@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _S = 1_000_000_000
 _SHORTEST_NAME = 12
-_FIGURES = 26
+_FIGURES = 30
 """Columns that are kept free for the first figures beside the names."""
 
 
@@ -170,10 +170,10 @@ def rounded(nanos: int) -> str:
 # What it cost comes before what it used: on a narrow screen the rest is shown in a part of its own.
 COLUMNS: Sequence[Column] = (
     Column("CALLS", lambda row: f"{row.calls:,}", is_always=True),
+    Column("COST", _cost, is_always=True),
     Column("FAILED", _count(lambda row: row.failed)),
     Column("CACHE HITS", _count(lambda row: row.cached)),
     Column("UNPRICED", _count(lambda row: row.unpriced)),
-    Column("COST", _cost, is_always=True),
     Column("IN", _tokens(lambda row: row.usage.input), is_always=True),
     Column("CACHED", _tokens(lambda row: row.usage.cached)),
     Column("OUT", _tokens(lambda row: row.usage.output), is_always=True),

@@ -11,6 +11,7 @@ from surefoot.models.clients import (
 from surefoot.models.connections import (
     Connection,
     Credential,
+    Opened,
     Target,
     available,
     connection_of,
@@ -41,6 +42,7 @@ __all__ = [
     "Credential",
     "Endpoint",
     "Endpoints",
+    "Opened",
     "Policy",
     "Price",
     "PriceList",
