@@ -105,7 +105,7 @@ def costs(
     Raises `InvalidInput` for a facet that there is none of, and `LedgerError`.
     """
     facets = _checked((by,) if isinstance(by, str) else tuple(by))
-    columns = [column for facet in facets for column in _COLUMNS[facet]]
+    columns: list[RunColumn | CallColumn] = [column for facet in facets for column in _COLUMNS[facet]]
     span_ns = None
     if not _TIMES.isdisjoint(facets):
         span_ns = _DAY_NS if zone is UTC else _QUARTER_NS
