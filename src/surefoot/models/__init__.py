@@ -12,6 +12,7 @@ from surefoot.models.clients import (
 from surefoot.models.connections import (
     Connection,
     Credential,
+    Opened,
     Target,
     available,
     connection_of,
@@ -48,6 +49,7 @@ __all__ = [
     "Endpoint",
     "Endpoints",
     "Fallback",
+    "Opened",
     "Policy",
     "Price",
     "PriceList",

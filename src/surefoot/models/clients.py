@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from surefoot.errors import ConfigError
 from surefoot.models.connections import Connection
-from surefoot.models.endpoints import PLACEHOLDER_KEY
+from surefoot.models.endpoints import PLACEHOLDER_KEY, has_credential
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,8 @@ def client_settings(given: Connection) -> ClientSettings:
         organization=given.organization,
         project=given.project,
         headers={
-            name: text if isinstance(text, str) else text.resolve() for name, text in given.headers.items()
+            name.lower(): text if isinstance(text, str) else text.resolve()
+            for name, text in given.headers.items()
         },
         timeout=given.timeout,
     )
@@ -132,6 +133,8 @@ def build_client(
         arguments[vendor.token_name] = given.token
     elif given.api_key:
         arguments["api_key"] = given.api_key
+    elif has_credential(given.headers):
+        arguments["api_key"] = PLACEHOLDER_KEY
     elif not any(os.environ.get(name) for name in vendor.key_names):
         if not is_alias_served:
             raise ConfigError(

@@ -5,12 +5,15 @@ from typing import Any
 import anthropic
 import openai
 import pytest
+from openai._models import FinalRequestOptions
 
 from surefoot.errors import ConfigError
 from surefoot.models import (
     PLACEHOLDER_KEY,
     ClientSettings,
+    Connection,
     build_client,
+    client_settings,
     is_client,
     is_client_class,
     provider_of,
@@ -97,3 +100,31 @@ def test_a_class_that_is_no_client_is_refused() -> None:
 
 def test_a_key_is_not_shown() -> None:
     assert "k1" not in repr(ClientSettings(api_key="k1"))
+
+
+def test_a_connection_is_all_that_a_client_is_told() -> None:
+    given = Connection(
+        "main",
+        "openai",
+        base_url="http://127.0.0.1:9/v1",
+        organization="org-1",
+        project="project-1",
+        headers={"X-Team": "blue", "Authorization": "Bearer of-a-gateway"},
+        timeout=7.0,
+    )
+    client: Any = build_client(openai.OpenAI, client_settings(given))
+    assert (client.organization, client.project, client.timeout) == ("org-1", "project-1", 7.0)
+    sent = client._build_request(FinalRequestOptions.construct(method="post", url="/x", json_data={}))
+    assert (sent.headers["authorization"], sent.headers["x-team"]) == ("Bearer of-a-gateway", "blue")
+
+
+@pytest.mark.parametrize("cls", [anthropic.Anthropic, openai.AzureOpenAI])
+def test_a_token_takes_the_place_of_a_key(cls: type) -> None:
+    settings = ClientSettings(token="t1", base_url="http://127.0.0.1:9", api_version="2024-10-21")
+    client: Any = build_client(cls, settings)
+    assert "t1" in (getattr(client, "auth_token", None), getattr(client, "_azure_ad_token", None))
+
+
+def test_the_paths_of_anthropic_s_client_begin_with_the_version() -> None:
+    given = Connection("a", "anthropic", base_url="http://127.0.0.1:9/v1/", headers={"x-api-key": "k"})
+    assert client_settings(given).base_url == "http://127.0.0.1:9"
