@@ -124,7 +124,11 @@ class Exchange:
             tape = Tape(self.claim, response, self._ending, started_ns=self._started_ns)
             return live(response, tape, self.call.library, is_async=self.call.is_async)
         end_in_time(response, self._sent, self.call.library, self.attempts.seconds_left)
-        yield Read(response)
+        try:
+            yield Read(response)
+        except Exception as error:
+            self.attempts.explain(error)
+            raise
         if not response.is_success:
             response.headers["x-should-retry"] = "false"
         answer = Answer(response.status_code, kept_headers(response.headers), response.content)
@@ -211,7 +215,7 @@ class Exchange:
     def _ending(self, answer: Answer, response: httpx2.Response, first_token_ns: int | None = None) -> Ending:
         """How the call ended: an answer of another form than is due is a failure, like a refusal."""
         facts = replace(self._facts(answer), first_token_ns=first_token_ns)
-        is_events = answer.headers.get("content-type", "").startswith("text/event-stream")
+        is_events = self._is_in_events(answer)
         if answer.error is not None:
             return Ending("failed", answer.to_record(), answer.error, facts)
         is_fit = is_answer_in_events if is_events else is_answer
@@ -219,16 +223,19 @@ class Exchange:
             return Ending("completed", answer.to_record(), call=facts)
         return Ending("failed", answer.to_record(), response, facts)
 
+    def _is_in_events(self, answer: Answer) -> bool:
+        """Whether an answer is a stream, by what it calls itself or by what was asked for."""
+        is_labelled = answer.headers.get("content-type", "").startswith("text/event-stream")
+        return is_labelled or self.call.asked.body.get("stream") is True
+
     def _facts(self, answer: Answer | None = None) -> CallFacts:
         asked = self.call.asked
         routed = self._route.served_model if self._route is not None else ""
         provider = routed.partition(":")[0] or asked.provider
         if answer is None or not answer.is_success:
             return CallFacts(provider, asked.model, routed or asked.model)
-        if answer.headers.get("content-type", "").startswith("text/event-stream"):
-            reading = read_events(events_of(answer.body))
-        else:
-            reading = read_buffered(answer.body)
+        body = answer.body
+        reading = read_events(events_of(body)) if self._is_in_events(answer) else read_buffered(body)
         served = routed or reading.model or asked.model
         tier = reading.service_tier if provider == "openai" else ""
         rates = rates_of(provider, served, service_tier=tier) if reading.is_priced_as_text else None
