@@ -131,11 +131,9 @@ class Attempts(Generic[R]):
         delay = next_delay(bounded, self.made, asked, elapsed=seconds)
         if delay is None:
             if self.made <= self.retries.count:
-                what = (
-                    "the next attempt"
-                    if asked is None
-                    else f"the server asks to wait for {asked:,.0f} s, which"
-                )
+                what = "the next attempt"
+                if asked is not None and asked > left:
+                    what = f"the server asks to wait for {asked:,.0f} s, which"
                 self._give_up(f"{what} would be later than the deadline of {self._limit}")
         elif self.budget is not None and not self.budget.take(self.provider):
             self._give_up(
