@@ -109,6 +109,7 @@ def _facts(asked: Asked, policy: Policy, answer: Answer | None) -> CallFacts:
     priced_as = target.priced_as if target.priced_as != target.model else ""
     return facts_of(
         *(policy.prices, target.provider, target.model, answer),
+        is_events=asked.ask.is_stream,
         connection=target.connection,
         priced_as=priced_as,
     )
@@ -116,7 +117,7 @@ def _facts(asked: Asked, policy: Policy, answer: Answer | None) -> CallFacts:
 
 def _read(asked: Asked, answer: Answer) -> tuple[Turn, list[str]]:
     """The turn of a whole answer, and the pieces that its text came in."""
-    if not answer.is_event_stream:
+    if not asked.ask.is_stream:
         turn = asked.wire.read(cast("Mapping[str, Json]", orjson.loads(answer.body)))
         return turn, [turn.text] if turn.text else []
     listening, events = asked.wire.listen(), Events()
