@@ -5,6 +5,7 @@ import json
 import pytest
 
 from surefoot.models.answers import (
+    Event,
     ends_in_error,
     events_of,
     is_answer,
@@ -129,7 +130,8 @@ def test_nonsense_reads_as_nothing(body: bytes) -> None:
 
 
 GEMINI = (
-    b'{"candidates": [{"content": {"parts": [{"text": "hi"}]}, "finishReason": "STOP"}], "modelVersion": "gemini-2.5-pro",'
+    b'{"candidates": [{"content": {"parts": [{"text": "hi"}]}, "finishReason": "STOP"}],'
+    b' "modelVersion": "gemini-2.5-pro",'
     b' "usageMetadata": {"promptTokenCount": 100, "cachedContentTokenCount": 40, "toolUsePromptTokenCount": 7,'
     b' "candidatesTokenCount": 20, "thoughtsTokenCount": 5, "totalTokenCount": 132}}'
 )
