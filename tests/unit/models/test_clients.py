@@ -5,6 +5,7 @@ from typing import Any
 import anthropic
 import openai
 import pytest
+from google import genai
 from openai._models import FinalRequestOptions
 
 from surefoot.errors import ConfigError
@@ -25,6 +26,10 @@ KEYS = (
     "AZURE_OPENAI_AD_TOKEN",
     "ANTHROPIC_API_KEY",
     "ANTHROPIC_AUTH_TOKEN",
+    "GOOGLE_API_KEY",
+    "GEMINI_API_KEY",
+    "GOOGLE_GENAI_USE_VERTEXAI",
+    "GOOGLE_GENAI_USE_ENTERPRISE",
 )
 
 
@@ -53,6 +58,31 @@ CLASSES = [
 def test_client_classes_are_known(cls: type, provider: str) -> None:
     assert provider_of(cls) == provider
     assert is_client_class(cls)
+
+
+def test_googles_client_is_known_and_built() -> None:
+    assert provider_of(genai.Client) == "google"
+    settings = ClientSettings(api_key="k1", base_url="http://127.0.0.1:9", api_version="v1")
+    client: Any = build_client(genai.Client, settings)
+    assert type(client) is genai.Client
+    assert is_client(client)
+    assert is_client(client.aio)
+    options = client._api_client._http_options
+    assert (client._api_client.api_key, options.base_url, options.api_version) == (
+        "k1",
+        "http://127.0.0.1:9",
+        "v1",
+    )
+    client.close()
+    with pytest.raises(ConfigError, match=r"GOOGLE_API_KEY, or `api_key` of the connection `google`"):
+        build_client(genai.Client)
+
+
+def test_clients_that_cannot_be_built_here_are_clients_all_the_same() -> None:
+    vertex = anthropic.AnthropicVertex(project_id="p", region="eu", access_token="t")
+    assert is_client(vertex)
+    assert not is_client_class(type(vertex))
+    vertex.close()
 
 
 def test_other_classes_are_not() -> None:
