@@ -95,6 +95,38 @@ async def serve_async(answers: dict[str, Callable[[int], Awaitable[dict[str, flo
         print(json.dumps(await answers[kind](int(number))), file=out, flush=True)
 
 
+PROMPT = "Summarize for a customer, in one paragraph, what follows. " * 18
+MODEL = "gpt-4o-mini"
+
+
+def question(number: int) -> str:
+    """A prompt of about 1 KiB, another for each number."""
+    return f"{number:012} {PROMPT}"
+
+
+Ask = Callable[[str], Awaitable[object]]
+"""Send a prompt to the model, and give the text of its answer."""
+
+
+async def calls(ask: Ask, numbers: range) -> None:
+    """A call for each number, one after the other; all of their answers are texts."""
+    for number in numbers:
+        answer = await ask(question(number))
+        if not (isinstance(answer, str) and len(answer) > 1000):
+            raise SystemExit(f"the answer is none: {answer!r:.100}")
+
+
+def rounds_of_calls(ask: Ask) -> Callable[[int], Awaitable[dict[str, float]]]:
+    """A round of so many calls."""
+
+    async def perform(number: int) -> dict[str, float]:
+        with Round() as taken:
+            await calls(ask, range(number))
+        return taken.result(number)
+
+    return perform
+
+
 def arguments() -> tuple[Path, str]:
     """The folder to work in, and the address of a Postgres database or nothing for SQLite."""
     return Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else ""
