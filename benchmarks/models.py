@@ -65,25 +65,26 @@ def run() -> Report:
         for one in contenders
         if one.name not in IMPORTS
     ]
-    imports = {name: medians[name].cpu * 1000 for name in IMPORTS}
     return Report(
         name="models",
         title="Chat completions of 1 KiB one after the other, from a local server that answers at once; median of "
         f"{ROUNDS * ROUNDS_FACTOR} interleaved rounds. Microseconds per call.",
         columns=["contender", "version", "CPU", "of aiohttp", "wall", "of aiohttp"],
         rows=rows,
-        notes=[
-            f"- In a run: {CALLS} calls in one run, its start and end included; every call is recorded, and "
-            "durable before the flow goes on.",
-            f"- {DURABLE}: SQLite, `synchronous = FULL`. {MEMORY}: the same in a file system in memory, with "
-            "`synchronous = NORMAL`.",
-            f"- replayed: a resume, per call of a run of {LONG_RUN} above one of {SHORT_RUN}; nothing is sent.",
-            f"- `import surefoot`: {imports['import surefoot']:.0f} ms CPU of a whole process; with "
-            f"`surefoot.models` {imports['import surefoot.models']:.0f} ms.",
-            *([] if HAS_GENERATE else ["- `generate` is not there yet, so its targets are not measured."]),
-        ],
+        notes=list(_notes(medians)),
         ratios=list(_ratios(medians)),
     )
+
+
+def _notes(medians: dict[str, Sample]) -> Generator[str]:
+    alone, with_models = (medians[name].cpu * 1000 for name in IMPORTS)
+    yield f"- In a run: {CALLS} calls in one run, its start and end included; each is durable before the next."
+    yield f"- {DURABLE}: SQLite, `synchronous = FULL`."
+    yield f"- {MEMORY}: the same in a file system in memory, with `synchronous = NORMAL`."
+    yield f"- replayed: a resume, per call of a run of {LONG_RUN} above one of {SHORT_RUN}; nothing is sent."
+    yield f"- `import surefoot`: {alone:.0f} ms CPU of a whole process; `surefoot.models` too: {with_models:.0f} ms."
+    if not HAS_GENERATE:
+        yield "- There is no `generate` in this version, so its targets are not measured."
 
 
 def _ratios(medians: dict[str, Sample]) -> Generator[Ratio]:
@@ -139,7 +140,7 @@ def _contenders(stack: ExitStack) -> Generator[Contender]:
 
 def _in_memory() -> str | None:
     """A file system in memory where there is one, else the one of temporary files."""
-    return "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: PTH112, S108
+    return "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
 
 
 def _round(worker: Worker, kind: str, number: int) -> Sample:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from framework_runs import (
     Framework,
     check_a_kill_in_parallel,
     check_each_kill,
+    check_the_guide,
     check_the_replay,
     check_the_usage,
 )
@@ -49,3 +52,7 @@ def test_the_answers_are_those_of_the_server(framework: Framework) -> None:
     assert result["users"] == [{"name": "text", "age": 42}] * 4
     assert result["said"] == "InstructorRetryException after 3"
     assert len(framework.whole("extract").calls) == 4 + 3
+
+
+def test_the_guide_shows_what_runs(framework: Framework, tmp_path: Path) -> None:
+    check_the_guide(framework, "test_instructor.py", tmp_path)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from framework_runs import (
     Framework,
     check_a_kill_in_parallel,
     check_each_kill,
+    check_the_guide,
     check_the_replay,
     check_the_usage,
 )
@@ -43,3 +46,7 @@ def test_the_answers_are_those_of_the_server(framework: Framework) -> None:
     assert "".join(result["streamed"]) == "gpt-4o heard: Write me a song."
     assert result["joke"] == {"setup": "text", "rating": 42}
     assert result["product"] == str(42 * 42)
+
+
+def test_the_guide_shows_what_runs(framework: Framework, tmp_path: Path) -> None:
+    check_the_guide(framework, "test_langchain.py", tmp_path)

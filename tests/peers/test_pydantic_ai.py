@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from framework_runs import (
     Framework,
     check_a_kill_in_parallel,
     check_each_kill,
+    check_the_guide,
     check_the_replay,
     check_the_usage,
 )
@@ -44,3 +47,7 @@ def test_the_answers_are_those_of_the_server(framework: Framework) -> None:
     assert result["played"] == "gpt-4o heard: 4"
     assert result["texts"][-1] == "gpt-4o heard: What is the capital of the UK?"
     assert framework.whole("refused").result["said"] == "UnexpectedModelBehavior"
+
+
+def test_the_guide_shows_what_runs(framework: Framework, tmp_path: Path) -> None:
+    check_the_guide(framework, "test_pydantic_ai.py", tmp_path)

@@ -13,6 +13,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from documented import PROJECT, blocks_of
 from durable import cut, history, open_app
 from surefoot.ledger import Outcome, Totals
 from wire import WireServer, echo
@@ -37,10 +39,7 @@ def perform(folder: Path, flows: Path, name: str, environ: dict[str, str]) -> No
     os.environ.update(environ)
     sys.path.insert(0, str(flows.parent))
     app = open_app(folder, is_full=True)
-    if name:
-        result = app.run(getattr(importlib.import_module(flows.stem), name))
-    else:
-        result = app.resume("last")
+    result = app.run(getattr(importlib.import_module(flows.stem), name)) if name else app.resume("last")
     app.close()
     Path("result").write_text(json.dumps(result))
 
@@ -89,7 +88,7 @@ class Framework:
         # What takes seconds to import is imported once; each process is a fork of the one that has it.
         self._processes = multiprocessing.get_context("forkserver")
         self._processes.set_forkserver_preload([*PRELOADED, *self.packages])
-        self._environ = {"OPENAI_BASE_URL": self.wire.openai_url, "OPENAI_API_KEY": "key-of-a-test"}
+        self.environ = {"OPENAI_BASE_URL": self.wire.openai_url, "OPENAI_API_KEY": "key-of-a-test"}
 
     def whole(self, name: str) -> Course:
         """The flow without a disturbance."""
@@ -134,7 +133,7 @@ class Framework:
     def start(self, folder: Path, name: str = "", *, kill_at: int = 0) -> Any:
         """Run the flow `name`, or resume; what it returned, or None if it was killed at call `kill_at`."""
         folder.mkdir(parents=True, exist_ok=True)
-        process = self._processes.Process(target=perform, args=(folder, self.flows, name, self._environ))
+        process = self._processes.Process(target=perform, args=(folder, self.flows, name, self.environ))
         is_started = threading.Event()
         count = 0
 
@@ -206,3 +205,31 @@ def check_the_usage(framework: Framework, name: str) -> None:
         assert outcome.call is not None
         assert (outcome.name, outcome.call.provider) == ("openai.chat", "openai")
         assert outcome.call.requested_model == outcome.call.served_model == "gpt-4o"
+
+
+def check_the_guide(framework: Framework, test: str, folder: Path) -> None:
+    """The block of docs/guide/frameworks.md that names a file of tests is a script, whose run is recorded."""
+    page = PROJECT / "docs" / "guide" / "frameworks.md"
+    [block] = [
+        block
+        for block in blocks_of(page.read_text(encoding="utf-8"), page.name)
+        if block.marks.get("by", "").endswith(f"/{test}")
+    ]
+    (folder / "guide.py").write_text(block.text, encoding="utf-8")
+    framework.wire.reply = echo
+    before = framework.wire.count()
+    done = subprocess.run(
+        [sys.executable, "guide.py"],
+        cwd=folder,
+        env=os.environ | framework.environ,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    made = framework.arrived(before)
+    course = Course(folder, done.stdout, made)
+    assert course.totals.calls == len(made) > 0
+    assert course.totals.cost.nanos > 0
+    assert course.result.strip()
