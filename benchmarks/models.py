@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections.abc import Generator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import surefoot
+from benchmarks.contenders.serving import AT_ONCE
 from benchmarks.harness import (
     ROUNDS_FACTOR,
     Contender,
@@ -34,6 +35,7 @@ SHORT_RUN, LONG_RUN = 20, 120
 
 AIOHTTP, SDK = "aiohttp", "openai SDK"
 DURABLE, MEMORY = "ledger on disk", "ledger in memory"
+MANY = f", {AT_ONCE} at once"
 WRAPPED, REPLAYED, GENERATE = "openai SDK in a run", "openai SDK, replayed", "generate"
 # CPU of `generate` in a run, of that of bare aiohttp; of an SDK in a run, of the same SDK; of `generate`, of the SDK.
 GENERATE_TIMES = {MEMORY: 2.0, DURABLE: 3.0}
@@ -52,22 +54,22 @@ def run() -> Report:
     with ExitStack() as stack:
         contenders = list(_contenders(stack))
         medians = interleaved(contenders, rounds=ROUNDS)
-    bare = medians[AIOHTTP]
     rows = [
         [
             one.name,
             one.version,
             f"{medians[one.name].cpu * US:,.0f}",
-            f"{medians[one.name].cpu / bare.cpu:.2f}",
+            f"{medians[one.name].cpu / _bare(medians, one.name).cpu:.2f}",
             f"{medians[one.name].wall * US:,.0f}",
-            f"{medians[one.name].wall / bare.wall:.2f}",
+            f"{medians[one.name].wall / _bare(medians, one.name).wall:.2f}",
         ]
         for one in contenders
         if one.name not in IMPORTS
     ]
     return Report(
         name="models",
-        title="Chat completions of 1 KiB one after the other, from a local server that answers at once; median of "
+        title="Chat completions of 1 KiB from a local server that answers at once, one after the other unless it says "
+        "how many at once; median of "
         f"{ROUNDS * ROUNDS_FACTOR} interleaved rounds. Microseconds per call.",
         columns=["contender", "version", "CPU", "of aiohttp", "wall", "of aiohttp"],
         rows=rows,
@@ -76,9 +78,14 @@ def run() -> Report:
     )
 
 
+def _bare(medians: dict[str, Sample], name: str) -> Sample:
+    """What a contender is compared with: aiohttp, with as many calls under way."""
+    return medians[f"{AIOHTTP}{MANY}" if name.endswith(MANY) else AIOHTTP]
+
+
 def _notes(medians: dict[str, Sample]) -> Generator[str]:
     alone, with_models = (medians[name].cpu * 1000 for name in IMPORTS)
-    yield f"- In a run: {CALLS} calls in one run, its start and end included; each is durable before the next."
+    yield f"- In a run: {CALLS} calls in one run, its start and end included; each is durable before its answer is used."
     yield f"- {DURABLE}: SQLite, `synchronous = FULL`."
     yield f"- {MEMORY}: the same in a file system in memory, with `synchronous = NORMAL`."
     yield f"- replayed: a resume, per call of a run of {LONG_RUN} above one of {SHORT_RUN}; nothing is sent."
@@ -88,54 +95,62 @@ def _notes(medians: dict[str, Sample]) -> Generator[str]:
 
 
 def _ratios(medians: dict[str, Sample]) -> Generator[Ratio]:
-    for ledger, times in GENERATE_TIMES.items():
-        ours = medians.get(f"{GENERATE}, {ledger}")
-        if ours is not None:
-            label = f"generate:{ledger}".replace(" ", "-")
-            yield Ratio(f"aiohttp:{label}", ours.cpu / medians[AIOHTTP].cpu, times)
-            yield Ratio(f"openai:{label}", ours.cpu / medians[SDK].cpu, GENERATE_OF_SDK)
-    for ledger in GENERATE_TIMES:
-        label = f"openai:wrapped:{ledger}".replace(" ", "-")
-        yield Ratio(label, medians[f"{WRAPPED}, {ledger}"].cpu / medians[SDK].cpu, WRAPPED_TIMES)
+    for many in ("", MANY):
+        bare, sdk = medians[f"{AIOHTTP}{many}"].cpu, medians[f"{SDK}{many}"].cpu
+        for ledger, times in GENERATE_TIMES.items():
+            where = f"{ledger}{many}".replace(",", "").replace(" ", "-")
+            ours = medians.get(f"{GENERATE}, {ledger}{many}")
+            if ours is not None:
+                yield Ratio(f"aiohttp:generate:{where}", ours.cpu / bare, times)
+                yield Ratio(f"openai:generate:{where}", ours.cpu / sdk, GENERATE_OF_SDK)
+            wrapped = medians[f"{WRAPPED}, {ledger}{many}"].cpu
+            yield Ratio(f"openai:wrapped:{where}", wrapped / sdk, WRAPPED_TIMES)
     imported = medians["import surefoot.models"].cpu - medians["import surefoot"].cpu
     yield Ratio("budget:import-models-cpu", imported / IMPORT_CPU, 1.0)
 
 
 def _contenders(stack: ExitStack) -> Generator[Contender]:
     url, ours = stack.enter_context(serving()), Path(sys.executable)
-    bare = stack.enter_context(Worker(ours, "bare_calls", url))
-    for name, kind, package in (
-        (AIOHTTP, "aiohttp", "aiohttp"),
-        ("httpx2", "httpx2", "httpx2"),
-        (SDK, "openai", "openai"),
-    ):
-        yield Contender(name, version_of(ours, package), partial(_round, bare, kind, CALLS))
-    version = version_of(ours, "surefoot")
-    for ledger in (MEMORY, DURABLE):
-        if ledger == MEMORY:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=_in_memory())))
-        else:
-            folder = stack.enter_context(working_folder("surefoot_calls"))
-        worker = stack.enter_context(
-            Worker(ours, "surefoot_calls", folder, url, "full" if ledger == DURABLE else "normal")
-        )
-        yield Contender(f"{WRAPPED}, {ledger}", version, partial(_round, worker, "wrapped", CALLS))
-        if HAS_GENERATE:
-            yield Contender(f"{GENERATE}, {ledger}", version, partial(_round, worker, "generate", CALLS))
-        if ledger == DURABLE:
-            yield Contender(REPLAYED, version, partial(_replay, worker))
-            if HAS_GENERATE:
-                yield Contender(
-                    f"{GENERATE} outside a run", version, partial(_round, worker, "outside", CALLS)
-                )
     agents, litellm = locked_peer("pydantic-ai"), peer("models", LITELLM)
-    worker = stack.enter_context(Worker(agents, "pydantic_ai_calls", url))
-    version = version_of(agents, "pydantic-ai-slim")
-    yield Contender("pydantic-ai Agent", version, partial(_round, worker, "agent", SLOW_CALLS))
-    worker = stack.enter_context(Worker(litellm, "litellm_calls", url))
-    yield Contender("LiteLLM", version_of(litellm, "litellm"), partial(_round, worker, "litellm", SLOW_CALLS))
+    bare, agent, lite = (
+        stack.enter_context(Worker(python, program, url))
+        for python, program in (
+            (ours, "bare_calls"),
+            (agents, "pydantic_ai_calls"),
+            (litellm, "litellm_calls"),
+        )
+    )
+    version = version_of(ours, "surefoot")
+    # For each name: its version, its process, what that is asked for, and how many calls a round has.
+    found: dict[str, tuple[str, Worker, str, int]] = {
+        AIOHTTP: (version_of(ours, "aiohttp"), bare, "aiohttp", CALLS),
+        "httpx2": (version_of(ours, "httpx2"), bare, "httpx2", CALLS),
+        SDK: (version_of(ours, "openai"), bare, "openai", CALLS),
+        "pydantic-ai Agent": (version_of(agents, "pydantic-ai-slim"), agent, "agent", SLOW_CALLS),
+        "LiteLLM": (version_of(litellm, "litellm"), lite, "litellm", SLOW_CALLS),
+    }
+    workers = {ledger: stack.enter_context(_ours(stack, ledger, url)) for ledger in (MEMORY, DURABLE)}
+    for ledger, worker in workers.items():
+        found[f"{WRAPPED}, {ledger}"] = version, worker, "wrapped", CALLS
+        if HAS_GENERATE:
+            found[f"{GENERATE}, {ledger}"] = version, worker, "generate", CALLS
+    for name, (number, worker, kind, count) in found.items():
+        yield Contender(name, number, partial(_round, worker, kind, count))
+        yield Contender(f"{name}{MANY}", number, partial(_round, worker, f"{kind}-many", count))
+    if HAS_GENERATE:
+        outside = partial(_round, workers[DURABLE], "outside", CALLS)
+        yield Contender(f"{GENERATE} outside a run", version, outside)
+    yield Contender(REPLAYED, version, partial(_replay, workers[DURABLE]))
     for name, statement in IMPORTS.items():
-        yield Contender(name, version_of(ours, "surefoot"), partial(process, [ours, "-c", statement]))
+        yield Contender(name, version, partial(process, [ours, "-c", statement]))
+
+
+def _ours(stack: ExitStack, ledger: str, url: str) -> Worker:
+    if ledger == DURABLE:
+        folder, synchronous = stack.enter_context(working_folder("surefoot_calls")), "full"
+    else:
+        folder, synchronous = Path(stack.enter_context(TemporaryDirectory(dir=_in_memory()))), "normal"
+    return Worker(Path(sys.executable), "surefoot_calls", folder, url, synchronous)
 
 
 def _in_memory() -> str | None:

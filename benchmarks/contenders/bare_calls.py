@@ -11,7 +11,7 @@ import aiohttp
 import httpx2
 import openai
 
-from benchmarks.contenders.serving import MODEL, rounds_of_calls, serve_async
+from benchmarks.contenders.serving import MODEL, one_and_many, serve_async
 
 HEADERS = {"authorization": "Bearer key", "content-type": "application/json"}
 
@@ -50,11 +50,9 @@ async def main(url: str) -> None:
             return answer.choices[0].message.content
 
         await serve_async(
-            {
-                "aiohttp": rounds_of_calls(by_aiohttp),
-                "httpx2": rounds_of_calls(by_httpx2),
-                "openai": rounds_of_calls(by_sdk),
-            }
+            one_and_many("aiohttp", by_aiohttp)
+            | one_and_many("httpx2", by_httpx2)
+            | one_and_many("openai", by_sdk)
         )
 
 

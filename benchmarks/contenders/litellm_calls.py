@@ -11,7 +11,7 @@ os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # else its import asks the 
 
 import litellm
 
-from benchmarks.contenders.serving import MODEL, rounds_of_calls, serve_async
+from benchmarks.contenders.serving import MODEL, one_and_many, serve_async
 
 
 async def main(url: str) -> None:
@@ -24,7 +24,7 @@ async def main(url: str) -> None:
         )
         return answer.choices[0].message.content
 
-    await serve_async({"litellm": rounds_of_calls(ask)})
+    await serve_async(one_and_many("litellm", ask))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import sys
 
 from pydantic_ai import Agent
 
-from benchmarks.contenders.serving import MODEL, rounds_of_calls, serve_async
+from benchmarks.contenders.serving import MODEL, one_and_many, serve_async
 
 
 async def main(url: str) -> None:
@@ -18,7 +18,7 @@ async def main(url: str) -> None:
     async def ask(prompt: str) -> str:
         return (await agent.run(prompt)).output
 
-    await serve_async({"agent": rounds_of_calls(ask)})
+    await serve_async(one_and_many("agent", ask))
 
 
 if __name__ == "__main__":

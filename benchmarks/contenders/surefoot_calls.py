@@ -12,7 +12,7 @@ from typing import Any
 import openai
 
 import surefoot
-from benchmarks.contenders.serving import MODEL, Ask, Round, calls, rounds_of_calls, serve_async
+from benchmarks.contenders.serving import AT_ONCE, MODEL, Ask, Round, calls, rounds_of_calls, serve_async
 from surefoot import App, flow, last_run
 
 _asks: dict[str, Ask] = {}
@@ -23,8 +23,8 @@ class Unfinished(Exception):
 
 
 @flow
-async def recording(kind: str, number: int) -> int:
-    await calls(_asks[kind], range(number))
+async def recording(kind: str, number: int, at_once: int) -> int:
+    await calls(_asks[kind], range(number), at_once=at_once)
     return number
 
 
@@ -34,12 +34,12 @@ async def replaying(kind: str, number: int) -> None:
     raise Unfinished
 
 
-def in_runs(app: App, kind: str) -> Callable[[int], Awaitable[dict[str, float]]]:
+def in_runs(app: App, kind: str, *, at_once: int = 1) -> Callable[[int], Awaitable[dict[str, float]]]:
     """A round of one run with so many calls, its start and end included."""
 
     async def perform(number: int) -> dict[str, float]:
         with app.entered(), Round() as taken:
-            await recording(kind, number)
+            await recording(kind, number, at_once)
         calls_of_run = app.ledger.run("last").totals.calls
         if calls_of_run != number:
             raise SystemExit(f"{calls_of_run} calls were recorded of {number}")
@@ -87,7 +87,11 @@ async def main(folder: Path, url: str, synchronous: str) -> None:
             return answer.choices[0].message.content
 
         _asks["wrapped"] = by_sdk
-        answers |= {"wrapped": in_runs(app, "wrapped"), "replayed": Replays(app, "wrapped")}
+        answers |= {
+            "wrapped": in_runs(app, "wrapped"),
+            "wrapped-many": in_runs(app, "wrapped", at_once=AT_ONCE),
+            "replayed": Replays(app, "wrapped"),
+        }
         generate: Any = getattr(surefoot, "generate", None)
         if generate is not None:
 
@@ -101,7 +105,11 @@ async def main(folder: Path, url: str, synchronous: str) -> None:
                     return await outside(number)
 
             _asks["generate"] = by_generate
-            answers |= {"outside": without_a_run, "generate": in_runs(app, "generate")}
+            answers |= {
+                "outside": without_a_run,
+                "generate": in_runs(app, "generate"),
+                "generate-many": in_runs(app, "generate", at_once=AT_ONCE),
+            }
         await serve_async(answers)
     app.close()
 
