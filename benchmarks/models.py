@@ -85,7 +85,7 @@ def _bare(medians: dict[str, Sample], name: str) -> Sample:
 
 def _notes(medians: dict[str, Sample]) -> Generator[str]:
     alone, with_models = (medians[name].cpu * 1000 for name in IMPORTS)
-    yield f"- In a run: {CALLS} calls in one run, its start and end included; each is durable before its answer is used."
+    yield f"- In a run: {CALLS} calls in one run, start and end included; each is durable before its answer is used."
     yield f"- {DURABLE}: SQLite, `synchronous = FULL`."
     yield f"- {MEMORY}: the same in a file system in memory, with `synchronous = NORMAL`."
     yield f"- replayed: a resume, per call of a run of {LONG_RUN} above one of {SHORT_RUN}; nothing is sent."
