@@ -4,7 +4,15 @@ import json
 
 import pytest
 
-from surefoot.models.answers import Event, events_of, is_answer, is_whole, read_buffered, read_events
+from surefoot.models.answers import (
+    Event,
+    events_of,
+    is_answer,
+    is_answer_in_events,
+    is_whole,
+    read_buffered,
+    read_events,
+)
 from surefoot.values import Usage
 
 
@@ -119,3 +127,24 @@ def test_audio_tokens_have_other_prices() -> None:
 def test_nonsense_reads_as_nothing(body: bytes) -> None:
     assert read_buffered(body).usage == Usage()
     assert read_buffered(body).model == ""
+
+
+@pytest.mark.parametrize(
+    ("body", "is_fit"),
+    [
+        (b"", False),
+        (b": a comment\n\n", False),
+        (b"<html>no events</html>", False),
+        (b'{"error": {"message": "x"}}', False),
+        (b'data: {"choices": []}\n\ndata: [DONE]\n\n', True),
+        (b'data: {"choices": []}\r\n\r\ndata: [DONE]', True),
+        (b'data: {"choices": []}\n\n: ping\n\n', True),
+        (b'data: {"choices": []}\n\ndata: {"choi', False),
+        (b'data: {"choices": []}\n\ndata: {"choices": []}', True),
+        (b'data: {"choices": []}\n\ndata: {"error": {"message": "x"}}\n\n', False),
+        (b'event: error\ndata: {"type": "error", "error": {}}\n\n', False),
+        (b'data: {"type": "response.completed", "text": "' + b"x" * 100_000 + b'"}\n\n', True),
+    ],
+)
+def test_what_a_stream_ends_in(body: bytes, is_fit: bool) -> None:
+    assert is_answer_in_events(body) is is_fit
