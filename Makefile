@@ -36,6 +36,9 @@ crash: .venv/.installed-dev ## kill 2,000 runs over and over on each engine, and
 	@SUREFOOT_TEST_CRASHES=300 $(BIN)/python -m pytest -q --numprocesses=$(WORKERS) tests/contract/test_edit_scenarios.py
 	@PYTHONPATH=tests/crash:tests/servers:tests/support $(BIN)/python tests/crash $(ARGS)
 
+chaos: .venv/.installed-dev ## every fault below every SDK, in every form; `make test` has a part of them
+	@SUREFOOT_TEST_FAULTS=all $(BIN)/python -m pytest -q --numprocesses=$(WORKERS) tests/contract/test_faults.py $(ARGS)
+
 check: check-format check-lint check-mypy check-pyright check-floors ## format, lint, types and floors
 
 format: .venv/.installed-dev ## write the files in the project's format
@@ -77,5 +80,5 @@ check-pyright: .venv/.installed-dev
 check-floors: .venv/.installed-dev
 	@$(BIN)/python -m pytest -q tests/unit/test_floors.py
 
-.PHONY: help demo eval-demo test crash check format cov bench wheel lock clean
+.PHONY: help demo eval-demo test crash chaos check format cov bench wheel lock clean
 .PHONY: check-format check-lint check-mypy check-pyright check-floors

@@ -32,7 +32,11 @@ if TYPE_CHECKING:
     from surefoot.flows import wait_for as wait_for
     from surefoot.flows.flow import flow as flow
     from surefoot.flows.step import step as step
+    from surefoot.models import Call as Call
+    from surefoot.models import Fallback as Fallback
+    from surefoot.models import Reply as Reply
     from surefoot.models import autolog as autolog
+    from surefoot.models import generate as generate
     from surefoot.models import http_client as http_client
     from surefoot.models import wrap as wrap
     from surefoot.prompts import Prompty as Prompty
@@ -41,10 +45,13 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "App": "surefoot.app",
+    "Call": "surefoot.models",
     "Case": "surefoot.evals",
     "Dataset": "surefoot.evals",
     "Done": "surefoot.values",
+    "Fallback": "surefoot.models",
     "Prompty": "surefoot.prompts",
+    "Reply": "surefoot.models",
     "Score": "surefoot.evals",
     "SurefootError": "surefoot.errors",
     "Workflow": "surefoot.flows",
@@ -54,6 +61,7 @@ _HOMES = {
     "current_step": "surefoot.flows",
     "evaluate": "surefoot.evals",
     "flow": "surefoot.flows",
+    "generate": "surefoot.models",
     "http_client": "surefoot.models",
     "last_run": "surefoot.flows",
     "now": "surefoot.flows",
@@ -69,10 +77,13 @@ _HOMES = {
 
 __all__ = [
     "App",
+    "Call",
     "Case",
     "Dataset",
     "Done",
+    "Fallback",
     "Prompty",
+    "Reply",
     "Score",
     "SurefootError",
     "Workflow",
@@ -82,6 +93,7 @@ __all__ = [
     "current_step",
     "evaluate",
     "flow",
+    "generate",
     "http_client",
     "last_run",
     "now",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -17,15 +18,16 @@ from surefoot.flows import AnyFlow, Decision, Keeper, Listener, Options
 from surefoot.guards import InEnvironment, SecretFinder
 from surefoot.ledger import Keyring, Ledger, Payloads, PostgresLedger, RunRecord, SqliteLedger
 from surefoot.locks import ForkSafeLock, made_once
-from surefoot.models import CallTarget, ClientSettings, Endpoint, Policy, Retries, Route
+from surefoot.models import CallTarget, Endpoint, Policy, Retries, RetryBudget, Route
 from surefoot.values import RunTags, new_id
 
 if TYPE_CHECKING:
+    from surefoot import config
     from surefoot.config import Loaded
     from surefoot.models.local import EmbeddedServer
-    from surefoot.traces import Card
+    from surefoot.traces import Card, Costs, Facet
 
-_KEY_VARIABLES = ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "ANTHROPIC_API_KEY", "SUREFOOT_KEY")
+_KEY_VARIABLES = (*models.KEY_VARIABLES, "SUREFOOT_KEY")
 _LOCAL = "local:"
 
 _lock = ForkSafeLock()
@@ -47,7 +49,8 @@ class App:
 
         self.settings = settings or load()
         config = self.config = self.settings.config
-        finder = SecretFinder(self.settings.vault.resolved, InEnvironment(_KEY_VARIABLES))
+        vault = self.settings.vault
+        finder = SecretFinder(vault.resolved, InEnvironment(sorted({*_KEY_VARIABLES, *vault.variables})))
         self.keyring = Keyring(config.privacy.key_file, key=os.environ.get("SUREFOOT_KEY"))
         self.ledger = self._open_ledger(
             Payloads(self.keyring, privacy=finder, inline_bytes=config.ledger.inline_bytes)
@@ -57,7 +60,19 @@ class App:
         """Whether each fresh result is restored from its record at once, and fails its step if it is another value."""
         self.is_quiet = not config.notebook.progress
         """Whether runs in a notebook are not shown in their cell."""
-        self.policy = Policy(endpoints=self, retries=Retries(count=config.models.retries))
+        self.connections = {name: _connection(name, given) for name, given in config.connections.items()}
+        self.policy = Policy(
+            endpoints=self,
+            retries=Retries(
+                count=config.models.retries, cap=config.models.retry_cap, deadline=config.models.deadline
+            ),
+            budget=RetryBudget(config.models.retry_share, config.models.retry_reserve),
+            prices=models.PriceList(
+                {name: models.Price(**dict(given)) for name, given in config.prices.items()},
+                models.names_by_address(self.connections.values()),
+            ),
+            target=self.target,
+        )
 
     @classmethod
     def current(cls) -> App:
@@ -296,15 +311,26 @@ class App:
         provider = models.provider_of(kind)
         if provider is None:
             return None
-        given = next((c for c in self.config.connections.values() if c.provider == provider), None)
-        settings = ClientSettings()
-        if given is not None:
-            settings = ClientSettings(given.api_key.resolve() if given.api_key else None, given.base_url)
+        settings = models.client_settings(models.connection_of(provider, self.connections))
         is_claude = [name.startswith("claude") for name in self.config.models.aliases]
         is_alias_served = any(is_claude) if provider == "anthropic" else not all(is_claude)
         return models.build_client(kind, settings, is_alias_served=is_alias_served)
 
     # Where calls go (`surefoot.models.Endpoints`)
+
+    def target(self, reference: str) -> models.Target:
+        """Where the calls of `NAME:MODEL` go, NAME a connection or a provider, or of a well-known model alone.
+
+        Raises `UnknownModel`, and `ConfigError` where the connection lacks something.
+        """
+        return models.resolve(
+            reference,
+            self.connections,
+            self.settings.vault.environ,
+            aliases=self.config.models.aliases,
+            embedded=self._embedded_endpoint,
+            note=self.settings.vault.note,
+        )
 
     def route(self, call: CallTarget, /) -> Route | None:
         """The embedded model, for calls that name it, and for aliases whose provider has no credential."""
@@ -337,6 +363,41 @@ class App:
         from surefoot import traces
 
         return traces.card(traces.trace(self.ledger, run_id))
+
+    def costs(
+        self,
+        by: Facet | Sequence[Facet] = "model",
+        *,
+        flow: str | None = None,
+        tenant: str | None = None,
+        principal: str | None = None,
+        since: datetime | timedelta | None = None,
+        until: datetime | None = None,
+        zone: tzinfo = UTC,
+    ) -> Costs:
+        """What model calls have cost, in groups by one or several of flow, model, provider, prompt, tenant, principal,
+        session, day and month.
+
+        since, until: of calls that ended in this time; a time without an offset is UTC, a `timedelta` goes back from
+            now.
+        zone: the time zone whose days and months are meant.
+
+        Raises `InvalidInput` and `LedgerError`.
+        """
+        from surefoot import traces
+
+        if isinstance(since, timedelta):
+            since = datetime.now(UTC) - since
+        return traces.costs(
+            self.ledger,
+            by,
+            flow=flow,
+            tenant=tenant,
+            principal=principal,
+            since_ns=_wall_ns(since),
+            until_ns=_wall_ns(until),
+            zone=zone,
+        )
 
     def watching(self) -> AbstractContextManager[Listener | None]:
         """In a notebook, who shows the progress of a run in its cell; elsewhere nobody."""
@@ -402,6 +463,31 @@ class App:
         return ledger
 
 
+def _connection(name: str, given: config.Connection) -> models.Connection:
+    return models.Connection(
+        name=name,
+        provider=given.provider,
+        base_url=given.base_url,
+        api_key=given.api_key,
+        ad_token=given.ad_token,
+        api=given.api,
+        api_version=given.api_version,
+        organization=given.organization,
+        project=given.project,
+        headers=given.headers,
+        timeout=given.timeout,
+        model_of=given.model_of,
+        is_default=given.default,
+    )
+
+
+def _wall_ns(moment: datetime | None) -> int | None:
+    if moment is None:
+        return None
+    passed = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - datetime.fromtimestamp(0, UTC)
+    return passed // timedelta(microseconds=1) * 1_000
+
+
 def _ahead(deadline: float | None) -> float | None:
     """A deadline that was given, which has to lie ahead."""
     if deadline is not None and not deadline > 0:
@@ -412,5 +498,6 @@ def _ahead(deadline: float | None) -> float | None:
 flows.host.provide(App.current)
 flows.databases.provide(lambda: App.current().databases)
 models.policy.provide(lambda: App.current().policy)
+models.templates.provide(lambda: prompts.prompt)
 prompts.library.provide(lambda: App.current().prompts)
 retrieval.home.provide(lambda: App.current().home)

@@ -62,10 +62,26 @@ class Fault:
     `status`: answered with it and an error body. `reset`: the connection breaks before a byte was sent. `cut`: it
     breaks after `after` bytes of the body. `malformed`: 200 with half a JSON body. `html`: 200 with a web page.
     `gzip`: a proper answer, compressed. `drip`: a proper answer, byte groups `delay` seconds apart. `error_event`:
-    a stream that ends in an error event after its first events.
+    a stream that ends in an error event after its first events. `hang`: nothing is answered. `empty`: 200 without a
+    body, or a stream without an event. `error_object`: 200 with the body of an error. `mislabelled`: a proper answer as
+    plain text. `ended`: a stream that ends in good order after its first events.
     """
 
-    kind: Literal["status", "reset", "cut", "malformed", "html", "gzip", "drip", "error_event"] = "status"
+    kind: Literal[
+        "status",
+        "reset",
+        "cut",
+        "malformed",
+        "html",
+        "gzip",
+        "drip",
+        "error_event",
+        "hang",
+        "empty",
+        "error_object",
+        "mislabelled",
+        "ended",
+    ] = "status"
     status: int = 500
     headers: dict[str, str] = field(default_factory=dict)
     after: int = 40
@@ -169,7 +185,9 @@ class WireServer:
             body = self._note(request, await request.read())
             if self.delay:
                 await asyncio.sleep(self.delay)
-            if fault is not None and fault.kind == "reset":
+            if fault is not None and fault.kind == "hang" and self._stop is not None:
+                await self._stop.wait()
+            if fault is not None and fault.kind in ("reset", "hang"):
                 return self._reset(request)
             if fault is not None and fault.kind == "status":
                 raise Refused(fault.status, f"told to fail with {fault.status}", kind="api_error")  # noqa: TRY301
@@ -432,12 +450,21 @@ class WireServer:
             content, headers["content-type"] = b"<html><body>Bad gateway</body></html>", "text/html"
         elif fault is not None and fault.kind == "gzip":
             content, headers["content-encoding"] = gzip.compress(content), "gzip"
+        elif fault is not None and fault.kind == "empty":
+            content = b""
+        elif fault is not None and fault.kind == "error_object":
+            is_anthropic = request.path.endswith("/v1/messages")
+            content = json.dumps(
+                _error(Refused(200, "upstream failed", kind="api_error"), is_anthropic)
+            ).encode()
+        elif fault is not None and fault.kind == "mislabelled":
+            headers["content-type"] = "text/plain"
         response = web.StreamResponse(headers=headers | {"content-length": str(len(content))})
         await response.prepare(request)
         if fault is not None and fault.kind == "cut":
             await response.write(content[: fault.after])
             return self._reset(request)
-        step = 16 if fault is not None and fault.kind == "drip" else len(content)
+        step = 16 if fault is not None and fault.kind == "drip" else max(len(content), 1)
         for start in range(0, len(content), step):
             await response.write(content[start : start + step])
             if fault is not None and fault.delay:
@@ -449,10 +476,14 @@ class WireServer:
         self, request: web.Request, events: list[bytes], fault: Fault | None
     ) -> web.StreamResponse:
         headers = {"content-type": "text/event-stream; charset=utf-8", "x-request-id": "req_wire"}
-        if fault is not None and fault.kind in ("html", "malformed"):
+        if fault is not None and fault.kind in ("html", "malformed", "error_object"):
             return await self._buffered(request, b"".join(events), fault)
         if fault is not None and fault.kind == "error_event":
             events = [*events[:2], _error_event(request.path)]
+        if fault is not None and fault.kind in ("ended", "empty"):
+            events = events[: 2 if fault.kind == "ended" else 0]
+        if fault is not None and fault.kind == "mislabelled":
+            headers["content-type"] = "text/plain"
         if fault is not None and fault.kind == "gzip":
             events, headers["content-encoding"] = [gzip.compress(b"".join(events))], "gzip"
         response = web.StreamResponse(headers=headers)
@@ -488,11 +519,14 @@ CHAT_FIELDS = frozenset(
         "max_tokens",
         "metadata",
         "modalities",
+        "moderation",
         "n",
         "parallel_tool_calls",
         "prediction",
         "presence_penalty",
         "prompt_cache_key",
+        "prompt_cache_options",
+        "prompt_cache_retention",
         "reasoning_effort",
         "response_format",
         "safety_identifier",
@@ -551,18 +585,27 @@ MESSAGE_FIELDS = frozenset(
         "model",
         "messages",
         "max_tokens",
+        "billing_policy",
+        "cache_control",
+        "compaction",
         "container",
         "context_management",
+        "diagnostics",
+        "fallback_credit_token",
+        "fallbacks",
+        "inference_geo",
         "mcp_servers",
         "metadata",
         "output_config",
         "output_format",
         "service_tier",
+        "speed",
         "stop_sequences",
         "stream",
         "system",
         "temperature",
         "thinking",
+        "thread",
         "tool_choice",
         "tools",
         "top_k",

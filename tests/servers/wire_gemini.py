@@ -208,9 +208,10 @@ def _generated(
     if declared and mode != "NONE" and not any("functionResponse" in part for part in last):
         first = declared[0]
         wanted = first.get("parameters") or first.get("parametersJsonSchema") or {}
-        parts = [
-            {"functionCall": {"name": first["name"], "args": example(wanted)}, "thoughtSignature": "c2ln"}
-        ]
+        call = {"name": first["name"], "args": example(wanted)}
+        if model.startswith("gemini-3"):  # older models give their calls no id
+            call["id"] = digest(body)[:8]
+        parts = [{"functionCall": call, "thoughtSignature": "c2ln"}]
     elif schema:
         parts = [{"text": json.dumps(example(schema))}]
     else:

@@ -23,18 +23,21 @@ class Refused(Exception):
         )
 
 
-def example(schema: dict[str, Any]) -> Any:
+def example(schema: dict[str, Any], definitions: dict[str, Any] | None = None) -> Any:
     """The smallest value that fits a JSON schema of the kinds that SDKs send, Gemini's spelling included."""
-    if "$ref" in schema or "anyOf" in schema:
-        choices = [kind for kind in schema.get("anyOf", []) if kind.get("type") != "null"]
-        return example(choices[0]) if choices else {}
+    definitions = definitions or schema.get("$defs") or {}
+    if "$ref" in schema:
+        return example(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+    if "anyOf" in schema:
+        choices = [kind for kind in schema["anyOf"] if kind.get("type") != "null"]
+        return example(choices[0], definitions) if choices else None
     if "enum" in schema:
         return schema["enum"][0]
     match str(schema.get("type", "")).lower():
         case "object":
-            return {name: example(kind) for name, kind in schema.get("properties", {}).items()}
+            return {name: example(kind, definitions) for name, kind in schema.get("properties", {}).items()}
         case "array":
-            return [example(schema.get("items", {}))]
+            return [example(schema.get("items", {}), definitions)]
         case "integer":
             return 42
         case "number":

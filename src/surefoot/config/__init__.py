@@ -8,6 +8,7 @@ from surefoot.config.model import (
     LedgerSettings,
     LocalSettings,
     ModelSettings,
+    Price,
     PrivacySettings,
     PromptSettings,
     Provider,
@@ -16,7 +17,7 @@ from surefoot.config.model import (
     RunSettings,
 )
 from surefoot.config.pages import reference, template
-from surefoot.config.secret import Secret
+from surefoot.config.secret import Secret, SecretText
 from surefoot.config.state import Loaded, Setting
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Loaded",
     "LocalSettings",
     "ModelSettings",
+    "Price",
     "PrivacySettings",
     "PromptSettings",
     "Provider",
@@ -34,6 +36,7 @@ __all__ = [
     "RetrievalSettings",
     "RunSettings",
     "Secret",
+    "SecretText",
     "Setting",
     "load",
     "reference",

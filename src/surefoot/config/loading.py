@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ from surefoot.config.schema import (
     find,
     nearest,
 )
-from surefoot.config.secret import Secret, Vault
+from surefoot.config.secret import Secret, SecretText, Vault
 from surefoot.config.state import Loaded
 from surefoot.config.toml import SettingsFile, find_file
 from surefoot.errors import ConfigError
@@ -82,11 +83,10 @@ class _Draft:
         return _Draft(self.vault, mistakes=self.mistakes)
 
     def put(self, path: KeyPath, place: Leaf, value: Any, origin: str) -> None:
-        if place.type is Secret:
+        if place.type is Secret or (place.type is SecretText and isinstance(value, str)):
+            text = value if isinstance(value, str) else ""
             try:
-                value = Secret(
-                    value if isinstance(value, str) else "", setting=dotted(path), vault=self.vault
-                )
+                value = place.type(text, setting=dotted(path), vault=self.vault)
             except ValueError as error:
                 self.mistakes.append(f"{origin}: {dotted(path)}: {error}")
                 return
@@ -263,7 +263,7 @@ def _path_of(rest: str, draft: _Draft) -> KeyPath | None:
 def _given_name(section: str, name: str, draft: _Draft) -> str:
     """The spelling that a file uses for a name whose capitals and hyphens a variable cannot express."""
     given = {path[1] for path in draft.values if path[0] == section and len(path) > 1}
-    return next((known for known in sorted(given) if known.lower().replace("-", "_") == name), name)
+    return next((known for known in sorted(given) if re.sub(r"\W", "_", known.lower()) == name), name)
 
 
 def _variables() -> list[str]:

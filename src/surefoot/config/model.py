@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from surefoot.config.secret import Secret
+from surefoot.config.secret import Secret, SecretText
 
-Provider: TypeAlias = Literal["openai", "anthropic", "openai-compatible"]
+Provider: TypeAlias = Literal[
+    "openai",
+    "azure",
+    "anthropic",
+    "google",
+    "cerebras",
+    "deepseek",
+    "fireworks",
+    "groq",
+    "huggingface",
+    "mistral",
+    "moonshotai",
+    "openrouter",
+    "perplexity",
+    "together",
+    "x-ai",
+    "litellm",
+    "llamacpp",
+    "lmstudio",
+    "ollama",
+    "vllm",
+    "openai-compatible",
+]
 
 # Strict everywhere: `retries = "2"` is a mistake. Only a path comes as text.
 Location = Annotated[Path, Field(strict=False)]
@@ -87,21 +111,137 @@ class ModelSettings(Section):
         "A table given here takes the place of the default one.",
     )
     retries: int = Field(default=2, ge=0, le=100, description="How often a failed call is tried again.")
+    retry_cap: float = Field(
+        default=20.0,
+        gt=0,
+        description="Seconds that a wait between two attempts takes at most, where the provider asks for no more.",
+    )
+    deadline: float = Field(
+        default=600.0,
+        gt=0,
+        description="Seconds after which a call is given up, with all its attempts and waits; a stream has to begin by "
+        "then.",
+    )
+    retry_share: float = Field(
+        default=0.2,
+        ge=0,
+        le=100,
+        description="How many retries all calls of a process to one provider may make together, as a share of its "
+        "calls in the last minute.",
+    )
+    retry_reserve: int = Field(
+        default=10, ge=0, description="How many retries a minute they may make beside that share."
+    )
 
 
 class Connection(Section):
-    """A named endpoint with its credential by reference."""
+    """A named endpoint with its credential by reference: its models are `<name>:MODEL`."""
 
-    provider: Provider = Field(description="Whose endpoint it is.")
+    provider: Provider = Field(description="Whose endpoint it is, or which format it speaks.")
     base_url: str | None = Field(
-        default=None, pattern=r"^https?://", description="Its address; needed for `openai-compatible` only."
+        default=None,
+        pattern=r"^https?://",
+        description="Its address; needed for `openai-compatible`, and for `azure` without `AZURE_OPENAI_ENDPOINT`.",
     )
-    api_key: Secret | None = Field(default=None, description="Its credential, by reference.")
+    api_key: Secret | None = Field(
+        default=None,
+        description="Its credential, by reference; without one the provider's own variable holds, such as "
+        "`OPENAI_API_KEY`.",
+    )
+    ad_token: Secret | None = Field(
+        default=None, description="A bearer token in place of a key, such as one of Microsoft Entra."
+    )
+    api: Literal["chat", "responses"] = Field(
+        default="chat", description="Which of OpenAI's two interfaces is spoken there."
+    )
+    api_version: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The version that is asked for (Azure, Anthropic, Google).",
+    )
+    organization: str | None = Field(default=None, description="OpenAI's organization.")
+    project: str | None = Field(default=None, description="OpenAI's project.")
+    headers: Mapping[str, SecretText] = Field(
+        default={},
+        description="Further headers; in their values secrets stand by reference, as in `Bearer ${env:TOKEN}`.",
+    )
+    timeout: float | None = Field(default=None, gt=0, description="Seconds that an attempt may take.")
+    model_of: Mapping[str, str] = Field(
+        default={},
+        description="Which model a deployment is, so that its price is known.",
+    )
+    default: bool = Field(
+        default=False, description="Whether it is meant by the provider's name, where there are several."
+    )
 
     @model_validator(mode="after")
-    def _has_address(self) -> Connection:
+    def _is_reachable(self) -> Connection:
         if self.provider == "openai-compatible" and self.base_url is None:
             raise ValueError('provider "openai-compatible" needs a base_url')
+        if self.api_key is not None and self.ad_token is not None:
+            raise ValueError("a connection shows one credential: remove api_key or ad_token")
+        if self.base_url is not None and (urlsplit(self.base_url).password or urlsplit(self.base_url).query):
+            raise ValueError("base_url is an address alone: give credentials as api_key or headers")
+        for name, text in self.headers.items():
+            if _HEADER.fullmatch(name) is None:
+                raise ValueError(f"{name!r} is no name of a header")
+            if name.lower() in _SECRET_HEADERS and not text.is_secret:
+                raise ValueError(
+                    f"the header {name} holds a credential: give it by reference, as in "
+                    '"Bearer ${env:TOKEN}"'
+                )
+        return self
+
+
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_SECRET_HEADERS = frozenset(
+    {"authorization", "proxy-authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie"}
+)
+
+
+class Price(Section):
+    """What a model costs, in dollars for a million tokens: exact decimals as text, such as "2.50".
+
+    The name is `NAME:MODEL`, NAME a connection or provider, or `MODEL` alone; `vllm:*` are all models of `vllm`.
+    Own prices go before list prices.
+    """
+
+    input: Decimal | None = Field(default=None, description="For input tokens.")
+    cached: Decimal | None = Field(
+        default=None, description="For input tokens that were read from the provider's cache; else as input."
+    )
+    cache_write: Decimal | None = Field(
+        default=None, description="For input tokens that were written to it; else as input."
+    )
+    cache_write_1h: Decimal | None = Field(
+        default=None, description="For those that are kept there for an hour; else as `cache_write`."
+    )
+    output: Decimal | None = Field(default=None, description="For output tokens.")
+    reasoning: Decimal | None = Field(
+        default=None, description="For output tokens of reasoning; else as output."
+    )
+    request: Decimal | None = Field(default=None, description="Dollars for each request, beside its tokens.")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_exact(cls, value: object) -> object:
+        """Dollars as text, or as a number, whose digits are what was written."""
+        if value is None or isinstance(value, bool) or not isinstance(value, str | int | float):
+            return value
+        try:
+            amount = Decimal(str(value).strip())
+        except InvalidOperation:
+            raise ValueError('an amount of dollars is written as "2.50"') from None
+        if not amount.is_finite() or amount < 0:
+            raise ValueError("an amount of dollars is 0 or more")
+        if amount != round(amount, 9):
+            raise ValueError("an amount of dollars has nine decimals at most")
+        return amount
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Price:
+        if self.input is None and self.output is None and self.request is None:
+            raise ValueError("a price needs input, output or request")
         return self
 
 
@@ -218,6 +358,7 @@ class Config(Section):
     prompts: PromptSettings = PromptSettings()
     models: ModelSettings = ModelSettings()
     connections: Mapping[str, Connection] = {}
+    prices: Mapping[str, Price] = {}
     databases: Mapping[str, Database] = {}
     local: LocalSettings = LocalSettings()
     retrieval: RetrievalSettings = RetrievalSettings()

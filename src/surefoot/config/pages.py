@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import textwrap
 from collections.abc import Iterator
@@ -54,7 +55,7 @@ def _section_page(name: str, place: Table | Leaf) -> Iterator[str]:
     section, header, variable = _section_of(name, place)
     yield f"## `[{header}]`"
     yield ""
-    yield (section.__doc__ or "").strip()
+    yield inspect.cleandoc(section.__doc__ or "")
     yield ""
     yield "| key | expects | default | environment | meaning |"
     yield "|---|---|---|---|---|"
@@ -118,7 +119,14 @@ _DATABASES = """\
 # password = "${env:ORDERS_PASSWORD}"
 """
 
-_NAMED = {"connections": _CONNECTIONS, "databases": _DATABASES}
+_PRICES = """\
+# What a model costs, in dollars for a million tokens; list prices are known without.
+# [prices."openai:gpt-4o"]
+# input = "2.50"
+# output = "10"
+"""
+
+_NAMED = {"connections": _CONNECTIONS, "prices": _PRICES, "databases": _DATABASES}
 
 _PROFILE = """\
 # Settings for production only, chosen by SUREFOOT_ENV=production.

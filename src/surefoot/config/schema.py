@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, cast, get_args, get_origin
 
 from surefoot.config.model import Config, Section
-from surefoot.config.secret import Secret
+from surefoot.config.secret import Secret, SecretText
 
 KeyPath = tuple[str, ...]
 
@@ -101,6 +102,8 @@ def expectation(place: Table | Leaf) -> str:
         str: "text",
         Path: "a path",
         Secret: "a secret by reference",
+        SecretText: "text",
+        Decimal: "an amount of dollars",
     }
     return words[kind]
 

@@ -1,4 +1,4 @@
-"""A secret by reference: where it is kept, never what it is."""
+"""A secret by reference: where it is kept, never what it is; and text in which such references stand."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ class Vault:
     def __init__(self, environ: Mapping[str, str], root: Path) -> None:
         self.environ = environ
         self.root = root
+        self.variables: set[str] = set()
+        """The environment variables that settings refer to: their values are secrets before they are read."""
         self._lock = ForkSafeLock()
         self._resolved: frozenset[str] = frozenset()
 
@@ -52,6 +54,8 @@ class Secret:
         self._place = found[2].strip()
         self._setting = setting
         self._vault = vault
+        if self._kind == "env":
+            vault.variables.add(self._place)
 
     @property
     def reference(self) -> str:
@@ -114,6 +118,59 @@ class Secret:
 
     def __hash__(self) -> int:
         return hash(self.reference)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.is_instance_schema(cls)
+
+
+class SecretText:
+    """A text in which secrets stand by reference, as in `Bearer ${env:TOKEN}`. It prints as that."""
+
+    __slots__ = ("_parts", "_text")
+
+    def __init__(self, text: str, *, setting: str, vault: Vault) -> None:
+        """Raises `ValueError` for a text with a malformed reference."""
+        parts: list[str | Secret] = []
+        end = 0
+        for found in _REFERENCE.finditer(text):
+            parts += (text[end : found.start()], Secret(found[0], setting=setting, vault=vault))
+            end = found.end()
+        parts.append(text[end:])
+        if any(isinstance(part, str) and "${" in part for part in parts):
+            raise ValueError("a reference is written as ${env:NAME} or ${file:/run/secrets/name}")
+        self._text = text
+        self._parts = tuple(parts)
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether there is any secret in it."""
+        return any(isinstance(part, Secret) for part in self._parts)
+
+    @property
+    def reference(self) -> str:
+        """The text, with references in place of secrets."""
+        return self._text
+
+    def is_set(self) -> bool:
+        """Whether all of its secrets have a value."""
+        return all(part.is_set() for part in self._parts if isinstance(part, Secret))
+
+    def resolve(self) -> str:
+        """The text with its secrets. Raises `ConfigError` as they do."""
+        return "".join(part if isinstance(part, str) else part.resolve() for part in self._parts)
+
+    def __repr__(self) -> str:
+        return f"SecretText({self._text!r})"
+
+    def __str__(self) -> str:
+        return self._text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SecretText) and other.reference == self.reference
+
+    def __hash__(self) -> int:
+        return hash(self._text)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import cast
 
 from surefoot.config.model import Config, Section
 from surefoot.config.schema import KeyPath, dotted
-from surefoot.config.secret import Secret, Vault
+from surefoot.config.secret import Secret, SecretText, Vault
 from surefoot.errors import ConfigError
 
 
@@ -85,6 +86,8 @@ def _shown(value: object) -> str:
         return "(not set)"
     if isinstance(value, Mapping):
         return "(none)"
-    if isinstance(value, Secret):
+    if isinstance(value, Secret | SecretText):
         return value.reference
+    if isinstance(value, Decimal):
+        return f"{value:f}"
     return str(value)

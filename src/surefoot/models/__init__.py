@@ -1,7 +1,24 @@
 """Models: the hook under SDK clients, connections, endpoints and aliases, retries, prices, and the embedded model."""
 
-from surefoot.models.clients import ClientSettings, build_client, is_client, is_client_class, provider_of
-from surefoot.models.connections import Connection, Credential, Target, available, connection_of, resolve
+from surefoot.models.choices import Call, Fallback
+from surefoot.models.clients import (
+    ClientSettings,
+    build_client,
+    client_settings,
+    is_client,
+    is_client_class,
+    provider_of,
+)
+from surefoot.models.connections import (
+    Connection,
+    Credential,
+    Opened,
+    Target,
+    available,
+    connection_of,
+    names_by_address,
+    resolve,
+)
 from surefoot.models.endpoints import (
     PLACEHOLDER_KEY,
     CallTarget,
@@ -11,9 +28,12 @@ from surefoot.models.endpoints import (
     Route,
     policy,
 )
+from surefoot.models.generating import Reply, generate
 from surefoot.models.hook import install, is_installed, uninstall
-from surefoot.models.prices import rates_of
+from surefoot.models.prices import Price, PriceList, rates_of
+from surefoot.models.prompting import Template, templates
 from surefoot.models.retries import Retries
+from surefoot.models.retry_budget import RetryBudget
 from surefoot.models.vendors import KEY_VARIABLES, VENDORS
 from surefoot.models.wrapped import autolog, http_client, wrap
 
@@ -21,29 +41,41 @@ __all__ = [
     "KEY_VARIABLES",
     "PLACEHOLDER_KEY",
     "VENDORS",
+    "Call",
     "CallTarget",
     "ClientSettings",
     "Connection",
     "Credential",
     "Endpoint",
     "Endpoints",
+    "Fallback",
+    "Opened",
     "Policy",
+    "Price",
+    "PriceList",
+    "Reply",
     "Retries",
+    "RetryBudget",
     "Route",
     "Target",
+    "Template",
     "autolog",
     "available",
     "build_client",
+    "client_settings",
     "connection_of",
+    "generate",
     "http_client",
     "install",
     "is_client",
     "is_client_class",
     "is_installed",
+    "names_by_address",
     "policy",
     "provider_of",
     "rates_of",
     "resolve",
+    "templates",
     "uninstall",
     "wrap",
 ]

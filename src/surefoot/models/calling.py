@@ -5,23 +5,26 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from typing import cast
 
 import orjson
 
 from surefoot import scope
-from surefoot.errors import MalformedResponse, ModelError
+from surefoot.errors import MalformedResponse, SurefootError
 from surefoot.models.asking import Ask, Interrupted, Listening, Turn, Wire
 from surefoot.models.attempts import Attempts, Head
+from surefoot.models.chained import OUTSIDE
 from surefoot.models.connections import Target
 from surefoot.models.effects import Await, Block, Commit, Invoke, Program
 from surefoot.models.endpoints import Endpoint, Policy
 from surefoot.models.facts import facts_of
-from surefoot.models.failures import error_of, unanswered
-from surefoot.models.operations import operation_named
+from surefoot.models.failures import Failed, error_from, error_of, malformation, malformed
+from surefoot.models.operations import OPERATIONS
 from surefoot.models.record import Answer, kept_headers
 from surefoot.models.transport import Outgoing, Reply, send
-from surefoot.scope import Claim, Ending, Recorded, Work
+from surefoot.models.vendors import LOCAL
+from surefoot.scope import Claim, Ending, Recorded, Scope, Work
 from surefoot.values import CallFacts, Json, PromptRef
 
 Hear = Callable[[str], object]
@@ -29,6 +32,8 @@ Hear = Callable[[str], object]
 
 ATTEMPT_SECONDS = 600.0
 """How long one attempt may take where nobody says otherwise."""
+
+_LEAST_SECONDS = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +55,13 @@ def call(asked: Asked, policy: Policy) -> Program[tuple[Turn, CallFacts]]:
     Raises `ModelError`, `UsageError` for what the provider's format has no words for, and what the claim raises.
     """
     body = asked.wire.body(asked.ask)
-    here = scope.current()
-    if here is None:
-        return (yield from _Call(asked, policy, body, None).run())
-    operation = operation_named(asked.wire.operation)
+    here = scope.current() or OUTSIDE
+    operation = next(known for known in OPERATIONS if known.name == asked.wire.operation)
     inputs = {"path": operation.path.removeprefix("/"), "body": body}
     claim = here.claim(Work("call", operation.name, inputs, requested_model=asked.target.model))
     if claim.recorded is not None:
-        return (yield from _replayed(asked, claim, claim.recorded))
-    made = _Call(asked, policy, body, claim)
+        return (yield from _replayed(asked, policy, claim, claim.recorded))
+    made = _Call(asked, policy, body, here, claim)
     try:
         return (yield from made.run())
     except BaseException as error:
@@ -70,7 +73,9 @@ def call(asked: Asked, policy: Policy) -> Program[tuple[Turn, CallFacts]]:
         raise
 
 
-def _replayed(asked: Asked, claim: Claim, recorded: Recorded) -> Program[tuple[Turn, CallFacts]]:
+def _replayed(
+    asked: Asked, policy: Policy, claim: Claim, recorded: Recorded
+) -> Program[tuple[Turn, CallFacts]]:
     answer = Answer.from_record(recorded.output)
     if recorded.error is not None:
         raise recorded.error
@@ -80,21 +85,39 @@ def _replayed(asked: Asked, claim: Claim, recorded: Recorded) -> Program[tuple[T
             "same name; rename that step, or resume with the code that recorded it"
         )
     if recorded.status == "failed":
-        error = error_of(
-            asked.target.provider, asked.target.model, answer.status, answer.headers, answer.body
-        )
+        error = _failure(answer, Failed(asked.target.provider, asked.target.model))
         claim.handed_over(error)
         raise error
     turn, pieces = _read(asked, answer)
     if asked.hear is not None:
         for piece in pieces:
-            yield Invoke(lambda piece=piece: cast("Hear", asked.hear)(piece))
-    return turn, facts_of(asked.target.provider, asked.target.model, answer)
+            yield Invoke(partial(asked.hear, piece))
+    return turn, _facts(asked, policy, answer)
+
+
+def _failure(answer: Answer, failed: Failed) -> SurefootError:
+    """The error for an answer that is no turn."""
+    status, headers, body = answer.status, answer.headers, answer.body
+    if not answer.is_success:
+        return error_of(failed, status=status, headers=headers, body=body, now=time.time())
+    reason = malformation(headers, body) or "an answer of another form"
+    return malformed(failed, reason, status=status, headers=headers, body=body)
+
+
+def _facts(asked: Asked, policy: Policy, answer: Answer | None) -> CallFacts:
+    target = asked.target
+    priced_as = target.priced_as if target.priced_as != target.model else ""
+    return facts_of(
+        *(policy.prices, target.provider, target.model, answer),
+        is_events=asked.ask.is_stream,
+        connection=target.connection,
+        priced_as=priced_as,
+    )
 
 
 def _read(asked: Asked, answer: Answer) -> tuple[Turn, list[str]]:
     """The turn of a whole answer, and the pieces that its text came in."""
-    if not answer.is_event_stream:
+    if not asked.ask.is_stream:
         turn = asked.wire.read(cast("Mapping[str, Json]", orjson.loads(answer.body)))
         return turn, [turn.text] if turn.text else []
     listening, events = asked.wire.listen(), Events()
@@ -104,13 +127,15 @@ def _read(asked: Asked, answer: Answer) -> tuple[Turn, list[str]]:
 
 @dataclass(slots=True)
 class _Call:
-    """One claimed call, or one outside of runs; as a transport, what makes its attempts."""
+    """One claimed call; as a transport, what makes its attempts."""
 
     asked: Asked
     policy: Policy
     body: dict[str, Json]
-    claim: Claim | None
+    scope: Scope
+    claim: Claim
     is_open: bool = True
+    attempts: Attempts[Reply] = field(init=False)
     _heard: Listening | None = None
     _body: bytearray = field(default_factory=bytearray)
     _first_ns: int | None = None
@@ -118,66 +143,60 @@ class _Call:
     _started_ns: int = field(default_factory=time.monotonic_ns)
 
     def run(self) -> Program[tuple[Turn, CallFacts]]:
-        target, asked = self.asked.target, self.asked
+        """Ask until there is an answer that counts. Raises what `call` raises."""
+        asked = self.asked
         self._content = orjson.dumps(self.body)
-        attempts = Attempts(self, asked.wire.operation, self.policy.retries)
+        self.attempts = attempts = Attempts(
+            self,
+            asked.wire.operation,
+            self.policy.retries,
+            f"{asked.target.provider} at {asked.target.connection}",
+            self.policy.budget,
+            self.scope,
+        )
         try:
             reply = yield from attempts.run()
             if reply.is_success and asked.ask.is_stream:
                 yield from self._listen(reply)
-            elif not reply.body:
-                yield Await(reply.read)
-        except Exception as error:
-            known = unanswered(
-                target.provider, target.model, error, attempts=attempts.made, seconds=attempts.seconds
-            )
-            raise known from error
+        except _ReaderFailed as failed:
+            raise failed.error from None
+        except _transport_errors() as error:
+            raise error_from(self._failed(attempts), error) from error
         answer = Answer(
             reply.status,
             kept_headers(reply.headers),
             bytes(self._body) or reply.body,
             is_stream=asked.ask.is_stream,
         )
-        facts = replace(facts_of(target.provider, target.model, answer), first_token_ns=self._first_ns)
-        turn = self._turn(answer, attempts, facts)
-        if isinstance(turn, ModelError):
-            yield from self._finish(Ending("failed", answer.to_record(), turn, facts))
-            raise turn
+        facts = replace(_facts(asked, self.policy, answer), first_token_ns=self._first_ns)
+        turn = self._turn(answer)
+        if turn is None:
+            failure = _failure(answer, self._failed(attempts))
+            yield from self._finish(Ending("failed", answer.to_record(), failure, facts))
+            raise failure
         yield from self._finish(
-            Ending(
-                "completed",
-                answer.to_record(),
-                call=facts,
-                is_degraded=asked.is_degraded,
-                prompt=asked.prompt,
-            )
+            Ending("completed", answer.to_record(), call=facts, is_degraded=asked.is_degraded)
         )
         return turn, facts
 
     def fail(self, error: Exception) -> Program[None]:
         """Record that the call ended in an exception."""
-        target = self.asked.target
-        yield from self._finish(
-            Ending("failed", cause=error, call=facts_of(target.provider, target.model, None))
-        )
+        yield from self._finish(Ending("failed", cause=error, call=_facts(self.asked, self.policy, None)))
 
-    def _turn(self, answer: Answer, attempts: Attempts[Reply], facts: CallFacts) -> Turn | ModelError:
+    def _failed(self, attempts: Attempts[Reply]) -> Failed:
         target = self.asked.target
+        return Failed(target.provider, target.model, attempts.made, attempts.seconds, attempts.note)
+
+    def _turn(self, answer: Answer) -> Turn | None:
+        """What was said, or None where the answer is none."""
         if not answer.is_success:
-            return error_of(
-                *(target.provider, target.model, answer.status, answer.headers, answer.body),
-                attempts=attempts.made,
-                seconds=attempts.seconds,
-            )
+            return None
         try:
             if self._heard is not None:
                 return self._heard.turn()
             return self.asked.wire.read(cast("Mapping[str, Json]", orjson.loads(answer.body)))
-        except ValueError as error:
-            return MalformedResponse(
-                f"{facts.provider}:{target.model} answered with something that is no answer ({error}): "
-                f"{answer.body[:200]!r}"
-            )
+        except (ValueError, TypeError, AttributeError):
+            return None
 
     # As a transport
 
@@ -191,11 +210,13 @@ class _Call:
                 endpoint.check(self.body, self.asked.wire.path(self.asked.ask))
             return endpoint
 
-        # The embedded model's server may have to be started; secrets in files may be slow to read.
-        endpoint = cast("Endpoint", (yield Block(connect))) if target.is_slow else connect()
-        headers = {**endpoint.headers, "content-type": "application/json"}
-        if self.claim is not None:
-            headers["idempotency-key"] = self.claim.idempotency_key
+        # The embedded model's server may have to be started.
+        endpoint = cast("Endpoint", (yield Block(connect))) if target.provider == LOCAL else connect()
+        headers = {
+            **endpoint.headers,
+            "content-type": "application/json",
+            "idempotency-key": self.claim.idempotency_key,
+        }
         url = target.url(self.asked.wire.path(self.asked.ask))
         outgoing = Outgoing(
             url, headers, self._content, self.asked.seconds or target.timeout or ATTEMPT_SECONDS
@@ -226,7 +247,7 @@ class _Call:
                 for name, data in events.feed(chunk, is_end=not chunk):
                     piece = heard.hear(name, data)
                     if piece and self.asked.hear is not None:
-                        yield Invoke(lambda piece=piece: cast("Hear", self.asked.hear)(piece))
+                        yield from self._hand_on(piece, self.asked.hear)
                 if not chunk:
                     break
         finally:
@@ -235,10 +256,31 @@ class _Call:
             raise Interrupted("the stream ended before the answer did")
         self._heard = heard
 
+    def _hand_on(self, piece: str, hear: Hear) -> Program[None]:
+        try:
+            yield Invoke(partial(hear, piece))
+        except Exception as error:
+            raise _ReaderFailed(error) from error
+
     def _finish(self, ending: Ending) -> Program[None]:
         self.is_open = False
-        if self.claim is not None:
-            yield Commit(self.claim.finish(replace(ending, prompt=self.asked.prompt)))
+        yield Commit(self.claim.finish(replace(ending, prompt=self.asked.prompt)))
+
+
+class _ReaderFailed(Exception):
+    """The code that a stream is handed on to raised: no failure of the model."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
+@cache
+def _transport_errors() -> tuple[type[Exception], ...]:
+    """What is raised where no whole answer comes; `ValueError` by events that are none of the format."""
+    import aiohttp
+
+    return (OSError, TimeoutError, ValueError, Interrupted, aiohttp.ClientError)
 
 
 class Events:
@@ -261,12 +303,8 @@ class Events:
         else:
             self._rest = b""
         found: list[tuple[str, str]] = []
-        for line in (
-            text.decode("utf-8", "replace")
-            .replace("\r\n", "\n")
-            .replace("\r", "\n")
-            .split("\n")[: None if is_end else -1]
-        ):
+        lines = text.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        for line in lines if is_end else lines[:-1]:
             if line:
                 label, _, value = line.partition(":")
                 if label == "event":

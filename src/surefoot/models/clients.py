@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from surefoot.errors import ConfigError
-from surefoot.models.endpoints import PLACEHOLDER_KEY
+from surefoot.models.connections import Connection
+from surefoot.models.endpoints import PLACEHOLDER_KEY, has_credential
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +18,11 @@ class ClientSettings:
     api_key: str | None = field(default=None, repr=False)
     base_url: str | None = None
     api_version: str | None = None
+    token: str | None = field(default=None, repr=False)
+    organization: str | None = None
+    project: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    timeout: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +33,7 @@ class _Vendor:
     classes: frozenset[str]
     key_names: tuple[str, ...]
     base_url_name: str
+    token_name: str = ""
 
 
 _GOOGLE = "google"
@@ -36,12 +44,14 @@ _VENDORS = {
         frozenset({"AzureOpenAI", "AsyncAzureOpenAI"}),
         ("AZURE_OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN"),
         "azure_endpoint",
+        "azure_ad_token",
     ),
     "anthropic": _Vendor(
         "anthropic",
         frozenset({"Anthropic", "AsyncAnthropic"}),
         ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_PROFILE", "ANTHROPIC_FEDERATION_RULE_ID"),
         "base_url",
+        "auth_token",
     ),
     _GOOGLE: _Vendor(
         "google.genai",
@@ -80,6 +90,27 @@ def is_client(value: object) -> bool:
     )
 
 
+def client_settings(given: Connection) -> ClientSettings:
+    """The settings of a connection, with its credential as it is now. Raises `ConfigError` for one that is not set."""
+    base_url = given.base_url
+    if base_url is not None and given.provider == "anthropic":
+        # This SDK's paths begin with the version.
+        base_url = base_url.rstrip("/").removesuffix("/v1")
+    return ClientSettings(
+        api_key=given.api_key.resolve() if given.api_key else None,
+        base_url=base_url,
+        api_version=given.api_version,
+        token=given.ad_token.resolve() if given.ad_token else None,
+        organization=given.organization,
+        project=given.project,
+        headers={
+            name.lower(): text if isinstance(text, str) else text.resolve()
+            for name, text in given.headers.items()
+        },
+        timeout=given.timeout,
+    )
+
+
 def build_client(
     client_class: type, settings: ClientSettings | None = None, *, is_alias_served: bool = False
 ) -> object:
@@ -98,8 +129,12 @@ def build_client(
     vendor = _VENDORS[provider]
     given = settings or ClientSettings()
     arguments = _google_options(given) if provider == _GOOGLE else _stainless_options(provider, given)
-    if given.api_key:
+    if given.token and vendor.token_name:
+        arguments[vendor.token_name] = given.token
+    elif given.api_key:
         arguments["api_key"] = given.api_key
+    elif has_credential(given.headers):
+        arguments["api_key"] = PLACEHOLDER_KEY
     elif not any(os.environ.get(name) for name in vendor.key_names):
         if not is_alias_served:
             raise ConfigError(
@@ -116,10 +151,25 @@ def _stainless_options(provider: str, given: ClientSettings) -> dict[str, object
         options[_VENDORS[provider].base_url_name] = given.base_url
     if given.api_version is not None and provider == "azure":
         options["api_version"] = given.api_version
+    if given.headers:
+        options["default_headers"] = dict(given.headers)
+    if given.timeout is not None:
+        options["timeout"] = given.timeout
+    if provider == "openai":
+        options |= {"organization": given.organization} if given.organization else {}
+        options |= {"project": given.project} if given.project else {}
     return options
 
 
 def _google_options(given: ClientSettings) -> dict[str, object]:
-    http = {"base_url": given.base_url, "api_version": given.api_version}
-    known = {name: value for name, value in http.items() if value is not None}
-    return {"http_options": known} if known else {}
+    http: dict[str, object] = {}
+    if given.base_url is not None:
+        http["base_url"] = given.base_url
+    if given.api_version is not None:
+        http["api_version"] = given.api_version
+    if given.headers:
+        http["headers"] = dict(given.headers)
+    if given.timeout is not None:
+        # This SDK counts milliseconds.
+        http["timeout"] = round(given.timeout * 1000)
+    return {"http_options": http} if http else {}

@@ -135,6 +135,25 @@ class Opened:
         return self.key or self.token
 
     @property
+    def shown_url(self) -> str:
+        """The address as people may see it: an environment variable may hold a password in it."""
+        parts = urlsplit(self.base_url)
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+    def __str__(self) -> str:
+        """`main: openai at https://api.openai.com/v1, key ${env:MY_KEY}`; never the key itself."""
+        given, credential = self.connection, self.credential
+        name = "" if given.name == given.provider else f"{given.name}: "
+        where = f" at {self.shown_url}" if self.base_url else ""
+        headers = [
+            f"{header} {text if isinstance(text, str) else text.reference}"
+            for header, text in given.headers.items()
+            if header.lower() in _CREDENTIALS
+        ]
+        key = f"key {credential.reference}" if credential else ", ".join(headers) or "no key"
+        return f"{name}{given.provider}{where}, {key}"
+
+    @property
     def lacks(self) -> str:
         """What has to be set before calls can be made, as a sentence; empty if nothing."""
         given = self.connection
@@ -299,6 +318,15 @@ def available(connections: Mapping[str, Connection], environ: Mapping[str, str])
         if provider not in covered and (opened.credential is not None or is_named):
             shown.append(opened)
     return shown
+
+
+def names_by_address(connections: Iterable[Connection]) -> dict[str, str]:
+    """Connections by the `host:port` that they lead to, where that is given."""
+    return {
+        urlsplit(given.base_url).netloc.lower(): given.name
+        for given in connections
+        if given.base_url is not None
+    }
 
 
 def _target(reference: str, model: str, opened: Opened) -> Target:

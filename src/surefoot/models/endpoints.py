@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from surefoot.errors import UnknownModel
 from surefoot.models.operations import TEXT_OPERATIONS
+from surefoot.models.prices import PriceList
 from surefoot.models.retries import Retries
+from surefoot.models.retry_budget import RetryBudget
 from surefoot.scope import Slot
+
+if TYPE_CHECKING:
+    from surefoot.models.connections import Target
 
 PLACEHOLDER_KEY = "local"
 """The API key of a client that was built without a credential."""
@@ -70,12 +76,24 @@ class NoRoutes:
         return None
 
 
+def _no_target(reference: str) -> Target:
+    raise UnknownModel(f"model {reference!r} cannot be called: no connections are set up")
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the chain under the clients is given by the composition root."""
+    """What the chain of model calls is given by the composition root.
+
+    `target` says where the calls of a model reference go, and raises `UnknownModel` and `ConfigError`; `default` is
+    the model that is asked where nobody names one.
+    """
 
     endpoints: Endpoints = field(default_factory=NoRoutes)
     retries: Retries = field(default_factory=Retries)
+    budget: RetryBudget = field(default_factory=RetryBudget)
+    prices: PriceList = field(default_factory=PriceList)
+    target: Callable[[str], Target] = _no_target
+    default: str = ""
 
 
 policy: Slot[Policy] = Slot("policy for model calls")

@@ -80,7 +80,7 @@ def tool_of(function: ToolFunction) -> Tool:
 def _tool_of(function: ToolFunction) -> Tool:
     inner: Any = function
     while isinstance(inner, functools.partial):
-        inner = cast("functools.partial[Any]", inner).func
+        inner = inner.func
     name = getattr(inner, "name", None) or getattr(inner, "__name__", "")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise UsageError(

@@ -10,7 +10,7 @@ from surefoot import scope
 from surefoot.prompts import loading, rendering
 from surefoot.prompts.definition import Dialect, Prompt, PromptInput
 from surefoot.prompts.indexing import library
-from surefoot.values import Json, Message
+from surefoot.values import Json, Message, PromptRef
 
 
 class Prompty:
@@ -58,6 +58,11 @@ class Prompty:
     def digest(self) -> str:
         """The SHA-256 of its file's text, in hexadecimal."""
         return self._prompt.digest
+
+    @property
+    def ref(self) -> PromptRef:
+        """What a record keeps of it."""
+        return self._prompt.ref
 
     @property
     def dialect(self) -> Dialect:

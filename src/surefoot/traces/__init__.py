@@ -2,17 +2,22 @@
 
 from surefoot.traces.calls import UNSENT, Call, Parameter, ToolCall, Turn, read_call
 from surefoot.traces.card import FRAME, Card, Line, LineState, fitting
+from surefoot.traces.costs import FACETS, CostRow, Costs, Facet, costs
 from surefoot.traces.overview import card
 from surefoot.traces.plain import Failure, plain
 from surefoot.traces.spans import Attempt, Span, Standing, Trace, standing, trace
 from surefoot.traces.stats import FlowStats, Quantiles, RunStats, Series, StepStats, percentile, stats
 
 __all__ = [
+    "FACETS",
     "FRAME",
     "UNSENT",
     "Attempt",
     "Call",
     "Card",
+    "CostRow",
+    "Costs",
+    "Facet",
     "Failure",
     "FlowStats",
     "Line",
@@ -28,6 +33,7 @@ __all__ = [
     "Trace",
     "Turn",
     "card",
+    "costs",
     "fitting",
     "percentile",
     "plain",
