@@ -126,7 +126,7 @@ def _reading(answer: Mapping[str, object], usage: Mapping[str, object]) -> Readi
     prompt = _mapping(usage.get("prompt_tokens_details") or usage.get("input_tokens_details"))
     completion = _mapping(usage.get("completion_tokens_details") or usage.get("output_tokens_details"))
     output = _count(usage.get("completion_tokens") or usage.get("output_tokens"))
-    reasoning = _count(completion.get("reasoning_tokens"))
+    reasoning = _count(completion.get("reasoning_tokens") or completion.get("thinking_tokens"))
     is_text = not _count(prompt.get("audio_tokens")) and not _count(completion.get("audio_tokens"))
     if "cache_read_input_tokens" in usage or "cache_creation_input_tokens" in usage:
         cached = _count(usage.get("cache_read_input_tokens"))

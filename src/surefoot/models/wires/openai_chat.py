@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from surefoot.models.asking import Ask, Finish, Interrupted, Logprob, ToolSpec, Turn
-from surefoot.models.wires.fields import data_url, event_of, inner, items, number, text
+from surefoot.models.asking import Ask, Finish, ToolSpec, Turn
+from surefoot.models.wires.fields import (
+    answer_of,
+    data_url,
+    error_in,
+    event_of,
+    given,
+    inner,
+    items,
+    json_text,
+    laid_over,
+    logprobs_of,
+    place,
+    text,
+    wordless,
+)
 from surefoot.values import Image, Json, Message, ToolCall
 
 _FINISH: Mapping[str, Finish] = {
@@ -21,7 +35,9 @@ _FINISH: Mapping[str, Finish] = {
 
 @dataclass(frozen=True, slots=True)
 class OpenAIChat:
-    """`limit` is what the field for the most tokens of an answer is called: OpenAI renamed it, others did not."""
+    """Also Azure's, whose deployment and version stand in the endpoint's base URL.
+
+    `limit` is what the field for the most tokens of an answer is called: OpenAI renamed it, others did not."""
 
     limit: str = "max_completion_tokens"
     operation: str = "openai.chat"
@@ -60,16 +76,17 @@ class OpenAIChat:
             "seed": ask.seed,
             "reasoning_effort": ask.reasoning_effort,
         }
-        return body | {name: value for name, value in settings.items() if value is not None} | dict(ask.extra)
+        return laid_over(body | given(settings), ask.extra)
 
     def read(self, body: Mapping[str, Json]) -> Turn:
-        choices = items(body, "choices")
+        answer = answer_of(body)
+        choices = items(answer, "choices")
         if not choices:
             raise ValueError("the answer has no choices")
         message = inner(choices[0], "message")
         if not message:
             raise ValueError("the answer's first choice has no message")
-        return _turn(body, message, choices[0])
+        return _turn(answer, message, choices[0])
 
     def listen(self) -> Heard:
         return Heard()
@@ -83,9 +100,10 @@ class Heard:
         self._refusal: list[str] = []
         self._reasoning: list[str] = []
         self._logprobs: list[Json] = []
-        self._tools: dict[int, dict[str, str]] = {}
+        self._tools: list[dict[str, str]] = []
+        self._places: dict[int, int] = {}
         self._finish = ""
-        self._first: Mapping[str, Json] = {}
+        self._named: dict[str, Json] = {}
         self.is_whole = False
 
     def hear(self, event: str, data: str) -> str:  # noqa: ARG002  (this format names no events)
@@ -93,13 +111,15 @@ class Heard:
             self.is_whole = True
             return ""
         chunk = event_of(data)
-        if error := inner(chunk, "error"):
-            kind = text(error, "code") or text(error, "type")
-            raise Interrupted(text(error, "message") or "an error without a message", kind=kind)
-        self._first = self._first or chunk
-        choices = items(chunk, "choices")
+        error = error_in(chunk)
+        if error is not None:
+            raise error
+        # Azure's first chunk is of its filter alone, with an empty id and model.
+        for name in ("id", "model"):
+            self._named[name] = self._named.get(name) or text(chunk, name)
         # The usage comes in a last chunk without choices.
-        return self._hear(choices[0]) if choices else ""
+        choice = next((one for one in items(chunk, "choices") if place(one, "index") == 0), None)
+        return "" if choice is None else self._hear(choice)
 
     def _hear(self, choice: Mapping[str, Json]) -> str:
         delta = inner(choice, "delta")
@@ -107,20 +127,29 @@ class Heard:
         self._text.append(piece)
         self._refusal.append(text(delta, "refusal"))
         self._reasoning.append(_reasoning(delta))
-        for index, call in enumerate(items(delta, "tool_calls")):
-            # Some servers number each call 0, and tell a new one by its id.
-            place = call.get("index", index)
-            number = place if isinstance(place, int) else index
-            known = self._tools.setdefault(number, {"id": "", "name": "", "arguments": ""})
+        for call in items(delta, "tool_calls"):
+            known = self._tool(call)
             function = inner(call, "function")
             known["id"] = text(call, "id") or known["id"]
             known["name"] += text(function, "name")
-            known["arguments"] += text(function, "arguments")
+            known["arguments"] += _arguments(function)
         heard = inner(choice, "logprobs").get("content")
         if isinstance(heard, list):
             self._logprobs.extend(heard)
         self._finish = text(choice, "finish_reason") or self._finish
         return piece
+
+    def _tool(self, call: Mapping[str, Json]) -> dict[str, str]:
+        """The tool call that a piece belongs to; some servers number each call 0, and tell a new one by its id."""
+        index = place(call, "index", max(self._places, default=0))
+        at = self._places.get(index)
+        known = None if at is None else self._tools[at]
+        called = text(call, "id")
+        if known is None or (called and known["id"] and called != known["id"]):
+            known = {"id": "", "name": "", "arguments": ""}
+            self._places[index] = len(self._tools)
+            self._tools.append(known)
+        return known
 
     def turn(self) -> Turn:
         calls: list[Json] = [
@@ -129,7 +158,7 @@ class Heard:
                 "type": "function",
                 "function": {"name": call["name"], "arguments": call["arguments"]},
             }
-            for _, call in sorted(self._tools.items())
+            for call in self._tools
         ]
         message: dict[str, Json] = {
             "role": "assistant",
@@ -138,9 +167,9 @@ class Heard:
             "reasoning_content": "".join(self._reasoning) or None,
             "tool_calls": calls or None,
         }
-        given = {name: value for name, value in message.items() if value is not None or name == "content"}
+        said = {name: value for name, value in message.items() if value is not None or name == "content"}
         choice: dict[str, Json] = {"finish_reason": self._finish, "logprobs": {"content": self._logprobs}}
-        return _turn(self._first, given, choice)
+        return _turn(self._named, said, choice)
 
 
 def _turn(body: Mapping[str, Json], message: Mapping[str, Json], choice: Mapping[str, Json]) -> Turn:
@@ -149,8 +178,11 @@ def _turn(body: Mapping[str, Json], message: Mapping[str, Json], choice: Mapping
         for call in items(message, "tool_calls")
     )
     said = text(choice, "finish_reason")
-    # Some servers end a turn that asks for tools with `stop`.
-    finish = "tools" if calls else _FINISH.get(said, "other" if said else "stop")
+    finish = _FINISH.get(said, "other" if said else "stop")
+    if calls and finish in ("stop", "other"):
+        finish = "tools"  # some servers end a turn that asks for tools with `stop`, or words of their own
+    elif finish == "tools" and not calls:
+        finish = "other"
     kept = {name: message[name] for name in ("role", "content", "tool_calls", "refusal") if name in message}
     return Turn(
         text=text(message, "content"),
@@ -158,7 +190,7 @@ def _turn(body: Mapping[str, Json], message: Mapping[str, Json], choice: Mapping
         tool_calls=calls,
         refusal=text(message, "refusal"),
         reasoning=_reasoning(message),
-        logprobs=_logprobs(items(inner(choice, "logprobs"), "content")),
+        logprobs=logprobs_of(items(inner(choice, "logprobs"), "content")),
         model=text(body, "model"),
         id=text(body, "id"),
         native=kept if calls else None,
@@ -171,24 +203,10 @@ def _reasoning(message: Mapping[str, Json]) -> str:
 
 
 def _arguments(function: Mapping[str, Json]) -> str:
-    given = function.get("arguments")
-    if isinstance(given, dict):
-        # Ollama's form.
-        import orjson
-
-        return orjson.dumps(given).decode()
-    return given if isinstance(given, str) else ""
-
-
-def _logprobs(tokens: Sequence[Mapping[str, Json]]) -> tuple[Logprob, ...]:
-    return tuple(
-        Logprob(
-            text(token, "token"),
-            number(token, "logprob"),
-            tuple((text(other, "token"), number(other, "logprob")) for other in items(token, "top_logprobs")),
-        )
-        for token in tokens
-    )
+    found = function.get("arguments")
+    if isinstance(found, dict):
+        return json_text(found)  # Ollama's form
+    return found if isinstance(found, str) else ""
 
 
 def _written(message: Message, operation: str) -> Json:
@@ -210,6 +228,10 @@ def _written(message: Message, operation: str) -> Json:
 def _content(message: Message) -> Json:
     if isinstance(message.content, str):
         return message.content or (None if message.tool_calls else "")
+    if message.role == "tool" and not all(isinstance(part, str) for part in message.content):
+        raise wordless(
+            "openai.chat", "pictures in a tool's result", "return a text, or use the api of responses"
+        )
     return [_part(part) for part in message.content]
 
 

@@ -1,0 +1,47 @@
+"""Which format is spoken where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from surefoot.errors import ConfigError
+from surefoot.models.asking import Wire
+from surefoot.models.wires.anthropic import AnthropicMessages
+from surefoot.models.wires.embeddings import EmbeddingWire, GoogleEmbeddings, OpenAIEmbeddings
+from surefoot.models.wires.google import GoogleGenerate
+from surefoot.models.wires.openai_chat import OpenAIChat
+from surefoot.models.wires.openai_responses import OpenAIResponses
+
+_WIRES: Mapping[str, Wire] = {
+    "openai.chat": OpenAIChat(),
+    "azure.chat": OpenAIChat(),
+    "openai.responses": OpenAIResponses(),
+    "anthropic.messages": AnthropicMessages(),
+    "google.generate": GoogleGenerate(),
+}
+# Of the servers that speak chat completions, those that know the limit of tokens by its new name.
+_RENAMED = frozenset({"openai", "azure"})
+_OTHERS = OpenAIChat(limit="max_tokens")
+
+
+def wire_of(name: str, provider: str) -> Wire:
+    """The format of that name, as `provider` speaks it. Raises `ConfigError`."""
+    if name == "openai.chat" and provider not in _RENAMED:
+        return _OTHERS
+    wire = _WIRES.get(name)
+    if wire is None:
+        raise ConfigError(
+            f"{provider} speaks {name!r}, which `generate` does not know; it knows {', '.join(_WIRES)}"
+        )
+    return wire
+
+
+def embedding_wire_of(name: str) -> EmbeddingWire | None:
+    """The format for embeddings beside the one of that name; None where the provider has none (Anthropic)."""
+    match name:
+        case "google.generate":
+            return GoogleEmbeddings()
+        case "openai.chat" | "openai.responses" | "azure.chat":
+            return OpenAIEmbeddings()
+        case _:
+            return None
