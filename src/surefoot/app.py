@@ -17,7 +17,7 @@ from surefoot.flows import AnyFlow, Decision, Keeper, Listener, Options
 from surefoot.guards import InEnvironment, SecretFinder
 from surefoot.ledger import Keyring, Ledger, Payloads, PostgresLedger, RunRecord, SqliteLedger
 from surefoot.locks import ForkSafeLock, made_once
-from surefoot.models import CallTarget, Endpoint, Policy, Retries, Route
+from surefoot.models import CallTarget, Endpoint, Policy, Retries, RetryBudget, Route
 from surefoot.values import RunTags, new_id
 
 if TYPE_CHECKING:
@@ -61,7 +61,10 @@ class App:
         self.connections = {name: _connection(name, given) for name, given in config.connections.items()}
         self.policy = Policy(
             endpoints=self,
-            retries=Retries(count=config.models.retries),
+            retries=Retries(
+                count=config.models.retries, cap=config.models.retry_cap, deadline=config.models.deadline
+            ),
+            budget=RetryBudget(config.models.retry_share, config.models.retry_reserve),
             prices=models.PriceList(
                 {name: models.Price(**dict(given)) for name, given in config.prices.items()},
                 models.names_by_address(self.connections.values()),

@@ -35,6 +35,10 @@ SurefootError
       ModelUnavailable       the model's server cannot be reached or died
       ModelTimeout           it did not answer in time
       RateLimited            it refused for now
+        QuotaExceeded        the credit of the account is used up: waiting does not help
+      RequestRefused         the request is one that it will refuse again
+        CredentialRefused    the API key is missing or wrong, or may not do this
+        ContentRefused       its filter refused what was asked
       MalformedResponse      it answered with something that is no answer
     LedgerError              the ledger cannot be read or written
       LedgerFull             no space is left
@@ -188,7 +192,7 @@ class RunPruned(RunError):
 
 
 class ContextOverflow(RunError):
-    """A prompt and the room for its answer are larger than the model's context; no call was made."""
+    """A prompt and the room for its answer are larger than the model's context; nothing was answered."""
 
 
 class RecordedError(RunError):
@@ -208,7 +212,30 @@ class WorldError(SurefootError):
 
 
 class ModelError(WorldError):
-    """A model call failed."""
+    """A model call failed.
+
+    `status` is that of the answer, None where there was none; `attempts` is how many were made, `request_id` what the
+    provider calls the last of them. `retry_after` is for how many seconds it asks to wait.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        provider: str = "",
+        model: str = "",
+        status: int | None = None,
+        attempts: int = 1,
+        request_id: str = "",
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.provider = provider
+        self.model = model
+        self.status = status
+        self.attempts = attempts
+        self.request_id = request_id
+        self.retry_after = retry_after
 
 
 class ModelUnavailable(ModelError):
@@ -223,8 +250,24 @@ class RateLimited(ModelError):
     """The provider refused for now."""
 
 
+class QuotaExceeded(RateLimited):
+    """The credit or the quota of the account is used up; waiting does not help."""
+
+
+class RequestRefused(ModelError):
+    """The provider refused the request, and will refuse the same one again."""
+
+
+class CredentialRefused(RequestRefused):
+    """The API key is missing or wrong, or may not do this."""
+
+
+class ContentRefused(RequestRefused):
+    """The provider's filter refused what was asked."""
+
+
 class MalformedResponse(ModelError):
-    """The provider answered with something that is no answer."""
+    """The provider answered with something that is no answer. It may have been paid for."""
 
 
 class LedgerError(WorldError):

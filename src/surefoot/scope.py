@@ -110,6 +110,19 @@ class Scope(Protocol):
         """The key of the step whose body this is, in hex; empty in the body of the flow."""
         ...
 
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds until the deadline of the run, not below 0; None where there is none."""
+        ...
+
+    def check(self) -> None:
+        """Raise `RunStopped` where the run goes on no further, and what `claim` raises where nothing may begin."""
+        ...
+
+    def pause(self, seconds: float) -> None:
+        """Block for so many seconds, or until the run stops. Async code sleeps as usual: its task is cancelled."""
+        ...
+
     def claim(self, work: Work) -> Claim:
         """Claim work; raises `RunEnded` after the end of the run, `NotData` if the inputs cannot be recorded."""
         ...

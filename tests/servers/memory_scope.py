@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -73,6 +74,9 @@ class MemoryScope:
     record: dict[tuple[str, str, int], Recorded] = field(default_factory=dict)
     claims: list[MemoryClaim] = field(default_factory=list)
     is_ended: bool = False
+    seconds_left: float | None = None
+    stop: Exception | None = None
+    """What `check` raises: why the run goes on no further."""
     run_id: str = "run-1"
     step_id: str = ""
     _seen: defaultdict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
@@ -87,6 +91,13 @@ class MemoryScope:
             claim = MemoryClaim(self, work, (work.name, digest, self._seen[work.name, digest]))
             self.claims.append(claim)
         return claim
+
+    def check(self) -> None:
+        if self.stop is not None:
+            raise self.stop
+
+    def pause(self, seconds: float) -> None:
+        time.sleep(seconds)
 
     def note_prompt(self, prompt: PromptRef) -> None:
         raise NotImplementedError

@@ -15,8 +15,15 @@ def own_policy() -> Iterator[None]:
         yield
 
 
-def configure(*, endpoints: models.Endpoints | None = None, retries: models.Retries | None = None) -> None:
+def configure(
+    *,
+    endpoints: models.Endpoints | None = None,
+    retries: models.Retries | None = None,
+    budget: models.RetryBudget | None = None,
+) -> None:
     """Use this policy until the end of the test."""
     default = models.Policy()
-    chosen = models.Policy(endpoints or default.endpoints, retries or default.retries)
+    chosen = models.Policy(
+        endpoints or default.endpoints, retries or default.retries, budget or default.budget
+    )
     models.policy.provide(lambda: chosen)

@@ -111,6 +111,27 @@ class ModelSettings(Section):
         "A table given here takes the place of the default one.",
     )
     retries: int = Field(default=2, ge=0, le=100, description="How often a failed call is tried again.")
+    retry_cap: float = Field(
+        default=20.0,
+        gt=0,
+        description="Seconds that a wait between two attempts takes at most, where the provider asks for no more.",
+    )
+    deadline: float = Field(
+        default=600.0,
+        gt=0,
+        description="Seconds after which a call is given up, with all its attempts and waits; a stream has to begin by "
+        "then.",
+    )
+    retry_share: float = Field(
+        default=0.2,
+        ge=0,
+        le=100,
+        description="How many retries all calls of a process to one provider may make together, as a share of its "
+        "calls in the last minute.",
+    )
+    retry_reserve: int = Field(
+        default=10, ge=0, description="How many retries a minute they may make beside that share."
+    )
 
 
 class Connection(Section):

@@ -138,6 +138,7 @@ class StepClaim:
         """Take the recorded outcome; it is decoded when somebody reads it."""
         self.replayed_from = outcome
         run = self.here.run
+        run.newest = outcome.key
         try:
             value = records.decode(run.ledger.exact_large(run.id, outcome.output))
         except NotRestored:

@@ -74,7 +74,7 @@ def complete(run: OpenRun, result: object) -> records.Pending:
 
 def fail(run: OpenRun, error: Exception, entry: Entry) -> tuple[records.Pending, str, str]:
     """The run ended in an error; with the innermost step that failed (or the flow), and a note for people."""
-    failed = run.failed_steps(error)
+    failed = run.failed_steps(error) or run.unfit_answer()
     names = {key: name for _, key, name in run.causes}
     innermost = names[failed[0]] if failed else None
     said: dict[str, object] = {"error": error, "failed": [key.hex() for key in failed]}

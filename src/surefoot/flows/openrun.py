@@ -81,6 +81,8 @@ class OpenRun:
     lock: threading.Lock = field(default_factory=threading.Lock)
     pending: dict[bytes, StepClaim] = field(default_factory=dict[bytes, "StepClaim"])
     causes: list[tuple[object, bytes, str]] = field(default_factory=list[tuple[object, bytes, str]])
+    newest: bytes = b""
+    """The key of the outcome that was recorded or replayed last."""
     labels: RunTags = RunTags()
     """For whom the run is made, which its child runs inherit."""
     created_ns: int = 0
@@ -148,6 +150,7 @@ class OpenRun:
 
     def count_done(self, outcome: Outcome) -> None:
         """Count what an outcome has used. Called under the lock."""
+        self.newest = outcome.key
         if outcome.call is None and not outcome.is_degraded:
             self._more_steps += outcome.kind in ("step", "flow") and not outcome.is_intent
         else:
@@ -259,6 +262,18 @@ class OpenRun:
         finally:
             with self.lock:
                 self.children.remove(child)
+
+    def unfit_answer(self) -> list[bytes]:
+        """The key of the call whose answer was none, if nothing came after it.
+
+        What a client or the flow makes of such an answer has no trace of it, as there was no exception at first: it
+        fails at the form of something. The failure that came right behind it is taken for its consequence.
+        """
+        if not self.causes:
+            return []
+        cause, key, _ = self.causes[-1]
+        is_answer = getattr(cause, "is_success", False) is True
+        return [key] if is_answer and key == self.newest else []
 
     def disown(self) -> None:
         """In a forked child: the run is the parent's, whichever thread held its lock."""

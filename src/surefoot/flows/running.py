@@ -126,6 +126,20 @@ class Here:
     def idempotency_key(self) -> str:
         return f"{self.run.id}-{self.path[-16:].hex()}"
 
+    @property
+    def seconds_left(self) -> float | None:
+        return self.run.brake.seconds_left
+
+    def check(self) -> None:
+        """See `surefoot.scope.Scope.check`."""
+        what = f"what {self.name or 'the flow'} was about to do"
+        self.run.check_going(what)
+        self.check_admitted(what)
+
+    def pause(self, seconds: float) -> None:
+        """See `surefoot.scope.Scope.pause`."""
+        self.run.brake.pause(seconds)
+
     def note_prompt(self, prompt: PromptRef) -> None:
         self.prompt = prompt
 

@@ -32,6 +32,7 @@ from surefoot.models.hook import install, is_installed, uninstall
 from surefoot.models.prices import Price, PriceList, rates_of
 from surefoot.models.prompting import Template, templates
 from surefoot.models.retries import Retries
+from surefoot.models.retry_budget import RetryBudget
 from surefoot.models.vendors import KEY_VARIABLES, VENDORS
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "PriceList",
     "Reply",
     "Retries",
+    "RetryBudget",
     "Route",
     "Target",
     "Template",

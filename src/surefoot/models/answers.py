@@ -13,6 +13,8 @@ from surefoot.values import Usage
 _TERMINAL_EVENTS = frozenset(
     {"message_stop", "response.completed", "response.incomplete", "response.failed", "response.cancelled"}
 )
+_CONTENTS = ("choices", "output", "content", "data", "candidates", "delta")
+_LAST_BYTES = 8192
 _BLANK_LINE = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 
 
@@ -70,8 +72,20 @@ def is_whole(events: list[Event]) -> bool:
 
 
 def is_answer(body: bytes) -> bool:
-    """Whether a buffered body is what every operation answers with: a JSON object."""
-    return isinstance(parse_json(body), dict)
+    """Whether a buffered body is what every operation answers with: a JSON object, and no error in its place."""
+    answer = parse_json(body)
+    return isinstance(answer, dict) and not is_complaint(cast("dict[str, object]", answer))
+
+
+def is_answer_in_events(body: bytes) -> bool:
+    """Whether the body of an event stream says anything, and its last word is no error."""
+    last = events_of(body[-_LAST_BYTES:])[-1:]
+    return bool(last) and last[0].name != "error" and not is_complaint(_mapping(parse_json(last[0].data)))
+
+
+def is_complaint(answer: Mapping[str, object]) -> bool:
+    """Whether an object is an error and nothing else, as proxies send it with the status of success."""
+    return bool(answer.get("error")) and not any(answer.get(name) for name in _CONTENTS)
 
 
 def read_buffered(body: bytes) -> Reading:

@@ -42,9 +42,10 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """Wait for some seconds."""
+    """Wait for some seconds; `pause` is how blocking code does so, where something may end the wait."""
 
     seconds: float
+    pause: Callable[[float], None] = time.sleep
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +119,8 @@ def _perform(effect: Own) -> object:
             response.read()
         case Close(response):
             response.close()
-        case Sleep(seconds):
-            time.sleep(seconds)
+        case Sleep(seconds, pause):
+            pause(seconds)
         case Block(work):
             return work()
         case Invoke(function):

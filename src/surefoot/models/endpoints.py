@@ -10,6 +10,7 @@ from surefoot.errors import UnknownModel
 from surefoot.models.operations import TEXT_OPERATIONS
 from surefoot.models.prices import PriceList
 from surefoot.models.retries import Retries
+from surefoot.models.retry_budget import RetryBudget
 from surefoot.scope import Slot
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ class Policy:
     prices: PriceList = field(default_factory=PriceList)
     target: Callable[[str], Target] = _no_target
     default: str = ""
+    budget: RetryBudget = field(default_factory=RetryBudget)
 
 
 policy: Slot[Policy] = Slot("policy for model calls")

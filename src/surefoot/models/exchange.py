@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, cast
 import orjson
 
 from surefoot import scope
-from surefoot.errors import ConfigError
+from surefoot.errors import ConfigError, SurefootError
 from surefoot.locks import ForkSafeLock
-from surefoot.models.answers import is_answer
+from surefoot.models.answers import is_answer, is_answer_in_events
 from surefoot.models.attempts import Attempts, Head
+from surefoot.models.deadlines import end_in_time, within
 from surefoot.models.effects import Block, Close, Commit, Program, Read, Send
 from surefoot.models.endpoints import CallTarget, Endpoint, Policy, Route, has_credential, routed_headers
 from surefoot.models.facts import facts_of
@@ -79,7 +80,8 @@ def exchange(call: Call, policy: Policy) -> Program[httpx2.Response]:
         return (yield from claimed.run())
     except BaseException as error:
         if claimed.is_claim_open:
-            if not isinstance(error, Exception):
+            # What a run was stopped in has no outcome: it is done again if the run goes on.
+            if not isinstance(error, Exception) or _is_stopped(call.scope):
                 claim.abandon()
             else:
                 yield from claimed.fail(error)
@@ -94,8 +96,13 @@ class Exchange:
     claim: Claim
     policy: Policy
     is_claim_open: bool = True
+    attempts: Attempts[httpx2.Response] = field(init=False)
     _route: Route | None = None
+    _sent: httpx2.Request = field(init=False)
     _started_ns: int = field(default_factory=time.monotonic_ns)
+
+    def __post_init__(self) -> None:
+        self._sent = self.call.request
 
     def run(self) -> Program[httpx2.Response]:
         """Send until there is an answer to hand over; the outcome is durable when this returns.
@@ -103,12 +110,20 @@ class Exchange:
         The outcome of a stream is recorded by its body instead, before the client sees the end of it.
         """
         self._choose_route()
-        attempts = Attempts(self, self.call.asked.operation.name, self.policy.retries)
-        response = yield from attempts.run()
+        self.attempts = Attempts(
+            self,
+            self.call.asked.operation.name,
+            self.policy.retries,
+            self._whom,
+            self.policy.budget,
+            self.call.scope,
+        )
+        response = yield from self.attempts.run()
         if response.is_success and self.call.is_streaming:
             self.is_claim_open = False
             tape = Tape(self.claim, response, self._ending, started_ns=self._started_ns)
             return live(response, tape, self.call.library, is_async=self.call.is_async)
+        end_in_time(response, self._sent, self.call.library, self.attempts.seconds_left)
         yield Read(response)
         if not response.is_success:
             response.headers["x-should-retry"] = "false"
@@ -127,7 +142,9 @@ class Exchange:
     def send(self, number: int, /) -> Program[httpx2.Response]:
         """See `Transport.send`."""
         outgoing = yield from self._outgoing(is_first=number == 1)
-        response = cast("httpx2.Response", (yield outgoing))
+        self._sent = outgoing.request
+        with within(outgoing.request, self.attempts.seconds_left):
+            response = cast("httpx2.Response", (yield outgoing))
         # The client looks into the request that it made, not into the one that was routed.
         if outgoing.is_routed:
             response.request = self.call.request
@@ -140,6 +157,13 @@ class Exchange:
     def close(self, response: httpx2.Response, /) -> Program[None]:
         """See `Transport.close`."""
         yield Close(response)
+
+    @property
+    def _whom(self) -> str:
+        """Who fails as a whole: the provider at the host that is asked."""
+        if self._route is not None:
+            return self._route.served_model.partition(":")[0]
+        return f"{self.call.asked.provider} at {self.call.request.url.host}"
 
     def _choose_route(self) -> None:
         headers, asked = self.call.request.headers, self.call.asked
@@ -189,7 +213,8 @@ class Exchange:
         facts = replace(self._facts(answer), first_token_ns=first_token_ns)
         if answer.error is not None:
             return Ending("failed", answer.to_record(), answer.error, facts)
-        if answer.is_success and (answer.is_event_stream or answer.is_closed_early or is_answer(answer.body)):
+        is_fit = is_answer_in_events if answer.is_event_stream else is_answer
+        if answer.is_success and (answer.is_closed_early or is_fit(answer.body)):
             return Ending("completed", answer.to_record(), call=facts)
         return Ending("failed", answer.to_record(), response, facts)
 
@@ -228,6 +253,14 @@ def _replay(call: Call, recorded: Recorded, claim: Claim | None = None) -> httpx
 
 def _remember(call: Call, outcome: Recorded) -> None:
     _last_failure.set(Failure(call.scope, call.asked.digest, outcome))
+
+
+def _is_stopped(here: Scope) -> bool:
+    try:
+        here.check()
+    except SurefootError:
+        return True
+    return False
 
 
 def _is_retry(request: httpx2.Request) -> bool:

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 RETRYABLE_STATUSES = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
 
-# By name, as both generations of httpx have them. A read timeout is missing on purpose: the answer may be on its
-# way and paid for, and the caller's own limit has been used up.
+# By name, as both generations of httpx, aiohttp and Python itself have them; they stand for failures from before the
+# answer began. A read timeout is missing on purpose: the answer may be on its way and paid for, and the caller's own
+# limit has been used up. So is a body that breaks off (aiohttp's ClientPayloadError): it has begun, and is paid for.
 RETRYABLE_ERRORS = frozenset(
     {
+        # httpx and httpx2
         "ConnectError",
         "ConnectTimeout",
         "PoolTimeout",
@@ -21,8 +23,20 @@ RETRYABLE_ERRORS = frozenset(
         "CloseError",
         "RemoteProtocolError",
         "ProxyError",
+        # aiohttp
+        "ClientConnectorError",
+        "ClientOSError",
+        "ConnectionTimeoutError",
+        "ServerDisconnectedError",
+        # Python
+        "ConnectionError",
     }
 )
+
+# A server with the wrong certificate has it the next time too.
+_LASTING_CAUSES = frozenset({"SSLCertVerificationError", "CertificateError"})
+_LINKS = 8
+"""How many links of a chain of causes are looked at: such chains are short, but may be rings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +44,7 @@ class Retries:
     """How often and how patiently a call is tried again.
 
     `count` attempts follow the first; the n-th of them waits for a random time up to `base * 2**(n-1)` seconds,
-    at most `cap`; none starts later than `deadline` seconds after the first.
+    at most `cap`, or for as long as the server asks; none starts later than `deadline` seconds after the first.
     """
 
     count: int = 2
@@ -50,14 +64,16 @@ def next_delay(
     """Seconds to wait before the next attempt after `failures` failed ones, or None if there is none.
 
     Full jitter (a uniform share of the exponential delay) keeps clients that failed together from returning
-    together. What the server asks for in `retry_after` is the least wait, bounded by `policy.cap`.
+    together. What the server asks for in `retry_after` is the least wait: where that is longer than what is left of
+    the deadline, waiting would be of no use, and there is no further attempt.
+
+    Source: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
     """
     if failures > policy.count:
         return None
-    ceiling = min(policy.cap, policy.base * 2.0 ** min(failures - 1, 60))
-    delay = jitter() * ceiling
-    if retry_after is not None and retry_after > 0:
-        delay = min(policy.cap, max(delay, retry_after))
+    delay = jitter() * min(policy.cap, policy.base * 2.0 ** min(failures - 1, 60))
+    if retry_after is not None and not math.isnan(retry_after):
+        delay = max(delay, retry_after)
     return delay if elapsed + delay <= policy.deadline else None
 
 
@@ -88,14 +104,34 @@ def is_retryable_answer(status: int, headers: Mapping[str, str]) -> bool:
 
 
 def is_retryable_error(error: BaseException) -> bool:
-    """Whether an exception of httpx from before the response's headers is worth another attempt."""
-    return any(cls.__name__ in RETRYABLE_ERRORS for cls in type(error).__mro__)
+    """Whether an exception from before the response's headers is worth another attempt."""
+    if not _names(error) & RETRYABLE_ERRORS:
+        return False
+    link: BaseException | None = error
+    for _ in range(_LINKS):
+        if link is None:
+            break
+        if _names(link) & _LASTING_CAUSES:
+            return False
+        # aiohttp keeps the reason in an attribute.
+        own = getattr(link, "os_error", None)
+        link = own if isinstance(own, BaseException) else link.__cause__ or link.__context__
+    return True
+
+
+def _names(error: BaseException) -> set[str]:
+    return {cls.__name__ for cls in type(error).__mro__}
 
 
 def _until(date: str, now: float) -> float:
-    from email.utils import parsedate_to_datetime  # 7 ms to import, for a form that is rare
+    from datetime import UTC  # with `email.utils` 7 ms to import, for a form that is rare
+    from email.utils import parsedate_to_datetime
 
     try:
-        return max(0.0, parsedate_to_datetime(date).timestamp() - now)
+        moment = parsedate_to_datetime(date)
+        # HTTP dates are in GMT, also where that is not said.
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return max(0.0, moment.timestamp() - now)
     except (ValueError, OverflowError):
         return math.nan

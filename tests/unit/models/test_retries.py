@@ -1,7 +1,12 @@
 from __future__ import annotations
 
 import email.utils
+import math
+import ssl
+from types import SimpleNamespace
+from typing import Any
 
+import aiohttp
 import httpx
 import httpx2
 import pytest
@@ -34,10 +39,12 @@ def test_a_delay_is_within_the_policy(
     if failures > count:
         assert delay is None
     if delay is not None:
-        assert 0 <= delay <= policy.cap
         assert elapsed + delay <= policy.deadline
-        if asked is not None:
-            assert delay >= min(asked, policy.cap)
+        assert 0 <= delay <= max(policy.cap, asked or 0.0)
+        assert asked is None or delay >= asked
+    elif failures <= count:
+        # The only other reason to give up is that the wait would be too long.
+        assert elapsed + max(policy.cap, asked or 0.0) > policy.deadline
 
 
 def test_the_delay_doubles_up_to_the_cap() -> None:
@@ -66,6 +73,14 @@ def test_no_attempt_starts_after_the_deadline() -> None:
         ({"retry-after": "inf"}, None),
         ({"retry-after-ms": "x", "retry-after": "2"}, 2.0),
         ({"retry-after": "4233600000"}, 4233600000.0),
+        ({"retry-after": "Fri, 15 Jan 2027 08:01:00"}, 60.0),  # without a zone, which is always GMT
+        ({"retry-after": "Fri, 15 Jan 2027 08:01:00 -0000"}, 60.0),
+        ({"retry-after": "Mon, 01 Jan 0001 00:00:00 GMT"}, 0.0),
+        ({"retry-after": "Fri, 99 Foo 2027 08:01:00 GMT"}, None),
+        ({"retry-after": "1e999"}, None),
+        ({"retry-after": ""}, None),
+        ({"retry-after-ms": "-1", "retry-after": "2"}, 2.0),
+        ({"retry-after-ms": "nan"}, None),
     ],
 )
 def test_what_a_server_asks_for(headers: dict[str, str], seconds: float | None) -> None:
@@ -80,6 +95,15 @@ def test_which_answers_are_tried_again() -> None:
     assert not is_retryable_answer(500, {"x-should-retry": "false"})
 
 
+def test_what_asks_for_longer_than_is_left_is_given_up_at_once() -> None:
+    patient = Retries(count=2, base=0.0, cap=1.0, deadline=60.0)
+    assert next_delay(patient, 1, 59.0) == 59.0  # the cap is for our own waits, not for what the server asks
+    assert next_delay(patient, 1, 61.0) is None
+    assert next_delay(patient, 1, 4_233_600.0) is None
+    assert next_delay(patient, 1, math.inf) is None
+    assert next_delay(patient, 1, math.nan) == 0.0
+
+
 @pytest.mark.parametrize("library", [httpx, httpx2])
 def test_which_errors_are_tried_again(library: object) -> None:
     for name in ("ConnectError", "ConnectTimeout", "PoolTimeout", "ReadError", "RemoteProtocolError"):
@@ -87,3 +111,38 @@ def test_which_errors_are_tried_again(library: object) -> None:
     for name in ("ReadTimeout", "WriteTimeout", "DecodingError", "UnsupportedProtocol", "TooManyRedirects"):
         assert not is_retryable_error(getattr(library, name)("x"))
     assert not is_retryable_error(ValueError())
+
+
+def test_which_errors_of_aiohttp_are_tried_again() -> None:
+    key: Any = SimpleNamespace(ssl=True, host="h", port=443, is_ssl=True)
+    refused = ConnectionRefusedError(111, "refused")
+    assert is_retryable_error(aiohttp.ClientConnectorError(key, refused))
+    assert is_retryable_error(aiohttp.ClientConnectorDNSError(key, OSError("no name")))
+    assert is_retryable_error(aiohttp.ServerDisconnectedError())
+    assert is_retryable_error(aiohttp.ClientOSError(104, "reset"))
+    assert is_retryable_error(aiohttp.ConnectionTimeoutError())
+    assert not is_retryable_error(aiohttp.SocketTimeoutError())
+    assert not is_retryable_error(aiohttp.ServerTimeoutError())
+    assert not is_retryable_error(aiohttp.ClientPayloadError("cut"))
+    assert not is_retryable_error(aiohttp.InvalidURL("x"))
+    assert not is_retryable_error(TimeoutError())
+
+
+def test_a_wrong_certificate_is_not_tried_again() -> None:
+    wrong = ssl.SSLCertVerificationError(1, "self-signed")
+    key: Any = SimpleNamespace(ssl=True, host="h", port=443, is_ssl=True)
+    assert not is_retryable_error(aiohttp.ClientConnectorCertificateError(key, wrong))
+    assert not is_retryable_error(aiohttp.ClientConnectorError(key, wrong))
+    error = httpx2.ConnectError("x")
+    error.__cause__ = OSError("around it")
+    error.__cause__.__context__ = wrong
+    assert not is_retryable_error(error)
+    # A ring of causes has an end.
+    error.__cause__.__context__ = error
+    assert is_retryable_error(error)
+
+
+def test_python_s_own_connection_errors_are_tried_again() -> None:
+    for kind in (ConnectionResetError, ConnectionRefusedError, ConnectionAbortedError, BrokenPipeError):
+        assert is_retryable_error(kind())
+    assert not is_retryable_error(OSError())
