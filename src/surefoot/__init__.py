@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from surefoot.models import Fallback as Fallback
     from surefoot.models import Reply as Reply
     from surefoot.models import generate as generate
+    from surefoot.models import autolog as autolog
+    from surefoot.models import http_client as http_client
+    from surefoot.models import wrap as wrap
     from surefoot.prompts import Prompty as Prompty
     from surefoot.prompts import prompt as prompt
     from surefoot.values import Done as Done
@@ -52,12 +55,14 @@ _HOMES = {
     "Score": "surefoot.evals",
     "SurefootError": "surefoot.errors",
     "Workflow": "surefoot.flows",
+    "autolog": "surefoot.models",
     "carry": "surefoot.flows",
     "current_run": "surefoot.flows",
     "current_step": "surefoot.flows",
     "evaluate": "surefoot.evals",
     "flow": "surefoot.flows",
     "generate": "surefoot.models",
+    "http_client": "surefoot.models",
     "last_run": "surefoot.flows",
     "now": "surefoot.flows",
     "prompt": "surefoot.prompts",
@@ -67,6 +72,7 @@ _HOMES = {
     "step": "surefoot.flows",
     "uuid4": "surefoot.flows",
     "wait_for": "surefoot.flows",
+    "wrap": "surefoot.models",
 }
 
 __all__ = [
@@ -81,12 +87,14 @@ __all__ = [
     "Score",
     "SurefootError",
     "Workflow",
+    "autolog",
     "carry",
     "current_run",
     "current_step",
     "evaluate",
     "flow",
     "generate",
+    "http_client",
     "last_run",
     "now",
     "prompt",
@@ -96,6 +104,7 @@ __all__ = [
     "step",
     "uuid4",
     "wait_for",
+    "wrap",
 ]
 
 

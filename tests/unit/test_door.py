@@ -24,11 +24,13 @@ EXPECTED = [
     "Score",
     "SurefootError",
     "Workflow",
+    "autolog",
     "carry",
     "current_run",
     "current_step",
     "evaluate",
     "flow",
+    "http_client",
     "last_run",
     "now",
     "prompt",
@@ -38,6 +40,7 @@ EXPECTED = [
     "step",
     "uuid4",
     "wait_for",
+    "wrap",
 ]
 DOOR = Path(surefoot.__file__)
 

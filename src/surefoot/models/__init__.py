@@ -34,6 +34,7 @@ from surefoot.models.prompting import Template, templates
 from surefoot.models.retries import Retries
 from surefoot.models.retry_budget import RetryBudget
 from surefoot.models.vendors import KEY_VARIABLES, VENDORS
+from surefoot.models.wrapped import autolog, http_client, wrap
 
 __all__ = [
     "KEY_VARIABLES",
@@ -56,11 +57,13 @@ __all__ = [
     "Route",
     "Target",
     "Template",
+    "autolog",
     "available",
     "build_client",
     "client_settings",
     "connection_of",
     "generate",
+    "http_client",
     "install",
     "is_client",
     "is_client_class",
@@ -72,4 +75,5 @@ __all__ = [
     "resolve",
     "templates",
     "uninstall",
+    "wrap",
 ]

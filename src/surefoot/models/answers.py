@@ -68,13 +68,26 @@ def is_whole(events: list[Event]) -> bool:
         return True
     if not last.is_terminated:
         return False
-    return (last.name or _text(_mapping(parse_json(last.data)).get("type"))) in _TERMINAL_EVENTS
+    if last.name in _TERMINAL_EVENTS:
+        return True
+    answer = _mapping(parse_json(last.data))
+    return _text(answer.get("type")) in _TERMINAL_EVENTS or _is_finished(answer)
+
+
+def _is_finished(answer: Mapping[str, object]) -> bool:
+    """Whether a chunk of Gemini's is the last one: no event of its own ends its streams."""
+    if _mapping(answer.get("promptFeedback")).get("blockReason"):
+        return True
+    candidates = _list(answer.get("candidates"))
+    return bool(candidates) and all(_mapping(each).get("finishReason") for each in candidates)
 
 
 def is_answer(body: bytes) -> bool:
-    """Whether a buffered body is what every operation answers with: a JSON object, and no error in its place."""
+    """Whether a buffered body is an answer: a JSON object that is no error, or Gemini's list of the chunks of one."""
     answer = parse_json(body)
-    return isinstance(answer, dict) and not is_complaint(cast("dict[str, object]", answer))
+    if isinstance(answer, dict):
+        return not is_complaint(cast("dict[str, object]", answer))
+    return any(_is_chunk(each) for each in _list(answer))
 
 
 def is_answer_in_events(body: bytes) -> bool:
@@ -90,8 +103,16 @@ def is_complaint(answer: Mapping[str, object]) -> bool:
 
 def read_buffered(body: bytes) -> Reading:
     """The reading of a buffered answer; an answer without `usage` reads as zero tokens."""
-    answer = _mapping(parse_json(body))
+    whole = parse_json(body)
+    chunks = [chunk for chunk in _list(whole) if _is_chunk(chunk)]
+    answer = _mapping(chunks[-1] if chunks else whole)
+    if "usageMetadata" in answer:
+        return _reading_of_gemini(answer)
     return _reading(answer, _mapping(answer.get("usage")))
+
+
+def _is_chunk(value: object) -> bool:
+    return bool(_mapping(value).keys() & {"candidates", "usageMetadata", "promptFeedback"})
 
 
 def read_events(events: list[Event]) -> Reading:
@@ -102,15 +123,38 @@ def read_events(events: list[Event]) -> Reading:
         if first:
             break
     for event in reversed(events):
-        if '"usage"' not in event.data and '"timings"' not in event.data:
+        if not any(name in event.data for name in ('"usage"', '"timings"', '"usageMetadata"')):
             continue
         answer = _inner(_mapping(parse_json(event.data)))
+        if "usageMetadata" in answer:
+            return _reading_of_gemini({**first, **answer})
         usage = _mapping(answer.get("usage")) or _timed(_mapping(answer.get("timings")))
         if usage:
             # Anthropic counts the input in the first event and the output in the last.
             counted = {**_mapping(first.get("usage")), **{k: v for k, v in usage.items() if v is not None}}
             return _reading({**first, **answer}, counted)
     return _reading(first, _mapping(first.get("usage")))
+
+
+def _reading_of_gemini(answer: Mapping[str, object]) -> Reading:
+    """The reading of an answer of Gemini's, which counts thoughts and what its tools read beside the rest."""
+    usage = _mapping(answer.get("usageMetadata"))
+    thoughts = _count(usage.get("thoughtsTokenCount"))
+    read = _count(usage.get("promptTokenCount")) + _count(usage.get("toolUsePromptTokenCount"))
+    written = _count(usage.get("candidatesTokenCount")) + thoughts
+    counted = Usage(read, min(read, _count(usage.get("cachedContentTokenCount"))), written, thoughts)
+    heard = _modalities(usage, "promptTokensDetails") | _modalities(usage, "toolUsePromptTokensDetails")
+    made = _modalities(usage, "candidatesTokensDetails")
+    is_text = "AUDIO" not in heard and not made - {"TEXT", "MODALITY_UNSPECIFIED"}
+    return Reading(_text(answer.get("modelVersion")), counted, is_priced_as_text=is_text)
+
+
+def _modalities(usage: Mapping[str, object], name: str) -> set[str]:
+    return {
+        _text(part.get("modality"))
+        for part in map(_mapping, _list(usage.get(name)))
+        if _count(part.get("tokenCount"))
+    }
 
 
 def _timed(timings: Mapping[str, object]) -> Mapping[str, object]:
@@ -135,7 +179,7 @@ def _inner(event: Mapping[str, object]) -> Mapping[str, object]:
 
 
 def _reading(answer: Mapping[str, object], usage: Mapping[str, object]) -> Reading:
-    model = _text(answer.get("model"))
+    model = _text(answer.get("model")) or _text(answer.get("modelVersion"))
     tier = _text(answer.get("service_tier"))
     prompt = _mapping(usage.get("prompt_tokens_details") or usage.get("input_tokens_details"))
     completion = _mapping(usage.get("completion_tokens_details") or usage.get("output_tokens_details"))
@@ -156,6 +200,10 @@ def _reading(answer: Mapping[str, object], usage: Mapping[str, object]) -> Readi
 
 def _mapping(value: object) -> Mapping[str, object]:
     return cast("dict[str, object]", value) if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[object]:
+    return cast("list[object]", value) if isinstance(value, list) else []
 
 
 def _count(value: object) -> int:

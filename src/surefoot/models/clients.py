@@ -36,6 +36,7 @@ class _Vendor:
     token_name: str = ""
 
 
+_GOOGLE = "google"
 _VENDORS = {
     "openai": _Vendor("openai", frozenset({"OpenAI", "AsyncOpenAI"}), ("OPENAI_API_KEY",), "base_url"),
     "azure": _Vendor(
@@ -52,18 +53,25 @@ _VENDORS = {
         "base_url",
         "auth_token",
     ),
+    _GOOGLE: _Vendor(
+        "google.genai",
+        frozenset({"Client", "AsyncClient"}),
+        ("GOOGLE_API_KEY", "GEMINI_API_KEY", "GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_GENAI_USE_ENTERPRISE"),
+        "base_url",
+    ),
 }
+# What every client class of an SDK that Stainless makes descends from, those for Vertex AI and Bedrock included.
+_ROOTS = frozenset({"SyncAPIClient", "AsyncAPIClient"})
 
 
 def provider_of(client_class: type) -> str | None:
-    """Whose client a class is (`openai`, `azure`, `anthropic`), subclasses included; None if it is none.
+    """Whose client a class is (`openai`, `azure`, `anthropic`, `google`), subclasses included; None if it is none.
 
     The nearest known class decides, and no SDK is imported to tell.
     """
     for cls in client_class.__mro__:
-        package = cls.__module__.partition(".")[0]
         for provider, vendor in _VENDORS.items():
-            if package == vendor.package and cls.__name__ in vendor.classes:
+            if f"{cls.__module__}.".startswith(f"{vendor.package}.") and cls.__name__ in vendor.classes:
                 return provider
     return None
 
@@ -75,7 +83,11 @@ def is_client_class(cls: type) -> bool:
 
 def is_client(value: object) -> bool:
     """Whether a value is an SDK client: it stands for a way to reach a model, and is no data."""
-    return provider_of(type(value)) is not None
+    kind = type(value)
+    return provider_of(kind) is not None or any(
+        cls.__name__ in _ROOTS and cls.__module__ in ("openai._base_client", "anthropic._base_client")
+        for cls in kind.__mro__
+    )
 
 
 def client_settings(given: Connection) -> ClientSettings:
@@ -115,18 +127,7 @@ def build_client(
         )
     vendor = _VENDORS[provider]
     given = settings or ClientSettings()
-    arguments: dict[str, object] = {"max_retries": 0}
-    if given.base_url is not None:
-        arguments[vendor.base_url_name] = given.base_url
-    if given.api_version is not None and provider == "azure":
-        arguments["api_version"] = given.api_version
-    if given.headers:
-        arguments["default_headers"] = dict(given.headers)
-    if given.timeout is not None:
-        arguments["timeout"] = given.timeout
-    if provider == "openai":
-        arguments |= {"organization": given.organization} if given.organization else {}
-        arguments |= {"project": given.project} if given.project else {}
+    arguments = _google_options(given) if provider == _GOOGLE else _stainless_options(provider, given)
     if given.token and vendor.token_name:
         arguments[vendor.token_name] = given.token
     elif given.api_key:
@@ -139,3 +140,25 @@ def build_client(
             )
         arguments["api_key"] = PLACEHOLDER_KEY
     return client_class(**arguments)
+
+
+def _stainless_options(provider: str, given: ClientSettings) -> dict[str, object]:
+    options: dict[str, object] = {"max_retries": 0}
+    if given.base_url is not None:
+        options[_VENDORS[provider].base_url_name] = given.base_url
+    if given.api_version is not None and provider == "azure":
+        options["api_version"] = given.api_version
+    if given.headers:
+        options["default_headers"] = dict(given.headers)
+    if given.timeout is not None:
+        options["timeout"] = given.timeout
+    if provider == "openai":
+        options |= {"organization": given.organization} if given.organization else {}
+        options |= {"project": given.project} if given.project else {}
+    return options
+
+
+def _google_options(given: ClientSettings) -> dict[str, object]:
+    http = {"base_url": given.base_url, "api_version": given.api_version}
+    known = {name: value for name, value in http.items() if value is not None}
+    return {"http_options": known} if known else {}

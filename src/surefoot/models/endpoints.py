@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PLACEHOLDER_KEY = "local"
 """The API key of a client that was built without a credential."""
 
-_CREDENTIAL_HEADERS = ("authorization", "x-api-key", "api-key")
+_CREDENTIAL_HEADERS = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
 _NOT_ROUTED = frozenset(
     {*_CREDENTIAL_HEADERS, "host", "content-length", "cookie", "openai-organization", "openai-project"}
 )

@@ -1,32 +1,27 @@
-"""The hook under SDK clients: inside a run, their model calls are recorded and replayed; outside nothing changes.
+"""The hook under SDK clients: on the chain their model calls are recorded and replayed; elsewhere nothing changes.
 
 The official SDKs send every request through `httpx2.Client.send` or `AsyncClient.send` (or those of the older
-`httpx`). These methods are patched once, on the classes, so clients that were made earlier are seen too. The
-libraries are never imported from here: one that comes later is patched as its import ends.
+`httpx`). These methods are patched once, on the classes, so clients that were made earlier are seen too.
 """
 
 from __future__ import annotations
 
 import functools
-import importlib
-import importlib.abc
-import importlib.util
 import sys
-import threading
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
 from surefoot.errors import SurefootError
-from surefoot.locks import ForkSafeLock
+from surefoot.models import sdks
+from surefoot.models.chained import mark_all, scope_for
 from surefoot.models.effects import Send, drive, drive_async
 from surefoot.models.endpoints import policy
 from surefoot.models.exchange import Call, exchange
 from surefoot.models.operations import recognise
-from surefoot.scope import current
+from surefoot.models.patches import Patch, Patches
 
 if TYPE_CHECKING:
     import httpx2
@@ -36,58 +31,33 @@ LIBRARIES = ("httpx2", "httpx")
 _SyncSend = Callable[..., "httpx2.Response"]
 _AsyncSend = Callable[..., Awaitable["httpx2.Response"]]
 
-_lock = ForkSafeLock()
-_is_active = False
-_patched: dict[type, tuple[object, object]] = {}  # class -> its own `send`, ours
 _mixes: dict[tuple[type[SurefootError], type[Exception]], type[SurefootError]] = {}
 _is_inside: ContextVar[bool] = ContextVar("surefoot_inside_send", default=False)
 
 
 def install() -> None:
     """Put the hook under all clients, those of libraries that are imported later included. Idempotent."""
-    global _is_active
-    with _lock:
-        _is_active = True
-        if not any(isinstance(finder, _Watch) for finder in sys.meta_path):
-            sys.meta_path.insert(0, _Watch())
-    for name in LIBRARIES:
-        if name in sys.modules:
-            # Waits for an import that another thread has begun; the module itself is there already.
-            _patch(importlib.import_module(name))
+    _patches.put_on()
 
 
 def uninstall() -> None:
-    """Take the hook away. Where another library has patched the same method since, it stays, but does nothing."""
-    global _is_active
-    with _lock:
-        _is_active = False
-        sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _Watch)]
-        for client_class, (original, ours) in list(_patched.items()):
-            if client_class.__dict__.get("send") is ours:
-                setattr(client_class, "send", original)  # noqa: B010 - `type` has no such attribute
-                del _patched[client_class]
+    """Take the hook away, and what `autolog` asked of it.
+
+    Where another library has patched the same method since, ours stays, but does nothing.
+    """
+    mark_all(is_on=False)
+    _patches.take_off()
 
 
 def is_installed() -> bool:
     """Whether the hook is at work."""
-    return _is_active
-
-
-def _patch(library: ModuleType) -> None:
-    with _lock:
-        for name, wrap in (("Client", _hooked), ("AsyncClient", _hooked_async)):
-            client_class = getattr(library, name, None)
-            if isinstance(client_class, type) and client_class not in _patched:
-                original = client_class.__dict__["send"]
-                ours = wrap(original, library)
-                _patched[client_class] = original, ours
-                setattr(client_class, "send", ours)  # noqa: B010 - `type` has no such attribute
+    return _patches.is_on
 
 
 def _hooked(original: _SyncSend, library: ModuleType) -> _SyncSend:
     @functools.wraps(original)
     def send(self: httpx2.Client, request: httpx2.Request, **options: Any) -> httpx2.Response:
-        call = _intercepted(request, options, library, is_async=False)
+        call = _intercepted(self, request, options, library, is_async=False)
         if call is None:
             return original(self, request, **options)
         options["stream"] = True
@@ -113,7 +83,7 @@ def _hooked(original: _SyncSend, library: ModuleType) -> _SyncSend:
 def _hooked_async(original: _AsyncSend, library: ModuleType) -> _AsyncSend:
     @functools.wraps(original)
     async def send(self: httpx2.AsyncClient, request: httpx2.Request, **options: Any) -> httpx2.Response:
-        call = _intercepted(request, options, library, is_async=True)
+        call = _intercepted(self, request, options, library, is_async=True)
         if call is None:
             return await original(self, request, **options)
         options["stream"] = True
@@ -137,10 +107,10 @@ def _hooked_async(original: _AsyncSend, library: ModuleType) -> _AsyncSend:
 
 
 def _intercepted(
-    request: httpx2.Request, options: dict[str, Any], library: ModuleType, *, is_async: bool
+    client: object, request: httpx2.Request, options: dict[str, Any], library: ModuleType, *, is_async: bool
 ) -> Call | None:
-    """The call that a request makes within the open run, or None if it is none of ours."""
-    scope = current() if _is_active else None
+    """The call that a request makes on the chain, or None if it is none of ours."""
+    scope = scope_for(client) if is_installed() else None
     if scope is None or _is_inside.get():
         return None
     try:
@@ -192,45 +162,10 @@ def _mixed(ours: type[SurefootError], theirs: type[Exception]) -> type[SurefootE
     return known
 
 
-class _Watch(importlib.abc.MetaPathFinder):
-    """Patches a library of `LIBRARIES` as its import ends."""
-
-    def __init__(self) -> None:
-        self._searching = threading.local()
-
-    def find_spec(
-        self,
-        fullname: str,
-        path: Sequence[str] | None = None,  # noqa: ARG002
-        target: ModuleType | None = None,  # noqa: ARG002
-        /,
-    ) -> ModuleSpec | None:
-        """The spec that the other finders give, with a loader that patches."""
-        if fullname not in LIBRARIES or getattr(self._searching, "is_on", False):
-            return None
-        self._searching.is_on = True  # the search below comes by here again
-        try:
-            spec = importlib.util.find_spec(fullname)
-        finally:
-            self._searching.is_on = False
-        if spec is not None and spec.loader is not None:
-            spec.loader = _PatchingLoader(spec.loader)
-        return spec
-
-
-class _PatchingLoader(importlib.abc.Loader):
-    """A loader that patches the module it has loaded, and then leaves no trace of itself on it."""
-
-    def __init__(self, loader: importlib.abc.Loader) -> None:
-        self._loader = loader
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        return self._loader.create_module(spec)
-
-    def exec_module(self, module: ModuleType) -> None:
-        if module.__spec__ is not None:
-            module.__spec__.loader = self._loader
-        module.__loader__ = self._loader
-        self._loader.exec_module(module)
-        if _is_active:
-            _patch(module)
+_patches = Patches(
+    [
+        *(Patch(library, "Client", "send", _hooked) for library in LIBRARIES),
+        *(Patch(library, "AsyncClient", "send", _hooked_async) for library in LIBRARIES),
+        *sdks.patches(is_installed),
+    ]
+)

@@ -30,6 +30,8 @@ _OPERATIONS = {
     "anthropic.messages": "chat",
     "openai.completions": "text_completion",
     "openai.embeddings": "embeddings",
+    "google.generate_content": "generate_content",
+    "google.embeddings": "embeddings",
 }
 _PROVIDERS = {
     "azure": "azure.ai.openai",

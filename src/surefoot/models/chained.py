@@ -1,0 +1,111 @@
+"""Whose calls go through the chain: those inside a run, those of wrapped clients, and all of them after `autolog`.
+
+A call outside a run is under the policy as one inside is, but there is no record: its scope forgets everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from uuid import uuid4
+
+from surefoot.scope import Claim, Ending, Recorded, Scope, Ticket, Work, current
+from surefoot.values import PromptRef
+
+_MARK = "__surefoot_chained__"
+
+_is_everywhere = False
+# Set while an SDK that was found to be on the chain sends by HTTP clients of its own, which nobody has marked.
+_is_sending: ContextVar[bool] = ContextVar("surefoot_chained_sending", default=False)
+
+
+class _Done(Ticket):
+    """Nothing is kept, so nothing is waited for."""
+
+    def wait(self) -> None:
+        pass
+
+    def __await__(self) -> Generator[object, None, None]:
+        yield from ()
+
+
+class _Forgotten(Claim):
+    """Work that nobody remembers."""
+
+    def __init__(self) -> None:
+        self._idempotency_key = uuid4().hex
+
+    @property
+    def recorded(self) -> Recorded | None:
+        return None
+
+    @property
+    def idempotency_key(self) -> str:
+        return self._idempotency_key
+
+    def finish(self, ending: Ending) -> Ticket:  # noqa: ARG002
+        return _Done()
+
+    def handed_over(self, cause: object) -> None:
+        pass
+
+    def abandon(self) -> None:
+        pass
+
+
+class _Outside(Scope):
+    """What stands for a scope where no run is open."""
+
+    @property
+    def run_id(self) -> str:
+        return ""
+
+    @property
+    def step_id(self) -> str:
+        return ""
+
+    def claim(self, work: Work) -> Claim:  # noqa: ARG002
+        return _Forgotten()
+
+    def note_prompt(self, prompt: PromptRef) -> None:
+        pass
+
+
+OUTSIDE: Scope = _Outside()
+
+
+def scope_for(client: object) -> Scope | None:
+    """The scope for the model calls of a client: the open run's, `OUTSIDE`, or None if the chain is not asked for."""
+    here = current()
+    if here is not None:
+        return here
+    if _is_everywhere or _is_sending.get() or _MARK in getattr(client, "__dict__", ()):
+        return OUTSIDE
+    return None
+
+
+def mark(client: object) -> None:
+    """Put the calls of a client on the chain outside runs too, for as long as it lives."""
+    client.__dict__[_MARK] = True
+
+
+def mark_all(*, is_on: bool) -> None:
+    """Put all clients on the chain outside runs too, or only those that are marked."""
+    global _is_everywhere
+    _is_everywhere = is_on
+
+
+@contextmanager
+def sending() -> Generator[None]:
+    """Everything that is sent by the code inside is on the chain."""
+    token = _is_sending.set(True)
+    try:
+        yield
+    finally:
+        _is_sending.reset(token)
+
+
+def is_sending() -> bool:
+    """Whether this code runs within `sending`."""
+    return _is_sending.get()
