@@ -5,9 +5,11 @@ A call outside a run is under the policy as one inside is, but there is no recor
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import time
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 from uuid import uuid4
 
 from surefoot.scope import Claim, Ending, Recorded, Scope, Ticket, Work, current
@@ -67,6 +69,19 @@ class _Outside(Scope):
 
     def claim(self, work: Work) -> Claim:  # noqa: ARG002
         return _Forgotten()
+
+    @property
+    def seconds_left(self) -> float | None:
+        return None
+
+    def check(self) -> None:
+        pass
+
+    def pause(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    def perform(self, work: Work, body: Callable[[], Any], *, is_async: bool) -> Any:  # noqa: ARG002
+        return body()
 
     def note_prompt(self, prompt: PromptRef) -> None:
         pass
