@@ -23,18 +23,26 @@ class Refused(Exception):
         )
 
 
-def example(schema: dict[str, Any]) -> Any:
-    """The smallest value that fits a JSON schema of the kinds that SDKs send, Gemini's spelling included."""
-    if "$ref" in schema or "anyOf" in schema:
-        choices = [kind for kind in schema.get("anyOf", []) if kind.get("type") != "null"]
-        return example(choices[0]) if choices else {}
+def example(schema: dict[str, Any], known: dict[str, Any] | None = None) -> Any:
+    """The smallest value that fits a JSON schema of the kinds that SDKs send, Gemini's spelling included.
+
+    `known` are the schemas that it may refer to; by default its own `$defs`.
+    """
+    known = schema.get("$defs", {}) if known is None else known
+    if "$ref" in schema:
+        return example(known.get(schema["$ref"].rpartition("/")[2], {}), known)
+    if "anyOf" in schema:
+        choices = [kind for kind in schema["anyOf"] if kind.get("type") != "null"]
+        return example(choices[0], known) if choices else None
+    if "const" in schema:
+        return schema["const"]
     if "enum" in schema:
         return schema["enum"][0]
     match str(schema.get("type", "")).lower():
         case "object":
-            return {name: example(kind) for name, kind in schema.get("properties", {}).items()}
+            return {name: example(kind, known) for name, kind in schema.get("properties", {}).items()}
         case "array":
-            return [example(schema.get("items", {}))]
+            return [example(schema.get("items", {}), known)]
         case "integer":
             return 42
         case "number":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,12 +20,16 @@ def open_app(
 ) -> App:
     """The app of a folder, strict about results; its ledger is in a file there, or at `url`.
 
-    Commits wait for the disk only if asked: a killed process loses nothing without it. `runs` are settings of [runs].
+    Keys and addresses of providers are those of the environment. Commits wait for the disk only if asked: a killed process loses nothing without it. `runs` are settings of [runs].
     """
+    providers = {
+        name: value for name, value in os.environ.items() if name.endswith(("_API_KEY", "_BASE_URL"))
+    }
     environ = {f"SUREFOOT_RUNS_{name.upper()}": str(value) for name, value in runs.items()} | {
         "SUREFOOT_LEDGER_SYNCHRONOUS": "full" if is_full else "normal",
         "SUREFOOT_RUNS_LEASE": str(lease),
         "SUREFOOT_RUNS_STRICT": "true",
+        **providers,
         **({"SUREFOOT_LEDGER_URL": url} if url else {}),
     }
     return App(load(folder, environ=environ))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from typing import cast
 
 import orjson
@@ -31,6 +31,8 @@ Hear = Callable[[str], object]
 
 ATTEMPT_SECONDS = 600.0
 """How long one attempt may take where nobody says otherwise."""
+
+_LEAST_SECONDS = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ def _replayed(
             "same name; rename that step, or resume with the code that recorded it"
         )
     if recorded.status == "failed":
-        error = _failure(asked, answer, Failed(asked.target.provider, asked.target.model))
+        error = _failure(answer, Failed(asked.target.provider, asked.target.model))
         claim.handed_over(error)
         raise error
     turn, pieces = _read(asked, answer)
@@ -94,12 +96,13 @@ def _replayed(
     return turn, _facts(asked, policy, answer)
 
 
-def _failure(asked: Asked, answer: Answer, failed: Failed) -> SurefootError:
+def _failure(answer: Answer, failed: Failed) -> SurefootError:
     """The error for an answer that is no turn."""
-    seen = {"status": answer.status, "headers": answer.headers, "body": answer.body}
+    status, headers, body = answer.status, answer.headers, answer.body
     if not answer.is_success:
-        return error_of(failed, **seen, now=time.time())
-    return malformed(failed, malformation(answer.headers, answer.body) or "an answer of another form", **seen)
+        return error_of(failed, status=status, headers=headers, body=body, now=time.time())
+    reason = malformation(headers, body) or "an answer of another form"
+    return malformed(failed, reason, status=status, headers=headers, body=body)
 
 
 def _facts(asked: Asked, policy: Policy, answer: Answer | None) -> CallFacts:
@@ -131,6 +134,7 @@ class _Call:
     body: dict[str, Json]
     claim: Claim | None
     is_open: bool = True
+    attempts: Attempts[Reply] = field(init=False)
     _heard: Listening | None = None
     _body: bytearray = field(default_factory=bytearray)
     _first_ns: int | None = None
@@ -141,14 +145,21 @@ class _Call:
         """Ask until there is an answer that counts. Raises what `call` raises."""
         asked = self.asked
         self._content = orjson.dumps(self.body)
-        attempts = Attempts(self, asked.wire.operation, self.policy.retries)
+        self.attempts = attempts = Attempts(
+            self,
+            asked.wire.operation,
+            self.policy.retries,
+            f"{asked.target.provider} at {asked.target.connection}",
+            self.policy.budget,
+            scope.current(),
+        )
         try:
             reply = yield from attempts.run()
             if reply.is_success and asked.ask.is_stream:
                 yield from self._listen(reply)
         except _ReaderFailed as failed:
             raise failed.error from None
-        except (OSError, TimeoutError, Interrupted, *_client_errors()) as error:
+        except _transport_errors() as error:
             raise error_from(self._failed(attempts), error) from error
         answer = Answer(
             reply.status,
@@ -159,9 +170,9 @@ class _Call:
         facts = replace(_facts(asked, self.policy, answer), first_token_ns=self._first_ns)
         turn = self._turn(answer)
         if turn is None:
-            error = _failure(asked, answer, self._failed(attempts))
-            yield from self._finish(Ending("failed", answer.to_record(), error, facts))
-            raise error
+            failure = _failure(answer, self._failed(attempts))
+            yield from self._finish(Ending("failed", answer.to_record(), failure, facts))
+            raise failure
         yield from self._finish(
             Ending("completed", answer.to_record(), call=facts, is_degraded=asked.is_degraded)
         )
@@ -262,10 +273,12 @@ class _ReaderFailed(Exception):
         self.error = error
 
 
-def _client_errors() -> tuple[type[Exception], ...]:
+@cache
+def _transport_errors() -> tuple[type[Exception], ...]:
+    """What is raised where no whole answer comes; `ValueError` by events that are none of the format."""
     import aiohttp
 
-    return (aiohttp.ClientError, ValueError)
+    return (OSError, TimeoutError, ValueError, Interrupted, aiohttp.ClientError)
 
 
 class Events:

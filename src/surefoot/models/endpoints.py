@@ -90,10 +90,10 @@ class Policy:
 
     endpoints: Endpoints = field(default_factory=NoRoutes)
     retries: Retries = field(default_factory=Retries)
+    budget: RetryBudget = field(default_factory=RetryBudget)
     prices: PriceList = field(default_factory=PriceList)
     target: Callable[[str], Target] = _no_target
     default: str = ""
-    budget: RetryBudget = field(default_factory=RetryBudget)
 
 
 policy: Slot[Policy] = Slot("policy for model calls")

@@ -78,7 +78,7 @@ def _by_type(kind: Any) -> Wanted:
         if not is_object:
             if not isinstance(data, dict) or _VALUE not in data:
                 raise Misfit(f"it has to be an object with the one field {_VALUE!r}")
-            data = data[_VALUE]
+            data = cast("dict[str, Json]", data)[_VALUE]
         try:
             return adapter.validate_json(_dumped(data))
         except ValidationError as error:
@@ -95,15 +95,14 @@ def _by_type(kind: Any) -> Wanted:
 def _by_schema(schema: Mapping[str, Json]) -> Wanted:
     if schema.get("type") != "object":
         raise UsageError('the JSON schema of an answer has to be that of an object: {"type": "object", ...}')
-    given = cast("Schema", copy.deepcopy(dict(schema)))
+    given: Schema = copy.deepcopy(dict(schema))
 
     def parse(text: str) -> Json:
         from jsonschema import Draft202012Validator
 
         data = _json_of(text)
-        problems = [
-            f"{error.json_path}: {error.message}" for error in Draft202012Validator(given).iter_errors(data)
-        ]
+        check = cast("Any", Draft202012Validator(given)).iter_errors
+        problems = [f"{error.json_path}: {error.message}" for error in check(data)]
         if problems:
             raise Misfit("; ".join(problems))
         return cast("Json", data)
