@@ -79,7 +79,9 @@ class Cassette:
         if not isinstance(version, int):
             raise UsageError(f'the cassette {file} is none: it has no "surefoot_cassette"')
         if version > FORMAT:
-            raise UsageError(f"the cassette {file} was written by a newer Surefoot: upgrade, or record it again")
+            raise UsageError(
+                f"the cassette {file} was written by a newer Surefoot: upgrade, or record it again"
+            )
         calls: list[RecordedCall] = []
         for place, one in enumerate(whole.get("calls") or []):
             try:

@@ -81,7 +81,9 @@ def answer_to(asked: ModelRequest, entry: Entry, number: int) -> Answer:
         whole = _answered(asked, Says(Turn(entry.text)), number, headers)
         kept = _begun(whole.body) if asked.is_stream else whole.body[: len(whole.body) // 2]
         return replace(whole, body=kept, error=broken)
-    return _answered(asked, entry if isinstance(entry, Says) else Says(turn_of(asked, entry)), number, headers)
+    return _answered(
+        asked, entry if isinstance(entry, Says) else Says(turn_of(asked, entry)), number, headers
+    )
 
 
 def turn_of(asked: ModelRequest, entry: Entry) -> Turn:
@@ -103,7 +105,9 @@ def tool_calls(calls: Sequence[Calls]) -> tuple[ToolCall, ...]:
     """What a turn asks for. The ids are unique in it; `_numbered` makes them so in the conversation."""
     return tuple(
         ToolCall(
-            f"call_{place}", call.name, call.arguments if isinstance(call.arguments, str) else _text(call.arguments)
+            f"call_{place}",
+            call.name,
+            call.arguments if isinstance(call.arguments, str) else _text(call.arguments),
         )
         for place, call in enumerate(calls, 1)
     )
@@ -180,7 +184,9 @@ def _counted(asked: ModelRequest, spoken: str) -> Usage:
     return Usage(input=-(-read // CHARACTERS_PER_TOKEN), output=-(-len(spoken) // CHARACTERS_PER_TOKEN))
 
 
-def _completion(asked: ModelRequest, turn: Turn, usage: Usage) -> tuple[dict[str, Json], list[tuple[str, str]]]:
+def _completion(
+    asked: ModelRequest, turn: Turn, usage: Usage
+) -> tuple[dict[str, Json], list[tuple[str, str]]]:
     """OpenAI's older completions."""
     choice: dict[str, Json] = {"index": 0, "text": turn.text, "finish_reason": "stop", "logprobs": None}
     body: dict[str, Json] = {
@@ -229,4 +235,3 @@ def _dumped(value: object) -> bytes:
     import orjson
 
     return orjson.dumps(value)
-

@@ -124,7 +124,11 @@ def _picture(part: Mapping[str, Json]) -> Image | None:
 
 def _of_chat(one: Mapping[str, Json]) -> Message:
     calls = tuple(
-        ToolCall(text(call, "id"), text(inner(call, "function"), "name"), text(inner(call, "function"), "arguments"))
+        ToolCall(
+            text(call, "id"),
+            text(inner(call, "function"), "name"),
+            text(inner(call, "function"), "arguments"),
+        )
         for call in items(one, "tool_calls")
     )
     return Message(

@@ -19,7 +19,8 @@ def is_embedding(entry: object) -> bool:
         and not isinstance(entry, str)
         and bool(cast("Sequence[object]", entry))
         and all(
-            isinstance(one, int | float) and not isinstance(one, bool) for one in cast("Sequence[object]", entry)
+            isinstance(one, int | float) and not isinstance(one, bool)
+            for one in cast("Sequence[object]", entry)
         )
     )
 
@@ -31,7 +32,11 @@ def embedded(asked: ModelRequest, entry: object, *, usage: Usage) -> Mapping[str
     """
     vectors = [entry] if is_embedding(entry) else entry
     texts = max(1, len(asked.messages))
-    if not (isinstance(vectors, Sequence) and vectors and all(map(is_embedding, cast("Sequence[object]", vectors)))):
+    if not (
+        isinstance(vectors, Sequence)
+        and vectors
+        and all(map(is_embedding, cast("Sequence[object]", vectors)))
+    ):
         raise UsageError(
             f"{asked} asks for embeddings, and the script answers with a {type(entry).__name__}: give a list of "
             "numbers, or a list of such lists for several texts"
@@ -42,7 +47,9 @@ def embedded(asked: ModelRequest, entry: object, *, usage: Usage) -> Mapping[str
         values: list[Json] = [{"values": cast("Json", vector)} for vector in given]
         return {"embeddings": values} if is_batch else {"embedding": values[0]}
     if len(given) != texts:
-        raise UsageError(f"{asked} asks for the embeddings of {texts} texts, and the script gives {len(given)}")
+        raise UsageError(
+            f"{asked} asks for the embeddings of {texts} texts, and the script gives {len(given)}"
+        )
     is_packed = asked.body.get("encoding_format") == "base64"
     return {
         "object": "list",
