@@ -8,13 +8,14 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path
+from typing import Self
 
 from surefoot.errors import ClosedEarly, UnexpectedCall
 from surefoot.locks import ForkSafeLock
 from surefoot.models.fakes.cassette import Cassette, RecordedCall
 from surefoot.models.fakes.differing import canonical, difference, nearest
 from surefoot.models.fakes.requests import ModelRequest
-from surefoot.models.fakes.standing import Given, standing_in
+from surefoot.models.fakes.standing import Given, block
 from surefoot.models.record import Answer
 from surefoot.scope import Slot
 
@@ -101,8 +102,8 @@ class Recording:
             f"(- recorded, + asked):\n{difference(near, asked, readable() if self.cassette.is_readable else str)}"
         )
 
-    def __enter__(self) -> Recording:
-        entered = standing_in(self)
+    def __enter__(self) -> Self:
+        entered = block(self)
         entered.__enter__()
         self._entered.append(entered)
         return self

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TypeAlias, cast
+from typing import Self, TypeAlias, cast
 
 from surefoot.errors import UnexpectedCall, UsageError
 from surefoot.locks import ForkSafeLock
 from surefoot.models.asking import Finish, Turn
 from surefoot.models.fakes.entries import Breaks, Calls, Entry, Fails, Says, answer_to, tool_calls
 from surefoot.models.fakes.requests import ModelRequest
-from surefoot.models.fakes.standing import Given, standing_in
+from surefoot.models.fakes.standing import Given, block
 from surefoot.models.record import Answer
 from surefoot.values import Usage
 
@@ -81,8 +81,8 @@ class Script:
             return _awaited(asked, cast("Awaitable[Entry]", entry), number)
         return answer_to(asked, entry, number)
 
-    def __enter__(self) -> Script:
-        entered = standing_in(self)
+    def __enter__(self) -> Self:
+        entered = block(self)
         entered.__enter__()
         self._entered.append(entered)
         return self

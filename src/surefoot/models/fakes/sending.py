@@ -37,7 +37,7 @@ def or_fake(original: _Send, library: ModuleType) -> _Send:
             return original(self, request, **options)
         try:
             given = fake.answer(asked)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever a script says
             raise _as_theirs(error, library, request, is_begun=False) from None
         if inspect.isawaitable(given):
             raise _only_async(given)
@@ -63,7 +63,7 @@ def or_fake_async(original: _AsyncSend, library: ModuleType) -> _AsyncSend:
         try:
             found = fake.answer(asked)
             given = await found if inspect.isawaitable(found) else found
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever a script says
             raise _as_theirs(error, library, request, is_begun=False) from None
         if given is None:
             return await original(self, request, **options)

@@ -45,6 +45,17 @@ def current() -> Fake | None:
 
 
 @contextmanager
+def block(fake: Fake) -> Generator[None]:
+    """`standing_in` with the hook in its place, under which the calls of SDK clients go to the fake too."""
+    # Not at the top: the hook asks here who stands in.
+    from surefoot.models.hook import install
+
+    install()
+    with standing_in(fake):
+        yield
+
+
+@contextmanager
 def standing_in(fake: Fake) -> Generator[None]:
     """Let `fake` answer the model calls of the code inside."""
     token = _here.set(fake)
