@@ -177,7 +177,7 @@ def test_a_body_that_breaks_off_is_a_failure_of_the_model(
 ) -> None:
     heard: list[str] = []
     using = Call(model, stream=heard.append) if streams else model
-    with scripted([scripted.breaks("It may")] * 3), pytest.raises(ModelUnavailable):
+    with scripted([scripted.breaks("It may")]), pytest.raises(ModelUnavailable):
         ask(ASKED, using=using)
     assert not streams or "".join(heard).startswith("It may")
 

@@ -22,14 +22,13 @@ def nearest(asked: ModelRequest, known: Sequence[ModelRequest]) -> ModelRequest 
     """The most similar of the requests that ask for the same operation; None where there is none."""
     from difflib import SequenceMatcher
 
-    matcher = SequenceMatcher(autojunk=False)
-    matcher.set_seq2(_lines(asked, str))
-    ranked = [
-        (matcher.ratio(), -place, one)
-        for place, one in enumerate(known)
-        if one.operation == asked.operation and not matcher.set_seq1(_lines(one, str))
-    ]
-    return max(ranked, key=lambda found: found[:2])[2] if ranked else None
+    wanted = _lines(asked, str)
+    same = [one for one in known if one.operation == asked.operation]
+    return max(
+        same,
+        key=lambda one: SequenceMatcher(None, _lines(one, str), wanted, autojunk=False).ratio(),
+        default=None,
+    )
 
 
 def difference(recorded: ModelRequest, asked: ModelRequest, readable: Callable[[str], str]) -> str:

@@ -10,12 +10,12 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Self
 
-from surefoot.errors import ClosedEarly, UnexpectedCall
+from surefoot.errors import ClosedEarly, SurefootError, UnexpectedCall
 from surefoot.locks import ForkSafeLock
 from surefoot.models.fakes.cassette import Cassette, RecordedCall
 from surefoot.models.fakes.differing import canonical, difference, nearest
 from surefoot.models.fakes.requests import ModelRequest
-from surefoot.models.fakes.standing import Given, block
+from surefoot.models.fakes.standing import Given, NoAnswer, block
 from surefoot.models.record import Answer
 from surefoot.scope import Slot
 
@@ -84,7 +84,7 @@ class Recording:
                 return None
             raise UnexpectedCall(self._refusal(asked, key))
         if call.answer is None:
-            raise call.error or ConnectionError("the call failed when it was recorded")
+            raise _final(call.error)
         return _replayed(call.answer, asked)
 
     def _refusal(self, asked: ModelRequest, key: str) -> str:
@@ -135,6 +135,14 @@ def recorded(source: str | PathLike[str] | Cassette, *, fill: bool = False) -> R
     if not isinstance(source, str) or name.endswith(_FILES):
         return Recording(Cassette.load(Path(name)), fill=fill)
     return Recording(cassettes()(name), fill=fill)
+
+
+def _final(error: BaseException | None) -> BaseException:
+    """An exception that a call ended in, after all of its attempts."""
+    if isinstance(error, SurefootError):
+        return error
+    is_timeout = "Timeout" in type(error).__name__ and "Connect" not in type(error).__name__
+    return NoAnswer(str(error), is_timeout=is_timeout)
 
 
 def _replayed(answer: Answer, asked: ModelRequest) -> Answer:

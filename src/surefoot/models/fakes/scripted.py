@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Self, TypeAlias, cast
+from typing import Self, TypeAlias
 
 from surefoot.errors import UnexpectedCall, UsageError
 from surefoot.locks import ForkSafeLock
@@ -33,7 +33,7 @@ class Script:
             raise UsageError(
                 f"a script is a list of answers or a function, not a {type(answers).__name__}: scripted([...])"
             )
-        self._rule = cast("Rule", answers) if callable(answers) else None
+        self._rule = answers if callable(answers) else None
         self._answers: tuple[Entry, ...] = () if callable(answers) else tuple(answers)
         self._requests: list[ModelRequest] = []
         self._refused: list[ModelRequest] = []
@@ -78,7 +78,7 @@ class Script:
             return answer_to(asked, self._answers[number - 1], number)
         entry = self._rule(asked)
         if isinstance(entry, Awaitable):
-            return _awaited(asked, cast("Awaitable[Entry]", entry), number)
+            return _awaited(asked, entry, number)
         return answer_to(asked, entry, number)
 
     def __enter__(self) -> Self:

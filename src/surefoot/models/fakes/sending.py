@@ -9,9 +9,9 @@ from datetime import timedelta
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
-from surefoot.errors import UsageError
+from surefoot.errors import SurefootError, UsageError
 from surefoot.models.fakes.requests import ModelRequest
-from surefoot.models.fakes.standing import Fake, Given, current
+from surefoot.models.fakes.standing import Fake, Given, NoAnswer, current
 from surefoot.models.operations import recognise
 from surefoot.models.record import Answer, replay_body
 from surefoot.models.transport import Reply
@@ -79,8 +79,16 @@ def answered(fake: Fake, asked: ModelRequest) -> Callable[[], Coroutine[Any, Any
     """For our own requests: the reply of the fake, or None where the request is to leave."""
 
     async def reply() -> Reply | None:
-        found = fake.answer(asked)
-        given = await found if inspect.isawaitable(found) else found
+        try:
+            found = fake.answer(asked)
+            given = await found if inspect.isawaitable(found) else found
+        except NoAnswer as error:
+            import aiohttp
+
+            # Of no kind that is tried again.
+            raise (
+                TimeoutError(*error.args) if error.is_timeout else aiohttp.ClientError(*error.args)
+            ) from None
         return None if given is None else GivenReply(given)
 
     return reply
@@ -104,8 +112,7 @@ class GivenReply(Reply):
 
     async def read(self) -> None:
         """Read the whole body. Raises what it ends in."""
-        if self._answer.error is not None:
-            raise self._answer.error
+        self._end()
         self.body = self._answer.body
 
     async def chunk(self) -> bytes:
@@ -113,9 +120,18 @@ class GivenReply(Reply):
         if not self._is_heard and self._answer.body:
             self._is_heard = True
             return self._answer.body
-        if self._answer.error is not None:
-            raise self._answer.error
+        self._end()
         return b""
+
+    def _end(self) -> None:
+        error = self._answer.error
+        if error is None:
+            return
+        if isinstance(error, SurefootError):
+            raise error
+        import aiohttp
+
+        raise aiohttp.ClientPayloadError(str(error)) from error
 
     def close(self) -> None:
         """Nothing is held."""
@@ -158,7 +174,10 @@ def _as_theirs(
     kind: Any = type(error)
     names = [cls.__name__ for cls in kind.__mro__]
     theirs: Any = None
-    if kind.__module__.partition(".")[0] in ("httpx", "httpx2"):
+    if isinstance(error, NoAnswer):
+        # The latter is of no kind that is tried again either.
+        theirs = library.ReadTimeout if error.is_timeout else library.TransportError
+    elif kind.__module__.partition(".")[0] in ("httpx", "httpx2"):
         theirs = getattr(library, kind.__name__, None)
     elif isinstance(error, TimeoutError) or "ServerTimeoutError" in names:
         theirs = library.ReadTimeout

@@ -14,6 +14,14 @@ from surefoot.models.record import Answer
 Given: TypeAlias = "Answer | None"
 
 
+class NoAnswer(Exception):
+    """That no answer came at last when a call was recorded, so that there is no further attempt at it."""
+
+    def __init__(self, message: str, *, is_timeout: bool = False) -> None:
+        super().__init__(message)
+        self.is_timeout = is_timeout
+
+
 class Fake(Protocol):
     """What answers in the place of models."""
 
