@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from surefoot import config
     from surefoot.config import Loaded
     from surefoot.models.local import EmbeddedServer
-    from surefoot.traces import Card
+    from surefoot.traces import Card, Costs, Facet
 
 _KEY_VARIABLES = (*models.KEY_VARIABLES, "SUREFOOT_KEY")
 _LOCAL = "local:"
@@ -48,7 +49,8 @@ class App:
 
         self.settings = settings or load()
         config = self.config = self.settings.config
-        finder = SecretFinder(self.settings.vault.resolved, InEnvironment(_KEY_VARIABLES))
+        vault = self.settings.vault
+        finder = SecretFinder(vault.resolved, InEnvironment(sorted({*_KEY_VARIABLES, *vault.variables})))
         self.keyring = Keyring(config.privacy.key_file, key=os.environ.get("SUREFOOT_KEY"))
         self.ledger = self._open_ledger(
             Payloads(self.keyring, privacy=finder, inline_bytes=config.ledger.inline_bytes)
@@ -383,6 +385,41 @@ class App:
 
         return traces.card(traces.trace(self.ledger, run_id))
 
+    def costs(
+        self,
+        by: Facet | Sequence[Facet] = "model",
+        *,
+        flow: str | None = None,
+        tenant: str | None = None,
+        principal: str | None = None,
+        since: datetime | timedelta | None = None,
+        until: datetime | None = None,
+        zone: tzinfo = UTC,
+    ) -> Costs:
+        """What model calls have cost, in groups by one or several of flow, model, provider, prompt, tenant, principal,
+        session, day and month.
+
+        since, until: of calls that ended in this time; a time without an offset is UTC, a `timedelta` goes back from
+            now.
+        zone: the time zone whose days and months are meant.
+
+        Raises `InvalidInput` and `LedgerError`.
+        """
+        from surefoot import traces
+
+        if isinstance(since, timedelta):
+            since = datetime.now(UTC) - since
+        return traces.costs(
+            self.ledger,
+            by,
+            flow=flow,
+            tenant=tenant,
+            principal=principal,
+            since_ns=_wall_ns(since),
+            until_ns=_wall_ns(until),
+            zone=zone,
+        )
+
     def watching(self) -> AbstractContextManager[Listener | None]:
         """In a notebook, who shows the progress of a run in its cell; elsewhere nobody."""
         if self.is_quiet or "ipykernel" not in sys.modules:
@@ -463,6 +500,13 @@ def _connection(name: str, given: config.Connection) -> models.Connection:
         model_of=given.model_of,
         is_default=given.default,
     )
+
+
+def _wall_ns(moment: datetime | None) -> int | None:
+    if moment is None:
+        return None
+    passed = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - datetime.fromtimestamp(0, UTC)
+    return passed // timedelta(microseconds=1) * 1_000
 
 
 def _ahead(deadline: float | None) -> float | None:

@@ -37,7 +37,7 @@ def newer_library(folder: Path) -> Path:
     _edit(copy / "ledger" / "postgres_schema.py", r"^VERSION = \d+", f"VERSION = {VERSION + 1}")
     _edit(
         copy / "ledger" / "postgres_schema.py",
-        r"^(STEPS: .*),\)$",
+        r"^(STEPS: .*)\)$",
         rf"\1, Step({VERSION + 1}, {VERSION}, {EXPANDS['postgres']!r}))",
     )
     return copy.parent

@@ -15,7 +15,7 @@ import pytest
 from memory_scope import MemoryScope
 from policies import configure
 from surefoot import models
-from surefoot.errors import NotData, RunEnded
+from surefoot.errors import NotData, RunCancelled, RunEnded
 from surefoot.scope import Work
 from wire import Fault, WireServer
 
@@ -116,12 +116,106 @@ def test_a_refusal_is_not_tried_again(wire: WireServer, ask: Any, stream: bool) 
 
 
 @ASKS
-def test_the_servers_wait_is_kept_within_the_cap(wire: WireServer, ask: Any) -> None:
-    configure(retries=models.Retries(count=1, base=0.0, cap=0.01))
+def test_a_wait_beyond_the_deadline_ends_the_call_at_once(
+    wire: WireServer, ask: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     wire.fail(Fault(status=429, headers={"retry-after": "4233600"}))  # 49 days
-    with MemoryScope().open():
+    scope = MemoryScope()
+    with scope.open(), pytest.raises((openai.RateLimitError, anthropic.RateLimitError)) as raised:
         ask(wire)
-    assert wire.count() == 2
+    assert raised.value.response.headers["retry-after"] == "4233600"
+    assert wire.count() == 1
+    assert [ending.status for ending in scope.endings] == ["failed"]
+    assert "the server asks to wait for 4,233,600 s" in caplog.text
+    assert "the deadline of the call (600 s, [models] deadline)" in caplog.text
+
+
+@ASKS
+def test_a_wait_beyond_the_deadline_of_the_run_ends_the_call_at_once(
+    wire: WireServer, ask: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    wire.fail(Fault(status=429, headers={"retry-after": "90"}))
+    with (
+        MemoryScope(seconds_left=60.0).open(),
+        pytest.raises((openai.RateLimitError, anthropic.RateLimitError)),
+    ):
+        ask(wire)
+    assert wire.count() == 1
+    assert "the deadline of its run" in caplog.text
+
+
+@ASKS
+@pytest.mark.parametrize("kind", ["hang", "drip"])
+def test_an_attempt_is_cut_off_at_the_deadline_of_the_call(wire: WireServer, ask: Any, kind: Any) -> None:
+    """However long the client would wait: its own limit is for each read, and a dripping answer never reaches it."""
+    configure(retries=models.Retries(count=2, base=0.0, deadline=0.5))
+    wire.fail(*[Fault(kind, delay=0.2)] * 9)
+    scope = MemoryScope()
+    with scope.open(), pytest.raises((openai.APITimeoutError, anthropic.APITimeoutError)) as raised:
+        ask(wire)
+    assert wire.count() == 1  # the answer may be paid for
+    assert [ending.status for ending in scope.endings] == ["failed"]
+    assert "the deadline of the call (0.5 s, [models] deadline) passed" in str(
+        getattr(raised.value.__cause__, "__notes__", "")
+    )
+
+
+def test_the_limits_of_the_client_are_its_own_again_behind_the_call(wire: WireServer) -> None:
+    configure(retries=models.Retries(deadline=50.0))
+    limits: list[Any] = []
+    with MemoryScope().open(), httpx2.Client(timeout=httpx2.Timeout(70.0, connect=3.0)) as client:
+        client.event_hooks["request"].append(lambda request: limits.append(request.extensions["timeout"]))
+        response = client.post(
+            f"{wire.openai_url}/chat/completions",
+            json={"model": "gpt-4o", "messages": MESSAGES},
+            headers={"authorization": "Bearer test"},
+        )
+    assert response.is_success
+    assert limits[0]["connect"] == 3.0
+    assert 0 < limits[0]["read"] <= 50.0
+    assert response.request.extensions["timeout"] == {
+        "connect": 3.0,
+        "read": 70.0,
+        "write": 70.0,
+        "pool": 70.0,
+    }
+
+
+@ASKS
+def test_a_run_that_stops_makes_no_further_attempt(wire: WireServer, ask: Any) -> None:
+    stopped = RunCancelled("run run-1 was cancelled", run_id="run-1")
+    scope = MemoryScope(stop=stopped)
+    wire.fail(*[Fault(status=500)] * 9)
+    with scope.open(), pytest.raises(RunCancelled):
+        ask(wire)
+    assert wire.count() == 1
+    # It has no outcome: it is done again if the run goes on.
+    assert scope.endings == []
+    assert [claim.is_abandoned for claim in scope.claims] == [True]
+
+
+@ASKS
+def test_an_outage_is_not_amplified(wire: WireServer, ask: Any, caplog: pytest.LogCaptureFixture) -> None:
+    configure(retries=models.Retries(count=2, base=0.0), budget=models.RetryBudget(share=0.0, reserve=3))
+    wire.fail(*[Fault(status=503)] * 100)
+    with MemoryScope().open():
+        for _ in range(6):
+            with pytest.raises(STATUS_ERRORS):
+                ask(wire)
+    assert wire.count() == 6 + 3
+    assert "the retries of" in caplog.text
+    assert "([models] retry_reserve, retry_share)" in caplog.text
+
+
+def test_a_failed_connection_says_that_the_retries_are_used_up(wire: WireServer) -> None:
+    configure(retries=models.Retries(count=2, base=0.0), budget=models.RetryBudget(share=0.0, reserve=0))
+    wire.fail(Fault("reset"))
+    with MemoryScope().open(), pytest.raises(openai.APIConnectionError) as raised:
+        ask_openai(wire)
+    assert wire.count() == 1
+    (note,) = getattr(raised.value.__cause__, "__notes__", [])
+    assert "no further attempt after 1 attempt" in note
+    assert "the retries of openai at 127.0.0.1 are used up" in note
 
 
 @ASKS

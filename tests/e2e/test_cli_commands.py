@@ -376,7 +376,9 @@ def test_settings_are_shown_with_their_origin_and_secrets_as_references(project:
     text = surefoot("config", "show", cwd=project, MY_KEY="very-secret-value").stdout
     assert "surefoot.toml:2" in text
     assert "very-secret-value" not in text
-    assert surefoot("config", "check", cwd=project, MY_KEY="very-secret-value").stdout
+    checked = surefoot("config", "check", cwd=project, MY_KEY="very-secret-value").stdout
+    assert "connection mine: openai at https://api.openai.com/v1, key ${env:MY_KEY}" in checked
+    assert "very-secret-value" not in checked
     unset = surefoot("config", "check", cwd=project, code=1)
     assert unset.stderr == "connections.mine.api_key refers to ${env:MY_KEY}, which is not set\n"
 
@@ -464,7 +466,8 @@ def test_doctor_finds_nothing_wrong_where_nothing_is(project: Path) -> None:
     found = surefoot_json("doctor", cwd=project, OPENAI_API_KEY="sk-very-secret-indeed-1234567890")
     assert found["is_fine"]
     by_subject = {finding["subject"]: finding for finding in found["findings"]}
-    assert "openai yes, azure no, anthropic no" in by_subject["credentials"]["text"]
+    openai = "openai at https://api.openai.com/v1, key ${env:OPENAI_API_KEY}"
+    assert by_subject["connections"]["text"] == openai
     assert "sound" in by_subject["ledger"]["text"]
     assert "very-secret" not in json.dumps(found)
 

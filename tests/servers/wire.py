@@ -62,10 +62,26 @@ class Fault:
     `status`: answered with it and an error body. `reset`: the connection breaks before a byte was sent. `cut`: it
     breaks after `after` bytes of the body. `malformed`: 200 with half a JSON body. `html`: 200 with a web page.
     `gzip`: a proper answer, compressed. `drip`: a proper answer, byte groups `delay` seconds apart. `error_event`:
-    a stream that ends in an error event after its first events.
+    a stream that ends in an error event after its first events. `hang`: nothing is answered. `empty`: 200 without a
+    body, or a stream without an event. `error_object`: 200 with the body of an error. `mislabelled`: a proper answer as
+    plain text. `ended`: a stream that ends in good order after its first events.
     """
 
-    kind: Literal["status", "reset", "cut", "malformed", "html", "gzip", "drip", "error_event"] = "status"
+    kind: Literal[
+        "status",
+        "reset",
+        "cut",
+        "malformed",
+        "html",
+        "gzip",
+        "drip",
+        "error_event",
+        "hang",
+        "empty",
+        "error_object",
+        "mislabelled",
+        "ended",
+    ] = "status"
     status: int = 500
     headers: dict[str, str] = field(default_factory=dict)
     after: int = 40
@@ -169,7 +185,9 @@ class WireServer:
             body = self._note(request, await request.read())
             if self.delay:
                 await asyncio.sleep(self.delay)
-            if fault is not None and fault.kind == "reset":
+            if fault is not None and fault.kind == "hang" and self._stop is not None:
+                await self._stop.wait()
+            if fault is not None and fault.kind in ("reset", "hang"):
                 return self._reset(request)
             if fault is not None and fault.kind == "status":
                 raise Refused(fault.status, f"told to fail with {fault.status}", kind="api_error")  # noqa: TRY301
@@ -253,6 +271,8 @@ class WireServer:
                 )
             if message["role"] == "user" and not message.get("content"):
                 raise Refused(400, f"Missing required parameter: 'messages[{index}].content'.", "messages")
+        if "top_logprobs" in body and not body.get("logprobs"):
+            raise Refused(400, "'top_logprobs' is only allowed when 'logprobs' is true.", "top_logprobs")
         asked = _last_text(messages)
         message = {"role": "assistant", "content": self.reply(body["model"], asked), "refusal": None}
         finish = "stop"
@@ -269,12 +289,14 @@ class WireServer:
             finish = "tool_calls"
         elif schema:
             message["content"] = json.dumps(example(schema))
+        likely = {"content": _logprobs(message["content"] or "", body), "refusal": None}
+        choice = {"index": 0, "message": message, "finish_reason": finish}
         return {
             "id": f"chatcmpl-{digest(body)}",
             "object": "chat.completion",
             "created": CREATED,
             "model": body["model"],
-            "choices": [{"index": 0, "message": message, "finish_reason": finish, "logprobs": None}],
+            "choices": [choice | {"logprobs": likely if body.get("logprobs") else None}],
             "usage": _chat_usage(messages, message),
             "system_fingerprint": "fp_wire",
         }
@@ -297,12 +319,17 @@ class WireServer:
         asked = body.get("input")
         if not isinstance(asked, str | list) or not asked:
             raise Refused(400, "Missing required parameter: 'input'.", "input")
+        _forbid_unknown(body, RESPONSE_FIELDS, "Unknown parameter: '{}'.")
+        items = [] if isinstance(asked, str) else asked
+        _check_items(items)
         text = self.reply(body["model"], asked if isinstance(asked, str) else _last_text(asked))
         schema = ((body.get("text") or {}).get("format") or {}).get("schema")
         if schema:
             text = json.dumps(example(schema))
         key = digest(body)
         part = {"type": "output_text", "text": text, "annotations": []}
+        if "message.output_text.logprobs" in body.get("include", []):
+            part["logprobs"] = _logprobs(text, body)
         item = {
             "id": f"msg_{key}",
             "type": "message",
@@ -310,13 +337,16 @@ class WireServer:
             "role": "assistant",
             "content": [part],
         }
+        output = [item]
+        if body.get("tools") and not any(each.get("type") == "function_call_output" for each in items):
+            output = _response_call(body["tools"], key)
         return {
             "id": f"resp_{key}",
             "object": "response",
             "created_at": CREATED,
             "status": "completed",
             "model": body["model"],
-            "output": [item],
+            "output": output,
             "parallel_tool_calls": True,
             "tool_choice": "auto",
             "tools": body.get("tools") or [],
@@ -370,18 +400,24 @@ class WireServer:
         for index, message in enumerate(messages):
             if message.get("role") not in ("user", "assistant"):
                 raise Refused(400, f"messages.{index}.role: Input should be 'user' or 'assistant'")
+        _check_blocks(messages)
         text = self.reply(body["model"], _last_text(messages))
+        schema = ((body.get("output_config") or {}).get("format") or {}).get("schema")
+        if schema:
+            text = json.dumps(example(schema))
         content: list[dict[str, Any]] = [{"type": "text", "text": text}]
         stop = "end_turn"
         if body.get("tools") and not _has_tool_result(messages):
             tool = body["tools"][0]
+            thought = {"type": "thinking", "thinking": "I need the tool.", "signature": "c2ln"}
             content = [
+                *([thought] if (body.get("output_config") or {}).get("effort") else []),
                 {
                     "type": "tool_use",
                     "id": f"toolu_{digest(body)}",
                     "name": tool["name"],
                     "input": example(tool.get("input_schema", {})),
-                }
+                },
             ]
             stop = "tool_use"
         return {
@@ -414,12 +450,21 @@ class WireServer:
             content, headers["content-type"] = b"<html><body>Bad gateway</body></html>", "text/html"
         elif fault is not None and fault.kind == "gzip":
             content, headers["content-encoding"] = gzip.compress(content), "gzip"
+        elif fault is not None and fault.kind == "empty":
+            content = b""
+        elif fault is not None and fault.kind == "error_object":
+            is_anthropic = request.path.endswith("/v1/messages")
+            content = json.dumps(
+                _error(Refused(200, "upstream failed", kind="api_error"), is_anthropic)
+            ).encode()
+        elif fault is not None and fault.kind == "mislabelled":
+            headers["content-type"] = "text/plain"
         response = web.StreamResponse(headers=headers | {"content-length": str(len(content))})
         await response.prepare(request)
         if fault is not None and fault.kind == "cut":
             await response.write(content[: fault.after])
             return self._reset(request)
-        step = 16 if fault is not None and fault.kind == "drip" else len(content)
+        step = 16 if fault is not None and fault.kind == "drip" else max(len(content), 1)
         for start in range(0, len(content), step):
             await response.write(content[start : start + step])
             if fault is not None and fault.delay:
@@ -431,10 +476,14 @@ class WireServer:
         self, request: web.Request, events: list[bytes], fault: Fault | None
     ) -> web.StreamResponse:
         headers = {"content-type": "text/event-stream; charset=utf-8", "x-request-id": "req_wire"}
-        if fault is not None and fault.kind in ("html", "malformed"):
+        if fault is not None and fault.kind in ("html", "malformed", "error_object"):
             return await self._buffered(request, b"".join(events), fault)
         if fault is not None and fault.kind == "error_event":
             events = [*events[:2], _error_event(request.path)]
+        if fault is not None and fault.kind in ("ended", "empty"):
+            events = events[: 2 if fault.kind == "ended" else 0]
+        if fault is not None and fault.kind == "mislabelled":
+            headers["content-type"] = "text/plain"
         if fault is not None and fault.kind == "gzip":
             events, headers["content-encoding"] = [gzip.compress(b"".join(events))], "gzip"
         response = web.StreamResponse(headers=headers)
@@ -470,11 +519,14 @@ CHAT_FIELDS = frozenset(
         "max_tokens",
         "metadata",
         "modalities",
+        "moderation",
         "n",
         "parallel_tool_calls",
         "prediction",
         "presence_penalty",
         "prompt_cache_key",
+        "prompt_cache_options",
+        "prompt_cache_retention",
         "reasoning_effort",
         "response_format",
         "safety_identifier",
@@ -494,23 +546,66 @@ CHAT_FIELDS = frozenset(
         "web_search_options",
     }
 )
+RESPONSE_FIELDS = frozenset(
+    {
+        "model",
+        "input",
+        "background",
+        "context_management",
+        "conversation",
+        "include",
+        "instructions",
+        "max_output_tokens",
+        "max_tool_calls",
+        "metadata",
+        "parallel_tool_calls",
+        "previous_response_id",
+        "prompt",
+        "prompt_cache_key",
+        "prompt_cache_options",
+        "prompt_cache_retention",
+        "reasoning",
+        "safety_identifier",
+        "service_tier",
+        "store",
+        "stream",
+        "stream_options",
+        "temperature",
+        "text",
+        "tool_choice",
+        "tools",
+        "top_logprobs",
+        "top_p",
+        "truncation",
+        "user",
+    }
+)
 MESSAGE_FIELDS = frozenset(
     {
         "model",
         "messages",
         "max_tokens",
+        "billing_policy",
+        "cache_control",
+        "compaction",
         "container",
         "context_management",
+        "diagnostics",
+        "fallback_credit_token",
+        "fallbacks",
+        "inference_geo",
         "mcp_servers",
         "metadata",
         "output_config",
         "output_format",
         "service_tier",
+        "speed",
         "stop_sequences",
         "stream",
         "system",
         "temperature",
         "thinking",
+        "thread",
         "tool_choice",
         "tools",
         "top_k",
@@ -542,10 +637,14 @@ def _chat_events(answer: dict[str, Any], with_usage: bool) -> list[bytes]:
     base["object"] = "chat.completion.chunk"
     message = answer["choices"][0]["message"]
     deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
+    likely = (answer["choices"][0]["logprobs"] or {}).get("content", [])
     deltas += [{"content": word} for word in words(message["content"] or "")]
     for index, call in enumerate(message.get("tool_calls", [])):
         deltas.append({"tool_calls": [{"index": index, **call}]})
     chunks = [{"choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
+    # The first delta is of the role alone; then there is one for each token.
+    for chunk, token in zip(chunks[1:], likely, strict=False):
+        chunk["choices"][0]["logprobs"] = {"content": [token], "refusal": None}
     chunks.append(
         {"choices": [{"index": 0, "delta": {}, "finish_reason": answer["choices"][0]["finish_reason"]}]}
     )
@@ -556,28 +655,92 @@ def _chat_events(answer: dict[str, Any], with_usage: bool) -> list[bytes]:
 
 
 def _response_events(answer: dict[str, Any]) -> list[bytes]:
-    item = answer["output"][0]
-    part = item["content"][0]
-    at = {"item_id": item["id"], "output_index": 0, "content_index": 0}
     bare = answer | {"status": "in_progress", "output": [], "usage": None}
-    payloads: list[dict[str, Any]] = [
-        {"type": "response.created", "response": bare},
-        {
-            "type": "response.output_item.added",
-            "output_index": 0,
-            "item": item | {"content": [], "status": "in_progress"},
-        },
-        {"type": "response.content_part.added", **at, "part": part | {"text": ""}},
-        *(
-            {"type": "response.output_text.delta", **at, "delta": word, "logprobs": []}
-            for word in words(part["text"])
-        ),
-        {"type": "response.output_text.done", **at, "text": part["text"], "logprobs": []},
-        {"type": "response.content_part.done", **at, "part": part},
-        {"type": "response.output_item.done", "output_index": 0, "item": item},
-        {"type": "response.completed", "response": answer},
-    ]
+    payloads: list[dict[str, Any]] = [{"type": "response.created", "response": bare}]
+    for index, item in enumerate(answer["output"]):
+        payloads += _item_events(item, index)
+    payloads.append({"type": "response.completed", "response": answer})
     return [_event(payload | {"sequence_number": n}, payload["type"]) for n, payload in enumerate(payloads)]
+
+
+def _item_events(item: dict[str, Any], index: int) -> list[dict[str, Any]]:
+    begun = item | {"status": "in_progress"}
+    at: dict[str, Any] = {"item_id": item["id"], "output_index": index}
+    match item["type"]:
+        case "message":
+            part, begun = item["content"][0], begun | {"content": []}
+            at |= {"content_index": 0}
+            likely = [[token] for token in part.get("logprobs", [])] or [[] for _ in words(part["text"])]
+            inner: list[dict[str, Any]] = [
+                {"type": "response.content_part.added", **at, "part": part | {"text": "", "logprobs": []}},
+                *(
+                    {"type": "response.output_text.delta", **at, "delta": word, "logprobs": token}
+                    for word, token in zip(words(part["text"]), likely, strict=True)
+                ),
+                {
+                    "type": "response.output_text.done",
+                    **at,
+                    "text": part["text"],
+                    "logprobs": part.get("logprobs", []),
+                },
+                {"type": "response.content_part.done", **at, "part": part},
+            ]
+        case "function_call":
+            begun |= {"arguments": ""}
+            inner = [
+                {"type": "response.function_call_arguments.delta", **at, "delta": item["arguments"]},
+                {
+                    "type": "response.function_call_arguments.done",
+                    **at,
+                    "name": item["name"],
+                    "arguments": item["arguments"],
+                },
+            ]
+        case _:
+            begun, inner = item, []
+    added = {"type": "response.output_item.added", "output_index": index, "item": begun}
+    return [added, *inner, {"type": "response.output_item.done", "output_index": index, "item": item}]
+
+
+def _response_call(tools: list[Any], key: str) -> list[dict[str, Any]]:
+    """The output of a model that reasons, and then calls the first of the tools."""
+    tool = tools[0]
+    if not isinstance(tool, dict) or tool.get("type") != "function" or not tool.get("name"):
+        raise Refused(400, "Missing required parameter: 'tools[0].name'.", "tools[0].name")
+    call = {
+        "id": f"fc_{key}",
+        "type": "function_call",
+        "status": "completed",
+        "call_id": f"call_{key}",
+        "name": tool["name"],
+        "arguments": json.dumps(example(tool.get("parameters") or {})),
+    }
+    return [{"id": f"rs_{key}", "type": "reasoning", "summary": [], "encrypted_content": "c2VjcmV0"}, call]
+
+
+def _check_items(items: list[Any]) -> None:
+    """What is said has a role and parts of its side's kinds, and what a tool gave belongs to a call."""
+    called: set[str] = set()
+    for index, item in enumerate(items):
+        kind = item.get("type", "message") if isinstance(item, dict) else None
+        if kind == "function_call":
+            called.add(item["call_id"])
+        elif kind == "function_call_output" and item.get("call_id") not in called:
+            raise Refused(
+                400, f"No tool call found for function call output with call_id {item.get('call_id')}."
+            )
+        elif kind == "message":
+            if item.get("role") not in ("user", "assistant", "system", "developer"):
+                raise Refused(400, f"Invalid value: input[{index}].role.", f"input[{index}].role")
+            known = (
+                ("output_text", "refusal") if item["role"] == "assistant" else ("input_text", "input_image")
+            )
+            content = item.get("content")
+            for part in content if isinstance(content, list) else []:
+                if part.get("type") not in known:
+                    raise Refused(400, f"Invalid value: '{part.get('type')}'.", f"input[{index}].content")
+        elif kind not in ("function_call", "function_call_output", "reasoning"):
+            raise Refused(400, f"Invalid value: '{kind}'.", f"input[{index}]")
 
 
 def _message_events(answer: dict[str, Any]) -> list[bytes]:
@@ -585,11 +748,21 @@ def _message_events(answer: dict[str, Any]) -> list[bytes]:
     begun = answer | {"content": [], "stop_reason": None, "usage": usage | {"output_tokens": 1}}
     payloads: list[dict[str, Any]] = [{"type": "message_start", "message": begun}]
     for index, block in enumerate(answer["content"]):
-        empty = block | ({"text": ""} if block["type"] == "text" else {"input": {}})
+        empty = (
+            block
+            | {
+                "text": {"text": ""},
+                "thinking": {"thinking": "", "signature": ""},
+                "tool_use": {"input": {}},
+            }[block["type"]]
+        )
         payloads.append({"type": "content_block_start", "index": index, "content_block": empty})
         payloads.append({"type": "ping"})
         if block["type"] == "text":
             deltas = [{"type": "text_delta", "text": word} for word in words(block["text"])]
+        elif block["type"] == "thinking":
+            deltas = [{"type": "thinking_delta", "thinking": word} for word in words(block["thinking"])]
+            deltas.append({"type": "signature_delta", "signature": block["signature"]})
         else:
             deltas = [{"type": "input_json_delta", "partial_json": json.dumps(block["input"])}]
         payloads += [{"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas]
@@ -674,9 +847,46 @@ def _last_text(messages: list[Any]) -> str:
     return " ".join(str(part.get("text", part.get("content", ""))) for part in content)
 
 
+def _check_blocks(messages: list[Any]) -> None:
+    """No text is empty, and what a tool gave is in the message behind the one that called for it."""
+    called: set[str] = set()
+    for index, message in enumerate(messages):
+        content = message.get("content")
+        blocks = content if isinstance(content, list) else [{"type": "text", "text": content}]
+        given = {block.get("tool_use_id") for block in blocks if block.get("type") == "tool_result"}
+        for block in blocks:
+            if block.get("type") == "text" and not str(block.get("text") or "").strip():
+                raise Refused(400, "messages: text content blocks must be non-empty")
+            if block.get("type") == "thinking" and block.get("signature") != "c2ln":
+                raise Refused(400, f"messages.{index}: Invalid `signature` in `thinking` block")
+        if given != called:
+            raise Refused(
+                400,
+                f"messages.{index}: `tool_use` ids were found without `tool_result` blocks immediately after, or "
+                f"the other way round: {sorted(map(str, given ^ called))}",
+            )
+        called = {block.get("id") for block in blocks if block.get("type") == "tool_use"}
+
+
 def _has_tool_result(messages: list[Any]) -> bool:
     content = messages[-1].get("content")
     return isinstance(content, list) and any(part.get("type") == "tool_result" for part in content)
+
+
+def _logprobs(text: str, body: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a text's tokens have, taking each word for one."""
+    return [
+        {
+            "token": word,
+            "bytes": list(word.encode()),
+            "logprob": -0.25 * n,
+            "top_logprobs": [
+                {"token": f"{word}{other}", "bytes": None, "logprob": -1.0 - other}
+                for other in range(body.get("top_logprobs") or 0)
+            ],
+        }
+        for n, word in enumerate(words(text))
+    ]
 
 
 def _chat_usage(messages: list[Any], message: dict[str, Any]) -> dict[str, Any]:

@@ -170,6 +170,8 @@ def _chunks(whole: dict[str, Any]) -> list[dict[str, Any]]:
         }
         for piece in pieces
     ]
+    if "logprobsResult" in candidate:
+        chunks[-1]["candidates"][0]["logprobsResult"] = candidate["logprobsResult"]
     chunks[-1]["candidates"][0]["finishReason"] = candidate["finishReason"]
     chunks[-1]["usageMetadata"] = usage
     return chunks
@@ -196,6 +198,8 @@ def _generated(
     model: str, checked: dict[str, Any], body: dict[str, Any], reply: Callable[[str, str], str]
 ) -> dict[str, Any]:
     contents, config = checked["contents"], checked["generationConfig"]
+    if "logprobs" in config and not config.get("responseLogprobs"):
+        raise Refused(400, "Logprobs can be set only if response_logprobs is true.")
     last = contents[-1]["parts"]
     declared = [each for tool in checked["tools"] for each in tool.get("functionDeclarations", [])]
     mode = _calling_mode(checked)
@@ -204,26 +208,27 @@ def _generated(
     if declared and mode != "NONE" and not any("functionResponse" in part for part in last):
         first = declared[0]
         wanted = first.get("parameters") or first.get("parametersJsonSchema") or {}
-        parts = [
-            {"functionCall": {"name": first["name"], "args": example(wanted)}, "thoughtSignature": "c2ln"}
-        ]
+        call = {"name": first["name"], "args": example(wanted)}
+        if model.startswith("gemini-3"):  # older models give their calls no id
+            call["id"] = digest(body)[:8]
+        parts = [{"functionCall": call, "thoughtSignature": "c2ln"}]
     elif schema:
         parts = [{"text": json.dumps(example(schema))}]
     else:
         asked = " ".join(str(part["text"]) for part in last if "text" in part)
         parts = [{"text": reply(model, asked)}]
+    candidate: dict[str, Any] = {
+        "content": {"parts": parts, "role": "model"},
+        "finishReason": "STOP",
+        "index": 0,
+    }
+    if config.get("responseLogprobs"):
+        candidate["logprobsResult"] = _logprobs(parts[0].get("text", ""), config.get("logprobs", 0))
     prompt = tokens(json.dumps([contents, checked.get("systemInstruction"), checked["tools"]]))
     made = tokens(json.dumps(parts))
     thoughts = 3
     return {
-        "candidates": [
-            {
-                "content": {"parts": parts, "role": "model"},
-                "finishReason": "STOP",
-                "index": 0,
-                "avgLogprobs": -0.1,
-            }
-        ],
+        "candidates": [candidate | {"avgLogprobs": -0.1}],
         "usageMetadata": {
             "promptTokenCount": prompt,
             "candidatesTokenCount": made,
@@ -236,6 +241,18 @@ def _generated(
         },
         "modelVersion": model,
         "responseId": digest(body),
+    }
+
+
+def _logprobs(text: str, others: int) -> dict[str, Any]:
+    """What a text's tokens have, taking each word for one."""
+    said = words(text)
+    return {
+        "chosenCandidates": [{"token": word, "logProbability": -0.25 * n} for n, word in enumerate(said)],
+        "topCandidates": [
+            {"candidates": [{"token": f"{word}{n}", "logProbability": -1.0 - n} for n in range(others)]}
+            for word in said
+        ],
     }
 
 

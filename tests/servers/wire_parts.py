@@ -23,26 +23,21 @@ class Refused(Exception):
         )
 
 
-def example(schema: dict[str, Any], known: dict[str, Any] | None = None) -> Any:
-    """The smallest value that fits a JSON schema of the kinds that SDKs send, Gemini's spelling included.
-
-    `known` are the schemas that it may refer to; by default its own `$defs`.
-    """
-    known = schema.get("$defs", {}) if known is None else known
+def example(schema: dict[str, Any], definitions: dict[str, Any] | None = None) -> Any:
+    """The smallest value that fits a JSON schema of the kinds that SDKs send, Gemini's spelling included."""
+    definitions = definitions or schema.get("$defs") or {}
     if "$ref" in schema:
-        return example(known.get(schema["$ref"].rpartition("/")[2], {}), known)
+        return example(definitions[schema["$ref"].rpartition("/")[2]], definitions)
     if "anyOf" in schema:
         choices = [kind for kind in schema["anyOf"] if kind.get("type") != "null"]
-        return example(choices[0], known) if choices else None
-    if "const" in schema:
-        return schema["const"]
+        return example(choices[0], definitions) if choices else None
     if "enum" in schema:
         return schema["enum"][0]
     match str(schema.get("type", "")).lower():
         case "object":
-            return {name: example(kind, known) for name, kind in schema.get("properties", {}).items()}
+            return {name: example(kind, definitions) for name, kind in schema.get("properties", {}).items()}
         case "array":
-            return [example(schema.get("items", {}), known)]
+            return [example(schema.get("items", {}), definitions)]
         case "integer":
             return 42
         case "number":

@@ -20,7 +20,8 @@ def open_app(
 ) -> App:
     """The app of a folder, strict about results; its ledger is in a file there, or at `url`.
 
-    Keys and addresses of providers are those of the environment. Commits wait for the disk only if asked: a killed process loses nothing without it. `runs` are settings of [runs].
+    Keys and addresses of providers are those of the environment. Commits wait for the disk only if asked: a killed
+    process loses nothing without it. `runs` are settings of [runs].
     """
     providers = {
         name: value for name, value in os.environ.items() if name.endswith(("_API_KEY", "_BASE_URL"))

@@ -10,6 +10,7 @@ from surefoot.cli.options import debug_option, json_option
 
 if TYPE_CHECKING:
     from surefoot.config import Loaded
+    from surefoot.models import Opened
 
 
 @click.group(
@@ -75,19 +76,39 @@ def check(as_json: bool) -> int:  # noqa: FBT001
 
     mistakes: list[str] = []
     unset: list[str] = []
+    connections: list[Opened] = []
     place = ""
     try:
         loaded = load()
         unset = unset_secrets(loaded)
+        connections = reachable(loaded)
         place = str(loaded.file or "the defaults")
     except ConfigError as error:
         mistakes = str(error).splitlines()
     is_fine = not mistakes and not unset
     if as_json:
-        screen.print_json({"is_fine": is_fine, "mistakes": list(mistakes), "unset": list(unset)})
+        screen.print_json(
+            {
+                "is_fine": is_fine,
+                "mistakes": list(mistakes),
+                "unset": list(unset),
+                "connections": [
+                    {
+                        "name": opened.connection.name,
+                        "provider": opened.connection.provider,
+                        "base_url": opened.shown_url,
+                        "credential": opened.credential.reference if opened.credential else None,
+                        "lacks": opened.lacks or None,
+                    }
+                    for opened in connections
+                ],
+            }
+        )
         return 0 if is_fine else 1
     for line in [*mistakes, *unset]:
         screen.err().print(line, soft_wrap=True)
+    for opened in connections:
+        screen.out().print(f"connection {opened}", soft_wrap=True)
     if is_fine:
         screen.out().print(f"{place}: no mistakes, every secret that is referred to is set", soft_wrap=True)
     return 0 if is_fine else 1
@@ -96,7 +117,20 @@ def check(as_json: bool) -> int:  # noqa: FBT001
 def unset_secrets(loaded: Loaded) -> list[str]:
     """The secrets that connections refer to and that are not there, each in a sentence."""
     return [
-        f"connections.{name}.api_key refers to {connection.api_key.reference}, which is not set"
+        f"connections.{name}.{setting} refers to {secret.reference}, which is not set"
         for name, connection in loaded.config.connections.items()
-        if connection.api_key is not None and not connection.api_key.is_set()
+        for setting, secret in (
+            ("api_key", connection.api_key),
+            ("ad_token", connection.ad_token),
+            *((f"headers.{header}", text) for header, text in connection.headers.items()),
+        )
+        if secret is not None and not secret.is_set()
     ]
+
+
+def reachable(loaded: Loaded) -> list[Opened]:
+    """The connections that calls can be made over, of the settings and of the providers' own variables."""
+    from surefoot.app import App
+    from surefoot.models import available
+
+    return available(App(loaded).connections, loaded.vault.environ)

@@ -25,12 +25,6 @@ Verdict = Literal["ok", "warn", "fail"]
 
 COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 LOCAL = ("xllamacpp", "onnxruntime", "tokenizers", "numpy", "gguf")
-KEYS = {
-    "openai": ("OPENAI_API_KEY",),
-    "azure": ("AZURE_OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN"),
-    "anthropic": ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"),
-}
-
 _LEAST_BYTES = 200_000_000
 
 
@@ -103,7 +97,7 @@ def examined() -> Iterator[Finding]:
 
     app = App(loaded)
     yield from _settings(loaded)
-    yield from _credentials(loaded)
+    yield from _guarded("connections", lambda: _connections(loaded))
     yield _state(loaded)
     yield from _guarded("prompts", lambda: _prompts(app))
     yield from _guarded("ledger", lambda: _ledger(app))
@@ -173,16 +167,14 @@ def _settings(loaded: Loaded) -> Iterator[Finding]:
         yield Finding("warn", "settings", line, "set it, or remove the connection")
 
 
-def _credentials(loaded: Loaded) -> Iterator[Finding]:
-    present: list[str] = []
-    for provider, names in KEYS.items():
-        is_set = any(os.environ.get(name) for name in names) or any(
-            connection.api_key is not None and connection.api_key.is_set()
-            for connection in loaded.config.connections.values()
-            if connection.provider == provider
-        )
-        present.append(f"{provider} {'yes' if is_set else 'no'}")
-    yield Finding("ok", "credentials", ", ".join(present))
+def _connections(loaded: Loaded) -> Iterator[Finding]:
+    from surefoot.cli.config import reachable
+
+    found = reachable(loaded)
+    if not found:
+        yield Finding("ok", "connections", "none; the embedded model needs none")
+    for opened in found:
+        yield Finding("warn" if opened.lacks else "ok", "connections", str(opened), opened.lacks)
 
 
 def _state(loaded: Loaded) -> Finding:

@@ -100,13 +100,13 @@ def print_stats(found: FlowStats) -> None:
             console.print(screen.styled(("  ".join(cells).rstrip(), style)), soft_wrap=True)
 
 
-def blocks(widths: Sequence[int], room: int) -> list[list[int]]:
-    """The columns of each part of a table that is too wide, as indices; the first column begins every part."""
-    parts = [[0]]
-    for column in range(1, len(widths)):
+def blocks(widths: Sequence[int], room: int, *, kept: int = 1) -> list[list[int]]:
+    """The columns of each part of a table that is too wide, as indices; the first `kept` begin every part."""
+    parts = [list(range(kept))]
+    for column in range(kept, len(widths)):
         used = sum(widths[other] + 2 for other in parts[-1])
-        if len(parts[-1]) > 1 and used + widths[column] > room:
-            parts.append([0])
+        if len(parts[-1]) > kept and used + widths[column] > room:
+            parts.append(list(range(kept)))
         parts[-1].append(column)
     return parts
 

@@ -22,6 +22,8 @@ class Vault:
     def __init__(self, environ: Mapping[str, str], root: Path) -> None:
         self.environ = environ
         self.root = root
+        self.variables: set[str] = set()
+        """The environment variables that settings refer to: their values are secrets before they are read."""
         self._lock = ForkSafeLock()
         self._resolved: frozenset[str] = frozenset()
 
@@ -52,6 +54,8 @@ class Secret:
         self._place = found[2].strip()
         self._setting = setting
         self._vault = vault
+        if self._kind == "env":
+            vault.variables.add(self._place)
 
     @property
     def reference(self) -> str:

@@ -302,7 +302,9 @@ class OpenRun:
         link: BaseException | None = error
         while link is not None and not any(link is other for other in seen):
             seen.append(link)
-            raised: tuple[object, ...] = (link, getattr(link, "response", None) or link)
+            response: object = getattr(link, "response", None) or link
+            # google-genai puts the response of a stream into one of its own.
+            raised = (link, response, getattr(response, "response_stream", link))
             found = [key for cause, key, _ in self.causes if any(cause is one for one in raised)]
             if isinstance(link, BaseExceptionGroup):
                 parts = cast("BaseExceptionGroup[BaseException]", link).exceptions

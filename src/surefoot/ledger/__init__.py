@@ -46,6 +46,7 @@ from surefoot.ledger.owner import is_provably_gone, this_process
 from surefoot.ledger.payloads import Freight, Payloads, Privacy
 from surefoot.ledger.postgres import PostgresLedger
 from surefoot.ledger.sealing import Keyring
+from surefoot.ledger.spending import CallColumn, RunColumn, Spending, Spent
 from surefoot.ledger.sqlite import SqliteLedger
 from surefoot.ledger.store import Ledger
 from surefoot.ledger.writer import Pending
@@ -57,6 +58,7 @@ __all__ = [
     "Adopt",
     "Append",
     "Blob",
+    "CallColumn",
     "Detail",
     "Encoded",
     "EndRun",
@@ -81,8 +83,11 @@ __all__ = [
     "Release",
     "Renew",
     "Rules",
+    "RunColumn",
     "RunRecord",
     "Send",
+    "Spending",
+    "Spent",
     "SqlBody",
     "SqliteLedger",
     "StartRun",

@@ -15,7 +15,7 @@ from surefoot.errors import LedgerError, LedgerTooNew
 from surefoot.ledger.postgres_connection import SCHEMA
 from surefoot.values import new_id
 
-VERSION = 2
+VERSION = 3
 
 # Any number that nobody else is likely to lock.
 _LOCK = 0x5375_7265_666F_6F74
@@ -173,6 +173,16 @@ CREATE TABLE ledger (
 """
 
 
+# What calls have used is added up without touching their rows, which hold their payloads too.
+_CALLS = """
+CREATE INDEX outcomes_calls ON outcomes (ended_ns) INCLUDE (
+  status, is_cached, run_id, provider, served_model, prompt_name, prompt_version,
+  tokens_in, tokens_cached, tokens_out, tokens_reasoning, cost_nanos, kind
+) WHERE kind = 'call';
+CREATE INDEX runs_pruned ON runs (ended_ns) WHERE pruned = 'run';
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """From the version before to `version`; libraries that know `readable_by` or later work on the tables then."""
@@ -183,7 +193,7 @@ class Step:
 
 
 # The tables began with what SQLite calls version 2.
-STEPS: tuple[Step, ...] = (Step(2, 2, _LEDGER + _RUNS + _OUTCOMES + _REST),)
+STEPS: tuple[Step, ...] = (Step(2, 2, _LEDGER + _RUNS + _OUTCOMES + _REST), Step(3, 2, _CALLS))
 
 
 async def version_of(connection: Any) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from surefoot.ledger.events import END_KEY, START_KEY, Detail, Message, Outcome,
 from surefoot.ledger.listing import Wanted
 from surefoot.ledger.payloads import Payloads
 from surefoot.ledger.sealing import DataKey
+from surefoot.ledger.spending import Spending, Spent
 from surefoot.values import RunStatus
 
 _FEW = 50
@@ -24,6 +25,8 @@ class Reading(ABC):
     payloads: Payloads
     # How the outcomes of a run are found.
     _of_run = "run_id = ?"
+    # How a join goes from a call to its run.
+    _to_run = "JOIN"
     # What needs no key counts in exports only: whoever may write to the tables could make it.
     _local_digest = (
         "SELECT local_digest FROM imported_blobs WHERE digest = ? AND local_digest NOT LIKE 'sha256:%'"
@@ -107,6 +110,14 @@ class Reading(ABC):
     def _listed(self, wanted: Wanted) -> list[rows.Row]:
         statement, values = wanted.query()
         return self._read(statement, *values)
+
+    def spent(self, spending: Spending) -> list[Spent]:
+        """See `surefoot.ledger.Ledger.spent`."""
+        statement, values = spending.of_calls(self._to_run)
+        found = [spending.spent(row) for row in self._read(statement, *values)]
+        statement, values = spending.of_pruned()
+        found += [spending.spent(row, is_pruned=True) for row in self._read(statement, *values)]
+        return [spent for spent in found if spent is not None]
 
     def start(self, run_id: str) -> Outcome:
         """The outcome with which a run began; its inputs are what the flow was called with."""

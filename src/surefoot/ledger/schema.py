@@ -7,7 +7,7 @@ import sqlite3
 
 from surefoot.errors import LedgerError, LedgerTooNew
 
-VERSION = 2
+VERSION = 3
 
 # `outcomes` and `runs` hold a column for everything that later features record, so that rows of today stay rows.
 _V1 = """
@@ -174,10 +174,19 @@ DROP INDEX inbox_by_run;
 CREATE INDEX inbox_waiting ON inbox (run_id, seq) WHERE adopted_ns IS NULL;
 """
 
+# What calls have used is added up without touching their rows, which hold their payloads too.
+_V3 = """
+CREATE INDEX outcomes_calls ON outcomes (
+  ended_ns, status, is_cached, run_id, provider, served_model, prompt_name, prompt_version,
+  tokens_in, tokens_cached, tokens_out, tokens_reasoning, cost_nanos, kind
+) WHERE kind = 'call';
+CREATE INDEX runs_pruned ON runs (ended_ns) WHERE pruned = 'run';
+"""
+
 # A step after these either *expands*: what it adds has a default or may be null, and can be ignored by the version
 # before, which goes on working beside the new one. Or it *contracts* and takes away what no version needs that is
 # still in use: then it sets `ledger.readable_by` to the version that a library must know from there on.
-_STEPS: dict[int, str] = {0: _V1, 1: _V2}
+_STEPS: dict[int, str] = {0: _V1, 1: _V2, 2: _V3}
 
 TABLES = frozenset(re.findall(r"CREATE TABLE (\w+)", "".join(_STEPS.values())))
 """The tables that are the ledger's own."""

@@ -11,6 +11,7 @@ from surefoot.ledger.entries import LedgerEntry
 from surefoot.ledger.events import Detail, Message, Outcome, Payload, RunRecord
 from surefoot.ledger.payloads import Payloads
 from surefoot.ledger.sealing import DataKey
+from surefoot.ledger.spending import Spending, Spent
 from surefoot.ledger.writer import Pending
 from surefoot.values import RunStatus
 
@@ -95,6 +96,10 @@ class Ledger(Protocol):
         They come without payloads and one by one, however many there are: run after run, in a run the attempts
         of each step together and in order. Steps that have only begun are left out.
         """
+        ...
+
+    def spent(self, spending: Spending) -> list[Spent]:
+        """What model calls have used, of all runs, added up in groups; sums of pruned runs are groups of their own."""
         ...
 
     def details(self, run_id: str) -> list[Detail]:

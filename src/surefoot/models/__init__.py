@@ -12,6 +12,7 @@ from surefoot.models.clients import (
 from surefoot.models.connections import (
     Connection,
     Credential,
+    Opened,
     Target,
     available,
     connection_of,
@@ -62,6 +63,7 @@ __all__ = [
     "Endpoints",
     "Fallback",
     "ModelRequest",
+    "Opened",
     "Policy",
     "Price",
     "PriceList",

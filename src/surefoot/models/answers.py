@@ -16,6 +16,8 @@ _TERMINAL_EVENTS = frozenset(
 _CONTENTS = ("choices", "output", "content", "data", "candidates", "delta")
 _LAST_BYTES = 8192
 _BLANK_LINE = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+# Not `splitlines`, which also splits at characters that may stand in JSON as they are (U+0085, U+2028).
+_LINE_END = re.compile(r"\r\n|\n|\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ def events_of(body: bytes) -> list[Event]:
     blocks = _BLANK_LINE.split(body)
     for index, block in enumerate(blocks):
         name, data = "", list[str]()
-        for line in block.decode("utf-8", "replace").splitlines():
+        for line in _LINE_END.split(block.decode("utf-8", "replace")):
             label, _, value = line.partition(":")
             if label == "event":
                 name = value.removeprefix(" ")
@@ -82,8 +84,18 @@ def _is_finished(answer: Mapping[str, object]) -> bool:
     return bool(candidates) and all(_mapping(each).get("finishReason") for each in candidates)
 
 
+def ends_in_error(body: bytes) -> bool:
+    """Whether the last word of a stream is an error: an event, or bare as Gemini sends it."""
+    blocks = [block for block in _BLANK_LINE.split(body) if block.strip()]
+    if not blocks:
+        return False
+    events = events_of(blocks[-1])
+    said = _mapping(parse_json(events[-1].data if events else blocks[-1]))
+    return isinstance(said.get("error"), dict)
+
+
 def is_answer(body: bytes) -> bool:
-    """Whether a buffered body is an answer: a JSON object that is no error, or Gemini's list of the chunks of one."""
+    """Whether a buffered body is an answer and no error: a JSON object, or Gemini's list of the chunks of one."""
     answer = parse_json(body)
     if isinstance(answer, dict):
         return not is_complaint(cast("dict[str, object]", answer))

@@ -99,10 +99,9 @@ class Attempts(Generic[R]):
             try:
                 response = yield from self.transport.send(self.made)
             except Exception as error:
-                delay = self._delay_after(error)
+                delay = self._next_delay(None) if is_retryable_error(error) else None
                 if delay is None:
-                    if self.note:
-                        error.add_note(self.note)
+                    self.explain(error)
                     raise
                 logger.info("attempt %d of %s failed: %r", self.made, self.name, error)
             else:
@@ -118,12 +117,12 @@ class Attempts(Generic[R]):
             if self.scope is not None:
                 self.scope.check()
 
-    def _delay_after(self, error: Exception) -> float | None:
-        if is_retryable_error(error):
-            return self._next_delay(None)
-        if self.seconds_left <= 0:
+    def explain(self, error: Exception) -> None:
+        """Note on the error of the last attempt, or of reading its answer, why it ended or why none followed."""
+        if not self.note and self.seconds_left <= 0:
             self._give_up(f"the deadline of {self._limit} passed")
-        return None
+        if self.note:
+            error.add_note(self.note)
 
     def _next_delay(self, asked: float | None) -> float | None:
         """Seconds until the next attempt, which is taken out of the budget; None if there is to be none."""
@@ -132,11 +131,9 @@ class Attempts(Generic[R]):
         delay = next_delay(bounded, self.made, asked, elapsed=seconds)
         if delay is None:
             if self.made <= self.retries.count:
-                what = (
-                    "the next attempt"
-                    if asked is None
-                    else f"the server asks to wait for {asked:,.0f} s, which"
-                )
+                what = "the next attempt"
+                if asked is not None and asked > left:
+                    what = f"the server asks to wait for {asked:,.0f} s, which"
                 self._give_up(f"{what} would be later than the deadline of {self._limit}")
         elif self.budget is not None and not self.budget.take(self.provider):
             self._give_up(

@@ -15,6 +15,7 @@ from surefoot.errors import MalformedResponse, SurefootError
 from surefoot.models import fakes
 from surefoot.models.asking import Ask, Interrupted, Listening, Turn, Wire
 from surefoot.models.attempts import Attempts, Head
+from surefoot.models.chained import OUTSIDE
 from surefoot.models.connections import Target
 from surefoot.models.effects import Await, Block, Commit, Invoke, Program
 from surefoot.models.endpoints import Endpoint, Policy
@@ -25,7 +26,7 @@ from surefoot.models.operations import OPERATIONS
 from surefoot.models.record import Answer, kept_headers
 from surefoot.models.transport import Outgoing, Reply, send
 from surefoot.models.vendors import LOCAL
-from surefoot.scope import Claim, Ending, Recorded, Work
+from surefoot.scope import Claim, Ending, Recorded, Scope, Work
 from surefoot.values import CallFacts, Json, PromptRef
 
 Hear = Callable[[str], object]
@@ -64,14 +65,12 @@ def call(asked: Asked, policy: Policy) -> Program[tuple[Turn, CallFacts]]:
     Raises `ModelError`, `UsageError` for what the provider's format has no words for, and what the claim raises.
     """
     body = asked.wire.body(asked.ask)
-    here = scope.current()
-    if here is None:
-        return (yield from _Call(asked, policy, body, None).run())
+    here = scope.current() or OUTSIDE
     inputs = {"path": asked.path, "body": body}
     claim = here.claim(Work("call", asked.wire.operation, inputs, requested_model=asked.target.model))
     if claim.recorded is not None:
         return (yield from _replayed(asked, policy, claim, claim.recorded))
-    made = _Call(asked, policy, body, claim)
+    made = _Call(asked, policy, body, here, claim)
     try:
         return (yield from made.run())
     except BaseException as error:
@@ -119,6 +118,7 @@ def _facts(asked: Asked, policy: Policy, answer: Answer | None) -> CallFacts:
     priced_as = target.priced_as if target.priced_as != target.model else ""
     return facts_of(
         *(policy.prices, target.provider, target.model, answer),
+        is_events=asked.ask.is_stream,
         connection=target.connection,
         priced_as=priced_as,
     )
@@ -126,7 +126,7 @@ def _facts(asked: Asked, policy: Policy, answer: Answer | None) -> CallFacts:
 
 def _read(asked: Asked, answer: Answer) -> tuple[Turn, list[str]]:
     """The turn of a whole answer, and the pieces that its text came in."""
-    if not answer.is_event_stream:
+    if not asked.ask.is_stream:
         turn = asked.wire.read(cast("Mapping[str, Json]", orjson.loads(answer.body)))
         return turn, [turn.text] if turn.text else []
     listening, events = asked.wire.listen(), Events()
@@ -136,12 +136,13 @@ def _read(asked: Asked, answer: Answer) -> tuple[Turn, list[str]]:
 
 @dataclass(slots=True)
 class _Call:
-    """One claimed call, or one outside of runs; as a transport, what makes its attempts."""
+    """One claimed call; as a transport, what makes its attempts."""
 
     asked: Asked
     policy: Policy
     body: dict[str, Json]
-    claim: Claim | None
+    scope: Scope
+    claim: Claim
     is_open: bool = True
     attempts: Attempts[Reply] = field(init=False)
     _heard: Listening | None = None
@@ -160,7 +161,7 @@ class _Call:
             self.policy.retries,
             f"{asked.target.provider} at {asked.target.connection}",
             self.policy.budget,
-            scope.current(),
+            self.scope,
         )
         try:
             reply = yield from attempts.run()
@@ -223,9 +224,11 @@ class _Call:
 
         # The embedded model's server may have to be started.
         endpoint = cast("Endpoint", (yield Block(connect))) if target.provider == LOCAL else connect()
-        headers = {**endpoint.headers, "content-type": "application/json"}
-        if self.claim is not None:
-            headers["idempotency-key"] = self.claim.idempotency_key
+        headers = {
+            **endpoint.headers,
+            "content-type": "application/json",
+            "idempotency-key": self.claim.idempotency_key,
+        }
         url = target.url(self.asked.wire.path(self.asked.ask))
         outgoing = Outgoing(
             url, headers, self._content, self.asked.seconds or target.timeout or ATTEMPT_SECONDS
@@ -284,8 +287,7 @@ class _Call:
 
     def _finish(self, ending: Ending) -> Program[None]:
         self.is_open = False
-        if self.claim is not None:
-            yield Commit(self.claim.finish(replace(ending, prompt=self.asked.prompt)))
+        yield Commit(self.claim.finish(replace(ending, prompt=self.asked.prompt)))
 
 
 class _ReaderFailed(Exception):

@@ -68,9 +68,6 @@ class _Outside(Scope):
     def step_id(self) -> str:
         return ""
 
-    def claim(self, work: Work) -> Claim:  # noqa: ARG002
-        return _Forgotten()
-
     @property
     def seconds_left(self) -> float | None:
         return None
@@ -80,6 +77,9 @@ class _Outside(Scope):
 
     def pause(self, seconds: float) -> None:
         time.sleep(seconds)
+
+    def claim(self, work: Work) -> Claim:  # noqa: ARG002
+        return _Forgotten()
 
     def perform(self, work: Work, body: Callable[[], Any], *, is_async: bool) -> Any:  # noqa: ARG002
         return body()

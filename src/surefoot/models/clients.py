@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from surefoot.errors import ConfigError
 from surefoot.models.connections import Connection
-from surefoot.models.endpoints import PLACEHOLDER_KEY
+from surefoot.models.endpoints import PLACEHOLDER_KEY, has_credential
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,8 @@ def client_settings(given: Connection) -> ClientSettings:
         organization=given.organization,
         project=given.project,
         headers={
-            name: text if isinstance(text, str) else text.resolve() for name, text in given.headers.items()
+            name.lower(): text if isinstance(text, str) else text.resolve()
+            for name, text in given.headers.items()
         },
         timeout=given.timeout,
     )
@@ -132,6 +133,8 @@ def build_client(
         arguments[vendor.token_name] = given.token
     elif given.api_key:
         arguments["api_key"] = given.api_key
+    elif has_credential(given.headers):
+        arguments["api_key"] = PLACEHOLDER_KEY
     elif not any(os.environ.get(name) for name in vendor.key_names):
         if not is_alias_served:
             raise ConfigError(
@@ -159,6 +162,14 @@ def _stainless_options(provider: str, given: ClientSettings) -> dict[str, object
 
 
 def _google_options(given: ClientSettings) -> dict[str, object]:
-    http = {"base_url": given.base_url, "api_version": given.api_version}
-    known = {name: value for name, value in http.items() if value is not None}
-    return {"http_options": known} if known else {}
+    http: dict[str, object] = {}
+    if given.base_url is not None:
+        http["base_url"] = given.base_url
+    if given.api_version is not None:
+        http["api_version"] = given.api_version
+    if given.headers:
+        http["headers"] = dict(given.headers)
+    if given.timeout is not None:
+        # This SDK counts milliseconds.
+        http["timeout"] = round(given.timeout * 1000)
+    return {"http_options": http} if http else {}

@@ -139,6 +139,25 @@ class Opened:
         return self.key or self.token
 
     @property
+    def shown_url(self) -> str:
+        """The address as people may see it: an environment variable may hold a password in it."""
+        parts = urlsplit(self.base_url)
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+    def __str__(self) -> str:
+        """`main: openai at https://api.openai.com/v1, key ${env:MY_KEY}`; never the key itself."""
+        given, credential = self.connection, self.credential
+        name = "" if given.name == given.provider else f"{given.name}: "
+        where = f" at {self.shown_url}" if self.base_url else ""
+        headers = [
+            f"{header} {text if isinstance(text, str) else text.reference}"
+            for header, text in given.headers.items()
+            if header.lower() in _CREDENTIALS
+        ]
+        key = f"key {credential.reference}" if credential else ", ".join(headers) or "no key"
+        return f"{name}{given.provider}{where}, {key}"
+
+    @property
     def lacks(self) -> str:
         """What has to be set before calls can be made, as a sentence; empty if nothing."""
         given = self.connection

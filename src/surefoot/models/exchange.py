@@ -125,7 +125,11 @@ class Exchange:
             tape = Tape(self.claim, response, self._ending, started_ns=self._started_ns)
             return live(response, tape, self.call.library, is_async=self.call.is_async)
         end_in_time(response, self._sent, self.call.library, self.attempts.seconds_left)
-        yield Read(response)
+        try:
+            yield Read(response)
+        except Exception as error:
+            self.attempts.explain(error)
+            raise
         if not response.is_success:
             response.headers["x-should-retry"] = "false"
         answer = Answer(response.status_code, kept_headers(response.headers), response.content)
@@ -213,12 +217,17 @@ class Exchange:
         """How the call ended: an answer of another form than is due is a failure, like a refusal."""
         answer = replace(answer, is_free=is_free(response))
         facts = replace(self._facts(answer), first_token_ns=first_token_ns)
+        is_events = self._is_in_events(answer)
         if answer.error is not None:
             return Ending("failed", answer.to_record(), answer.error, facts)
-        is_fit = is_answer_in_events if answer.is_event_stream else is_answer
+        is_fit = is_answer_in_events if is_events else is_answer
         if answer.is_success and (answer.is_closed_early or is_fit(answer.body)):
             return Ending("completed", answer.to_record(), call=facts)
         return Ending("failed", answer.to_record(), response, facts)
+
+    def _is_in_events(self, answer: Answer) -> bool:
+        """Whether an answer is a stream, by what it calls itself or by what was asked for."""
+        return answer.is_event_stream or self.call.asked.body.get("stream") is True
 
     def _facts(self, answer: Answer | None = None) -> CallFacts:
         asked = self.call.asked
@@ -228,6 +237,7 @@ class Exchange:
             asked.provider,
             asked.model,
             answer,
+            is_events=answer is not None and self._is_in_events(answer),
             routed=routed,
             address=self.call.request.url.netloc.decode(),
         )

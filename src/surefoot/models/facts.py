@@ -14,6 +14,7 @@ def facts_of(
     model: str,
     answer: Answer | None,
     *,
+    is_events: bool,
     routed: str = "",
     connection: str = "",
     address: str = "",
@@ -21,6 +22,7 @@ def facts_of(
 ) -> CallFacts:
     """The facts of a call to `model`.
 
+    is_events: whether the body is a stream of server-sent events.
     routed: the `provider:model` that answered in its place, if one did.
     connection, address: the connection it went over by its name, or by host and port, as that may have prices.
     priced_as: the model whose price is that of the one that answered, where its name does not say it.
@@ -30,7 +32,7 @@ def facts_of(
         # A provider bills no refusal; what a call costs that broke off nobody knows.
         is_refusal = answer is not None and answer.error is None
         return CallFacts(provider, model, routed or model, cost=Money(0) if is_refusal else None)
-    reading = read_events(events_of(answer.body)) if answer.is_event_stream else read_buffered(answer.body)
+    reading = read_events(events_of(answer.body)) if is_events else read_buffered(answer.body)
     served = routed or reading.model or model
     if answer.is_free:
         return CallFacts(provider, model, served, reading.usage, Money(0))

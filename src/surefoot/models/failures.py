@@ -34,6 +34,28 @@ _QUOTA = re.compile(r"insufficient_quota|billing_error|credit balance is too low
 _CONTENT = re.compile(
     r"content_filter|content_policy_violation|responsibleaipolicyviolation|content management policy|prohibited_content"
 )
+_STATUSES = {
+    "invalid_request_error": 400,
+    "context_length_exceeded": 400,
+    "content_filter": 400,
+    "invalid_argument": 400,
+    "authentication_error": 401,
+    "unauthenticated": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "permission_denied": 403,
+    "not_found_error": 404,
+    "not_found": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+    "insufficient_quota": 429,
+    "resource_exhausted": 429,
+    "timeout_error": 504,
+    "deadline_exceeded": 504,
+}
+"""The statuses that errors of OpenAI, Anthropic and Google have by their names; any other is the provider's own."""
+
 _TIMEOUTS = frozenset({"TimeoutException", "TimeoutError"})
 _TAG = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.DOTALL | re.IGNORECASE)
@@ -119,6 +141,22 @@ def error_from(failed: Failed, raised: BaseException) -> ModelError:
         if names & {"ClientPayloadError", "DecodingError"}:
             message = f"the answer of {failed} broke off ({failed.tried}; {why}). {advice}"
     return kind(message, provider=failed.provider, model=failed.model, attempts=failed.attempts)
+
+
+def error_in_stream(failed: Failed, event: bytes) -> SurefootError:
+    """The error for a stream whose answer ends in an error event; `event` is its data.
+
+    Such an event has no status of its own: what the provider calls the error stands for it.
+    """
+    complaint = complaint_of(event)
+    status = next((_STATUSES[kind] for kind in sorted(complaint.kinds) if kind in _STATUSES), 500)
+    kind, advice = _kind(status, complaint)
+    said = complaint.text or " ".join(sorted(complaint.kinds)) or "without a reason"
+    message = f"{failed} broke off its answer with an error: {said} ({failed.tried}). {advice}"
+    if kind is ContextOverflow:
+        return ContextOverflow(message)
+    named = cast("type[ModelError]", kind)
+    return named(message, provider=failed.provider, model=failed.model, attempts=failed.attempts)
 
 
 def malformed(

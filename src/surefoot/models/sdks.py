@@ -5,7 +5,7 @@ would give the repetition the failure that is known, so no call would be paid tw
 google-genai sends over aiohttp wherever that is installed; its model calls take its httpx client instead.
 
 All of these are private parts of the SDKs. What is missing in a release is left out with a warning, and
-`tests/contract/test_sdk_retries.py` fails.
+`tests/contract/test_sdk_wrapped.py` fails.
 """
 
 from __future__ import annotations
@@ -71,6 +71,8 @@ def _async_request(is_on: Callable[[], bool]) -> Replace:
 
 def _without_retries(client: Any, options: Any) -> Any:
     """The options of a request, without retries if it is a model call on the chain."""
+    if not options.get_max_retries(client.max_retries):
+        return options
     if scope_for(getattr(client, "_client", None)) is None or not _is_call(options.method, options.url):
         return options
     return options.model_copy(update={"max_retries": 0})

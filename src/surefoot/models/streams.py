@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 from surefoot import scope
 from surefoot.errors import RunEnded
-from surefoot.models.answers import events_of, is_whole
+from surefoot.models.answers import ends_in_error, events_of, is_whole
 from surefoot.models.record import Answer, kept_headers
 from surefoot.scope import Claim, Ending, Ticket
 
@@ -64,7 +64,8 @@ class Tape:
         """The client closed the stream: after the answer's last event, early, or on its way out of an error."""
         if self._is_settled:
             return None
-        if is_whole(events_of(b"".join(self._chunks))):
+        heard = b"".join(self._chunks)
+        if is_whole(events_of(heard)):
             return self._judged()
         reason = sys.exc_info()[1]
         if reason is self._earlier or isinstance(reason, GeneratorExit | StopIteration | StopAsyncIteration):
@@ -75,7 +76,7 @@ class Tape:
             return None
         if isinstance(reason, Exception):
             return self._judged(error=reason)
-        return self._judged(is_closed_early=True)
+        return self._judged(is_closed_early=not ends_in_error(heard))
 
     def _judged(self, *, is_closed_early: bool = False, error: Exception | None = None) -> Ticket | None:
         """The part that was read before an error is kept: a flow that survived it replays as it went."""
@@ -90,8 +91,12 @@ class Tape:
             is_closed_early=is_closed_early,
             error=error,
         )
+        ending = self._judge(answer, self.response, self._first_ns)
+        if ending.status == "completed" and ends_in_error(answer.body):
+            # An SDK that makes its error of such an ending hands the response over with it.
+            ending = Ending("failed", ending.output, self.response, ending.call)
         try:
-            return self._claim.finish(self._judge(answer, self.response, self._first_ns))
+            return self._claim.finish(ending)
         except RunEnded:  # a stream that was left open and is closed when nothing can be recorded any more
             logger.debug("a stream was closed after its run had ended; its call is not recorded")
             return None
@@ -135,6 +140,7 @@ class LiveAsyncBody:
         self._source = source
         self._chunks = source.aiter_bytes()
         self._tape = tape
+        self._is_closing = False
 
     def __aiter__(self) -> LiveAsyncBody:
         return self
@@ -152,7 +158,13 @@ class LiveAsyncBody:
         return chunk
 
     async def aclose(self) -> None:
-        """Close the connection; how the call ended is durable on return."""
+        """Close the connection; how the call ended is durable on return.
+
+        An event loop closes abandoned generators while their reader is closing too: the second has nothing to do.
+        """
+        if self._is_closing:
+            return
+        self._is_closing = True
         ticket = self._tape.closed()
         async with aclosing(self._chunks):
             await self._source.aclose()

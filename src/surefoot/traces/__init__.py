@@ -2,6 +2,7 @@
 
 from surefoot.traces.calls import UNSENT, Call, Parameter, ToolCall, Turn, read_call
 from surefoot.traces.card import FRAME, Card, Line, LineState, fitting
+from surefoot.traces.costs import FACETS, CostRow, Costs, Facet, costs
 from surefoot.traces.overview import card
 from surefoot.traces.plain import Failure, plain
 from surefoot.traces.spans import Attempt, Span, Standing, Trace, standing, trace
@@ -9,11 +10,15 @@ from surefoot.traces.stats import FlowStats, Quantiles, RunStats, Series, StepSt
 from surefoot.traces.taping import taped
 
 __all__ = [
+    "FACETS",
     "FRAME",
     "UNSENT",
     "Attempt",
     "Call",
     "Card",
+    "CostRow",
+    "Costs",
+    "Facet",
     "Failure",
     "FlowStats",
     "Line",
@@ -29,6 +34,7 @@ __all__ = [
     "Trace",
     "Turn",
     "card",
+    "costs",
     "fitting",
     "percentile",
     "plain",

@@ -4,7 +4,15 @@ import json
 
 import pytest
 
-from surefoot.models.answers import Event, events_of, is_answer, is_whole, read_buffered, read_events
+from surefoot.models.answers import (
+    Event,
+    ends_in_error,
+    events_of,
+    is_answer,
+    is_whole,
+    read_buffered,
+    read_events,
+)
 from surefoot.values import Usage
 
 
@@ -16,6 +24,11 @@ def test_events_of_every_line_ending() -> None:
             Event("", "3"),
             Event("", "cut", is_terminated=False),
         ]
+
+
+def test_events_end_at_no_other_character() -> None:
+    data = "\x0b\x0c\x1c\x85\u2028\u2029"
+    assert events_of(f"data: {data}\n\n".encode()) == [Event("", data)]
 
 
 @pytest.mark.parametrize(
@@ -119,3 +132,69 @@ def test_audio_tokens_have_other_prices() -> None:
 def test_nonsense_reads_as_nothing(body: bytes) -> None:
     assert read_buffered(body).usage == Usage()
     assert read_buffered(body).model == ""
+
+
+GEMINI = (
+    b'{"candidates": [{"content": {"parts": [{"text": "hi"}]}, "finishReason": "STOP"}],'
+    b' "modelVersion": "gemini-2.5-pro",'
+    b' "usageMetadata": {"promptTokenCount": 100, "cachedContentTokenCount": 40, "toolUsePromptTokenCount": 7,'
+    b' "candidatesTokenCount": 20, "thoughtsTokenCount": 5, "totalTokenCount": 132}}'
+)
+
+
+@pytest.mark.parametrize("body", [GEMINI, b"[" + GEMINI + b"]", b'[{"candidates": []}, ' + GEMINI + b"]"])
+def test_gemini_counts_thoughts_beside_the_output(body: bytes) -> None:
+    reading = read_buffered(body)
+    assert is_answer(body)
+    assert reading.model == "gemini-2.5-pro"
+    assert reading.usage == Usage(107, 40, 25, 5)
+    assert reading.is_priced_as_text
+
+
+def test_geminis_stream_counts_in_its_last_event() -> None:
+    body = (
+        b'data: {"candidates": [{}], "usageMetadata": {"promptTokenCount": 1}}\r\n\r\ndata: '
+        + GEMINI
+        + b"\r\n\r\n"
+    )
+    events = events_of(body)
+    assert is_whole(events)
+    assert not is_whole(events[:1])
+    assert read_events(events).usage == Usage(107, 40, 25, 5)
+
+
+def test_a_prompt_that_gemini_blocks_is_a_whole_answer() -> None:
+    assert is_whole(events_of(b'data: {"promptFeedback": {"blockReason": "SAFETY"}}\n\n'))
+
+
+@pytest.mark.parametrize(
+    ("name", "modality", "is_text"),
+    [
+        ("promptTokensDetails", "TEXT", True),
+        ("promptTokensDetails", "IMAGE", True),
+        ("promptTokensDetails", "AUDIO", False),
+        ("candidatesTokensDetails", "TEXT", True),
+        ("candidatesTokensDetails", "IMAGE", False),
+    ],
+)
+def test_gemini_tells_which_tokens_have_other_prices(name: str, modality: str, is_text: bool) -> None:
+    body = f'{{"usageMetadata": {{"{name}": [{{"modality": "{modality}", "tokenCount": 3}}]}}}}'.encode()
+    assert read_buffered(body).is_priced_as_text == is_text
+
+
+@pytest.mark.parametrize(
+    ("body", "is_error"),
+    [
+        (b"", False),
+        (b'data: {"a": 1}\n\n{\n "error": {"code": 503}\n}\n', True),
+        (b'{"error": {"code": 503}}', True),
+        (b'data: {"a": 1}\n\ndata: {"error": {"message": "x"}}\n\n', True),
+        (b'event: error\ndata: {"type": "error", "error": {"type": "overloaded_error"}}\n\n', True),
+        (b'data: {"error": {"message": "x"}}\n\ndata: [DONE]\n\n', False),
+        (b'data: {"error": null}\n\n', False),
+        (b"data: {", False),
+        (b"\n\n", False),
+    ],
+)
+def test_whether_a_stream_ends_in_an_error(body: bytes, is_error: bool) -> None:
+    assert ends_in_error(body) == is_error

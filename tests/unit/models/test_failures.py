@@ -21,7 +21,15 @@ from surefoot.errors import (
     RequestRefused,
     SurefootError,
 )
-from surefoot.models.failures import Failed, complaint_of, error_from, error_of, malformation, malformed
+from surefoot.models.failures import (
+    Failed,
+    complaint_of,
+    error_from,
+    error_in_stream,
+    error_of,
+    malformation,
+    malformed,
+)
 
 NOW = 1_800_000_000.0
 FAILED = Failed("openai", "gpt-4o", attempts=3, seconds=4.25)
@@ -127,6 +135,29 @@ def test_why_there_were_no_more_attempts_is_said() -> None:
     )
     error = error_of(failed, status=503, headers={}, body=b"", now=NOW)
     assert "(no further attempt after 1 attempt in 0.1 s: the retries are used up)" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("event", "kind"),
+    [
+        (anthropic("Overloaded", "overloaded_error"), ModelUnavailable),
+        (anthropic("Too fast", "rate_limit_error"), RateLimited),
+        (anthropic("Slow", "timeout_error"), ModelTimeout),
+        (openai("The server had an error", "server_error"), ModelUnavailable),
+        (openai("You exceeded your quota", "insufficient_quota"), QuotaExceeded),
+        (openai("too long", "invalid_request_error", "context_length_exceeded"), ContextOverflow),
+        (openai("bad", "invalid_request_error"), RequestRefused),
+        (google("Resource has been exhausted", "RESOURCE_EXHAUSTED", 429), RateLimited),
+        (google("API key not valid", "UNAUTHENTICATED", 401), CredentialRefused),
+        (b'{"error": "cut"}', ModelUnavailable),
+        (b"", ModelUnavailable),
+    ],
+)
+def test_which_error_an_event_is(event: bytes, kind: type[SurefootError]) -> None:
+    error = error_in_stream(FAILED, event)
+    assert type(error) is kind
+    assert str(error).startswith("gpt-4o at openai broke off its answer with an error: ")
+    assert str(error).endswith(".")
 
 
 def test_an_error_survives_its_record() -> None:

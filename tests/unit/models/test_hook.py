@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import anthropic
 import httpx
 import httpx2
 import openai
 import pytest
+from google.genai._api_client import BaseApiClient
 
 from memory_scope import MemoryScope
 from policies import configure
@@ -24,8 +26,15 @@ METHODS = [
     (httpx2.AsyncClient, "send"),
     (httpx.Client, "send"),
     (httpx.AsyncClient, "send"),
+    (openai._base_client.SyncAPIClient, "request"),
+    (openai._base_client.AsyncAPIClient, "request"),
+    (anthropic._base_client.SyncAPIClient, "request"),
+    (anthropic._base_client.AsyncAPIClient, "request"),
+    (BaseApiClient, "_request"),
+    (BaseApiClient, "_async_request"),
+    (BaseApiClient, "_use_aiohttp"),
 ]
-ORIGINALS = [cls.__dict__["send"] for cls, _ in METHODS]
+ORIGINALS = [cls.__dict__[name] for cls, name in METHODS]
 BODY = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}
 HEADERS = {"authorization": "Bearer test"}
 
@@ -38,7 +47,7 @@ def _uninstalled() -> Iterator[None]:
 
 
 def sends() -> list[object]:
-    return [cls.__dict__["send"] for cls, _ in METHODS]
+    return [cls.__dict__[name] for cls, name in METHODS]
 
 
 def test_the_hook_goes_on_once_and_off_without_a_trace() -> None:
@@ -178,6 +187,8 @@ CHAT = "chat.completions.create(model='gpt-4o', messages=[{'role': 'user', 'cont
 ANTHROPIC = "anthropic.Anthropic(base_url=wire.anthropic_url, api_key='test')"
 MESSAGE = "messages.create(model='c', max_tokens=5, messages=[{'role': 'user', 'content': 'hi'}])"
 BARE = "httpx.Client(headers={'authorization': 'Bearer test'}, base_url=wire.openai_url)"
+GOOGLE = "genai.Client(api_key='test', http_options={'base_url': wire.gemini_url})"
+GENERATE = "models.generate_content(model='gemini-2.5-flash', contents='hi').text"
 POST = (
     "post('/chat/completions', json={'model': 'm', 'messages': [{'role': 'user', 'content': 'hi'}]}).json()"
 )
@@ -189,6 +200,7 @@ POST = (
     [
         ("openai", OPENAI, CHAT, "httpx2"),
         ("anthropic", ANTHROPIC, MESSAGE, "httpx2"),
+        ("google.genai as genai", GOOGLE, GENERATE, "google.genai._api_client"),
         ("httpx", BARE, POST, "httpx"),
         ("httpx2._client, httpx2 as httpx", BARE, POST, "httpx2"),
     ],
@@ -219,6 +231,16 @@ def test_a_library_that_poses_as_the_other_is_patched_once() -> None:
         [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_release_without_a_method_is_hooked_as_far_as_it_goes(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delattr(BaseApiClient, "_use_aiohttp")
+    models.install()
+    assert "has no BaseApiClient._use_aiohttp in this release" in caplog.text
+    assert httpx2.Client.__dict__["send"] is not ORIGINALS[0]
+    models.uninstall()
 
 
 def test_a_missing_library_stays_missing() -> None:

@@ -11,6 +11,7 @@ from surefoot.models.asking import Ask, Finish, ToolSpec, Turn
 from surefoot.models.wires.fields import (
     answer_of,
     arguments_object,
+    error_in,
     event_of,
     given,
     inline,
@@ -159,7 +160,8 @@ class Heard:
             case "error":
                 raise interruption(inner(said, "error"))
             case "":
-                raise ValueError("an event of the stream has no type")
+                # Proxies may put their own error there, without a type.
+                raise error_in(said) or ValueError("an event of the stream has no type")
             case _:
                 pass  # `ping`, `content_block_stop`, and kinds that are still to come
         return ""

@@ -63,7 +63,7 @@ class GoogleGenerate:
     not sent back. Schemas are sent in the words that Gemini has (`google_schema`).
     """
 
-    operation: str = "google.generate"
+    operation: str = "google.generate_content"
 
     def path(self, ask: Ask) -> str:
         model = quote(ask.model, safe="/")

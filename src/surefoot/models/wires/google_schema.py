@@ -46,16 +46,14 @@ def gemini_schema(schema: Mapping[str, Json], where: str) -> dict[str, Json]:
 
 
 def _schema(schema: Mapping[str, Json], at: str) -> dict[str, Json]:
-    whole = _without_all_of(schema, at)
+    whole: Mapping[str, Json] = _without_all_of(schema, at)
     reference = whole.get("$ref")
-    beside = {
-        name: value for name, value in whole.items() if not name.startswith("$") and name not in _REMARKS
-    }
-    if isinstance(reference, str) and beside:
+    has_beside = any(not name.startswith("$") and name not in _REMARKS for name in whole)
+    if isinstance(reference, str) and has_beside:
         # Nothing may stand beside a reference.
-        rest = {name: value for name, value in whole.items() if name != "$ref"}
-        choice: Json = {"$ref": reference}
-        whole = {**rest, "anyOf": [choice]}
+        choices: list[Json] = [{"$ref": reference}]
+        whole = {name: value for name, value in whole.items() if name != "$ref"}
+        whole["anyOf"] = choices
     written: dict[str, Json] = {}
     said: list[str] = []
     for name, value in whole.items():
@@ -65,11 +63,14 @@ def _schema(schema: Mapping[str, Json], at: str) -> dict[str, Json]:
             said.append(f"{name}: {json.dumps(value)}")
         elif name not in _REMARKS and name not in ("const", "enum"):
             raise _refused(f"the keyword {name!r}", at)
-    if "const" in whole:
-        written |= _one_of([whole["const"]], at)
-    elif isinstance(enum := whole.get("enum"), list):
-        written.pop("enum")
-        written |= _one_of(enum, at)
+    values = [whole["const"]] if "const" in whole else whole.get("enum")
+    if isinstance(values, list):
+        written.pop("enum", None)
+        if all(isinstance(value, bool) for value in values):
+            written["type"] = "boolean"
+            said.append(f"one of: {json.dumps(values)}")
+        else:
+            _enumerate(written, values, at)
     if said:
         before = written.get("description")
         written["description"] = f"{before}\n\n" * isinstance(before, str) + f"({', '.join(said)})"
@@ -99,29 +100,30 @@ def _without_all_of(schema: Mapping[str, Json], at: str) -> Mapping[str, Json]:
     raise _refused("'allOf' of several schemas", at)
 
 
-def _one_of(values: list[Json], at: str) -> dict[str, Json]:
-    """An enumeration; Gemini has those of texts and numbers, and null beside them as a type."""
+def _enumerate(written: dict[str, Json], values: list[Json], at: str) -> None:
+    """Put an enumeration into the schema; Gemini has those of texts and numbers, beside which null is a type."""
     plain = [
         value for value in values if isinstance(value, str | int | float) and not isinstance(value, bool)
     ]
-    has_null = None in values
-    if len(plain) + has_null < len(values):
-        if {value for value in values if isinstance(value, bool)} == {True, False} and len(values) == 2:
-            return {"type": "boolean"}
+    if len(plain) + values.count(None) < len(values):
         raise _refused("an enumeration of values that are neither texts nor numbers", at)
-    kind = "string" if all(isinstance(value, str) for value in plain) else "number"
-    if not plain:
-        return {"type": "null"}
-    if has_null:
-        return {"type": [kind, "null"], "enum": list(plain)}
-    return {
-        "type": kind if kind == "string" or not all(isinstance(v, int) for v in plain) else "integer",
-        "enum": list(plain),
-    }
+    kinds = {_kind(value) for value in plain}
+    typed: dict[str, Json] = {"type": kinds.pop()} if len(kinds) == 1 else {}
+    if None not in values:
+        written |= {**typed, "enum": list(plain)}
+    elif plain:
+        written.pop("type", None)
+        written["anyOf"] = [{**typed, "enum": list(plain)}, {"type": "null"}]
+    else:
+        written["type"] = "null"
+
+
+def _kind(value: Json) -> str:
+    return "string" if isinstance(value, str) else "integer" if isinstance(value, int) else "number"
 
 
 def _refused(what: str, at: str) -> UsageError:
     return UsageError(
-        f"google.generate cannot be told {what} in the JSON schema of {at}: write the type without it, "
+        f"google.generate_content cannot be told {what} in the JSON schema of {at}: write the type without it, "
         "and check the value in code"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from surefoot.models.asking import Ask, Finish, ToolSpec, Turn
@@ -33,11 +33,17 @@ _FINISH: Mapping[str, Finish] = {
 }
 
 
+_OF_CALLS = frozenset({"index", "id", "type", "function"})
+# Some servers want the reasoning back that led to the calls of tools.
+_GIVEN_BACK = ("refusal", "reasoning_content", "tool_calls")
+
+
 @dataclass(frozen=True, slots=True)
 class OpenAIChat:
     """Also Azure's, whose deployment and version stand in the endpoint's base URL.
 
-    `limit` is what the field for the most tokens of an answer is called: OpenAI renamed it, others did not."""
+    `limit` is what the field for the most tokens of an answer is called: OpenAI renamed it, others did not.
+    """
 
     limit: str = "max_completion_tokens"
     operation: str = "openai.chat"
@@ -98,9 +104,9 @@ class Heard:
     def __init__(self) -> None:
         self._text: list[str] = []
         self._refusal: list[str] = []
-        self._reasoning: list[str] = []
+        self._reasoning: dict[str, list[str]] = {"reasoning_content": [], "reasoning": []}
         self._logprobs: list[Json] = []
-        self._tools: list[dict[str, str]] = []
+        self._tools: list[_Call] = []
         self._places: dict[int, int] = {}
         self._finish = ""
         self._named: dict[str, Json] = {}
@@ -126,50 +132,57 @@ class Heard:
         piece = text(delta, "content")
         self._text.append(piece)
         self._refusal.append(text(delta, "refusal"))
-        self._reasoning.append(_reasoning(delta))
+        for name, pieces in self._reasoning.items():
+            pieces.append(text(delta, name))
         for call in items(delta, "tool_calls"):
             known = self._tool(call)
             function = inner(call, "function")
-            known["id"] = text(call, "id") or known["id"]
-            known["name"] += text(function, "name")
-            known["arguments"] += _arguments(function)
+            known.id = text(call, "id") or known.id
+            known.name.append(text(function, "name"))
+            known.arguments.append(_arguments(function))
+            known.rest |= {name: value for name, value in call.items() if name not in _OF_CALLS}
         heard = inner(choice, "logprobs").get("content")
         if isinstance(heard, list):
             self._logprobs.extend(heard)
         self._finish = text(choice, "finish_reason") or self._finish
         return piece
 
-    def _tool(self, call: Mapping[str, Json]) -> dict[str, str]:
+    def _tool(self, call: Mapping[str, Json]) -> _Call:
         """The tool call that a piece belongs to; some servers number each call 0, and tell a new one by its id."""
         index = place(call, "index", max(self._places, default=0))
         at = self._places.get(index)
         known = None if at is None else self._tools[at]
         called = text(call, "id")
-        if known is None or (called and known["id"] and called != known["id"]):
-            known = {"id": "", "name": "", "arguments": ""}
+        if known is None or (called and known.id and called != known.id):
+            known = _Call()
             self._places[index] = len(self._tools)
             self._tools.append(known)
         return known
 
     def turn(self) -> Turn:
-        calls: list[Json] = [
-            {
-                "id": call["id"],
-                "type": "function",
-                "function": {"name": call["name"], "arguments": call["arguments"]},
-            }
-            for call in self._tools
-        ]
-        message: dict[str, Json] = {
-            "role": "assistant",
-            "content": "".join(self._text) or None,
-            "refusal": "".join(self._refusal) or None,
-            "reasoning_content": "".join(self._reasoning) or None,
-            "tool_calls": calls or None,
+        said: dict[str, Json] = {"role": "assistant", "content": "".join(self._text) or None}
+        heard: dict[str, Json] = {
+            "refusal": "".join(self._refusal),
+            **{name: "".join(pieces) for name, pieces in self._reasoning.items()},
+            "tool_calls": [call.whole() for call in self._tools],
         }
-        said = {name: value for name, value in message.items() if value is not None or name == "content"}
+        said |= {name: value for name, value in heard.items() if value}
         choice: dict[str, Json] = {"finish_reason": self._finish, "logprobs": {"content": self._logprobs}}
         return _turn(self._named, said, choice)
+
+
+@dataclass(slots=True)
+class _Call:
+    """A tool call as its pieces come in; `rest` are fields of servers' own, such as signed reasoning."""
+
+    id: str = ""
+    name: list[str] = field(default_factory=list[str])
+    arguments: list[str] = field(default_factory=list[str])
+    rest: dict[str, Json] = field(default_factory=dict[str, Json])
+
+    def whole(self) -> Json:
+        function: Json = {"name": "".join(self.name), "arguments": "".join(self.arguments)}
+        return {"id": self.id, "type": "function", "function": function, **self.rest}
 
 
 def _turn(body: Mapping[str, Json], message: Mapping[str, Json], choice: Mapping[str, Json]) -> Turn:
@@ -183,7 +196,8 @@ def _turn(body: Mapping[str, Json], message: Mapping[str, Json], choice: Mapping
         finish = "tools"  # some servers end a turn that asks for tools with `stop`, or words of their own
     elif finish == "tools" and not calls:
         finish = "other"
-    kept = {name: message[name] for name in ("role", "content", "tool_calls", "refusal") if name in message}
+    kept: dict[str, Json] = {"role": "assistant", "content": text(message, "content") or None}
+    kept |= {name: message[name] for name in _GIVEN_BACK if message.get(name)}
     return Turn(
         text=text(message, "content"),
         finish=finish,

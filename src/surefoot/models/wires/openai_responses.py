@@ -11,6 +11,7 @@ from surefoot.models.asking import Ask, Finish, Logprob, ToolSpec, Turn
 from surefoot.models.wires.fields import (
     answer_of,
     data_url,
+    error_in,
     event_of,
     given,
     inner,
@@ -178,7 +179,8 @@ class Heard:
                 # OpenAI's own has the message in the event, proxies have it in an object within.
                 raise interruption(inner(said, "error") or {**said, "type": ""})
             case "":
-                raise ValueError("an event of the stream has no type")
+                # Proxies may put their own error there, without a type.
+                raise error_in(said) or ValueError("an event of the stream has no type")
             case _ if isinstance(response := said.get("response"), dict):
                 self._response = response
                 self.is_whole = self.is_whole or kind in _ENDS

@@ -365,7 +365,7 @@ _GOOGLE_ENDS: Mapping[Finish, str] = {
 
 
 def _google(turn: Turn, usage: Usage) -> Written:
-    operation = "google.generate"
+    operation = "google.generate_content"
     turn = _filtered(turn)
     calls: list[_Fields] = [
         {"functionCall": {"id": call.id, "name": call.name, "args": _input(operation, call)}}
@@ -415,5 +415,5 @@ _WRITERS: Mapping[str, Callable[[Turn, Usage], Written]] = {
     "openai.chat": _chat,
     "openai.responses": _responses,
     "anthropic.messages": _messages,
-    "google.generate": _google,
+    "google.generate_content": _google,
 }
