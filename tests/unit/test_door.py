@@ -39,6 +39,8 @@ EXPECTED = [
     "now",
     "prompt",
     "random",
+    "recorded",
+    "scripted",
     "send",
     "sleep",
     "step",

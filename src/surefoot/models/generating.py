@@ -64,6 +64,10 @@ class Reply(Generic[T]):
 class Generate:
     """See `generate`."""
 
+    def __init__(self) -> None:
+        # To whoever looks at it, it is a function.
+        self.__name__ = self.__qualname__ = "generate"
+
     @overload
     async def __call__(self, prompt: object, /, *, using: Using = None, **inputs: object) -> str: ...
     @overload
