@@ -1,6 +1,7 @@
 # The commands of this project. `make` lists them.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+.SECONDARY:
 .NOTPARALLEL:
 MAKEFLAGS += --no-print-directory
 
@@ -14,6 +15,8 @@ SEED ?=
 export PYTHON SEED
 
 BIN := .venv/bin
+# Frameworks on top of the SDKs, each in an environment of its own: requirements/peers-NAME.txt.
+PEERS := langchain pydantic-ai instructor
 # The tools look at what the project wrote, whatever else lies in the checkout.
 WRITTEN = $(wildcard src tests benchmarks examples)
 
@@ -38,6 +41,8 @@ crash: .venv/.installed-dev ## kill 2,000 runs over and over on each engine, and
 
 chaos: .venv/.installed-dev ## every fault below every SDK, in every form; `make test` has a part of them
 	@SUREFOOT_TEST_FAULTS=all $(BIN)/python -m pytest -q --numprocesses=$(WORKERS) tests/contract/test_faults.py $(ARGS)
+
+test-peers: $(PEERS:%=test-peer-%) ## run LangChain, pydantic-ai and instructor inside runs, killed and resumed
 
 check: check-format check-lint check-mypy check-pyright check-floors ## format, lint, types and floors
 
@@ -65,6 +70,14 @@ clean: ## remove the environment and everything that was built
 .venv/.installed-%: requirements/%.txt requirements/weights.txt requirements/install.sh pyproject.toml
 	@sh requirements/install.sh $*
 
+.cache/peers-%/.installed: requirements/peers-%.txt requirements/install.sh pyproject.toml
+	@sh requirements/install.sh peers-$* .cache/peers-$*
+	@touch $@
+
+# A file of tests is only collected where its framework is; pytest fails if it collects none.
+test-peer-%: .cache/peers-%/.installed
+	@.cache/peers-$*/bin/python -m pytest tests/peers/test_$(subst -,_,$*).py $(ARGS)
+
 check-format: .venv/.installed-dev
 	@$(BIN)/ruff format --check $(WRITTEN)
 
@@ -80,5 +93,5 @@ check-pyright: .venv/.installed-dev
 check-floors: .venv/.installed-dev
 	@$(BIN)/python -m pytest -q tests/unit/test_floors.py
 
-.PHONY: help demo eval-demo test crash chaos check format cov bench wheel lock clean
+.PHONY: help demo eval-demo test test-peers crash chaos check format cov bench wheel lock clean
 .PHONY: check-format check-lint check-mypy check-pyright check-floors

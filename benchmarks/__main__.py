@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks import harness
 
-OTHERS = {"__init__", "__main__", "harness", "postgres"}
+OTHERS = {"__init__", "__main__", "harness", "model_server", "postgres"}
 
 
 def main(arguments: list[str]) -> int:

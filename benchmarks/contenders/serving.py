@@ -95,6 +95,51 @@ async def serve_async(answers: dict[str, Callable[[int], Awaitable[dict[str, flo
         print(json.dumps(await answers[kind](int(number))), file=out, flush=True)
 
 
+PROMPT = "Summarize for a customer, in one paragraph, what follows. " * 18
+MODEL = "gpt-4o-mini"
+
+
+def question(number: int) -> str:
+    """A prompt of about 1 KiB, another for each number."""
+    return f"{number:012} {PROMPT}"
+
+
+Ask = Callable[[str], Awaitable[object]]
+"""Send a prompt to the model, and give the text of its answer."""
+
+
+AT_ONCE = 10
+
+
+async def calls(ask: Ask, numbers: range, *, at_once: int = 1) -> None:
+    """A call for each number, so many under way at a time; all of their answers are texts."""
+    left = iter(numbers)
+
+    async def work() -> None:
+        for number in left:
+            answer = await ask(question(number))
+            if not (isinstance(answer, str) and len(answer) > 1000):
+                raise SystemExit(f"the answer is none: {answer!r:.100}")
+
+    await asyncio.gather(*(work() for _ in range(at_once)))
+
+
+def rounds_of_calls(ask: Ask, *, at_once: int = 1) -> Callable[[int], Awaitable[dict[str, float]]]:
+    """A round of so many calls."""
+
+    async def perform(number: int) -> dict[str, float]:
+        with Round() as taken:
+            await calls(ask, range(number), at_once=at_once)
+        return taken.result(number)
+
+    return perform
+
+
+def one_and_many(kind: str, ask: Ask) -> dict[str, Callable[[int], Awaitable[dict[str, float]]]]:
+    """Rounds of calls one after the other, and of `AT_ONCE` at a time under the name `KIND-many`."""
+    return {kind: rounds_of_calls(ask), f"{kind}-many": rounds_of_calls(ask, at_once=AT_ONCE)}
+
+
 def arguments() -> tuple[Path, str]:
     """The folder to work in, and the address of a Postgres database or nothing for SQLite."""
     return Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else ""

@@ -1,4 +1,4 @@
-"""What the benchmarks rest on: the same work for all, the arithmetic of ratios, and rows as runs leave them."""
+"""What the benchmarks rest on: the same work for all, a server, the arithmetic of ratios, rows as runs leave them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import asyncio
 import json
 from pathlib import Path
 
+import openai
 import pytest
 
-from benchmarks import harness, million
+from benchmarks import harness, million, model_server
 from benchmarks.contenders import filled_ledger, serving
 from surefoot import App, traces
 from surefoot.config import load
@@ -89,3 +90,32 @@ def test_combinations_of_filters_are_the_same_in_every_run_and_have_at_least_two
     found = million.combinations(choices)
     assert found == million.combinations(choices)
     assert {len(wanted) for wanted in found} == {2, 3, 4}
+
+
+def test_a_round_of_model_calls_makes_each_of_them_once_and_reads_its_answer():
+    asked: list[str] = []
+    with model_server.serving() as url:
+
+        async def use(kind, number):
+            async with openai.AsyncOpenAI(base_url=url, api_key="key") as client:
+
+                async def ask(prompt):
+                    asked.append(prompt)
+                    answer = await client.chat.completions.create(
+                        model=serving.MODEL, messages=[{"role": "user", "content": prompt}]
+                    )
+                    return answer.choices[0].message.content
+
+                return await serving.one_and_many("sdk", ask)[kind](number)
+
+        taken = {kind: asyncio.run(use(kind, 25)) for kind in ("sdk", "sdk-many")}
+    assert sorted(asked) == sorted(2 * [serving.question(number) for number in range(25)])
+    assert all(one["steps"] == 25 and one["cpu"] > 0 for one in taken.values())
+
+
+def test_a_round_of_model_calls_stops_at_an_answer_that_is_none():
+    async def ask(prompt):
+        return "short"
+
+    with pytest.raises(SystemExit, match="the answer is none"):
+        asyncio.run(serving.rounds_of_calls(ask)(1))

@@ -17,10 +17,13 @@ import surefoot
 
 EXPECTED = [
     "App",
+    "Call",
     "Case",
     "Dataset",
     "Done",
+    "Fallback",
     "Prompty",
+    "Reply",
     "Score",
     "SurefootError",
     "Workflow",
@@ -30,6 +33,7 @@ EXPECTED = [
     "current_step",
     "evaluate",
     "flow",
+    "generate",
     "http_client",
     "last_run",
     "now",

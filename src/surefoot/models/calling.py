@@ -20,7 +20,6 @@ from surefoot.models.effects import Await, Block, Commit, Invoke, Program
 from surefoot.models.endpoints import Endpoint, Policy
 from surefoot.models.facts import facts_of
 from surefoot.models.failures import Failed, error_from, error_of, malformation, malformed
-from surefoot.models.operations import OPERATIONS
 from surefoot.models.record import Answer, kept_headers
 from surefoot.models.transport import Outgoing, Reply, send
 from surefoot.models.vendors import LOCAL
@@ -56,9 +55,10 @@ def call(asked: Asked, policy: Policy) -> Program[tuple[Turn, CallFacts]]:
     """
     body = asked.wire.body(asked.ask)
     here = scope.current() or OUTSIDE
-    operation = next(known for known in OPERATIONS if known.name == asked.wire.operation)
-    inputs = {"path": operation.path.removeprefix("/"), "body": body}
-    claim = here.claim(Work("call", operation.name, inputs, requested_model=asked.target.model))
+    # The path is a part of what identifies a call, as Gemini's names the model there and not in the body.
+    path = asked.wire.path(asked.ask).partition("?")[0].removeprefix("/")
+    inputs = {"path": path, "body": body}
+    claim = here.claim(Work("call", asked.wire.operation, inputs, requested_model=asked.target.model))
     if claim.recorded is not None:
         return (yield from _replayed(asked, policy, claim, claim.recorded))
     made = _Call(asked, policy, body, here, claim)
