@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from surefoot.models import autolog as autolog
     from surefoot.models import generate as generate
     from surefoot.models import http_client as http_client
+    from surefoot.models import recorded as recorded
+    from surefoot.models import scripted as scripted
     from surefoot.models import wrap as wrap
     from surefoot.prompts import Prompty as Prompty
     from surefoot.prompts import prompt as prompt
@@ -67,6 +69,8 @@ _HOMES = {
     "now": "surefoot.flows",
     "prompt": "surefoot.prompts",
     "random": "surefoot.flows",
+    "recorded": "surefoot.models",
+    "scripted": "surefoot.models",
     "send": "surefoot.flows",
     "sleep": "surefoot.flows",
     "step": "surefoot.flows",
@@ -99,6 +103,8 @@ __all__ = [
     "now",
     "prompt",
     "random",
+    "recorded",
+    "scripted",
     "send",
     "sleep",
     "step",

@@ -330,10 +330,13 @@ class App:
             aliases=self.config.models.aliases,
             embedded=self._embedded_endpoint,
             note=self.settings.vault.note,
+            is_faked=models.fake() is not None,
         )
 
     def route(self, call: CallTarget, /) -> Route | None:
         """The embedded model, for calls that name it, and for aliases whose provider has no credential."""
+        if models.fake() is not None:
+            return None
         model = call.requested_model
         if not model.startswith(_LOCAL):
             if call.has_credential:
@@ -352,6 +355,24 @@ class App:
             server.check_fits(body, path=f"/v1{path}")
 
         return Endpoint(server.base_url, {"authorization": f"Bearer {server.api_key}"}, check)
+
+    # For tests
+
+    def cassette(self, run_id: str = "last") -> models.Cassette:
+        """The model calls of a run and its child runs, to be saved beside a test and given to `recorded`.
+
+        `run_id` may be the beginning of one, or `last`. The bodies are those that people may read: what the privacy of
+        the ledger hides is not in it. Raises `UnknownRun`, `RunPruned` where they are gone, and `LedgerError`.
+        """
+        from surefoot import traces
+
+        return traces.taped(self.ledger, [self.ledger.run(run_id)])
+
+    def recorded_calls(self, run_id: str) -> models.Cassette:
+        """What `cassette` gives, exactly as it was, for giving the answers again: it cannot be saved."""
+        from surefoot import traces
+
+        return traces.taped(self.ledger, [self.ledger.run(run_id)], is_readable=False)
 
     # What people see (`surefoot.flows.Host`)
 
@@ -499,5 +520,7 @@ flows.host.provide(App.current)
 flows.databases.provide(lambda: App.current().databases)
 models.policy.provide(lambda: App.current().policy)
 models.templates.provide(lambda: prompts.prompt)
+models.cassettes.provide(lambda: lambda run_id: App.current().recorded_calls(run_id))
+models.readable.provide(lambda: App.current().ledger.payloads.readable)
 prompts.library.provide(lambda: App.current().prompts)
 retrieval.home.provide(lambda: App.current().home)

@@ -13,6 +13,7 @@ SurefootError
     NotData                  a value cannot be recorded
     NotRestored              a recorded value cannot be restored: its class is gone or has changed
     OutsideRun               a step was called where its run cannot be seen
+    UnexpectedCall           a script or cassette was asked for an answer that it does not have
   RunError                   the run: it cannot go on as it is
     StepFailed               the flow ended in an exception (raised by App.run)
     StepTimeout              an attempt of a step took longer than its timeout
@@ -106,6 +107,10 @@ class NotRestored(UsageError):
 
 class OutsideRun(UsageError):
     """A step was called where its run cannot be seen, as in a thread that was started without its context."""
+
+
+class UnexpectedCall(UsageError, AssertionError):
+    """A script or a cassette was asked for an answer that it does not have, or was not asked for one that it has."""
 
 
 class RunError(SurefootError):

@@ -24,6 +24,6 @@ def configure(
     """Use this policy until the end of the test."""
     default = models.Policy()
     chosen = models.Policy(
-        endpoints or default.endpoints, retries or default.retries, budget or default.budget
+        endpoints or default.endpoints, retries or default.retries, budget=budget or default.budget
     )
     models.policy.provide(lambda: chosen)

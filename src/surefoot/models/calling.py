@@ -12,6 +12,7 @@ import orjson
 
 from surefoot import scope
 from surefoot.errors import MalformedResponse, SurefootError
+from surefoot.models import fakes
 from surefoot.models.asking import Ask, Interrupted, Listening, Turn, Wire
 from surefoot.models.attempts import Attempts, Head
 from surefoot.models.chained import OUTSIDE
@@ -20,6 +21,8 @@ from surefoot.models.effects import Await, Block, Commit, Invoke, Program
 from surefoot.models.endpoints import Endpoint, Policy
 from surefoot.models.facts import facts_of
 from surefoot.models.failures import Failed, error_from, error_of, malformation, malformed
+from surefoot.models.fakes import Fake, ModelRequest
+from surefoot.models.operations import OPERATIONS
 from surefoot.models.record import Answer, kept_headers
 from surefoot.models.transport import Outgoing, Reply, send
 from surefoot.models.vendors import LOCAL
@@ -46,6 +49,14 @@ class Asked:
     seconds: float | None = None
     is_degraded: bool = False
     prompt: PromptRef | None = None
+    fake: Fake | None = None
+    """Who answers in the place of the model, where that is not the one of the block."""
+
+    @property
+    def path(self) -> str:
+        """The end of the URL's path that says what is done, as the hook knows it too."""
+        known = next((one.path for one in OPERATIONS if one.name == self.wire.operation), "")
+        return (known or self.wire.path(self.ask).partition("?")[0]).removeprefix("/")
 
 
 def call(asked: Asked, policy: Policy) -> Program[tuple[Turn, CallFacts]]:
@@ -55,9 +66,7 @@ def call(asked: Asked, policy: Policy) -> Program[tuple[Turn, CallFacts]]:
     """
     body = asked.wire.body(asked.ask)
     here = scope.current() or OUTSIDE
-    # The path is a part of what identifies a call, as Gemini's names the model there and not in the body.
-    path = asked.wire.path(asked.ask).partition("?")[0].removeprefix("/")
-    inputs = {"path": path, "body": body}
+    inputs = {"path": asked.path, "body": body}
     claim = here.claim(Work("call", asked.wire.operation, inputs, requested_model=asked.target.model))
     if claim.recorded is not None:
         return (yield from _replayed(asked, policy, claim, claim.recorded))
@@ -167,6 +176,7 @@ class _Call:
             kept_headers(reply.headers),
             bytes(self._body) or reply.body,
             is_stream=asked.ask.is_stream,
+            is_free=reply.is_free,
         )
         facts = replace(_facts(asked, self.policy, answer), first_token_ns=self._first_ns)
         turn = self._turn(answer)
@@ -203,6 +213,8 @@ class _Call:
     def send(self, number: int, /) -> Program[Reply]:
         """See `Transport.send`. A buffered body is read here, so that one that breaks off is an attempt that failed."""
         target = self.asked.target
+        if given := (yield from self._given()):
+            return given
 
         def connect() -> Endpoint:
             endpoint = target.connect()
@@ -223,6 +235,17 @@ class _Call:
         )
         reply = cast("Reply", (yield Await(lambda: send(outgoing))))
         if not (reply.is_success and self.asked.ask.is_stream):
+            yield Await(reply.read)
+        return reply
+
+    def _given(self) -> Program[Reply | None]:
+        """The reply of a fake, where one stands in and has one."""
+        asked, fake = self.asked, self.asked.fake or fakes.current()
+        if fake is None:
+            return None
+        request = ModelRequest(asked.wire.operation, asked.target.model, asked.path, self.body)
+        reply = cast("Reply | None", (yield Await(fakes.answered(fake, request))))
+        if reply is not None and not (reply.is_success and asked.ask.is_stream):
             yield Await(reply.read)
         return reply
 

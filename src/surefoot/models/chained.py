@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from typing import Any
 from uuid import uuid4
 
+from surefoot.models import fakes
 from surefoot.scope import Claim, Ending, Recorded, Scope, Ticket, Work, current
 from surefoot.values import PromptRef
 
@@ -95,7 +96,13 @@ def scope_for(client: object) -> Scope | None:
     here = current()
     if here is not None:
         return here
-    if _is_everywhere or _is_sending.get() or _MARK in getattr(client, "__dict__", ()):
+    # No call may pass by a fake that stands in, whatever library carries it.
+    if (
+        _is_everywhere
+        or fakes.current() is not None
+        or _is_sending.get()
+        or _MARK in getattr(client, "__dict__", ())
+    ):
         return OUTSIDE
     return None
 

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from surefoot.errors import UsageError
 from surefoot.models.asking import Effort
+from surefoot.models.fakes import Script
 from surefoot.values import Json
 
 
@@ -73,12 +74,14 @@ class Fallback:
         object.__setattr__(self, "calls", made)
 
 
-Using: TypeAlias = "str | Call | Fallback | None"
+Using: TypeAlias = "str | Call | Fallback | Script | None"
 """What may be given as `using=`."""
 
 
 def calls_of(using: Using) -> tuple[Call, ...]:
-    """The calls that `using` stands for, the first of them first."""
+    """The calls that `using` stands for, the first of them first; a script answers whatever model is named."""
+    if isinstance(using, Script):
+        return (Call(),)
     if isinstance(using, Fallback):
         return using.calls
     return (using if isinstance(using, Call) else Call(using or ""),)

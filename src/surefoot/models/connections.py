@@ -56,6 +56,10 @@ class Connection:
     is_default: bool = False
 
 
+SCRIPTED = "scripted"
+"""What a model is called that nobody named, where a fake answers."""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """Where the calls of one model reference go.
@@ -207,17 +211,20 @@ def resolve(
     aliases: Mapping[str, str] | None = None,
     embedded: Callable[[], Endpoint] | None = None,
     note: Callable[[str], None] = _unnoted,
+    is_faked: bool = False,
 ) -> Target:
     """Where the calls of `reference` go: `NAME:MODEL`, NAME a connection or a provider, or a well-known model alone.
 
     aliases: models that stand in for others, where those have no credential.
     embedded: starts the server of the embedded model, if need be, and says where it is.
     note: is told each secret that is read from a variable of the provider; those of settings see to it themselves.
+    is_faked: a fake answers in the place of the model, so that nothing may lack and no alias is needed.
 
     Raises `UnknownModel` for a reference that names no model, and `ConfigError` where the connection lacks something;
     the message says what to set. No secret is read before the target is asked for its headers.
     """
-    stand_in = (aliases or {}).get(reference)
+    aliases = {} if is_faked else aliases or {}
+    stand_in = aliases.get(reference)
     try:
         name, model = parted(reference, connections)
     except UnknownModel:
@@ -227,8 +234,8 @@ def resolve(
     if name == LOCAL and name not in connections:
         return _embedded(reference, model, embedded)
     opened = open_connection(connection_of(name, connections), environ, note=note)
-    stand_in = stand_in or (aliases or {}).get(model)
-    if opened.lacks:
+    stand_in = stand_in or aliases.get(model)
+    if opened.lacks and not is_faked:
         if stand_in is not None:
             return replace(
                 resolve(stand_in, connections, environ, embedded=embedded, note=note), reference=reference
@@ -343,10 +350,27 @@ def _target(reference: str, model: str, opened: Opened) -> Target:
         model=model,
         priced_as=given.model_of.get(model, model),
         base_url=base,
-        connect=lambda: Endpoint(base, opened.headers()),
+        connect=lambda: _endpoint(reference, base, opened),
         query=query,
         timeout=given.timeout,
     )
+
+
+def _endpoint(reference: str, base: str, opened: Opened) -> Endpoint:
+    if opened.lacks:
+        raise ConfigError(f"model {reference!r} cannot be called yet: {opened.lacks}")
+    return Endpoint(base, opened.headers())
+
+
+def unnamed() -> Target:
+    """For a call that names no model, and that a fake answers."""
+
+    def connect() -> Endpoint:
+        raise ConfigError(
+            "no model is named, and nobody answers in its place: give using='openai:gpt-4o' or the like"
+        )
+
+    return Target(SCRIPTED, SCRIPTED, SCRIPTED, "openai.chat", SCRIPTED, SCRIPTED, "", connect)
 
 
 def _address(opened: Opened, model: str) -> tuple[str, dict[str, str]]:

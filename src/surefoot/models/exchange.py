@@ -19,6 +19,7 @@ from surefoot.models.deadlines import end_in_time, within
 from surefoot.models.effects import Block, Close, Commit, Program, Read, Send
 from surefoot.models.endpoints import CallTarget, Endpoint, Policy, Route, has_credential, routed_headers
 from surefoot.models.facts import facts_of
+from surefoot.models.fakes import is_free
 from surefoot.models.operations import Request
 from surefoot.models.record import Answer, kept_headers, replayed
 from surefoot.models.streams import Tape, live
@@ -214,6 +215,7 @@ class Exchange:
 
     def _ending(self, answer: Answer, response: httpx2.Response, first_token_ns: int | None = None) -> Ending:
         """How the call ended: an answer of another form than is due is a failure, like a refusal."""
+        answer = replace(answer, is_free=is_free(response))
         facts = replace(self._facts(answer), first_token_ns=first_token_ns)
         is_events = self._is_in_events(answer)
         if answer.error is not None:

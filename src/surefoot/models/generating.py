@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, cast, get_args, get_origin, overload
 
@@ -16,11 +17,14 @@ from surefoot.errors import (
     RateLimited,
     UsageError,
 )
+from surefoot.models import fakes
 from surefoot.models.asking import Ask, Finish, Logprob, Turn
 from surefoot.models.calling import Asked, call
 from surefoot.models.choices import Call, Using, calls_of
+from surefoot.models.connections import SCRIPTED, unnamed
 from surefoot.models.effects import Program, Together, drive, drive_async
 from surefoot.models.endpoints import Policy, policy
+from surefoot.models.fakes import Fake, Script
 from surefoot.models.prompting import Rendered, over, rendered
 from surefoot.models.schemas import Misfit, Wanted, wanted
 from surefoot.models.tools import Tool, ToolFunction, tools_of
@@ -80,7 +84,7 @@ class Generate:
         kind: `str` for the text; a pydantic model, dataclass, TypedDict or other type of plain data, of which the
             model is told the JSON schema; a JSON schema as a mapping; or `Reply[...]` of one of these, for usage, cost
             and log-probabilities too.
-        using: a model reference, a `Call` with settings and tools, or a `Fallback` over several.
+        using: a model reference, a `Call` with settings and tools, a `Fallback` over several, or a script.
         inputs: what the prompt takes.
 
         Inside a run each call is recorded, and not made again by a resume; with tools the whole is one step of the run,
@@ -130,6 +134,7 @@ class Conversation:
     tools: Mapping[str, Tool]
     policy: Policy
     messages: list[Message]
+    fake: Fake | None = None
     usage: Usage = Usage()
     cost: Money | None = Money()
     made: int = 0
@@ -149,7 +154,17 @@ class Conversation:
         for one in calls:
             functions += [function for function in one.tools if function not in functions]
         return cls(
-            text, calls, inner, is_reply, wanted(inner), tools_of(functions), policy(), list(text.messages)
+            *(
+                text,
+                calls,
+                inner,
+                is_reply,
+                wanted(inner),
+                tools_of(functions),
+                policy(),
+                list(text.messages),
+            ),
+            using if isinstance(using, Script) else None,
         )
 
     def as_step(self, *, is_async: bool) -> Callable[[Callable[[], Any]], Any] | None:
@@ -227,11 +242,14 @@ class Conversation:
 
     def _request(self, one: Call, *, is_first: bool) -> Asked:
         reference = one.model or self.policy.default
+        if not reference and (self.fake or fakes.current()) is not None:
+            reference = SCRIPTED
         if not reference:
             raise ConfigError(
                 "no model is named: give using='openai:gpt-4o', a model in the prompt's file, or `default` in [models]"
             )
-        target = self.policy.target(reference)
+        with nullcontext() if self.fake is None else fakes.standing_in(self.fake):
+            target = unnamed() if reference == SCRIPTED else self.policy.target(reference)
         # A tool that has to be called is called first, and not again and again.
         choice = one.tool_choice if is_first or one.tool_choice in ("auto", "none") else "auto"
         ask = Ask(
@@ -258,6 +276,7 @@ class Conversation:
             seconds=one.timeout,
             is_degraded=self._standing > 0,
             prompt=self.rendered.ref,
+            fake=self.fake,
         )
 
     def _call_tools(self, turn: Turn) -> Program[None]:

@@ -20,6 +20,7 @@ from surefoot.models.chained import mark_all, scope_for
 from surefoot.models.effects import Send, drive, drive_async
 from surefoot.models.endpoints import policy
 from surefoot.models.exchange import Call, exchange
+from surefoot.models.fakes import or_fake, or_fake_async
 from surefoot.models.operations import recognise
 from surefoot.models.patches import Patch, Patches
 
@@ -55,6 +56,8 @@ def is_installed() -> bool:
 
 
 def _hooked(original: _SyncSend, library: ModuleType) -> _SyncSend:
+    original = or_fake(original, library)
+
     @functools.wraps(original)
     def send(self: httpx2.Client, request: httpx2.Request, **options: Any) -> httpx2.Response:
         call = _intercepted(self, request, options, library, is_async=False)
@@ -81,6 +84,8 @@ def _hooked(original: _SyncSend, library: ModuleType) -> _SyncSend:
 
 
 def _hooked_async(original: _AsyncSend, library: ModuleType) -> _AsyncSend:
+    original = or_fake_async(original, library)
+
     @functools.wraps(original)
     async def send(self: httpx2.AsyncClient, request: httpx2.Request, **options: Any) -> httpx2.Response:
         call = _intercepted(self, request, options, library, is_async=True)

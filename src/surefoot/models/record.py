@@ -26,7 +26,8 @@ class Answer:
     """A response as it is recorded: the body decoded, of the headers only those that are safe and of use.
 
     `is_closed_early` says that the body is the part that was read before the client closed the stream, `error`
-    that it is the part before a read raised it, or before the client left the stream because of it.
+    that it is the part before a read raised it, or before the client left the stream because of it. `is_free`: a fake
+    gave it, and its tokens cost nothing.
     """
 
     status: int
@@ -35,6 +36,7 @@ class Answer:
     is_stream: bool = False
     is_closed_early: bool = False
     error: BaseException | None = None
+    is_free: bool = False
 
     @property
     def is_success(self) -> bool:
@@ -59,6 +61,8 @@ class Answer:
             "is_stream": self.is_stream,
             "is_closed_early": self.is_closed_early,
         }
+        if self.is_free:
+            record["is_free"] = True
         return record if self.error is None else record | {"error": self.error}
 
     @classmethod
@@ -78,6 +82,7 @@ class Answer:
             is_stream=bool(fields.get("is_stream")),
             is_closed_early=bool(fields.get("is_closed_early")),
             error=error if isinstance(error, BaseException) else None,
+            is_free=bool(fields.get("is_free")),
         )
 
 

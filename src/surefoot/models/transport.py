@@ -52,6 +52,11 @@ class Reply:
         """Whether the status is one of success (2xx)."""
         return self.status // 100 == 2
 
+    @property
+    def is_free(self) -> bool:
+        """Whether its tokens cost nothing whatever they are, as those of a fake."""
+        return False
+
     async def read(self) -> None:
         """Read the whole body. Raises what aiohttp raises."""
         self.body = await self._response.read()

@@ -7,6 +7,7 @@ from surefoot.traces.overview import card
 from surefoot.traces.plain import Failure, plain
 from surefoot.traces.spans import Attempt, Span, Standing, Trace, standing, trace
 from surefoot.traces.stats import FlowStats, Quantiles, RunStats, Series, StepStats, percentile, stats
+from surefoot.traces.taping import taped
 
 __all__ = [
     "FACETS",
@@ -40,5 +41,6 @@ __all__ = [
     "read_call",
     "standing",
     "stats",
+    "taped",
     "trace",
 ]
