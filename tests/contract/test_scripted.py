@@ -312,8 +312,7 @@ def test_concurrent_calls_are_answered_in_the_order_of_their_arrival() -> None:
     found: list[str] = []
 
     def ask_some() -> None:
-        for _ in range(10):
-            found.append(generate.sync(ASKED, using="openai:gpt-4o"))
+        found.extend(generate.sync(ASKED, using="openai:gpt-4o") for _ in range(10))
 
     with scripted(answers) as script:
         threads = [threading.Thread(target=ask_some) for _ in range(4)]

@@ -1,4 +1,4 @@
-"""The fixtures that ship, in a pytest of their own: found by the entry point, and nothing imported until they are used."""
+"""The fixtures that ship, in a pytest of its own: found by the entry point, and free of cost until they are used."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ class Cassette:
         """The cassette in a file. Raises `UsageError` where there is none, or it is none."""
         file = Path(path)
         try:
-            whole: Any = json.loads(file.read_text(encoding="utf-8"))
+            read: object = json.loads(file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise UsageError(
                 f"there is no cassette {file}: record a run and write it with `app.cassette(run_id).save(...)`, or "
@@ -75,7 +75,8 @@ class Cassette:
             ) from None
         except (OSError, ValueError) as error:
             raise UsageError(f"the cassette {file} cannot be read: {error}") from error
-        version = whole.get("surefoot_cassette") if isinstance(whole, dict) else None
+        whole = cast("dict[str, Any]", read) if isinstance(read, dict) else {}
+        version = whole.get("surefoot_cassette")
         if not isinstance(version, int):
             raise UsageError(f'the cassette {file} is none: it has no "surefoot_cassette"')
         if version > FORMAT:
@@ -83,7 +84,7 @@ class Cassette:
                 f"the cassette {file} was written by a newer Surefoot: upgrade, or record it again"
             )
         calls: list[RecordedCall] = []
-        for place, one in enumerate(whole.get("calls") or []):
+        for place, one in enumerate(cast("list[Any]", whole.get("calls") or [])):
             try:
                 calls.append(_read(one))
             except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -110,6 +111,8 @@ def _answer(answer: Answer) -> dict[str, Json]:
         written["is_stream"] = True
     if answer.is_closed_early:
         written["is_closed_early"] = True
+    if answer.is_free:
+        written["is_free"] = True
     try:
         text = answer.body.decode()
     except UnicodeDecodeError:
@@ -118,7 +121,8 @@ def _answer(answer: Answer) -> dict[str, Json]:
         value = _json(text)
         for layout, dump in _LAYOUTS.items():
             if value is not None and dump(value) == text:
-                return written | {"json": value} | ({} if layout == "compact" else {"layout": layout})
+                written["json"] = value
+                return written if layout == "compact" else written | {"layout": layout}
     # By lines, so that a change of the recording is a readable one.
     return written | {"text": cast("list[Json]", text.splitlines(keepends=True))}
 
@@ -140,6 +144,7 @@ def _read(one: Any) -> RecordedCall:
         is_stream=bool(given.get("is_stream")),
         is_closed_early=bool(given.get("is_closed_early")),
         error=raised,
+        is_free=bool(given.get("is_free")),
     )
     return RecordedCall(asked, answer)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TypeAlias, cast
 
 from surefoot.errors import UsageError
 from surefoot.models.asking import Turn
@@ -13,9 +13,6 @@ from surefoot.models.fakes.vectors import embedded
 from surefoot.models.record import Answer
 from surefoot.models.wires.writing import Written, written
 from surefoot.values import Json, ToolCall, Usage
-
-if TYPE_CHECKING:
-    from pydantic import BaseModel
 
 CHARACTERS_PER_TOKEN = 4
 """By this rule tokens are counted where a script does not say how many there were; it rounds up."""
@@ -56,11 +53,8 @@ class Breaks:
     text: str = ""
 
 
-Entry: TypeAlias = (
-    "str | Turn | Says | Calls | Fails | Breaks | BaseModel | BaseException | type[BaseException] | "
-    "Mapping[str, Any] | Sequence[Any] | float | None"
-)
-"""What may stand in a script."""
+Entry: TypeAlias = object
+"""What may stand in a script: a text, data, a `Turn`, an exception, or one of the above."""
 
 
 def answer_to(asked: ModelRequest, entry: Entry, number: int) -> Answer:
@@ -68,8 +62,10 @@ def answer_to(asked: ModelRequest, entry: Entry, number: int) -> Answer:
 
     Raises the exception that the entry is, and `UsageError` for one that cannot be an answer to this request.
     """
-    if isinstance(entry, BaseException) or (isinstance(entry, type) and issubclass(entry, BaseException)):
+    if isinstance(entry, BaseException):
         raise entry
+    if isinstance(entry, type) and issubclass(entry, BaseException):
+        raise cast("type[BaseException]", entry)
     headers = {"content-type": "application/json", "x-request-id": f"scripted-{number}"}
     if isinstance(entry, Fails):
         return Answer(entry.status, headers | dict(entry.headers), _refusal(asked, entry))
@@ -81,9 +77,8 @@ def answer_to(asked: ModelRequest, entry: Entry, number: int) -> Answer:
         whole = _answered(asked, Says(Turn(entry.text)), number, headers)
         kept = _begun(whole.body) if asked.is_stream else whole.body[: len(whole.body) // 2]
         return replace(whole, body=kept, error=broken)
-    return _answered(
-        asked, entry if isinstance(entry, Says) else Says(turn_of(asked, entry)), number, headers
-    )
+    said = entry if isinstance(entry, Says) else Says(turn_of(asked, cast("object", entry)))
+    return _answered(asked, said, number, headers)
 
 
 def turn_of(asked: ModelRequest, entry: Entry) -> Turn:
@@ -95,10 +90,14 @@ def turn_of(asked: ModelRequest, entry: Entry) -> Turn:
             return Turn(entry)
         case Calls():
             return Turn("", "tools", tool_calls([entry]))
-        case list() | tuple() if entry and all(isinstance(one, Calls) for one in entry):
-            return Turn("", "tools", tool_calls(cast("Sequence[Calls]", entry)))
+        case list() | tuple():
+            several = cast("Sequence[object]", entry)
+            calls = [one for one in several if isinstance(one, Calls)]
+            if calls and len(calls) == len(several):
+                return Turn("", "tools", tool_calls(calls))
         case _:
-            return Turn(_json(asked, entry))
+            pass
+    return Turn(_json(asked, entry))
 
 
 def tool_calls(calls: Sequence[Calls]) -> tuple[ToolCall, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Self, TypeAlias
+from typing import Self, TypeAlias, cast
 
 from surefoot.errors import UnexpectedCall, UsageError
 from surefoot.locks import ForkSafeLock
@@ -15,8 +15,8 @@ from surefoot.models.fakes.standing import Given, block
 from surefoot.models.record import Answer
 from surefoot.values import Usage
 
-Rule: TypeAlias = Callable[[ModelRequest], "Entry | Awaitable[Entry]"]
-"""From what is asked to what is answered."""
+Rule: TypeAlias = Callable[[ModelRequest], object]
+"""From what is asked to what is answered, or to an awaitable of it."""
 
 _LISTED = 5
 
@@ -31,7 +31,7 @@ class Script:
     def __init__(self, answers: Iterable[Entry] | Rule) -> None:
         if isinstance(answers, str | bytes | Mapping):
             raise UsageError(
-                f"a script is a list of answers or a function, not a {type(answers).__name__}: scripted([...])"
+                "a script is a list of answers or a function, not one text or mapping: scripted([...])"
             )
         self._rule = answers if callable(answers) else None
         self._answers: tuple[Entry, ...] = () if callable(answers) else tuple(answers)
@@ -78,7 +78,7 @@ class Script:
             return answer_to(asked, self._answers[number - 1], number)
         entry = self._rule(asked)
         if isinstance(entry, Awaitable):
-            return _awaited(asked, entry, number)
+            return _awaited(asked, cast("Awaitable[object]", entry), number)
         return answer_to(asked, entry, number)
 
     def __enter__(self) -> Self:
