@@ -15,7 +15,7 @@ from surefoot import App, Call, Reply, flow, generate, step
 from surefoot.config import load
 from surefoot.errors import CredentialRefused, RequestRefused, UsageError
 from surefoot.values import Image, Message
-from wire import WireServer
+from wire import Fault, WireServer
 
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360606060000000050001"
@@ -102,6 +102,7 @@ ad_token = "${{env:ENTRA_TOKEN}}"
 [connections.gateway]
 provider = "openai-compatible"
 base_url = "{server.openai_url}"
+headers = {{ Authorization = "Bearer ${{env:OPENAI_API_KEY}}" }}
 """
     )
     return App(load(folder, environ=environ_of(server)))
@@ -138,7 +139,8 @@ def test_a_text_a_stream_and_a_value(app: App, wire: WireServer, model: str) -> 
 @pytest.mark.parametrize("model", MODELS)
 def test_pictures_and_settings(app: App, model: str) -> None:
     asked = [Message("user", ("What is this?", Image(data=PIXEL, media_type="image/png")))]
-    using = Call(model, temperature=0.5, top_p=0.9, max_tokens=200, stop=["END"])
+    stop = None if model.startswith("openai-responses") else ["END"]
+    using = Call(model, temperature=0.5, top_p=0.9, max_tokens=200, stop=stop)
     assert generate.sync(asked, using=using)
 
 
@@ -151,7 +153,9 @@ def test_tools_and_a_value_killed_after_any_outcome(
 
     @flow
     async def looking() -> Verdict:
-        using = Call(model, tools=[look_up], stream=heard.append if is_streamed else None)
+        effort: Any = None if model.startswith(("azure", "gateway")) else "low"
+        hear = heard.append if is_streamed else None
+        using = Call(model, tools=[look_up], stream=hear, reasoning_effort=effort)
         return await generate(ASKED, Verdict, using=using)
 
     expected = asyncio.run(app.run_async(looking))
@@ -181,24 +185,45 @@ def test_refusals_are_told_apart(app: App, wire: WireServer, model: str) -> None
     assert wire.count() == 1
 
 
-def test_a_credential_that_is_refused(app: App, wire: WireServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    from wire import Fault
-
+def test_a_credential_that_is_refused(app: App, wire: WireServer) -> None:
     wire.fail(Fault(status=401))
     with pytest.raises(CredentialRefused):
         generate.sync(ASKED, using="anthropic:claude-opus-9")
 
 
 @pytest.mark.parametrize(
-    ("model", "setting"), [("anthropic:claude-opus-9", "seed"), ("anthropic:claude-opus-9", "logprobs")]
+    ("model", "setting", "says"),
+    [
+        ("anthropic:claude-opus-9", "seed", "seed"),
+        ("anthropic:claude-opus-9", "logprobs", "log-probabilities"),
+        ("openai-responses:gpt-4o", "stop", "stop"),
+    ],
 )
 def test_what_a_provider_has_no_words_for_is_said_before_the_call(
-    app: App, wire: WireServer, model: str, setting: str
+    app: App, wire: WireServer, model: str, setting: str, says: str
 ) -> None:
-    settings: Any = {setting: 1}
-    with pytest.raises(UsageError, match=setting.removesuffix("s")):
+    settings: Any = {setting: ["END"] if setting == "stop" else 1}
+    with pytest.raises(UsageError, match=says):
         generate.sync(ASKED, using=Call(model, **settings))
     assert wire.count() == 0
+
+
+def test_two_models_of_geminis_are_two_calls_though_their_bodies_are_equal(
+    app: App, wire: WireServer, tmp_path: Path
+) -> None:
+    @flow
+    def both() -> list[str]:
+        return [generate.sync(ASKED, using=f"google:{name}") for name in ("gemini-3-flash", "gemini-3-pro")]
+
+    expected = app.run(both)
+    assert isinstance(expected, list)
+    assert expected[0] != expected[1]
+    cut(Path(app.ledger.where), tmp_path / "cut", 2)
+    again = opened(tmp_path / "cut", wire)
+    with again.entered():
+        assert again.resume("last", flow=both) == expected
+    again.close()
+    assert wire.count() == 3
 
 
 def test_log_probabilities(app: App) -> None:
