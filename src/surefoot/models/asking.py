@@ -108,11 +108,15 @@ class Listening(Protocol):
 
 
 class Interrupted(Exception):
-    """A stream brought an error in place of the rest of the answer: `kind` and message as the provider has them."""
+    """A stream broke off; or brought an error in place of the rest: `kind` and message as the provider has them.
+
+    `event` is the data of the event that said so.
+    """
 
     def __init__(self, message: str, *, kind: str = "") -> None:
         super().__init__(message)
         self.kind = kind
+        self.event = ""
 
 
 class Wire(Protocol):

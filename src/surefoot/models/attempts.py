@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Generic, Protocol, TypeVar
 
 from surefoot import scope
+from surefoot.errors import SurefootError
 from surefoot.models.effects import Program, Sleep
 from surefoot.models.retries import (
     Retries,
@@ -155,3 +156,12 @@ class Attempts(Generic[R]):
         tried = "1 attempt" if self.made == 1 else f"{self.made} attempts"
         self.note = f"no further attempt after {tried} in {self.seconds:.1f} s: {reason}"
         logger.warning("%s: %s", self.name, self.note)
+
+
+def is_stopped(here: Scope) -> bool:
+    """Whether the run that is open here goes on no further."""
+    try:
+        here.check()
+    except SurefootError:
+        return True
+    return False

@@ -14,13 +14,13 @@ from surefoot import scope
 from surefoot.errors import MalformedResponse, SurefootError
 from surefoot.models import fakes
 from surefoot.models.asking import Ask, Interrupted, Listening, Turn, Wire
-from surefoot.models.attempts import Attempts, Head
+from surefoot.models.attempts import Attempts, Head, is_stopped
 from surefoot.models.chained import OUTSIDE
 from surefoot.models.connections import Target
 from surefoot.models.effects import Await, Block, Commit, Invoke, Program
 from surefoot.models.endpoints import Endpoint, Policy
 from surefoot.models.facts import facts_of
-from surefoot.models.failures import Failed, error_from, error_of, malformation, malformed
+from surefoot.models.failures import Failed, error_from, error_in_stream, error_of, malformation, malformed
 from surefoot.models.fakes import Fake, ModelRequest
 from surefoot.models.operations import OPERATIONS
 from surefoot.models.record import Answer, kept_headers
@@ -75,7 +75,8 @@ def call(asked: Asked, policy: Policy) -> Program[tuple[Turn, CallFacts]]:
         return (yield from made.run())
     except BaseException as error:
         if made.is_open:
-            if isinstance(error, Exception):
+            # What a run was stopped in has no outcome: it is done again if the run goes on.
+            if isinstance(error, Exception) and not is_stopped(here):
                 yield from made.fail(error)
             else:
                 claim.abandon()
@@ -87,6 +88,7 @@ def _replayed(
 ) -> Program[tuple[Turn, CallFacts]]:
     answer = Answer.from_record(recorded.output)
     if recorded.error is not None:
+        claim.handed_over(recorded.error)
         raise recorded.error
     if answer is None:
         raise MalformedResponse(
@@ -167,8 +169,15 @@ class _Call:
             reply = yield from attempts.run()
             if reply.is_success and asked.ask.is_stream:
                 yield from self._listen(reply)
+            elif reply.is_success:
+                # Not within an attempt: an answer that breaks off was paid for, and is not asked for again.
+                yield Await(reply.read)
         except _ReaderFailed as failed:
             raise failed.error from None
+        except Interrupted as error:
+            if error.event:
+                raise error_in_stream(self._failed(attempts), error.event.encode()) from error
+            raise error_from(self._failed(attempts), error) from error
         except _transport_errors() as error:
             raise error_from(self._failed(attempts), error) from error
         answer = Answer(
@@ -211,7 +220,7 @@ class _Call:
     # As a transport
 
     def send(self, number: int, /) -> Program[Reply]:
-        """See `Transport.send`. A buffered body is read here, so that one that breaks off is an attempt that failed."""
+        """See `Transport.send`."""
         target = self.asked.target
         if given := (yield from self._given()):
             return given
@@ -230,11 +239,11 @@ class _Call:
             "idempotency-key": self.claim.idempotency_key,
         }
         url = target.url(self.asked.wire.path(self.asked.ask))
-        outgoing = Outgoing(
-            url, headers, self._content, self.asked.seconds or target.timeout or ATTEMPT_SECONDS
-        )
+        seconds = min(self.asked.seconds or target.timeout or ATTEMPT_SECONDS, self.attempts.seconds_left)
+        outgoing = Outgoing(url, headers, self._content, max(seconds, _LEAST_SECONDS))
         reply = cast("Reply", (yield Await(lambda: send(outgoing))))
-        if not (reply.is_success and self.asked.ask.is_stream):
+        if not reply.is_success:
+            # What it says is needed, and read while it can be.
             yield Await(reply.read)
         return reply
 
@@ -245,7 +254,7 @@ class _Call:
             return None
         request = ModelRequest(asked.wire.operation, asked.target.model, asked.path, self.body)
         reply = cast("Reply | None", (yield Await(fakes.answered(fake, request))))
-        if reply is not None and not (reply.is_success and asked.ask.is_stream):
+        if reply is not None and not reply.is_success:
             yield Await(reply.read)
         return reply
 
@@ -271,6 +280,9 @@ class _Call:
                         piece = heard.hear(name, data)
                     except ValueError:
                         return
+                    except Interrupted as interrupted:
+                        interrupted.event = data
+                        raise
                     is_begun = True
                     if piece and self.asked.hear is not None:
                         yield from self._hand_on(piece, self.asked.hear)
@@ -308,7 +320,7 @@ def _transport_errors() -> tuple[type[Exception], ...]:
     """What is raised where no whole answer comes."""
     import aiohttp
 
-    return (OSError, TimeoutError, Interrupted, aiohttp.ClientError)
+    return (OSError, TimeoutError, aiohttp.ClientError)
 
 
 class Events:

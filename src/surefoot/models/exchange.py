@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, cast
 import orjson
 
 from surefoot import scope
-from surefoot.errors import ConfigError, SurefootError
+from surefoot.errors import ConfigError
 from surefoot.locks import ForkSafeLock
 from surefoot.models.answers import is_answer, is_answer_in_events
-from surefoot.models.attempts import Attempts, Head
+from surefoot.models.attempts import Attempts, Head, is_stopped
 from surefoot.models.deadlines import end_in_time, within
 from surefoot.models.effects import Block, Close, Commit, Program, Read, Send
 from surefoot.models.endpoints import CallTarget, Endpoint, Policy, Route, has_credential, routed_headers
@@ -82,7 +82,7 @@ def exchange(call: Call, policy: Policy) -> Program[httpx2.Response]:
     except BaseException as error:
         if claimed.is_claim_open:
             # What a run was stopped in has no outcome: it is done again if the run goes on.
-            if not isinstance(error, Exception) or _is_stopped(call.scope):
+            if not isinstance(error, Exception) or is_stopped(call.scope):
                 claim.abandon()
             else:
                 yield from claimed.fail(error)
@@ -266,14 +266,6 @@ def _replay(call: Call, recorded: Recorded, claim: Claim | None = None) -> httpx
 
 def _remember(call: Call, outcome: Recorded) -> None:
     _last_failure.set(Failure(call.scope, call.asked.digest, outcome))
-
-
-def _is_stopped(here: Scope) -> bool:
-    try:
-        here.check()
-    except SurefootError:
-        return True
-    return False
 
 
 def _is_retry(request: httpx2.Request) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar, cast, get_args, get_origin, overload
 
 from surefoot import scope
@@ -237,6 +237,8 @@ class Conversation:
                 follower = self.calls[self._standing + 1]
                 logger.warning("%s cannot answer, %s is asked: %s", one.model, follower.model, error)
                 self._standing += 1
+                # What only the one before understands is not given to the next.
+                self.messages = [replace(message, native=None, native_to="") for message in self.messages]
             else:
                 self._spoken = asked.wire.operation
                 self.made += 1
