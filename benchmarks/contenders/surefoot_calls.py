@@ -96,7 +96,7 @@ async def main(folder: Path, url: str, synchronous: str) -> None:
         if generate is not None:
 
             async def by_generate(prompt: str) -> str:
-                return str(await generate(prompt, str, using=f"openai:{MODEL}"))
+                return str(await generate([{"role": "user", "content": prompt}], using=f"openai:{MODEL}"))
 
             outside = rounds_of_calls(by_generate)
 
