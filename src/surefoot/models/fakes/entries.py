@@ -62,10 +62,8 @@ def answer_to(asked: ModelRequest, entry: Entry, number: int) -> Answer:
 
     Raises the exception that the entry is, and `UsageError` for one that cannot be an answer to this request.
     """
-    if isinstance(entry, BaseException):
-        raise entry
-    if isinstance(entry, type) and issubclass(entry, BaseException):
-        raise cast("type[BaseException]", entry)
+    if raised := _exception(entry):
+        raise raised
     headers = {"content-type": "application/json", "x-request-id": f"scripted-{number}"}
     if isinstance(entry, Fails):
         return Answer(entry.status, headers | dict(entry.headers), _refusal(asked, entry))
@@ -77,27 +75,34 @@ def answer_to(asked: ModelRequest, entry: Entry, number: int) -> Answer:
         whole = _answered(asked, Says(Turn(entry.text)), number, headers)
         kept = _begun(whole.body) if asked.is_stream else whole.body[: len(whole.body) // 2]
         return replace(whole, body=kept, error=broken)
-    said = entry if isinstance(entry, Says) else Says(turn_of(asked, cast("object", entry)))
+    said = entry if isinstance(entry, Says) else Says(turn_of(asked, entry))
     return _answered(asked, said, number, headers)
 
 
 def turn_of(asked: ModelRequest, entry: Entry) -> Turn:
     """What an entry has the model say. Raises `UsageError` for one that means nothing."""
-    match entry:
-        case Turn():
-            return entry
-        case str():
-            return Turn(entry)
-        case Calls():
-            return Turn("", "tools", tool_calls([entry]))
-        case list() | tuple():
-            several = cast("Sequence[object]", entry)
-            calls = [one for one in several if isinstance(one, Calls)]
-            if calls and len(calls) == len(several):
-                return Turn("", "tools", tool_calls(calls))
-        case _:
-            pass
-    return Turn(_json(asked, entry))
+    if isinstance(entry, Turn):
+        return entry
+    if isinstance(entry, str):
+        return Turn(entry)
+    calls = _calls_in(entry)
+    return Turn("", "tools", tool_calls(calls)) if calls else Turn(_json(asked, entry))
+
+
+def _exception(entry: object) -> BaseException | None:
+    """The exception that an entry is, or is the class of."""
+    if isinstance(entry, BaseException):
+        return entry
+    return entry() if isinstance(entry, type) and issubclass(entry, BaseException) else None
+
+
+def _calls_in(entry: object) -> list[Calls]:
+    """The calls of tools that an entry is, or is a list of and of nothing else."""
+    if isinstance(entry, Calls):
+        return [entry]
+    several = cast("Sequence[object]", entry) if isinstance(entry, list | tuple) else ()
+    calls = [one for one in several if isinstance(one, Calls)]
+    return calls if len(calls) == len(several) else []
 
 
 def tool_calls(calls: Sequence[Calls]) -> tuple[ToolCall, ...]:
