@@ -146,7 +146,7 @@ def _answered(asked: ModelRequest, said: Says, number: int, headers: Mapping[str
     if asked.operation == "openai.completions":
         body, events = _completion(asked, turn, usage)
     else:
-        form: Written = written(_format(asked.operation), turn, usage)
+        form: Written = written(asked.operation, turn, usage)
         body, events = dict(form.body), [(one.name, one.data) for one in form.events]
     if not asked.is_stream:
         return Answer(200, headers, _dumped(body), is_free=said.usage is None)
@@ -172,10 +172,6 @@ def _numbered(turn: Turn, asked: ModelRequest, number: int) -> Turn:
     return replace(
         turn, id=turn.id or f"scripted-{number}", model=turn.model or asked.model, tool_calls=calls
     )
-
-
-def _format(operation: str) -> str:
-    return "google.generate" if operation.startswith("google.generate") else operation
 
 
 def _is_usage_asked(asked: ModelRequest) -> bool:
