@@ -39,8 +39,8 @@ crash: .venv/.installed-dev ## kill 2,000 runs over and over on each engine, and
 	@SUREFOOT_TEST_CRASHES=300 $(BIN)/python -m pytest -q --numprocesses=$(WORKERS) tests/contract/test_edit_scenarios.py
 	@PYTHONPATH=tests/crash:tests/servers:tests/support $(BIN)/python tests/crash $(ARGS)
 
-chaos: .venv/.installed-dev ## every fault below every SDK, in every form; `make test` has a part of them
-	@SUREFOOT_TEST_FAULTS=all $(BIN)/python -m pytest -q --numprocesses=$(WORKERS) tests/contract/test_faults.py $(ARGS)
+chaos: .venv/.installed-dev ## every fault below every SDK and below generate, in every form; `make test` has a part of them
+	@SUREFOOT_TEST_FAULTS=all $(BIN)/python -m pytest -q --numprocesses=$(WORKERS) tests/contract/test_faults.py tests/contract/test_generate_faults.py $(ARGS)
 
 test-peers: $(PEERS:%=test-peer-%) ## run LangChain, pydantic-ai and instructor inside runs, killed and resumed
 

@@ -72,6 +72,7 @@ class App:
                 models.names_by_address(self.connections.values()),
             ),
             target=self.target,
+            default=config.models.default,
         )
 
     @classmethod

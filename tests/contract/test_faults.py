@@ -205,6 +205,7 @@ def test_a_fault_makes_as_many_calls_as_the_table_says_and_is_survived_by_a_resu
     expected = case.streamed if form.is_streamed else case.buffered
     ask = Asker(server, form)
     now = Situation(server, case, ask, patience)
+    server.mend()  # whatever became of the test before
     server.received.clear()
 
     now.break_down()

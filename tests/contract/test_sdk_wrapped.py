@@ -75,9 +75,11 @@ async def async_message(client: Any) -> Any:
 
 async def async_generate(client: Any) -> Any:
     with client:
-        answer = await client.aio.models.generate_content(model="gemini-2.5-flash", contents="hello")
-        await client.aio.aclose()
-        return answer.text
+        try:
+            answer = await client.aio.models.generate_content(model="gemini-2.5-flash", contents="hello")
+            return answer.text
+        finally:
+            await client.aio.aclose()
 
 
 def openai_of(wire: WireServer, **options: Any) -> openai.OpenAI:

@@ -453,9 +453,8 @@ class WireServer:
         elif fault is not None and fault.kind == "empty":
             content = b""
         elif fault is not None and fault.kind == "error_object":
-            is_anthropic = request.path.endswith("/v1/messages")
             content = json.dumps(
-                _error(Refused(200, "upstream failed", kind="api_error"), is_anthropic)
+                _error(Refused(200, "upstream failed", kind="api_error"), request.path)
             ).encode()
         elif fault is not None and fault.kind == "mislabelled":
             headers["content-type"] = "text/plain"

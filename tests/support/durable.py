@@ -24,7 +24,9 @@ def open_app(
     process loses nothing without it. `runs` are settings of [runs].
     """
     providers = {
-        name: value for name, value in os.environ.items() if name.endswith(("_API_KEY", "_BASE_URL"))
+        name: value
+        for name, value in os.environ.items()
+        if name.endswith(("_API_KEY", "_BASE_URL", "_OPENAI_ENDPOINT"))
     }
     environ = {f"SUREFOOT_RUNS_{name.upper()}": str(value) for name, value in runs.items()} | {
         "SUREFOOT_LEDGER_SYNCHRONOUS": "full" if is_full else "normal",

@@ -110,6 +110,10 @@ class ModelSettings(Section):
         description="Models that stand in for others, where the named provider has no credential. "
         "A table given here takes the place of the default one.",
     )
+    default: str = Field(
+        default="",
+        description="The model that `generate` asks where neither the call nor its prompt names one: `NAME:MODEL`.",
+    )
     retries: int = Field(default=2, ge=0, le=100, description="How often a failed call is tried again.")
     retry_cap: float = Field(
         default=20.0,

@@ -14,7 +14,6 @@ _TERMINAL_EVENTS = frozenset(
     {"message_stop", "response.completed", "response.incomplete", "response.failed", "response.cancelled"}
 )
 _CONTENTS = ("choices", "output", "content", "data", "candidates", "delta")
-_LAST_BYTES = 8192
 _BLANK_LINE = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 # Not `splitlines`, which also splits at characters that may stand in JSON as they are (U+0085, U+2028).
 _LINE_END = re.compile(r"\r\n|\n|\r")
@@ -103,9 +102,14 @@ def is_answer(body: bytes) -> bool:
 
 
 def is_answer_in_events(body: bytes) -> bool:
-    """Whether the body of an event stream says anything, and its last word is no error."""
-    last = events_of(body[-_LAST_BYTES:])[-1:]
-    return bool(last) and last[0].name != "error" and not is_complaint(_mapping(parse_json(last[0].data)))
+    """Whether the body of an event stream says anything, and its last word is whole and no error."""
+    blocks = _BLANK_LINE.split(body)
+    for index in range(len(blocks) - 1, -1, -1):
+        for last in events_of(blocks[index]):
+            value = parse_json(last.data)
+            is_whole_event = index < len(blocks) - 1 or value is not None or last.data.strip() == "[DONE]"
+            return is_whole_event and last.name != "error" and not is_complaint(_mapping(value))
+    return False
 
 
 def is_complaint(answer: Mapping[str, object]) -> bool:

@@ -201,9 +201,9 @@ class _Call:
         """What was said, or None where the answer is none."""
         if not answer.is_success:
             return None
+        if self.asked.ask.is_stream:
+            return None if self._heard is None else self._heard.turn()
         try:
-            if self._heard is not None:
-                return self._heard.turn()
             return self.asked.wire.read(cast("Mapping[str, Json]", orjson.loads(answer.body)))
         except (ValueError, TypeError, AttributeError):
             return None
@@ -259,8 +259,7 @@ class _Call:
 
     def _listen(self, reply: Reply) -> Program[None]:
         """Read a stream to its end, and hand on what it brings. Raises `Interrupted` where it breaks off."""
-        events = Events()
-        heard = self.asked.wire.listen()
+        events, heard, is_begun = Events(), self.asked.wire.listen(), False
         try:
             while True:
                 chunk = cast("bytes", (yield Await(reply.chunk)))
@@ -268,13 +267,19 @@ class _Call:
                     self._first_ns = time.monotonic_ns() - self._started_ns
                 self._body += chunk
                 for name, data in events.feed(chunk, is_end=not chunk):
-                    piece = heard.hear(name, data)
+                    try:
+                        piece = heard.hear(name, data)
+                    except ValueError:
+                        return
+                    is_begun = True
                     if piece and self.asked.hear is not None:
                         yield from self._hand_on(piece, self.asked.hear)
                 if not chunk:
                     break
         finally:
             reply.close()
+        if not is_begun:
+            return
         if not heard.is_whole:
             raise Interrupted("the stream ended before the answer did")
         self._heard = heard
@@ -300,10 +305,10 @@ class _ReaderFailed(Exception):
 
 @cache
 def _transport_errors() -> tuple[type[Exception], ...]:
-    """What is raised where no whole answer comes; `ValueError` by events that are none of the format."""
+    """What is raised where no whole answer comes."""
     import aiohttp
 
-    return (OSError, TimeoutError, ValueError, Interrupted, aiohttp.ClientError)
+    return (OSError, TimeoutError, Interrupted, aiohttp.ClientError)
 
 
 class Events:

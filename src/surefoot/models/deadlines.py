@@ -45,13 +45,22 @@ def within(request: httpx2.Request, seconds: float) -> Generator[None]:
             request.extensions[_KEY] = own
 
 
-def end_in_time(response: httpx2.Response, sent: httpx2.Request, library: ModuleType, seconds: float) -> None:
-    """Let the body of a response end within that time, or raise the library's `ReadTimeout`, however it drips.
+@contextmanager
+def end_in_time(
+    response: httpx2.Response, sent: httpx2.Request, library: ModuleType, seconds: float
+) -> Generator[None]:
+    """While the block lasts, the body of a response ends in that time, or the library's `ReadTimeout` is raised.
 
-    `sent` is the request as the transport got it.
+    `sent` is the request as the transport got it. Behind the block the stream is its own again, as it knows how long
+    the answer took.
     """
+    own = response.stream
     body = _timed_body(library)(response.stream, sent, library, time.monotonic() + max(seconds, _LEAST))
     response.stream = cast("httpx2.SyncByteStream", body)
+    try:
+        yield
+    finally:
+        response.stream = own
 
 
 class TimedBody:

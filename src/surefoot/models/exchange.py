@@ -124,9 +124,10 @@ class Exchange:
             self.is_claim_open = False
             tape = Tape(self.claim, response, self._ending, started_ns=self._started_ns)
             return live(response, tape, self.call.library, is_async=self.call.is_async)
-        end_in_time(response, self._sent, self.call.library, self.attempts.seconds_left)
+        left = self.attempts.seconds_left
         try:
-            yield Read(response)
+            with end_in_time(response, self._sent, self.call.library, left):
+                yield Read(response)
         except Exception as error:
             self.attempts.explain(error)
             raise

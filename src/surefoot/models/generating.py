@@ -64,6 +64,10 @@ class Reply(Generic[T]):
 class Generate:
     """See `generate`."""
 
+    def __init__(self) -> None:
+        # To whoever looks at it, it is a function.
+        self.__name__ = self.__qualname__ = "generate"
+
     @overload
     async def __call__(self, prompt: object, /, *, using: Using = None, **inputs: object) -> str: ...
     @overload
@@ -76,7 +80,7 @@ class Generate:
     ) -> Json: ...
     async def __call__(
         self, prompt: object, kind: object = str, /, *, using: Using = None, **inputs: object
-    ) -> Any:
+    ) -> object:
         """Ask a model, and return its answer as a value of type `kind`.
 
         prompt: the reference of a prompt in the library (`name`, `name@version`), a `Prompty`, or messages: a list of
@@ -107,7 +111,7 @@ class Generate:
     def sync(
         self, prompt: object, kind: Mapping[str, Json], /, *, using: Using = None, **inputs: object
     ) -> Json: ...
-    def sync(self, prompt: object, kind: object = str, /, *, using: Using = None, **inputs: object) -> Any:
+    def sync(self, prompt: object, kind: object = str, /, *, using: Using = None, **inputs: object) -> object:
         """`generate` for blocking code: the same, and it returns the answer itself."""
         conversation = Conversation.of(prompt, kind, using, inputs)
         inside = conversation.as_step(is_async=False)

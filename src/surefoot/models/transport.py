@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -13,6 +12,8 @@ from weakref import WeakKeyDictionary
 from surefoot.locks import ForkSafeLock
 
 if TYPE_CHECKING:
+    import asyncio
+
     import aiohttp
 
 T = TypeVar("T")
@@ -93,6 +94,8 @@ class _Session:
 
 
 async def _session() -> aiohttp.ClientSession:
+    import asyncio
+
     loop = asyncio.get_running_loop()
     known = _sessions.get(loop)
     if known is not None and known.process == os.getpid():
@@ -122,6 +125,8 @@ async def _closed_with_loop(client: aiohttp.ClientSession) -> AsyncGenerator[Non
 def bridged(work: Callable[[], Awaitable[T]]) -> T:
     """Await, for blocking code: on a loop in a thread of ours. An interruption here cancels the work there."""
 
+    import asyncio
+
     async def awaited() -> T:
         return await work()
 
@@ -135,6 +140,8 @@ def bridged(work: Callable[[], Awaitable[T]]) -> T:
 
 def _background() -> asyncio.AbstractEventLoop:
     global _bridge
+    import asyncio
+
     with _lock:
         if _bridge is None or _bridge.is_closed():
             _bridge = asyncio.new_event_loop()

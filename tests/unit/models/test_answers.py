@@ -9,6 +9,7 @@ from surefoot.models.answers import (
     ends_in_error,
     events_of,
     is_answer,
+    is_answer_in_events,
     is_whole,
     read_buffered,
     read_events,
@@ -198,3 +199,24 @@ def test_gemini_tells_which_tokens_have_other_prices(name: str, modality: str, i
 )
 def test_whether_a_stream_ends_in_an_error(body: bytes, is_error: bool) -> None:
     assert ends_in_error(body) == is_error
+
+
+@pytest.mark.parametrize(
+    ("body", "is_fit"),
+    [
+        (b"", False),
+        (b": a comment\n\n", False),
+        (b"<html>no events</html>", False),
+        (b'{"error": {"message": "x"}}', False),
+        (b'data: {"choices": []}\n\ndata: [DONE]\n\n', True),
+        (b'data: {"choices": []}\r\n\r\ndata: [DONE]', True),
+        (b'data: {"choices": []}\n\n: ping\n\n', True),
+        (b'data: {"choices": []}\n\ndata: {"choi', False),
+        (b'data: {"choices": []}\n\ndata: {"choices": []}', True),
+        (b'data: {"choices": []}\n\ndata: {"error": {"message": "x"}}\n\n', False),
+        (b'event: error\ndata: {"type": "error", "error": {}}\n\n', False),
+        (b'data: {"type": "response.completed", "text": "' + b"x" * 100_000 + b'"}\n\n', True),
+    ],
+)
+def test_what_a_stream_ends_in(body: bytes, is_fit: bool) -> None:
+    assert is_answer_in_events(body) is is_fit

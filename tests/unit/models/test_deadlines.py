@@ -67,8 +67,9 @@ def test_a_body_within_its_time_is_read_as_it_is(library: ModuleType) -> None:
     for is_async in (False, True):
         body = Body()
         response = library.Response(200, stream=body, request=request)
-        end_in_time(response, request, library, 60.0)
-        assert (asyncio.run(read(response)) if is_async else response.read()) == b"one two"
+        with end_in_time(response, request, library, 60.0):
+            assert (asyncio.run(read(response)) if is_async else response.read()) == b"one two"
+        assert response.stream is body
         assert body.is_closed
 
 
@@ -94,15 +95,19 @@ def test_a_body_beyond_its_time_is_given_up(library: ModuleType) -> None:
     request = library.Request("POST", "http://x")
     body = Endless()
     response = library.Response(200, stream=body, request=request)
-    end_in_time(response, request, library, 0.01)
-    with pytest.raises(library.ReadTimeout, match="did not end in time") as raised:
+    with (
+        pytest.raises(library.ReadTimeout, match="did not end in time") as raised,
+        end_in_time(response, request, library, 0.01),
+    ):
         response.read()
     assert raised.value.request is request
 
     async def read() -> None:
         response = library.Response(200, stream=Endless(), request=request)
-        end_in_time(response, request, library, 0.01)
-        with pytest.raises(library.ReadTimeout, match="did not end in time"):
+        with (
+            pytest.raises(library.ReadTimeout, match="did not end in time"),
+            end_in_time(response, request, library, 0.01),
+        ):
             await response.aread()
 
     asyncio.run(read())
