@@ -14,6 +14,7 @@ import httpx
 import httpx2
 import openai
 import pytest
+from google import genai
 from pydantic import BaseModel
 
 from durable import history, names, opened_app
@@ -509,3 +510,34 @@ def test_other_requests_of_the_same_client_pass_by() -> None:
     ):
         assert client.get("https://example.org/v1/chat/completions").status_code == 204
     assert script.requests == ()
+
+
+@pytest.mark.parametrize("streams", [False, True])
+@pytest.mark.parametrize("is_run", [True, False])
+def test_google_is_answered(streams: bool, is_run: bool) -> None:
+    client = genai.Client(api_key="any")
+
+    def sync() -> str:
+        if not streams:
+            return client.models.generate_content(model="gemini-2.5-flash", contents="Risks?").text or ""
+        pieces = client.models.generate_content_stream(model="gemini-2.5-flash", contents="Risks?")
+        return "".join(piece.text or "" for piece in pieces)
+
+    async def async_() -> str:
+        if not streams:
+            made = await client.aio.models.generate_content(model="gemini-2.5-flash", contents="Risks?")
+            return made.text or ""
+        pieces = await client.aio.models.generate_content_stream(model="gemini-2.5-flash", contents="Risks?")
+        return "".join([piece.text or "" async for piece in pieces])
+
+    with scripted(["It rains", "It pours"]) as script:
+        assert (flow(sync)() if is_run else sync()) == "It rains"
+        assert asyncio.run(flow(async_)() if is_run else async_()) == "It pours"
+    assert [request.text for request in script.requests] == ["Risks?"] * 2
+    assert {request.is_stream for request in script.requests} == {streams}
+
+
+def test_vectors_of_google() -> None:
+    with genai.Client(api_key="any") as client, scripted([[[1, 0], [0, 1]]]):
+        made = client.models.embed_content(model="gemini-embedding-001", contents=["a", "b"])
+    assert [each.values for each in made.embeddings or []] == [[1.0, 0.0], [0.0, 1.0]]

@@ -1,4 +1,7 @@
-"""The fixtures that ship, in a pytest of its own: found by the entry point, and free of cost until they are used."""
+"""The fixtures that ship, in a pytest of its own: found by the entry point, and free of cost until they are used.
+
+The example of docs/guide/testing.md is among them.
+"""
 
 from __future__ import annotations
 

@@ -75,9 +75,11 @@ def callables_of(name: str) -> Iterator[tuple[str, Callable[..., object]]]:
     The body behind overloads is seen by nobody outside, so only the overloads count.
     """
     face = getattr(surefoot, name)
-    if not inspect.isclass(face):
+    if inspect.isroutine(face):
         yield from signatures(name, face)
         return
+    # A name that is called and has methods too (`generate.sync`) is an object.
+    face = face if inspect.isclass(face) else type(face)
     for method_name, member in vars(face).items():
         method = member.fget if isinstance(member, property) else getattr(member, "__func__", member)
         is_public = not method_name.startswith("_") or method_name in {"__init__", "__call__"}

@@ -350,16 +350,19 @@ def _target(reference: str, model: str, opened: Opened) -> Target:
         model=model,
         priced_as=given.model_of.get(model, model),
         base_url=base,
-        connect=lambda: _endpoint(reference, base, opened),
+        connect=_lacking(reference, opened.lacks) or (lambda: Endpoint(base, opened.headers())),
         query=query,
         timeout=given.timeout,
     )
 
 
-def _endpoint(reference: str, base: str, opened: Opened) -> Endpoint:
-    if opened.lacks:
-        raise ConfigError(f"model {reference!r} cannot be called yet: {opened.lacks}")
-    return Endpoint(base, opened.headers())
+def _lacking(reference: str, lacks: str) -> Callable[[], Endpoint] | None:
+    """For a call that a fake was to answer, and that it lets through."""
+
+    def connect() -> Endpoint:
+        raise ConfigError(f"model {reference!r} cannot be called yet: {lacks}")
+
+    return connect if lacks else None
 
 
 def unnamed() -> Target:

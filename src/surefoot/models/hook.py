@@ -56,13 +56,13 @@ def is_installed() -> bool:
 
 
 def _hooked(original: _SyncSend, library: ModuleType) -> _SyncSend:
-    original = or_fake(original, library)
+    onward = or_fake(original, library)
 
     @functools.wraps(original)
     def send(self: httpx2.Client, request: httpx2.Request, **options: Any) -> httpx2.Response:
         call = _intercepted(self, request, options, library, is_async=False)
         if call is None:
-            return original(self, request, **options)
+            return onward(self, request, **options)
         options["stream"] = True
 
         def deliver(effect: Send) -> httpx2.Response:
@@ -70,7 +70,7 @@ def _hooked(original: _SyncSend, library: ModuleType) -> _SyncSend:
                 if effect.is_routed:
                     own = _own(library.Client, library, effect.request)
                     return cast("httpx2.Response", own.send(effect.request, stream=True))
-                return original(self, effect.request, **options)
+                return onward(self, effect.request, **options)
 
         try:
             return drive(exchange(call, policy()), deliver)
@@ -84,13 +84,13 @@ def _hooked(original: _SyncSend, library: ModuleType) -> _SyncSend:
 
 
 def _hooked_async(original: _AsyncSend, library: ModuleType) -> _AsyncSend:
-    original = or_fake_async(original, library)
+    onward = or_fake_async(original, library)
 
     @functools.wraps(original)
     async def send(self: httpx2.AsyncClient, request: httpx2.Request, **options: Any) -> httpx2.Response:
         call = _intercepted(self, request, options, library, is_async=True)
         if call is None:
-            return await original(self, request, **options)
+            return await onward(self, request, **options)
         options["stream"] = True
 
         async def deliver(effect: Send) -> httpx2.Response:
@@ -98,7 +98,7 @@ def _hooked_async(original: _AsyncSend, library: ModuleType) -> _AsyncSend:
                 if effect.is_routed:
                     own = _own(library.AsyncClient, library, effect.request)
                     return cast("httpx2.Response", await own.send(effect.request, stream=True))
-                return await original(self, effect.request, **options)
+                return await onward(self, effect.request, **options)
 
         try:
             return await drive_async(exchange(call, policy()), deliver)

@@ -122,9 +122,12 @@ def _answer(answer: Answer) -> dict[str, Json]:
         for layout, dump in _LAYOUTS.items():
             if value is not None and dump(value) == text:
                 written["json"] = value
-                return written if layout == "compact" else written | {"layout": layout}
+                if layout != "compact":
+                    written["layout"] = layout
+                return written
     # By lines, so that a change of the recording is a readable one.
-    return written | {"text": cast("list[Json]", text.splitlines(keepends=True))}
+    written["text"] = list[Json](text.splitlines(keepends=True))
+    return written
 
 
 def _read(one: Any) -> RecordedCall:

@@ -62,10 +62,8 @@ def answer_to(asked: ModelRequest, entry: Entry, number: int) -> Answer:
 
     Raises the exception that the entry is, and `UsageError` for one that cannot be an answer to this request.
     """
-    if isinstance(entry, BaseException):
-        raise entry
-    if isinstance(entry, type) and issubclass(entry, BaseException):
-        raise cast("type[BaseException]", entry)
+    if raised := _exception(entry):
+        raise raised
     headers = {"content-type": "application/json", "x-request-id": f"scripted-{number}"}
     if isinstance(entry, Fails):
         return Answer(entry.status, headers | dict(entry.headers), _refusal(asked, entry))
@@ -77,27 +75,34 @@ def answer_to(asked: ModelRequest, entry: Entry, number: int) -> Answer:
         whole = _answered(asked, Says(Turn(entry.text)), number, headers)
         kept = _begun(whole.body) if asked.is_stream else whole.body[: len(whole.body) // 2]
         return replace(whole, body=kept, error=broken)
-    said = entry if isinstance(entry, Says) else Says(turn_of(asked, cast("object", entry)))
+    said = entry if isinstance(entry, Says) else Says(turn_of(asked, entry))
     return _answered(asked, said, number, headers)
 
 
 def turn_of(asked: ModelRequest, entry: Entry) -> Turn:
     """What an entry has the model say. Raises `UsageError` for one that means nothing."""
-    match entry:
-        case Turn():
-            return entry
-        case str():
-            return Turn(entry)
-        case Calls():
-            return Turn("", "tools", tool_calls([entry]))
-        case list() | tuple():
-            several = cast("Sequence[object]", entry)
-            calls = [one for one in several if isinstance(one, Calls)]
-            if calls and len(calls) == len(several):
-                return Turn("", "tools", tool_calls(calls))
-        case _:
-            pass
-    return Turn(_json(asked, entry))
+    if isinstance(entry, Turn):
+        return entry
+    if isinstance(entry, str):
+        return Turn(entry)
+    calls = _calls_in(entry)
+    return Turn("", "tools", tool_calls(calls)) if calls else Turn(_json(asked, entry))
+
+
+def _exception(entry: object) -> BaseException | None:
+    """The exception that an entry is, or is the class of."""
+    if isinstance(entry, BaseException):
+        return entry
+    return entry() if isinstance(entry, type) and issubclass(entry, BaseException) else None
+
+
+def _calls_in(entry: object) -> list[Calls]:
+    """The calls of tools that an entry is, or is a list of and of nothing else."""
+    if isinstance(entry, Calls):
+        return [entry]
+    several = cast("Sequence[object]", entry) if isinstance(entry, list | tuple) else ()
+    calls = [one for one in several if isinstance(one, Calls)]
+    return calls if len(calls) == len(several) else []
 
 
 def tool_calls(calls: Sequence[Calls]) -> tuple[ToolCall, ...]:
@@ -141,7 +146,7 @@ def _answered(asked: ModelRequest, said: Says, number: int, headers: Mapping[str
     if asked.operation == "openai.completions":
         body, events = _completion(asked, turn, usage)
     else:
-        form: Written = written(_format(asked.operation), turn, usage)
+        form: Written = written(asked.operation, turn, usage)
         body, events = dict(form.body), [(one.name, one.data) for one in form.events]
     if not asked.is_stream:
         return Answer(200, headers, _dumped(body), is_free=said.usage is None)
@@ -167,10 +172,6 @@ def _numbered(turn: Turn, asked: ModelRequest, number: int) -> Turn:
     return replace(
         turn, id=turn.id or f"scripted-{number}", model=turn.model or asked.model, tool_calls=calls
     )
-
-
-def _format(operation: str) -> str:
-    return "google.generate" if operation.startswith("google.generate") else operation
 
 
 def _is_usage_asked(asked: ModelRequest) -> bool:

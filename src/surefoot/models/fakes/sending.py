@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
@@ -29,7 +28,6 @@ _AsyncSend = Callable[..., Awaitable["httpx2.Response"]]
 def or_fake(original: _Send, library: ModuleType) -> _Send:
     """The `send` of a client class, that asks the fake for model calls where one stands in."""
 
-    @functools.wraps(original)
     def send(self: httpx2.Client, request: httpx2.Request, **options: Any) -> httpx2.Response:
         fake = current()
         asked = None if fake is None else _asked(request, library)
@@ -54,7 +52,6 @@ def or_fake(original: _Send, library: ModuleType) -> _Send:
 def or_fake_async(original: _AsyncSend, library: ModuleType) -> _AsyncSend:
     """`or_fake` for async clients."""
 
-    @functools.wraps(original)
     async def send(self: httpx2.AsyncClient, request: httpx2.Request, **options: Any) -> httpx2.Response:
         fake = current()
         asked = None if fake is None else _asked(request, library)
