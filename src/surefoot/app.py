@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 _KEY_VARIABLES = (*models.KEY_VARIABLES, "SUREFOOT_KEY")
 _LOCAL = "local:"
+_TARGET_SECONDS = 1.0
+"""For how long a model reference leads where it led."""
 
 _lock = ForkSafeLock()
 _apps: dict[Path, App] = {}
@@ -60,6 +63,7 @@ class App:
         """Whether each fresh result is restored from its record at once, and fails its step if it is another value."""
         self.is_quiet = not config.notebook.progress
         """Whether runs in a notebook are not shown in their cell."""
+        self._targets: dict[tuple[str, bool], tuple[float, models.Target]] = {}
         self.connections = {name: _connection(name, given) for name, given in config.connections.items()}
         self.policy = Policy(
             endpoints=self,
@@ -324,15 +328,22 @@ class App:
 
         Raises `UnknownModel`, and `ConfigError` where the connection lacks something.
         """
-        return models.resolve(
+        is_faked = models.fake() is not None
+        known = self._targets.get((reference, is_faked))
+        if known is not None and time.monotonic() < known[0]:
+            return known[1]
+        target = models.resolve(
             reference,
             self.connections,
             self.settings.vault.environ,
             aliases=self.config.models.aliases,
             embedded=self._embedded_endpoint,
             note=self.settings.vault.note,
-            is_faked=models.fake() is not None,
+            is_faked=is_faked,
         )
+        # What the environment says may change; how a credential reads now is asked at each call all the same.
+        self._targets[reference, is_faked] = time.monotonic() + _TARGET_SECONDS, target
+        return target
 
     def route(self, call: CallTarget, /) -> Route | None:
         """The embedded model, for calls that name it, and for aliases whose provider has no credential."""

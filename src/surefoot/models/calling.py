@@ -187,20 +187,29 @@ class _Call:
             is_stream=asked.ask.is_stream,
             is_free=reply.is_free,
         )
-        facts = replace(_facts(asked, self.policy, answer), first_token_ns=self._first_ns)
+        facts = _facts(asked, self.policy, answer)
+        if self._first_ns is not None:
+            facts = replace(facts, first_token_ns=self._first_ns)
         turn = self._turn(answer)
         if turn is None:
             failure = _failure(answer, self._failed(attempts))
-            yield from self._finish(Ending("failed", answer.to_record(), failure, facts))
+            yield from self._finish(Ending("failed", answer.to_record(), failure, facts, prompt=asked.prompt))
             raise failure
         yield from self._finish(
-            Ending("completed", answer.to_record(), call=facts, is_degraded=asked.is_degraded)
+            Ending(
+                "completed",
+                answer.to_record(),
+                call=facts,
+                is_degraded=asked.is_degraded,
+                prompt=asked.prompt,
+            )
         )
         return turn, facts
 
     def fail(self, error: Exception) -> Program[None]:
         """Record that the call ended in an exception."""
-        yield from self._finish(Ending("failed", cause=error, call=_facts(self.asked, self.policy, None)))
+        facts = _facts(self.asked, self.policy, None)
+        yield from self._finish(Ending("failed", cause=error, call=facts, prompt=self.asked.prompt))
 
     def _failed(self, attempts: Attempts[Reply]) -> Failed:
         target = self.asked.target
@@ -304,7 +313,7 @@ class _Call:
 
     def _finish(self, ending: Ending) -> Program[None]:
         self.is_open = False
-        yield Commit(self.claim.finish(replace(ending, prompt=self.asked.prompt)))
+        yield Commit(self.claim.finish(ending))
 
 
 class _ReaderFailed(Exception):

@@ -40,6 +40,10 @@ templates: Slot[Find] = Slot("library of prompts")
 Prompt = "str | Template | Sequence[Message | Mapping[str, Any]]"
 
 
+NONE = Call()
+"""The settings of messages that came from no prompt file."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rendered:
     """A prompt with its inputs put in. `name` and `ref` are those of a prompt file; empty for messages as such."""
@@ -47,7 +51,7 @@ class Rendered:
     messages: tuple[Message, ...]
     name: str = ""
     ref: PromptRef | None = None
-    settings: Call = Call()
+    settings: Call = NONE
 
 
 def rendered(prompt: object, inputs: Mapping[str, object]) -> Rendered:
@@ -157,6 +161,8 @@ def settings_of(section: Mapping[str, Json]) -> Call:
 
 def over(call: Call, settings: Call) -> Call:
     """The call, with what it leaves open taken from the settings of the prompt."""
+    if settings is NONE:
+        return call
     taken = {
         name: getattr(settings, name)
         for name in (*set(_SETTINGS.values()), "model")

@@ -8,7 +8,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 from weakref import WeakKeyDictionary
 
 from surefoot.locks import ForkSafeLock
@@ -99,7 +98,7 @@ class _Session:
     client: aiohttp.ClientSession
     keeper: AsyncGenerator[None]
     process: int
-    proxies: Mapping[str, str] = field(default_factory=getproxies)
+    proxies: Mapping[str, str]
     _by_origin: dict[str, str | None] = field(default_factory=dict[str, "str | None"])
 
     def proxy_for(self, url: str) -> str | None:
@@ -109,6 +108,8 @@ class _Session:
         parts = urlsplit(url)
         origin = f"{parts.scheme}://{parts.netloc}"
         if origin not in self._by_origin:
+            from urllib.request import proxy_bypass
+
             proxy = self.proxies.get(parts.scheme) or self.proxies.get("all")
             self._by_origin[origin] = None if proxy_bypass(parts.netloc) else proxy
         return self._by_origin[origin]
@@ -121,6 +122,8 @@ async def _session() -> _Session:
     known = _sessions.get(loop)
     if known is not None and known.process == os.getpid():
         return known
+    from urllib.request import getproxies
+
     import aiohttp
 
     client = aiohttp.ClientSession(
@@ -131,7 +134,7 @@ async def _session() -> _Session:
     keeper = _closed_with_loop(client)
     # Begun, so that the loop knows of it, and ends it when it ends its generators: `asyncio.run` does, at its end.
     await anext(keeper)
-    session = _sessions[loop] = _Session(client, keeper, os.getpid())
+    session = _sessions[loop] = _Session(client, keeper, os.getpid(), getproxies())
     return session
 
 
