@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from surefoot.models import Fallback as Fallback
     from surefoot.models import Reply as Reply
     from surefoot.models import autolog as autolog
+    from surefoot.models import embed as embed
     from surefoot.models import generate as generate
     from surefoot.models import http_client as http_client
     from surefoot.models import recorded as recorded
@@ -61,6 +62,7 @@ _HOMES = {
     "carry": "surefoot.flows",
     "current_run": "surefoot.flows",
     "current_step": "surefoot.flows",
+    "embed": "surefoot.models",
     "evaluate": "surefoot.evals",
     "flow": "surefoot.flows",
     "generate": "surefoot.models",
@@ -95,6 +97,7 @@ __all__ = [
     "carry",
     "current_run",
     "current_step",
+    "embed",
     "evaluate",
     "flow",
     "generate",

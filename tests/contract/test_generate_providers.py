@@ -11,9 +11,9 @@ import pytest
 from pydantic import BaseModel
 
 from durable import cut, history
-from surefoot import App, Call, Reply, flow, generate, step
+from surefoot import App, Call, Reply, embed, flow, generate, step
 from surefoot.config import load
-from surefoot.errors import CredentialRefused, RequestRefused, UsageError
+from surefoot.errors import ConfigError, CredentialRefused, InvalidInput, RequestRefused, UsageError
 from surefoot.values import Image, Message
 from wire import Fault, WireServer
 
@@ -231,6 +231,42 @@ def test_log_probabilities(app: App) -> None:
         reply = generate.sync(ASKED, Reply, using=Call(model, logprobs=2))
         assert reply.logprobs, model
         assert all(token.logprob <= 0 for token in reply.logprobs)
+
+
+@pytest.mark.parametrize(
+    "model", ["openai:text-embedding-3-small", "azure:text-embedding-3-small", "google:gemini-embedding-001"]
+)
+def test_vectors_killed_after_any_outcome(app: App, wire: WireServer, tmp_path: Path, model: str) -> None:
+    @flow
+    async def embedding() -> list[Any]:
+        pair = await embed(["one", "two"], using=model)
+        return [*pair, *await embed(["three"], using=model, dimensions=4)]
+
+    expected = asyncio.run(app.run_async(embedding))
+    assert isinstance(expected, list)
+    assert [len(vector) for vector in expected] == [8, 8, 4]
+    assert expected[0] != expected[1]
+    assert embed.sync(["two"], using=model) == [expected[1]]
+    assert app.ledger.run("last").totals.usage.input > 0 or "google" in model
+    for kept in range(1, 4):
+        cut(Path(app.ledger.where), tmp_path / f"after-{kept}", kept)
+        again = opened(tmp_path / f"after-{kept}", wire)
+        with again.entered():
+            before = wire.count()
+            assert asyncio.run(again.resume_async("last", flow=embedding)) == expected
+            assert wire.count() - before == 3 - kept
+        again.close()
+
+
+def test_what_has_no_vector(app: App, wire: WireServer) -> None:
+    with pytest.raises(InvalidInput, match="text 1 of 2 is empty"):
+        embed.sync(["one", ""], using="openai:text-embedding-3-small")
+    with pytest.raises(InvalidInput, match="put it into a list"):
+        embed.sync("one", using="openai:text-embedding-3-small")
+    with pytest.raises(ConfigError, match="anthropic makes no vectors"):
+        embed.sync(["one"], using="anthropic:claude-opus-9")
+    assert embed.sync([], using="openai:text-embedding-3-small") == []
+    assert wire.count() == 0
 
 
 def test_the_default_model(wire: WireServer, tmp_path: Path) -> None:

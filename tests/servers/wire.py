@@ -371,7 +371,7 @@ class WireServer:
         if not isinstance(texts, str | list) or not texts:
             raise Refused(400, "Missing required parameter: 'input'.", "input")
         texts = [texts] if isinstance(texts, str) else texts
-        vectors = [vector(str(text)) for text in texts]
+        vectors = [vector(str(text), body.get("dimensions") or 8) for text in texts]
         counted = sum(tokens(str(text)) for text in texts)
         if body.get("encoding_format") == "base64":
             import base64

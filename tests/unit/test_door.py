@@ -31,6 +31,7 @@ EXPECTED = [
     "carry",
     "current_run",
     "current_step",
+    "embed",
     "evaluate",
     "flow",
     "generate",

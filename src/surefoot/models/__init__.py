@@ -19,6 +19,7 @@ from surefoot.models.connections import (
     names_by_address,
     resolve,
 )
+from surefoot.models.embedding import embed
 from surefoot.models.endpoints import (
     PLACEHOLDER_KEY,
     CallTarget,
@@ -82,6 +83,7 @@ __all__ = [
     "cassettes",
     "client_settings",
     "connection_of",
+    "embed",
     "fake",
     "generate",
     "http_client",

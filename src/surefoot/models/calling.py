@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
-from typing import cast
+from typing import Any, Generic, TypeVar, cast
 
 import orjson
 
 from surefoot import scope
 from surefoot.errors import MalformedResponse, SurefootError
 from surefoot.models import fakes
-from surefoot.models.asking import Ask, Interrupted, Listening, Turn, Wire
+from surefoot.models.asking import Interrupted, Listening
 from surefoot.models.attempts import Attempts, Head, is_stopped
 from surefoot.models.chained import OUTSIDE
 from surefoot.models.connections import Target
@@ -29,6 +29,8 @@ from surefoot.models.vendors import LOCAL
 from surefoot.scope import Claim, Ending, Recorded, Scope, Work
 from surefoot.values import CallFacts, Json, PromptRef
 
+R = TypeVar("R")
+
 Hear = Callable[[str], object]
 """Is given each piece of an answer's text as it comes; async code may give an async function."""
 
@@ -39,38 +41,47 @@ _LEAST_SECONDS = 0.001
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """One call that is to be made. `seconds` bounds each attempt, `is_degraded` says that it stands in for another."""
+class Asked(Generic[R]):
+    """One call that is to be made.
 
-    ask: Ask
+    `url_path` lies below the target's base URL, `read` takes a buffered answer (`ValueError` where it is none of the
+    format), `listen` a streamed one, where one is asked for. `seconds` bounds each attempt, `is_degraded` says
+    that it stands in for another, `fake` who answers in the place of the model, where that is not the one of the block.
+    """
+
+    operation: str
     target: Target
-    wire: Wire
+    url_path: str
+    body: dict[str, Json]
+    read: Callable[[Mapping[str, Json]], R]
+    listen: Callable[[], Listening] | None = None
     hear: Hear | None = None
     seconds: float | None = None
     is_degraded: bool = False
     prompt: PromptRef | None = None
     fake: Fake | None = None
-    """Who answers in the place of the model, where that is not the one of the block."""
 
     @property
     def path(self) -> str:
         """The end of the URL's path that says what is done, as the hook knows it too."""
-        known = next((one.path for one in OPERATIONS if one.name == self.wire.operation), "")
-        return (known or self.wire.path(self.ask).partition("?")[0]).removeprefix("/")
+        known = _PATHS.get(self.operation) or self.url_path.partition("?")[0]
+        return known.removeprefix("/")
 
 
-def call(asked: Asked, policy: Policy) -> Program[tuple[Turn, CallFacts]]:
+_PATHS = {one.name: one.path for one in OPERATIONS}
+
+
+def call(asked: Asked[R], policy: Policy) -> Program[tuple[R, CallFacts]]:
     """What the model said, from the record or now; recorded when this returns.
 
-    Raises `ModelError`, `UsageError` for what the provider's format has no words for, and what the claim raises.
+    Raises `ModelError`, and what the claim raises.
     """
-    body = asked.wire.body(asked.ask)
     here = scope.current() or OUTSIDE
-    inputs = {"path": asked.path, "body": body}
-    claim = here.claim(Work("call", asked.wire.operation, inputs, requested_model=asked.target.model))
+    inputs = {"path": asked.path, "body": asked.body}
+    claim = here.claim(Work("call", asked.operation, inputs, requested_model=asked.target.model))
     if claim.recorded is not None:
         return (yield from _replayed(asked, policy, claim, claim.recorded))
-    made = _Call(asked, policy, body, here, claim)
+    made = _Call(asked, policy, here, claim)
     try:
         return (yield from made.run())
     except BaseException as error:
@@ -84,15 +95,15 @@ def call(asked: Asked, policy: Policy) -> Program[tuple[Turn, CallFacts]]:
 
 
 def _replayed(
-    asked: Asked, policy: Policy, claim: Claim, recorded: Recorded
-) -> Program[tuple[Turn, CallFacts]]:
+    asked: Asked[R], policy: Policy, claim: Claim, recorded: Recorded
+) -> Program[tuple[R, CallFacts]]:
     answer = Answer.from_record(recorded.output)
     if recorded.error is not None:
         claim.handed_over(recorded.error)
         raise recorded.error
     if answer is None:
         raise MalformedResponse(
-            f"the recorded outcome of {asked.wire.operation} is no answer of a model: other code recorded it under the "
+            f"the recorded outcome of {asked.operation} is no answer of a model: other code recorded it under the "
             "same name; rename that step, or resume with the code that recorded it"
         )
     if recorded.status == "failed":
@@ -115,34 +126,32 @@ def _failure(answer: Answer, failed: Failed) -> SurefootError:
     return malformed(failed, reason, status=status, headers=headers, body=body)
 
 
-def _facts(asked: Asked, policy: Policy, answer: Answer | None) -> CallFacts:
+def _facts(asked: Asked[Any], policy: Policy, answer: Answer | None) -> CallFacts:
     target = asked.target
     priced_as = target.priced_as if target.priced_as != target.model else ""
     return facts_of(
         *(policy.prices, target.provider, target.model, answer),
-        is_events=asked.ask.is_stream,
+        is_events=asked.listen is not None,
         connection=target.connection,
         priced_as=priced_as,
     )
 
 
-def _read(asked: Asked, answer: Answer) -> tuple[Turn, list[str]]:
-    """The turn of a whole answer, and the pieces that its text came in."""
-    if not asked.ask.is_stream:
-        turn = asked.wire.read(cast("Mapping[str, Json]", orjson.loads(answer.body)))
-        return turn, [turn.text] if turn.text else []
-    listening, events = asked.wire.listen(), Events()
+def _read(asked: Asked[R], answer: Answer) -> tuple[R, list[str]]:
+    """What a whole answer says, and the pieces that its text came in."""
+    if asked.listen is None:
+        return asked.read(cast("Mapping[str, Json]", orjson.loads(answer.body))), []
+    listening, events = asked.listen(), Events()
     pieces = [listening.hear(name, data) for name, data in events.feed(answer.body, is_end=True)]
-    return listening.turn(), [piece for piece in pieces if piece]
+    return cast("R", listening.turn()), [piece for piece in pieces if piece]
 
 
 @dataclass(slots=True)
-class _Call:
+class _Call(Generic[R]):
     """One claimed call; as a transport, what makes its attempts."""
 
-    asked: Asked
+    asked: Asked[R]
     policy: Policy
-    body: dict[str, Json]
     scope: Scope
     claim: Claim
     is_open: bool = True
@@ -153,13 +162,13 @@ class _Call:
     _content: bytes = b""
     _started_ns: int = field(default_factory=time.monotonic_ns)
 
-    def run(self) -> Program[tuple[Turn, CallFacts]]:
+    def run(self) -> Program[tuple[R, CallFacts]]:
         """Ask until there is an answer that counts. Raises what `call` raises."""
         asked = self.asked
-        self._content = orjson.dumps(self.body)
+        self._content = orjson.dumps(asked.body)
         self.attempts = attempts = Attempts(
             self,
-            asked.wire.operation,
+            asked.operation,
             self.policy.retries,
             f"{asked.target.provider} at {asked.target.connection}",
             self.policy.budget,
@@ -167,8 +176,8 @@ class _Call:
         )
         try:
             reply = yield from attempts.run()
-            if reply.is_success and asked.ask.is_stream:
-                yield from self._listen(reply)
+            if reply.is_success and asked.listen is not None:
+                yield from self._listen(reply, asked.listen())
             elif reply.is_success:
                 # Not within an attempt: an answer that breaks off was paid for, and is not asked for again.
                 yield Await(reply.read)
@@ -184,14 +193,14 @@ class _Call:
             reply.status,
             kept_headers(reply.headers),
             bytes(self._body) or reply.body,
-            is_stream=asked.ask.is_stream,
+            is_stream=asked.listen is not None,
             is_free=reply.is_free,
         )
         facts = _facts(asked, self.policy, answer)
         if self._first_ns is not None:
             facts = replace(facts, first_token_ns=self._first_ns)
-        turn = self._turn(answer)
-        if turn is None:
+        said = self._said(answer)
+        if said is None:
             failure = _failure(answer, self._failed(attempts))
             yield from self._finish(Ending("failed", answer.to_record(), failure, facts, prompt=asked.prompt))
             raise failure
@@ -204,7 +213,7 @@ class _Call:
                 prompt=asked.prompt,
             )
         )
-        return turn, facts
+        return said, facts
 
     def fail(self, error: Exception) -> Program[None]:
         """Record that the call ended in an exception."""
@@ -215,14 +224,14 @@ class _Call:
         target = self.asked.target
         return Failed(target.provider, target.model, attempts.made, attempts.seconds, attempts.note)
 
-    def _turn(self, answer: Answer) -> Turn | None:
+    def _said(self, answer: Answer) -> R | None:
         """What was said, or None where the answer is none."""
         if not answer.is_success:
             return None
-        if self.asked.ask.is_stream:
-            return None if self._heard is None else self._heard.turn()
+        if self.asked.listen is not None:
+            return None if self._heard is None else cast("R", self._heard.turn())
         try:
-            return self.asked.wire.read(cast("Mapping[str, Json]", orjson.loads(answer.body)))
+            return self.asked.read(cast("Mapping[str, Json]", orjson.loads(answer.body)))
         except (ValueError, TypeError, AttributeError):
             return None
 
@@ -237,7 +246,7 @@ class _Call:
         def connect() -> Endpoint:
             endpoint = target.connect()
             if number == 1 and endpoint.check is not None:
-                endpoint.check(self.body, self.asked.wire.path(self.asked.ask))
+                endpoint.check(self.asked.body, self.asked.url_path)
             return endpoint
 
         # The embedded model's server may have to be started.
@@ -247,7 +256,7 @@ class _Call:
             "content-type": "application/json",
             "idempotency-key": self.claim.idempotency_key,
         }
-        url = target.url(self.asked.wire.path(self.asked.ask))
+        url = target.url(self.asked.url_path)
         seconds = min(self.asked.seconds or target.timeout or ATTEMPT_SECONDS, self.attempts.seconds_left)
         outgoing = Outgoing(url, headers, self._content, max(seconds, _LEAST_SECONDS))
         reply = cast("Reply", (yield Await(lambda: send(outgoing))))
@@ -261,7 +270,7 @@ class _Call:
         asked, fake = self.asked, self.asked.fake or fakes.current()
         if fake is None:
             return None
-        request = ModelRequest(asked.wire.operation, asked.target.model, asked.path, self.body)
+        request = ModelRequest(asked.operation, asked.target.model, asked.path, asked.body)
         reply = cast("Reply | None", (yield Await(fakes.answered(fake, request))))
         if reply is not None and not reply.is_success:
             yield Await(reply.read)
@@ -275,9 +284,9 @@ class _Call:
         """See `Transport.close`."""
         yield Invoke(reply.close)
 
-    def _listen(self, reply: Reply) -> Program[None]:
+    def _listen(self, reply: Reply, heard: Listening) -> Program[None]:
         """Read a stream to its end, and hand on what it brings. Raises `Interrupted` where it breaks off."""
-        events, heard, is_begun = Events(), self.asked.wire.listen(), False
+        events, is_begun = Events(), False
         try:
             while True:
                 chunk = cast("bytes", (yield Await(reply.chunk)))

@@ -240,13 +240,13 @@ class Conversation:
                 # What only the one before understands is not given to the next.
                 self.messages = [replace(message, native=None, native_to="") for message in self.messages]
             else:
-                self._spoken = asked.wire.operation
+                self._spoken = asked.operation
                 self.made += 1
                 self.usage += facts.usage
                 self.cost = None if self.cost is None or facts.cost is None else self.cost + facts.cost
                 return turn, facts
 
-    def _request(self, one: Call, *, is_first: bool) -> Asked:
+    def _request(self, one: Call, *, is_first: bool) -> Asked[Turn]:
         reference = one.model or self.policy.default
         if not reference and (self.fake or fakes.current()) is not None:
             reference = SCRIPTED
@@ -274,10 +274,14 @@ class Conversation:
             is_stream=one.stream is not None,
             extra=one.extra,
         )
+        wire = wire_of(target.wire, target.provider)
         return Asked(
-            ask,
+            wire.operation,
             target,
-            wire_of(target.wire, target.provider),
+            wire.path(ask),
+            wire.body(ask),
+            wire.read,
+            wire.listen if ask.is_stream else None,
             hear=one.stream,
             seconds=one.timeout,
             is_degraded=self._standing > 0,
