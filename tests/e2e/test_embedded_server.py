@@ -14,11 +14,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import anthropic
 import openai
 import pytest
+from pydantic import BaseModel
 
+from surefoot import App, Call, flow, generate
+from surefoot.config import load
 from surefoot.errors import ContextOverflow, InvalidInput
 from surefoot.models.local import CONTEXT, SMOLLM2, EmbeddedServer, cache_folder, model_path, shared_server
 
@@ -349,3 +353,31 @@ def test_a_process_that_ends_normally_ends_its_server_without_a_word() -> None:
     assert done.stderr == ""
     assert not is_open(int(done.stdout.strip().split(":")[2].removesuffix("/v1")))
     assert shared_server().pid is None
+
+
+class Chosen(BaseModel):
+    colour: Literal["red", "green", "blue"]
+
+
+def test_generate_on_the_embedded_model(tmp_path: Path) -> None:
+    """By its own name, and as the alias of a model whose provider has no credential; held to a type by its grammar."""
+    app = App(load(tmp_path, environ={}))
+
+    @flow
+    async def asking() -> list[object]:
+        pieces: list[str] = []
+        chosen = await generate(COLOURS, Chosen, using=Call("local:smollm2", max_tokens=60, temperature=0))
+        text = await generate(COLOURS, using=Call("gpt-4o", max_tokens=20, stream=pieces.append))
+        return [chosen.colour, text, pieces]
+
+    try:
+        colour, text, pieces = app.run(asking)  # type: ignore[misc]
+        assert colour in ("red", "green", "blue")
+        assert text
+        assert "".join(pieces) == text
+        run = app.ledger.run("last")
+        assert run.totals.calls == 2
+        assert run.totals.usage.output > 0
+        assert run.totals.cost is not None
+    finally:
+        app.close()
