@@ -19,10 +19,10 @@ from faults import FaultServer
 from surefoot import App, flow
 from surefoot.config import load
 from surefoot.errors import DeadlineExceeded, RunCancelled
-from surefoot.models.attempts import Attempts, Head
-from surefoot.models.effects import Await, Program, drive_async
-from surefoot.models.retries import Retries
-from surefoot.models.retry_budget import RetryBudget
+from surefoot.models.chain.attempts import Attempts, Head
+from surefoot.models.chain.effects import Await, Program, drive_async
+from surefoot.models.chain.retries import Retries
+from surefoot.models.chain.retry_budget import RetryBudget
 from wire import Fault
 
 MESSAGES: Any = [{"role": "user", "content": "hello"}]

@@ -18,7 +18,7 @@ from durable import opened_app
 from surefoot import App, Call, Reply, flow, generate, recorded, step
 from surefoot.errors import RateLimited, SurefootError, UnexpectedCall, UnknownRun, UsageError
 from surefoot.models import Cassette, ModelRequest, RecordedCall, Retries
-from surefoot.models.record import Answer
+from surefoot.models.chain.record import Answer
 from wire import Fault, WireServer
 
 ASKED: Any = [{"role": "user", "content": "What are the risks, naïvely?"}]

@@ -28,7 +28,7 @@ from surefoot.errors import (
     UsageError,
 )
 from surefoot.models import ModelRequest, Retries
-from surefoot.models.asking import Turn
+from surefoot.models.generating.asking import Turn
 from surefoot.values import Money, Usage
 
 ASKED: Any = [{"role": "user", "content": "What are the risks?"}]

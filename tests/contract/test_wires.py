@@ -11,8 +11,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from surefoot.models.answers import events_of
-from surefoot.models.asking import Ask, Interrupted, OutputSpec, ToolSpec, Turn, Wire
+from surefoot.models.chain.answers import events_of
+from surefoot.models.generating.asking import Ask, Interrupted, OutputSpec, ToolSpec, Turn, Wire
 from surefoot.models.wires import (
     AnthropicMessages,
     EmbeddingWire,

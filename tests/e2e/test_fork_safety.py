@@ -137,7 +137,7 @@ LOCKS_OF_THEIR_OWN = {
     "ledger/filelock.py": "a place in a queue, which a child leaves",
     "ledger/writer.py": "made anew in a child",
     "ledger/sqlite.py": "a thread's own",
-    "models/patches.py": "a thread's own",
+    "models/sdk/patches.py": "a thread's own",
     "models/local/process.py": "made anew in a child",
     "models/local/server.py": "a process of its own, which never forks",
     "cli/progress.py": "the command line draws in one process and does not fork",

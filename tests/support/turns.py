@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 from hypothesis import strategies as st
 
-from surefoot.models.answers import Event
-from surefoot.models.asking import Listening, Logprob, Turn, Wire
+from surefoot.models.chain.answers import Event
+from surefoot.models.generating.asking import Listening, Logprob, Turn, Wire
 from surefoot.models.wires import AnthropicMessages, GoogleGenerate, OpenAIChat, OpenAIResponses
 from surefoot.values import ToolCall, Usage
 

@@ -1,15 +1,6 @@
 """Models: the hook under SDK clients, connections, endpoints and aliases, retries, prices, and the embedded model."""
 
-from surefoot.models.choices import Call, Fallback
-from surefoot.models.clients import (
-    ClientSettings,
-    build_client,
-    client_settings,
-    is_client,
-    is_client_class,
-    provider_of,
-)
-from surefoot.models.connections import (
+from surefoot.models.chain.connections import (
     Connection,
     Credential,
     Opened,
@@ -19,8 +10,7 @@ from surefoot.models.connections import (
     names_by_address,
     resolve,
 )
-from surefoot.models.embedding import embed
-from surefoot.models.endpoints import (
+from surefoot.models.chain.endpoints import (
     PLACEHOLDER_KEY,
     CallTarget,
     Endpoint,
@@ -29,6 +19,10 @@ from surefoot.models.endpoints import (
     Route,
     policy,
 )
+from surefoot.models.chain.prices import Price, PriceList, rates_of
+from surefoot.models.chain.retries import Retries
+from surefoot.models.chain.retry_budget import RetryBudget
+from surefoot.models.chain.vendors import KEY_VARIABLES, VENDORS
 from surefoot.models.fakes import (
     Cassette,
     ModelRequest,
@@ -41,14 +35,20 @@ from surefoot.models.fakes import (
     scripted,
 )
 from surefoot.models.fakes import current as fake
-from surefoot.models.generating import Reply, generate
-from surefoot.models.hook import install, is_installed, uninstall
-from surefoot.models.prices import Price, PriceList, rates_of
-from surefoot.models.prompting import Template, templates
-from surefoot.models.retries import Retries
-from surefoot.models.retry_budget import RetryBudget
-from surefoot.models.vendors import KEY_VARIABLES, VENDORS
-from surefoot.models.wrapped import autolog, http_client, wrap
+from surefoot.models.generating.choices import Call, Fallback
+from surefoot.models.generating.embedding import embed
+from surefoot.models.generating.generate import Reply, generate
+from surefoot.models.generating.prompting import Template, templates
+from surefoot.models.sdk.clients import (
+    ClientSettings,
+    build_client,
+    client_settings,
+    is_client,
+    is_client_class,
+    provider_of,
+)
+from surefoot.models.sdk.hook import install, is_installed, uninstall
+from surefoot.models.sdk.wrapped import autolog, http_client, wrap
 
 __all__ = [
     "KEY_VARIABLES",

@@ -14,8 +14,8 @@ from typing import Protocol
 
 from surefoot import scope
 from surefoot.errors import ExportError
+from surefoot.models.chain.retries import Retries, next_delay, retry_after
 from surefoot.models.posting import Posted, post
-from surefoot.models.retries import Retries, next_delay, retry_after
 from surefoot.traces import otlp
 from surefoot.traces.spans import Trace
 from surefoot.traces.targets import Target

@@ -8,7 +8,7 @@ from typing import Any, cast
 from surefoot.errors import RunPruned
 from surefoot.ledger import Ledger, Outcome, Payload, RunRecord, decode
 from surefoot.models import Cassette, ModelRequest, RecordedCall
-from surefoot.models.record import Answer
+from surefoot.models.chain.record import Answer
 
 
 def taped(ledger: Ledger, runs: Sequence[RunRecord], *, is_readable: bool = True) -> Cassette:

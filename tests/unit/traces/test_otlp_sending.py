@@ -13,7 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from receiver import Receiver, Reply
 from surefoot.errors import ExportError, InvalidInput
 from surefoot.ledger import Entry, RunRecord, Totals
-from surefoot.models.retries import Retries
+from surefoot.models.chain.retries import Retries
 from surefoot.traces import Span, Trace
 from surefoot.traces.otlp import requests, span_count
 from surefoot.traces.sending import PATIENCE, send

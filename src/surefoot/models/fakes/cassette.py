@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
 from surefoot.errors import UsageError
+from surefoot.models.chain.record import Answer
 from surefoot.models.fakes.requests import ModelRequest
-from surefoot.models.record import Answer
 from surefoot.values import Json
 
 FORMAT = 1

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias, cast
 
 from surefoot.errors import UsageError
-from surefoot.models.asking import Turn
+from surefoot.models.chain.record import Answer
 from surefoot.models.fakes.requests import ModelRequest
 from surefoot.models.fakes.vectors import embedded
-from surefoot.models.record import Answer
+from surefoot.models.generating.asking import Turn
 from surefoot.models.wires.writing import Written, written
 from surefoot.values import Json, ToolCall, Usage
 

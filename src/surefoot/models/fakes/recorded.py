@@ -12,11 +12,11 @@ from typing import Self
 
 from surefoot.errors import ClosedEarly, SurefootError, UnexpectedCall
 from surefoot.locks import ForkSafeLock
+from surefoot.models.chain.record import Answer
 from surefoot.models.fakes.cassette import Cassette, RecordedCall
 from surefoot.models.fakes.differing import canonical, difference, nearest
 from surefoot.models.fakes.requests import ModelRequest
 from surefoot.models.fakes.standing import Given, NoAnswer, block
-from surefoot.models.record import Answer
 from surefoot.scope import Slot
 
 cassettes: Slot[Callable[[str], Cassette]] = Slot("ledger to take recorded calls from")

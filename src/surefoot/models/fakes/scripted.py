@@ -8,11 +8,11 @@ from typing import Self, TypeAlias, cast
 
 from surefoot.errors import UnexpectedCall, UsageError
 from surefoot.locks import ForkSafeLock
-from surefoot.models.asking import Finish, Turn
+from surefoot.models.chain.record import Answer
 from surefoot.models.fakes.entries import Breaks, Calls, Entry, Fails, Says, answer_to, tool_calls
 from surefoot.models.fakes.requests import ModelRequest
 from surefoot.models.fakes.standing import Given, block
-from surefoot.models.record import Answer
+from surefoot.models.generating.asking import Finish, Turn
 from surefoot.values import Usage
 
 Rule: TypeAlias = Callable[[ModelRequest], object]

@@ -9,11 +9,11 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
 from surefoot.errors import SurefootError, UsageError
+from surefoot.models.chain.operations import recognise
+from surefoot.models.chain.record import Answer, replay_body
 from surefoot.models.fakes.requests import ModelRequest
 from surefoot.models.fakes.standing import Fake, Given, NoAnswer, current
-from surefoot.models.operations import recognise
-from surefoot.models.record import Answer, replay_body
-from surefoot.models.transport import Reply
+from surefoot.models.generating.transport import Reply
 
 if TYPE_CHECKING:
     import httpx2

@@ -8,8 +8,8 @@ from contextvars import ContextVar
 from typing import Protocol, TypeAlias
 
 from surefoot.locks import ForkSafeLock
+from surefoot.models.chain.record import Answer
 from surefoot.models.fakes.requests import ModelRequest
-from surefoot.models.record import Answer
 
 Given: TypeAlias = "Answer | None"
 
@@ -56,7 +56,7 @@ def current() -> Fake | None:
 def block(fake: Fake) -> Generator[None]:
     """`standing_in` with the hook in its place, under which the calls of SDK clients go to the fake too."""
     # Not at the top: the hook asks here who stands in.
-    from surefoot.models.hook import install
+    from surefoot.models.sdk.hook import install
 
     install()
     with standing_in(fake):

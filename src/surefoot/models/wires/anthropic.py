@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from surefoot.errors import UsageError
-from surefoot.models.asking import Ask, Finish, ToolSpec, Turn
+from surefoot.models.generating.asking import Ask, Finish, ToolSpec, Turn
 from surefoot.models.wires.fields import (
     answer_of,
     arguments_object,

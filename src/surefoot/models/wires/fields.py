@@ -16,8 +16,8 @@ from urllib.parse import unquote_to_bytes
 import orjson
 
 from surefoot.errors import UsageError
-from surefoot.models.asking import Interrupted, Logprob
-from surefoot.models.operations import parse_json
+from surefoot.models.chain.operations import parse_json
+from surefoot.models.generating.asking import Interrupted, Logprob
 from surefoot.values import Image, Json, Message
 
 _ABSENT: Mapping[str, Json] = {}

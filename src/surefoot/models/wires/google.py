@@ -12,7 +12,7 @@ from typing import cast
 from urllib.parse import quote, urlsplit
 
 from surefoot.errors import UsageError
-from surefoot.models.asking import Ask, Finish, Logprob, ToolSpec, Turn
+from surefoot.models.generating.asking import Ask, Finish, Logprob, ToolSpec, Turn
 from surefoot.models.wires.fields import (
     answer_of,
     arguments_object,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from surefoot.errors import ConfigError
-from surefoot.models.asking import Wire
+from surefoot.models.generating.asking import Wire
 from surefoot.models.wires.anthropic import AnthropicMessages
 from surefoot.models.wires.embeddings import EmbeddingWire, GoogleEmbeddings, OpenAIEmbeddings
 from surefoot.models.wires.google import GoogleGenerate

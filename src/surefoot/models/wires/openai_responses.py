@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
-from surefoot.models.asking import Ask, Finish, Logprob, ToolSpec, Turn
+from surefoot.models.generating.asking import Ask, Finish, Logprob, ToolSpec, Turn
 from surefoot.models.wires.fields import (
     answer_of,
     data_url,

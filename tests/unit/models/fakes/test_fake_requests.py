@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from surefoot.models import ModelRequest
-from surefoot.models.asking import Ask, OutputSpec, ToolSpec
+from surefoot.models.generating.asking import Ask, OutputSpec, ToolSpec
 from surefoot.models.wires import wire_of
 from surefoot.values import Image, Message, ToolCall
 

@@ -12,7 +12,7 @@ from openai.types.responses.response_create_params import ResponseCreateParamsNo
 from pydantic import TypeAdapter
 
 from surefoot.errors import ConfigError, UsageError
-from surefoot.models.asking import Ask, OutputSpec, ToolSpec, Wire
+from surefoot.models.generating.asking import Ask, OutputSpec, ToolSpec, Wire
 from surefoot.models.wires import (
     AnthropicMessages,
     GoogleGenerate,

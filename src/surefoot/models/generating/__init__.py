@@ -1,0 +1,1 @@
+"""Model calls of our own: `generate` and `embed`, over aiohttp."""

@@ -1,0 +1,388 @@
+"""One call of ours to a model, from claim to record: written once, and driven by blocking code or on an event loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
+from typing import Any, Generic, TypeVar, cast
+
+import orjson
+
+from surefoot import scope
+from surefoot.errors import MalformedResponse, SurefootError
+from surefoot.models import fakes
+from surefoot.models.chain.attempts import Attempts, Head, is_stopped
+from surefoot.models.chain.connections import Target
+from surefoot.models.chain.effects import Await, Block, Commit, Invoke, Program
+from surefoot.models.chain.endpoints import Endpoint, Policy
+from surefoot.models.chain.facts import facts_of
+from surefoot.models.chain.failures import (
+    Failed,
+    error_from,
+    error_in_stream,
+    error_of,
+    malformation,
+    malformed,
+)
+from surefoot.models.chain.operations import OPERATIONS
+from surefoot.models.chain.record import Answer, kept_headers
+from surefoot.models.chain.vendors import LOCAL
+from surefoot.models.fakes import Fake, ModelRequest
+from surefoot.models.generating.asking import Interrupted, Listening
+from surefoot.models.generating.transport import Outgoing, Reply, send
+from surefoot.models.sdk.chained import OUTSIDE
+from surefoot.scope import Claim, Ending, Recorded, Scope, Work
+from surefoot.values import CallFacts, Json, PromptRef
+
+R = TypeVar("R")
+
+Hear = Callable[[str], object]
+"""Is given each piece of an answer's text as it comes; async code may give an async function."""
+
+ATTEMPT_SECONDS = 600.0
+"""How long one attempt may take where nobody says otherwise."""
+
+_LEAST_SECONDS = 0.001
+
+
+@dataclass(frozen=True, slots=True)
+class Asked(Generic[R]):
+    """One call that is to be made.
+
+    `url_path` lies below the target's base URL, `read` takes a buffered answer (`ValueError` where it is none of the
+    format), `listen` a streamed one, where one is asked for. `seconds` bounds each attempt, `is_degraded` says
+    that it stands in for another, `fake` who answers in the place of the model, where that is not the one of the block.
+    """
+
+    operation: str
+    target: Target
+    url_path: str
+    body: dict[str, Json]
+    read: Callable[[Mapping[str, Json]], R]
+    listen: Callable[[], Listening] | None = None
+    hear: Hear | None = None
+    seconds: float | None = None
+    is_degraded: bool = False
+    prompt: PromptRef | None = None
+    fake: Fake | None = None
+
+    @property
+    def path(self) -> str:
+        """The end of the URL's path that says what is done, as the hook knows it too."""
+        known = _PATHS.get(self.operation) or self.url_path.partition("?")[0]
+        return known.removeprefix("/")
+
+
+_PATHS = {one.name: one.path for one in OPERATIONS}
+
+
+def call(asked: Asked[R], policy: Policy) -> Program[tuple[R, CallFacts]]:
+    """What the model said, from the record or now; recorded when this returns.
+
+    Raises `ModelError`, and what the claim raises.
+    """
+    here = scope.current() or OUTSIDE
+    inputs = {"path": asked.path, "body": asked.body}
+    claim = here.claim(Work("call", asked.operation, inputs, requested_model=asked.target.model))
+    if claim.recorded is not None:
+        return (yield from _replayed(asked, policy, claim, claim.recorded))
+    made = _Call(asked, policy, here, claim)
+    try:
+        return (yield from made.run())
+    except BaseException as error:
+        if made.is_open:
+            # What a run was stopped in has no outcome: it is done again if the run goes on.
+            if isinstance(error, Exception) and not is_stopped(here):
+                yield from made.fail(error)
+            else:
+                claim.abandon()
+        raise
+
+
+def _replayed(
+    asked: Asked[R], policy: Policy, claim: Claim, recorded: Recorded
+) -> Program[tuple[R, CallFacts]]:
+    answer = Answer.from_record(recorded.output)
+    if recorded.error is not None:
+        claim.handed_over(recorded.error)
+        raise recorded.error
+    if answer is None:
+        raise MalformedResponse(
+            f"the recorded outcome of {asked.operation} is no answer of a model: other code recorded it under the "
+            "same name; rename that step, or resume with the code that recorded it"
+        )
+    if recorded.status == "failed":
+        error = _failure(answer, Failed(asked.target.provider, asked.target.model))
+        claim.handed_over(error)
+        raise error
+    turn, pieces = _read(asked, answer)
+    if asked.hear is not None:
+        for piece in pieces:
+            yield Invoke(partial(asked.hear, piece))
+    return turn, _facts(asked, policy, answer)
+
+
+def _failure(answer: Answer, failed: Failed) -> SurefootError:
+    """The error for an answer that is no turn."""
+    status, headers, body = answer.status, answer.headers, answer.body
+    if not answer.is_success:
+        return error_of(failed, status=status, headers=headers, body=body, now=time.time())
+    reason = malformation(headers, body) or "an answer of another form"
+    return malformed(failed, reason, status=status, headers=headers, body=body)
+
+
+def _facts(asked: Asked[Any], policy: Policy, answer: Answer | None) -> CallFacts:
+    target = asked.target
+    priced_as = target.priced_as if target.priced_as != target.model else ""
+    return facts_of(
+        *(policy.prices, target.provider, target.model, answer),
+        is_events=asked.listen is not None,
+        connection=target.connection,
+        priced_as=priced_as,
+    )
+
+
+def _read(asked: Asked[R], answer: Answer) -> tuple[R, list[str]]:
+    """What a whole answer says, and the pieces that its text came in."""
+    if asked.listen is None:
+        return asked.read(cast("Mapping[str, Json]", orjson.loads(answer.body))), []
+    listening, events = asked.listen(), Events()
+    pieces = [listening.hear(name, data) for name, data in events.feed(answer.body, is_end=True)]
+    return cast("R", listening.turn()), [piece for piece in pieces if piece]
+
+
+@dataclass(slots=True)
+class _Call(Generic[R]):
+    """One claimed call; as a transport, what makes its attempts."""
+
+    asked: Asked[R]
+    policy: Policy
+    scope: Scope
+    claim: Claim
+    is_open: bool = True
+    attempts: Attempts[Reply] = field(init=False)
+    _heard: Listening | None = None
+    _body: bytearray = field(default_factory=bytearray)
+    _first_ns: int | None = None
+    _content: bytes = b""
+    _started_ns: int = field(default_factory=time.monotonic_ns)
+
+    def run(self) -> Program[tuple[R, CallFacts]]:
+        """Ask until there is an answer that counts. Raises what `call` raises."""
+        asked = self.asked
+        self._content = orjson.dumps(asked.body)
+        self.attempts = attempts = Attempts(
+            self,
+            asked.operation,
+            self.policy.retries,
+            f"{asked.target.provider} at {asked.target.connection}",
+            self.policy.budget,
+            self.scope,
+        )
+        try:
+            reply = yield from attempts.run()
+            if reply.is_success and asked.listen is not None:
+                yield from self._listen(reply, asked.listen())
+            elif reply.is_success:
+                # Not within an attempt: an answer that breaks off was paid for, and is not asked for again.
+                yield Await(reply.read)
+        except _ReaderFailed as failed:
+            raise failed.error from None
+        except Interrupted as error:
+            if error.event:
+                raise error_in_stream(self._failed(attempts), error.event.encode()) from error
+            raise error_from(self._failed(attempts), error) from error
+        except _transport_errors() as error:
+            raise error_from(self._failed(attempts), error) from error
+        answer = Answer(
+            reply.status,
+            kept_headers(reply.headers),
+            bytes(self._body) or reply.body,
+            is_stream=asked.listen is not None,
+            is_free=reply.is_free,
+        )
+        facts = _facts(asked, self.policy, answer)
+        if self._first_ns is not None:
+            facts = replace(facts, first_token_ns=self._first_ns)
+        said = self._said(answer)
+        if said is None:
+            failure = _failure(answer, self._failed(attempts))
+            yield from self._finish(Ending("failed", answer.to_record(), failure, facts, prompt=asked.prompt))
+            raise failure
+        yield from self._finish(
+            Ending(
+                "completed",
+                answer.to_record(),
+                call=facts,
+                is_degraded=asked.is_degraded,
+                prompt=asked.prompt,
+            )
+        )
+        return said, facts
+
+    def fail(self, error: Exception) -> Program[None]:
+        """Record that the call ended in an exception."""
+        facts = _facts(self.asked, self.policy, None)
+        yield from self._finish(Ending("failed", cause=error, call=facts, prompt=self.asked.prompt))
+
+    def _failed(self, attempts: Attempts[Reply]) -> Failed:
+        target = self.asked.target
+        return Failed(target.provider, target.model, attempts.made, attempts.seconds, attempts.note)
+
+    def _said(self, answer: Answer) -> R | None:
+        """What was said, or None where the answer is none."""
+        if not answer.is_success:
+            return None
+        if self.asked.listen is not None:
+            return None if self._heard is None else cast("R", self._heard.turn())
+        try:
+            return self.asked.read(cast("Mapping[str, Json]", orjson.loads(answer.body)))
+        except (ValueError, TypeError, AttributeError):
+            return None
+
+    # As a transport
+
+    def send(self, number: int, /) -> Program[Reply]:
+        """See `Transport.send`."""
+        target = self.asked.target
+        if given := (yield from self._given()):
+            return given
+
+        def connect() -> Endpoint:
+            endpoint = target.connect()
+            if number == 1 and endpoint.check is not None:
+                endpoint.check(self.asked.body, self.asked.url_path)
+            return endpoint
+
+        # The embedded model's server may have to be started.
+        endpoint = cast("Endpoint", (yield Block(connect))) if target.provider == LOCAL else connect()
+        headers = {
+            **endpoint.headers,
+            "content-type": "application/json",
+            "idempotency-key": self.claim.idempotency_key,
+        }
+        url = target.url(self.asked.url_path)
+        seconds = min(self.asked.seconds or target.timeout or ATTEMPT_SECONDS, self.attempts.seconds_left)
+        outgoing = Outgoing(url, headers, self._content, max(seconds, _LEAST_SECONDS))
+        reply = cast("Reply", (yield Await(lambda: send(outgoing))))
+        if not reply.is_success:
+            # What it says is needed, and read while it can be.
+            yield Await(reply.read)
+        return reply
+
+    def _given(self) -> Program[Reply | None]:
+        """The reply of a fake, where one stands in and has one."""
+        asked, fake = self.asked, self.asked.fake or fakes.current()
+        if fake is None:
+            return None
+        request = ModelRequest(asked.operation, asked.target.model, asked.path, asked.body)
+        reply = cast("Reply | None", (yield Await(fakes.answered(fake, request))))
+        if reply is not None and not reply.is_success:
+            yield Await(reply.read)
+        return reply
+
+    def head(self, reply: Reply, /) -> Head:
+        """See `Transport.head`."""
+        return Head(reply.status, reply.headers)
+
+    def close(self, reply: Reply, /) -> Program[None]:
+        """See `Transport.close`."""
+        yield Invoke(reply.close)
+
+    def _listen(self, reply: Reply, heard: Listening) -> Program[None]:
+        """Read a stream to its end, and hand on what it brings. Raises `Interrupted` where it breaks off."""
+        events, is_begun = Events(), False
+        try:
+            while True:
+                chunk = cast("bytes", (yield Await(reply.chunk)))
+                if chunk and self._first_ns is None:
+                    self._first_ns = time.monotonic_ns() - self._started_ns
+                self._body += chunk
+                for name, data in events.feed(chunk, is_end=not chunk):
+                    try:
+                        piece = heard.hear(name, data)
+                    except ValueError:
+                        return
+                    except Interrupted as interrupted:
+                        interrupted.event = data
+                        raise
+                    is_begun = True
+                    if piece and self.asked.hear is not None:
+                        yield from self._hand_on(piece, self.asked.hear)
+                if not chunk:
+                    break
+        finally:
+            reply.close()
+        if not is_begun:
+            return
+        if not heard.is_whole:
+            raise Interrupted("the stream ended before the answer did")
+        self._heard = heard
+
+    def _hand_on(self, piece: str, hear: Hear) -> Program[None]:
+        try:
+            yield Invoke(partial(hear, piece))
+        except Exception as error:
+            raise _ReaderFailed(error) from error
+
+    def _finish(self, ending: Ending) -> Program[None]:
+        self.is_open = False
+        yield Commit(self.claim.finish(ending))
+
+
+class _ReaderFailed(Exception):
+    """The code that a stream is handed on to raised: no failure of the model."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
+@cache
+def _transport_errors() -> tuple[type[Exception], ...]:
+    """What is raised where no whole answer comes."""
+    import aiohttp
+
+    return (OSError, TimeoutError, aiohttp.ClientError)
+
+
+class Events:
+    """The server-sent events of a body as its bytes come in (WHATWG HTML, 9.2), in chunks that end anywhere."""
+
+    __slots__ = ("_data", "_name", "_rest")
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._name = ""
+        self._data: list[str] = []
+
+    def feed(self, chunk: bytes, *, is_end: bool = False) -> list[tuple[str, str]]:
+        """The events that are whole now, as name and data; at the end also one that nothing follows."""
+        text = self._rest + chunk
+        if not is_end:
+            # A carriage return at the end may be half of a line's end.
+            cut = max(text.rfind(b"\n"), text.rfind(b"\r", 0, len(text) - 1)) + 1
+            text, self._rest = text[:cut], text[cut:]
+        else:
+            self._rest = b""
+        found: list[tuple[str, str]] = []
+        lines = text.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        for line in lines if is_end else lines[:-1]:
+            if line:
+                label, _, value = line.partition(":")
+                if label == "event":
+                    self._name = value.removeprefix(" ")
+                elif label == "data":
+                    self._data.append(value.removeprefix(" "))
+            elif self._data or self._name:
+                found.append(self._taken())
+        if is_end and (self._data or self._name):
+            found.append(self._taken())
+        return found
+
+    def _taken(self) -> tuple[str, str]:
+        event = self._name, "\n".join(self._data)
+        self._name, self._data = "", []
+        return event

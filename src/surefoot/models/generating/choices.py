@@ -1,0 +1,87 @@
+"""What is to answer, and how: `Call`, and `Fallback` over several of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from surefoot.errors import UsageError
+from surefoot.models.fakes import Script
+from surefoot.models.generating.asking import Effort
+from surefoot.values import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """How a model is called. What is None is left to the prompt, and then to the provider.
+
+    model: a model reference such as `openai:gpt-4o`, `anthropic:claude-sonnet-5` or `my-connection:llama3`; empty for
+        that of the prompt, else the one of `[models] default`.
+    tools: steps that the model may call. Each call of one is a step of the run, calls of one turn run side by side.
+    tool_choice: `auto`, `none`, `required` (in the first turn), or the name of the tool to call first.
+    max_turns: how often the model may be asked, answers of tools included.
+    stream: is given each piece of the answer's text as it comes. A replay gives it the recorded pieces.
+    logprobs: ask for the log-probability of each token, and of so many others in its place (0: only its own).
+    repairs: how often an answer that does not fit the wanted type is sent back to the model with what is wrong.
+    timeout: seconds for each attempt.
+    extra: fields that are put into the request's body as they are.
+    """
+
+    model: str = ""
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    stop: Sequence[str] | None = None
+    seed: int | None = None
+    reasoning_effort: Effort | None = None
+    logprobs: int | None = None
+    tools: Sequence[Callable[..., Any]] = ()
+    tool_choice: str = "auto"
+    max_turns: int = 8
+    repairs: int = 1
+    stream: Callable[[str], object] | None = None
+    timeout: float | None = None
+    extra: Mapping[str, Json] = field(default_factory=dict[str, Json])
+
+    def __post_init__(self) -> None:
+        """Raises `UsageError`."""
+        if self.max_turns < 1:
+            raise UsageError(f"max_turns is {self.max_turns}: a model has to be asked once at least")
+        if self.repairs < 0:
+            raise UsageError(f"repairs is {self.repairs}: give 0 or more")
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Fallback:
+    """Models that stand in for one another: the next is asked where the one before cannot answer.
+
+    It is asked after the retries of the one before, where that was out of reach, too slow, over its limits, or gave no
+    answer that can be read; not where it refused the request itself. What a stand-in answered is marked degraded.
+
+        using=Fallback(["openai:gpt-4o", Call("anthropic:claude-sonnet-5", max_tokens=500)])
+    """
+
+    calls: tuple[Call, ...]
+
+    def __init__(self, calls: Sequence[Call | str]) -> None:
+        """Raises `UsageError` where none is given."""
+        if isinstance(calls, str) or not calls:
+            raise UsageError(
+                "a Fallback is given its models as a list of one or more: Fallback(['openai:gpt-4o'])"
+            )
+        made = tuple(Call(call) if isinstance(call, str) else call for call in calls)
+        object.__setattr__(self, "calls", made)
+
+
+Using: TypeAlias = "str | Call | Fallback | Script | None"
+"""What may be given as `using=`."""
+
+
+def calls_of(using: Using) -> tuple[Call, ...]:
+    """The calls that `using` stands for, the first of them first; a script answers whatever model is named."""
+    if isinstance(using, Script):
+        return (Call(),)
+    if isinstance(using, Fallback):
+        return using.calls
+    return (using if isinstance(using, Call) else Call(using or ""),)

@@ -1,0 +1,1 @@
+"""Model calls of unmodified SDK clients: the hook below them, and their replay."""

@@ -1,0 +1,291 @@
+"""One model call under an SDK client, from claim to record, written once for sync and async clients."""
+
+from __future__ import annotations
+
+import time
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from types import ModuleType
+from typing import TYPE_CHECKING, cast
+
+import orjson
+
+from surefoot import scope
+from surefoot.errors import ConfigError
+from surefoot.locks import ForkSafeLock
+from surefoot.models.chain.answers import is_answer, is_answer_in_events
+from surefoot.models.chain.attempts import Attempts, Head, is_stopped
+from surefoot.models.chain.effects import Block, Close, Commit, Program, Read, Send
+from surefoot.models.chain.endpoints import (
+    CallTarget,
+    Endpoint,
+    Policy,
+    Route,
+    has_credential,
+    routed_headers,
+)
+from surefoot.models.chain.facts import facts_of
+from surefoot.models.chain.operations import Request
+from surefoot.models.chain.record import Answer, kept_headers, replayed
+from surefoot.models.fakes import is_free
+from surefoot.models.sdk.deadlines import end_in_time, within
+from surefoot.models.sdk.streams import Tape, live
+from surefoot.scope import Claim, Ending, Recorded, Scope
+from surefoot.values import CallFacts
+
+if TYPE_CHECKING:
+    import httpx2
+
+logger = scope.logger("surefoot.models")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A model call as the patched `send` of a client received it."""
+
+    asked: Request
+    request: httpx2.Request
+    library: ModuleType
+    scope: Scope
+    is_streaming: bool
+    is_async: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How the last call in this context failed, for an SDK that sends the same call once more."""
+
+    scope: Scope
+    digest: bytes
+    outcome: Recorded
+
+
+# The retries of an SDK run in the context of the call that failed, so one place in each context is enough.
+_last_failure: ContextVar[Failure | None] = ContextVar("surefoot_last_failure", default=None)
+
+_announced: set[tuple[str, str]] = set()
+_announced_lock = ForkSafeLock()
+
+
+def exchange(call: Call, policy: Policy) -> Program[httpx2.Response]:
+    """Give the recorded answer of a call, or make the call and record how it ended.
+
+    Raises what the client's own library raises, `RunEnded` and `NotData` from the claim, `ContextOverflow`
+    and `ConfigError` from a route, and `ClosedEarly` for a replayed answer that was not read to its end.
+    """
+    failure = _last_failure.get()
+    if failure is not None:
+        if _is_retry(call.request) and failure.scope is call.scope and failure.digest == call.asked.digest:
+            return _replay(call, failure.outcome)
+        _last_failure.set(None)
+    claim = call.scope.claim(call.asked.work)
+    if claim.recorded is not None:
+        if claim.recorded.status == "failed":
+            _remember(call, claim.recorded)
+        return _replay(call, claim.recorded, claim)
+    claimed = Exchange(call, claim, policy)
+    try:
+        return (yield from claimed.run())
+    except BaseException as error:
+        if claimed.is_claim_open:
+            # What a run was stopped in has no outcome: it is done again if the run goes on.
+            if not isinstance(error, Exception) or is_stopped(call.scope):
+                claim.abandon()
+            else:
+                yield from claimed.fail(error)
+        raise
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One claimed call; as a transport, what makes its attempts."""
+
+    call: Call
+    claim: Claim
+    policy: Policy
+    is_claim_open: bool = True
+    attempts: Attempts[httpx2.Response] = field(init=False)
+    _route: Route | None = None
+    _sent: httpx2.Request = field(init=False)
+    _started_ns: int = field(default_factory=time.monotonic_ns)
+
+    def __post_init__(self) -> None:
+        self._sent = self.call.request
+
+    def run(self) -> Program[httpx2.Response]:
+        """Send until there is an answer to hand over; the outcome is durable when this returns.
+
+        The outcome of a stream is recorded by its body instead, before the client sees the end of it.
+        """
+        self._choose_route()
+        self.attempts = Attempts(
+            self,
+            self.call.asked.operation.name,
+            self.policy.retries,
+            self._whom,
+            self.policy.budget,
+            self.call.scope,
+        )
+        response = yield from self.attempts.run()
+        if response.is_success and self.call.is_streaming:
+            self.is_claim_open = False
+            tape = Tape(self.claim, response, self._ending, started_ns=self._started_ns)
+            return live(response, tape, self.call.library, is_async=self.call.is_async)
+        left = self.attempts.seconds_left
+        try:
+            with end_in_time(response, self._sent, self.call.library, left):
+                yield Read(response)
+        except Exception as error:
+            self.attempts.explain(error)
+            raise
+        if not response.is_success:
+            response.headers["x-should-retry"] = "false"
+        answer = Answer(response.status_code, kept_headers(response.headers), response.content)
+        ending = self._ending(answer, response)
+        if ending.status == "failed":
+            _remember(self.call, Recorded("failed", ending.output))
+        yield from self._finish(ending)
+        return response
+
+    def fail(self, error: Exception) -> Program[None]:
+        """Record that the call ended in an exception."""
+        _remember(self.call, Recorded("failed", error=error))
+        yield from self._finish(Ending("failed", cause=error, call=self._facts()))
+
+    def send(self, number: int, /) -> Program[httpx2.Response]:
+        """See `Transport.send`."""
+        outgoing = yield from self._outgoing(is_first=number == 1)
+        self._sent = outgoing.request
+        with within(outgoing.request, self.attempts.seconds_left):
+            response = cast("httpx2.Response", (yield outgoing))
+        # The client looks into the request that it made, not into the one that was routed.
+        if outgoing.is_routed:
+            response.request = self.call.request
+        return response
+
+    def head(self, response: httpx2.Response, /) -> Head:
+        """See `Transport.head`."""
+        return Head(response.status_code, response.headers)
+
+    def close(self, response: httpx2.Response, /) -> Program[None]:
+        """See `Transport.close`."""
+        yield Close(response)
+
+    @property
+    def _whom(self) -> str:
+        """Who fails as a whole: the provider at the host that is asked."""
+        if self._route is not None:
+            return self._route.served_model.partition(":")[0]
+        return f"{self.call.asked.provider} at {self.call.request.url.host}"
+
+    def _choose_route(self) -> None:
+        headers, asked = self.call.request.headers, self.call.asked
+        key = headers.get("idempotency-key", "")
+        if not key or key.startswith("stainless-python-retry-"):
+            headers["idempotency-key"] = self.claim.idempotency_key
+        target = CallTarget(asked.operation.provider, asked.model, has_credential(headers))
+        self._route = route = self.policy.endpoints.route(target)
+        if route is None:
+            return
+        if asked.operation.name not in route.operations:
+            raise ConfigError(
+                f"{asked.model} is an alias of {route.served_model}, which answers no {asked.operation.name} "
+                f"requests: set a credential for {asked.operation.provider}, or use a client whose format it speaks"
+            )
+        _announce(asked.model, route)
+
+    def _outgoing(self, *, is_first: bool) -> Program[Send]:
+        """The request as it leaves: the client's own, or one to the endpoint that serves an alias."""
+        route, request, asked = self._route, self.call.request, self.call.asked
+        if route is None:
+            return Send(request)
+        body = {**asked.body, "model": route.served_model.partition(":")[2]}
+
+        def connect() -> Endpoint:
+            endpoint = route.connect()
+            if is_first and endpoint.check is not None:
+                endpoint.check(body, asked.operation.path)
+            return endpoint
+
+        endpoint = cast("Endpoint", (yield Block(connect)))
+        rerouted = self.call.library.Request(
+            "POST",
+            endpoint.base_url.rstrip("/") + asked.operation.path.removeprefix("/v1"),
+            headers=routed_headers(request.headers, endpoint),
+            content=orjson.dumps(body),
+            extensions=request.extensions,
+        )
+        return Send(cast("httpx2.Request", rerouted), is_routed=True)
+
+    def _finish(self, ending: Ending) -> Program[None]:
+        self.is_claim_open = False
+        yield Commit(self.claim.finish(ending))
+
+    def _ending(self, answer: Answer, response: httpx2.Response, first_token_ns: int | None = None) -> Ending:
+        """How the call ended: an answer of another form than is due is a failure, like a refusal."""
+        answer = replace(answer, is_free=is_free(response))
+        facts = replace(self._facts(answer), first_token_ns=first_token_ns)
+        is_events = self._is_in_events(answer)
+        if answer.error is not None:
+            return Ending("failed", answer.to_record(), answer.error, facts)
+        is_fit = is_answer_in_events if is_events else is_answer
+        if answer.is_success and (answer.is_closed_early or is_fit(answer.body)):
+            return Ending("completed", answer.to_record(), call=facts)
+        return Ending("failed", answer.to_record(), response, facts)
+
+    def _is_in_events(self, answer: Answer) -> bool:
+        """Whether an answer is a stream, by what it calls itself or by what was asked for."""
+        return answer.is_event_stream or self.call.asked.body.get("stream") is True
+
+    def _facts(self, answer: Answer | None = None) -> CallFacts:
+        asked = self.call.asked
+        routed = self._route.served_model if self._route is not None else ""
+        return facts_of(
+            self.policy.prices,
+            asked.provider,
+            asked.model,
+            answer,
+            is_events=answer is not None and self._is_in_events(answer),
+            routed=routed,
+            address=self.call.request.url.netloc.decode(),
+        )
+
+
+def _replay(call: Call, recorded: Recorded, claim: Claim | None = None) -> httpx2.Response:
+    answer = Answer.from_record(recorded.output)
+    error = recorded.error or (None if answer is None else answer.error)
+    if isinstance(error, call.library.RequestError):
+        cast("httpx2.RequestError", error).request = call.request
+    response = None
+    if answer is not None:
+        response = replayed(answer, call.request, call.library, is_streaming=call.is_streaming)
+    if claim is not None and recorded.status == "failed":
+        claim.handed_over(error or response)
+    if response is not None:
+        return response
+    if error is not None:
+        raise error
+    raise ConfigError(
+        f"the recorded outcome of {call.asked.operation.name} is no answer of a model: other code recorded it "
+        "under the same name; rename that step, or fork the run before it"
+    )
+
+
+def _remember(call: Call, outcome: Recorded) -> None:
+    _last_failure.set(Failure(call.scope, call.asked.digest, outcome))
+
+
+def _is_retry(request: httpx2.Request) -> bool:
+    return request.headers.get("x-stainless-retry-count", "0") not in ("0", "")
+
+
+def _announce(model: str, route: Route) -> None:
+    """Say once per process that a model is answered by another one."""
+    with _announced_lock:
+        pair = model, route.served_model
+        if pair in _announced or model == route.served_model:
+            return
+        _announced.add(pair)
+    logger.warning(
+        "model alias: %s is answered by %s, as no credential for it is set", model, route.served_model
+    )

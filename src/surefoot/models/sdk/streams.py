@@ -1,0 +1,221 @@
+"""Live streamed bodies: the client sees each chunk at once, and the end only when the outcome is durable."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import aclosing
+from datetime import timedelta
+from functools import lru_cache
+from types import ModuleType
+from typing import TYPE_CHECKING, cast
+
+from surefoot import scope
+from surefoot.errors import RunEnded
+from surefoot.models.chain.answers import ends_in_error, events_of, is_whole
+from surefoot.models.chain.record import Answer, kept_headers
+from surefoot.scope import Claim, Ending, Ticket
+
+if TYPE_CHECKING:
+    import httpx2
+
+logger = scope.logger("surefoot.models")
+
+Judge = Callable[[Answer, "httpx2.Response", int | None], Ending]
+"""From an answer, the response the client holds and the time to its first byte (ns): how the call ended."""
+
+
+class Tape:
+    """What was read of one streamed body, and how that reading ended. Every ending is taken at most once."""
+
+    def __init__(self, claim: Claim, source: httpx2.Response, judge: Judge, *, started_ns: int) -> None:
+        self._claim = claim
+        self._status = source.status_code
+        self._headers = kept_headers(source.headers)
+        self._judge = judge
+        self._started_ns = started_ns
+        self._first_ns: int | None = None
+        self._chunks: list[bytes] = []
+        self._is_settled = False
+        self._is_interrupted = False
+        # An error that was being handled before the stream began did not end it.
+        self._earlier = sys.exc_info()[1]
+        self.response: httpx2.Response | None = None
+
+    def heard(self, chunk: bytes) -> None:
+        """A chunk was read."""
+        if self._first_ns is None:
+            self._first_ns = time.monotonic_ns() - self._started_ns
+        self._chunks.append(chunk)
+
+    def ended(self) -> Ticket | None:
+        """The body came to its end."""
+        return self._judged()
+
+    def broke(self, error: BaseException) -> Ticket | None:
+        """A read raised. An interruption is weighed when the stream is closed: the answer may be whole."""
+        if not isinstance(error, Exception):
+            self._is_interrupted = True
+            return None
+        return self._judged(error=error)
+
+    def closed(self) -> Ticket | None:
+        """The client closed the stream: after the answer's last event, early, or on its way out of an error."""
+        if self._is_settled:
+            return None
+        heard = b"".join(self._chunks)
+        if is_whole(events_of(heard)):
+            return self._judged()
+        reason = sys.exc_info()[1]
+        if reason is self._earlier or isinstance(reason, GeneratorExit | StopIteration | StopAsyncIteration):
+            reason = None
+        if self._is_interrupted or (reason is not None and not isinstance(reason, Exception)):
+            self._is_settled = True
+            self._claim.abandon()
+            return None
+        if isinstance(reason, Exception):
+            return self._judged(error=reason)
+        return self._judged(is_closed_early=not ends_in_error(heard))
+
+    def _judged(self, *, is_closed_early: bool = False, error: Exception | None = None) -> Ticket | None:
+        """The part that was read before an error is kept: a flow that survived it replays as it went."""
+        if self._is_settled or self.response is None:
+            return None
+        self._is_settled = True
+        answer = Answer(
+            self._status,
+            self._headers,
+            b"".join(self._chunks),
+            is_stream=True,
+            is_closed_early=is_closed_early,
+            error=error,
+        )
+        ending = self._judge(answer, self.response, self._first_ns)
+        if ending.status == "completed" and ends_in_error(answer.body):
+            # An SDK that makes its error of such an ending hands the response over with it.
+            ending = Ending("failed", ending.output, self.response, ending.call)
+        try:
+            return self._claim.finish(ending)
+        except RunEnded:  # a stream that was left open and is closed when nothing can be recorded any more
+            logger.debug("a stream was closed after its run had ended; its call is not recorded")
+            return None
+
+
+class LiveBody:
+    """The decoded body of a live stream for blocking code."""
+
+    def __init__(self, source: httpx2.Response, tape: Tape) -> None:
+        self._source = source
+        self._chunks = source.iter_bytes()
+        self._tape = tape
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            chunk = next(self._chunks)
+        except StopIteration:
+            _wait(self._tape.ended())
+            raise
+        except BaseException as error:
+            _wait(self._tape.broke(error))
+            raise
+        self._tape.heard(chunk)
+        return chunk
+
+    def close(self) -> None:
+        """Close the connection; how the call ended is durable on return."""
+        ticket = self._tape.closed()
+        self._source.close()
+        _note_elapsed(self._source, self._tape)
+        _wait(ticket)
+
+
+class LiveAsyncBody:
+    """The decoded body of a live stream for code on an event loop."""
+
+    def __init__(self, source: httpx2.Response, tape: Tape) -> None:
+        self._source = source
+        self._chunks = source.aiter_bytes()
+        self._tape = tape
+        self._is_closing = False
+
+    def __aiter__(self) -> LiveAsyncBody:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            chunk = await anext(self._chunks)
+        except StopAsyncIteration:
+            await _wait_async(self._tape.ended())
+            raise
+        except BaseException as error:
+            await _wait_async(self._tape.broke(error))
+            raise
+        self._tape.heard(chunk)
+        return chunk
+
+    async def aclose(self) -> None:
+        """Close the connection; how the call ended is durable on return.
+
+        An event loop closes abandoned generators while their reader is closing too: the second has nothing to do.
+        """
+        if self._is_closing:
+            return
+        self._is_closing = True
+        ticket = self._tape.closed()
+        async with aclosing(self._chunks):
+            await self._source.aclose()
+        _note_elapsed(self._source, self._tape)
+        await _wait_async(ticket)
+
+
+def live(source: httpx2.Response, tape: Tape, library: ModuleType, *, is_async: bool) -> httpx2.Response:
+    """The response that the client is given for a live stream; its body is `source`'s, decoded and taped."""
+    headers = [
+        (name, value)
+        for name, value in source.headers.multi_items()
+        if name.lower() not in ("content-encoding", "content-length", "transfer-encoding")
+    ]
+    response = cast(
+        "httpx2.Response",
+        library.Response(
+            source.status_code,
+            headers=headers,
+            stream=_body_class(library, is_async=is_async)(source, tape),
+            request=source.request,
+            extensions=source.extensions,
+            history=source.history,
+            default_encoding=source.default_encoding,
+        ),
+    )
+    tape.response = response
+    return response
+
+
+@lru_cache(maxsize=4)
+def _body_class(library: ModuleType, *, is_async: bool) -> type[LiveBody | LiveAsyncBody]:
+    """The live body as a stream of `library`, which accepts only its own classes."""
+    if is_async:
+        return type("LiveAsyncBody", (LiveAsyncBody, library.AsyncByteStream), {})
+    return type("LiveBody", (LiveBody, library.SyncByteStream), {})
+
+
+def _note_elapsed(source: httpx2.Response, tape: Tape) -> None:
+    if tape.response is not None:
+        try:
+            tape.response.elapsed = source.elapsed
+        except RuntimeError:  # a transport of the user's own that does not measure
+            tape.response.elapsed = timedelta(0)
+
+
+def _wait(ticket: Ticket | None) -> None:
+    if ticket is not None:
+        ticket.wait()
+
+
+async def _wait_async(ticket: Ticket | None) -> None:
+    if ticket is not None:
+        await ticket
