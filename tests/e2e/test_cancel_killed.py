@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import signal
 import time
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import forking
 import held
 from durable import history, names, open_app
 from stopped import ends, is_sound
@@ -22,9 +22,7 @@ from surefoot import App
 
 @pytest.fixture(scope="module")
 def processes() -> ForkServerContext:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["held", "surefoot.app"])
-    return context
+    return forking.processes()
 
 
 def until(is_so: Callable[[], bool]) -> None:

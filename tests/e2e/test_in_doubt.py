@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import forking
 import killed
 from durable import open_app
 from surefoot import Done
@@ -29,9 +29,7 @@ def moments(count: int, *, sync: str, asynchronous: str) -> list[tuple[str, str]
 
 @pytest.fixture(scope="module")
 def processes() -> ForkServerContext:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["killed", "surefoot.app"])
-    return context
+    return forking.processes()
 
 
 class Project:
