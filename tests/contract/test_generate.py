@@ -14,8 +14,17 @@ import pytest
 from pydantic import BaseModel, field_validator
 
 from durable import cut, history, names, opened_app
-from surefoot import App, Call, Fallback, Prompty, Reply, flow, generate, step
-from surefoot.errors import ConfigError, MalformedResponse, ModelError, UnknownModel, UsageError
+from surefoot import App, Call, Fallback, Prompty, Reply, flow, generate, scripted, step
+from surefoot.errors import (
+    ConfigError,
+    ContentRefused,
+    MalformedResponse,
+    ModelError,
+    ModelUnavailable,
+    RequestRefused,
+    UnknownModel,
+    UsageError,
+)
 from surefoot.values import Message
 from wire import WireServer
 
@@ -410,6 +419,49 @@ def test_a_stand_in_answers_and_the_run_says_so(app: App, wire: WireServer, tmp_
     assert [(row.status, row.is_degraded) for row in rows] == [("failed", False), ("completed", True)]
     assert app.ledger.run("last").totals.is_degraded
     resumed_everywhere(tmp_path, app, falling, expected, wire, total=1)
+
+
+def test_where_all_of_them_fail_the_error_says_so(app: App) -> None:
+    with pytest.raises(ModelUnavailable) as raised:
+        generate.sync(ASKED, using=Fallback(["ollama:llama3", "ollama:other"]))
+    assert "other at ollama" in str(raised.value)
+    assert "ollama:llama3 was asked before, and failed" in raised.value.__notes__[-1]
+
+
+def test_a_stand_in_that_is_not_set_up_hides_no_failure(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="MISTRAL_API_KEY") as raised:
+        generate.sync(ASKED, using=Fallback(["ollama:llama3", "mistral:large"]))
+    assert "ollama:llama3 was asked before, and failed" in raised.value.__notes__[-1]
+
+
+def test_a_request_that_is_refused_goes_to_no_stand_in(app: App, wire: WireServer) -> None:
+    with pytest.raises(RequestRefused):
+        generate.sync(ASKED, using=Fallback(["openai:unknown-model", "gpt-4o"]))
+    assert wire.count() == 1
+
+
+def test_a_refusal_is_an_error_of_its_own(app: App) -> None:
+    from surefoot.models.generating.asking import Turn
+
+    with scripted([Turn("", refusal="I will not.")]), pytest.raises(ContentRefused, match="I will not"):
+        generate.sync(ASKED, Verdict, using="gpt-4o")
+
+
+def test_another_type_is_another_conversation(app: App, wire: WireServer, tmp_path: Path) -> None:
+    """What was recorded for one type is no value of another."""
+    kinds: list[Any] = [Verdict]
+
+    @flow
+    def changing() -> Any:
+        value = generate.sync(ASKED, kinds[0], using=Call("gpt-4o", tools=[look_up_sync]))
+        if kinds[0] is Verdict:
+            raise LookupError
+        return value
+
+    with pytest.raises(LookupError):
+        changing()
+    kinds[0] = list[int]
+    assert isinstance(app.resume("last", flow=changing, accept_divergence=True), list)
 
 
 # Prompts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, TypeAlias
 
 from surefoot.errors import UsageError
@@ -85,3 +85,14 @@ def calls_of(using: Using) -> tuple[Call, ...]:
     if isinstance(using, Fallback):
         return using.calls
     return (using if isinstance(using, Call) else Call(using or ""),)
+
+
+def settings_in(call: Call) -> dict[str, object]:
+    """What a call says that makes a difference to the answer, as plain data."""
+    named = {one.name: getattr(call, one.name) for one in fields(call) if one.name not in _NO_SETTINGS}
+    return {
+        name: list(value) if name == "stop" else value for name, value in named.items() if value is not None
+    }
+
+
+_NO_SETTINGS = frozenset({"tools", "stream", "timeout"})

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar, cast, get_args, get_origin, overload
 from surefoot import scope
 from surefoot.errors import (
     ConfigError,
+    ContentRefused,
     MalformedResponse,
     ModelError,
     ModelTimeout,
@@ -24,7 +25,7 @@ from surefoot.models.chain.endpoints import Policy, policy
 from surefoot.models.fakes import Fake, Script
 from surefoot.models.generating.asking import Ask, Finish, Logprob, Turn
 from surefoot.models.generating.calling import Asked, call
-from surefoot.models.generating.choices import Call, Using, calls_of
+from surefoot.models.generating.choices import Call, Using, calls_of, settings_in
 from surefoot.models.generating.prompting import Rendered, over, rendered
 from surefoot.models.generating.schemas import Misfit, Wanted, wanted
 from surefoot.models.generating.tools import Tool, ToolFunction, tools_of
@@ -144,6 +145,7 @@ class Conversation:
     made: int = 0
     _standing: int = 0
     """Which of the calls answers: those before have failed."""
+    _failed: list[str] = field(default_factory=list[str])
     _spoken: str = ""
     """The format in which the last turn came."""
 
@@ -184,8 +186,9 @@ class Conversation:
         name = self.rendered.name or "generate"
         inputs = {
             "messages": list(self.rendered.messages),
-            "models": [one.model for one in self.calls],
+            "calls": [settings_in(one) for one in self.calls],
             "tools": sorted(self.tools),
+            "answer": "text" if self.wanted is None else dict(self.wanted.spec.schema),
         }
         # Pure: what it does to the world its tools do, which are steps of their own.
         work = Work("step", name, inputs, is_pure=True)
@@ -201,7 +204,7 @@ class Conversation:
                 continue
             refused = turn.refusal or ("a content filter stopped it" if turn.finish == "filter" else "")
             if refused and not (turn.text and self.wanted is None):
-                raise ModelError(f"{facts.provider}:{facts.served_model} refused to answer: {refused}")
+                raise ContentRefused(f"{facts.provider}:{facts.served_model} refused to answer: {refused}")
             try:
                 value = turn.text if self.wanted is None else self.wanted.parse(turn.text)
             except Misfit as misfit:
@@ -228,23 +231,33 @@ class Conversation:
         while True:
             one = self.calls[self._standing]
             is_last = self._standing == len(self.calls) - 1
-            asked = self._request(one, is_first=is_first)
             try:
+                asked = self._request(one, is_first=is_first)
                 turn, facts = yield from call(asked, self.policy)
             except STANDS_IN as error:
                 if is_last:
+                    self._tell(error)
                     raise
+                self._failed.append(f"{one.model} was asked before, and failed: {error}")
                 follower = self.calls[self._standing + 1]
                 logger.warning("%s cannot answer, %s is asked: %s", one.model, follower.model, error)
                 self._standing += 1
                 # What only the one before understands is not given to the next.
                 self.messages = [replace(message, native=None, native_to="") for message in self.messages]
+            except UsageError as error:
+                self._tell(error)
+                raise
             else:
                 self._spoken = asked.operation
                 self.made += 1
                 self.usage += facts.usage
                 self.cost = None if self.cost is None or facts.cost is None else self.cost + facts.cost
                 return turn, facts
+
+    def _tell(self, error: Exception) -> None:
+        """Let an error say why it came to the model that it is about."""
+        for note in self._failed:
+            error.add_note(note)
 
     def _request(self, one: Call, *, is_first: bool) -> Asked[Turn]:
         reference = one.model or self.policy.default
