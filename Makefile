@@ -76,7 +76,7 @@ clean: ## remove the environment and everything that was built
 
 # A file of tests is only collected where its framework is; pytest fails if it collects none.
 test-peer-%: .cache/peers-%/.installed
-	@.cache/peers-$*/bin/python -m pytest tests/peers/test_$(subst -,_,$*).py $(ARGS)
+	@SUREFOOT_TEST_PEER=1 .cache/peers-$*/bin/python -m pytest tests/peers/test_$(subst -,_,$*).py $(ARGS)
 
 check-format: .venv/.installed-dev
 	@$(BIN)/ruff format --check $(WRITTEN)

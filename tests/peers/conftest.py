@@ -1,4 +1,4 @@
-"""Each file of tests here belongs to an environment that holds its framework; where that is missing it is left alone.
+"""Each file of tests here belongs to an environment that holds its framework, and is left alone in any other.
 
 `make test-peers` makes the environments and names the files, so there a missing framework is a failure: pytest fails
 if it is told to run a file and collects nothing of it.
@@ -6,6 +6,7 @@ if it is told to run a file and collects nothing of it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from importlib.util import find_spec
 
@@ -19,7 +20,10 @@ PACKAGES = {
     "test_pydantic_ai.py": ("pydantic_ai", "pydantic_ai.models.openai"),
     "test_instructor.py": ("instructor", "openai.types.chat"),
 }
-collect_ignore = [name for name, packages in PACKAGES.items() if find_spec(packages[0]) is None]
+IS_PEER = os.environ.get("SUREFOOT_TEST_PEER") == "1"
+collect_ignore = [
+    name for name, packages in PACKAGES.items() if not IS_PEER or find_spec(packages[0]) is None
+]
 
 
 @pytest.fixture(scope="module")

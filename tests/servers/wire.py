@@ -400,7 +400,9 @@ class WireServer:
         for index, message in enumerate(messages):
             if message.get("role") not in ("user", "assistant"):
                 raise Refused(400, f"messages.{index}.role: Input should be 'user' or 'assistant'")
-        _check_blocks(messages)
+        # A thread that is continued holds what came before.
+        if body.get("thread", {}).get("type") != "continue":
+            _check_blocks(messages)
         text = self.reply(body["model"], _last_text(messages))
         schema = ((body.get("output_config") or {}).get("format") or {}).get("schema")
         if schema:
