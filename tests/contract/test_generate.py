@@ -25,7 +25,7 @@ from surefoot.errors import (
     UnknownModel,
     UsageError,
 )
-from surefoot.values import Message
+from surefoot.values import Message, Money
 from wire import WireServer
 
 ASKED = [{"role": "user", "content": "What are the risks?"}]
@@ -418,6 +418,9 @@ def test_a_stand_in_answers_and_the_run_says_so(app: App, wire: WireServer, tmp_
     rows = [link.outcome for link in history(app) if link.outcome.kind == "call"]
     assert [(row.status, row.is_degraded) for row in rows] == [("failed", False), ("completed", True)]
     assert app.ledger.run("last").totals.is_degraded
+    # Where nobody listened, nobody counted: the price of the run is known.
+    assert rows[0].call is not None
+    assert rows[0].call.cost == Money(0)
     resumed_everywhere(tmp_path, app, falling, expected, wire, total=1)
 
 

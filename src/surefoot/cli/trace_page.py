@@ -128,7 +128,7 @@ class Page:
             version = f"@{span.prompt.version}" if span.prompt.version else ""
             self._field(guide, "prompt", f"{span.prompt.name}{version} (digest {span.prompt.digest[:12]})")
         if span.call is not None:
-            self._call(span.call, guide)
+            self._call(span.call, guide, is_told=span.failure is not None)
         else:
             values = (
                 span.inputs
@@ -150,7 +150,8 @@ class Page:
         if span.children:
             self._field(guide, "in all", words.totals_line(span.totals), style="dim")
 
-    def _call(self, call: Call, guide: str) -> None:
+    def _call(self, call: Call, guide: str, *, is_told: bool) -> None:
+        """`is_told`: the step says itself what it failed with."""
         facts = call.facts
         self._field(guide, "model", f"{facts.requested_model} asked for, {facts.served_model} served")
         for parameter in call.told_parameters():
@@ -160,9 +161,9 @@ class Page:
             self._field(guide, "tools", ", ".join(call.tools))
         for turn in call.messages:
             self._field(guide, turn.role, turn.text, style="dim", most=_PROMPT_LINES)
-        if call.problem:
+        if call.problem and not is_told:
             self._field(guide, "failed", call.problem, style="red")
-        else:
+        elif not call.problem:
             self._field(guide, "answer", call.said.text or "(no text)", style="green")
         for tool in call.said.tool_calls:
             self._field(guide, "calls", f"{tool.name}({tool.arguments})", style="green")

@@ -33,6 +33,10 @@ RETRYABLE_ERRORS = frozenset(
     }
 )
 
+_UNSENT = frozenset(
+    {"ConnectError", "ConnectTimeout", "PoolTimeout", "ClientConnectorError", "ConnectionTimeoutError"}
+)
+
 # A server with the wrong certificate has it the next time too.
 _LASTING_CAUSES = frozenset({"SSLCertVerificationError", "CertificateError"})
 _LINKS = 8
@@ -117,6 +121,11 @@ def is_retryable_error(error: BaseException) -> bool:
         own = getattr(link, "os_error", None)
         link = own if isinstance(own, BaseException) else link.__cause__ or link.__context__
     return True
+
+
+def is_unsent(error: BaseException | None) -> bool:
+    """Whether an exception says that no connection came about, so that nobody can have counted the call."""
+    return error is not None and bool(_names(error) & _UNSENT)
 
 
 def _names(error: BaseException) -> set[str]:

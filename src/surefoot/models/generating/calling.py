@@ -28,13 +28,14 @@ from surefoot.models.chain.failures import (
 )
 from surefoot.models.chain.operations import OPERATIONS
 from surefoot.models.chain.record import Answer, kept_headers
+from surefoot.models.chain.retries import is_unsent
 from surefoot.models.chain.vendors import LOCAL
 from surefoot.models.fakes import Fake, ModelRequest
 from surefoot.models.generating.asking import Interrupted, Listening
 from surefoot.models.generating.transport import Outgoing, Reply, send
 from surefoot.models.sdk.chained import OUTSIDE
 from surefoot.scope import Claim, Ending, Recorded, Scope, Work
-from surefoot.values import CallFacts, Json, PromptRef
+from surefoot.values import CallFacts, Json, Money, PromptRef
 
 R = TypeVar("R")
 
@@ -225,6 +226,8 @@ class _Call(Generic[R]):
     def fail(self, error: Exception) -> Program[None]:
         """Record that the call ended in an exception."""
         facts = _facts(self.asked, self.policy, None)
+        if is_unsent(error.__cause__):
+            facts = replace(facts, cost=Money(0))
         yield from self._finish(Ending("failed", cause=error, call=facts, prompt=self.asked.prompt))
 
     def _failed(self, attempts: Attempts[Reply]) -> Failed:

@@ -27,11 +27,12 @@ from surefoot.models.chain.endpoints import (
 from surefoot.models.chain.facts import facts_of
 from surefoot.models.chain.operations import Request
 from surefoot.models.chain.record import Answer, kept_headers, replayed
+from surefoot.models.chain.retries import is_unsent
 from surefoot.models.fakes import is_free
 from surefoot.models.sdk.deadlines import end_in_time, within
 from surefoot.models.sdk.streams import Tape, live
 from surefoot.scope import Claim, Ending, Recorded, Scope
-from surefoot.values import CallFacts
+from surefoot.values import CallFacts, Money
 
 if TYPE_CHECKING:
     import httpx2
@@ -150,7 +151,10 @@ class Exchange:
     def fail(self, error: Exception) -> Program[None]:
         """Record that the call ended in an exception."""
         _remember(self.call, Recorded("failed", error=error))
-        yield from self._finish(Ending("failed", cause=error, call=self._facts()))
+        facts = self._facts()
+        if is_unsent(error):
+            facts = replace(facts, cost=Money(0))
+        yield from self._finish(Ending("failed", cause=error, call=facts))
 
     def send(self, number: int, /) -> Program[httpx2.Response]:
         """See `Transport.send`."""
