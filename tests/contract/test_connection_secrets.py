@@ -8,13 +8,15 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
 
-from surefoot import App, flow, step
+from surefoot import App, flow, generate, models, step
 from surefoot.config import load
-from surefoot.errors import StepFailed
+from surefoot.errors import RequestRefused, StepFailed
+from surefoot.values import Message
 
 HEADER = "gateway+token/of=a\\test"
 KEYS = ("the-first-key-of-a-test", "the-second-key-of-a-test")
@@ -84,8 +86,20 @@ def leaking(secret: str) -> str | None:
     return None
 
 
+@flow
+def leaking_of_ours(secret: str) -> str | None:
+    said = generate.sync([Message("user", f"Say {secret}")], using="gate:m")
+    quoting(secret)
+    try:
+        generate.sync([Message("user", "no")], using="gate:refuse")
+    except RequestRefused as error:
+        raise RuntimeError(f"{error} with {secret} and {said}") from error
+    return None
+
+
+@pytest.mark.parametrize("target", [leaking, leaking_of_ours], ids=["sdk", "generate"])
 def test_no_credential_is_stored_and_a_new_one_is_used_at_once(
-    tmp_path: Path, echo: str, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, echo: str, caplog: pytest.LogCaptureFixture, target: Any
 ) -> None:
     (tmp_path / "surefoot.toml").write_text(
         f'[connections.gate]\nprovider = "openai-compatible"\nbase_url = "{echo}"\napi_key = "${{file:key}}"\n'
@@ -93,6 +107,7 @@ def test_no_credential_is_stored_and_a_new_one_is_used_at_once(
         encoding="utf-8",
     )
     app = App(load(tmp_path, environ={"GATE": HEADER}))
+    models.policy.provide(lambda: app.policy)
     key = tmp_path / "key"
     with caplog.at_level(logging.DEBUG):
         for secret in KEYS:
@@ -100,12 +115,12 @@ def test_no_credential_is_stored_and_a_new_one_is_used_at_once(
             # From when it was read for the first time, it is known.
             app.target("gate:m").headers()
             with pytest.raises(StepFailed) as caught:
-                app.run(leaking, {"secret": f"{secret} {HEADER}"})
+                app.run(target, {"secret": f"{secret} {HEADER}"})
             # The server has seen the one that holds now, and said it.
             assert f"Bearer {secret}" in str(caught.value.__cause__)
     # What held before is a secret still.
     with pytest.raises(StepFailed):
-        app.run(leaking, {"secret": KEYS[0]})
+        app.run(target, {"secret": KEYS[0]})
     app.close()
     assert_clean(tmp_path / ".surefoot", caplog)
 
