@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, assert_type
 
 import pytest
 from pydantic import BaseModel, field_validator
@@ -25,7 +25,7 @@ from surefoot.errors import (
     UnknownModel,
     UsageError,
 )
-from surefoot.values import Message, Money
+from surefoot.values import Json, Message, Money
 from wire import WireServer
 
 ASKED = [{"role": "user", "content": "What are the risks?"}]
@@ -90,6 +90,18 @@ async def look_up(page: int) -> str:
 def look_up_sync(page: int) -> str:
     calls.append(page)
     return f"page {page}"
+
+
+if TYPE_CHECKING:
+
+    async def what_type_checkers_know() -> None:
+        assert_type(await generate(ASKED), str)
+        assert_type(await generate("summary", query="x"), str)
+        assert_type(await generate(ASKED, Verdict), Verdict)
+        assert_type(await generate(ASKED, Reply[Verdict]), Reply[Verdict])
+        assert_type(generate.sync(ASKED, list[int], using="gpt-4o"), list[int])
+        assert_type(generate.sync(ASKED, {"type": "object"}), Json)
+        assert_type(generate.sync(ASKED, Verdict | None), object)
 
 
 # Outside of runs

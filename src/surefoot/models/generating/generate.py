@@ -79,6 +79,10 @@ class Generate:
     async def __call__(
         self, prompt: object, kind: Mapping[str, Json], /, *, using: Using = None, **inputs: object
     ) -> Json: ...
+    @overload
+    async def __call__(
+        self, prompt: object, kind: object, /, *, using: Using = None, **inputs: object
+    ) -> object: ...
     async def __call__(
         self, prompt: object, kind: object = str, /, *, using: Using = None, **inputs: object
     ) -> object:
@@ -112,6 +116,8 @@ class Generate:
     def sync(
         self, prompt: object, kind: Mapping[str, Json], /, *, using: Using = None, **inputs: object
     ) -> Json: ...
+    @overload
+    def sync(self, prompt: object, kind: object, /, *, using: Using = None, **inputs: object) -> object: ...
     def sync(self, prompt: object, kind: object = str, /, *, using: Using = None, **inputs: object) -> object:
         """`generate` for blocking code: the same, and it returns the answer itself."""
         conversation = Conversation.of(prompt, kind, using, inputs)
