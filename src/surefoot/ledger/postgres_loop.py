@@ -23,6 +23,7 @@ log = scope.logger("surefoot.ledger")
 
 _BATCH = 512
 _TICK_AGAIN = 1.0
+_END_S = 2.0  # for tasks that are cancelled as the loop ends
 
 
 class LoopWriter(Generic[E]):
@@ -159,9 +160,13 @@ class LoopWriter(Generic[E]):
             loop.run_until_complete(self._serve(wake, tick_soon))
         finally:
             # What still waits, as a reader in another thread, gets its end.
-            for task in asyncio.all_tasks(loop):
-                task.cancel()
+            if tasks := asyncio.all_tasks(loop):
+                for task in tasks:
+                    task.cancel()
+                loop.run_until_complete(asyncio.wait(tasks, timeout=_END_S))
             loop.run_until_complete(loop.shutdown_default_executor())
+            # A reader that came to its end meanwhile, such as a last look into the inbox, has put its connection back.
+            loop.run_until_complete(self._leave())
             loop.close()
 
     async def _serve(self, wake: asyncio.Event, tick_soon: asyncio.Event) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
@@ -40,10 +41,11 @@ class Outgoing:
 class Reply:
     """What came back: status, headers with names in small letters, and a body that is read once, decompressed."""
 
-    __slots__ = ("_response", "body", "headers", "status")
+    __slots__ = ("_loop", "_response", "body", "headers", "status")
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, loop: asyncio.AbstractEventLoop) -> None:
         self._response = response
+        self._loop = loop
         self.status = response.status
         self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
         self.body = b""
@@ -67,12 +69,16 @@ class Reply:
         return await self._response.content.readany()
 
     def close(self) -> None:
-        """Give up what was not read, and its connection with it."""
-        self._response.close()
+        """Give up what was not read, and its connection with it; from any thread."""
+        # The loop may have been closed, and its connections with it.
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._response.close)
 
 
 async def send(outgoing: Outgoing) -> Reply:
     """Post, for the reply as soon as its headers are there. Raises `TimeoutError` and `aiohttp.ClientError`."""
+    import asyncio
+
     import aiohttp
 
     session = await _session()
@@ -85,7 +91,7 @@ async def send(outgoing: Outgoing) -> Reply:
         allow_redirects=False,
         timeout=aiohttp.ClientTimeout(total=outgoing.seconds, connect=CONNECT_SECONDS),
     )
-    return Reply(response)
+    return Reply(response, asyncio.get_running_loop())
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ from policies import configure
 from surefoot import models
 from wire import WireServer
 
-SUPPORT = Path(__file__).parents[2] / "servers"
+SUPPORT = Path(__file__).parents[3] / "servers"
 METHODS = [
     (httpx2.Client, "send"),
     (httpx2.AsyncClient, "send"),
