@@ -260,6 +260,7 @@ KINDS = [
     (re.compile(r"\b\d{1,2}:\d\d(?::\d\d)?(?:\.\d+)?\b"), "<clock>"),
     (re.compile(r"\$\d[\d,]*(?:\.\d+)?"), "<cost>"),
     (re.compile(r"\b\d[\d,]*(?:\.\d+)?\s?(?:ns|µs|us|ms|s|sec|min|h)\b"), "<duration>"),
+    (re.compile(r"\bjust now\b"), "<duration> ago"),
     (re.compile(r"(?<=127\.0\.0\.1:)\d+|(?<=localhost:)\d+"), "<port>"),
     (re.compile(r"\b[0-9a-f]{8,64}\b"), "<digest>"),
     (re.compile(r"\s+"), " "),
