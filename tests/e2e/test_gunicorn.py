@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -166,10 +167,13 @@ def test_workers_of_a_preloaded_application(tmp_path: Path, entry: str, worker: 
     expected = list(range(10))
     with serving(tmp_path, entry, worker) as port:
         assert get(port, "/run")[1] == expected
-        with ThreadPoolExecutor(6) as pool:
-            paths = ["/run", "/background"] * 6
-            answers = list(pool.map(lambda path: get(port, path), paths))
-        assert [result for _, result in answers] == [expected] * len(paths)
+        answers: list[tuple[int, object]] = []
+        until = time.monotonic() + SECONDS
+        # On a busy machine one of the two may take many requests before the other takes its first.
+        while len(answers) < 12 or (len({pid for pid, _ in answers}) < 2 and time.monotonic() < until):
+            with ThreadPoolExecutor(6) as pool:
+                answers += pool.map(lambda path: get(port, path), ["/run", "/background"] * 6)
+        assert [result for _, result in answers] == [expected] * len(answers)
         with pytest.raises((http.client.HTTPException, ConnectionError)):
             get(port, "/killed")
         pid, result = get(port, "/resume")
@@ -178,7 +182,7 @@ def test_workers_of_a_preloaded_application(tmp_path: Path, entry: str, worker: 
     assert sorted(line for line in effects if line.startswith("True")) == [f"True {n}" for n in range(10)]
     with opened_app(tmp_path) as app:
         runs = app.ledger.runs(limit=None)
-        assert len(runs) == 2 + 1 + len(paths) + 1
+        assert len(runs) == 2 + 1 + len(answers) + 1
         assert {run.status for run in runs} == {"completed"}
         assert all(app.ledger.first_break(run.id) is None for run in runs)
         assert all(len(history(app, run.id)) in (12, 13) for run in runs)
