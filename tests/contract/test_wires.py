@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from surefoot.models.chain.answers import events_of
+from surefoot.models.chain.sse import events_of
 from surefoot.models.generating.asking import Ask, Interrupted, OutputSpec, ToolSpec, Turn, Wire
 from surefoot.models.wires import (
     AnthropicMessages,

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from hypothesis import strategies as st
 
-from surefoot.models.chain.answers import Event
+from surefoot.models.chain.sse import Event
 from surefoot.models.generating.asking import Listening, Logprob, Turn, Wire
 from surefoot.models.wires import AnthropicMessages, GoogleGenerate, OpenAIChat, OpenAIResponses
 from surefoot.values import ToolCall, Usage

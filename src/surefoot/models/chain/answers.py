@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from surefoot.models.chain.operations import parse_json
+from surefoot.models.chain.sse import Event, events_of
 from surefoot.values import Usage
 
 _TERMINAL_EVENTS = frozenset(
@@ -15,8 +16,6 @@ _TERMINAL_EVENTS = frozenset(
 )
 _CONTENTS = ("choices", "output", "content", "data", "candidates", "delta")
 _BLANK_LINE = re.compile(rb"\r\n\r\n|\n\n|\r\r")
-# Not `splitlines`, which also splits at characters that may stand in JSON as they are (U+0085, U+2028).
-_LINE_END = re.compile(r"\r\n|\n|\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,32 +31,6 @@ class Reading:
     cache_write_1h: int = 0
     service_tier: str = ""
     is_priced_as_text: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One server-sent event. `is_terminated` is False for the last one of a body that was cut within it."""
-
-    name: str
-    data: str
-    is_terminated: bool = True
-
-
-def events_of(body: bytes) -> list[Event]:
-    """The server-sent events of a body (WHATWG HTML, 9.2), without comments and unknown fields."""
-    events: list[Event] = []
-    blocks = _BLANK_LINE.split(body)
-    for index, block in enumerate(blocks):
-        name, data = "", list[str]()
-        for line in _LINE_END.split(block.decode("utf-8", "replace")):
-            label, _, value = line.partition(":")
-            if label == "event":
-                name = value.removeprefix(" ")
-            elif label == "data":
-                data.append(value.removeprefix(" "))
-        if name or data:
-            events.append(Event(name, "\n".join(data), is_terminated=index < len(blocks) - 1))
-    return events
 
 
 def is_whole(events: list[Event]) -> bool:

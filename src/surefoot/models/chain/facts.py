@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from surefoot.models.chain.answers import events_of, read_buffered, read_events
+from surefoot.models.chain.answers import read_buffered, read_events
 from surefoot.models.chain.prices import PriceList
 from surefoot.models.chain.record import Answer
+from surefoot.models.chain.sse import events_of
 from surefoot.values import CallFacts, Money
 
 

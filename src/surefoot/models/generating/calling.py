@@ -29,6 +29,7 @@ from surefoot.models.chain.failures import (
 from surefoot.models.chain.operations import OPERATIONS
 from surefoot.models.chain.record import Answer, kept_headers
 from surefoot.models.chain.retries import is_unsent
+from surefoot.models.chain.sse import Events, events_of
 from surefoot.models.chain.vendors import LOCAL
 from surefoot.models.fakes import Fake, ModelRequest
 from surefoot.models.generating.asking import Interrupted, Listening
@@ -149,8 +150,8 @@ def _read(asked: Asked[R], answer: Answer) -> tuple[R, list[str]]:
     """What a whole answer says, and the pieces that its text came in."""
     if asked.listen is None:
         return asked.read(cast("Mapping[str, Json]", orjson.loads(answer.body))), []
-    listening, events = asked.listen(), Events()
-    pieces = [listening.hear(name, data) for name, data in events.feed(answer.body, is_end=True)]
+    listening = asked.listen()
+    pieces = [listening.hear(event.name, event.data) for event in events_of(answer.body)]
     return cast("R", listening.turn()), [piece for piece in pieces if piece]
 
 
@@ -303,13 +304,13 @@ class _Call(Generic[R]):
                 if chunk and self._first_ns is None:
                     self._first_ns = time.monotonic_ns() - self._started_ns
                 self._body += chunk
-                for name, data in events.feed(chunk, is_end=not chunk):
+                for event in events.feed(chunk) if chunk else events.end():
                     try:
-                        piece = heard.hear(name, data)
+                        piece = heard.hear(event.name, event.data)
                     except ValueError:
                         return
                     except Interrupted as interrupted:
-                        interrupted.event = data
+                        interrupted.event = event.data
                         raise
                     is_begun = True
                     if piece and self.asked.hear is not None:
@@ -349,43 +350,3 @@ def _transport_errors() -> tuple[type[Exception], ...]:
     import aiohttp
 
     return (OSError, TimeoutError, aiohttp.ClientError)
-
-
-class Events:
-    """The server-sent events of a body as its bytes come in (WHATWG HTML, 9.2), in chunks that end anywhere."""
-
-    __slots__ = ("_data", "_name", "_rest")
-
-    def __init__(self) -> None:
-        self._rest = b""
-        self._name = ""
-        self._data: list[str] = []
-
-    def feed(self, chunk: bytes, *, is_end: bool = False) -> list[tuple[str, str]]:
-        """The events that are whole now, as name and data; at the end also one that nothing follows."""
-        text = self._rest + chunk
-        if not is_end:
-            # A carriage return at the end may be half of a line's end.
-            cut = max(text.rfind(b"\n"), text.rfind(b"\r", 0, len(text) - 1)) + 1
-            text, self._rest = text[:cut], text[cut:]
-        else:
-            self._rest = b""
-        found: list[tuple[str, str]] = []
-        lines = text.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n").split("\n")
-        for line in lines if is_end else lines[:-1]:
-            if line:
-                label, _, value = line.partition(":")
-                if label == "event":
-                    self._name = value.removeprefix(" ")
-                elif label == "data":
-                    self._data.append(value.removeprefix(" "))
-            elif self._data or self._name:
-                found.append(self._taken())
-        if is_end and (self._data or self._name):
-            found.append(self._taken())
-        return found
-
-    def _taken(self) -> tuple[str, str]:
-        event = self._name, "\n".join(self._data)
-        self._name, self._data = "", []
-        return event

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, cast
 
 from surefoot import scope
 from surefoot.errors import RunEnded
-from surefoot.models.chain.answers import ends_in_error, events_of, is_whole
+from surefoot.models.chain.answers import ends_in_error, is_whole
 from surefoot.models.chain.record import Answer, kept_headers
+from surefoot.models.chain.sse import events_of
 from surefoot.scope import Claim, Ending, Ticket
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from surefoot.models.chain.answers import Event
+from surefoot.models.chain.sse import Event
 from surefoot.models.generating.asking import Finish, Logprob, Turn
 from surefoot.models.wires.fields import json_object, json_text, wordless
 from surefoot.values import Json, ToolCall, Usage

@@ -5,15 +5,14 @@ import json
 import pytest
 
 from surefoot.models.chain.answers import (
-    Event,
     ends_in_error,
-    events_of,
     is_answer,
     is_answer_in_events,
     is_whole,
     read_buffered,
     read_events,
 )
+from surefoot.models.chain.sse import Event, events_of
 from surefoot.values import Usage
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from surefoot.models.chain.answers import Event, events_of
+from surefoot.models.chain.sse import Event, events_of
 from surefoot.models.generating.asking import Ask, Interrupted, Logprob, Turn
 from surefoot.models.wires import AnthropicMessages, GoogleGenerate, OpenAIChat, OpenAIResponses, written
 from surefoot.values import Message, ToolCall, Usage

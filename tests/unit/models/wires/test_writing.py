@@ -17,7 +17,8 @@ from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
 from surefoot.errors import UsageError
-from surefoot.models.chain.answers import Event, is_whole, read_buffered, read_events
+from surefoot.models.chain.answers import is_whole, read_buffered, read_events
+from surefoot.models.chain.sse import Event
 from surefoot.models.generating.asking import Logprob, Turn
 from surefoot.models.wires import written
 from surefoot.values import ToolCall, Usage
