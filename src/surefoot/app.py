@@ -20,7 +20,7 @@ from surefoot.guards import InEnvironment, SecretFinder
 from surefoot.ledger import Keyring, Ledger, Payloads, PostgresLedger, RunRecord, SqliteLedger
 from surefoot.locks import ForkSafeLock, made_once
 from surefoot.models import CallTarget, Endpoint, Policy, Retries, RetryBudget, Route
-from surefoot.values import RunTags, new_id
+from surefoot.values import Money, RunTags, new_id
 
 if TYPE_CHECKING:
     from surefoot import config
@@ -293,7 +293,7 @@ class App:
     def ceilings(self) -> flows.Ceilings:
         """What bounds a run that does not say otherwise."""
         runs = self.config.runs
-        return flows.Ceilings(runs.deadline, runs.max_steps, runs.max_calls)
+        return flows.Ceilings(runs.deadline, runs.max_steps, runs.max_calls, Money.dollars(runs.max_cost))
 
     def prepare(self) -> None:
         """Before each run: the state folder and the hook under SDK clients."""

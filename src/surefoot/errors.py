@@ -13,6 +13,7 @@ SurefootError
     NotData                  a value cannot be recorded
     NotRestored              a recorded value cannot be restored: its class is gone or has changed
     OutsideRun               a step was called where its run cannot be seen
+    UnboundedCall            what a call may cost at most cannot be told, and a budget needs to know
     UnexpectedCall           a script or cassette was asked for an answer that it does not have
   RunError                   the run: it cannot go on as it is
     StepFailed               the flow ended in an exception (raised by App.run)
@@ -28,6 +29,7 @@ SurefootError
       RunCancelled           somebody cancelled it
       DeadlineExceeded       its deadline has passed
       RunLimit               it reached a ceiling of [runs]
+    BudgetExceeded           a budget has too little left for a call, which was not made
     ContextOverflow          a prompt is larger than the model's context
     RecordedError            a recorded failure whose class is no longer there
     ClosedEarly              a replayed stream is read past the point where the recorded one was closed
@@ -36,11 +38,13 @@ SurefootError
       ModelUnavailable       the model's server cannot be reached or died
       ModelTimeout           it did not answer in time
       RateLimited            it refused for now
+        Throttled            a limit of our own leaves it no room in time; it was not asked
         QuotaExceeded        the credit of the account is used up: waiting does not help
       RequestRefused         the request is one that it will refuse again
         CredentialRefused    the API key is missing or wrong, or may not do this
         ContentRefused       its filter refused what was asked
       MalformedResponse      it answered with something that is no answer
+    BreakerOpen              what fails again and again is not tried for a while
     LedgerError              the ledger cannot be read or written
       LedgerFull             no space is left
       LedgerReadOnly         it may not be written
@@ -91,6 +95,10 @@ class UnknownModel(UsageError):
 
 class UnknownRun(UsageError):
     """No run of that id in the ledger."""
+
+
+class UnboundedCall(UsageError):
+    """What a call may cost at most cannot be told, and a budget needs to know; the message names what would tell."""
 
 
 class PromptError(UsageError):
@@ -196,6 +204,41 @@ class RunPruned(RunError):
     """What the run needs to go on was pruned, forgotten or left out of an export."""
 
 
+class BudgetExceeded(RunError):
+    """A budget has too little left for a call, which was not made.
+
+    `budget` is its name and `whose` it is (a run, a tenant, ...; empty for one of everybody). `limit`, `spent`, `held`
+    and `asked` are nano-dollars: what may be spent, what is, what is held for calls under way, and what this call may
+    cost at most. `renews_ns` is when it begins anew (nanoseconds since the epoch), None where it never does.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        budget: str = "",
+        whose: str = "",
+        limit: int = 0,
+        spent: int = 0,
+        held: int = 0,
+        asked: int = 0,
+        renews_ns: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.budget = budget
+        self.whose = whose
+        self.limit = limit
+        self.spent = spent
+        self.held = held
+        self.asked = asked
+        self.renews_ns = renews_ns
+
+    @property
+    def left(self) -> int:
+        """Nano-dollars that are neither spent nor held."""
+        return max(0, self.limit - self.spent - self.held)
+
+
 class ContextOverflow(RunError):
     """A prompt and the room for its answer are larger than the model's context; nothing was answered."""
 
@@ -255,6 +298,10 @@ class RateLimited(ModelError):
     """The provider refused for now."""
 
 
+class Throttled(RateLimited):
+    """A limit of our own leaves the call no room before its deadline. The model was not asked."""
+
+
 class QuotaExceeded(RateLimited):
     """The credit or the quota of the account is used up; waiting does not help."""
 
@@ -273,6 +320,18 @@ class ContentRefused(RequestRefused):
 
 class MalformedResponse(ModelError):
     """The provider answered with something that is no answer. It may have been paid for."""
+
+
+class BreakerOpen(WorldError):
+    """What has failed too often is not tried for a while.
+
+    `breaker` is its name, `retry_after` the seconds until it is tried again.
+    """
+
+    def __init__(self, message: str = "", *, breaker: str = "", retry_after: float = 0.0) -> None:
+        super().__init__(message)
+        self.breaker = breaker
+        self.retry_after = retry_after
 
 
 class LedgerError(WorldError):

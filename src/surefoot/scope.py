@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
-from surefoot.values import CallFacts, PromptRef, StepKind
+from surefoot.values import Caller, CallFacts, PromptRef, Settlement, StepKind
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ class Ending:
 
     `cause` is the exception that was raised, or the response object that user code will be handed: by it the run
     finds the failures that ended it, which are the ones a resume tries again. `prompt` is what was asked with, where
-    that is known better than by what the scope has noted.
+    that is known better than by what the scope has noted. `settlement` is committed with the outcome, or without one.
     """
 
     status: Literal["completed", "failed", "cancelled", "suppressed"]
@@ -58,6 +58,7 @@ class Ending:
     is_degraded: bool = False
     is_cached: bool = False
     prompt: PromptRef | None = None
+    settlement: Settlement | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,11 @@ class Scope(Protocol):
     @property
     def step_id(self) -> str:
         """The key of the step whose body this is, in hex; empty in the body of the flow."""
+        ...
+
+    @property
+    def caller(self) -> Caller:
+        """For whom the code inside works, as limits know it."""
         ...
 
     @property

@@ -69,6 +69,9 @@ class Money:
     def __add__(self, other: Money) -> Money:
         return Money(self.nanos + other.nanos)
 
+    def __sub__(self, other: Money) -> Money:
+        return Money(self.nanos - other.nanos)
+
     def __str__(self) -> str:
         if self.nanos == 0:
             return "$0"
@@ -160,6 +163,57 @@ class CallFacts:
     usage: Usage = Usage()
     cost: Money | None = None
     first_token_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """For whom a call is made, as limits know it; all empty outside of runs.
+
+    `runs` are the run and those that it is a part of, the outermost first, `flows` the flow of each.
+    """
+
+    runs: tuple[str, ...] = ()
+    flows: tuple[str, ...] = ()
+    tenant: str = ""
+    principal: str = ""
+    session: str = ""
+
+    @property
+    def run_id(self) -> str:
+        """The run itself."""
+        return self.runs[-1] if self.runs else ""
+
+    @property
+    def flow(self) -> str:
+        """The flow of the run itself."""
+        return self.flows[-1] if self.flows else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What one attempt at a call asks of rate limits. `endpoint` is the connection or host that answers.
+
+    `tokens` is how many tokens it will take, as far as that can be told before.
+    """
+
+    caller: Caller
+    provider: str
+    endpoint: str
+    model: str
+    tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What work has cost for which money was held under budgets: of the hold `released` ends, `charged` is booked.
+
+    `closes` says that nothing else will be drawn from the hold: what is left of it is free.
+    """
+
+    hold: str
+    released: Money
+    charged: Money
+    closes: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,9 @@ from durable import history
 from faults import FaultServer
 from surefoot import App, flow
 from surefoot.config import load
+from surefoot.effects import Await, Program, drive_async
 from surefoot.errors import DeadlineExceeded, RunCancelled
 from surefoot.models.chain.attempts import Attempts, Head
-from surefoot.models.chain.effects import Await, Program, drive_async
 from surefoot.models.chain.retries import Retries
 from surefoot.models.chain.retry_budget import RetryBudget
 from wire import Fault

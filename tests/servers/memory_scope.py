@@ -14,7 +14,7 @@ from typing import Any
 
 from surefoot.errors import RunEnded
 from surefoot.scope import Ending, Recorded, Work, variable
-from surefoot.values import PromptRef
+from surefoot.values import Caller, PromptRef
 
 
 @dataclass
@@ -79,6 +79,7 @@ class MemoryScope:
     """What `check` raises: why the run goes on no further."""
     run_id: str = "run-1"
     step_id: str = ""
+    caller: Caller = Caller(("run-1",), ("flow",))
     _seen: defaultdict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
     _lock: threading.Lock = field(default_factory=threading.Lock)
 

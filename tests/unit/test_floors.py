@@ -20,6 +20,7 @@ FLOOR = {
     "errors": 1,
     "scope": 1,
     "locks": 1,
+    "effects": 1,
     "ledger": 2,
     "prompts": 2,
     "models": 2,
@@ -27,6 +28,7 @@ FLOOR = {
     "retrieval": 2,
     "access": 2,
     "config": 2,
+    "limits": 2,
     "flows": 3,
     "traces": 3,
     "evals": 4,
@@ -41,8 +43,12 @@ FLOOR = {
     "cli": 7,
     "__main__": 8,
 }
-# The face of the open run speaks of usage and cost, and ids are made under a lock: all floor 1, and no arrow turns.
-NEIGHBOURS = {("scope", "values"), ("values", "locks")}
+# The face of the open run speaks of usage and cost, ids are made under a lock, and programs wait for what the run
+# promises: all floor 1, and no arrow turns.
+NEIGHBOURS = {
+    *(("scope", "values"), ("values", "locks")),
+    *(("effects", "errors"), ("effects", "locks"), ("effects", "scope")),
+}
 
 # Who may name what: the rooms, and the third parties (and their likes in the standard library) behind their wall.
 WALLS = [
@@ -55,6 +61,7 @@ WALLS = [
     ({"models"}, ["openai", "anthropic", "google.genai", "genai_prices"]),
     ({"models"}, ["xllamacpp", "onnxruntime", "tokenizers", "gguf"]),
     ({"prompts", "dag", "config"}, ["yaml"]),
+    ({"limits"}, ["redis"]),
     ({"server"}, ["starlette", "uvicorn", "fastapi"]),
     ({"traces"}, ["opentelemetry"]),
     ({"cli"}, ["click", "rich"]),
@@ -63,8 +70,8 @@ WALLS = [
 
 HEAVY = {
     *("aiohttp", "anthropic", "click", "cryptography", "fastapi", "genai_prices", "gguf", "httpx", "httpx2"),
-    *("jinja2", "numpy", "onnxruntime", "openai", "opentelemetry", "pydantic", "pypdfium2", "re2", "rich"),
-    *("selectolax", "starlette", "tokenizers", "uvicorn", "xllamacpp", "yaml"),
+    *("jinja2", "numpy", "onnxruntime", "openai", "opentelemetry", "pydantic", "pypdfium2", "re2", "redis"),
+    *("rich", "selectolax", "starlette", "tokenizers", "uvicorn", "xllamacpp", "yaml"),
 }
 
 

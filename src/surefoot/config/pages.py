@@ -6,6 +6,7 @@ import inspect
 import json
 import textwrap
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,8 @@ def _default_text(value: Any) -> str:
 def _toml(value: Any) -> str:
     if isinstance(value, Path):
         return json.dumps(value.as_posix())
+    if isinstance(value, Decimal):
+        return json.dumps(str(value))
     if (table := as_table(value)) is not None:
         entries = ", ".join(f"{json.dumps(key)} = {_toml(entry)}" for key, entry in table.items())
         return f"{{ {entries} }}" if entries else "{}"
@@ -126,7 +129,33 @@ _PRICES = """\
 # output = "10"
 """
 
-_NAMED = {"connections": _CONNECTIONS, "prices": _PRICES, "databases": _DATABASES}
+_BUDGETS = """\
+# What may be spent on model calls: the most that a call can cost is held before it is made.
+# [budgets.everything]
+# limit = "25.00"
+"""
+
+_LIMITS = """\
+# How many calls may be made in a time, and at once.
+# [limits.openai]
+# only = "openai"
+# requests_per_minute = 500.0
+"""
+
+_BREAKERS = """\
+# When what fails is not tried for a while: providers (`models`), and steps that name a breaker.
+# [breakers.vector-db]
+# cooldown = 5.0
+"""
+
+_NAMED = {
+    "connections": _CONNECTIONS,
+    "prices": _PRICES,
+    "databases": _DATABASES,
+    "budgets": _BUDGETS,
+    "limits": _LIMITS,
+    "breakers": _BREAKERS,
+}
 
 _PROFILE = """\
 # Settings for production only, chosen by SUREFOOT_ENV=production.

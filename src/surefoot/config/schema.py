@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, cast, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
 from surefoot.config.model import Config, Section
 from surefoot.config.secret import Secret, SecretText
@@ -49,8 +49,9 @@ def place_of(annotation: Any) -> Table | Leaf:
     if get_origin(annotation) in (dict, Mapping):
         return Table(entry=place_of(get_args(annotation)[1]))
     if get_origin(annotation) in (Union, UnionType):
-        return Leaf(next(kind for kind in get_args(annotation) if kind is not NoneType))
-    return Leaf(annotation)
+        annotation = next(kind for kind in get_args(annotation) if kind is not NoneType)
+    # How a value is read matters to pydantic alone.
+    return Leaf(get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation)
 
 
 _LONGEST_SHOWN = 60

@@ -17,7 +17,7 @@ from surefoot.flows.recall import Recall
 from surefoot.flows.stopping import Brake, Ceilings
 from surefoot.ledger import Entry, Ledger, Message, Outcome, Pending, RunRecord, Totals
 from surefoot.scope import Work
-from surefoot.values import RunTags
+from surefoot.values import Caller, RunTags
 
 if TYPE_CHECKING:
     from surefoot.flows.claims import StepClaim
@@ -89,6 +89,8 @@ class OpenRun:
     deadline_ns: int | None = None
     ceilings: Ceilings = Ceilings()
     brake: Brake = field(init=False)
+    caller: Caller = field(init=False)
+    """For whom it is made, as limits know it; `within` puts those before it that it is a part of."""
     children: list[OpenRun] = field(default_factory=list["OpenRun"])
     """The child runs that are open in this process."""
     begun_steps: int = 0
@@ -126,6 +128,13 @@ class OpenRun:
 
     def __post_init__(self) -> None:
         self.brake = Brake(self.id, deadline_ns=self.deadline_ns)
+        labels = self.labels
+        self.caller = Caller((self.id,), (self.flow,), self.tenant, labels.principal, labels.session)
+
+    def within(self, around: Caller) -> None:
+        """Note that it is a child run of the run of that caller: what bounds that one bounds this one too."""
+        own = self.caller
+        self.caller = replace(own, runs=(*around.runs, *own.runs), flows=(*around.flows, *own.flows))
 
     @classmethod
     def of(cls, record: RunRecord, ledger: Ledger) -> OpenRun:
@@ -227,9 +236,23 @@ class OpenRun:
             )
             self.brake.check()
         if is_call:
+            self._check_cost()
             self.begun_calls += 1
         else:
             self.begun_steps += 1
+
+    def _check_cost(self) -> None:
+        most = self.ceilings.max_cost
+        if most is None or self._used.cost < most or self.brake.is_lifted:
+            return
+        self.brake.pull(
+            RunLimit(
+                f"run {self.id} has cost {self._used.cost}, and runs.max_cost is {most}: raise the setting and "
+                f"`surefoot resume {self.id}` goes on with it",
+                run_id=self.id,
+            )
+        )
+        self.brake.check()
 
     def refuse_cancelled(self, reason: str) -> None:
         """Begin nothing more, because somebody asked for the end of the run. `cancel` does the rest."""

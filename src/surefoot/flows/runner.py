@@ -19,6 +19,7 @@ from surefoot.errors import (
     RunCancelled,
     RunEnded,
     RunStopped,
+    UnknownRun,
 )
 from surefoot.flows import cancelling, doubts, ending, opened, sources, undoing
 from surefoot.flows.drive import Body, Durable, Logic, Pause
@@ -42,7 +43,7 @@ from surefoot.ledger import (
     lease_until,
     this_process,
 )
-from surefoot.values import RunTags, new_id
+from surefoot.values import Caller, RunTags, new_id
 
 if TYPE_CHECKING:
     from surefoot.flows.flow import FlowSpec
@@ -303,11 +304,30 @@ def _open(app: Host, record: RunRecord, options: Options) -> OpenRun:
     run.accepts_divergence = options.accept_divergence
     run.ceilings = app.ceilings
     parent = options.parent
+    if parent is not None:
+        run.within(parent.caller)
+    elif record.parent_run is not None:
+        run.within(_around(app, record.parent_run))
     if parent is not None and parent.deadline_ns == run.deadline_ns:
         run.brake.is_due_with(parent.brake)
     run.suppresses_effects = options.suppresses_effects or (parent is not None and parent.suppresses_effects)
     run.is_strict = app.is_strict
     return run
+
+
+def _around(app: Host, parent: str | None) -> Caller:
+    """The runs that a run is a part of which is gone on with by itself: what bounds them bounds it too."""
+    runs: list[str] = []
+    flows: list[str] = []
+    while parent is not None:
+        try:
+            record = app.ledger.run(parent)
+        except UnknownRun:
+            break
+        runs.insert(0, record.id)
+        flows.insert(0, record.flow)
+        parent = record.parent_run
+    return Caller(tuple(runs), tuple(flows))
 
 
 def _pause(options: Options) -> Pause:

@@ -19,7 +19,7 @@ from surefoot.flows.openrun import OpenRun
 from surefoot.flows.recall import Identity, Place, Record, ScopeRecall, key_in_lane
 from surefoot.ledger import Outcome
 from surefoot.scope import Work
-from surefoot.values import PromptRef
+from surefoot.values import Caller, PromptRef
 
 log = scope.logger("surefoot.flows")
 
@@ -125,6 +125,10 @@ class Here:
     @property
     def idempotency_key(self) -> str:
         return f"{self.run.id}-{self.path[-16:].hex()}"
+
+    @property
+    def caller(self) -> Caller:
+        return self.run.caller
 
     @property
     def seconds_left(self) -> float | None:

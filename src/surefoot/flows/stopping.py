@@ -13,15 +13,21 @@ from typing import Self, cast
 from weakref import WeakKeyDictionary
 
 from surefoot.errors import DeadlineExceeded, RunStopped
+from surefoot.values import Money
 
 
 @dataclass(frozen=True, slots=True)
 class Ceilings:
-    """What a run is bounded by unless it says otherwise: seconds from its start, steps, model calls."""
+    """What a run is bounded by unless it says otherwise: seconds from its start, steps, model calls, their cost.
+
+    No call is begun once the known cost of the run's calls has reached `max_cost`. Calls that are under way then come
+    on top of it: it is a stop for runs that go astray, while a budget holds money before it is spent.
+    """
 
     deadline: float | None = None
     max_steps: int = 100_000
     max_calls: int = 10_000
+    max_cost: Money | None = None
 
 
 class Brake:

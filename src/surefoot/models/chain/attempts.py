@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Generic, Protocol, TypeVar
 
 from surefoot import scope
+from surefoot.effects import Program, Sleep
 from surefoot.errors import SurefootError
-from surefoot.models.chain.effects import Program, Sleep
 from surefoot.models.chain.retries import (
     Retries,
     is_retryable_answer,

@@ -11,11 +11,11 @@ from typing import Any, Generic, TypeVar, cast
 import orjson
 
 from surefoot import scope
+from surefoot.effects import Await, Block, Commit, Invoke, Program
 from surefoot.errors import MalformedResponse, SurefootError
 from surefoot.models import fakes
 from surefoot.models.chain.attempts import Attempts, Head, is_stopped
 from surefoot.models.chain.connections import Target
-from surefoot.models.chain.effects import Await, Block, Commit, Invoke, Program
 from surefoot.models.chain.endpoints import Endpoint, Policy
 from surefoot.models.chain.facts import facts_of
 from surefoot.models.chain.failures import (

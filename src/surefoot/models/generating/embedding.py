@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from surefoot.effects import Program, drive, drive_async
 from surefoot.errors import ConfigError, InvalidInput
-from surefoot.models.chain.effects import Program, drive, drive_async
 from surefoot.models.chain.endpoints import policy
 from surefoot.models.generating.calling import Asked, call
 from surefoot.models.wires import embedding_wire_of

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar, cast, get_args, get_origin, overload
 
 from surefoot import scope
+from surefoot.effects import Program, Together, drive, drive_async
 from surefoot.errors import (
     ConfigError,
     ContentRefused,
@@ -20,7 +21,6 @@ from surefoot.errors import (
 )
 from surefoot.models import fakes
 from surefoot.models.chain.connections import SCRIPTED, unnamed
-from surefoot.models.chain.effects import Program, Together, drive, drive_async
 from surefoot.models.chain.endpoints import Policy, policy
 from surefoot.models.fakes import Fake, Script
 from surefoot.models.generating.asking import Ask, Finish, Logprob, Turn

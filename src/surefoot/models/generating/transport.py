@@ -1,31 +1,24 @@
-"""Requests of our own over aiohttp: one session for each event loop, and a loop in a thread for blocking code."""
+"""Requests of our own over aiohttp: one session for each event loop."""
 
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
-
-from surefoot.locks import ForkSafeLock
 
 if TYPE_CHECKING:
     import asyncio
 
     import aiohttp
 
-T = TypeVar("T")
-
 CONNECT_SECONDS = 15.0
 """How long a connection may take, within the time of its attempt."""
 
-_lock = ForkSafeLock()
 _sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, _Session] = WeakKeyDictionary()
-_bridge: asyncio.AbstractEventLoop | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,40 +142,3 @@ async def _closed_with_loop(client: aiohttp.ClientSession) -> AsyncGenerator[Non
         yield
     finally:
         await client.close()
-
-
-def bridged(work: Callable[[], Awaitable[T]]) -> T:
-    """Await, for blocking code: on a loop in a thread of ours. An interruption here cancels the work there."""
-
-    import asyncio
-
-    async def awaited() -> T:
-        return await work()
-
-    future = asyncio.run_coroutine_threadsafe(awaited(), _background())
-    try:
-        return future.result()
-    except BaseException:
-        future.cancel()
-        raise
-
-
-def _background() -> asyncio.AbstractEventLoop:
-    global _bridge
-    import asyncio
-
-    with _lock:
-        if _bridge is None or _bridge.is_closed():
-            _bridge = asyncio.new_event_loop()
-            threading.Thread(target=_bridge.run_forever, name="surefoot-models", daemon=True).start()
-        return _bridge
-
-
-def _forget() -> None:
-    """In a forked child the loop's thread is not there, and its connections are the parent's."""
-    global _bridge
-    _bridge = None
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)

@@ -14,9 +14,11 @@ from uuid import uuid4
 
 from surefoot.models import fakes
 from surefoot.scope import Claim, Ending, Recorded, Scope, Ticket, Work, current
-from surefoot.values import PromptRef
+from surefoot.values import Caller, PromptRef
 
 _MARK = "__surefoot_chained__"
+
+_NOBODY = Caller()
 
 _is_everywhere = False
 # Set while an SDK that was found to be on the chain sends by HTTP clients of its own, which nobody has marked.
@@ -67,6 +69,10 @@ class _Outside(Scope):
     @property
     def step_id(self) -> str:
         return ""
+
+    @property
+    def caller(self) -> Caller:
+        return _NOBODY
 
     @property
     def seconds_left(self) -> float | None:

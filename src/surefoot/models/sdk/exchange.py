@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, cast
 import orjson
 
 from surefoot import scope
+from surefoot.effects import Block, Commit, Program
 from surefoot.errors import ConfigError
 from surefoot.locks import ForkSafeLock
 from surefoot.models.chain.answers import is_answer, is_answer_in_events
 from surefoot.models.chain.attempts import Attempts, Head, is_stopped
-from surefoot.models.chain.effects import Block, Close, Commit, Program, Read, Send
 from surefoot.models.chain.endpoints import (
     CallTarget,
     Endpoint,
@@ -30,6 +30,7 @@ from surefoot.models.chain.record import Answer, kept_headers, replayed
 from surefoot.models.chain.retries import is_unsent
 from surefoot.models.fakes import is_free
 from surefoot.models.sdk.deadlines import end_in_time, within
+from surefoot.models.sdk.sending import Close, Read, Send
 from surefoot.models.sdk.streams import Tape, live
 from surefoot.scope import Claim, Ending, Recorded, Scope
 from surefoot.values import CallFacts, Money

@@ -14,8 +14,8 @@ from contextvars import ContextVar
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
+from surefoot.effects import drive, drive_async
 from surefoot.errors import SurefootError
-from surefoot.models.chain.effects import Send, drive, drive_async
 from surefoot.models.chain.endpoints import policy
 from surefoot.models.chain.operations import recognise
 from surefoot.models.fakes import or_fake, or_fake_async
@@ -23,6 +23,7 @@ from surefoot.models.sdk import sdks
 from surefoot.models.sdk.chained import mark_all, scope_for
 from surefoot.models.sdk.exchange import Call, exchange
 from surefoot.models.sdk.patches import Patch, Patches
+from surefoot.models.sdk.sending import Send, by, by_async
 
 if TYPE_CHECKING:
     import httpx2
@@ -73,7 +74,7 @@ def _hooked(original: _SyncSend, library: ModuleType) -> _SyncSend:
                 return onward(self, effect.request, **options)
 
         try:
-            return drive(exchange(call, policy()), deliver)
+            return drive(exchange(call, policy()), by(deliver))
         except SurefootError as error:
             through = _for_sdk(error, request)
             if through is error:
@@ -101,7 +102,7 @@ def _hooked_async(original: _AsyncSend, library: ModuleType) -> _AsyncSend:
                 return await onward(self, effect.request, **options)
 
         try:
-            return await drive_async(exchange(call, policy()), deliver)
+            return await drive_async(exchange(call, policy()), by_async(deliver))
         except SurefootError as error:
             through = _for_sdk(error, request)
             if through is error:

@@ -1,47 +1,41 @@
-"""What an exchange asks of the outside, and the drivers that do it: one blocking, one on an event loop."""
+"""Programs that are written once, as generators of effects, and driven by blocking code or on an event loop.
+
+An effect is what a program asks of the outside; the effects of one room alone derive from `Effect` and are performed
+by what that room gives to the driver.
+"""
 
 from __future__ import annotations
 
 import inspect
+import os
+import threading
 import time
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from surefoot.errors import UsageError
-from surefoot.models.generating.transport import bridged
+from surefoot.locks import ForkSafeLock
 from surefoot.scope import Ticket
 
 if TYPE_CHECKING:
-    import httpx2
+    import asyncio
 
 R = TypeVar("R")
+T = TypeVar("T")
+
+_lock = ForkSafeLock()
+_bridge: asyncio.AbstractEventLoop | None = None
+
+
+class Effect:
+    """What a program asks of the outside."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Send:
-    """Send a request, for the response as soon as its headers are there; a routed one by a client of ours."""
-
-    request: httpx2.Request
-    is_routed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """Read the whole body of a response."""
-
-    response: httpx2.Response
-
-
-@dataclass(frozen=True, slots=True)
-class Close:
-    """Close a response that is of no further use."""
-
-    response: httpx2.Response
-
-
-@dataclass(frozen=True, slots=True)
-class Sleep:
+class Sleep(Effect):
     """Wait for some seconds; `pause` is how blocking code does so, where something may end the wait."""
 
     seconds: float
@@ -49,49 +43,46 @@ class Sleep:
 
 
 @dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(Effect):
     """Wait until an outcome is durable."""
 
     ticket: Ticket
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class Block(Effect):
     """Do work that may block for long, off the event loop where there is one."""
 
     work: Callable[[], object]
 
 
 @dataclass(frozen=True, slots=True)
-class Await:
+class Await(Effect):
     """Await what a function gives, as a library needs that knows no blocking code."""
 
     work: Callable[[], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True)
-class Invoke:
+class Invoke(Effect):
     """Call code of the user's, for what it returns; on an event loop it may be async."""
 
     function: Callable[[], object]
 
 
 @dataclass(frozen=True, slots=True)
-class Together:
+class Together(Effect):
     """Call functions side by side, for a list of what they return; an exception is raised once all are through."""
 
     functions: Sequence[Callable[[], object]]
 
 
-Own = Read | Close | Sleep | Commit | Block | Await | Invoke | Together
-Effect = Send | Own
-
 # What comes back depends on the effect, so a program says at each `yield` what it is.
 Program = Generator[Effect, object, R]
 
 
-def drive(program: Program[R], send: Callable[[Send], httpx2.Response] | None = None) -> R:
-    """Run a program in this thread; `send` is not needed where it awaits its own library: a loop of ours does that."""
+def drive(program: Program[R], perform: Callable[[Effect], object] | None = None) -> R:
+    """Run a program in this thread; `perform` is for effects that are not of this module, and returns their results."""
     result: object = None
     error: BaseException | None = None
     try:
@@ -102,23 +93,19 @@ def drive(program: Program[R], send: Callable[[Send], httpx2.Response] | None = 
                 return cast("R", done.value)
             result = error = None
             try:
-                result = _given(send)(effect) if isinstance(effect, Send) else _perform(effect)
+                result = _perform(effect, perform)
             except BaseException as raised:  # noqa: BLE001 - the program decides what it means
                 error = raised
     finally:
         error = None  # else exception, traceback and this frame hold each other
 
 
-def _perform(effect: Own) -> object:
+def _perform(effect: Effect, other: Callable[[Effect], object] | None) -> object:
     match effect:
         case Await(work):
             return bridged(work)
         case Commit(ticket):
             ticket.wait()
-        case Read(response):
-            response.read()
-        case Close(response):
-            response.close()
         case Sleep(seconds, pause):
             pause(seconds)
         case Block(work):
@@ -127,13 +114,13 @@ def _perform(effect: Own) -> object:
             return _called(function)
         case Together(functions):
             return _side_by_side(functions)
+        case _:
+            return _given(other)(effect)
     return None
 
 
-async def drive_async(
-    program: Program[R], send: Callable[[Send], Awaitable[httpx2.Response]] | None = None
-) -> R:
-    """Run a program on the running event loop; `send` is not needed where it awaits its own library."""
+async def drive_async(program: Program[R], perform: Callable[[Effect], Awaitable[object]] | None = None) -> R:
+    """Run a program on the running event loop; `perform` is for effects that are not of this module."""
     result: object = None
     error: BaseException | None = None
     try:
@@ -149,24 +136,18 @@ async def drive_async(
                     result = await effect.work()
                 elif isinstance(effect, Commit):
                     await effect.ticket
-                elif isinstance(effect, Send):
-                    result = await _given(send)(effect)
                 else:
-                    result = await _perform_async(effect)
+                    result = await _perform_async(effect, perform)
             except BaseException as raised:  # noqa: BLE001 - the program decides what it means
                 error = raised
     finally:
         error = None  # else exception, traceback and this frame hold each other
 
 
-async def _perform_async(effect: Own) -> object:
+async def _perform_async(effect: Effect, other: Callable[[Effect], Awaitable[object]] | None) -> object:
     import asyncio
 
     match effect:
-        case Read(response):
-            await response.aread()
-        case Close(response):
-            await response.aclose()
         case Sleep(seconds):
             await asyncio.sleep(seconds)
         case Block(work):
@@ -175,15 +156,15 @@ async def _perform_async(effect: Own) -> object:
             return await _awaited(function)
         case Together(functions):
             return await _gathered(functions)
-        case Await() | Commit():
-            raise TypeError(f"{effect!r} is performed by the driver itself")
+        case _:
+            return await _given(other)(effect)
     return None
 
 
-def _given(send: Callable[[Send], R] | None) -> Callable[[Send], R]:
-    if send is None:
-        raise TypeError("a program that sends was given no way to do so")
-    return send
+def _given(perform: Callable[[Effect], T] | None) -> Callable[[Effect], T]:
+    if perform is None:
+        raise TypeError("a program asks for an effect of its own room, and nobody was given who performs it")
+    return perform
 
 
 def _called(function: Callable[[], object]) -> object:
@@ -224,3 +205,40 @@ async def _gathered(functions: Sequence[Callable[[], object]]) -> list[object]:
         if isinstance(result, BaseException):
             raise result
     return results
+
+
+def bridged(work: Callable[[], Awaitable[T]]) -> T:
+    """Await, for blocking code: on a loop in a thread of ours. An interruption here cancels the work there."""
+    import asyncio
+
+    async def awaited() -> T:
+        return await work()
+
+    future = asyncio.run_coroutine_threadsafe(awaited(), background())
+    try:
+        return future.result()
+    except BaseException:
+        future.cancel()
+        raise
+
+
+def background() -> asyncio.AbstractEventLoop:
+    """The loop on which blocking code has things awaited, made when it is first needed."""
+    global _bridge
+    import asyncio
+
+    with _lock:
+        if _bridge is None or _bridge.is_closed():
+            _bridge = asyncio.new_event_loop()
+            threading.Thread(target=_bridge.run_forever, name="surefoot-bridge", daemon=True).start()
+        return _bridge
+
+
+def _forget() -> None:
+    """In a forked child the loop's thread is not there, and its connections are the parent's."""
+    global _bridge
+    _bridge = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

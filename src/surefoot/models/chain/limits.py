@@ -1,0 +1,91 @@
+"""What bounds calls beside their own deadline and retries, as the chain knows it: protocols that other rooms fulfil."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from surefoot.effects import Program
+from surefoot.values import Caller, Demand, Money, Settlement
+
+
+class Hold(Protocol):
+    """Money that is set aside for one call, or for the calls of a ladder."""
+
+    def more(self, worst: Money, /) -> Program[None]:
+        """Set aside more, for another attempt after one that may have been paid. Raises `BudgetExceeded`."""
+        ...
+
+    def settlement(self, charged: Money | None, /) -> Settlement | None:
+        """What is to be committed with the outcome; None stands for all that is held. Ends the hold."""
+        ...
+
+    def settle(self, charged: Money | None, /) -> Program[None]:
+        """End the hold where no outcome is recorded with it. Does nothing if it has ended."""
+        ...
+
+
+class Budgets(Protocol):
+    """Budgets of which the accounts are in the ledger's database."""
+
+    def cap_output(self, caller: Caller, /) -> int | None:
+        """The limit of tokens that is put on calls which have none; None where none is to be put."""
+        ...
+
+    def bound(self, caller: Caller, /) -> bool:
+        """Whether any budget is about this caller. Cheap: asked at every call."""
+        ...
+
+    def hold(self, caller: Caller, worst: Money, /, *, what: str, patience: float) -> Program[Hold]:
+        """Set aside the most that a call may cost, under all budgets of the caller or none.
+
+        `what` names the call in messages; `patience` is how many seconds may be waited. Raises `BudgetExceeded`.
+        """
+        ...
+
+
+class Permit(Protocol):
+    """One attempt that rate limits have admitted."""
+
+    def answered(self, status: int, headers: Mapping[str, str], /) -> None:
+        """What the provider said: a 429 holds others back, and its headers tell the limits that it keeps."""
+        ...
+
+    def done(self, tokens: int | None, /) -> None:
+        """The attempt is over, its last byte read; `tokens` is what it took, None where nobody knows. Idempotent."""
+        ...
+
+
+class Admission(Protocol):
+    """Rate limits: requests and tokens a minute, and calls at a time, in one step that is all or nothing."""
+
+    def bound(self, demand: Demand, /) -> bool:
+        """Whether any limit is about this demand. Cheap: asked at every attempt."""
+        ...
+
+    def admit(self, demand: Demand, /, *, patience: float, pause: Callable[[float], None]) -> Program[Permit]:
+        """Wait until there is room, for `patience` seconds at most. Raises `Throttled` where there will be none.
+
+        `pause` is how blocking code waits.
+        """
+        ...
+
+
+class Trial(Protocol):
+    """One attempt that a breaker has let through. The first word counts."""
+
+    def succeeded(self) -> None: ...
+
+    def failed(self) -> None: ...
+
+    def dropped(self) -> None:
+        """Nothing was learned: it was cancelled, never sent, or refused for a reason that is no failure."""
+        ...
+
+
+class Breakers(Protocol):
+    """Circuit breakers by name; that of an endpoint is made when it is first asked for."""
+
+    def enter(self, name: str, /) -> Trial:
+        """Let an attempt through, and measure how long it takes. Raises `BreakerOpen`. Never waits for anything."""
+        ...
