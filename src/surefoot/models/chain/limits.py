@@ -16,8 +16,21 @@ class Hold(Protocol):
         """Set aside more, for another attempt after one that may have been paid. Raises `BudgetExceeded`."""
         ...
 
+    def part(self, worst: Money, /) -> Hold:
+        """A hold of so much of what is held, for one call of a ladder; the call has to ask for no other.
+
+        It is settled like any other, by the outcome of its call, and gives back what its call did not cost to nobody
+        but the accounts. A part that is larger than what is left takes what is left, and the rest by its `more`.
+        The ladder itself is settled at its end, with nothing charged: what no part has drawn is free again. Parts
+        that are under way then keep what they hold.
+        """
+        ...
+
     def settlement(self, charged: Money | None, /) -> Settlement | None:
-        """What is to be committed with the outcome; None stands for all that is held. Ends the hold."""
+        """What is to be committed with the outcome; None stands for all that is held. Ends the hold.
+
+        None is returned where it has ended.
+        """
         ...
 
     def settle(self, charged: Money | None, /) -> Program[None]:
