@@ -100,7 +100,7 @@ class LoopWriter(Generic[E]):
     def nudge(self) -> None:
         """See to it that the loop writes what is queued."""
         # One call into the loop is enough until it has looked at the queue.
-        if self._is_woken:
+        if self._is_woken or (self._closed and not self._queue):
             return
         self._is_woken = True
         self._schedule(lambda loop: loop.call_soon_threadsafe(self._wake.set))
@@ -114,7 +114,9 @@ class LoopWriter(Generic[E]):
         self.nudge()
 
     def call_tick(self) -> None:
-        """See to it that the tick is called."""
+        """See to it that the tick is called. Once the ledger is closed nobody waits for one."""
+        if self._closed:
+            return
         self._schedule(lambda loop: loop.call_soon_threadsafe(self._tick_soon.set))
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
@@ -171,13 +173,11 @@ class LoopWriter(Generic[E]):
         asyncio.set_event_loop(loop)
         try:
             loop.run_until_complete(self._serve())
+            loop.run_until_complete(loop.shutdown_default_executor())
         finally:
-            try:
-                loop.run_until_complete(self._end())
-            finally:
-                loop.close()
-                with self._starting:
-                    self._no_loop()
+            loop.close()
+            with self._starting:
+                self._no_loop()
 
     async def _serve(self) -> None:
         ticking = asyncio.get_running_loop().create_task(self._keep_ticking())
@@ -192,21 +192,23 @@ class LoopWriter(Generic[E]):
                     break
         finally:
             ticking.cancel()
+            await self._end(ticking)
 
-    async def _end(self) -> None:
-        """Let go of the connections, after all that uses one, or is about to open one, has come to its end."""
-        if tasks := _others():
-            await asyncio.wait(tasks, timeout=_GRACE_S)
-        # A thread that ticks may begin to read as late as now, and must not wait for a server that is away.
-        joining = asyncio.create_task(asyncio.get_running_loop().shutdown_default_executor())
-        while not joining.done():
-            await asyncio.wait({joining}, timeout=_LOOK_AGAIN_S)
-            for task in _others() - {joining}:
-                task.cancel()
+    async def _end(self, ticking: asyncio.Task[None]) -> None:
+        """Let go of the connections, once nothing is left that uses one or is about to open one."""
+        grace_until = time.monotonic() + _GRACE_S
+        # As long as a thread ticks, it may begin to read; a server that is away must not hold it for long.
+        while not ticking.done():
+            await asyncio.wait({ticking}, timeout=_LOOK_AGAIN_S)
+            if time.monotonic() > grace_until:
+                for task in _others() - {ticking}:
+                    task.cancel()
         with self._starting:
             self._is_ending = True
         # What was scheduled until then is a task only in the next turn.
         await asyncio.sleep(0)
+        if tasks := _others():
+            await asyncio.wait(tasks, timeout=max(0.0, grace_until - time.monotonic()))
         end_at = time.monotonic() + _END_S
         while (tasks := _others()) and (left := end_at - time.monotonic()) > 0:
             for task in tasks:
