@@ -21,7 +21,11 @@ class Hold(Protocol):
         ...
 
     def settle(self, charged: Money | None, /) -> Program[None]:
-        """End the hold where no outcome is recorded with it. Does nothing if it has ended."""
+        """End the hold where no outcome is recorded with it. Does nothing if it has ended.
+
+        It hands its entry over at once and asks for nothing but commits behind it: whoever may not wait runs it with
+        `effects.handed_over`.
+        """
         ...
 
 
@@ -52,7 +56,10 @@ class Permit(Protocol):
         ...
 
     def done(self, tokens: int | None, /) -> None:
-        """The attempt is over, its last byte read; `tokens` is what it took, None where nobody knows. Idempotent."""
+        """The attempt is over, its last byte read; `tokens` is what it took, None where nobody knows. Idempotent.
+
+        Called from any thread, and by the garbage collector for a stream that was dropped.
+        """
         ...
 
 
@@ -72,7 +79,14 @@ class Admission(Protocol):
 
 
 class Trial(Protocol):
-    """One attempt that a breaker has let through. The first word counts."""
+    """One attempt that a breaker has let through. The first word counts.
+
+    Called from any thread, and by the garbage collector for a stream that was dropped.
+    """
+
+    def answered(self) -> None:
+        """It has begun to answer, with a stream: how long that takes is no matter of its health. No word yet."""
+        ...
 
     def succeeded(self) -> None: ...
 
