@@ -17,7 +17,7 @@ from surefoot.models.chain.answers import is_whole, read_buffered, read_events
 from surefoot.models.chain.bounds import Load, Most, capped, expected_tokens, most_of, refuse, worst_of
 from surefoot.models.chain.limits import Hold, Permit, Trial
 from surefoot.models.chain.prices import Rates
-from surefoot.models.chain.published import may_think_unseen, window_of
+from surefoot.models.chain.published import thinks_unseen, window_of
 from surefoot.models.chain.received import bytes_said
 from surefoot.models.chain.record import Answer
 from surefoot.models.chain.retries import is_unsent
@@ -322,12 +322,11 @@ class Passage:
             return None
         reading = read_events(events_of(body)) if is_events else read_buffered(body)
         load, usage = self.load, reading.usage
-        asks = isinstance(load.body.get("thinking"), dict)
         written = max(usage.output, said)
-        if may_think_unseen(load.provider, load.name, asks_for_thoughts=asks):
-            # Gemini counts its thoughts in every chunk.
-            is_counted = load.provider == "google" and usage.output > 0
-            written = written if is_counted else self._most.written
+        # Gemini counts its thoughts in every chunk.
+        is_counted = load.provider == "google" and usage.output > 0
+        if thinks_unseen(load.operation, load.provider, load.name, body) and not is_counted:
+            written = self._most.written
         most = replace(self._most, read=usage.input or self._most.read, written=written)
         return min(worst_of(most, self._rates, load), self._worst)
 

@@ -52,22 +52,23 @@ def window_of(provider: str, model: str, *, local_context: int | None = None) ->
 
 _SEEN_GPT = re.compile(r"(ft:)?(gpt-3\.5|gpt-4|chatgpt-4o|davinci|babbage)")
 _SEEN_GEMINI = re.compile(r"gemini-(1\.|2\.0)")
-_SEEN_CLAUDE = re.compile(r"claude-(2|3|instant|(opus|sonnet|haiku)-4)")
 _HIDING = frozenset({"x-ai", "perplexity", "openrouter", "litellm", "openai-compatible"})
 
 
-def may_think_unseen(provider: str, model: str, *, asks_for_thoughts: bool) -> bool:
-    """Whether a model may have written tokens that are paid for and never shown, so that its text bounds nothing.
+def thinks_unseen(operation: str, provider: str, model: str, answer: bytes) -> bool:
+    """Whether a model may have written more than it has shown in an answer, or in the part of it that came.
 
-    `asks_for_thoughts`: the request asks for reasoning. A model that is not known may.
+    Reasoning is paid for as the rest is, and many providers show none of it, or a summary. A model that is not known
+    may have done so.
     """
-    name = model.lower().removeprefix("models/").rpartition("/")[2]
+    if operation == "anthropic.messages":
+        # It is a block of its own, also where nothing stands in it.
+        return b'thinking"' in answer
+    name = model.lower().rpartition("/")[2]
     match provider:
         case "openai" | "azure":
             return _SEEN_GPT.match(name) is None
         case "google":
             return _SEEN_GEMINI.match(name) is None
-        case "anthropic":
-            return asks_for_thoughts or _SEEN_CLAUDE.match(name) is None
         case _:
             return provider in _HIDING
