@@ -6,10 +6,9 @@ import asyncio
 import gc
 import threading
 from concurrent.futures import ThreadPoolExecutor
-
-import pytest
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -17,8 +17,8 @@ from surefoot.limits.rates.permit import AdmittedPermit, Ask
 from surefoot.values import Demand
 
 if TYPE_CHECKING:
-    from surefoot.limits.redis import SharedRedis
     from surefoot.limits.rates.shared import Shared
+    from surefoot.limits.redis import SharedRedis
 
 
 class Rates:
