@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from surefoot import config
     from surefoot.config import Loaded
     from surefoot.ledger import Account
+    from surefoot.limits.rates import Rates
+    from surefoot.limits.redis import SharedRedis
     from surefoot.models.local import EmbeddedServer
     from surefoot.traces import Card, Costs, Facet
 
@@ -140,6 +142,31 @@ class App:
         return flows.Databases(
             addresses, root=self.settings.root, body_seconds=self.config.ledger.body_seconds
         )
+
+    @made_once
+    def redis(self) -> SharedRedis | None:
+        """The Redis server that limits, breakers and the cache are shared by; None where the settings name none."""
+        given = self.config.redis
+        url, secret_url, password = given.url, given.secret_url, given.password
+        if url is None and secret_url is None:
+            return None
+        from surefoot.limits.redis import SharedRedis
+
+        return SharedRedis(
+            lambda: url or "" if secret_url is None else secret_url.resolve(),
+            lambda: None if password is None else password.resolve(),
+            prefix=given.prefix,
+            connections=given.connections,
+            timeout=given.timeout,
+        )
+
+    @made_once
+    def rates(self) -> Rates:
+        """The limits of requests, tokens and calls at a time, over Redis where there is one."""
+        from surefoot.limits.rates import RateLimit, rates_of
+
+        limits = [RateLimit(name, **dict(given)) for name, given in self.config.limits.items()]
+        return rates_of(limits, redis=self.redis if limits else None, processes=self.config.redis.processes)
 
     @made_once
     def embedded(self) -> EmbeddedServer:
@@ -295,8 +322,10 @@ class App:
             await flows.drive_async(flows.deliver(run_id, event, value, message_id=new_id()))
 
     def close(self) -> None:
-        """Write what is queued and close the ledger, and the databases of transaction steps."""
+        """Write what is queued and close the ledger, and the connections to databases and to Redis."""
         self.databases.close()
+        if (redis := vars(self).get("redis")) is not None:
+            redis.close()
         self.ledger.close()
 
     # What a run asks of its host (`surefoot.flows.Host`)
