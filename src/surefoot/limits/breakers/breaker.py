@@ -120,7 +120,12 @@ class Breaker:
                 *(change.breaker, everywhere, change.why, again, change.retry_after, self.section),
             )
         else:
-            logger.info("breaker %r is closed%s: it was open since %s", change.breaker, everywhere, _clock_time(change.since))
+            logger.info(
+                "breaker %r is closed%s: it was open since %s",
+                change.breaker,
+                everywhere,
+                _clock_time(change.since),
+            )
         for listener in tuple(self._listeners):
             try:
                 listener(change)

@@ -126,9 +126,7 @@ class Circuit:
         leases[token] = now + self.rules.lease
         return phase, token
 
-    def ended(
-        self, phase: Phase, token: str, verdict: Verdict, seconds: float, now: float
-    ) -> Change | None:
+    def ended(self, phase: Phase, token: str, verdict: Verdict, seconds: float, now: float) -> Change | None:
         """Learn how a call went that took so many seconds. One of another phase tells nothing."""
         if phase is not self.phase:
             return None

@@ -176,10 +176,25 @@ def arguments(
     return [
         *(epoch, request.era, member),
         *(round(rules.window * 1e3), rules.minimum, rules.error_rate, rules.slow_rate if slow else ""),
-        *(round(rules.cooldown * 1e3), round(rules.cooldown_cap * 1e3), rules.probes, round(rules.lease * 1e3)),
-        *(chance, f"%d of %d calls failed in {window} s", f"%d of %d calls took {slow} s or longer in {window} s"),
+        *(
+            round(rules.cooldown * 1e3),
+            round(rules.cooldown_cap * 1e3),
+            rules.probes,
+            round(rules.lease * 1e3),
+        ),
+        *(
+            chance,
+            f"%d of %d calls failed in {window} s",
+            f"%d of %d calls took {slow} s or longer in {window} s",
+        ),
         *request.counts,
-        *(request.mode, round(request.seconds * 1e3), opening.failures, opening.why, round(opening.since * 1e3)),
+        *(
+            request.mode,
+            round(request.seconds * 1e3),
+            opening.failures,
+            opening.why,
+            round(opening.since * 1e3),
+        ),
         len(request.reports),
         *(part for report in request.reports for part in (*report[:3], int(report.is_slow))),
         *tokens,
