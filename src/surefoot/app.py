@@ -65,7 +65,7 @@ class App:
         """Whether runs in a notebook are not shown in their cell."""
         self._targets: dict[tuple[str, bool], tuple[float, models.Target]] = {}
         self.connections = {name: _connection(name, given) for name, given in config.connections.items()}
-        self.policy = Policy(
+        self.policy: Policy = Policy(
             endpoints=self,
             retries=Retries(
                 count=config.models.retries, cap=config.models.retry_cap, deadline=config.models.deadline
