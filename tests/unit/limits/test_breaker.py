@@ -167,7 +167,8 @@ def test_one_probe_that_fails_opens_it_again() -> None:
     timed.open()
     timed.rest()
     first, second = timed.begin(), timed.begin()
-    assert first is not None and second is not None
+    assert first is not None
+    assert second is not None
     timed.circuit.ended(*first, "failed", 0.0, timed.now)
     assert timed.state == "open"
     assert timed.circuit.ended(*second, "succeeded", 0.0, timed.now) is None

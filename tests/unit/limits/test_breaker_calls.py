@@ -134,9 +134,8 @@ def test_of_many_threads_as_many_go_through_as_there_are_permits(clock: Clock) -
 
     def storm() -> None:
         begin.wait(30)
-        for _ in range(200):
-            if (trial := let_through(breakers)) is not None:
-                admitted.append(trial)
+        tried = (let_through(breakers) for _ in range(200))
+        admitted.extend(trial for trial in tried if trial is not None)
 
     for episode in range(1, 6):
         clock.now += 200.0
@@ -307,16 +306,10 @@ def test_each_change_is_logged_and_shown_and_a_listener_that_fails_does_no_harm(
     said = [
         (record.levelname, record.getMessage()) for record in caplog.records if record.levelname != "ERROR"
     ]
+    why, tried = "breaker 'db' is open: 4 of 4 calls failed in 30 s", "1 attempt to try it again failed"
     assert said == [
-        (
-            "WARNING",
-            "breaker 'db' is open: 4 of 4 calls failed in 30 s; it is tried again in 8.0 s ([breakers.db])",
-        ),
-        (
-            "WARNING",
-            "breaker 'db' is open: 4 of 4 calls failed in 30 s, and 1 attempt to try it again failed; it is tried "
-            "again in 16.0 s ([breakers.db])",
-        ),
+        ("WARNING", f"{why}; it is tried again in 8.0 s ([breakers.db])"),
+        ("WARNING", f"{why}, and {tried}; it is tried again in 16.0 s ([breakers.db])"),
         ("INFO", "breaker 'db' is closed again; it was open since 06:41:07 UTC"),
     ]
     assert sum(record.levelname == "ERROR" for record in caplog.records) == 3
