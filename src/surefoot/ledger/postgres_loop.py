@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from surefoot import scope
 from surefoot.errors import LedgerError
-from surefoot.ledger.writer import Pending, Settled, Turn, settle_all
+from surefoot.ledger.writer import Pending, Settled, Ticks, Turn, settle_all
 
 E = TypeVar("E")
 T = TypeVar("T")
@@ -23,7 +23,6 @@ T = TypeVar("T")
 log = scope.logger("surefoot.ledger")
 
 _BATCH = 512
-_TICK_AGAIN = 1.0
 _GRACE_S = 1.0  # for what is being read as the loop ends
 _END_S = 2.0  # for what is cancelled then
 _LOOK_AGAIN_S = 0.05
@@ -49,7 +48,7 @@ class LoopWriter(Generic[E]):
         self._leave = leave
         self._name = name
         self._on_fork = on_fork
-        self._tick: Callable[[], float | None] | None = None
+        self._ticks = Ticks()
         # Loops of a parent process: their sockets and selectors are its own, and must not even be closed here.
         self._inherited: list[object] = []
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -94,8 +93,8 @@ class LoopWriter(Generic[E]):
         return pending
 
     def on_tick(self, tick: Callable[[], float | None]) -> None:
-        """Call `tick` from a thread of ours; it returns in how many seconds it wants to be called again."""
-        self._tick = tick
+        """Call `tick` from a thread of ours, beside others; see `surefoot.ledger.Ledger.on_tick`."""
+        self._ticks.add(tick)
 
     def nudge(self) -> None:
         """See to it that the loop writes what is queued."""
@@ -226,7 +225,7 @@ class LoopWriter(Generic[E]):
             elif (pause := due - time.monotonic()) > 0:
                 await asyncio.sleep(pause)
             self._tick_soon.clear()
-            tick = loop.run_in_executor(None, self._call_tick)
+            tick = loop.run_in_executor(None, self._call_ticks)
             try:
                 pause_or_none = await asyncio.shield(tick)
             except asyncio.CancelledError:
@@ -237,15 +236,9 @@ class LoopWriter(Generic[E]):
             if self._queue:
                 self._wake.set()
 
-    def _call_tick(self) -> float | None:
-        try:
-            return self._tick() if self._tick is not None else None
-        except Exception:
-            if self._closed:
-                # It wanted to write, or its reading took too long. Nobody is left who would wait for it.
-                return None
-            log.exception("the ledger's writer: a tick failed")
-            return _TICK_AGAIN
+    def _call_ticks(self) -> float | None:
+        # Behind the end they wanted to write, or their reading took too long, and nobody is left who would mind.
+        return self._ticks.call(is_over=lambda: self._closed)
 
     async def _drain(self) -> None:
         batch: list[tuple[E, Pending]] = []

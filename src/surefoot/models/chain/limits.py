@@ -16,12 +16,29 @@ class Hold(Protocol):
         """Set aside more, for another attempt after one that may have been paid. Raises `BudgetExceeded`."""
         ...
 
+    def part(self, worst: Money, /) -> Program[Hold]:
+        """So much of what is held as a hold of its own, for one call of a ladder; what is missing is set aside too.
+
+        A part is settled as any hold is, best by the outcome of its call. The ladder is settled at its end, with
+        nothing charged: what no part has taken is free again, and parts that are under way keep what they hold.
+        Raises `BudgetExceeded`.
+        """
+        ...
+
     def settlement(self, charged: Money | None, /) -> Settlement | None:
-        """What is to be committed with the outcome; None stands for all that is held. Ends the hold."""
+        """What is to be committed with the outcome; None stands for all that is held. Ends the hold.
+
+        Whoever takes it sees to it that it is booked, also where no outcome is recorded after all; the claim of a
+        call does, to which it is given with the outcome. None is returned where the hold has ended.
+        """
         ...
 
     def settle(self, charged: Money | None, /) -> Program[None]:
-        """End the hold where no outcome is recorded with it. Does nothing if it has ended."""
+        """End the hold where no outcome is recorded with it. Does nothing if it has ended.
+
+        It hands its entry over at once and asks for nothing but commits behind it: whoever may not wait runs it with
+        `effects.handed_over`.
+        """
         ...
 
 
@@ -52,7 +69,10 @@ class Permit(Protocol):
         ...
 
     def done(self, tokens: int | None, /) -> None:
-        """The attempt is over, its last byte read; `tokens` is what it took, None where nobody knows. Idempotent."""
+        """The attempt is over, its last byte read; `tokens` is what it took, None where nobody knows. Idempotent.
+
+        Called from any thread, and by the garbage collector for a stream that was dropped.
+        """
         ...
 
 
@@ -72,7 +92,14 @@ class Admission(Protocol):
 
 
 class Trial(Protocol):
-    """One attempt that a breaker has let through. The first word counts."""
+    """One attempt that a breaker has let through. The first word counts.
+
+    Called from any thread, and by the garbage collector for a stream that was dropped.
+    """
+
+    def answered(self) -> None:
+        """It has begun to answer, with a stream: how long that takes is no matter of its health. No word yet."""
+        ...
 
     def succeeded(self) -> None: ...
 
