@@ -17,12 +17,29 @@ class Hold(Protocol):
         """Set aside more, for another attempt after one that may have been paid. Raises `BudgetExceeded`."""
         ...
 
+    def part(self, worst: Money, /) -> Hold:
+        """A hold of so much of what is held, for one call of a ladder; the call has to ask for no other.
+
+        It is settled like any other, by the outcome of its call, and gives back what its call did not cost to nobody
+        but the accounts. A part that is larger than what is left takes what is left, and the rest by its `more`.
+        The ladder itself is settled at its end, with nothing charged: what no part has drawn is free again. Parts
+        that are under way then keep what they hold.
+        """
+        ...
+
     def settlement(self, charged: Money | None, /) -> Settlement | None:
-        """What is to be committed with the outcome; None stands for all that is held. Ends the hold."""
+        """What is to be committed with the outcome; None stands for all that is held. Ends the hold.
+
+        None is returned where it has ended.
+        """
         ...
 
     def settle(self, charged: Money | None, /) -> Program[None]:
-        """End the hold where no outcome is recorded with it. Does nothing if it has ended."""
+        """End the hold where no outcome is recorded with it. Does nothing if it has ended.
+
+        It hands its entry over at once and asks for nothing but commits behind it: whoever may not wait runs it with
+        `effects.handed_over`.
+        """
         ...
 
 
@@ -53,7 +70,10 @@ class Permit(Protocol):
         ...
 
     def done(self, tokens: int | None, /) -> None:
-        """The attempt is over, its last byte read; `tokens` is what it took, None where nobody knows. Idempotent."""
+        """The attempt is over, its last byte read; `tokens` is what it took, None where nobody knows. Idempotent.
+
+        Called from any thread, and by the garbage collector for a stream that was dropped.
+        """
         ...
 
 
@@ -73,7 +93,14 @@ class Admission(Protocol):
 
 
 class Trial(Protocol):
-    """One attempt that a breaker has let through. The first word counts."""
+    """One attempt that a breaker has let through. The first word counts.
+
+    Called from any thread, and by the garbage collector for a stream that was dropped.
+    """
+
+    def answered(self) -> None:
+        """It has begun to answer, with a stream: how long that takes is no matter of its health. No word yet."""
+        ...
 
     def succeeded(self) -> None: ...
 
