@@ -12,10 +12,12 @@ import orjson
 
 from surefoot import scope
 from surefoot.effects import Block, Commit, Program
-from surefoot.errors import ConfigError
+from surefoot.errors import ConfigError, ModelError
 from surefoot.locks import ForkSafeLock
+from surefoot.models import fakes
 from surefoot.models.chain.answers import is_answer, is_answer_in_events
 from surefoot.models.chain.attempts import Attempts, Head, is_stopped
+from surefoot.models.chain.caching import Lookup, looked_up, place_of
 from surefoot.models.chain.endpoints import (
     CallTarget,
     Endpoint,
@@ -25,6 +27,7 @@ from surefoot.models.chain.endpoints import (
     routed_headers,
 )
 from surefoot.models.chain.facts import facts_of
+from surefoot.models.chain.limits import AnswerCache
 from surefoot.models.chain.operations import Request
 from surefoot.models.chain.record import Answer, kept_headers, replayed
 from surefoot.models.chain.retries import is_unsent
@@ -65,6 +68,9 @@ class Failure:
 # The retries of an SDK run in the context of the call that failed, so one place in each context is enough.
 _last_failure: ContextVar[Failure | None] = ContextVar("surefoot_last_failure", default=None)
 
+# Headers of which an answer depends.
+_VERSION_HEADERS = ("anthropic-version", "anthropic-beta", "openai-beta", "openai-organization", "openai-project")
+
 _announced: set[tuple[str, str]] = set()
 _announced_lock = ForkSafeLock()
 
@@ -92,7 +98,7 @@ def exchange(call: Call, policy: Policy) -> Program[httpx2.Response]:
         if claimed.is_claim_open:
             # What a run was stopped in has no outcome: it is done again if the run goes on.
             if not isinstance(error, Exception) or is_stopped(call.scope):
-                claim.abandon()
+                claimed.claim.abandon()
             else:
                 yield from claimed.fail(error)
         raise
@@ -120,6 +126,10 @@ class Exchange:
         The outcome of a stream is recorded by its body instead, before the client sees the end of it.
         """
         self._choose_route()
+        self.claim = yield from looked_up(self.claim, self._lookup, self._cache, self.call.scope)
+        if self.claim.recorded is not None:
+            self.is_claim_open = False
+            return _replay(self.call, self.claim.recorded)
         self.attempts = Attempts(
             self,
             self.call.asked.operation.name,
@@ -153,7 +163,7 @@ class Exchange:
         """Record that the call ended in an exception."""
         _remember(self.call, Recorded("failed", error=error))
         facts = self._facts()
-        if is_unsent(error):
+        if is_unsent(error) or (isinstance(error, ModelError) and error.attempts == 0):
             facts = replace(facts, cost=Money(0))
         yield from self._finish(Ending("failed", cause=error, call=facts))
 
@@ -182,6 +192,31 @@ class Exchange:
         if self._route is not None:
             return self._route.served_model.partition(":")[0]
         return f"{self.call.asked.provider} at {self.call.request.url.host}"
+
+    @property
+    def _cache(self) -> AnswerCache | None:
+        """What a fake says is not kept, nor is anything said in its place; an array of chunks is of no known form."""
+        url = self.call.request.url
+        is_array = ":streamGenerateContent" in url.path and url.params.get("alt") != "sse"
+        return None if is_array or fakes.current() is not None else self.policy.cache
+
+    @property
+    def _lookup(self) -> Lookup:
+        asked, request = self.call.asked, self.call.request
+        return Lookup(
+            asked.operation.name,
+            asked.provider,
+            self._route.served_model if self._route is not None else place_of(str(request.url)),
+            asked.model,
+            asked.body,
+            is_events=asked.body.get("stream") is True or ":stream" in request.url.path,
+            wish=None,
+            patience=self.policy.retries.deadline,
+            ending=lambda answer: Ending("completed", answer.to_record(), call=self._facts(answer)),
+            version={
+                name: value for name in _VERSION_HEADERS if (value := request.headers.get(name)) is not None
+            },
+        )
 
     def _choose_route(self) -> None:
         headers, asked = self.call.request.headers, self.call.asked
