@@ -1,5 +1,6 @@
 """The record of every run."""
 
+from surefoot.ledger.answers import Answers
 from surefoot.ledger.bodies import Guard, Rules, Transacted, finished
 from surefoot.ledger.chain import Link
 from surefoot.ledger.connection import engine
@@ -15,6 +16,7 @@ from surefoot.ledger.encoding import (
 from surefoot.ledger.entries import (
     Adopt,
     Append,
+    DropAnswers,
     EndRun,
     LedgerEntry,
     Note,
@@ -29,6 +31,8 @@ from surefoot.ledger.entries import (
 from surefoot.ledger.events import (
     END_KEY,
     START_KEY,
+    AnswerCount,
+    AnswerRow,
     Blob,
     Detail,
     Entry,
@@ -56,10 +60,14 @@ __all__ = [
     "FINAL",
     "START_KEY",
     "Adopt",
+    "AnswerCount",
+    "AnswerRow",
+    "Answers",
     "Append",
     "Blob",
     "CallColumn",
     "Detail",
+    "DropAnswers",
     "Encoded",
     "EndRun",
     "Entry",

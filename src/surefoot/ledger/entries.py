@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from surefoot.errors import AlreadyRecorded, LedgerError
 from surefoot.ledger.events import Detail, Message, Outcome, Owner, RunRecord, Totals
 from surefoot.ledger.payloads import Freight
-from surefoot.values import RunStatus
+from surefoot.values import CacheRow, RunStatus
 
 
 @dataclass(slots=True)
 class Append:
-    """An outcome of a step. Returns nothing."""
+    """An outcome of a step; `cache` says that the answer in it is given again. Returns nothing."""
 
     outcome: Outcome
     freight: Freight
+    cache: CacheRow | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,52 @@ class Adopt:
     freight: Freight
 
 
+@dataclass(frozen=True, slots=True)
+class TakeFlight:
+    """Ask to make a call for all that ask the same, under a token. Returns `led`, `busy` while somebody else makes it,
+    or `answered` where there is an answer that is no older than `most_ns`.
+
+    `lease_ns` counts from when it is written; that of a process that is provably gone holds nobody up.
+    """
+
+    key: bytes
+    tenant: str
+    token: str
+    owner: Owner
+    lease_ns: int
+    most_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeepFlights:
+    """A heartbeat of calls that are under way, by key and token. Returns nothing."""
+
+    held: Sequence[tuple[bytes, str]]
+    lease_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveFlight:
+    """The call has ended without an answer that is given again. Returns nothing."""
+
+    key: bytes
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class DropAnswers:
+    """Give these answers no more: those of a prompt, of a flow, of a tenant, older than `older_ns`; without any, all.
+
+    `is_expired` drops those whose time is over, and nothing else is to be said then. Returns how many there were.
+    """
+
+    prompt: str | None = None
+    flow: str | None = None
+    tenant: str | None = None
+    older_ns: int | None = None
+    is_expired: bool = False
+
+
 SqlBody = Callable[[sqlite3.Connection], object]
 """SQL of the user's own, for the transaction that is open on the connection."""
 
@@ -126,7 +173,10 @@ class Transact:
     spoiled: BaseException | None = None
 
 
-LedgerEntry = Append | StartRun | EndRun | TakeOver | Renew | Release | Note | Send | Adopt | Transact
+CacheEntry = TakeFlight | KeepFlights | LeaveFlight | DropAnswers
+LedgerEntry = (
+    Append | StartRun | EndRun | TakeOver | Renew | Release | Note | Send | Adopt | Transact | CacheEntry
+)
 
 
 def already_recorded(entry: LedgerEntry) -> AlreadyRecorded:

@@ -11,19 +11,23 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from surefoot.errors import Fenced, LedgerError, RunBusy, UnknownRun, UsageError
+from surefoot.ledger import postgres_answers, rows
 from surefoot.ledger import postgres_statements as sql
-from surefoot.ledger import rows
 from surefoot.ledger.chain import GENESIS, payload_hash, row_hash
 from surefoot.ledger.entries import (
     Adopt,
     Append,
+    DropAnswers,
     EndRun,
+    KeepFlights,
+    LeaveFlight,
     LedgerEntry,
     Note,
     Release,
     Renew,
     Send,
     StartRun,
+    TakeFlight,
     TakeOver,
     already_recorded,
     not_recordable,
@@ -112,6 +116,7 @@ class Applier:
         for one in rounds(batch.entries):
             await self._start(batch, [item for item in one.starts if batch.is_open(item)], connection)
             await self._chain(batch, [item for item in one.chained if batch.is_open(item)], connection)
+            await self._keep_answers(batch, one.chained, connection)
             await self._note(batch, [item for item in one.notes if batch.is_open(item)], connection)
             for item in one.others:
                 if batch.is_open(item):
@@ -282,6 +287,16 @@ class Applier:
             if bytes(found) in batch.sent[place]:
                 batch.settle(place)
 
+    async def _keep_answers(self, batch: Batch, items: list[Item], connection: Connection) -> None:
+        """Of outcomes that were accepted, note which are given again. Behind them: without this they are not found."""
+        kept = [
+            (entry.outcome, entry.cache)
+            for place, entry in items
+            if isinstance(entry, Append) and entry.cache is not None and batch.settled[place][1] is None
+        ]
+        if kept:
+            await postgres_answers.keep(kept, connection)
+
     # Everything else
 
     async def _note(self, batch: Batch, items: list[Item], connection: Connection) -> None:
@@ -317,6 +332,8 @@ class Applier:
                 batch.settle(place)
             elif isinstance(entry, Adopt):
                 await self._adopt(batch, item, connection)
+            elif isinstance(entry, TakeFlight | KeepFlights | LeaveFlight | DropAnswers):
+                batch.settle(place, await postgres_answers.apply(entry, connection))
             else:
                 raise UsageError(  # noqa: TRY301
                     f"{type(entry).__name__} is for a ledger in SQLite; this one is in Postgres"

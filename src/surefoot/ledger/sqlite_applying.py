@@ -9,19 +9,23 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from surefoot.errors import Fenced, LedgerError, RunBusy, RunPruned, UnknownRun
-from surefoot.ledger import rows, schema
+from surefoot.ledger import rows, schema, sqlite_answers
 from surefoot.ledger.bodies import Transacted, run_body
 from surefoot.ledger.chain import GENESIS, payload_hash, row_hash
 from surefoot.ledger.entries import (
     Adopt,
     Append,
+    DropAnswers,
     EndRun,
+    KeepFlights,
+    LeaveFlight,
     LedgerEntry,
     Note,
     Release,
     Renew,
     Send,
     StartRun,
+    TakeFlight,
     TakeOver,
     Transact,
     already_recorded,
@@ -157,6 +161,8 @@ def _append(entry: Append, batch: Batch) -> None:
     outcome = entry.outcome
     batch.check_fence(outcome.run_id, outcome.epoch)
     batch.append(outcome, entry.freight)
+    if entry.cache is not None:
+        sqlite_answers.keep(outcome, entry.cache, batch.connection)
 
 
 def _start(entry: StartRun, batch: Batch) -> RunRecord | None:
@@ -299,4 +305,8 @@ _APPLY: dict[type, Callable[[Any, Batch], object]] = {
     Send: _send,
     Adopt: _adopt,
     Transact: _transact,
+    TakeFlight: lambda entry, batch: sqlite_answers.take(entry, batch.connection),
+    KeepFlights: lambda entry, batch: sqlite_answers.renew(entry, batch.connection),
+    LeaveFlight: lambda entry, batch: sqlite_answers.leave(entry, batch.connection),
+    DropAnswers: lambda entry, batch: sqlite_answers.drop(entry, batch.connection),
 }
