@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from surefoot import flows, models, prompts, retrieval
+from surefoot import flows, limits, models, prompts, retrieval
 from surefoot.errors import ConfigError, InvalidInput
 from surefoot.flows import AnyFlow, Decision, Keeper, Listener, Options
 from surefoot.guards import InEnvironment, SecretFinder
@@ -77,6 +77,7 @@ class App:
             ),
             target=self.target,
             default=config.models.default,
+            breakers=self.breakers.endpoints,
         )
 
     @classmethod
@@ -128,6 +129,27 @@ class App:
         return flows.Databases(
             addresses, root=self.settings.root, body_seconds=self.config.ledger.body_seconds
         )
+
+    @made_once
+    def redis(self) -> limits.SharedRedis | None:
+        """The Redis server that processes share limits, breakers and the cache by; None where none is configured."""
+        given = self.config.redis
+        secret, url, password = given.secret_url, given.url, given.password
+        if secret is None and url is None:
+            return None
+        return limits.SharedRedis(
+            lambda: secret.resolve() if secret is not None else url or "",
+            lambda: None if password is None else password.resolve(),
+            prefix=given.prefix,
+            connections=given.connections,
+            timeout=given.timeout,
+        )
+
+    @made_once
+    def breakers(self) -> limits.Breakers:
+        """The circuit breakers of this project: those of models' endpoints, and those that steps and code name."""
+        rules = {name: limits.BreakerRules(**dict(given)) for name, given in self.config.breakers.items()}
+        return limits.Breakers(rules, redis=self.redis)
 
     @made_once
     def embedded(self) -> EmbeddedServer:
@@ -284,6 +306,7 @@ class App:
 
     def close(self) -> None:
         """Write what is queued and close the ledger, and the databases of transaction steps."""
+        self.breakers.close()
         self.databases.close()
         self.ledger.close()
 
