@@ -17,7 +17,19 @@ from surefoot import flows, limits, models, prompts, retrieval
 from surefoot.errors import ConfigError, InvalidInput
 from surefoot.flows import AnyFlow, Decision, Keeper, Listener, Options
 from surefoot.guards import InEnvironment, SecretFinder
-from surefoot.ledger import Keyring, Ledger, Payloads, PostgresLedger, RunRecord, SqliteLedger
+from surefoot.ledger import (
+    Answers,
+    Keyring,
+    Ledger,
+    Payloads,
+    PostgresLedger,
+    RunRecord,
+    SqliteLedger,
+    holder,
+    is_holder_gone,
+    seal,
+    unseal,
+)
 from surefoot.locks import ForkSafeLock, made_once
 from surefoot.models import CallTarget, Endpoint, Policy, Retries, RetryBudget, Route
 from surefoot.values import Money, RunTags, new_id
@@ -65,7 +77,7 @@ class App:
         """Whether runs in a notebook are not shown in their cell."""
         self._targets: dict[tuple[str, bool], tuple[float, models.Target]] = {}
         self.connections = {name: _connection(name, given) for name, given in config.connections.items()}
-        self.policy = Policy(
+        self.policy: Policy = Policy(
             endpoints=self,
             retries=Retries(
                 count=config.models.retries, cap=config.models.retry_cap, deadline=config.models.deadline
@@ -78,6 +90,7 @@ class App:
             target=self.target,
             default=config.models.default,
             breakers=self.breakers.endpoints,
+            cache=self.answers,
         )
 
     @classmethod
@@ -144,6 +157,35 @@ class App:
             connections=given.connections,
             timeout=given.timeout,
         )
+
+    @made_once
+    def answers(self) -> limits.AnswerCache | None:
+        """Answers of models that are given again; None where none are."""
+        given = self.config.cache
+        if given.calls == "none":
+            return None
+        store: limits.AnswerStore = Answers(self.ledger)
+        if given.store == "redis":
+            if self.redis is None:
+                raise ConfigError(
+                    'cache.store is "redis", and no Redis is configured: set [redis] url, or store = "ledger"'
+                )
+            store = limits.RedisAnswers(self.redis, self._sealing())
+        return limits.AnswerCache(
+            limits.CacheTerms(given.calls, given.ttl, given.jitter), self.keyring.derive, store
+        )
+
+    def _sealing(self) -> limits.Sealing:
+        """How answers outside of the ledger are sealed: under a key of the application."""
+        keyring = self.keyring
+
+        def sealed(plain: bytes, bound_to: str) -> bytes:
+            return seal(keyring.derive("answers"), plain, bound_to=bound_to)
+
+        def unsealed(stored: bytes, bound_to: str) -> bytes:
+            return unseal(keyring.derive("answers"), stored, bound_to=bound_to)
+
+        return limits.Sealing(sealed, unsealed, holder, is_holder_gone)
 
     @made_once
     def breakers(self) -> limits.Breakers:

@@ -46,10 +46,10 @@ from surefoot.ledger.events import (
     Totals,
 )
 from surefoot.ledger.holding import FINAL, lease_of, lease_until, refuse_pruned
-from surefoot.ledger.owner import is_provably_gone, this_process
+from surefoot.ledger.owner import holder, is_holder_gone, is_provably_gone, this_process
 from surefoot.ledger.payloads import Freight, Payloads, Privacy
 from surefoot.ledger.postgres import PostgresLedger
-from surefoot.ledger.sealing import Keyring
+from surefoot.ledger.sealing import Keyring, seal, unseal
 from surefoot.ledger.spending import CallColumn, RunColumn, Spending, Spent
 from surefoot.ledger.sqlite import SqliteLedger
 from surefoot.ledger.store import Ledger
@@ -110,10 +110,14 @@ __all__ = [
     "encode_large",
     "engine",
     "finished",
+    "holder",
     "identity",
+    "is_holder_gone",
     "is_provably_gone",
     "lease_of",
     "lease_until",
     "refuse_pruned",
+    "seal",
     "this_process",
+    "unseal",
 ]

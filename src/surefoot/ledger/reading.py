@@ -189,8 +189,8 @@ class Reading(ABC):
     def answer(self, key: bytes, *, tenant: str) -> AnswerRow | None:
         """See `surefoot.ledger.Ledger.answer`."""
         found = self._read(
-            f"SELECT a.run_id, n.now - a.made_ns, a.expires_ns - n.now, o.output_view, o.output_sealed, o.output_key_id "
-            "FROM answers a JOIN outcomes o ON o.run_id = a.run_id AND o.key = a.step AND o.attempt = a.attempt "
+            "SELECT a.run_id, n.now - a.made_ns, a.expires_ns - n.now, o.output_view, o.output_sealed, "
+            "o.output_key_id FROM answers a JOIN outcomes o ON o.run_id = a.run_id AND o.key = a.step AND o.attempt = a.attempt "
             f"AND o.status = 'completed', (SELECT {self._clock} AS now) n WHERE a.key = ? AND a.tenant = ?",
             *(key, tenant),
         )
@@ -205,9 +205,12 @@ class Reading(ABC):
             "SELECT a.flow, a.prompt, count(*), sum(CASE WHEN a.expires_ns <= n.now THEN 1 ELSE 0 END), "
             "sum(coalesce(length(o.output_view), 0) + coalesce(length(o.output_sealed), 0)) "
             "FROM answers a LEFT JOIN outcomes o ON o.run_id = a.run_id AND o.key = a.step AND o.attempt = a.attempt "
-            f"AND o.status = 'completed', (SELECT {self._clock} AS now) n GROUP BY a.flow, a.prompt ORDER BY 3 DESC, 1, 2"
+            f"AND o.status = 'completed', (SELECT {self._clock} AS now) n "
+            "GROUP BY a.flow, a.prompt ORDER BY 3 DESC, 1, 2"
         )
-        return [AnswerCount(flow, prompt, int(n), int(late), int(size)) for flow, prompt, n, late, size in found]
+        return [
+            AnswerCount(flow, prompt, int(n), int(late), int(size)) for flow, prompt, n, late, size in found
+        ]
 
     def view(self, payload: Payload) -> str:
         """The recorded text that people may read."""

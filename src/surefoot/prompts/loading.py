@@ -218,7 +218,11 @@ def _built(body: _Body, document: Document, name: str, source: Path) -> Prompt:
     if model is not None and not isinstance(model, str | dict):
         raise PromptError(f"{source}:{document.lines['model']}: model has to be a name or keys and values")
     cache = data.get("cache")
-    if cache is not None and not isinstance(cache, bool) and not (isinstance(cache, int | float) and cache > 0):
+    if (
+        cache is not None
+        and not isinstance(cache, bool)
+        and not (isinstance(cache, int | float) and cache > 0)
+    ):
         raise PromptError(
             f"{source}:{document.lines['cache']}: cache has to be true, false, or for how many seconds an answer is "
             "given again"

@@ -15,6 +15,7 @@ from surefoot.limits.cache.leases import Leases
 from surefoot.limits.cache.memory import Memory
 from surefoot.limits.cache.store import Sought, Store
 from surefoot.limits.cache.waiting import Gates, Lead
+from surefoot.limits.redis import Unavailable
 from surefoot.scope import CacheWish
 from surefoot.values import CachedAnswer, CacheRow, Caller, new_id
 
@@ -119,7 +120,9 @@ class AnswerCache:
         is_kept = self._store is not None and (bool(caller.run_id) or not self._store.keeps_rows)
         try:
             found = self.memory.find(key, most_ns=sought.most_ns)
-            held = found or (yield from self._elsewhere(sought, left, check, pause, is_kept=is_kept and not lead.is_alone))
+            held = found or (
+                yield from self._elsewhere(sought, left, check, pause, is_kept=is_kept and not lead.is_alone)
+            )
         except BaseException:
             self.gates.drop(lead)
             raise
@@ -165,9 +168,9 @@ class AnswerCache:
                     return token
                 if taken == "answered":
                     found = yield from store.find(sought)
-                    # What cannot be read is made again, by whoever comes first.
+                    # What cannot be read is asked for again, by whoever comes first.
                     return found or ""
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, the call can be made
                 self.failed(error)
                 return ""
             except BaseException:
@@ -182,8 +185,16 @@ class AnswerCache:
             wait = min(wait * 1.5, _LONGEST_PAUSE)
         return ""
 
+    @property
+    def files_rows(self) -> bool:
+        """Whether answers are kept with their outcomes. Not while the store fails: it must not take those along."""
+        return self._store is not None and self._store.keeps_rows and time.monotonic() >= self._down_until
+
     def failed(self, error: Exception) -> None:
         """Note that the store has failed: said once until it works again, and not asked for a while."""
+        if isinstance(error, Unavailable):
+            # Its connection says so, and knows when to try again.
+            return
         self._down_until = time.monotonic() + _DOWN_SECONDS
         if not self._has_failed:
             self._has_failed = True
@@ -223,8 +234,7 @@ class Flight:
     @property
     def row(self) -> CacheRow | None:
         """See `surefoot.models.Flight.row`."""
-        store = self.cache._store  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  (its own)
-        return self.cache_row if self.is_kept and store is not None and store.keeps_rows else None
+        return self.cache_row if self.is_kept and self.cache.files_rows else None
 
     def land(self, answer: CachedAnswer, /) -> Program[None]:
         """See `surefoot.models.Flight.land`."""

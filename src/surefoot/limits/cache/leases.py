@@ -75,7 +75,7 @@ class Leases:
         if held:
             try:
                 drive(self._store.renew(held, self.lease_ns))
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - a driver's own
                 # Somebody else may make the same call then, which costs its price and nothing more.
                 log.warning("the cache in %s: leases were not renewed: %s", self._store.name, error)
         return bool(held)

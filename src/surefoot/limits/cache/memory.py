@@ -38,8 +38,8 @@ class Memory:
         return len(self._entries)
 
     @property
-    def bytes(self) -> int:
-        """How much it holds."""
+    def size(self) -> int:
+        """How many bytes it holds, about."""
         return self._bytes
 
     def find(self, key: bytes, *, most_ns: int) -> CachedAnswer | None:

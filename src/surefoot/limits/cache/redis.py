@@ -14,7 +14,7 @@ import orjson
 
 from surefoot.effects import Await, Program
 from surefoot.limits.cache.store import Sought, Taken
-from surefoot.limits.redis import Script, SharedRedis
+from surefoot.limits.redis import Part, Script, SharedRedis
 from surefoot.values import CachedAnswer, CacheRow
 
 if sys.version_info >= (3, 14):
@@ -45,7 +45,9 @@ return {'led', ''}
 _RENEW = Script(
     "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 0"
 )
-_LEAVE = Script("if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0")
+_LEAVE = Script(
+    "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+)
 _KEEP = Script(
     """
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
@@ -110,7 +112,7 @@ class RedisAnswers:
         gone, is_answered = "", ""
         while True:
             keys = [self._answer(sought.key), self._flight(sought.key)]
-            arguments = [mine, max(1, lease_ns // 1_000_000), is_answered, gone]
+            arguments: list[Part] = [mine, max(1, lease_ns // 1_000_000), is_answered, gone]
             said = yield Await(partial(self._redis.script, _LEAD, keys, arguments))
             taken, holder = (part.decode() for part in cast("list[bytes]", said))
             if taken == "answered":
@@ -128,7 +130,7 @@ class RedisAnswers:
     def renew(self, held: Sequence[tuple[bytes, str]], lease_ns: int, /) -> Program[None]:
         """See `surefoot.limits.cache.Store.renew`. Raises `Unavailable`."""
         for key, token in held:
-            arguments = [self._held(token), max(1, lease_ns // 1_000_000)]
+            arguments: list[Part] = [self._held(token), max(1, lease_ns // 1_000_000)]
             yield Await(partial(self._redis.script, _RENEW, [self._flight(key)], arguments))
 
     def keep(self, row: CacheRow, answer: CachedAnswer, /) -> Program[None]:
@@ -151,7 +153,7 @@ class RedisAnswers:
         shown = orjson.dumps(head)
         value = len(shown).to_bytes(_HEAD, "big") + shown + sealed
         keys = [self._answer(row.key), self._flight(row.key)]
-        arguments = [value, max(1, row.ttl_ns // 1_000_000), self._held(row.token)]
+        arguments: list[Part] = [value, max(1, row.ttl_ns // 1_000_000), self._held(row.token)]
         yield Await(partial(self._redis.script, _KEEP, keys, arguments))
 
     def leave(self, key: bytes, token: str, /) -> None:
@@ -159,7 +161,7 @@ class RedisAnswers:
         self._redis.post_script(_LEAVE, [self._flight(key)], [self._held(token)])
 
     async def heads(self) -> AsyncIterator[tuple[str, Mapping[str, Any], int]]:
-        """All answers that are kept: the name of each, what it is found by, and its size in bytes. Raises `Unavailable`."""
+        """All answers that are kept: the name of each, what it is found by, its size in bytes. Raises `Unavailable`."""
         cursor = "0"
         while True:
             said = await self._redis.run(

@@ -23,7 +23,7 @@ _NO_DIFFERENCE = frozenset({"stream", "stream_options"})
 """Fields of a request that say in which form it is answered, and nothing of what is answered."""
 
 _STATEFUL = frozenset({"conversation", "background", "container"})
-"""Fields by which the same request is another one the next time: what it means is kept at the provider, and changes."""
+"""Fields by which a request depends on what is kept at the provider, and changes."""
 
 _STREAMED = {"streamGenerateContent": "generateContent", "streamRawPredict": "rawPredict"}
 
@@ -32,9 +32,10 @@ _STREAMED = {"streamGenerateContent": "generateContent", "streamRawPredict": "ra
 class Lookup:
     """What is asked of a model, as the cache knows it.
 
-    `where` is who answers: the connection and its address, of which `place_of` takes what may be known; `version` are headers of which the answer
-    depends. `wish` is what the call or its prompt says of the cache, None where they say nothing. `patience` is how
-    many seconds the call may take at most. `ending` makes the outcome of an answer that was found.
+    `where` is who answers: the connection and its address, of which `place_of` takes what may be known. `version` are
+    headers of which the answer depends. `wish` is what the call or its prompt says of the cache, None where they say
+    nothing. `patience` is how many seconds the call may take at most. `ending` makes the outcome of an answer that was
+    found.
     """
 
     operation: str
@@ -57,6 +58,11 @@ class Lookup:
         inside = self.body.get("generationConfig")
         settings = cast("Mapping[str, Any]", inside) if isinstance(inside, dict) else self.body
         return settings.get("temperature") == 0
+
+    @property
+    def is_stateful(self) -> bool:
+        """Whether the same request is another one the next time, by what is kept at the provider."""
+        return not _STATEFUL.isdisjoint(self.body)
 
     @property
     def usage_asked(self) -> bool | None:
@@ -119,7 +125,7 @@ def looked_up(claim: Claim, lookup: Lookup, cache: AnswerCache | None, here: Sco
     if lookup.wish is not None and wish != "never":
         wish = lookup.wish
     ttl = cache.ttl(wish, is_deterministic=lookup.is_deterministic)
-    if ttl is None or not _STATEFUL.isdisjoint(lookup.body):
+    if ttl is None or lookup.is_stateful:
         return claim
     prompt = lookup.prompt or here.prompt
     content = lookup.content(prompt)
@@ -173,9 +179,7 @@ def _fitting(found: CachedAnswer | Flight | None, lookup: Lookup) -> Answer | No
     answer = replace(answer, cached_from=found.run_id)
     if lookup.operation in EMBEDDINGS:
         return answer
-    return in_form(
-        lookup.operation, answer, is_events=lookup.is_events, usage_asked=lookup.usage_asked
-    )
+    return in_form(lookup.operation, answer, is_events=lookup.is_events, usage_asked=lookup.usage_asked)
 
 
 class Found(Claim):

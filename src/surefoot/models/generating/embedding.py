@@ -42,7 +42,7 @@ class Embed:
         made again by a resume. Raises `ModelError`, `UnknownModel`, `ConfigError` for a provider that makes none, and
         `InvalidInput` for an empty text.
         """
-        return await drive_async(_program(texts, using, dimensions, cache))
+        return await drive_async(_program(texts, using, dimensions, cache=cache))
 
     def sync(
         self,
@@ -54,7 +54,7 @@ class Embed:
         cache: bool | float | None = None,
     ) -> list[Vector]:
         """`embed` for blocking code: the same, and it returns the vectors themselves."""
-        return drive(_program(texts, using, dimensions, cache))
+        return drive(_program(texts, using, dimensions, cache=cache))
 
     def __repr__(self) -> str:
         return "<function surefoot.embed>"
@@ -64,7 +64,7 @@ embed = Embed()
 
 
 def _program(
-    texts: Sequence[str], using: str, dimensions: int | None, cache: bool | float | None
+    texts: Sequence[str], using: str, dimensions: int | None, *, cache: bool | float | None
 ) -> Program[list[Vector]]:
     check_cache(cache, "cache of embed")
     if isinstance(texts, str):

@@ -69,7 +69,13 @@ class Failure:
 _last_failure: ContextVar[Failure | None] = ContextVar("surefoot_last_failure", default=None)
 
 # Headers of which an answer depends.
-_VERSION_HEADERS = ("anthropic-version", "anthropic-beta", "openai-beta", "openai-organization", "openai-project")
+_VERSION_HEADERS = (
+    "anthropic-version",
+    "anthropic-beta",
+    "openai-beta",
+    "openai-organization",
+    "openai-project",
+)
 
 _announced: set[tuple[str, str]] = set()
 _announced_lock = ForkSafeLock()

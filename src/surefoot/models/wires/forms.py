@@ -90,6 +90,9 @@ def in_form(
     if turn is None or not all(_PLAIN[operation](one) for one in said):
         return None
     reading = read_events(events_of(answer.body)) if not is_events else read_buffered(answer.body)
+    if reading.usage.total == 0:
+        # A stream whose tokens nobody asked for: no answer at once can say how many they were.
+        return None
     try:
         rewritten = written(operation, turn, reading.usage)
     except UsageError:
