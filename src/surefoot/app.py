@@ -19,6 +19,8 @@ from surefoot.flows import AnyFlow, Decision, Keeper, Listener, Options
 from surefoot.guards import InEnvironment, SecretFinder
 from surefoot.ledger import (
     Answers,
+    Budget,
+    Budgets,
     Keyring,
     Ledger,
     Payloads,
@@ -37,6 +39,7 @@ from surefoot.values import Money, RunTags, new_id
 if TYPE_CHECKING:
     from surefoot import config
     from surefoot.config import Loaded
+    from surefoot.ledger import Account
     from surefoot.models.local import EmbeddedServer
     from surefoot.traces import Card, Costs, Facet
 
@@ -71,6 +74,8 @@ class App:
             Payloads(self.keyring, privacy=finder, inline_bytes=config.ledger.inline_bytes)
         )
         self.keeper = Keeper(self.ledger, lease_seconds=config.runs.lease)
+        self.budgeting = self._budgets()
+        """The budgets of model calls; None where there are none."""
         self.is_strict = config.runs.strict
         """Whether each fresh result is restored from its record at once, and fails its step if it is another value."""
         self.is_quiet = not config.notebook.progress
@@ -497,6 +502,13 @@ class App:
             zone=zone,
         )
 
+    def budgets(self, *, runs: int = 20) -> list[Account]:
+        """The accounts of all budgets as they stand: whose, what may be spent, what is, and what is held and left.
+
+        Of a budget that each run has, those of the newest `runs`. Raises `LedgerError`.
+        """
+        return [] if self.budgeting is None else self.budgeting.accounts(runs=runs)
+
     def watching(self) -> AbstractContextManager[Listener | None]:
         """In a notebook, who shows the progress of a run in its cell; elsewhere nobody."""
         if self.is_quiet or "ipykernel" not in sys.modules:
@@ -543,6 +555,25 @@ class App:
             return flows.target_of(found, spec, inputs, init=init, make_client=self.client)
 
         return flows.resume(record, make, options), spec.is_async
+
+    def _budgets(self) -> Budgets | None:
+        given = self.config.budgets
+        if not given:
+            return None
+        budgets = [
+            Budget(
+                name,
+                Money.dollars(one.limit),
+                of=one.of,
+                only=one.only,
+                per=one.per,
+                exceeded=one.exceeded,
+                patience=one.patience,
+                cap_output=one.cap_output,
+            )
+            for name, one in given.items()
+        ]
+        return Budgets(self.ledger, budgets, lease_seconds=self.config.runs.lease)
 
     def _open_ledger(self, payloads: Payloads) -> Ledger:
         """The ledger that the settings name: in a file, or in a database."""

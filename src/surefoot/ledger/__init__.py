@@ -2,6 +2,8 @@
 
 from surefoot.ledger.answers import Answers
 from surefoot.ledger.bodies import Guard, Rules, Transacted, finished
+from surefoot.ledger.budget import Budget
+from surefoot.ledger.budgets import Account, Budgets
 from surefoot.ledger.chain import Link
 from surefoot.ledger.connection import engine
 from surefoot.ledger.encoding import (
@@ -23,6 +25,7 @@ from surefoot.ledger.entries import (
     Release,
     Renew,
     Send,
+    Settle,
     SqlBody,
     StartRun,
     TakeOver,
@@ -59,12 +62,15 @@ __all__ = [
     "END_KEY",
     "FINAL",
     "START_KEY",
+    "Account",
     "Adopt",
     "AnswerCount",
     "AnswerRow",
     "Answers",
     "Append",
     "Blob",
+    "Budget",
+    "Budgets",
     "CallColumn",
     "Detail",
     "DropAnswers",
@@ -94,6 +100,7 @@ __all__ = [
     "RunColumn",
     "RunRecord",
     "Send",
+    "Settle",
     "Spending",
     "Spent",
     "SqlBody",

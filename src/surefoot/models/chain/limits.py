@@ -17,13 +17,12 @@ class Hold(Protocol):
         """Set aside more, for another attempt after one that may have been paid. Raises `BudgetExceeded`."""
         ...
 
-    def part(self, worst: Money, /) -> Hold:
-        """A hold of so much of what is held, for one call of a ladder; the call has to ask for no other.
+    def part(self, worst: Money, /) -> Program[Hold]:
+        """So much of what is held as a hold of its own, for one call of a ladder; what is missing is set aside too.
 
-        It is settled like any other, by the outcome of its call, and gives back what its call did not cost to nobody
-        but the accounts. A part that is larger than what is left takes what is left, and the rest by its `more`.
-        The ladder itself is settled at its end, with nothing charged: what no part has drawn is free again. Parts
-        that are under way then keep what they hold.
+        A part is settled as any hold is, best by the outcome of its call. The ladder is settled at its end, with
+        nothing charged: what no part has taken is free again, and parts that are under way keep what they hold.
+        Raises `BudgetExceeded`.
         """
         ...
 
