@@ -11,8 +11,8 @@ from surefoot.ledger.entries import CacheEntry, DropAnswers, KeepFlights, LeaveF
 from surefoot.ledger.events import Outcome
 from surefoot.ledger.holding import LONGEST_LEASE_NS
 from surefoot.ledger.owner import is_provably_gone
+from surefoot.ledger.postgres_accounts import CLOCK
 from surefoot.ledger.postgres_connection import is_lost, is_refusal
-from surefoot.ledger.postgres_statements import CLOCK
 from surefoot.ledger.sqlite_answers import READABLE, condition
 from surefoot.values import CacheRow
 

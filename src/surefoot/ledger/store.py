@@ -113,6 +113,7 @@ class Ledger(Protocol):
 
     def answer_counts(self) -> list[AnswerCount]:
         """How many answers are given again, by flow and prompt, the most first."""
+        ...
 
     def accounts(self, query: AccountQuery) -> list[AccountRow]:
         """Accounts of budgets, as they stand."""

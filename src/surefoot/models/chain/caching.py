@@ -12,7 +12,7 @@ import orjson
 
 from surefoot import scope
 from surefoot.effects import Commit, Program, drive, drive_async
-from surefoot.errors import ModelTimeout
+from surefoot.errors import ModelError, ModelTimeout
 from surefoot.models.chain.limits import AnswerCache, Flight
 from surefoot.models.chain.record import Answer
 from surefoot.models.wires.forms import EMBEDDINGS, in_form, may_be_given_again
@@ -180,6 +180,11 @@ def _fitting(found: CachedAnswer | Flight | None, lookup: Lookup) -> Answer | No
     if lookup.operation in EMBEDDINGS:
         return answer
     return in_form(lookup.operation, answer, is_events=lookup.is_events, usage_asked=lookup.usage_asked)
+
+
+def was_not_asked(error: BaseException) -> bool:
+    """Whether a call has failed without being made, as another one's took too long."""
+    return isinstance(error, ModelError) and error.attempts == 0
 
 
 class Found(Claim):

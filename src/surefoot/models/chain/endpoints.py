@@ -100,6 +100,8 @@ class Policy:
     admission: Admission | None = None
     breakers: Breakers | None = None
     cache: AnswerCache | None = None
+    local_context: int | None = None
+    """Tokens that prompt and answer of the embedded model may have together."""
 
 
 policy: Slot[Policy] = Slot("policy for model calls")

@@ -27,8 +27,9 @@ class Hold(Protocol):
         ...
 
     def settlement(self, charged: Money | None, /) -> Settlement | None:
-        """What is to be committed with the outcome; None stands for all that is held. Ends the hold.
+        """What is to be committed with the outcome; None stands for all that is held.
 
+        Ends the hold, unless the outcome could not be handed over: then `settle` is called, and does it after all.
         None is returned where it has ended.
         """
         ...

@@ -64,7 +64,10 @@ def may_be_given_again(operation: str, answer: Answer) -> bool:
         ends = [text(choice, "finish_reason") for body in bodies for choice in items(body, "choices")]
         return any(ends) and "content_filter" not in ends
     turn = _turn(operation, answer)
-    return turn is not None and not turn.refusal and turn.finish in _KEPT_ENDS
+    if turn is None or turn.refusal or turn.finish not in _KEPT_ENDS:
+        return False
+    # A limit that a budget has put on it is none of the request.
+    return answer.output_cap is None or turn.finish != "length"
 
 
 def in_form(
