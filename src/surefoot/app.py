@@ -354,6 +354,8 @@ class App:
     def close(self) -> None:
         """Write what is queued and close the ledger, and the databases of transaction steps."""
         self.breakers.close()
+        if self.redis is not None:
+            self.redis.close()
         self.databases.close()
         self.ledger.close()
 

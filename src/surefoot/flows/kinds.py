@@ -105,13 +105,11 @@ def checked(options: StepOptions, function: Callable[..., Any]) -> StepOptions:
         ),
         (
             options.breaker is not None and options.is_plain,
-            "is plain, so that it is called as it is, and has breaker=: drop one of the two, or ask the breaker inside "
-            "with `with App.current().breakers.enter(...)`",
+            "is plain, so that it is called as it is, and has breaker=: drop one of the two",
         ),
         (
             options.breaker is not None and options.is_in_ledger,
-            "writes to the ledger's own database and has breaker=: without the ledger no run goes on, whatever a "
-            "breaker says; drop breaker=",
+            "writes to the ledger's own database, without which no run goes on, and has breaker=: drop it",
         ),
         (
             options.breaker is not None and not options.breaker.strip(),
@@ -119,8 +117,7 @@ def checked(options: StepOptions, function: Callable[..., Any]) -> StepOptions:
         ),
         (
             options.breaker == MODELS or (options.breaker or "").startswith(f"{MODELS}/"),
-            f"has breaker={options.breaker!r}, a name that is kept for the endpoints of models, whose calls have their "
-            "breakers already: give the name of what else it calls",
+            f"has breaker={options.breaker!r}, which is of the endpoints of models: name what else it calls",
         ),
         (
             options.retry.times < 0,

@@ -112,19 +112,17 @@ class Breaker:
     def tell(self, change: Change) -> None:
         """Log a change, and show it to whoever listens. Called without the lock."""
         self.rouse()
-        everywhere = " (in all processes)" if change.is_shared else ""
+        where = "in all processes" if change.is_shared else ""
         if change.state == "open":
-            again = f", and so did {_times(change.failures)} to try it since" if change.failures else ""
+            tried = f", and {_times(change.failures)} to try it again failed" if change.failures else ""
             logger.warning(
                 "breaker %r is open%s: %s%s; it is tried again in %.1f s (%s)",
-                *(change.breaker, everywhere, change.why, again, change.retry_after, self.section),
+                *(change.breaker, where and f" {where}", change.why, tried, change.retry_after, self.section),
             )
         else:
             logger.info(
-                "breaker %r is closed%s: it was open since %s",
-                change.breaker,
-                everywhere,
-                _clock_time(change.since),
+                "breaker %r is closed again%s; it was open since %s",
+                *(change.breaker, where and f" {where}", _clock_time(change.since)),
             )
         for listener in tuple(self._listeners):
             try:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import random
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from contextlib import suppress
 from weakref import ref
 
@@ -49,6 +50,7 @@ class Sharing:
         self._member = ""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._awaited: asyncio.Event | None = None
+        self._task: Future[None] | None = None
         self._is_roused = False
         self._is_closed = False
 
@@ -68,7 +70,7 @@ class Sharing:
                         breaker.given_back.clear()
                         breaker.circuit.forked()
             self._loop = effects.background()
-            asyncio.run_coroutine_threadsafe(_exchanging(ref(self)), self._loop)
+            self._task = asyncio.run_coroutine_threadsafe(_exchanging(ref(self)), self._loop)
 
     def rouse(self) -> None:
         """Exchange now: something has happened. From any thread, and never waits."""
@@ -80,9 +82,17 @@ class Sharing:
             loop.call_soon_threadsafe(self._wake)
 
     def close(self) -> None:
-        """End it, after the exchange that is under way."""
+        """End it, after the exchange that is under way, which is waited for."""
         self._is_closed = True
+        task, self._task = self._task, None
+        if task is None or self._process != os.getpid():
+            return
+        self._is_roused = False
         self.rouse()
+        if asyncio._get_running_loop() is not self._loop:  # noqa: SLF001  (the public one raises where there is none)
+            # Redis is given up after its own timeout; what hangs for longer is left behind.
+            with suppress(Exception):
+                task.result(2 * self._redis.timeout)
 
     @property
     def is_closed(self) -> bool:
