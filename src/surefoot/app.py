@@ -85,6 +85,7 @@ class App:
             budgets=self.budgeting,
             admission=self.rates,
             breakers=self.breakers.endpoints,
+            cache=self.answers,
             local_context=config.local.context,
         )
 
@@ -147,6 +148,11 @@ class App:
     def rates(self) -> Rates | None:
         """The limits of requests, tokens and calls at a time, over Redis where there is one; None without limits."""
         return wiring.rates_of(self.config, self.redis) if self.config.limits else None
+
+    @made_once
+    def answers(self) -> limits.AnswerCache | None:
+        """Answers of models that are given again; None where none are."""
+        return wiring.answers_of(self.config.cache, self.ledger, self.keyring, self.redis)
 
     @made_once
     def breakers(self) -> limits.Breakers:

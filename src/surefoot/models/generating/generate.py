@@ -308,6 +308,7 @@ class Conversation:
             is_degraded=self._standing > 0,
             prompt=self.rendered.ref,
             fake=self.fake,
+            cache=one.cache,
         )
 
     def _call_tools(self, turn: Turn) -> Program[None]:
