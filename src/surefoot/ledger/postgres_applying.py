@@ -23,7 +23,6 @@ from surefoot.ledger.entries import (
     Release,
     Renew,
     Send,
-    Settle,
     SweepHolds,
     TakeFlight,
     TakeOver,
@@ -69,6 +68,8 @@ class Applier:
             await self._note(batch, [item for item in one.notes if batch.is_open(item)], connection)
             reserves = [item for item in one.reserves if batch.is_open(item)]
             await postgres_reserving.reserve(batch, reserves, connection)
+            for items in apart([item for item in one.settles if batch.is_open(item)]):
+                await postgres_reserving.settle(batch, items, connection)
             for item in one.others:
                 if batch.is_open(item):
                     await self._apply_other(batch, item, connection)
@@ -295,7 +296,7 @@ class Applier:
                 await self._adopt(batch, item, connection)
             elif isinstance(entry, TakeFlight | KeepFlights | LeaveFlight | DropAnswers):
                 batch.settle(place, await postgres_answers.apply(entry, connection))
-            elif isinstance(entry, Settle | KeepHolds | SweepHolds):
+            elif isinstance(entry, KeepHolds | SweepHolds):
                 batch.settle(place, await postgres_accounts.apply(entry, connection))
             else:
                 raise UsageError(  # noqa: TRY301
