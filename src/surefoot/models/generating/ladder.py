@@ -137,13 +137,12 @@ class _Held:
 
         def held(call: Call) -> Call:
             hear = call.stream
-            return (
-                call
-                if hear is None
-                else replace(call, stream=lambda piece: self.pieces.append((hear, piece)))
-            )
+            return call if hear is None else replace(call, stream=partial(self._keep, hear))
 
         return with_calls(using, held)
+
+    def _keep(self, hear: Hear, piece: str) -> None:
+        self.pieces.append((hear, piece))
 
     def hand_on(self) -> Program[None]:
         """Give the pieces to whom they are for."""

@@ -86,7 +86,7 @@ class Router:
                 "a Router is given its routes: {'simple': 'openai:gpt-4o-mini', 'complex': 'openai:gpt-4o'}"
             )
         for name, route in routes.items():
-            if not isinstance(route, str | Call | Fallback | Tiered | Script):
+            if not isinstance(cast("object", route), str | Call | Fallback | Tiered | Script):
                 raise UsageError(
                     f"the route {name!r} leads to a {type(route).__name__}: give a model reference, a Call, a Fallback "
                     "or a Tiered"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
+
 from surefoot.errors import UsageError
 from surefoot.models.fakes import Script
 from surefoot.models.generating.checks import (
@@ -62,7 +64,7 @@ class Tier:
         judge: Judge | Single | Check | None = None,
     ) -> None:
         """Raises `UsageError`."""
-        if not isinstance(using, str | Call | Fallback | Script):
+        if not isinstance(cast("object", using), str | Call | Fallback | Script):
             raise UsageError(
                 f"a tier is a model reference, a Call or a Fallback, and not a {type(using).__name__}: to choose "
                 "between ladders use a Router"
