@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from surefoot import config
     from surefoot.config import Loaded
     from surefoot.models.local import EmbeddedServer
-    from surefoot.traces import Card, Costs, Facet
+    from surefoot.traces import Card, Costs, Facet, Shadows
 
 _KEY_VARIABLES = (*models.KEY_VARIABLES, "SUREFOOT_KEY")
 _LOCAL = "local:"
@@ -431,6 +431,19 @@ class App:
             until_ns=_wall_ns(until),
             zone=zone,
         )
+
+    def shadows(self, flow: str, *, since: datetime | timedelta | None = None) -> Shadows:
+        """How often the strong model of a `Tiered` or `Router` with a `shadow_rate` says what the cheap one said.
+
+        since: of runs that began in this time; a time without an offset is UTC, a `timedelta` goes back from now.
+
+        Raises `LedgerError`.
+        """
+        from surefoot import traces
+
+        if isinstance(since, timedelta):
+            since = datetime.now(UTC) - since
+        return traces.shadows(self.ledger, flow, since_ns=_wall_ns(since) or 0)
 
     def watching(self) -> AbstractContextManager[Listener | None]:
         """In a notebook, who shows the progress of a run in its cell; elsewhere nobody."""
