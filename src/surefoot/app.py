@@ -141,7 +141,7 @@ class App:
     @made_once
     def redis(self) -> limits.SharedRedis | None:
         """The Redis server that limits, breakers and the cache are shared by; None where the settings name none."""
-        return wiring.redis_of(self.config.redis)
+        return wiring.redis_of(self.config)
 
     @made_once
     def rates(self) -> Rates | None:

@@ -52,17 +52,18 @@ def budgets_of(given: config.Config, ledger: Ledger) -> Budgets | None:
     return Budgets(ledger, budgets, lease_seconds=given.runs.lease)
 
 
-def redis_of(given: config.RedisSettings) -> limits.SharedRedis | None:
+def redis_of(given: config.Config) -> limits.SharedRedis | None:
     """The Redis server of the settings; None where they name none."""
-    url, secret_url, password = given.url, given.secret_url, given.password
+    redis = given.redis
+    url, secret_url, password = redis.url, redis.secret_url, redis.password
     if url is None and secret_url is None:
         return None
     return limits.SharedRedis(
         lambda: url or "" if secret_url is None else secret_url.resolve(),
         lambda: None if password is None else password.resolve(),
-        prefix=given.prefix,
-        connections=given.connections,
-        timeout=given.timeout,
+        prefix=redis.prefix,
+        connections=redis.connections,
+        timeout=redis.timeout,
     )
 
 

@@ -47,24 +47,28 @@ class Way:
     address: str = ""
 
 
-def passage_of(policy: Policy, here: Scope, load: Callable[[], Load], way: Way) -> Passage | None:
+def passage_of(
+    policy: Policy, here: Scope, load: Callable[[], Load], way: Way, ladder: Hold | None = None
+) -> Passage | None:
     """The passage of a call; None where nothing bounds it."""
     if policy.budgets is None and policy.admission is None and policy.breakers is None:
         return None
-    return Passage(policy, here, load(), way)
+    return Passage(policy, here, load(), way, ladder)
 
 
 @dataclass(slots=True)
 class Passage:
     """What one call holds: money under budgets, and for its present attempt a permit and a trial.
 
-    `cap` is the limit that was put on its answer, as the request named none; `body` is the request with it.
+    `cap` is the limit that was put on its answer, as the request named none; `body` is the request with it. The money
+    comes out of the `ladder`, where one was held for several calls.
     """
 
     policy: Policy
     scope: Scope
     load: Load
     way: Way
+    ladder: Hold | None = None
     cap: int | None = None
     body: dict[str, object] | None = None
     _hold: Hold | None = None
@@ -109,23 +113,36 @@ class Passage:
                 raise
         self._is_out = True
 
-    def _open(self, seconds_left: Callable[[], float], *, is_faked: bool) -> Program[None]:
+    def worst(self) -> Money:
+        """The most that one attempt may cost, with the limit that a budget puts on its answer.
+
+        Nothing where no budget is about the caller. Raises `UnboundedCall`.
+        """
         budgets, caller = self.policy.budgets, self.scope.caller
         if budgets is None or not budgets.bound(caller):
-            return
+            return Money()
         limit = budgets.cap_output(caller)
-        if limit is not None and (body := capped(self.load, limit)) is not None:
+        if self.body is None and limit is not None and (body := capped(self.load, limit)) is not None:
             self.cap, self.body = limit, body
             self.load = replace(self.load, body=body)
+        self._weigh()
+        return self._worst
+
+    def _open(self, seconds_left: Callable[[], float], *, is_faked: bool) -> Program[None]:
+        budgets = self.policy.budgets
         try:
-            self._weigh()
+            worst = self.worst()
         except UnboundedCall:
             if is_faked:
                 return
             raise
-        if self._worst.nanos:
+        if budgets is None or not worst.nanos:
+            return
+        if self.ladder is not None:
+            self._hold = yield from self.ladder.part(worst)
+        else:
             self._hold = yield from budgets.hold(
-                caller, self._worst, what=str(self.load), patience=max(seconds_left(), 0.0)
+                self.scope.caller, worst, what=str(self.load), patience=max(seconds_left(), 0.0)
             )
 
     def _weigh(self) -> None:
