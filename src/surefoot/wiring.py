@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from surefoot import limits, models
@@ -79,3 +81,21 @@ def breakers_of(given: config.Config, redis: limits.SharedRedis | None) -> limit
     """The circuit breakers."""
     rules = {name: limits.BreakerRules(**dict(one)) for name, one in given.breakers.items()}
     return limits.Breakers(rules, redis=redis)
+
+
+def worst_of(
+    load: models.Load, policy: models.Policy, connections: Mapping[str, models.Connection], cap: int | None
+) -> Money:
+    """What a call of the record may cost at most today, whose connection is not known; `cap` is that of its budgets.
+
+    Raises `UnboundedCall`.
+    """
+    body = None if cap is None else models.capped(load, cap)
+    named = [name for name, given in connections.items() if given.provider == load.provider]
+    weight = models.weigh(
+        load if body is None else replace(load, body=body),
+        policy.prices,
+        connections=("", *named),
+        local_context=policy.local_context,
+    )
+    return weight.worst
