@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from surefoot.ledger import Account
     from surefoot.limits.rates import Rates
     from surefoot.models.local import EmbeddedServer
-    from surefoot.traces import Card, Costs, Estimate, Facet
+    from surefoot.traces import Card, Costs, Estimate, Facet, Shadows
 
 _KEY_VARIABLES = (*models.KEY_VARIABLES, "SUREFOOT_KEY")
 _LOCAL = "local:"
@@ -85,6 +85,7 @@ class App:
             budgets=self.budgeting,
             admission=self.rates,
             breakers=self.breakers.endpoints,
+            cache=self.answers,
             local_context=config.local.context,
         )
 
@@ -147,6 +148,11 @@ class App:
     def rates(self) -> Rates | None:
         """The limits of requests, tokens and calls at a time, over Redis where there is one; None without limits."""
         return wiring.rates_of(self.config, self.redis) if self.config.limits else None
+
+    @made_once
+    def answers(self) -> limits.AnswerCache | None:
+        """Answers of models that are given again; None where none are."""
+        return wiring.answers_of(self.config.cache, self.ledger, self.keyring, self.redis)
 
     @made_once
     def breakers(self) -> limits.Breakers:
@@ -492,6 +498,19 @@ class App:
         Of a budget that each run has, those of the newest `runs`. Raises `LedgerError`.
         """
         return [] if self.budgeting is None else self.budgeting.accounts(runs=runs)
+
+    def shadows(self, flow: str, *, since: datetime | timedelta | None = None) -> Shadows:
+        """How often the strong model of a `Tiered` or `Router` with a `shadow_rate` says what the cheap one said.
+
+        since: of runs that began in this time; a time without an offset is UTC, a `timedelta` goes back from now.
+
+        Raises `LedgerError`.
+        """
+        from surefoot import traces
+
+        if isinstance(since, timedelta):
+            since = datetime.now(UTC) - since
+        return traces.shadows(self.ledger, flow, since_ns=_wall_ns(since) or 0)
 
     def watching(self) -> AbstractContextManager[Listener | None]:
         """In a notebook, who shows the progress of a run in its cell; elsewhere nobody."""

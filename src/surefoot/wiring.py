@@ -7,7 +7,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from surefoot import limits, models
-from surefoot.ledger import Budget, Budgets, Ledger
+from surefoot.errors import ConfigError
+from surefoot.ledger import (
+    Answers,
+    Budget,
+    Budgets,
+    Keyring,
+    Ledger,
+    holder,
+    is_holder_gone,
+    seal,
+    unseal,
+)
 from surefoot.values import Money
 
 if TYPE_CHECKING:
@@ -99,3 +110,31 @@ def worst_of(
         local_context=policy.local_context,
     )
     return weight.worst
+
+
+def answers_of(
+    given: config.CacheSettings, ledger: Ledger, keyring: Keyring, redis: limits.SharedRedis | None
+) -> limits.AnswerCache | None:
+    """The cache of answers; None where none are given again. Raises `ConfigError`."""
+    if given.calls == "none":
+        return None
+    store: limits.AnswerStore = Answers(ledger)
+    if given.store == "redis":
+        if redis is None:
+            raise ConfigError(
+                'cache.store is "redis", and no Redis is configured: set [redis] url, or store = "ledger"'
+            )
+        store = limits.RedisAnswers(redis, _sealing(keyring))
+    return limits.AnswerCache(limits.CacheTerms(given.calls, given.ttl, given.jitter), keyring.derive, store)
+
+
+def _sealing(keyring: Keyring) -> limits.Sealing:
+    """How answers outside of the ledger are sealed: under a key of the application."""
+
+    def sealed(plain: bytes, bound_to: str) -> bytes:
+        return seal(keyring.derive("answers"), plain, bound_to=bound_to)
+
+    def unsealed(stored: bytes, bound_to: str) -> bytes:
+        return unseal(keyring.derive("answers"), stored, bound_to=bound_to)
+
+    return limits.Sealing(sealed, unsealed, holder, is_holder_gone)

@@ -11,14 +11,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from surefoot.errors import Fenced, LedgerError, RunBusy, UnknownRun, UsageError
-from surefoot.ledger import postgres_accounts, rows
+from surefoot.ledger import postgres_accounts, postgres_answers, rows
 from surefoot.ledger import postgres_statements as sql
 from surefoot.ledger.chain import GENESIS, payload_hash, row_hash
 from surefoot.ledger.entries import (
     Adopt,
     Append,
+    DropAnswers,
     EndRun,
+    KeepFlights,
     KeepHolds,
+    LeaveFlight,
     LedgerEntry,
     Note,
     Release,
@@ -28,6 +31,7 @@ from surefoot.ledger.entries import (
     Settle,
     StartRun,
     SweepHolds,
+    TakeFlight,
     TakeOver,
     already_recorded,
     not_recordable,
@@ -128,6 +132,7 @@ class Applier:
             for items in _apart([item for item in one.chained if batch.is_open(item)]):
                 await self._chain(batch, items, connection)
             await self._settle_refused(batch, one.chained, connection)
+            await self._keep_answers(batch, one.chained, connection)
             await self._note(batch, [item for item in one.notes if batch.is_open(item)], connection)
             await self._reserve(batch, [item for item in one.reserves if batch.is_open(item)], connection)
             for item in one.others:
@@ -309,6 +314,16 @@ class Applier:
             if bytes(found) in batch.sent[place]:
                 batch.settle(place)
 
+    async def _keep_answers(self, batch: Batch, items: list[Item], connection: Connection) -> None:
+        """Of outcomes that were accepted, note which are given again. Behind them: without this they are not found."""
+        kept = [
+            (entry.outcome, entry.cache)
+            for place, entry in items
+            if isinstance(entry, Append) and entry.cache is not None and batch.settled[place][1] is None
+        ]
+        if kept:
+            await postgres_answers.keep(kept, connection)
+
     # Budgets
 
     async def _settle_refused(self, batch: Batch, items: list[Item], connection: Connection) -> None:
@@ -390,6 +405,8 @@ class Applier:
                 batch.settle(place)
             elif isinstance(entry, Adopt):
                 await self._adopt(batch, item, connection)
+            elif isinstance(entry, TakeFlight | KeepFlights | LeaveFlight | DropAnswers):
+                batch.settle(place, await postgres_answers.apply(entry, connection))
             elif isinstance(entry, Settle):
                 await postgres_accounts.settle([entry.settlement], connection)
                 batch.settle(place)

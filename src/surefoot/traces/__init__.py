@@ -6,6 +6,7 @@ from surefoot.traces.costs import FACETS, CostRow, Costs, Facet, costs
 from surefoot.traces.estimates import Estimate, Expected, Spread, estimate
 from surefoot.traces.overview import card
 from surefoot.traces.plain import Failure, plain
+from surefoot.traces.shadows import Shadow, Shadows, shadows, wilson
 from surefoot.traces.spans import Attempt, Span, Standing, Trace, standing, trace
 from surefoot.traces.stats import (
     FlowStats,
@@ -39,6 +40,8 @@ __all__ = [
     "Quantiles",
     "RunStats",
     "Series",
+    "Shadow",
+    "Shadows",
     "Span",
     "Spread",
     "Standing",
@@ -54,8 +57,10 @@ __all__ = [
     "percentile",
     "plain",
     "read_call",
+    "shadows",
     "standing",
     "stats",
     "taped",
     "trace",
+    "wilson",
 ]
