@@ -22,7 +22,7 @@ from redis_server import RedisServer, redis_server, redis_session
 from surefoot import App, Call, Reply, embed, flow, generate
 from surefoot.config import load
 from surefoot.effects import drive
-from surefoot.errors import ModelTimeout, RequestRefused, UsageError
+from surefoot.errors import RequestRefused, UsageError
 from surefoot.limits.cache.store import Sought
 from surefoot.models.chain.caching import Lookup
 from surefoot.models.chain.record import Answer
@@ -352,11 +352,11 @@ def _gemini_streamed(wire: WireServer) -> str:
     return "".join(chunk.text or "" for chunk in stream)
 
 
-def _generated(wire: WireServer) -> str:  # noqa: ARG001
+def _generated(wire: WireServer) -> str:
     return generate.sync(ASKED, using="openai:gpt-4o")
 
 
-def _generated_streamed(wire: WireServer) -> str:  # noqa: ARG001
+def _generated_streamed(wire: WireServer) -> str:
     pieces: list[str] = []
     said = generate.sync(ASKED, using=Call("openai:gpt-4o", stream=pieces.append))
     assert len(pieces) > 1
