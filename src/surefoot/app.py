@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from surefoot import flows, limits, models, prompts, retrieval
+from surefoot import flows, limits, models, prompts, retrieval, wiring
 from surefoot.errors import ConfigError, InvalidInput
 from surefoot.flows import AnyFlow, Decision, Keeper, Listener, Options
 from surefoot.guards import InEnvironment, SecretFinder
@@ -23,8 +23,9 @@ from surefoot.models import CallTarget, Endpoint, Policy, Retries, RetryBudget, 
 from surefoot.values import Money, RunTags, new_id
 
 if TYPE_CHECKING:
-    from surefoot import config
     from surefoot.config import Loaded
+    from surefoot.ledger import Account
+    from surefoot.limits.rates import Rates
     from surefoot.models.local import EmbeddedServer
     from surefoot.traces import Card, Costs, Facet
 
@@ -59,12 +60,16 @@ class App:
             Payloads(self.keyring, privacy=finder, inline_bytes=config.ledger.inline_bytes)
         )
         self.keeper = Keeper(self.ledger, lease_seconds=config.runs.lease)
+        self.budgeting = wiring.budgets_of(config, self.ledger)
+        """The budgets of model calls; None where there are none."""
         self.is_strict = config.runs.strict
         """Whether each fresh result is restored from its record at once, and fails its step if it is another value."""
         self.is_quiet = not config.notebook.progress
         """Whether runs in a notebook are not shown in their cell."""
         self._targets: dict[tuple[str, bool], tuple[float, models.Target]] = {}
-        self.connections = {name: _connection(name, given) for name, given in config.connections.items()}
+        self.connections = {
+            name: wiring.connection_of(name, given) for name, given in config.connections.items()
+        }
         self.policy: Policy = Policy(
             endpoints=self,
             retries=Retries(
@@ -77,7 +82,10 @@ class App:
             ),
             target=self.target,
             default=config.models.default,
+            budgets=self.budgeting,
+            admission=self.rates,
             breakers=self.breakers.endpoints,
+            local_context=config.local.context,
         )
 
     @classmethod
@@ -132,24 +140,18 @@ class App:
 
     @made_once
     def redis(self) -> limits.SharedRedis | None:
-        """The Redis server that processes share limits, breakers and the cache by; None where none is configured."""
-        given = self.config.redis
-        secret, url, password = given.secret_url, given.url, given.password
-        if secret is None and url is None:
-            return None
-        return limits.SharedRedis(
-            lambda: secret.resolve() if secret is not None else url or "",
-            lambda: None if password is None else password.resolve(),
-            prefix=given.prefix,
-            connections=given.connections,
-            timeout=given.timeout,
-        )
+        """The Redis server that limits, breakers and the cache are shared by; None where the settings name none."""
+        return wiring.redis_of(self.config.redis)
+
+    @made_once
+    def rates(self) -> Rates | None:
+        """The limits of requests, tokens and calls at a time, over Redis where there is one; None without limits."""
+        return wiring.rates_of(self.config, self.redis) if self.config.limits else None
 
     @made_once
     def breakers(self) -> limits.Breakers:
         """The circuit breakers of this project: those of models' endpoints, and those that steps and code name."""
-        rules = {name: limits.BreakerRules(**dict(given)) for name, given in self.config.breakers.items()}
-        return limits.Breakers(rules, redis=self.redis)
+        return wiring.breakers_of(self.config, self.redis)
 
     @made_once
     def embedded(self) -> EmbeddedServer:
@@ -305,11 +307,11 @@ class App:
             await flows.drive_async(flows.deliver(run_id, event, value, message_id=new_id()))
 
     def close(self) -> None:
-        """Write what is queued and close the ledger, and the databases of transaction steps."""
+        """Write what is queued and close the ledger, and the connections to databases and to Redis."""
         self.breakers.close()
-        if self.redis is not None:
-            self.redis.close()
         self.databases.close()
+        if (redis := vars(self).get("redis")) is not None:
+            redis.close()
         self.ledger.close()
 
     # What a run asks of its host (`surefoot.flows.Host`)
@@ -457,6 +459,13 @@ class App:
             zone=zone,
         )
 
+    def budgets(self, *, runs: int = 20) -> list[Account]:
+        """The accounts of all budgets as they stand: whose, what may be spent, what is, and what is held and left.
+
+        Of a budget that each run has, those of the newest `runs`. Raises `LedgerError`.
+        """
+        return [] if self.budgeting is None else self.budgeting.accounts(runs=runs)
+
     def watching(self) -> AbstractContextManager[Listener | None]:
         """In a notebook, who shows the progress of a run in its cell; elsewhere nobody."""
         if self.is_quiet or "ipykernel" not in sys.modules:
@@ -519,24 +528,6 @@ class App:
         if ledger.address.password:
             self.settings.vault.note(ledger.address.password)
         return ledger
-
-
-def _connection(name: str, given: config.Connection) -> models.Connection:
-    return models.Connection(
-        name=name,
-        provider=given.provider,
-        base_url=given.base_url,
-        api_key=given.api_key,
-        ad_token=given.ad_token,
-        api=given.api,
-        api_version=given.api_version,
-        organization=given.organization,
-        project=given.project,
-        headers=given.headers,
-        timeout=given.timeout,
-        model_of=given.model_of,
-        is_default=given.default,
-    )
 
 
 def _wall_ns(moment: datetime | None) -> int | None:

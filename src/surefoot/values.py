@@ -207,13 +207,15 @@ class Demand:
 class Settlement:
     """What work has cost for which money was held under budgets: of the hold `released` ends, `charged` is booked.
 
-    `closes` says that nothing else will be drawn from the hold: what is left of it is free.
+    `closes` says that nothing else will be drawn from the hold. `part` numbers, from 1, what is settled of one: doing
+    it again does nothing.
     """
 
     hold: str
     released: Money
     charged: Money
     closes: bool = True
+    part: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,8 @@
 """The record of every run."""
 
 from surefoot.ledger.bodies import Guard, Rules, Transacted, finished
+from surefoot.ledger.budget import Budget
+from surefoot.ledger.budgets import Account, Budgets
 from surefoot.ledger.chain import Link
 from surefoot.ledger.connection import engine
 from surefoot.ledger.encoding import (
@@ -21,6 +23,7 @@ from surefoot.ledger.entries import (
     Release,
     Renew,
     Send,
+    Settle,
     SqlBody,
     StartRun,
     TakeOver,
@@ -55,9 +58,12 @@ __all__ = [
     "END_KEY",
     "FINAL",
     "START_KEY",
+    "Account",
     "Adopt",
     "Append",
     "Blob",
+    "Budget",
+    "Budgets",
     "CallColumn",
     "Detail",
     "Encoded",
@@ -86,6 +92,7 @@ __all__ = [
     "RunColumn",
     "RunRecord",
     "Send",
+    "Settle",
     "Spending",
     "Spent",
     "SqlBody",

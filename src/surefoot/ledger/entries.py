@@ -7,17 +7,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from surefoot.errors import AlreadyRecorded, LedgerError
+from surefoot.ledger.accounts import Line
 from surefoot.ledger.events import Detail, Message, Outcome, Owner, RunRecord, Totals
 from surefoot.ledger.payloads import Freight
-from surefoot.values import RunStatus
+from surefoot.values import Money, RunStatus, Settlement
 
 
 @dataclass(slots=True)
 class Append:
-    """An outcome of a step. Returns nothing."""
+    """An outcome of a step, and what it has cost where money was held for it. Returns nothing.
+
+    Where the outcome is refused, as a run that was taken over refuses it, the settlement counts all the same: the
+    money is spent.
+    """
 
     outcome: Outcome
     freight: Freight
+    settlement: Settlement | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +110,49 @@ class Adopt:
     freight: Freight
 
 
+@dataclass(slots=True)
+class Reserve:
+    """Set money aside on all of these accounts, or on none.
+
+    `amount` is nano-dollars; `part` is 0 for a new hold, and for more on one that is there a number of its own, which
+    makes doing it again do nothing. The lines are sorted by account and in no two places on one. Returns the
+    `Shortage` of each account that has too little left: none where it was granted.
+    """
+
+    hold: str
+    run_id: str
+    amount: int
+    lines: Sequence[Line]
+    owner: str
+    lease_ns: int
+    part: int = 0
+
+
+@dataclass(slots=True)
+class Settle:
+    """End a hold, or a part of it, without an outcome. Returns nothing, and does nothing where that was done."""
+
+    settlement: Settlement
+
+
+@dataclass(frozen=True, slots=True)
+class KeepHolds:
+    """A heartbeat of calls under way: their holds, whose leases count from when it is written. Returns nothing."""
+
+    holds: Sequence[str]
+    lease_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class SweepHolds:
+    """Book holds that nobody settles at all that is held: those of these owners, and those whose lease has ended.
+
+    Such a hold may be settled still, which puts the truth in place of that. Returns the `Swept` ones.
+    """
+
+    gone: Sequence[str] = ()
+
+
 SqlBody = Callable[[sqlite3.Connection], object]
 """SQL of the user's own, for the transaction that is open on the connection."""
 
@@ -126,7 +175,9 @@ class Transact:
     spoiled: BaseException | None = None
 
 
-LedgerEntry = Append | StartRun | EndRun | TakeOver | Renew | Release | Note | Send | Adopt | Transact
+RunEntry = Append | StartRun | EndRun | TakeOver | Renew | Release | Note | Send | Adopt | Transact
+BudgetEntry = Reserve | Settle | KeepHolds | SweepHolds
+LedgerEntry = RunEntry | BudgetEntry
 
 
 def already_recorded(entry: LedgerEntry) -> AlreadyRecorded:
@@ -151,4 +202,8 @@ def _named(entry: LedgerEntry) -> str:
         return f"run {entry.message.run_id}: message {entry.message.id}"
     if isinstance(entry, Transact):
         return entry.what
+    if isinstance(entry, Reserve):
+        return f"run {entry.run_id or '-'}: the hold {entry.hold} of {Money(entry.amount)}"
+    if isinstance(entry, Settle):
+        return f"the settlement of hold {entry.settlement.hold}"
     return type(entry).__name__

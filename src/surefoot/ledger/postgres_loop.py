@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from surefoot import scope
 from surefoot.errors import LedgerError
-from surefoot.ledger.writer import Pending, Settled, Turn, settle_all
+from surefoot.ledger.writer import Pending, Settled, Ticks, Turn, settle_all
 
 E = TypeVar("E")
 T = TypeVar("T")
@@ -22,7 +22,6 @@ T = TypeVar("T")
 log = scope.logger("surefoot.ledger")
 
 _BATCH = 512
-_TICK_AGAIN = 1.0
 _END_S = 2.0  # for tasks that are cancelled as the loop ends
 
 
@@ -45,7 +44,7 @@ class LoopWriter(Generic[E]):
         self._leave = leave
         self._name = name
         self._on_fork = on_fork
-        self._tick: Callable[[], float | None] | None = None
+        self._ticks = Ticks()
         # Loops of a parent process: their sockets and selectors are its own, and must not even be closed here.
         self._inherited: list[object] = []
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -86,8 +85,8 @@ class LoopWriter(Generic[E]):
         return pending
 
     def on_tick(self, tick: Callable[[], float | None]) -> None:
-        """Call `tick` from a thread of ours; it returns in how many seconds it wants to be called again."""
-        self._tick = tick
+        """Call `tick` from a thread of ours, beside others; see `surefoot.ledger.Ledger.on_tick`."""
+        self._ticks.add(tick)
 
     def nudge(self) -> None:
         """See to it that the loop writes what is queued."""
@@ -194,17 +193,10 @@ class LoopWriter(Generic[E]):
             elif (pause := due - time.monotonic()) > 0:
                 await asyncio.sleep(pause)
             tick_soon.clear()
-            pause_or_none = await loop.run_in_executor(None, self._call_tick)
+            pause_or_none = await loop.run_in_executor(None, self._ticks.call)
             due = None if pause_or_none is None else time.monotonic() + pause_or_none
             if self._queue:
                 wake.set()
-
-    def _call_tick(self) -> float | None:
-        try:
-            return self._tick() if self._tick is not None else None
-        except Exception:
-            log.exception("the ledger's writer: a tick failed")
-            return _TICK_AGAIN
 
     async def _drain(self) -> None:
         batch: list[tuple[E, Pending]] = []

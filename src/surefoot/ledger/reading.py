@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from surefoot.errors import LedgerCorrupt, UnknownRun
 from surefoot.ledger import rows
+from surefoot.ledger.accounts import AccountQuery, AccountRow
 from surefoot.ledger.chain import Link, first_break
 from surefoot.ledger.encoding import Encoded
 from surefoot.ledger.events import END_KEY, START_KEY, Detail, Message, Outcome, Payload, RunRecord
@@ -118,6 +119,15 @@ class Reading(ABC):
         statement, values = spending.of_pruned()
         found += [spending.spent(row, is_pruned=True) for row in self._read(statement, *values)]
         return [spent for spent in found if spent is not None]
+
+    def accounts(self, query: AccountQuery) -> list[AccountRow]:
+        """See `surefoot.ledger.Ledger.accounts`."""
+        statement, values = query.query()
+        return [query.row(row) for row in self._read(statement, *values)]
+
+    def hold_owners(self) -> list[str]:
+        """See `surefoot.ledger.Ledger.hold_owners`."""
+        return [row[0] for row in self._read("SELECT DISTINCT owner FROM holds WHERE swept_ns IS NULL")]
 
     def start(self, run_id: str) -> Outcome:
         """The outcome with which a run began; its inputs are what the flow was called with."""

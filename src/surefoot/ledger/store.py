@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
+from surefoot.ledger.accounts import AccountQuery, AccountRow
 from surefoot.ledger.chain import Link
 from surefoot.ledger.encoding import Encoded
 from surefoot.ledger.entries import LedgerEntry
@@ -34,7 +35,11 @@ class Ledger(Protocol):
         ...
 
     def on_tick(self, tick: Callable[[], float | None]) -> None:
-        """Call `tick` from the writer's thread; it returns in how many seconds it wants to be called again."""
+        """Call `tick` from the writer's thread, beside others.
+
+        It returns in how many seconds it wants to be called again, None for not before somebody nudges. It may be
+        called sooner.
+        """
         ...
 
     def nudge(self) -> None:
@@ -100,6 +105,14 @@ class Ledger(Protocol):
 
     def spent(self, spending: Spending) -> list[Spent]:
         """What model calls have used, of all runs, added up in groups; sums of pruned runs are groups of their own."""
+        ...
+
+    def accounts(self, query: AccountQuery) -> list[AccountRow]:
+        """Accounts of budgets, as they stand."""
+        ...
+
+    def hold_owners(self) -> list[str]:
+        """Whose holds are under way: owners, as they were written, each once."""
         ...
 
     def details(self, run_id: str) -> list[Detail]:

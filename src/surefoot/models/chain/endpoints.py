@@ -99,6 +99,8 @@ class Policy:
     budgets: Budgets | None = None
     admission: Admission | None = None
     breakers: Breakers | None = None
+    local_context: int | None = None
+    """Tokens that prompt and answer of the embedded model may have together."""
 
 
 policy: Slot[Policy] = Slot("policy for model calls")

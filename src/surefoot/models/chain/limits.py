@@ -16,8 +16,21 @@ class Hold(Protocol):
         """Set aside more, for another attempt after one that may have been paid. Raises `BudgetExceeded`."""
         ...
 
+    def part(self, worst: Money, /) -> Program[Hold]:
+        """So much of what is held as a hold of its own, for one call of a ladder; what is missing is set aside too.
+
+        A part is settled as any hold is, best by the outcome of its call. The ladder is settled at its end, with
+        nothing charged: what no part has taken is free again, and parts that are under way keep what they hold.
+        Raises `BudgetExceeded`.
+        """
+        ...
+
     def settlement(self, charged: Money | None, /) -> Settlement | None:
-        """What is to be committed with the outcome; None stands for all that is held. Ends the hold."""
+        """What is to be committed with the outcome; None stands for all that is held. Ends the hold.
+
+        Whoever takes it sees to it that it is booked, also where no outcome is recorded after all; the claim of a
+        call does, to which it is given with the outcome. None is returned where the hold has ended.
+        """
         ...
 
     def settle(self, charged: Money | None, /) -> Program[None]:

@@ -27,7 +27,8 @@ class Answer:
 
     `is_closed_early` says that the body is the part that was read before the client closed the stream, `error`
     that it is the part before a read raised it, or before the client left the stream because of it. `is_free`: a fake
-    gave it, and its tokens cost nothing.
+    gave it, and its tokens cost nothing. `output_cap` is the limit of tokens that a budget has put on it
+    (`cap_output`), as the recorded request names none.
     """
 
     status: int
@@ -37,6 +38,7 @@ class Answer:
     is_closed_early: bool = False
     error: BaseException | None = None
     is_free: bool = False
+    output_cap: int | None = None
 
     @property
     def is_success(self) -> bool:
@@ -63,6 +65,8 @@ class Answer:
         }
         if self.is_free:
             record["is_free"] = True
+        if self.output_cap is not None:
+            record["output_cap"] = self.output_cap
         return record if self.error is None else record | {"error": self.error}
 
     @classmethod
@@ -83,6 +87,7 @@ class Answer:
             is_closed_early=bool(fields.get("is_closed_early")),
             error=error if isinstance(error, BaseException) else None,
             is_free=bool(fields.get("is_free")),
+            output_cap=cap if isinstance(cap := fields.get("output_cap"), int) else None,
         )
 
 

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar, cast, get_args, get_origin, overload
 from surefoot import scope
 from surefoot.effects import Program, Together, drive, drive_async
 from surefoot.errors import (
+    BreakerOpen,
     ConfigError,
     ContentRefused,
     MalformedResponse,
@@ -35,7 +36,7 @@ from surefoot.values import CallFacts, Json, Message, Money, ToolCall, Usage
 
 T = TypeVar("T")
 
-STANDS_IN = (ModelUnavailable, ModelTimeout, RateLimited, MalformedResponse)
+STANDS_IN = (ModelUnavailable, ModelTimeout, RateLimited, MalformedResponse, BreakerOpen)
 """Failures of a model after which the next one of a `Fallback` is asked."""
 
 logger = scope.logger("surefoot.models")
@@ -100,7 +101,8 @@ class Generate:
         of which each turn and each call of a tool is a part. Outside of runs nothing is recorded.
 
         Raises `ModelError` (`RateLimited`, `ModelTimeout`, `ModelUnavailable`, `MalformedResponse`), `UnknownModel`,
-        `UnknownPrompt`, `InvalidInput`, `UsageError`, and what a tool raises.
+        `UnknownPrompt`, `InvalidInput`, `UsageError`, and what a tool raises; before anything is sent `BudgetExceeded`,
+        `UnboundedCall`, `Throttled` and `BreakerOpen`, where limits are set.
         """
         conversation = Conversation.of(prompt, kind, using, inputs)
         inside = conversation.as_step(is_async=True)
