@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from rated import Making, Turned, admit, admitted, demand, most_in_a_window
-from redis_server import RedisServer, own_redis, redis_server, redis_session
+from redis_server import RedisServer, own_redis, private_redis, redis_server, redis_session
 from surefoot import effects
 from surefoot.errors import Throttled
 from surefoot.limits import outage
@@ -125,18 +125,48 @@ def test_no_second_burst_when_it_goes_and_none_when_it_comes_back(
     assert most_in_a_window(found, 10) <= 16
 
 
-def test_alone_it_keeps_to_its_part(shared: Making, own_redis: RedisServer) -> None:
+def test_alone_it_keeps_to_its_part_and_begins_without_a_burst(
+    shared: Making, own_redis: RedisServer
+) -> None:
     clock = Turned()
     rates = shared(RateLimit("rate", requests_per_minute=60, burst=0.1), clock=clock, parts=2, timeout=2.0)
     assert len(taken(rates)) == 6
+    clock.now += 3600
     own_redis.kill()
-    # The others may have had the burst before.
+    # The others may have had the burst just now.
     assert taken(rates) == []
     total = 0
     for _ in range(60):
         clock.now += 1
         total += len(taken(rates))
     assert 27 <= total <= 30
+
+
+def test_what_was_taken_alone_counts_when_it_is_back_with_all_that_it_knew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(outage, "SHORTEST", 0.001)
+    monkeypatch.setattr(outage, "LONGEST", 0.01)
+    clock = Turned()
+    with private_redis(keeps=True) as server:
+        made = Making(server)
+        rates = made(RateLimit("rate", requests_per_minute=60, burst=0.1), clock=clock, timeout=2.0)
+        assert len(taken(rates)) == 6
+        server.kill()
+        clock.now += 3600
+        alone = taken(rates)
+        for _ in range(6):
+            clock.now += 1
+            alone += taken(rates)
+        assert {permit.is_local for permit in alone} == {True}
+        assert len(alone) == 6
+        server.start()
+        time.sleep(0.1)
+        # There everything has drained long ago.
+        assert len(taken(rates)) <= 1
+        clock.now += 1.1
+        assert [permit.is_local for permit in taken(rates)] == [False]
+        made.close()
 
 
 def test_hanging_it_keeps_a_call_for_its_timeout_once(shared: Making, own_redis: RedisServer) -> None:

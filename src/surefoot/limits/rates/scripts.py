@@ -67,6 +67,11 @@ for i = 1, (#KEYS - 1) / 2 do
   if not kept[1] or ARGV[a + 8] == '1' then
     one.r = math.max(one.r, now + tonumber(ARGV[a + 6]))
     one.t = math.max(one.t, now + tonumber(ARGV[a + 7]))
+    if ARGV[a + 8] == '1' and (one.ri > 0 or one.ti > 0) then
+      -- Kept even if nothing is taken now, as it is said once.
+      redis.call('HSET', KEYS[2 * i], 'r', exact(one.r), 't', exact(one.t))
+      expire(KEYS[2 * i], one.r, one.t)
+    end
   end
   if one.ri > 0 then weigh(i, 1, one.r, one.ri, one.rb, 1) end
   if one.ti > 0 and tokens > 0 then
