@@ -107,7 +107,12 @@ def crowd(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Crowd]:
             environ["SUREFOOT_LEDGER_URL"] = request.getfixturevalue("postgres_url")
         if request.param == "redis":
             server: RedisServer = request.getfixturevalue("own_redis")
-            environ |= {"SUREFOOT_CACHE_STORE": "redis", "SUREFOOT_REDIS_URL": server.url}
+            environ |= {
+                "SUREFOOT_CACHE_STORE": "redis",
+                "SUREFOOT_REDIS_URL": server.url,
+                # A loop that begins 300 calls at once on a busy machine looks late at what has come.
+                "SUREFOOT_REDIS_TIMEOUT": "20",
+            }
         crowd = Crowd(wire, tmp_path, environ)
         yield crowd
         for child in crowd.children:

@@ -43,10 +43,10 @@ FLOOR = {
     "cli": 7,
     "__main__": 8,
 }
-# The face of the open run speaks of usage and cost, ids are made under a lock, and programs wait for what the run
-# promises: all floor 1, and no arrow turns.
+# The face of the open run speaks of usage and cost and refuses what is no wish of it, ids are made under a lock, and
+# programs wait for what the run promises: all floor 1, and no arrow turns.
 NEIGHBOURS = {
-    *(("scope", "values"), ("values", "locks")),
+    *(("scope", "values"), ("scope", "errors"), ("values", "locks")),
     *(("effects", "errors"), ("effects", "locks"), ("effects", "scope")),
 }
 
