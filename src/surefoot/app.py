@@ -13,35 +13,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from surefoot import flows, limits, models, prompts, retrieval
+from surefoot import flows, limits, models, prompts, retrieval, wiring
 from surefoot.errors import ConfigError, InvalidInput
 from surefoot.flows import AnyFlow, Decision, Keeper, Listener, Options
 from surefoot.guards import InEnvironment, SecretFinder
-from surefoot.ledger import (
-    Answers,
-    Budget,
-    Budgets,
-    Keyring,
-    Ledger,
-    Payloads,
-    PostgresLedger,
-    RunRecord,
-    SqliteLedger,
-    holder,
-    is_holder_gone,
-    seal,
-    unseal,
-)
+from surefoot.ledger import Keyring, Ledger, Payloads, PostgresLedger, RunRecord, SqliteLedger
 from surefoot.locks import ForkSafeLock, made_once
 from surefoot.models import CallTarget, Endpoint, Policy, Retries, RetryBudget, Route
 from surefoot.values import Money, RunTags, new_id
 
 if TYPE_CHECKING:
-    from surefoot import config
     from surefoot.config import Loaded
     from surefoot.ledger import Account
+    from surefoot.limits.rates import Rates
     from surefoot.models.local import EmbeddedServer
-    from surefoot.traces import Card, Costs, Facet
+    from surefoot.traces import Card, Costs, Facet, Shadows
 
 _KEY_VARIABLES = (*models.KEY_VARIABLES, "SUREFOOT_KEY")
 _LOCAL = "local:"
@@ -74,14 +60,16 @@ class App:
             Payloads(self.keyring, privacy=finder, inline_bytes=config.ledger.inline_bytes)
         )
         self.keeper = Keeper(self.ledger, lease_seconds=config.runs.lease)
-        self.budgeting = self._budgets()
+        self.budgeting = wiring.budgets_of(config, self.ledger)
         """The budgets of model calls; None where there are none."""
         self.is_strict = config.runs.strict
         """Whether each fresh result is restored from its record at once, and fails its step if it is another value."""
         self.is_quiet = not config.notebook.progress
         """Whether runs in a notebook are not shown in their cell."""
         self._targets: dict[tuple[str, bool], tuple[float, models.Target]] = {}
-        self.connections = {name: _connection(name, given) for name, given in config.connections.items()}
+        self.connections = {
+            name: wiring.connection_of(name, given) for name, given in config.connections.items()
+        }
         self.policy: Policy = Policy(
             endpoints=self,
             retries=Retries(
@@ -94,8 +82,11 @@ class App:
             ),
             target=self.target,
             default=config.models.default,
+            budgets=self.budgeting,
+            admission=self.rates,
             breakers=self.breakers.endpoints,
             cache=self.answers,
+            local_context=config.local.context,
         )
 
     @classmethod
@@ -150,53 +141,23 @@ class App:
 
     @made_once
     def redis(self) -> limits.SharedRedis | None:
-        """The Redis server that processes share limits, breakers and the cache by; None where none is configured."""
-        given = self.config.redis
-        secret, url, password = given.secret_url, given.url, given.password
-        if secret is None and url is None:
-            return None
-        return limits.SharedRedis(
-            lambda: secret.resolve() if secret is not None else url or "",
-            lambda: None if password is None else password.resolve(),
-            prefix=given.prefix,
-            connections=given.connections,
-            timeout=given.timeout,
-        )
+        """The Redis server that limits, breakers and the cache are shared by; None where the settings name none."""
+        return wiring.redis_of(self.config.redis)
+
+    @made_once
+    def rates(self) -> Rates | None:
+        """The limits of requests, tokens and calls at a time, over Redis where there is one; None without limits."""
+        return wiring.rates_of(self.config, self.redis) if self.config.limits else None
 
     @made_once
     def answers(self) -> limits.AnswerCache | None:
         """Answers of models that are given again; None where none are."""
-        given = self.config.cache
-        if given.calls == "none":
-            return None
-        store: limits.AnswerStore = Answers(self.ledger)
-        if given.store == "redis":
-            if self.redis is None:
-                raise ConfigError(
-                    'cache.store is "redis", and no Redis is configured: set [redis] url, or store = "ledger"'
-                )
-            store = limits.RedisAnswers(self.redis, self._sealing())
-        return limits.AnswerCache(
-            limits.CacheTerms(given.calls, given.ttl, given.jitter), self.keyring.derive, store
-        )
-
-    def _sealing(self) -> limits.Sealing:
-        """How answers outside of the ledger are sealed: under a key of the application."""
-        keyring = self.keyring
-
-        def sealed(plain: bytes, bound_to: str) -> bytes:
-            return seal(keyring.derive("answers"), plain, bound_to=bound_to)
-
-        def unsealed(stored: bytes, bound_to: str) -> bytes:
-            return unseal(keyring.derive("answers"), stored, bound_to=bound_to)
-
-        return limits.Sealing(sealed, unsealed, holder, is_holder_gone)
+        return wiring.answers_of(self.config.cache, self.ledger, self.keyring, self.redis)
 
     @made_once
     def breakers(self) -> limits.Breakers:
         """The circuit breakers of this project: those of models' endpoints, and those that steps and code name."""
-        rules = {name: limits.BreakerRules(**dict(given)) for name, given in self.config.breakers.items()}
-        return limits.Breakers(rules, redis=self.redis)
+        return wiring.breakers_of(self.config, self.redis)
 
     @made_once
     def embedded(self) -> EmbeddedServer:
@@ -352,11 +313,11 @@ class App:
             await flows.drive_async(flows.deliver(run_id, event, value, message_id=new_id()))
 
     def close(self) -> None:
-        """Write what is queued and close the ledger, and the databases of transaction steps."""
+        """Write what is queued and close the ledger, and the connections to databases and to Redis."""
         self.breakers.close()
-        if self.redis is not None:
-            self.redis.close()
         self.databases.close()
+        if (redis := vars(self).get("redis")) is not None:
+            redis.close()
         self.ledger.close()
 
     # What a run asks of its host (`surefoot.flows.Host`)
@@ -511,6 +472,19 @@ class App:
         """
         return [] if self.budgeting is None else self.budgeting.accounts(runs=runs)
 
+    def shadows(self, flow: str, *, since: datetime | timedelta | None = None) -> Shadows:
+        """How often the strong model of a `Tiered` or `Router` with a `shadow_rate` says what the cheap one said.
+
+        since: of runs that began in this time; a time without an offset is UTC, a `timedelta` goes back from now.
+
+        Raises `LedgerError`.
+        """
+        from surefoot import traces
+
+        if isinstance(since, timedelta):
+            since = datetime.now(UTC) - since
+        return traces.shadows(self.ledger, flow, since_ns=_wall_ns(since) or 0)
+
     def watching(self) -> AbstractContextManager[Listener | None]:
         """In a notebook, who shows the progress of a run in its cell; elsewhere nobody."""
         if self.is_quiet or "ipykernel" not in sys.modules:
@@ -558,25 +532,6 @@ class App:
 
         return flows.resume(record, make, options), spec.is_async
 
-    def _budgets(self) -> Budgets | None:
-        given = self.config.budgets
-        if not given:
-            return None
-        budgets = [
-            Budget(
-                name,
-                Money.dollars(one.limit),
-                of=one.of,
-                only=one.only,
-                per=one.per,
-                exceeded=one.exceeded,
-                patience=one.patience,
-                cap_output=one.cap_output,
-            )
-            for name, one in given.items()
-        ]
-        return Budgets(self.ledger, budgets, lease_seconds=self.config.runs.lease)
-
     def _open_ledger(self, payloads: Payloads) -> Ledger:
         """The ledger that the settings name: in a file, or in a database."""
         given = self.config.ledger
@@ -592,24 +547,6 @@ class App:
         if ledger.address.password:
             self.settings.vault.note(ledger.address.password)
         return ledger
-
-
-def _connection(name: str, given: config.Connection) -> models.Connection:
-    return models.Connection(
-        name=name,
-        provider=given.provider,
-        base_url=given.base_url,
-        api_key=given.api_key,
-        ad_token=given.ad_token,
-        api=given.api,
-        api_version=given.api_version,
-        organization=given.organization,
-        project=given.project,
-        headers=given.headers,
-        timeout=given.timeout,
-        model_of=given.model_of,
-        is_default=given.default,
-    )
 
 
 def _wall_ns(moment: datetime | None) -> int | None:

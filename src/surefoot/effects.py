@@ -100,17 +100,15 @@ def drive(program: Program[R], perform: Callable[[Effect], object] | None = None
         error = None  # else exception, traceback and this frame hold each other
 
 
-def handed_over(program: Program[R]) -> R:
-    """Run a program of commits alone, and wait for none of them: for code that was cancelled, or may not wait."""
-    effect: object = None
-    while True:
-        try:
-            effect = program.send(None)
-        except StopIteration as done:
-            return cast("R", done.value)
-        if not isinstance(effect, Commit):
-            program.close()
-            raise TypeError(f"a program that is only handed over asks for {effect!r}")
+def handed_over(program: Program[object]) -> None:
+    """Run a program up to its first commit and leave it there: for code that was cancelled, or may not wait."""
+    try:
+        effect = program.send(None)
+    except StopIteration:
+        return
+    program.close()
+    if not isinstance(effect, Commit):
+        raise TypeError(f"a program that is only handed over asks for {effect!r}")
 
 
 def _perform(effect: Effect, other: Callable[[Effect], object] | None) -> object:

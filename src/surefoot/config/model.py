@@ -395,6 +395,12 @@ class Limit(Section):
         description="Whether the limits that a provider tells in its answers hold where they are lower.",
     )
 
+    @model_validator(mode="after")
+    def _says_something(self) -> Limit:
+        if self.requests_per_minute is None and self.tokens_per_minute is None and self.concurrency is None:
+            raise ValueError("a limit needs requests_per_minute, tokens_per_minute or concurrency")
+        return self
+
 
 class Breaker(Section):
     """When what fails is not tried for a while. `models` is the one of every provider's endpoint."""

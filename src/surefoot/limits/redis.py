@@ -305,7 +305,7 @@ async def _send_all(batch: Sequence[tuple[Part, ...]], client: _Client) -> None:
 
 
 def _said(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
 
 
 def _of_the_server(exceptions: Any) -> tuple[type[BaseException], ...]:

@@ -35,10 +35,16 @@ from surefoot.models.fakes import (
     scripted,
 )
 from surefoot.models.fakes import current as fake
+from surefoot.models.generating.answering import Escalation
+from surefoot.models.generating.checks import Agreement, Confidence, Judge
 from surefoot.models.generating.choices import Call, Fallback
 from surefoot.models.generating.embedding import embed
 from surefoot.models.generating.generate import Reply, generate
 from surefoot.models.generating.prompting import Template, templates
+from surefoot.models.generating.router import Router
+from surefoot.models.generating.tiers import Tier, Tiered
+from surefoot.models.generating.trials import Trial, trying
+from surefoot.models.generating.using import Using
 from surefoot.models.sdk.clients import (
     ClientSettings,
     build_client,
@@ -54,15 +60,19 @@ __all__ = [
     "KEY_VARIABLES",
     "PLACEHOLDER_KEY",
     "VENDORS",
+    "Agreement",
     "Call",
     "CallTarget",
     "Cassette",
     "ClientSettings",
+    "Confidence",
     "Connection",
     "Credential",
     "Endpoint",
     "Endpoints",
+    "Escalation",
     "Fallback",
+    "Judge",
     "ModelRequest",
     "Opened",
     "Policy",
@@ -74,9 +84,14 @@ __all__ = [
     "Retries",
     "RetryBudget",
     "Route",
+    "Router",
     "Script",
     "Target",
     "Template",
+    "Tier",
+    "Tiered",
+    "Trial",
+    "Using",
     "autolog",
     "available",
     "build_client",
@@ -100,6 +115,7 @@ __all__ = [
     "resolve",
     "scripted",
     "templates",
+    "trying",
     "uninstall",
     "wrap",
 ]

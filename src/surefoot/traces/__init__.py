@@ -5,6 +5,7 @@ from surefoot.traces.card import FRAME, Card, Line, LineState, fitting
 from surefoot.traces.costs import FACETS, CostRow, Costs, Facet, costs
 from surefoot.traces.overview import card
 from surefoot.traces.plain import Failure, plain
+from surefoot.traces.shadows import Shadow, Shadows, shadows, wilson
 from surefoot.traces.spans import Attempt, Span, Standing, Trace, standing, trace
 from surefoot.traces.stats import FlowStats, Quantiles, RunStats, Series, StepStats, percentile, stats
 from surefoot.traces.taping import taped
@@ -27,6 +28,8 @@ __all__ = [
     "Quantiles",
     "RunStats",
     "Series",
+    "Shadow",
+    "Shadows",
     "Span",
     "Standing",
     "StepStats",
@@ -39,8 +42,10 @@ __all__ = [
     "percentile",
     "plain",
     "read_call",
+    "shadows",
     "standing",
     "stats",
     "taped",
     "trace",
+    "wilson",
 ]

@@ -26,6 +26,9 @@ HOLD_SECONDS = 2.0
 """For how long a process keeps a permit of Redis that it does not use, before others may have it."""
 SOON = 0.5
 """After how many seconds to ask again where a permit of Redis is on its way."""
+PATIENCE = 5.0
+"""For how many seconds beyond its cooldown one that opened by itself waits to hear of the others, where Redis is not
+known to be down: else each process would try what all have found to be down."""
 _MOST_REPORTS = 1_000
 
 
@@ -99,6 +102,8 @@ class Circuit:
         self.rules = rules
         self.outbox = outbox
         self.phase: Phase = Closed(Window(rules.window))
+        self.is_attached = outbox is not None
+        """Whether Redis may have something to say: there is one, and it is not known to be down."""
         self.lost_era = ""
         """The era of a phase that was shared until Redis went down."""
         self._chance = chance
@@ -117,6 +122,8 @@ class Circuit:
         if isinstance(phase, Open):
             if now < phase.until:
                 return Refusal(phase, phase.until - now)
+            if phase.asks_since is not None and now < phase.until + PATIENCE:
+                return Refusal(phase, SOON)
             phase = self.phase = HalfOpen(phase.opening)
         leases = phase.leases = {token: ends for token, ends in phase.leases.items() if ends > now}
         if len(leases) + phase.succeeded >= self.rules.probes:
@@ -169,7 +176,8 @@ class Circuit:
             # It was found out here, whatever Redis knew before it went down.
             self.lost_era = ""
         seconds = self.rules.rest(opening.failures, self._chance())
-        return self._become(Open(opening, now + seconds, era), seconds)
+        asks = not era and self.is_attached
+        return self._become(Open(opening, now + seconds, era, now if asks else None), seconds)
 
     def _reopen(self, phase: HalfOpen, now: float) -> Change:
         return self._open(replace(phase.opening, failures=phase.opening.failures + 1), now, phase.era)
@@ -248,6 +256,9 @@ class Circuit:
     def heed(self, shared: Shared, asked: float, now: float) -> Change | None:
         """Take over what Redis says, which was asked at `asked`."""
         phase = self.phase
+        self.is_attached = True
+        if isinstance(phase, Open) and phase.asks_since is not None and phase.asks_since <= asked:
+            phase.asks_since = None
         if shared.state == "closed":
             # What this process alone has seen is its own affair.
             is_known = not isinstance(phase, Closed) and (phase.era or self.lost_era)
@@ -272,6 +283,9 @@ class Circuit:
     def detach(self, now: float) -> Change | None:
         """Redis is down: decide for oneself from here on, with the permits that are in use."""
         phase = self.phase
+        self.is_attached = False
+        if isinstance(phase, Open):
+            phase.asks_since = None
         if isinstance(phase, Closed) or not phase.era:
             return None
         self.lost_era, phase.era = phase.era, ""

@@ -43,11 +43,15 @@ class Closed:
 
 @dataclass(slots=True, eq=False)
 class Open:
-    """No call goes through until a moment of the clock."""
+    """No call goes through until a moment of the clock.
+
+    `asks_since` is when this process found it out by itself, while what others have to say of it is not known yet.
+    """
 
     opening: Opening
     until: float
     era: str = ""
+    asks_since: float | None = None
     state: ClassVar[State] = "open"
 
 

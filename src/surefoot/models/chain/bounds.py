@@ -2,13 +2,14 @@
 
 A token of text stands for a byte or more in every tokeniser that models use (byte-level BPE, SentencePiece with byte
 fallback, WordPiece), and a request's JSON has more bytes than its text. So its bytes bound the tokens of its prompt,
-with the names of roles around each message; what the provider adds to it is a margin (`_FRAME`, `_TOOLS`). What is not
-in the request, such as an earlier answer that the provider keeps, may fill the model's whole window.
+with the names of roles around each message; what the provider adds to it is a margin (`_FRAME`, `_TEMPLATE`, `_TOOLS`).
+What is not in the request, such as an earlier answer that the provider keeps, may fill the model's whole window.
 """
 
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn, cast
@@ -24,6 +25,9 @@ from surefoot.values import Money
 
 _FRAME = 64
 """Tokens that a chat format puts around a conversation, beside those of each message, which its JSON outweighs."""
+_TEMPLATE = 512
+"""The same for open weights, whose chat templates may write a system prompt of their own."""
+_MAKERS = frozenset({"openai", "azure", "anthropic", "google"})
 _TOOLS = 2_048
 """Tokens of what providers tell a model about tools: Anthropic's is up to 600, its own tools take up to 800 each."""
 _SEALED = 4
@@ -174,10 +178,9 @@ def refuse(load: Load, why: str, fix: str) -> NoReturn:
 def _read(load: Load) -> tuple[int, bool]:
     """The most tokens of the prompt as far as it is in the request, and whether there is more of it elsewhere."""
     body = load.body
-    read, is_elsewhere = (
-        len(load.raw) + _FRAME,
-        load.operation == "anthropic.messages" and bool(body.get("thread")),
-    )
+    read = _length(load) + (_FRAME if load.provider in _MAKERS else _TEMPLATE)
+    # A thread holds what came before.
+    is_elsewhere = load.operation == "anthropic.messages" and bool(body.get("thread"))
     # Templates write schemas out with line breaks and indentation.
     read += sum(_written(body.get(name)) for name in _SCHEMAS)
     if body.get("tools") or body.get("functions"):
@@ -195,6 +198,18 @@ def _read(load: Load) -> tuple[int, bool]:
         is_elsewhere = is_elsewhere or most is None
         read += most or 0
     return max(read, 1), is_elsewhere
+
+
+def _length(load: Load) -> int:
+    """How many bytes the request has, also where a tokeniser first replaces characters by those that they stand for.
+
+    Compatibility forms (NFKC) of a few characters are long: U+FDFA, of 3 bytes, becomes 33.
+    """
+    raw = load.raw
+    if raw.isascii() and b"\\u" not in raw:
+        return len(raw)
+    text = json.dumps(load.body, ensure_ascii=False)
+    return max(len(raw), len(unicodedata.normalize("NFKC", text).encode("utf-8", "surrogatepass")))
 
 
 def _of_picture(load: Load, part: Part) -> int | None:

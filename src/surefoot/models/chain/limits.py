@@ -27,10 +27,10 @@ class Hold(Protocol):
         ...
 
     def settlement(self, charged: Money | None, /) -> Settlement | None:
-        """What is to be committed with the outcome; None stands for all that is held.
+        """What is to be committed with the outcome; None stands for all that is held. Ends the hold.
 
-        Ends the hold, unless the outcome could not be handed over: then `settle` is called, and does it after all.
-        None is returned where it has ended.
+        Whoever takes it sees to it that it is booked, also where no outcome is recorded after all; the claim of a
+        call does, to which it is given with the outcome. None is returned where the hold has ended.
         """
         ...
 

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from surefoot import scope
 from surefoot.effects import Commit, Program, handed_over
 from surefoot.errors import SurefootError, UnboundedCall
 from surefoot.models.chain.answers import is_whole, read_buffered, read_events
@@ -22,7 +21,7 @@ from surefoot.models.chain.received import bytes_said
 from surefoot.models.chain.record import Answer
 from surefoot.models.chain.retries import is_unsent
 from surefoot.models.chain.sse import events_of
-from surefoot.scope import Claim, Ending, Scope, Ticket
+from surefoot.scope import Claim, Ending, Scope
 from surefoot.values import CallFacts, Demand, Money
 
 if TYPE_CHECKING:
@@ -37,8 +36,6 @@ _NO_FAULT = frozenset({402, 429})
 """The account is over its limits: the server works, and whether it would answer nobody knows."""
 _SERVER = 500
 _TIMED_OUT = 408
-
-logger = scope.logger("surefoot.models")
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,49 +226,28 @@ class Passage:
         outside = self._settlement(ending, charged)
         if outside is not None:
             yield from outside
-        try:
-            ticket = claim.finish(ending)
-        except BaseException:
-            self._unrecorded(charged)
-            raise
-        self._hold = None
-        yield Commit(ticket)
+        yield Commit(claim.finish(ending))
 
-    def settled(
-        self, finish: Callable[[], Ticket | None], ending: Ending, charged: Money | None
-    ) -> Ticket | None:
-        """`conclude` for code that is no program: what `finish` gives, which is None where nothing is recorded."""
+    def put_into(self, ending: Ending, charged: Money | None) -> None:
+        """`conclude` for code that is no program, and records the outcome itself."""
         outside = self._settlement(ending, charged)
         if outside is not None:
             handed_over(outside)
-        ticket = None
-        try:
-            ticket = finish()
-        finally:
-            if ticket is None:
-                self._unrecorded(charged)
-        self._hold = None
-        return ticket
 
     def _settlement(self, ending: Ending, charged: Money | None) -> Program[None] | None:
         """Put the settlement into an outcome that is recorded; else what settles without one."""
-        if self._hold is None:
+        hold, self._hold = self._hold, None
+        if hold is None:
             return None
         if not self.scope.run_id:
-            return self._hold.settle(self._total(charged))
-        ending.settlement = self._hold.settlement(self._total(charged))
+            return hold.settle(self._total(charged))
+        ending.settlement = hold.settlement(self._total(charged))
         return None
 
     @property
     def is_holding(self) -> bool:
         """Whether money is held."""
         return self._hold is not None
-
-    def _unrecorded(self, charged: Money | None) -> None:
-        """Settle a call whose outcome is not recorded, without waiting."""
-        hold, self._hold = self._hold, None
-        if hold is not None:
-            handed_over(hold.settle(self._total(charged)))
 
     def abandon(self, charged: Money | None = None) -> None:
         """The call is given up in its midst. Waits for nothing, as a cancelled task must not.
@@ -280,7 +256,9 @@ class Passage:
         """
         self._say("dropped")
         self._leave(None if self._is_out else 0)
-        self._unrecorded(charged if self._is_out else Money())
+        hold, self._hold = self._hold, None
+        if hold is not None:
+            handed_over(hold.settle(self._total(charged if self._is_out else Money())))
 
     @property
     def is_out(self) -> bool:
@@ -296,10 +274,6 @@ class Passage:
         """What is booked: this attempt, and those before it that may have been paid."""
         if charged is None:
             return None
-        if charged.nanos > self._worst.nanos:
-            logger.warning(
-                "%s cost %s, more than the %s that were held for it", self.load, charged, self._worst
-            )
         return Money(charged.nanos + self._doubts * self._worst.nanos)
 
     def charge(self, answer: Answer, facts: CallFacts, *, is_events: bool) -> Money | None:

@@ -124,10 +124,9 @@ class Tape:
         is_broken = (error is not None and not is_left) or ends_in_error(answer.body)
         tokens = None if is_broken or is_closed_early or ending.call is None else tokens_of(ending.call)
         passage.over("failed" if is_broken else "succeeded", tokens)
-        if not passage.is_holding or ending.call is None:
-            return self._finished(ending)
-        charged = passage.charge(answer, ending.call, is_events=True)
-        return passage.settled(lambda: self._finished(ending), ending, charged)
+        if passage.is_holding and ending.call is not None:
+            passage.put_into(ending, passage.charge(answer, ending.call, is_events=True))
+        return self._finished(ending)
 
     def _finished(self, ending: Ending) -> Ticket | None:
         try:
