@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from surefoot import flows, models, prompts, retrieval
+from surefoot import flows, limits, models, prompts, retrieval, wiring
 from surefoot.errors import ConfigError, InvalidInput
 from surefoot.flows import AnyFlow, Decision, Keeper, Listener, Options
 from surefoot.guards import InEnvironment, SecretFinder
@@ -23,8 +23,9 @@ from surefoot.models import CallTarget, Endpoint, Policy, Retries, RetryBudget, 
 from surefoot.values import Money, RunTags, new_id
 
 if TYPE_CHECKING:
-    from surefoot import config
     from surefoot.config import Loaded
+    from surefoot.ledger import Account
+    from surefoot.limits.rates import Rates
     from surefoot.models.local import EmbeddedServer
     from surefoot.traces import Card, Costs, Facet, Shadows
 
@@ -59,13 +60,17 @@ class App:
             Payloads(self.keyring, privacy=finder, inline_bytes=config.ledger.inline_bytes)
         )
         self.keeper = Keeper(self.ledger, lease_seconds=config.runs.lease)
+        self.budgeting = wiring.budgets_of(config, self.ledger)
+        """The budgets of model calls; None where there are none."""
         self.is_strict = config.runs.strict
         """Whether each fresh result is restored from its record at once, and fails its step if it is another value."""
         self.is_quiet = not config.notebook.progress
         """Whether runs in a notebook are not shown in their cell."""
         self._targets: dict[tuple[str, bool], tuple[float, models.Target]] = {}
-        self.connections = {name: _connection(name, given) for name, given in config.connections.items()}
-        self.policy = Policy(
+        self.connections = {
+            name: wiring.connection_of(name, given) for name, given in config.connections.items()
+        }
+        self.policy: Policy = Policy(
             endpoints=self,
             retries=Retries(
                 count=config.models.retries, cap=config.models.retry_cap, deadline=config.models.deadline
@@ -77,6 +82,11 @@ class App:
             ),
             target=self.target,
             default=config.models.default,
+            budgets=self.budgeting,
+            admission=self.rates,
+            breakers=self.breakers.endpoints,
+            cache=self.answers,
+            local_context=config.local.context,
         )
 
     @classmethod
@@ -128,6 +138,26 @@ class App:
         return flows.Databases(
             addresses, root=self.settings.root, body_seconds=self.config.ledger.body_seconds
         )
+
+    @made_once
+    def redis(self) -> limits.SharedRedis | None:
+        """The Redis server that limits, breakers and the cache are shared by; None where the settings name none."""
+        return wiring.redis_of(self.config.redis)
+
+    @made_once
+    def rates(self) -> Rates | None:
+        """The limits of requests, tokens and calls at a time, over Redis where there is one; None without limits."""
+        return wiring.rates_of(self.config, self.redis) if self.config.limits else None
+
+    @made_once
+    def answers(self) -> limits.AnswerCache | None:
+        """Answers of models that are given again; None where none are."""
+        return wiring.answers_of(self.config.cache, self.ledger, self.keyring, self.redis)
+
+    @made_once
+    def breakers(self) -> limits.Breakers:
+        """The circuit breakers of this project: those of models' endpoints, and those that steps and code name."""
+        return wiring.breakers_of(self.config, self.redis)
 
     @made_once
     def embedded(self) -> EmbeddedServer:
@@ -283,8 +313,11 @@ class App:
             await flows.drive_async(flows.deliver(run_id, event, value, message_id=new_id()))
 
     def close(self) -> None:
-        """Write what is queued and close the ledger, and the databases of transaction steps."""
+        """Write what is queued and close the ledger, and the connections to databases and to Redis."""
+        self.breakers.close()
         self.databases.close()
+        if (redis := vars(self).get("redis")) is not None:
+            redis.close()
         self.ledger.close()
 
     # What a run asks of its host (`surefoot.flows.Host`)
@@ -432,6 +465,13 @@ class App:
             zone=zone,
         )
 
+    def budgets(self, *, runs: int = 20) -> list[Account]:
+        """The accounts of all budgets as they stand: whose, what may be spent, what is, and what is held and left.
+
+        Of a budget that each run has, those of the newest `runs`. Raises `LedgerError`.
+        """
+        return [] if self.budgeting is None else self.budgeting.accounts(runs=runs)
+
     def shadows(self, flow: str, *, since: datetime | timedelta | None = None) -> Shadows:
         """How often the strong model of a `Tiered` or `Router` with a `shadow_rate` says what the cheap one said.
 
@@ -507,24 +547,6 @@ class App:
         if ledger.address.password:
             self.settings.vault.note(ledger.address.password)
         return ledger
-
-
-def _connection(name: str, given: config.Connection) -> models.Connection:
-    return models.Connection(
-        name=name,
-        provider=given.provider,
-        base_url=given.base_url,
-        api_key=given.api_key,
-        ad_token=given.ad_token,
-        api=given.api,
-        api_version=given.api_version,
-        organization=given.organization,
-        project=given.project,
-        headers=given.headers,
-        timeout=given.timeout,
-        model_of=given.model_of,
-        is_default=given.default,
-    )
 
 
 def _wall_ns(moment: datetime | None) -> int | None:

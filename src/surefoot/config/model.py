@@ -395,6 +395,12 @@ class Limit(Section):
         description="Whether the limits that a provider tells in its answers hold where they are lower.",
     )
 
+    @model_validator(mode="after")
+    def _says_something(self) -> Limit:
+        if self.requests_per_minute is None and self.tokens_per_minute is None and self.concurrency is None:
+            raise ValueError("a limit needs requests_per_minute, tokens_per_minute or concurrency")
+        return self
+
 
 class Breaker(Section):
     """When what fails is not tried for a while. `models` is the one of every provider's endpoint."""
@@ -423,6 +429,11 @@ class Breaker(Section):
         default=1,
         ge=1,
         description="Calls that may try it at a time then; as many must succeed for it to close.",
+    )
+    lease: float = Field(
+        default=60.0,
+        gt=0,
+        description="Seconds after which such a call that has not ended no longer keeps others from trying.",
     )
 
 

@@ -16,6 +16,7 @@ from stopped import ends, is_sound
 from surefoot import App, flow, scope, step
 from surefoot.errors import DeadlineExceeded, RunLimit, StepFailed, UsageError
 from surefoot.scope import Ending, Work
+from surefoot.values import CallFacts, Money
 
 
 class Killed(BaseException):
@@ -387,6 +388,33 @@ def test_a_run_ends_at_the_ceiling_of_calls_which_steps_do_not_count_towards(
     assert with_more(tmp_path, asking, max_calls=4) == "fine"
     assert DONE == [10, 0, 1, 2, 3]
     assert names(low).count("chat") == 4
+
+
+@flow
+def spending() -> str:
+    here = scope.current()
+    assert here is not None
+    for n in range(4):
+        claim = here.claim(Work("call", "chat", {"n": n}))
+        if claim.recorded is None:
+            DONE.append(n)
+            facts = CallFacts("openai", "gpt-4o", "gpt-4o", cost=Money.dollars("0.40"))
+            claim.finish(Ending("completed", {"answer": n}, call=facts)).wait()
+    return "fine"
+
+
+def test_a_run_makes_no_call_once_it_has_cost_as_much_as_it_may(tmp_path: Path) -> None:
+    app = open_app(tmp_path, max_cost="1.00")
+    try:
+        for _ in range(2):
+            with pytest.raises(RunLimit, match=r"has cost \$1\.20, and runs\.max_cost is \$1\.00: raise"):
+                app.resume("last", flow=spending) if DONE else app.run(spending)
+            # What is recorded counts for the process that goes on with the run.
+            assert DONE == [0, 1, 2]
+    finally:
+        app.close()
+    assert with_more(tmp_path, spending, max_cost=2) == "fine"
+    assert DONE == [0, 1, 2, 3]
 
 
 def test_a_run_at_a_ceiling_can_go_on_and_is_not_undone(low: App, tmp_path: Path) -> None:

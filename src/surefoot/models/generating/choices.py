@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from surefoot.errors import UsageError
 from surefoot.models.fakes import Script
 from surefoot.models.generating.asking import Effort
+from surefoot.scope import check_cache
 from surefoot.values import Json
 
 
@@ -25,6 +26,8 @@ class Call:
     logprobs: ask for the log-probability of each token, and of so many others in its place (0: only its own).
     repairs: how often an answer that does not fit the wanted type is sent back to the model with what is wrong.
     timeout: seconds for each attempt.
+    cache: whether its answers are looked up in the cache and kept there, or for how many seconds they are given again.
+        This goes before what the prompt, the flow and the settings say.
     extra: fields that are put into the request's body as they are.
     """
 
@@ -42,6 +45,7 @@ class Call:
     repairs: int = 1
     stream: Callable[[str], object] | None = None
     timeout: float | None = None
+    cache: bool | float | None = None
     extra: Mapping[str, Json] = field(default_factory=dict[str, Json])
 
     def __post_init__(self) -> None:
@@ -50,6 +54,7 @@ class Call:
             raise UsageError(f"max_turns is {self.max_turns}: a model has to be asked once at least")
         if self.repairs < 0:
             raise UsageError(f"repairs is {self.repairs}: give 0 or more")
+        check_cache(self.cache, "cache of a Call")
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -113,5 +118,5 @@ def settings_in(call: Call) -> dict[str, object]:
     }
 
 
-_NO_SETTINGS = frozenset({"tools", "stream", "timeout"})
+_NO_SETTINGS = frozenset({"tools", "stream", "timeout", "cache"})
 _OPEN = Call()

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar, cast, get_args, get_origin, overload
 from surefoot import scope
 from surefoot.effects import Program, Together, drive, drive_async
 from surefoot.errors import (
+    BreakerOpen,
     ConfigError,
     ContentRefused,
     MalformedResponse,
@@ -41,7 +42,7 @@ from surefoot.values import CallFacts, Json, Message, Money, ToolCall, Usage
 
 T = TypeVar("T")
 
-STANDS_IN = (ModelUnavailable, ModelTimeout, RateLimited, MalformedResponse)
+STANDS_IN = (ModelUnavailable, ModelTimeout, RateLimited, MalformedResponse, BreakerOpen)
 """Failures of a model after which the next one of a `Fallback` is asked."""
 
 logger = scope.logger("surefoot.models")
@@ -116,7 +117,8 @@ class Generate:
         nothing is recorded.
 
         Raises `ModelError` (`RateLimited`, `ModelTimeout`, `ModelUnavailable`, `MalformedResponse`), `UnknownModel`,
-        `UnknownPrompt`, `InvalidInput`, `UsageError`, and what a tool raises.
+        `UnknownPrompt`, `InvalidInput`, `UsageError`, and what a tool raises; before anything is sent `BudgetExceeded`,
+        `UnboundedCall`, `Throttled` and `BreakerOpen`, where limits are set.
         """
         asked = Request.of(prompt, kind, using, inputs, is_async=True)
         inside = asked.as_step()
@@ -353,6 +355,7 @@ class Conversation:
             is_degraded=self._standing > 0,
             prompt=self.question.rendered.ref,
             fake=self.fake,
+            cache=one.cache,
         )
 
     def _call_tools(self, turn: Turn) -> Program[None]:
