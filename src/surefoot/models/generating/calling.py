@@ -28,7 +28,7 @@ from surefoot.models.chain.failures import (
     malformation,
     malformed,
 )
-from surefoot.models.chain.limits import AnswerCache
+from surefoot.models.chain.limits import AnswerCache, Hold
 from surefoot.models.chain.operations import OPERATIONS
 from surefoot.models.chain.passage import Passage, Way, passage_of, tokens_of
 from surefoot.models.chain.record import Answer, kept_headers
@@ -74,6 +74,8 @@ class Asked(Generic[R]):
     is_degraded: bool = False
     prompt: PromptRef | None = None
     fake: Fake | None = None
+    ladder: Hold | None = None
+    """Money that is held for this call and others; by default it holds its own."""
     cache: CacheWish = None
 
     @property
@@ -107,6 +109,29 @@ def call(asked: Asked[R], policy: Policy) -> Program[tuple[R, CallFacts]]:
             else:
                 made.abandon()
         raise
+
+
+def worst_case(asked: Asked[Any], policy: Policy) -> Money:
+    """The most that one attempt at a call may cost, for holding it before; nothing where no budget is about it.
+
+    Raises `UnboundedCall`.
+    """
+    if policy.budgets is None:
+        return Money()
+    here = scope.current() or OUTSIDE
+    return Passage(policy, here, _load(asked, orjson.dumps(asked.body)), _way(asked)).worst()
+
+
+def _load(asked: Asked[Any], content: bytes) -> Load:
+    """The call as limits weigh it."""
+    target = asked.target
+    priced_as = target.priced_as if target.priced_as != target.model else ""
+    return Load(asked.operation, target.provider, target.model, asked.body, content, priced_as)
+
+
+def _way(asked: Asked[Any]) -> Way:
+    target = asked.target
+    return Way(f"{target.provider} at {target.connection}", target.connection)
 
 
 def _replayed(
@@ -190,13 +215,14 @@ class _Call(Generic[R]):
             self,
             asked.operation,
             self.policy.retries,
-            f"{asked.target.provider} at {asked.target.connection}",
+            _way(asked).breaker,
             self.policy.budget,
             self.scope,
             is_stream=asked.listen is not None,
         )
         attempts.passage = self._passage = passage_of(
-            self.policy, self.scope, self._load, Way(attempts.provider, asked.target.connection)
+            *(self.policy, self.scope, lambda: _load(asked, self._content), _way(asked)),
+            ladder=asked.ladder,
         )
         try:
             reply = yield from attempts.run()
@@ -263,13 +289,6 @@ class _Call(Generic[R]):
         if self._passage is not None:
             self._passage.abandon(self._part())
         self.claim.abandon()
-
-    def _load(self) -> Load:
-        target = self.asked.target
-        priced_as = target.priced_as if target.priced_as != target.model else ""
-        return Load(
-            self.asked.operation, target.provider, target.model, self.asked.body, self._content, priced_as
-        )
 
     def _part(self) -> Money | None:
         """What the part of a stream costs that has come."""

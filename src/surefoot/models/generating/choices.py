@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeAlias
 
 from surefoot.errors import UsageError
@@ -79,17 +79,35 @@ class Fallback:
         object.__setattr__(self, "calls", made)
 
 
-Using: TypeAlias = "str | Call | Fallback | Script | None"
-"""What may be given as `using=`."""
+Single: TypeAlias = "str | Call | Fallback | Script"
+"""What one answer comes from: a model, or those that stand in for it."""
 
 
-def calls_of(using: Using) -> tuple[Call, ...]:
+def calls_of(using: Single | None) -> tuple[Call, ...]:
     """The calls that `using` stands for, the first of them first; a script answers whatever model is named."""
     if isinstance(using, Script):
         return (Call(),)
     if isinstance(using, Fallback):
         return using.calls
     return (using if isinstance(using, Call) else Call(using or ""),)
+
+
+def with_calls(using: Single | None, change: Callable[[Call], Call]) -> Single:
+    """The same with each of its calls changed."""
+    if isinstance(using, Script):
+        return using
+    calls = [change(one) for one in calls_of(using)]
+    return Fallback(calls) if isinstance(using, Fallback) else calls[0]
+
+
+def filled(call: Call, defaults: Call) -> Call:
+    """The call, with what it leaves open taken from the defaults."""
+    taken: dict[str, Any] = {
+        one.name: getattr(defaults, one.name)
+        for one in fields(call)
+        if getattr(call, one.name) == getattr(_OPEN, one.name)
+    }
+    return replace(call, **taken)
 
 
 def settings_in(call: Call) -> dict[str, object]:
@@ -101,3 +119,4 @@ def settings_in(call: Call) -> dict[str, object]:
 
 
 _NO_SETTINGS = frozenset({"tools", "stream", "timeout", "cache"})
+_OPEN = Call()
