@@ -317,7 +317,8 @@ def judged(options: Sequence[Option], target: Target, *, order: Order) -> list[O
     return [
         replace(
             option,
-            bound=target.bound(option.scores, references),
+            # Of a share of its own the reference has all.
+            bound=target.bound(option.scores, references) if place or target.is_absolute else 1.0,
             is_shown=place in found,
             is_best=place in best,
         )
