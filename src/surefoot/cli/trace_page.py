@@ -43,7 +43,9 @@ class Page:
         state = standing(run, now_ns)
         colour = {"completed": "green", "failed": "red"}.get(state, "yellow")
         degraded = (", degraded", "yellow") if run.totals.is_degraded else ""
-        self._console.print(screen.styled(("Run ", "bold"), (run.id, "bold"), "  ", (state, colour), degraded))
+        self._console.print(
+            screen.styled(("Run ", "bold"), (run.id, "bold"), "  ", (state, colour), degraded)
+        )
         for label, text in self._facts(trace, now_ns):
             self._field("", label, text)
         for child in children:

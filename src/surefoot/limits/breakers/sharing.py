@@ -148,7 +148,6 @@ class Sharing:
                 member=self._member,
                 epoch=os.urandom(8).hex(),
                 chance=self._chance(),
-                tokens=[os.urandom(8).hex() for _ in range(request.wanted)],
             ),
         )
         return found
