@@ -20,14 +20,14 @@ from surefoot.guards import InEnvironment, SecretFinder
 from surefoot.ledger import Keyring, Ledger, Payloads, PostgresLedger, RunRecord, SqliteLedger
 from surefoot.locks import ForkSafeLock, made_once
 from surefoot.models import CallTarget, Endpoint, Policy, Retries, RetryBudget, Route
-from surefoot.values import Money, RunTags, new_id
+from surefoot.values import Caller, Money, RunTags, new_id
 
 if TYPE_CHECKING:
     from surefoot.config import Loaded
     from surefoot.ledger import Account
     from surefoot.limits.rates import Rates
     from surefoot.models.local import EmbeddedServer
-    from surefoot.traces import Card, Costs, Facet
+    from surefoot.traces import Card, Costs, Estimate, Facet, Shadows
 
 _KEY_VARIABLES = (*models.KEY_VARIABLES, "SUREFOOT_KEY")
 _LOCAL = "local:"
@@ -85,6 +85,7 @@ class App:
             budgets=self.budgeting,
             admission=self.rates,
             breakers=self.breakers.endpoints,
+            cache=self.answers,
             local_context=config.local.context,
         )
 
@@ -141,12 +142,17 @@ class App:
     @made_once
     def redis(self) -> limits.SharedRedis | None:
         """The Redis server that limits, breakers and the cache are shared by; None where the settings name none."""
-        return wiring.redis_of(self.config.redis)
+        return wiring.redis_of(self.config)
 
     @made_once
     def rates(self) -> Rates | None:
         """The limits of requests, tokens and calls at a time, over Redis where there is one; None without limits."""
         return wiring.rates_of(self.config, self.redis) if self.config.limits else None
+
+    @made_once
+    def answers(self) -> limits.AnswerCache | None:
+        """Answers of models that are given again; None where none are."""
+        return wiring.answers_of(self.config.cache, self.ledger, self.keyring, self.redis)
 
     @made_once
     def breakers(self) -> limits.Breakers:
@@ -459,12 +465,52 @@ class App:
             zone=zone,
         )
 
+    def estimate(
+        self, flow: AnyFlow | str, *, runs: int = 50, tenant: str = "", principal: str = ""
+    ) -> Estimate:
+        """What a run of a flow may cost and hold, by its newest `runs` completed ones at the prices of today.
+
+        flow: the flow, `FILE.py:NAME`, or its name in the ledger.
+        tenant, principal: for whom it would be made, for the budgets that it would draw from.
+
+        A flow is code, and what it will ask is known by what it has asked alone: without such runs all is 0. Raises
+        `UnknownFlow` for a name that no run has, and `LedgerError`.
+        """
+        from surefoot import traces
+
+        if isinstance(flow, str) and ":" not in flow:
+            name = traces.known_flow(self.ledger, flow)
+        else:
+            name = flows.find_spec(flow)[1].name
+        caller = Caller(("a new run",), (name,), tenant, principal)
+        budgets = self.budgeting
+        cap = None if budgets is None else budgets.cap_output(caller)
+
+        def weigh(load: models.Load) -> Money:
+            return wiring.worst_of(load, self.policy, self.connections, cap)
+
+        accounts = [] if budgets is None else budgets.accounts_of(caller)
+        return traces.estimate(self.ledger, name, weigh, runs=runs, budgets=accounts)
+
     def budgets(self, *, runs: int = 20) -> list[Account]:
         """The accounts of all budgets as they stand: whose, what may be spent, what is, and what is held and left.
 
         Of a budget that each run has, those of the newest `runs`. Raises `LedgerError`.
         """
         return [] if self.budgeting is None else self.budgeting.accounts(runs=runs)
+
+    def shadows(self, flow: str, *, since: datetime | timedelta | None = None) -> Shadows:
+        """How often the strong model of a `Tiered` or `Router` with a `shadow_rate` says what the cheap one said.
+
+        since: of runs that began in this time; a time without an offset is UTC, a `timedelta` goes back from now.
+
+        Raises `LedgerError`.
+        """
+        from surefoot import traces
+
+        if isinstance(since, timedelta):
+            since = datetime.now(UTC) - since
+        return traces.shadows(self.ledger, flow, since_ns=_wall_ns(since) or 0)
 
     def watching(self) -> AbstractContextManager[Listener | None]:
         """In a notebook, who shows the progress of a run in its cell; elsewhere nobody."""

@@ -219,6 +219,36 @@ class Settlement:
 
 
 @dataclass(frozen=True, slots=True)
+class CacheRow:
+    """That the answer in an outcome is given again to whoever asks the same: `key` is a keyed digest of what was asked.
+
+    `ttl_ns` counts from when it is written, by the store's clock; `token` is that of whoever made the call for all.
+    """
+
+    key: bytes
+    token: str
+    ttl_ns: int
+    tenant: str = ""
+    flow: str = ""
+    prompt: str = ""
+
+
+# Not frozen, as one is made for each look-up.
+@dataclass(slots=True)
+class CachedAnswer:
+    """An answer that is given again. `record` is as it was recorded, and is never changed.
+
+    `run_id` is the run whose call brought it, empty where that was outside of runs. `age_ns` is how old it was when it
+    was looked up, `left_ns` for how long it was still to be given again.
+    """
+
+    record: Mapping[str, object]
+    run_id: str
+    age_ns: int
+    left_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class PromptRef:
     """Which text of which prompt was rendered."""
 

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from surefoot import limits, models
-from surefoot.ledger import Budget, Budgets, Ledger
+from surefoot.errors import ConfigError
+from surefoot.ledger import (
+    Answers,
+    Budget,
+    Budgets,
+    Keyring,
+    Ledger,
+    holder,
+    is_holder_gone,
+    seal,
+    unseal,
+)
 from surefoot.values import Money
 
 if TYPE_CHECKING:
@@ -52,17 +65,18 @@ def budgets_of(given: config.Config, ledger: Ledger) -> Budgets | None:
     return Budgets(ledger, budgets, lease_seconds=given.runs.lease)
 
 
-def redis_of(given: config.RedisSettings) -> limits.SharedRedis | None:
+def redis_of(given: config.Config) -> limits.SharedRedis | None:
     """The Redis server of the settings; None where they name none."""
-    url, secret_url, password = given.url, given.secret_url, given.password
+    redis = given.redis
+    url, secret_url, password = redis.url, redis.secret_url, redis.password
     if url is None and secret_url is None:
         return None
     return limits.SharedRedis(
         lambda: url or "" if secret_url is None else secret_url.resolve(),
         lambda: None if password is None else password.resolve(),
-        prefix=given.prefix,
-        connections=given.connections,
-        timeout=given.timeout,
+        prefix=redis.prefix,
+        connections=redis.connections,
+        timeout=redis.timeout,
     )
 
 
@@ -78,3 +92,49 @@ def breakers_of(given: config.Config, redis: limits.SharedRedis | None) -> limit
     """The circuit breakers."""
     rules = {name: limits.BreakerRules(**dict(one)) for name, one in given.breakers.items()}
     return limits.Breakers(rules, redis=redis)
+
+
+def worst_of(
+    load: models.Load, policy: models.Policy, connections: Mapping[str, models.Connection], cap: int | None
+) -> Money:
+    """What a call of the record may cost at most today, whose connection is not known; `cap` is that of its budgets.
+
+    Raises `UnboundedCall`.
+    """
+    body = None if cap is None else models.capped(load, cap)
+    named = [name for name, given in connections.items() if given.provider == load.provider]
+    weight = models.weigh(
+        load if body is None else replace(load, body=body),
+        policy.prices,
+        connections=("", *named),
+        local_context=policy.local_context,
+    )
+    return weight.worst
+
+
+def answers_of(
+    given: config.CacheSettings, ledger: Ledger, keyring: Keyring, redis: limits.SharedRedis | None
+) -> limits.AnswerCache | None:
+    """The cache of answers; None where none are given again. Raises `ConfigError`."""
+    if given.calls == "none":
+        return None
+    store: limits.AnswerStore = Answers(ledger)
+    if given.store == "redis":
+        if redis is None:
+            raise ConfigError(
+                'cache.store is "redis", and no Redis is configured: set [redis] url, or store = "ledger"'
+            )
+        store = limits.RedisAnswers(redis, _sealing(keyring))
+    return limits.AnswerCache(limits.CacheTerms(given.calls, given.ttl, given.jitter), keyring.derive, store)
+
+
+def _sealing(keyring: Keyring) -> limits.Sealing:
+    """How answers outside of the ledger are sealed: under a key of the application."""
+
+    def sealed(plain: bytes, bound_to: str) -> bytes:
+        return seal(keyring.derive("answers"), plain, bound_to=bound_to)
+
+    def unsealed(stored: bytes, bound_to: str) -> bytes:
+        return unseal(keyring.derive("answers"), stored, bound_to=bound_to)
+
+    return limits.Sealing(sealed, unsealed, holder, is_holder_gone)

@@ -235,7 +235,7 @@ class StepClaim:
             run.count_done(outcome)
             if ending.status == "failed" and ending.cause is not None:
                 run.causes.append((ending.cause, self.key, work.name))
-            pending = run.ledger.submit(Append(outcome, freight, ending.settlement))
+            pending = run.ledger.submit(Append(outcome, freight, ending.settlement, ending.cache))
             if work.kind == "call":
                 run.unconfirmed.append(pending)
         if run.listener is not None:

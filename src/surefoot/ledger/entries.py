@@ -10,7 +10,7 @@ from surefoot.errors import AlreadyRecorded, LedgerError
 from surefoot.ledger.accounts import Line
 from surefoot.ledger.events import Detail, Message, Outcome, Owner, RunRecord, Totals
 from surefoot.ledger.payloads import Freight
-from surefoot.values import Money, RunStatus, Settlement
+from surefoot.values import CacheRow, Money, RunStatus, Settlement
 
 
 @dataclass(slots=True)
@@ -18,12 +18,13 @@ class Append:
     """An outcome of a step, and what it has cost where money was held for it. Returns nothing.
 
     Where the outcome is refused, as a run that was taken over refuses it, the settlement counts all the same: the
-    money is spent.
+    money is spent. `cache` says that the answer in it is given again.
     """
 
     outcome: Outcome
     freight: Freight
     settlement: Settlement | None = None
+    cache: CacheRow | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +154,52 @@ class SweepHolds:
     gone: Sequence[str] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class TakeFlight:
+    """Ask to make a call for all that ask the same, under a token. Returns `led`, `busy` while somebody else makes it,
+    or `answered` where there is an answer that is no older than `most_ns`.
+
+    `lease_ns` counts from when it is written; that of a process that is provably gone holds nobody up.
+    """
+
+    key: bytes
+    tenant: str
+    token: str
+    owner: Owner
+    lease_ns: int
+    most_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeepFlights:
+    """A heartbeat of calls that are under way, by key and token. Returns nothing."""
+
+    held: Sequence[tuple[bytes, str]]
+    lease_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveFlight:
+    """The call has ended without an answer that is given again. Returns nothing."""
+
+    key: bytes
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class DropAnswers:
+    """Give these answers no more: those of a prompt, of a flow, of a tenant, older than `older_ns`; without any, all.
+
+    `is_expired` drops those whose time is over, and nothing else is to be said then. Returns how many there were.
+    """
+
+    prompt: str | None = None
+    flow: str | None = None
+    tenant: str | None = None
+    older_ns: int | None = None
+    is_expired: bool = False
+
+
 SqlBody = Callable[[sqlite3.Connection], object]
 """SQL of the user's own, for the transaction that is open on the connection."""
 
@@ -177,7 +224,8 @@ class Transact:
 
 RunEntry = Append | StartRun | EndRun | TakeOver | Renew | Release | Note | Send | Adopt | Transact
 BudgetEntry = Reserve | Settle | KeepHolds | SweepHolds
-LedgerEntry = RunEntry | BudgetEntry
+CacheEntry = TakeFlight | KeepFlights | LeaveFlight | DropAnswers
+LedgerEntry = RunEntry | BudgetEntry | CacheEntry
 
 
 def already_recorded(entry: LedgerEntry) -> AlreadyRecorded:

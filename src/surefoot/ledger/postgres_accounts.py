@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from surefoot.ledger.accounts import KEPT_NS, Shortage, Standing, Swept, has_part
-from surefoot.ledger.entries import KeepHolds, Reserve, SweepHolds
+from surefoot.ledger.entries import KeepHolds, Reserve, Settle, SweepHolds
 from surefoot.ledger.holding import LONGEST_LEASE_NS
 from surefoot.ledger.rows import Row
 from surefoot.ledger.sqlite_accounts import gone
@@ -184,15 +184,17 @@ def apart(settlements: Iterable[Settlement]) -> list[list[Settlement]]:
     return groups
 
 
-async def keep(entry: KeepHolds, connection: Connection) -> None:
-    """Prolong the leases of these holds."""
-    await connection.execute(KEEP, sorted(entry.holds), entry.lease_ns)
-
-
-async def sweep(entry: SweepHolds, connection: Connection) -> list[Swept]:
-    """Book what nobody settles; what was booked so for long enough is forgotten."""
-    await connection.execute(FORGET)
-    return [Swept(*row) for row in await connection.fetch(SWEEP, list(entry.gone))]
+async def apply(entry: Settle | KeepHolds | SweepHolds, connection: Connection) -> object:
+    """Settle one hold, prolong leases, or book what nobody settles; what the entry returns."""
+    if isinstance(entry, Settle):
+        await settle([entry.settlement], connection)
+    elif isinstance(entry, KeepHolds):
+        await connection.execute(KEEP, sorted(entry.holds), entry.lease_ns)
+    else:
+        # What was booked so for long enough is forgotten.
+        await connection.execute(FORGET)
+        return [Swept(*row) for row in await connection.fetch(SWEEP, list(entry.gone))]
+    return None
 
 
 async def _one_by_one(entries: Sequence[Reserve], connection: Connection) -> list[Answer]:

@@ -6,27 +6,22 @@ import asyncio
 import random
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from surefoot.errors import Fenced, LedgerError, RunBusy, UnknownRun, UsageError
-from surefoot.ledger import postgres_accounts, rows
+from surefoot.ledger import postgres_accounts, postgres_answers, postgres_reserving, rows
 from surefoot.ledger import postgres_statements as sql
 from surefoot.ledger.chain import GENESIS, payload_hash, row_hash
 from surefoot.ledger.entries import (
     Adopt,
     Append,
+    CacheEntry,
     EndRun,
     KeepHolds,
-    LedgerEntry,
-    Note,
     Release,
     Renew,
-    Reserve,
     Send,
     Settle,
-    StartRun,
     SweepHolds,
     TakeOver,
     already_recorded,
@@ -34,8 +29,8 @@ from surefoot.ledger.entries import (
 )
 from surefoot.ledger.events import Outcome, RunRecord
 from surefoot.ledger.holding import LONGEST_LEASE_NS, check_epoch, is_takeable, longest_until
+from surefoot.ledger.postgres_batch import Batch, Item, apart, rounds
 from surefoot.ledger.postgres_connection import is_duplicate, is_lost, is_refusal
-from surefoot.ledger.writer import Settled
 
 _KNOWN_RUNS = 10_000
 _TRIES = 100
@@ -43,67 +38,6 @@ _LONGEST_PAUSE = 0.02
 
 Connection = Any
 Chained = Append | EndRun
-Item = tuple[int, Any]
-"""An entry and its place in the batch."""
-
-
-@dataclass(slots=True)
-class Batch:
-    """Entries that were handed over, what became of each, and what was sent for it and perhaps got there."""
-
-    entries: Sequence[LedgerEntry]
-    settled: dict[int, Settled] = field(default_factory=dict[int, Settled])
-    sent: dict[int, set[bytes]] = field(default_factory=dict[int, set[bytes]])
-    reserving: set[int] = field(default_factory=set[int])
-
-    def settle(self, place: int, result: object = None, error: BaseException | None = None) -> None:
-        self.settled[place] = (result, error)
-
-    def fail(self, error: BaseException) -> None:
-        """Refuse what is not settled yet."""
-        for place in range(len(self.entries)):
-            if place not in self.settled:
-                self.settle(place, error=error)
-
-    def is_open(self, item: Item) -> bool:
-        return item[0] not in self.settled
-
-    def results(self) -> list[Settled]:
-        return [self.settled[place] for place in range(len(self.entries))]
-
-
-@dataclass(slots=True)
-class Round:
-    """What of a batch can be written together: the rest of it comes after."""
-
-    starts: list[Item] = field(default_factory=list[Item])
-    chained: list[Item] = field(default_factory=list[Item])
-    notes: list[Item] = field(default_factory=list[Item])
-    reserves: list[Item] = field(default_factory=list[Item])
-    others: list[Item] = field(default_factory=list[Item])
-
-
-def rounds(entries: Sequence[LedgerEntry]) -> Iterator[Round]:
-    """The batch in rounds, such that entries of one run, or one hold, keep their order.
-
-    In a round starts come first, others last. Whoever reserves waits for it before he does anything else of the hold,
-    unless he gives it back.
-    """
-    current = Round()
-    for item in enumerate(entries):
-        entry = item[1]
-        if isinstance(entry, Note):
-            current.notes.append(item)
-        elif isinstance(entry, Reserve):
-            current.reserves.append(item)
-        elif isinstance(entry, Append | EndRun | StartRun):
-            if current.others:
-                yield current
-                current = Round()
-            (current.starts if isinstance(entry, StartRun) else current.chained).append(item)
-        else:
-            current.others.append(item)
-    yield current
 
 
 class Applier:
@@ -122,17 +56,20 @@ class Applier:
         if batch.sent:
             await self._settle_found(batch, connection)
         if batch.reserving:
-            await self._settle_reserved(batch, connection)
+            await postgres_reserving.settle_found(batch, connection)
         for one in rounds(batch.entries):
             await self._start(batch, [item for item in one.starts if batch.is_open(item)], connection)
-            for items in _apart([item for item in one.chained if batch.is_open(item)]):
+            for items in apart([item for item in one.chained if batch.is_open(item)]):
                 await self._chain(batch, items, connection)
-            await self._settle_refused(batch, one.chained, connection)
+            await postgres_reserving.settle_refused(batch, one.chained, connection)
+            await self._keep_answers(batch, one.chained, connection)
             await self._note(batch, [item for item in one.notes if batch.is_open(item)], connection)
-            await self._reserve(batch, [item for item in one.reserves if batch.is_open(item)], connection)
+            reserves = [item for item in one.reserves if batch.is_open(item)]
+            await postgres_reserving.reserve(batch, reserves, connection)
             for item in one.others:
                 if batch.is_open(item):
-                    await self._apply_other(batch, item, connection)
+                    apply = self._apply_cached if isinstance(item[1], CacheEntry) else self._apply_other
+                    await apply(batch, item, connection)
         while len(self._heads) > _KNOWN_RUNS:
             self._heads.popitem(last=False)
 
@@ -309,51 +246,24 @@ class Applier:
             if bytes(found) in batch.sent[place]:
                 batch.settle(place)
 
-    # Budgets
-
-    async def _settle_refused(self, batch: Batch, items: list[Item], connection: Connection) -> None:
-        """Of outcomes that were refused, book what they have cost: it is spent."""
-        costs = [
-            entry.settlement
-            for place, entry in items
-            if isinstance(entry, Append)
-            and entry.settlement is not None
-            and batch.settled[place][1] is not None
-        ]
-        if costs:
-            await postgres_accounts.settle(costs, connection)
-
-    async def _reserve(self, batch: Batch, items: list[Item], connection: Connection) -> None:
-        if not items:
-            return
-        batch.reserving.update(place for place, _ in items)
+    async def _apply_cached(self, batch: Batch, item: Item, connection: Connection) -> None:
+        place, entry = item
         try:
-            answers = await postgres_accounts.reserve([entry for _, entry in items], connection)
+            batch.settle(place, await postgres_answers.apply(entry, connection))
         except Exception as error:
             if is_lost(error) or not is_refusal(error):
                 raise
-            if len(items) > 1:
-                half = len(items) // 2
-                await self._reserve(batch, items[:half], connection)
-                await self._reserve(batch, items[half:], connection)
-            else:
-                batch.settle(items[0][0], error=not_recordable(items[0][1], error))
-            return
-        for (place, _), answer in zip(items, answers, strict=True):
-            if isinstance(answer, Exception):
-                batch.settle(place, error=answer)
-            else:
-                batch.settle(place, answer)
+            batch.settle(place, error=not_recordable(entry, error))
 
-    async def _settle_reserved(self, batch: Batch, connection: Connection) -> None:
-        """Of what was to be reserved when the connection was cut, settle what is."""
-        places = [place for place in sorted(batch.reserving) if place not in batch.settled]
-        entries: list[Any] = [batch.entries[place] for place in places]
-        if not places:
-            return
-        for place, is_there in zip(places, await postgres_accounts.found(entries, connection), strict=True):
-            if is_there:
-                batch.settle(place, ())
+    async def _keep_answers(self, batch: Batch, items: list[Item], connection: Connection) -> None:
+        """Of outcomes that were accepted, note which are given again. Behind them: without this they are not found."""
+        kept = [
+            (entry.outcome, entry.cache)
+            for place, entry in items
+            if isinstance(entry, Append) and entry.cache is not None and batch.settled[place][1] is None
+        ]
+        if kept:
+            await postgres_answers.keep(kept, connection)
 
     # Everything else
 
@@ -390,14 +300,8 @@ class Applier:
                 batch.settle(place)
             elif isinstance(entry, Adopt):
                 await self._adopt(batch, item, connection)
-            elif isinstance(entry, Settle):
-                await postgres_accounts.settle([entry.settlement], connection)
-                batch.settle(place)
-            elif isinstance(entry, KeepHolds):
-                await postgres_accounts.keep(entry, connection)
-                batch.settle(place)
-            elif isinstance(entry, SweepHolds):
-                batch.settle(place, await postgres_accounts.sweep(entry, connection))
+            elif isinstance(entry, Settle | KeepHolds | SweepHolds):
+                batch.settle(place, await postgres_accounts.apply(entry, connection))
             else:
                 raise UsageError(  # noqa: TRY301
                     f"{type(entry).__name__} is for a ledger in SQLite; this one is in Postgres"
@@ -487,21 +391,6 @@ class Applier:
             if not items:
                 return
             self._heads.pop(items[0][1].outcome.run_id, None)
-
-
-def _apart(items: list[Item]) -> list[list[Item]]:
-    """In groups, in order, such that none settles one hold twice: one statement changes a row once."""
-    groups: list[list[Item]] = []
-    seen = set[str]()
-    for item in items:
-        cost = item[1].settlement if isinstance(item[1], Append) else None
-        if not groups or (cost is not None and cost.hold in seen):
-            groups.append([])
-            seen.clear()
-        groups[-1].append(item)
-        if cost is not None:
-            seen.add(cost.hold)
-    return groups
 
 
 _LEASE = rows.RUN_COLUMNS.split(", ").index("lease_until_ns")

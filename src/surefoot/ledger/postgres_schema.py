@@ -209,8 +209,31 @@ CREATE TABLE holds (
 ) WITH (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.02);
 """
 
+# Which outcomes hold answers that are given again, and who makes a call for all that ask the same (see `answers`).
+_ANSWERS = """
+CREATE TABLE answers (
+  key bytea PRIMARY KEY,
+  tenant text NOT NULL,
+  flow text NOT NULL,
+  prompt text NOT NULL,
+  run_id text COLLATE "C" NOT NULL,
+  step bytea NOT NULL,
+  attempt bigint NOT NULL,
+  made_ns bigint NOT NULL,
+  expires_ns bigint NOT NULL
+);
+CREATE INDEX answers_by_expiry ON answers (expires_ns);
+
+CREATE TABLE flights (
+  key bytea PRIMARY KEY,
+  token text NOT NULL,
+  owner text NOT NULL,
+  lease_until_ns bigint NOT NULL
+) WITH (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.02);
+"""
+
 _V2 = _LEDGER + _RUNS + _OUTCOMES + _REST
-_V4 = _BUDGETS
+_V4 = _BUDGETS + _ANSWERS
 
 
 @dataclass(frozen=True, slots=True)

@@ -209,7 +209,30 @@ CREATE TABLE holds (
 ) STRICT, WITHOUT ROWID;
 """
 
-_V4 = _BUDGETS
+# Which outcomes hold answers that are given again, and who makes a call for all that ask the same (see `answers`).
+_ANSWERS = """
+CREATE TABLE answers (
+  key BLOB PRIMARY KEY,
+  tenant TEXT NOT NULL,
+  flow TEXT NOT NULL,
+  prompt TEXT NOT NULL,
+  run_id TEXT NOT NULL,
+  step BLOB NOT NULL,
+  attempt INTEGER NOT NULL,
+  made_ns INTEGER NOT NULL,
+  expires_ns INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX answers_by_expiry ON answers (expires_ns);
+
+CREATE TABLE flights (
+  key BLOB PRIMARY KEY,
+  token TEXT NOT NULL,
+  owner TEXT NOT NULL,
+  lease_until_ns INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
+_V4 = _BUDGETS + _ANSWERS
 
 # A step after these either *expands*: what it adds has a default or may be null, and can be ignored by the version
 # before, which goes on working beside the new one. Or it *contracts* and takes away what no version needs that is

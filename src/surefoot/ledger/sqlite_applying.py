@@ -9,14 +9,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from surefoot.errors import Fenced, LedgerError, RunBusy, RunPruned, UnknownRun
-from surefoot.ledger import rows, schema, sqlite_accounts
+from surefoot.ledger import rows, schema, sqlite_accounts, sqlite_answers
 from surefoot.ledger.bodies import Transacted, run_body
 from surefoot.ledger.chain import GENESIS, payload_hash, row_hash
 from surefoot.ledger.entries import (
     Adopt,
     Append,
+    DropAnswers,
     EndRun,
+    KeepFlights,
     KeepHolds,
+    LeaveFlight,
     LedgerEntry,
     Note,
     Release,
@@ -26,6 +29,7 @@ from surefoot.ledger.entries import (
     Settle,
     StartRun,
     SweepHolds,
+    TakeFlight,
     TakeOver,
     Transact,
     already_recorded,
@@ -169,6 +173,8 @@ def _append(entry: Append, batch: Batch) -> None:
     outcome = entry.outcome
     batch.check_fence(outcome.run_id, outcome.epoch)
     batch.append(outcome, entry.freight)
+    if entry.cache is not None:
+        sqlite_answers.keep(outcome, entry.cache, batch.connection)
     if entry.settlement is not None:
         sqlite_accounts.settle(entry.settlement, batch.connection)
 
@@ -313,6 +319,10 @@ _APPLY: dict[type, Callable[[Any, Batch], object]] = {
     Send: _send,
     Adopt: _adopt,
     Transact: _transact,
+    TakeFlight: lambda entry, batch: sqlite_answers.take(entry, batch.connection),
+    KeepFlights: lambda entry, batch: sqlite_answers.renew(entry, batch.connection),
+    LeaveFlight: lambda entry, batch: sqlite_answers.leave(entry, batch.connection),
+    DropAnswers: lambda entry, batch: sqlite_answers.drop(entry, batch.connection),
     Reserve: lambda entry, batch: sqlite_accounts.reserve(entry, batch.connection),
     Settle: lambda entry, batch: sqlite_accounts.settle(entry.settlement, batch.connection),
     KeepHolds: lambda entry, batch: sqlite_accounts.keep(entry, batch.connection),

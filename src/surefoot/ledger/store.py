@@ -9,7 +9,7 @@ from surefoot.ledger.accounts import AccountQuery, AccountRow
 from surefoot.ledger.chain import Link
 from surefoot.ledger.encoding import Encoded
 from surefoot.ledger.entries import LedgerEntry
-from surefoot.ledger.events import Detail, Message, Outcome, Payload, RunRecord
+from surefoot.ledger.events import AnswerCount, AnswerRow, Detail, Message, Outcome, Payload, RunRecord
 from surefoot.ledger.payloads import Payloads
 from surefoot.ledger.sealing import DataKey
 from surefoot.ledger.spending import Spending, Spent
@@ -105,6 +105,14 @@ class Ledger(Protocol):
 
     def spent(self, spending: Spending) -> list[Spent]:
         """What model calls have used, of all runs, added up in groups; sums of pruned runs are groups of their own."""
+        ...
+
+    def answer(self, key: bytes, *, tenant: str) -> AnswerRow | None:
+        """Where the answer under a key of the cache lies; None where there is none, or its run was pruned."""
+        ...
+
+    def answer_counts(self) -> list[AnswerCount]:
+        """How many answers are given again, by flow and prompt, the most first."""
         ...
 
     def accounts(self, query: AccountQuery) -> list[AccountRow]:

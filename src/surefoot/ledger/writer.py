@@ -124,13 +124,15 @@ class Ticks:
         """`tick` returns in how many seconds it wants to be called again; None for when somebody nudges."""
         self._ticks.append(tick)
 
-    def call(self) -> float | None:
-        """Call them all; the shortest time that one of them wants to wait."""
+    def call(self, *, is_over: Callable[[], bool] = lambda: False) -> float | None:
+        """Call them all; the shortest time that one of them wants to wait. Once it `is_over`, a failure is nobody's."""
         pauses: list[float] = []
         for tick in self._ticks:
             try:
                 pause = tick()
             except Exception:
+                if is_over():
+                    return None
                 # Everybody in this process waits for this thread: it must not end.
                 log.exception("the ledger's writer: a tick failed")
                 pause = _TICK_AGAIN

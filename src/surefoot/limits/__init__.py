@@ -2,6 +2,21 @@
 
 from surefoot.limits.breakers import MODELS, Breakers, Trial, is_failure
 from surefoot.limits.breakers import Rules as BreakerRules
+from surefoot.limits.cache import AnswerCache, RedisAnswers, Sealing
+from surefoot.limits.cache import Store as AnswerStore
+from surefoot.limits.cache import Terms as CacheTerms
 from surefoot.limits.redis import SharedRedis
 
-__all__ = ["MODELS", "BreakerRules", "Breakers", "SharedRedis", "Trial", "is_failure"]
+__all__ = [
+    "MODELS",
+    "AnswerCache",
+    "AnswerStore",
+    "BreakerRules",
+    "Breakers",
+    "CacheTerms",
+    "RedisAnswers",
+    "Sealing",
+    "SharedRedis",
+    "Trial",
+    "is_failure",
+]

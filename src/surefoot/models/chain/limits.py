@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from surefoot.effects import Program
-from surefoot.values import Caller, Demand, Money, Settlement
+from surefoot.scope import CacheWish
+from surefoot.values import CachedAnswer, CacheRow, Caller, Demand, Money, Settlement
 
 
 class Hold(Protocol):
@@ -115,4 +116,55 @@ class Breakers(Protocol):
 
     def enter(self, name: str, /) -> Trial:
         """Let an attempt through, and measure how long it takes. Raises `BreakerOpen`. Never waits for anything."""
+        ...
+
+
+class Flight(Protocol):
+    """The right to make one call for all that ask for the same at the same time. It ends with `land` or `drop`."""
+
+    @property
+    def row(self) -> CacheRow | None:
+        """What is to be committed with the outcome, so that the answer in it is found again; None: `land` keeps it."""
+        ...
+
+    def land(self, answer: CachedAnswer, /) -> Program[None]:
+        """The outcome is durable: the answer is given to all that wait for it, and to those who ask later."""
+        ...
+
+    def drop(self) -> None:
+        """There is no answer that may be given again: one of those that wait makes the call next. Never waits."""
+        ...
+
+
+class AnswerCache(Protocol):
+    """Answers that are given again. What it cannot do it leaves: no failure of its store fails a call."""
+
+    def ttl(self, wish: CacheWish, /, *, is_deterministic: bool) -> float | None:
+        """For how many seconds the answer of a call is given again; None where it is not looked up. Cheap.
+
+        `wish` is what the code says, `is_deterministic` that the call asks for the same answer each time.
+        """
+        ...
+
+    def digest(self, tenant: str, content: bytes, /) -> bytes:
+        """The key of what is asked: a digest under a key of the application and the tenant."""
+        ...
+
+    def ask(
+        self,
+        key: bytes,
+        /,
+        *,
+        ttl: float,
+        caller: Caller,
+        prompt: str,
+        patience: float,
+        check: Callable[[], None],
+        pause: Callable[[float], None],
+    ) -> Program[CachedAnswer | Flight | None]:
+        """The answer under a key; else the right to make the call, once nobody else does.
+
+        While somebody else makes it, for `patience` seconds at most: then None. `check` raises where waiting is to end,
+        `pause` is how blocking code waits. `prompt` is the name of the prompt that was asked with.
+        """
         ...

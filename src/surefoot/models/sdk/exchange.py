@@ -19,6 +19,7 @@ from surefoot.locks import ForkSafeLock
 from surefoot.models.chain.answers import is_answer, is_answer_in_events
 from surefoot.models.chain.attempts import Attempts, Head, is_stopped
 from surefoot.models.chain.bounds import Load
+from surefoot.models.chain.caching import Lookup, looked_up, place_of, was_not_asked
 from surefoot.models.chain.endpoints import (
     CallTarget,
     Endpoint,
@@ -28,6 +29,7 @@ from surefoot.models.chain.endpoints import (
     routed_headers,
 )
 from surefoot.models.chain.facts import facts_of
+from surefoot.models.chain.limits import AnswerCache
 from surefoot.models.chain.operations import Request
 from surefoot.models.chain.passage import Passage, Way, passage_of, tokens_of
 from surefoot.models.chain.record import Answer, kept_headers, replayed
@@ -69,6 +71,15 @@ class Failure:
 
 # The retries of an SDK run in the context of the call that failed, so one place in each context is enough.
 _last_failure: ContextVar[Failure | None] = ContextVar("surefoot_last_failure", default=None)
+
+# Headers of which an answer depends.
+_VERSION_HEADERS = (
+    "anthropic-version",
+    "anthropic-beta",
+    "openai-beta",
+    "openai-organization",
+    "openai-project",
+)
 
 _announced: set[tuple[str, str]] = set()
 _announced_lock = ForkSafeLock()
@@ -126,6 +137,10 @@ class Exchange:
         The outcome of a stream is recorded by its body instead, before the client sees the end of it.
         """
         self._choose_route()
+        self.claim = yield from looked_up(self.claim, self._lookup, self._cache, self.call.scope)
+        if self.claim.recorded is not None:
+            self.is_claim_open = False
+            return _replay(self.call, self.claim.recorded)
         self.attempts = Attempts(
             self,
             self.call.asked.operation.name,
@@ -171,7 +186,7 @@ class Exchange:
         facts = self._facts()
         if self._passage is not None:
             self._passage.over("dropped" if isinstance(error, SurefootError) else "failed", None)
-        if is_unsent(error) or (self._passage is not None and self._passage.is_free):
+        if is_unsent(error) or was_not_asked(error) or (self._passage is not None and self._passage.is_free):
             facts = replace(facts, cost=Money(0))
         yield from self._finish(Ending("failed", cause=error, call=facts))
 
@@ -210,6 +225,31 @@ class Exchange:
         if self._route is not None:
             return self._route.served_model.partition(":")[0]
         return f"{self.call.asked.provider} at {self.call.request.url.host}"
+
+    @property
+    def _cache(self) -> AnswerCache | None:
+        """What a fake says is not kept, nor is anything said in its place; an array of chunks is of no known form."""
+        url = self.call.request.url
+        is_array = ":streamGenerateContent" in url.path and url.params.get("alt") != "sse"
+        return None if is_array or current_fake() is not None else self.policy.cache
+
+    @property
+    def _lookup(self) -> Lookup:
+        asked, request = self.call.asked, self.call.request
+        return Lookup(
+            asked.operation.name,
+            asked.provider,
+            self._route.served_model if self._route is not None else place_of(str(request.url)),
+            asked.model,
+            asked.body,
+            is_events=asked.body.get("stream") is True or ":stream" in request.url.path,
+            wish=None,
+            patience=self.policy.retries.deadline,
+            ending=lambda answer: Ending("completed", answer.to_record(), call=self._facts(answer)),
+            version={
+                name: value for name in _VERSION_HEADERS if (value := request.headers.get(name)) is not None
+            },
+        )
 
     def _choose_route(self) -> None:
         headers, asked = self.call.request.headers, self.call.asked
