@@ -70,6 +70,8 @@ class App:
         self.connections = {
             name: wiring.connection_of(name, given) for name, given in config.connections.items()
         }
+        self.breakers = wiring.breakers_of(config, self.redis)
+        """The circuit breakers of this project: those of models' endpoints, and those that steps and code name."""
         self.policy: Policy = Policy(
             endpoints=self,
             retries=Retries(
@@ -153,11 +155,6 @@ class App:
     def answers(self) -> limits.AnswerCache | None:
         """Answers of models that are given again; None where none are."""
         return wiring.answers_of(self.config.cache, self.ledger, self.keyring, self.redis)
-
-    @made_once
-    def breakers(self) -> limits.Breakers:
-        """The circuit breakers of this project: those of models' endpoints, and those that steps and code name."""
-        return wiring.breakers_of(self.config, self.redis)
 
     @made_once
     def embedded(self) -> EmbeddedServer:
