@@ -62,6 +62,8 @@ class App:
         """Whether each fresh result is restored from its record at once, and fails its step if it is another value."""
         self.is_quiet = not config.notebook.progress
         """Whether runs in a notebook are not shown in their cell."""
+        self.breakers = wiring.breakers_of(config, self.redis)
+        """The circuit breakers of this project: those of models' endpoints, and those that steps and code name."""
         self.endpoints = ProjectEndpoints(self.settings, lambda: self.embedded)
         self.policy: Policy = wiring.policy_of(
             config,
@@ -136,11 +138,6 @@ class App:
     def answers(self) -> limits.AnswerCache | None:
         """Answers of models that are given again; None where none are."""
         return wiring.answers_of(self.config.cache, self.ledger, self.keyring, self.redis)
-
-    @made_once
-    def breakers(self) -> limits.Breakers:
-        """The circuit breakers of this project: those of models' endpoints, and those that steps and code name."""
-        return wiring.breakers_of(self.config, self.redis)
 
     @made_once
     def embedded(self) -> EmbeddedServer:

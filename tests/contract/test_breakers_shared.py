@@ -216,6 +216,16 @@ def test_while_redis_is_down_each_decides_for_itself_and_behind_it_all_agree_aga
         until(fails_over_all)
 
 
+def test_one_that_was_closed_goes_on_by_itself(redis_server: RedisServer) -> None:
+    with processes(redis_server, 1) as (only,):
+        fail(only, 10)
+        until(lambda: reading(only).is_shared)
+        only.close()
+        assert not reading(only).is_shared
+        a_trial(only).succeeded()
+        assert state(only) == "closed"
+
+
 def test_a_redis_that_has_lost_everything_is_told_again(own_redis: RedisServer) -> None:
     rules = Rules(minimum=10, cooldown=30.0, window=60.0)
     with processes(own_redis, 2, rules) as (first, second):

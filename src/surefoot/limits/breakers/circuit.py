@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -33,9 +34,8 @@ _MOST_REPORTS = 1_000
 
 
 class Report(NamedTuple):
-    """What became of a permit of Redis."""
+    """What became of a permit of Redis. One that Redis does not know, or not any more, changes nothing."""
 
-    era: str
     token: str
     verdict: Verdict
     is_slow: bool = False
@@ -66,7 +66,7 @@ class Shared:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What Redis is told and asked of a breaker.
+    """What Redis is told and asked of a breaker. `tokens` name the permits that are wanted.
 
     `mode` is `own` where this process has opened it by itself, `kept` where the state came from Redis, which may have
     forgotten it since; then `opening` is why, and `seconds` for how long still.
@@ -74,8 +74,8 @@ class Request:
 
     era: str
     counts: Counts
-    reports: tuple[Report, ...]
-    wanted: int
+    reports: tuple[Report, ...] = ()
+    tokens: tuple[str, ...] = ()
     mode: Literal["", "own", "kept"] = ""
     opening: Opening | None = None
     seconds: float = 0.0
@@ -86,7 +86,7 @@ class Circuit:
 
     With an `outbox` it is shared: a phase with an era is a copy of the one in Redis, which then gives out the permits.
     A circuit that opened by what this process alone saw has no era, and neither has any while Redis is down.
-    `chance` gives numbers between 0 and 1, `wall` seconds since the Unix epoch.
+    `chance` gives numbers between 0 and 1, `wall` seconds since the Unix epoch, `token` names of permits, no two alike.
     """
 
     def __init__(
@@ -97,6 +97,7 @@ class Circuit:
         outbox: Outbox | None = None,
         chance: Callable[[], float] = random.random,
         wall: Callable[[], float] = lambda: 0.0,
+        token: Callable[[], str] = lambda: os.urandom(8).hex(),
     ) -> None:
         self.name = name
         self.rules = rules
@@ -108,6 +109,7 @@ class Circuit:
         """The era of a phase that was shared until Redis went down."""
         self._chance = chance
         self._wall = wall
+        self._token = token
         self._given = 0
 
     # Calls
@@ -122,7 +124,7 @@ class Circuit:
         if isinstance(phase, Open):
             if now < phase.until:
                 return Refusal(phase, phase.until - now)
-            if phase.asks_since is not None and now < phase.until + PATIENCE:
+            if phase.is_asking and now < phase.until + PATIENCE:
                 return Refusal(phase, SOON)
             phase = self.phase = HalfOpen(phase.opening)
         leases = phase.leases = {token: ends for token, ends in phase.leases.items() if ends > now}
@@ -135,16 +137,17 @@ class Circuit:
 
     def ended(self, phase: Phase, token: str, verdict: Verdict, seconds: float, now: float) -> Change | None:
         """Learn how a call went that took so many seconds. One of another phase tells nothing."""
+        is_slow = verdict == "succeeded" and self.rules.is_slow(seconds)
+        if isinstance(phase, HalfOpen):
+            # To Redis the permit may be in use still, whatever happened here since.
+            self._report(Report(token, verdict, is_slow))
         if phase is not self.phase:
             return None
         if isinstance(phase, Closed):
             return None if verdict == "dropped" else self._count(phase, verdict, seconds, now)
         if isinstance(phase, Open):
             return None
-        is_slow = verdict == "succeeded" and self.rules.is_slow(seconds)
         phase.leases.pop(token, None)
-        if era := phase.era or self.lost_era:
-            self._report(Report(era, token, verdict, is_slow))
         if verdict == "failed":
             return self._reopen(phase, now)
         if verdict == "succeeded":
@@ -176,14 +179,15 @@ class Circuit:
             # It was found out here, whatever Redis knew before it went down.
             self.lost_era = ""
         seconds = self.rules.rest(opening.failures, self._chance())
-        asks = not era and self.is_attached
-        return self._become(Open(opening, now + seconds, era, now if asks else None), seconds)
+        is_asking = not era and self.is_attached
+        return self._become(Open(opening, now, now + seconds, era, is_asking), seconds)
 
     def _reopen(self, phase: HalfOpen, now: float) -> Change:
         return self._open(replace(phase.opening, failures=phase.opening.failures + 1), now, phase.era)
 
     def _close(self) -> Change:
         before = self.phase
+        self._give_back()
         self.phase = Closed(Window(self.rules.window))
         self.lost_era = ""
         if self.outbox is not None:
@@ -195,6 +199,7 @@ class Circuit:
         )
 
     def _become(self, phase: Open, seconds: float) -> Change:
+        self._give_back()
         self.phase = phase
         opening = phase.opening
         return Change(
@@ -216,6 +221,13 @@ class Circuit:
                 return phase, grant.token
         return Refusal(phase, SOON)
 
+    def _give_back(self) -> None:
+        """Others may have the permits that nobody has used here."""
+        if isinstance(self.phase, HalfOpen):
+            for grant in self.phase.grants:
+                self._report(Report(grant.token, "dropped"))
+            self.phase.grants = ()
+
     def _demand(self) -> None:
         if self.outbox is not None:
             self.outbox.demand = min(self.rules.probes, self.outbox.demand + 1)
@@ -234,7 +246,7 @@ class Circuit:
             fresh = tuple(grant for grant in phase.grants if now - grant.taken < HOLD_SECONDS)
             unused = len(phase.grants) - len(fresh)
             for grant in phase.grants[:unused]:
-                self._report(Report(phase.era, grant.token, "dropped"))
+                self._report(Report(grant.token, "dropped"))
             phase.grants = fresh
             # Whoever gives one back asks for none in the same breath: others are to have it.
             wanted = 0 if unused else max(0, outbox.demand - len(fresh))
@@ -242,39 +254,48 @@ class Circuit:
             wanted = outbox.demand
         counts, outbox.counts = outbox.counts, Counts(0, 0, 0)
         reports, outbox.reports = tuple(outbox.reports), []
+        tokens = tuple(self._token() for _ in range(wanted))
         if isinstance(phase, Closed):
-            return Request("", counts, reports, wanted)
+            return Request("", counts, reports)
         era = phase.era or self.lost_era
         seconds = max(0.0, phase.until - now) if isinstance(phase, Open) else 0.0
-        return Request(era, counts, reports, wanted, "kept" if era else "own", phase.opening, seconds)
+        return Request(era, counts, reports, tokens, "kept" if era else "own", phase.opening, seconds)
 
     def returned(self, request: Request) -> None:
-        """Redis was not reached: keep what is to be told about permits. Counts are of no use any more later on."""
+        """No answer came: keep what is to be told about permits. Counts are of no use any more later on.
+
+        Redis may have given the permits that were asked for, and they are not used.
+        """
         if self.outbox is not None:
-            self.outbox.reports = [*request.reports, *self.outbox.reports][:_MOST_REPORTS]
+            unused = (Report(token, "dropped") for token in request.tokens)
+            self.outbox.reports = [*request.reports, *unused, *self.outbox.reports][:_MOST_REPORTS]
 
     def heed(self, shared: Shared, asked: float, now: float) -> Change | None:
         """Take over what Redis says, which was asked at `asked`."""
         phase = self.phase
         self.is_attached = True
-        if isinstance(phase, Open) and phase.asks_since is not None and phase.asks_since <= asked:
-            phase.asks_since = None
+        if isinstance(phase, Open) and phase.made < asked:
+            phase.is_asking = False
         if shared.state == "closed":
             # What this process alone has seen is its own affair.
             is_known = not isinstance(phase, Closed) and (phase.era or self.lost_era)
             return self._close() if is_known else None
+        if isinstance(phase, HalfOpen) and self.lost_era == shared.era:
+            # Nothing has changed while Redis was away: what is under way belongs to it still.
+            phase.era = shared.era
         self.lost_era = ""
         if shared.state == "open":
             if not isinstance(phase, Closed) and phase.era == shared.era:
                 return None
-            opened = Open(shared.opening, now + shared.seconds, shared.era)
+            opened = Open(shared.opening, now, now + shared.seconds, shared.era)
             was_open = isinstance(phase, Open)
             change = self._become(opened, shared.seconds)
             return None if was_open else change
-        if isinstance(phase, Open) and phase.era == shared.era:
+        if isinstance(phase, Open) and phase.era == shared.era and asked <= phase.made:
             # A probe of ours failed while this was on its way.
             return None
         if not isinstance(phase, HalfOpen) or phase.era != shared.era:
+            self._give_back()
             phase = self.phase = HalfOpen(shared.opening, shared.era)
         grants = (Grant(token, now, asked + self.rules.lease) for token in shared.grants)
         phase.grants = (*phase.grants, *grants)
@@ -285,13 +306,13 @@ class Circuit:
         phase = self.phase
         self.is_attached = False
         if isinstance(phase, Open):
-            phase.asks_since = None
+            phase.is_asking = False
         if isinstance(phase, Closed) or not phase.era:
             return None
         self.lost_era, phase.era = phase.era, ""
         if isinstance(phase, Open):
             return None
-        phase.grants = ()
+        self._give_back()
         return self._settled(phase, now)
 
     def forked(self) -> None:

@@ -55,15 +55,15 @@ local function close()
   redis.call('DEL', window, openers)
 end
 
--- What became of permits. The word on one that is not known any more comes late, or twice.
-for at = {_FIXED} + 1, {_FIXED} + 4 * reports, 4 do
-  if phase == 'half-open' and ARGV[at] == epoch .. ':' .. turn and redis.call('ZREM', leases, ARGV[at + 1]) == 1 then
-    local verdict = ARGV[at + 2]
+-- What became of permits. One that is not known any more comes late, or twice: each change forgets them all.
+for at = {_FIXED} + 1, {_FIXED} + 3 * reports, 3 do
+  if redis.call('ZREM', leases, ARGV[at]) == 1 then
+    local verdict = ARGV[at + 1]
     if verdict == 'failed' then
       failures = failures + 1
       open()
     elseif verdict == 'succeeded' then
-      succeeded, slow_ones, is_changed = succeeded + 1, slow_ones + tonumber(ARGV[at + 3]), true
+      succeeded, slow_ones, is_changed = succeeded + 1, slow_ones + tonumber(ARGV[at + 2]), true
       if succeeded >= probes then
         if slow_rate and slow_ones >= slow_rate * succeeded then
           failures = failures + 1
@@ -131,7 +131,7 @@ if phase == 'closed' and calls > 0 then
 end
 
 local answer = {{'', '', 0, 0, '', ''}}
-local first = {_FIXED} + 4 * reports + 1
+local first = {_FIXED} + 3 * reports + 1
 if ARGV[first] and phase == 'open' and now >= till then
   become('half-open')
 end
@@ -167,9 +167,8 @@ def arguments(
     member: str,
     epoch: str,
     chance: float,
-    tokens: Sequence[str],
 ) -> list[Part]:
-    """What the script is told. `epoch` is what a state is named by that is not there yet; `tokens` name new permits."""
+    """What the script is told. `epoch` is what a state is named by that is not there yet."""
     opening = request.opening or Opening("", 0.0)
     window = f"{rules.window:g}".replace("%", "%%")
     slow = "" if rules.slow_seconds is None else f"{rules.slow_seconds:g}"
@@ -196,8 +195,8 @@ def arguments(
             round(opening.since * 1e3),
         ),
         len(request.reports),
-        *(part for report in request.reports for part in (*report[:3], int(report.is_slow))),
-        *tokens,
+        *(part for report in request.reports for part in (report.token, report.verdict, int(report.is_slow))),
+        *request.tokens,
     ]
 
 

@@ -43,15 +43,16 @@ class Closed:
 
 @dataclass(slots=True, eq=False)
 class Open:
-    """No call goes through until a moment of the clock.
+    """No call goes through from one moment of the clock to another.
 
-    `asks_since` is when this process found it out by itself, while what others have to say of it is not known yet.
+    `is_asking`: this process found it out by itself, and what others have to say of it is not known yet.
     """
 
     opening: Opening
+    made: float
     until: float
     era: str = ""
-    asks_since: float | None = None
+    is_asking: bool = False
     state: ClassVar[State] = "open"
 
 

@@ -93,6 +93,11 @@ class Sharing:
             # Redis is given up after its own timeout; what hangs for longer is left behind.
             with suppress(Exception):
                 task.result(2 * self._redis.timeout)
+        for breaker in list(self._breakers.values()):
+            with breaker.lock:
+                change = breaker.circuit.detach(self._clock())
+            if change is not None:
+                breaker.tell(change)
 
     @property
     def is_closed(self) -> bool:
@@ -148,7 +153,6 @@ class Sharing:
                 member=self._member,
                 epoch=os.urandom(8).hex(),
                 chance=self._chance(),
-                tokens=[os.urandom(8).hex() for _ in range(request.wanted)],
             ),
         )
         return found
