@@ -15,6 +15,7 @@ SEED ?=
 export PYTHON SEED
 
 BIN := .venv/bin
+LIMITS := budgets rates breakers cache
 # Frameworks on top of the SDKs, each in an environment of its own: requirements/peers-NAME.txt.
 PEERS := langchain pydantic-ai instructor
 # The tools look at what the project wrote, whatever else lies in the checkout.
@@ -41,6 +42,9 @@ crash: .venv/.installed-dev ## kill 2,000 runs over and over on each engine, and
 
 chaos: .venv/.installed-dev ## every fault below every SDK and below generate, in every form; `make test` has a part of them
 	@SUREFOOT_TEST_FAULTS=all $(BIN)/python -m pytest -q --numprocesses=$(WORKERS) tests/contract/test_faults.py tests/contract/test_generate_faults.py $(ARGS)
+
+limits: .venv/.installed-dev ## budgets, rates, breakers and the cache under many processes that are killed; `make test` has a part
+	@SUREFOOT_TEST_LIMITS=all $(BIN)/python -m pytest -q -s $(wildcard $(LIMITS:%=tests/contract/test_%_many_processes.py)) $(ARGS)
 
 test-peers: $(PEERS:%=test-peer-%) ## run LangChain, pydantic-ai and instructor inside runs, killed and resumed
 
@@ -93,5 +97,5 @@ check-pyright: .venv/.installed-dev
 check-floors: .venv/.installed-dev
 	@$(BIN)/python -m pytest -q tests/unit/test_floors.py
 
-.PHONY: help demo eval-demo test test-peers crash chaos check format cov bench wheel lock clean
+.PHONY: help demo eval-demo test test-peers crash chaos limits check format cov bench wheel lock clean
 .PHONY: check-format check-lint check-mypy check-pyright check-floors

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from surefoot.models import Call as Call
     from surefoot.models import Fallback as Fallback
     from surefoot.models import Reply as Reply
+    from surefoot.models import Router as Router
+    from surefoot.models import Tier as Tier
+    from surefoot.models import Tiered as Tiered
     from surefoot.models import autolog as autolog
     from surefoot.models import embed as embed
     from surefoot.models import generate as generate
@@ -55,8 +58,11 @@ _HOMES = {
     "Fallback": "surefoot.models",
     "Prompty": "surefoot.prompts",
     "Reply": "surefoot.models",
+    "Router": "surefoot.models",
     "Score": "surefoot.evals",
     "SurefootError": "surefoot.errors",
+    "Tier": "surefoot.models",
+    "Tiered": "surefoot.models",
     "Workflow": "surefoot.flows",
     "autolog": "surefoot.models",
     "carry": "surefoot.flows",
@@ -90,8 +96,11 @@ __all__ = [
     "Fallback",
     "Prompty",
     "Reply",
+    "Router",
     "Score",
     "SurefootError",
+    "Tier",
+    "Tiered",
     "Workflow",
     "autolog",
     "carry",

@@ -13,22 +13,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from surefoot import flows, models, prompts, retrieval
+from surefoot import flows, limits, models, prompts, retrieval, wiring
 from surefoot.errors import ConfigError, InvalidInput
 from surefoot.flows import AnyFlow, Decision, Keeper, Listener, Options
 from surefoot.guards import InEnvironment, SecretFinder
 from surefoot.ledger import Keyring, Ledger, Payloads, PostgresLedger, RunRecord, SqliteLedger
 from surefoot.locks import ForkSafeLock, made_once
 from surefoot.models import CallTarget, Endpoint, Policy, Retries, RetryBudget, Route
-from surefoot.values import Money, RunTags, new_id
+from surefoot.values import Caller, Money, RunTags, new_id
 
 if TYPE_CHECKING:
-    from surefoot import config
     from surefoot.config import Loaded
+    from surefoot.ledger import Account
     from surefoot.limits.rates import Rates
-    from surefoot.limits.redis import SharedRedis
     from surefoot.models.local import EmbeddedServer
-    from surefoot.traces import Card, Costs, Facet
+    from surefoot.traces import Card, Costs, Estimate, Facet, Shadows
 
 _KEY_VARIABLES = (*models.KEY_VARIABLES, "SUREFOOT_KEY")
 _LOCAL = "local:"
@@ -61,13 +60,17 @@ class App:
             Payloads(self.keyring, privacy=finder, inline_bytes=config.ledger.inline_bytes)
         )
         self.keeper = Keeper(self.ledger, lease_seconds=config.runs.lease)
+        self.budgeting = wiring.budgets_of(config, self.ledger)
+        """The budgets of model calls; None where there are none."""
         self.is_strict = config.runs.strict
         """Whether each fresh result is restored from its record at once, and fails its step if it is another value."""
         self.is_quiet = not config.notebook.progress
         """Whether runs in a notebook are not shown in their cell."""
         self._targets: dict[tuple[str, bool], tuple[float, models.Target]] = {}
-        self.connections = {name: _connection(name, given) for name, given in config.connections.items()}
-        self.policy = Policy(
+        self.connections = {
+            name: wiring.connection_of(name, given) for name, given in config.connections.items()
+        }
+        self.policy: Policy = Policy(
             endpoints=self,
             retries=Retries(
                 count=config.models.retries, cap=config.models.retry_cap, deadline=config.models.deadline
@@ -79,6 +82,11 @@ class App:
             ),
             target=self.target,
             default=config.models.default,
+            budgets=self.budgeting,
+            admission=self.rates,
+            breakers=self.breakers.endpoints,
+            cache=self.answers,
+            local_context=config.local.context,
         )
 
     @classmethod
@@ -132,29 +140,24 @@ class App:
         )
 
     @made_once
-    def redis(self) -> SharedRedis | None:
+    def redis(self) -> limits.SharedRedis | None:
         """The Redis server that limits, breakers and the cache are shared by; None where the settings name none."""
-        given = self.config.redis
-        url, secret_url, password = given.url, given.secret_url, given.password
-        if url is None and secret_url is None:
-            return None
-        from surefoot.limits.redis import SharedRedis
-
-        return SharedRedis(
-            lambda: url or "" if secret_url is None else secret_url.resolve(),
-            lambda: None if password is None else password.resolve(),
-            prefix=given.prefix,
-            connections=given.connections,
-            timeout=given.timeout,
-        )
+        return wiring.redis_of(self.config)
 
     @made_once
-    def rates(self) -> Rates:
-        """The limits of requests, tokens and calls at a time, over Redis where there is one."""
-        from surefoot.limits.rates import RateLimit, rates_of
+    def rates(self) -> Rates | None:
+        """The limits of requests, tokens and calls at a time, over Redis where there is one; None without limits."""
+        return wiring.rates_of(self.config, self.redis) if self.config.limits else None
 
-        limits = [RateLimit(name, **dict(given)) for name, given in self.config.limits.items()]
-        return rates_of(limits, redis=self.redis if limits else None, processes=self.config.redis.processes)
+    @made_once
+    def answers(self) -> limits.AnswerCache | None:
+        """Answers of models that are given again; None where none are."""
+        return wiring.answers_of(self.config.cache, self.ledger, self.keyring, self.redis)
+
+    @made_once
+    def breakers(self) -> limits.Breakers:
+        """The circuit breakers of this project: those of models' endpoints, and those that steps and code name."""
+        return wiring.breakers_of(self.config, self.redis)
 
     @made_once
     def embedded(self) -> EmbeddedServer:
@@ -311,6 +314,7 @@ class App:
 
     def close(self) -> None:
         """Write what is queued and close the ledger, and the connections to databases and to Redis."""
+        self.breakers.close()
         self.databases.close()
         if (redis := vars(self).get("redis")) is not None:
             redis.close()
@@ -461,6 +465,53 @@ class App:
             zone=zone,
         )
 
+    def estimate(
+        self, flow: AnyFlow | str, *, runs: int = 50, tenant: str = "", principal: str = ""
+    ) -> Estimate:
+        """What a run of a flow may cost and hold, by its newest `runs` completed ones at the prices of today.
+
+        flow: the flow, `FILE.py:NAME`, or its name in the ledger.
+        tenant, principal: for whom it would be made, for the budgets that it would draw from.
+
+        A flow is code, and what it will ask is known by what it has asked alone: without such runs all is 0. Raises
+        `UnknownFlow` for a name that no run has, and `LedgerError`.
+        """
+        from surefoot import traces
+
+        if isinstance(flow, str) and ":" not in flow:
+            name = traces.known_flow(self.ledger, flow)
+        else:
+            name = flows.find_spec(flow)[1].name
+        caller = Caller(("a new run",), (name,), tenant, principal)
+        budgets = self.budgeting
+        cap = None if budgets is None else budgets.cap_output(caller)
+
+        def weigh(load: models.Load) -> Money:
+            return wiring.worst_of(load, self.policy, self.connections, cap)
+
+        accounts = [] if budgets is None else budgets.accounts_of(caller)
+        return traces.estimate(self.ledger, name, weigh, runs=runs, budgets=accounts)
+
+    def budgets(self, *, runs: int = 20) -> list[Account]:
+        """The accounts of all budgets as they stand: whose, what may be spent, what is, and what is held and left.
+
+        Of a budget that each run has, those of the newest `runs`. Raises `LedgerError`.
+        """
+        return [] if self.budgeting is None else self.budgeting.accounts(runs=runs)
+
+    def shadows(self, flow: str, *, since: datetime | timedelta | None = None) -> Shadows:
+        """How often the strong model of a `Tiered` or `Router` with a `shadow_rate` says what the cheap one said.
+
+        since: of runs that began in this time; a time without an offset is UTC, a `timedelta` goes back from now.
+
+        Raises `LedgerError`.
+        """
+        from surefoot import traces
+
+        if isinstance(since, timedelta):
+            since = datetime.now(UTC) - since
+        return traces.shadows(self.ledger, flow, since_ns=_wall_ns(since) or 0)
+
     def watching(self) -> AbstractContextManager[Listener | None]:
         """In a notebook, who shows the progress of a run in its cell; elsewhere nobody."""
         if self.is_quiet or "ipykernel" not in sys.modules:
@@ -523,24 +574,6 @@ class App:
         if ledger.address.password:
             self.settings.vault.note(ledger.address.password)
         return ledger
-
-
-def _connection(name: str, given: config.Connection) -> models.Connection:
-    return models.Connection(
-        name=name,
-        provider=given.provider,
-        base_url=given.base_url,
-        api_key=given.api_key,
-        ad_token=given.ad_token,
-        api=given.api,
-        api_version=given.api_version,
-        organization=given.organization,
-        project=given.project,
-        headers=given.headers,
-        timeout=given.timeout,
-        model_of=given.model_of,
-        is_default=given.default,
-    )
 
 
 def _wall_ns(moment: datetime | None) -> int | None:

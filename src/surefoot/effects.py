@@ -100,6 +100,17 @@ def drive(program: Program[R], perform: Callable[[Effect], object] | None = None
         error = None  # else exception, traceback and this frame hold each other
 
 
+def handed_over(program: Program[object]) -> None:
+    """Run a program up to its first commit and leave it there: for code that was cancelled, or may not wait."""
+    try:
+        effect = program.send(None)
+    except StopIteration:
+        return
+    program.close()
+    if not isinstance(effect, Commit):
+        raise TypeError(f"a program that is only handed over asks for {effect!r}")
+
+
 def _perform(effect: Effect, other: Callable[[Effect], object] | None) -> object:
     match effect:
         case Await(work):

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
 
-from surefoot.values import Caller, CallFacts, PromptRef, Settlement, StepKind
+from surefoot.errors import UsageError
+from surefoot.values import CacheRow, Caller, CallFacts, PromptRef, Settlement, StepKind
 
 T = TypeVar("T")
 
@@ -48,7 +49,8 @@ class Ending:
 
     `cause` is the exception that was raised, or the response object that user code will be handed: by it the run
     finds the failures that ended it, which are the ones a resume tries again. `prompt` is what was asked with, where
-    that is known better than by what the scope has noted. `settlement` is committed with the outcome, or without one.
+    that is known better than by what the scope has noted. `settlement` is committed with the outcome, or without one;
+    `cache` says that the answer in `output` is given again, and is committed with it.
     """
 
     status: Literal["completed", "failed", "cancelled", "suppressed"]
@@ -59,6 +61,7 @@ class Ending:
     is_cached: bool = False
     prompt: PromptRef | None = None
     settlement: Settlement | None = None
+    cache: CacheRow | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,11 @@ class Scope(Protocol):
         ...
 
     @property
+    def prompt(self) -> PromptRef | None:
+        """The prompt that was rendered here last."""
+        ...
+
+    @property
     def seconds_left(self) -> float | None:
         """Seconds until the deadline of the run, not below 0; None where there is none."""
         ...
@@ -145,6 +153,9 @@ class Scope(Protocol):
         ...
 
 
+CacheWish: TypeAlias = "bool | float | Literal['never'] | None"
+"""Whether answers are looked up in the cache, for how many seconds they are given again, or None: nothing is said."""
+
 _current: ContextVar[Scope | None] = ContextVar("surefoot_scope", default=None)
 
 
@@ -166,6 +177,38 @@ def hidden() -> Generator[None]:
         yield
     finally:
         _current.reset(token)
+
+
+_cache: ContextVar[CacheWish] = ContextVar("surefoot_cache", default=None)
+
+
+def cache_wish() -> CacheWish:
+    """What the flow that runs here says of the cache; `never` goes before all that anybody else says."""
+    return _cache.get()
+
+
+def check_cache(wish: object, what: str) -> None:
+    """Raise `UsageError` for a wish of the user's that is neither True, False, seconds above 0, nor None."""
+    is_seconds = isinstance(wish, int | float) and 0 < wish < float("inf")
+    if wish is not None and not isinstance(wish, bool) and not is_seconds:
+        raise UsageError(
+            f"{what} is {wish!r}: give True, False, or for how many seconds an answer is given again"
+        )
+
+
+@contextmanager
+def caching(wish: CacheWish) -> Generator[None]:
+    """Let the code inside look up its calls in the cache, or not. None leaves it as it is, and so does a `never`."""
+    if wish is None or _cache.get() == "never":
+        yield
+        return
+    token = _cache.set(wish)
+    try:
+        yield
+    finally:
+        # A coroutine that is thrown away unfinished is closed in a context that is not its own.
+        with suppress(ValueError):
+            _cache.reset(token)
 
 
 def logger(name: str) -> logging.Logger:

@@ -207,13 +207,45 @@ class Demand:
 class Settlement:
     """What work has cost for which money was held under budgets: of the hold `released` ends, `charged` is booked.
 
-    `closes` says that nothing else will be drawn from the hold: what is left of it is free.
+    `closes` says that nothing else will be drawn from the hold. `part` numbers, from 1, what is settled of one: doing
+    it again does nothing.
     """
 
     hold: str
     released: Money
     charged: Money
     closes: bool = True
+    part: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CacheRow:
+    """That the answer in an outcome is given again to whoever asks the same: `key` is a keyed digest of what was asked.
+
+    `ttl_ns` counts from when it is written, by the store's clock; `token` is that of whoever made the call for all.
+    """
+
+    key: bytes
+    token: str
+    ttl_ns: int
+    tenant: str = ""
+    flow: str = ""
+    prompt: str = ""
+
+
+# Not frozen, as one is made for each look-up.
+@dataclass(slots=True)
+class CachedAnswer:
+    """An answer that is given again. `record` is as it was recorded, and is never changed.
+
+    `run_id` is the run whose call brought it, empty where that was outside of runs. `age_ns` is how old it was when it
+    was looked up, `left_ns` for how long it was still to be given again.
+    """
+
+    record: Mapping[str, object]
+    run_id: str
+    age_ns: int
+    left_ns: int
 
 
 @dataclass(frozen=True, slots=True)

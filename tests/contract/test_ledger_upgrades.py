@@ -13,9 +13,11 @@ import pytest
 import surefoot
 from engines import Place
 from ledgers import outcome, started, take_over
-from surefoot.errors import LedgerTooNew
-from surefoot.ledger import Append, Ledger
+from surefoot.effects import drive
+from surefoot.errors import BudgetExceeded, LedgerTooNew
+from surefoot.ledger import Append, Budget, Budgets, Ledger, schema
 from surefoot.ledger.schema import VERSION
+from surefoot.values import Caller, Money
 
 EXPANDS = {
     "sqlite": "ALTER TABLE runs ADD COLUMN colour TEXT;\nCREATE TABLE colours (name TEXT NOT NULL) STRICT;\n",
@@ -146,3 +148,25 @@ def columns_of(place: Place, table: str) -> set[str]:
         "WHERE table_schema = 'surefoot' AND table_name = ?"
     )
     return {row[0] for row in place.execute(statement, table)}
+
+
+def test_tables_of_version_three_get_accounts(place: Place) -> None:
+    """A ledger that was written before there were budgets, and its runs."""
+    ledger = place.open()
+    run_id = started(ledger, 2, lease=-1.0)
+    ledger.close()
+    for table in re.findall(r"CREATE TABLE (\w+)", schema._STEPS[3]):
+        place.execute(f"DROP TABLE {table}")
+    if place.engine == "sqlite":
+        place.execute("PRAGMA user_version = 3")
+    else:
+        place.execute("UPDATE ledger SET version = 3, readable_by = 2")
+    newer = place.open()
+    budgets = Budgets(newer, [Budget("all", Money(100))])
+    hold = drive(budgets.hold(Caller(), Money(60), what="the call", patience=0.0))
+    with pytest.raises(BudgetExceeded):
+        drive(budgets.hold(Caller(), Money(60), what="the call", patience=0.0))
+    drive(hold.settle(None))
+    assert newer.format() == VERSION
+    assert newer.first_break(run_id) is None
+    assert take_over(newer, run_id).epoch == 2

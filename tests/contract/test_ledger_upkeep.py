@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ import pytest
 from kept_runs import SECRET, hide, kept_ledger, kept_run
 from ledgers import outcome, take_over
 from postgres import Server
-from surefoot.errors import RunPruned
-from surefoot.ledger import Append, Freight, Keyring, Ledger, Payloads
+from surefoot.effects import drive
+from surefoot.errors import BudgetExceeded, RunPruned
+from surefoot.ledger import Append, Budget, Budgets, Freight, Keyring, Ledger, Payloads
 from surefoot.ledger.anchoring import Anchor, AnchorWriter
 from surefoot.ledger.exporting import export
 from surefoot.ledger.importing import Imported, import_runs
@@ -24,6 +26,7 @@ from surefoot.ledger.postgres import PostgresLedger
 from surefoot.ledger.retention import Dropped, Level, Rule, forget, prune
 from surefoot.ledger.selecting import Selection
 from surefoot.ledger.verifying import Verified, verify
+from surefoot.values import Caller, Money
 
 KEY = "00" * 32
 
@@ -193,3 +196,80 @@ def test_a_writer_goes_on_while_runs_are_pruned(ledger: Ledger) -> None:
     assert dropped.runs == 30
     found = verified(ledger)
     assert (found.is_whole, found.runs) == (True, 30 + len(new))
+
+
+# Accounts of budgets
+
+
+def spent(ledger: Ledger, caller: Caller, amount: int = 1, budget: str = "all") -> None:
+    """A call that has cost so many cents, under a budget of runs and one of principals."""
+    budgets = Budgets(
+        ledger,
+        [
+            Budget("runs", Money.dollars(1), of="run"),
+            Budget(budget, Money.dollars(1), of="principal", per="day"),
+        ],
+    )
+    hold = drive(budgets.hold(caller, Money(amount * 10_000_000), what="the call", patience=0.0))
+    drive(hold.settle(None))
+
+
+def accounts(ledger: Ledger) -> set[tuple[str, str]]:
+    with closing(tables_of(ledger)) as tables, tables.reading() as session:
+        return {(row[0], row[1]) for row in session.rows("SELECT budget, whose FROM accounts")}
+
+
+def test_accounts_go_with_runs_and_with_time(ledger: Ledger) -> None:
+    old, running = kept_run(ledger), kept_run(ledger, status=None)
+    for run_id in (old, running):
+        spent(ledger, Caller((run_id,), ("flow",), principal="ann"))
+    day = 24 * 3600 * 10**9
+    with closing(tables_of(ledger)) as tables:
+        some = Rule("runs", time.time_ns() + 2 * day, Selection(flow="flow"))
+        said = prune(tables, [some], now_ns=time.time_ns(), is_dry=True)
+        assert said.accounts == 1
+        assert prune(tables, [some], now_ns=time.time_ns()) == said
+    assert accounts(ledger) == {("runs", running), ("all", "ann")}
+    assert pruned(ledger, "details").accounts == 0
+    assert pruned(ledger, "runs", is_dry=True).accounts == 1
+    assert pruned(ledger, "runs").accounts == 1
+    assert accounts(ledger) == {("runs", running)}
+    assert pruned(ledger, "runs").is_nothing
+
+
+def test_an_account_on_which_something_is_held_stays(ledger: Ledger) -> None:
+    old = kept_run(ledger)
+    budgets = Budgets(ledger, [Budget("runs", Money.dollars(1), of="run"), Budget("all", Money.dollars(1))])
+    hold = drive(budgets.hold(Caller((old,), ("flow",)), Money(5), what="the call", patience=0.0))
+    assert pruned(ledger, "runs").accounts == 0
+    assert verified(ledger).is_whole
+    drive(hold.settle(None))
+    assert pruned(ledger, "runs").accounts == 2
+
+
+def test_a_forgotten_person_is_not_named_by_accounts_whose_sums_stay(ledger: Ledger) -> None:
+    caller = Caller((kept_run(ledger, principal="alice"),), ("flow",), principal="alice")
+    spent(ledger, caller, 60)
+    with closing(tables_of(ledger)) as tables:
+        forget(tables, Selection(principal="alice"), now_ns=time.time_ns())
+    assert accounts(ledger) == {("runs", caller.run_id), ("all", "")}
+    with pytest.raises(BudgetExceeded):
+        spent(ledger, replace(caller, runs=("another",)), 60)
+
+
+def test_an_account_that_does_not_agree_with_its_holds_is_damage(ledger: Ledger) -> None:
+    spent(ledger, Caller(principal="ann"), 60)
+    assert verified(ledger).is_whole
+    changed(ledger, "UPDATE accounts SET held = 7 WHERE budget = 'all'")
+    found = verified(ledger)
+    assert not found.is_whole
+    assert "budget 'all' of principal 'ann'" in found.damage[0]
+
+
+def test_accounts_stay_where_they_are_when_runs_move(ledger: Ledger, other: Ledger, tmp_path: Path) -> None:
+    run_id = kept_run(ledger)
+    spent(ledger, Caller((run_id,), ("flow",)))
+    exported(ledger, tmp_path / "all.db", key=Keyring(tmp_path, key=KEY))
+    assert imported(other, tmp_path / "all.db", key=Keyring(tmp_path, key=KEY)).added == 1
+    assert accounts(other) == set()
+    assert verified(other).is_whole

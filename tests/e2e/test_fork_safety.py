@@ -135,11 +135,13 @@ LOCKS_OF_THEIR_OWN = {
     "ledger/payloads.py": "made anew in a child",
     "ledger/encoding/refusals.py": "only its class is looked at",
     "ledger/filelock.py": "a place in a queue, which a child leaves",
+    "ledger/queueing.py": "belongs to one call that waits, whose queue is made anew in a child",
     "ledger/writer.py": "made anew in a child",
     "ledger/sqlite.py": "a thread's own",
     "models/sdk/patches.py": "a thread's own",
     "models/local/process.py": "made anew in a child",
     "models/local/server.py": "a process of its own, which never forks",
+    "limits/cache/leases.py": "made anew in a child",
     "cli/progress.py": "the command line draws in one process and does not fork",
 }
 

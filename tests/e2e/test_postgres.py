@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import logging
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from surefoot import App
+from durable import open_app
+from postgres import execute
+from surefoot import App, flow
 from surefoot.config import load
 from surefoot.errors import ConfigError
 from surefoot.ledger import PostgresLedger, SqliteLedger
@@ -141,3 +146,37 @@ def test_settings_that_cannot_be_meant(tmp_path: Path, text: str, said: str) -> 
     with pytest.raises(ConfigError, match=said) as caught:
         settings(tmp_path, f"[ledger]\n{text}")
     assert "word@" not in str(caught.value)
+
+
+@flow
+def at_once() -> int:
+    return 1
+
+
+def test_a_run_that_is_over_at_once_leaves_no_connection(
+    tmp_path: Path, postgres_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its inbox is still being read while the ledger is closed."""
+    # What is left open must stay so until it is counted.
+    gc.disable()
+    try:
+        for _ in range(40):
+            with closing(open_app(tmp_path, url=postgres_url)) as app:
+                assert app.run(at_once) == 1
+        end_at = time.monotonic() + 10
+        # The server notices after the client that a connection has ended.
+        while (count := connections(postgres_url)) and time.monotonic() < end_at:
+            time.sleep(0.02)
+    finally:
+        gc.enable()
+    assert count == 0
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+def connections(url: str) -> int:
+    [(count,)] = execute(
+        url,
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND application_name = 'surefoot'",
+    )
+    return int(count)

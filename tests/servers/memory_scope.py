@@ -80,6 +80,7 @@ class MemoryScope:
     run_id: str = "run-1"
     step_id: str = ""
     caller: Caller = Caller(("run-1",), ("flow",))
+    prompt: PromptRef | None = None
     _seen: defaultdict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
     _lock: threading.Lock = field(default_factory=threading.Lock)
 

@@ -37,16 +37,18 @@ FLOOR = {
     "dispatch": 4,
     "notebook": 4,
     "app": 5,
+    "wiring": 5,
     DOOR: 5,
     "server": 6,
     "pytest_plugin": 6,
     "cli": 7,
     "__main__": 8,
 }
-# The face of the open run speaks of usage and cost, ids are made under a lock, and programs wait for what the run
-# promises: all floor 1, and no arrow turns.
+# The face of the open run speaks of usage and cost and refuses what is no wish of it, ids are made under a lock, and
+# programs wait for what the run promises: all floor 1, and no arrow turns. The composition root is in two files.
 NEIGHBOURS = {
-    *(("scope", "values"), ("values", "locks")),
+    ("app", "wiring"),
+    *(("scope", "errors"), ("scope", "values"), ("values", "locks")),
     *(("effects", "errors"), ("effects", "locks"), ("effects", "scope")),
 }
 

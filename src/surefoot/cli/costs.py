@@ -25,7 +25,9 @@ _FIGURES = 30
 
 
 @documented(
-    example="surefoot costs --by flow,model --since 7d\nsurefoot costs --by day --since 2026-11-01 --csv > november.csv"
+    example="surefoot costs --by flow,model --since 7d\n"
+    "surefoot costs --by day --since 2026-11-01 --csv > november.csv\n"
+    "surefoot costs --budgets"
 )
 @click.option(
     "--by",
@@ -52,6 +54,12 @@ _FIGURES = 30
     metavar="ZONE",
     help="The time zone of days, months and given dates, such as Europe/Berlin.",
 )
+@click.option(
+    "--budgets",
+    "of_budgets",
+    is_flag=True,
+    help="Show the accounts of all budgets instead: limit, spent, held, left.",
+)
 @click.option("--csv", "as_csv", is_flag=True, help="Print a table for spreadsheets.")
 @json_option
 def command(  # noqa: PLR0917
@@ -62,6 +70,7 @@ def command(  # noqa: PLR0917
     tenant: str | None,
     principal: str | None,
     tz: str,
+    of_budgets: bool,  # noqa: FBT001
     as_csv: bool,  # noqa: FBT001
     as_json: bool,  # noqa: FBT001
 ) -> int:
@@ -70,6 +79,9 @@ def command(  # noqa: PLR0917
     Costs are exact sums of list prices, or of your own ([prices] in surefoot.toml). Failed calls are included, with
     what they cost; a call that is replayed or comes from the cache costs nothing. Calls without a known price are
     counted apart, and marked by a + behind the sum. Columns in which nothing stands are left out.
+
+    With --budgets, what every budget of [budgets] has left now: `held` is the most that calls under way may cost,
+    `unsure` the part of `spent` that calls may have cost whose process was killed.
     """
     from surefoot.app import App
     from surefoot.cli import screen
@@ -79,6 +91,12 @@ def command(  # noqa: PLR0917
 
     if as_csv and as_json:
         raise InvalidInput("--csv and --json exclude each other: give one of them")
+    if of_budgets:
+        from surefoot.cli import budgets
+
+        if as_csv:
+            raise InvalidInput("--budgets has no --csv: use --json")
+        return budgets.show(App.current(), as_json=as_json)
     now_ns, zone = time.time_ns(), zone_of(tz)
     ledger = App.current().ledger
     found = costs(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -57,6 +58,24 @@ _FAILURES = 3
     metavar="ID",
     help="Go on with this experiment, or begin it under this id; `last` is the newest.",
 )
+@click.option(
+    "--frontier",
+    is_flag=False,
+    flag_value="",
+    metavar="[MODEL,MODEL]",
+    help="Compare cost and quality: of the flow's own tiers and their thresholds, or of these models, cheapest first.",
+)
+@click.option(
+    "--metric", metavar="NAME", default="", help="The metric that a frontier is drawn for; else the first."
+)
+@click.option(
+    "--at-least",
+    type=click.FloatRange(min=0, min_open=True),
+    default=0.95,
+    show_default=True,
+    help="The share of the strongest option's quality that a recommended one has to reach.",
+)
+@click.option("--absolute", is_flag=True, help="--at-least is the quality itself, and no share of another's.")
 @click.option("--retry-failed", is_flag=True, help="Go on with the experiment's failed runs, too.")
 @click.option(
     "--allow-effects",
@@ -75,6 +94,10 @@ def command(  # noqa: PLR0917
     limit: int | None,
     concurrency: int,
     experiment: str | None,
+    frontier: str | None,
+    metric: str,
+    at_least: float,
+    absolute: bool,  # noqa: FBT001
     retry_failed: bool,  # noqa: FBT001
     allow_effects: bool,  # noqa: FBT001
     as_json: bool,  # noqa: FBT001
@@ -85,8 +108,8 @@ def command(  # noqa: PLR0917
     evaluation or a flow. The settings of its folder hold. Every case is a run in the ledger. A failed run and a scorer
     that fails are counted, and the exit code is 1 then. Ctrl-C loses nothing: --experiment goes on.
     """
-    from surefoot.cli import inputs, screen
-    from surefoot.evals import find
+    from surefoot.cli import frontier_page, inputs, screen
+    from surefoot.evals import Target, find, measure
 
     screen.show_warnings()
     found = find(what)
@@ -96,19 +119,31 @@ def command(  # noqa: PLR0917
         with app.entered():
             evaluation = found.load().reading(inputs.pairs(reads, option="--read"))
             with bar:
-                result = evaluation.run(
-                    data,
-                    columns=inputs.pairs(columns, option="--map"),
+                dataset = evaluation.dataset(data, columns=inputs.pairs(columns, option="--map"))
+                run = partial(
+                    evaluation.run,
+                    dataset,
                     init=inputs.pairs(init, option="--init"),
                     scorers=scorers,
                     with_judges=judge,
                     limit=limit,
                     concurrency=concurrency,
-                    experiment=experiment,
                     retry_failed=retry_failed,
                     allow_effects=allow_effects,
                     on_progress=bar.see,
                 )
+                if frontier is None:
+                    result = run(experiment=experiment)
+                else:
+                    drawn = measure(
+                        lambda under: run(experiment=under),
+                        flow=evaluation.flow,
+                        dataset=dataset,
+                        candidates=_named(frontier) or evaluation.frontier,
+                        metric=metric,
+                        target=Target(at_least, is_absolute=absolute),
+                        experiment=experiment,
+                    )
     except KeyboardInterrupt as interruption:
         if bar.experiment:
             interruption.add_note(
@@ -119,11 +154,19 @@ def command(  # noqa: PLR0917
     finally:
         sys.stdout.flush()
         app.close()
+    if frontier is not None:
+        frontier_page.print_frontier(drawn, as_json=as_json)
+        return 0
     if as_json:
         screen.print_json(result.to_json())
     else:
         print_experiment(screen.out(), result, hint=_hint(app))
-    return 1 if any(metric.failures for metric in result.metrics) or result.failed else 0
+    return 1 if any(each.failures for each in result.metrics) or result.failed else 0
+
+
+def _named(frontier: str) -> list[str]:
+    """The models of `--frontier`."""
+    return [name.strip() for name in frontier.split(",") if name.strip()]
 
 
 def app_of(found: Found) -> App:

@@ -184,6 +184,8 @@ class Pruning:
             yield "data keys", f"{dropped.keys:,}"
         if dropped.details:
             yield "details", f"{dropped.details:,}"
+        if dropped.accounts:
+            yield "accounts", f"{dropped.accounts:,} of budgets"
 
 
 def backup_json(done: BackedUp) -> dict[str, Json]:

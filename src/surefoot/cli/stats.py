@@ -37,14 +37,19 @@ def command(flow: str, since: str, as_json: bool) -> int:  # noqa: FBT001
     from surefoot.app import App
     from surefoot.cli import screen
     from surefoot.cli.since import since_ns
-    from surefoot.traces import stats
+    from surefoot.traces import shadows, stats
+    from surefoot.traces.shadows import NAME
 
-    now_ns = time.time_ns()
-    found = stats(App.current().ledger, flow, since_ns=since_ns(since, now_ns), now_ns=now_ns)
+    now_ns, ledger = time.time_ns(), App.current().ledger
+    found = stats(ledger, flow, since_ns=since_ns(since, now_ns), now_ns=now_ns)
+    is_shadowed = any(step.series.name == NAME for step in found.steps)
+    seen = shadows(ledger, flow, since_ns=found.since_ns) if is_shadowed else None
     if as_json:
-        screen.print_json(stats_json(found))
+        screen.print_json(stats_json(found) | ({"shadows": seen.to_json()} if seen is not None else {}))
         return 0
     print_stats(found)
+    if seen is not None and seen.shadows:
+        screen.out().print(screen.styled(("shadows  ", "bold"), str(seen)), soft_wrap=True)
     return 0
 
 

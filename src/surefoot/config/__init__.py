@@ -2,16 +2,21 @@
 
 from surefoot.config.loading import load
 from surefoot.config.model import (
+    Breaker,
+    Budget,
+    CacheSettings,
     Config,
     Connection,
     Database,
     LedgerSettings,
+    Limit,
     LocalSettings,
     ModelSettings,
     Price,
     PrivacySettings,
     PromptSettings,
     Provider,
+    RedisSettings,
     RetentionSettings,
     RetrievalSettings,
     RunSettings,
@@ -21,10 +26,14 @@ from surefoot.config.secret import Secret, SecretText
 from surefoot.config.state import Loaded, Setting
 
 __all__ = [
+    "Breaker",
+    "Budget",
+    "CacheSettings",
     "Config",
     "Connection",
     "Database",
     "LedgerSettings",
+    "Limit",
     "Loaded",
     "LocalSettings",
     "ModelSettings",
@@ -32,6 +41,7 @@ __all__ = [
     "PrivacySettings",
     "PromptSettings",
     "Provider",
+    "RedisSettings",
     "RetentionSettings",
     "RetrievalSettings",
     "RunSettings",

@@ -430,6 +430,11 @@ class Breaker(Section):
         ge=1,
         description="Calls that may try it at a time then; as many must succeed for it to close.",
     )
+    lease: float = Field(
+        default=60.0,
+        gt=0,
+        description="Seconds after which such a call that has not ended no longer keeps others from trying.",
+    )
 
 
 class CacheSettings(Section):

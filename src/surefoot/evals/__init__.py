@@ -3,7 +3,9 @@
 from surefoot.evals.binding import Scorer, name_of
 from surefoot.evals.datasets import Case, Dataset
 from surefoot.evals.evaluation import BUILT_IN, Evaluation, Found, find
+from surefoot.evals.frontier import Frontier, Option, Target
 from surefoot.evals.judging import Agreement, Judged, agreement_of, yes_or_no
+from surefoot.evals.measuring import measure
 from surefoot.evals.ordering import Progress
 from surefoot.evals.readings import Excerpt, Reader
 from surefoot.evals.results import Experiment, Failure, Latency, Metric, Row, TableRow
@@ -22,15 +24,18 @@ __all__ = [
     "Experiment",
     "Failure",
     "Found",
+    "Frontier",
     "Judged",
     "Latency",
     "Metric",
+    "Option",
     "Progress",
     "Reader",
     "Row",
     "Score",
     "Scorer",
     "TableRow",
+    "Target",
     "Value",
     "agreement_of",
     "citation_correctness",
@@ -40,6 +45,7 @@ __all__ = [
     "evaluate_async",
     "exact_match",
     "find",
+    "measure",
     "name_of",
     "normalised_match",
     "right_refusal",

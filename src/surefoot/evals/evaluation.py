@@ -19,6 +19,7 @@ from surefoot.evals.running import evaluate
 from surefoot.evals.semantic import embedding_similarity, support
 from surefoot.evals.text import contains_expected, exact_match, normalised_match, token_f1
 from surefoot.flows import AnyFlow
+from surefoot.models import Using
 
 FILE = "evaluation.py"
 NAME = "evaluation"
@@ -41,6 +42,7 @@ class Evaluation:
     flow, scorers, reads, columns, init: as `evaluate` takes them.
     data: the dataset that is taken if none is named, relative to `folder`.
     judges: scorers that cost model calls; they are asked only where that is wanted.
+    frontier: what `surefoot eval --frontier` compares, the cheapest first, where it is not the flow's own tiers.
     prepare: called with the dataset, cut to its limit, before the first run; to ingest its documents, for one.
     folder: where relative paths begin; the file's own folder if it was found by `find`.
     """
@@ -52,6 +54,7 @@ class Evaluation:
     reads: Mapping[str, Reader] = field(default_factory=dict[str, Reader])
     init: Mapping[str, object] = field(default_factory=dict[str, object])
     judges: Sequence[Judged] = ()
+    frontier: Sequence[Using] = ()
     prepare: Callable[[Dataset], object] | None = None
     name: str = ""
     folder: Path | None = None

@@ -50,13 +50,14 @@ def target_of(
 ) -> Target:
     """A call of the flow; a workflow class is constructed with `init`. Raises `InvalidInput`."""
     if isinstance(flow, Flow):
-        return Target(spec, lambda: spec.arguments.call(spec.function, inputs), inputs)
+        called = spec.called(lambda: spec.arguments.call(spec.function, inputs))
+        return Target(spec, called, inputs)
     workflow = construct(flow, init, make_client) if isinstance(flow, type) else flow
 
     def body() -> Any:
         return spec.arguments.call(functools.partial(spec.function, workflow), inputs)
 
-    return Target(spec, body, inputs, init=given_data(workflow), workflow=workflow)
+    return Target(spec, spec.called(body), inputs, init=given_data(workflow), workflow=workflow)
 
 
 def construct(kind: type[Workflow], init: Mapping[str, object], make_client: MakeClient) -> Workflow:

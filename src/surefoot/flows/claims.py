@@ -15,7 +15,7 @@ from surefoot.flows.early import Unhurried
 from surefoot.flows.events import StepClosed, StepOpened
 from surefoot.flows.openrun import Doubt, OpenRun
 from surefoot.flows.stopping import Brake
-from surefoot.ledger import Adopt, Append, Freight, Outcome, Pending, SqlBody, Transact
+from surefoot.ledger import Adopt, Append, Freight, Outcome, Pending, Settle, SqlBody, Transact
 from surefoot.scope import Ending, Recorded, Work
 from surefoot.values import PromptRef, StepStatus
 
@@ -190,8 +190,23 @@ class StepClaim:
     ) -> scope.Ticket:
         """Hand the outcome to the ledger; `text` is the output if it is encoded already.
 
-        Raises `NotData` for an output that cannot be recorded.
+        Raises `NotData` for an output that cannot be recorded, and `RunEnded` where nothing is any more; what it has
+        cost is booked all the same.
         """
+        try:
+            return self._finish(ending, text, retry_at_ns=retry_at_ns, prompt=prompt)
+        except BaseException:
+            self._book(ending)
+            raise
+
+    def _finish(
+        self,
+        ending: Ending,
+        text: records.Encoded | None,
+        *,
+        retry_at_ns: int | None,
+        prompt: PromptRef | None,
+    ) -> scope.Ticket:
         here, work = self.here, self._work
         value = ending.output
         if ending.status == "failed" and value is None:
@@ -204,7 +219,7 @@ class StepClaim:
         outcome = self._outcome(ending, text, freight, retry_at_ns=retry_at_ns, prompt=prompt)
         early = here.ending
         if early is not None and self.key in early.covered:
-            early.add(lambda: self._hand_over(outcome, freight, ending), self.abandon)
+            early.add(lambda: self._hand_over(outcome, freight, ending), lambda: self._give_up(ending))
             return Unhurried()
         return self._hand_over(outcome, freight, ending)
 
@@ -220,7 +235,7 @@ class StepClaim:
             run.count_done(outcome)
             if ending.status == "failed" and ending.cause is not None:
                 run.causes.append((ending.cause, self.key, work.name))
-            pending = run.ledger.submit(Append(outcome, freight))
+            pending = run.ledger.submit(Append(outcome, freight, ending.settlement, ending.cache))
             if work.kind == "call":
                 run.unconfirmed.append(pending)
         if run.listener is not None:
@@ -351,6 +366,18 @@ class StepClaim:
                 self.here.path,
             )
         )
+
+    def _give_up(self, ending: Ending) -> None:
+        """`abandon` work of which it is known how it ended."""
+        self._book(ending)
+        self.abandon()
+
+    def _book(self, ending: Ending) -> None:
+        """Book what work has cost of which no outcome is recorded."""
+        if ending.settlement is not None:
+            with suppress(LedgerError):
+                self.here.run.ledger.submit(Settle(ending.settlement))
+                self.here.run.ledger.nudge()
 
     def _note_begun(self) -> None:
         """Note at once that a step that is given up had begun: the flow may go on without it, and do so again."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, ParamSpec, Self, TypeVar, overload
 
 from surefoot import ledger as records
+from surefoot import scope
 from surefoot.errors import NotData, UsageError
 from surefoot.flows import code, runner
 from surefoot.flows.arguments import Arguments
@@ -34,10 +35,29 @@ class FlowSpec:
     arguments: Arguments
     is_async: bool
     deadline: float | None = None
+    cache: bool | float | None = None
 
     @property
     def entry(self) -> Entry:
         return code.entry_of(self.target)
+
+    def called(self, body: Callable[[], Any]) -> Callable[[], Any]:
+        """A call of the flow with what it says of the cache in force."""
+        if self.cache is None:
+            return body
+        if self.is_async:
+
+            async def awaited() -> Any:
+                with scope.caching(self.cache):
+                    return await body()
+
+            return awaited
+
+        def called() -> Any:
+            with scope.caching(self.cache):
+                return body()
+
+        return called
 
 
 def spec_of(
@@ -48,6 +68,7 @@ def spec_of(
     version: str,
     arguments: Arguments,
     deadline: float | None,
+    cache: bool | float | None = None,
 ) -> FlowSpec:
     """The description of a flow. Raises `UsageError` for one that cannot be recorded."""
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
@@ -57,8 +78,9 @@ def spec_of(
         )
     if deadline is not None and not deadline > 0:
         raise UsageError(f"flow {name or target.__name__!r} has deadline={deadline}: give seconds above 0")
+    scope.check_cache(cache, f"cache of flow {name or target.__name__!r}")
     is_async = inspect.iscoroutinefunction(function)
-    return FlowSpec(name or target.__name__, version, target, function, arguments, is_async, deadline)
+    return FlowSpec(name or target.__name__, version, target, function, arguments, is_async, deadline, cache)
 
 
 class Flow(Generic[P, R]):
@@ -67,17 +89,29 @@ class Flow(Generic[P, R]):
     is_surefoot_flow = True
 
     def __init__(
-        self, function: Callable[P, R], *, name: str | None, version: str, deadline: float | None = None
+        self,
+        function: Callable[P, R],
+        *,
+        name: str | None,
+        version: str,
+        deadline: float | None = None,
+        cache: bool | float | None = None,
     ) -> None:
         functools.update_wrapper(self, function)
         arguments = Arguments(function)
         self.spec = spec_of(
-            function, function, name=name, version=version, arguments=arguments, deadline=deadline
+            *(function, function),
+            name=name,
+            version=version,
+            arguments=arguments,
+            deadline=deadline,
+            cache=cache,
         )
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         inputs = self.spec.arguments.bind(args, kwargs)
-        target = runner.Target(self.spec, lambda: self.spec.function(*args, **kwargs), inputs)
+        body = self.spec.called(lambda: self.spec.function(*args, **kwargs))
+        target = runner.Target(self.spec, body, inputs)
         result: R = enter(target)
         return result
 
@@ -95,7 +129,11 @@ def flow(function: Callable[P, R], /) -> Flow[P, R]: ...
 
 @overload
 def flow(
-    *, name: str | None = None, version: str = "", deadline: float | None = None
+    *,
+    name: str | None = None,
+    version: str = "",
+    deadline: float | None = None,
+    cache: bool | float | None = None,
 ) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
 
 
@@ -106,6 +144,7 @@ def flow(
     name: str | None = None,
     version: str = "",
     deadline: float | None = None,
+    cache: bool | float | None = None,
 ) -> Flow[P, R] | Callable[[Callable[P, R]], Flow[P, R]]:
     """Make a function a flow: each call is a durable, traced run; a call inside a run is a step of that run.
 
@@ -114,10 +153,12 @@ def flow(
     name: what the flow is called in the record; the function's name by default.
     version: the declared version, recorded with each run.
     deadline: seconds from its start after which a run fails with `DeadlineExceeded`, however often it is resumed.
+    cache: whether its model calls are looked up in the cache and kept there, whatever their temperature, or for how
+        many seconds an answer is given again. A prompt or call that says something of it goes before.
     """
 
     def decorate(function: Callable[P, R]) -> Flow[P, R]:
-        return Flow(function, name=name, version=version, deadline=deadline)
+        return Flow(function, name=name, version=version, deadline=deadline, cache=cache)
 
     return decorate if function is None else decorate(function)
 
@@ -125,8 +166,8 @@ def flow(
 class Workflow(Surroundings):
     """A flow as a class: `__init__` takes clients and settings, `run` (sync or async) is the flow's body.
 
-    Each call of `run` is a durable run. `class Answer(Workflow, name="answer", version="2")` names it; `deadline=` is
-    that of its runs, as for `flow`.
+    Each call of `run` is a durable run. `class Answer(Workflow, name="answer", version="2")` names it; `deadline=` and
+    `cache=` are those of its runs, as for `flow`.
     To resume a run in another process the object is built anew by the constructor's annotations: settings from the
     record, an SDK client from the connection of its provider. Where that is not enough, a static method `make` with
     the same parameters is called instead.
@@ -145,7 +186,13 @@ class Workflow(Surroundings):
         super().__init__()
 
     def __init_subclass__(
-        cls, *, name: str | None = None, version: str = "", deadline: float | None = None, **rest: Any
+        cls,
+        *,
+        name: str | None = None,
+        version: str = "",
+        deadline: float | None = None,
+        cache: bool | float | None = None,
+        **rest: Any,
     ) -> None:
         super().__init_subclass__(**rest)
         function = _body_of(cls)
@@ -160,6 +207,7 @@ class Workflow(Surroundings):
             version=version,
             arguments=arguments,
             deadline=deadline,
+            cache=cache,
         )
 
         @functools.wraps(function)
@@ -168,7 +216,7 @@ class Workflow(Surroundings):
             return enter(
                 runner.Target(
                     spec,
-                    lambda: function(self, *args, **kwargs),
+                    spec.called(lambda: function(self, *args, **kwargs)),
                     inputs,
                     init=given_data(self),
                     workflow=self,

@@ -12,7 +12,17 @@ from typing import Any, NamedTuple
 
 from surefoot import ledger as records
 from surefoot import scope
-from surefoot.errors import ClosedEarly, Diverged, Fenced, LedgerError, NotData, RunEnded, RunStopped
+from surefoot.errors import (
+    BreakerOpen,
+    ClosedEarly,
+    Diverged,
+    Fenced,
+    LedgerError,
+    NotData,
+    RunEnded,
+    RunStopped,
+)
+from surefoot.flows.breaking import entered, judge
 from surefoot.flows.claims import StepClaim
 from surefoot.flows.contexts import InContext, is_collecting
 from surefoot.flows.drive import Body, Durable, Logic, Pause, drive
@@ -21,6 +31,7 @@ from surefoot.flows.events import StepYielded
 from surefoot.flows.performing import Plan
 from surefoot.flows.running import Here, inside_of
 from surefoot.flows.stopping import stems_from_stop
+from surefoot.limits import Trial
 from surefoot.scope import Ending, Recorded
 
 log = scope.logger("surefoot.flows")
@@ -76,6 +87,8 @@ class Yielding:
         self._is_running = False
         self._is_over = False
         self._is_inside = False
+        # That of the attempt under way, where the step has a breaker.
+        self._trial: Trial | None = None
         self._record = None if claim.recorded is None else self._recorded(claim.recorded)
         self._replay: Iterator[Any] = iter(self._record.items if self._record is not None else ())
 
@@ -197,10 +210,16 @@ class Yielding:
             if self._inner is None:
                 if self._claim.retry_at_ns is not None:
                     yield Pause(max(0.0, (self._claim.retry_at_ns - time.time_ns()) / 1e9), self._claim.brake)
-                self._begin()
+                try:
+                    self._begin()
+                except BreakerOpen as refusal:
+                    yield from self._failed(refusal, is_refused=True)
+                    continue
             try:
                 item = yield Body(partial(self._resumed, how, given))
                 self._keep(item)
+                if self._trial is not None:
+                    self._trial.answered()
                 if self._given == 1 and (note := self._claim.note_begun()) is not None:
                     # A resume has to know whether items were seen before the crash.
                     yield Durable(note)
@@ -216,6 +235,8 @@ class Yielding:
                 return Reply(True, item)
 
     def _begin(self) -> None:
+        if self._plan.breaker is not None and self._cause is None:
+            self._trial = entered(self._plan.breaker)
         self._inside = inside = inside_of(self._claim, is_async=self._is_async)
         self._context = context = contextvars.copy_context()
         inside.run.read.add(self)
@@ -252,7 +273,7 @@ class Yielding:
         yield Durable(ticket)
         return Reply(False, result)
 
-    def _failed(self, error: Exception) -> Logic[None]:
+    def _failed(self, error: Exception, *, is_refused: bool = False) -> Logic[None]:
         """Record a failed attempt, and make ready for the next; raises where none is left.
 
         Once an item is in the reader's hands there is none: it would get the same items again.
@@ -266,9 +287,10 @@ class Yielding:
         if self._cause is not None and error.__cause__ is None:
             error.__cause__ = self._cause
         is_final = bool(self._texts) or self._cause is not None or isinstance(error, NotData)
-        delay = None if is_final else retry.next_delay(error, claim.attempt)
+        delay = None if is_final or is_refused else retry.next_delay(error, claim.attempt)
         fallback = self._plan.fallback
-        if delay is None and fallback is not None and not is_final and isinstance(error, retry.on):
+        is_answered = is_refused or isinstance(error, retry.on)
+        if delay is None and fallback is not None and not is_final and is_answered:
             each = _each_async if self._is_async else _each
             self._make = lambda: each(fallback())
             self._cause, delay = error, 0.0
@@ -316,10 +338,20 @@ class Yielding:
         self._here.run.read.discard(self)
 
     def _leave(self, error: BaseException | None) -> None:
-        """Its scope ends."""
+        """Its scope ends, and what its breaker learns is known."""
+        self._judge(error)
         if self._is_inside and self._inside is not None and self._context is not None:
             self._is_inside = False
             self._context.run(self._inside.__exit__, type(error) if error else None, error, None)
+
+    def _judge(self, error: BaseException | None) -> None:
+        trial, self._trial = self._trial, None
+        if trial is None:
+            return
+        if error is None:
+            trial.succeeded()
+        else:
+            judge(trial, error)
 
     # Left early
 
@@ -329,6 +361,10 @@ class Yielding:
         return self._here.left_early(self._inside, is_collected=is_collected)
 
     def _end_early(self, early: EarlyEnd) -> None:
+        # What its reader has seen of it was an answer; where it has seen nothing, nothing was learned.
+        if self._trial is not None and not self._given:
+            self._trial.dropped()
+        self._judge(None)
         inside = self._inside
         if inside is not None:
             early.add(lambda: inside.settle_early(is_kept=True), lambda: inside.settle_early(is_kept=False))
@@ -341,6 +377,8 @@ class Yielding:
             log.debug("generator step %r was closed after its run had ended", self._name)
 
     def _drop(self, early: EarlyEnd) -> None:
+        if self._trial is not None:
+            self._trial.dropped()
         early.settle(is_kept=False)
         self._claim.abandon()
 

@@ -9,6 +9,7 @@ from surefoot.flows.events import Listener
 from surefoot.flows.lease import Keeper
 from surefoot.flows.stopping import Ceilings
 from surefoot.ledger import Ledger
+from surefoot.limits import Breakers
 from surefoot.scope import Slot
 
 
@@ -30,6 +31,11 @@ class Host(Protocol):
     @property
     def ceilings(self) -> Ceilings:
         """What bounds a run that does not say otherwise."""
+        ...
+
+    @property
+    def breakers(self) -> Breakers:
+        """The circuit breakers that steps name."""
         ...
 
     @property

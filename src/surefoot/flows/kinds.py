@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from surefoot.errors import UsageError
 from surefoot.flows.retry import Retry
+from surefoot.limits import MODELS
 from surefoot.values import Done
 
 KeyOf = Callable[..., str]
@@ -37,10 +38,13 @@ class StepOptions:
     is_plain: bool = False
     is_effect: bool = False
     is_transaction: bool = False
+    is_in_ledger: bool = False
+    """Whether its transaction is one of the ledger's own database."""
     key: str | KeyOf | None = None
     retry: Retry = Retry()
     timeout: float | None = None
     fallback: object = NOTHING
+    breaker: str | None = None
     check: Check | None = None
     compensate: Callable[..., object] | None = None
     stand_in: object = NOTHING
@@ -50,6 +54,7 @@ class StepOptions:
 
     def __post_init__(self) -> None:
         is_bare = self.timeout is None and self.check is None and not (self.is_effect or self.is_transaction)
+        is_bare = is_bare and self.breaker is None
         is_ordinary = is_bare and self.fallback is NOTHING and self.stand_in is NOTHING
         object.__setattr__(self, "is_ordinary", is_ordinary)
 
@@ -97,6 +102,22 @@ def checked(options: StepOptions, function: Callable[..., Any]) -> StepOptions:
         (
             options.is_plain and (options.is_effect or options.compensate is not None),
             "is plain, so that nothing of it is recorded: an effect and a step with compensate= need the record",
+        ),
+        (
+            options.breaker is not None and options.is_plain,
+            "is plain, so that it is called as it is, and has breaker=: drop one of the two",
+        ),
+        (
+            options.breaker is not None and options.is_in_ledger,
+            "writes to the ledger's own database, without which no run goes on, and has breaker=: drop it",
+        ),
+        (
+            options.breaker is not None and not options.breaker.strip(),
+            "has breaker= without a name: give the name of what it calls, such as 'vector-db'",
+        ),
+        (
+            options.breaker == MODELS or (options.breaker or "").startswith(f"{MODELS}/"),
+            f"has breaker={options.breaker!r}, which is of the endpoints of models: name what else it calls",
         ),
         (
             options.retry.times < 0,

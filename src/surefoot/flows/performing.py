@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from surefoot.errors import (
+    BreakerOpen,
     Diverged,
     Fenced,
     InDoubt,
@@ -17,6 +18,7 @@ from surefoot.errors import (
     RunStopped,
     StepTimeout,
 )
+from surefoot.flows.breaking import entered, tried
 from surefoot.flows.claims import StepClaim
 from surefoot.flows.concluding import Conclusion
 from surefoot.flows.doubts import settle
@@ -25,6 +27,7 @@ from surefoot.flows.retry import Retry
 from surefoot.flows.running import Here, inside_of
 from surefoot.flows.stopping import stems_from_stop
 from surefoot.flows.timing import Overran
+from surefoot.limits import Trial
 from surefoot.scope import Ending, Recorded
 from surefoot.values import Done
 
@@ -39,7 +42,8 @@ NO_OUTCOME = (*_POISON, RunEnded, RunStopped)
 class Plan:
     """What a claim is for: one call, bound to its arguments, and what there is to know of doing it.
 
-    Where no attempt is left, `fallback` takes the body's place for one more, whose result is marked degraded.
+    Where no attempt is left, `fallback` takes the body's place for one more, whose result is marked degraded. None is
+    made while the `breaker` of that name is open.
     The start of an effect is recorded too; `check` tells by the idempotency key whether it was done, and `stand_in`
     gives its result in a run that suppresses effects. `timeout` bounds each attempt (seconds).
     """
@@ -47,6 +51,7 @@ class Plan:
     body: Callable[[], Any]
     retry: Retry = Retry()
     fallback: Callable[[], Any] | None = None
+    breaker: str | None = None
     timeout: float | None = None
     is_effect: bool = False
     is_transaction: bool = False
@@ -57,7 +62,7 @@ class Plan:
     @property
     def is_plain(self) -> bool:
         """Whether there is nothing more to an attempt than to run the body."""
-        return self.timeout is None and not self.is_effect
+        return self.timeout is None and self.breaker is None and not self.is_effect
 
 
 def outcome_of(recorded: Recorded) -> Any:
@@ -106,6 +111,10 @@ class _Course:
         # The failure that the fallback answers, once it has come to that.
         self._cause: Exception | None = None
         self._overrun: Overran | None = None
+        # That of the attempt under way, where the step has a breaker.
+        self._trial: Trial | None = None
+        # The refusal of the breaker, behind which there are no more attempts.
+        self._refusal: BreakerOpen | None = None
 
     def run(self) -> Logic[Any]:
         claim = self._claim
@@ -117,7 +126,7 @@ class _Course:
                     with inside:
                         result = yield Body(self._body)
                 else:
-                    result = yield from self._attempt(inside)
+                    result = yield from self._guarded(inside)
                 if isinstance(result, Conclusion):
                     return (yield from result.perform(claim, inside.prompt))
                 ending = Ending("completed", result, is_degraded=self._cause is not None)
@@ -139,6 +148,19 @@ class _Course:
                 yield Pause(delay, claim.brake)
             claim.begin_next_attempt()
 
+    def _guarded(self, inside: Here) -> Logic[Any]:
+        """One attempt, if the breaker of the step lets it through."""
+        breaker = self._plan.breaker
+        if breaker is None or self._cause is not None:
+            return (yield from self._attempt(inside))
+        try:
+            self._trial = entered(breaker)
+        except BreakerOpen as refusal:
+            self._refusal = refusal
+            raise
+        with tried(self._trial):
+            return (yield from self._attempt(inside))
+
     def _attempt(self, inside: Here) -> Logic[Any]:
         """One attempt: the body's result. The start of an effect is durable before its body runs."""
         claim, plan = self._claim, self._plan
@@ -153,6 +175,8 @@ class _Course:
         except Overran as late:
             self._overrun = late
             error = _given_up(claim, plan, inside)
+            if self._trial is not None:
+                self._trial.failed()
             if is_effect and (done := (yield from self._settle_late(late))) is not None:
                 return done.result
             raise error from late.__cause__
@@ -191,11 +215,13 @@ class _Course:
         if isinstance(error, NotData):
             # A result that is no data will be none the next time; its body has run, so it is not run again.
             return None
-        delay = plan.retry.next_delay(error, self._claim.attempt)
+        is_refused = error is self._refusal
+        delay = None if is_refused else plan.retry.next_delay(error, self._claim.attempt)
         late = self._overrun
         if delay is not None and late is not None and not (yield from self._comes_to_rest(late)):
             delay = None
-        if delay is None and plan.fallback is not None and isinstance(error, plan.retry.on):
+        is_answered = is_refused or isinstance(error, plan.retry.on)
+        if delay is None and plan.fallback is not None and is_answered:
             self._body, self._cause, delay = plan.fallback, error, 0.0
         return delay
 

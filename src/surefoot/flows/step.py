@@ -21,7 +21,7 @@ from surefoot.flows.performing import Plan, outcome_of, perform
 from surefoot.flows.retry import Backoff, Retry, exponential
 from surefoot.flows.running import Here, open_scope
 from surefoot.flows.threads import refuse_lost_context
-from surefoot.flows.transactions import transactional
+from surefoot.flows.transactions import LEDGER, transactional
 from surefoot.flows.undoing import Undoable, note
 from surefoot.scope import Work
 
@@ -95,6 +95,7 @@ class Step(Generic[P, R]):
             is_async=self.is_async,
             retry=options.retry,
             fallback=self._stand_in(options.fallback, args, kwargs),
+            breaker=options.breaker,
             timeout=options.timeout,
             is_effect=options.is_effect,
             is_transaction=options.is_transaction,
@@ -170,6 +171,7 @@ def step(
     retry_on: Sequence[type[Exception]] = (Exception,),
     timeout: float | None = None,
     fallback: object = NOTHING,
+    breaker: str | None = None,
     stand_in: object = NOTHING,
     compensate: Callable[..., object] | None = None,
 ) -> Callable[[Callable[P, R]], Step[P, R]]: ...
@@ -186,6 +188,7 @@ def step(
     retry_on: Sequence[type[Exception]] = (Exception,),
     timeout: float | None = None,
     fallback: object = NOTHING,
+    breaker: str | None = None,
     stand_in: object = NOTHING,
     compensate: Callable[..., object] | None = None,
 ) -> Callable[[Callable[Concatenate[Never, P], R]], Step[P, R]]: ...
@@ -206,6 +209,7 @@ def step(
     retry_on: Sequence[type[Exception]] = (Exception,),
     timeout: float | None = None,
     fallback: object = NOTHING,
+    breaker: str | None = None,
     stand_in: object = NOTHING,
     compensate: Callable[..., object] | None = None,
     transaction: object = None,
@@ -230,6 +234,10 @@ def step(
         attempt follows only if it has ended within as long again.
     fallback: what the step gives when no attempt is left: a value, or a function of the same parameters. The step and
         its run are marked degraded.
+    breaker: the name of what the step calls, such as "vector-db" (`[breakers.vector-db]`). Each attempt is counted by
+        it: an exception is a failure of what was called, unless it says that code or settings are wrong, that a limit
+        of this project refused, or that the run was stopped; of a generator it is measured how long its first item
+        took. While it is open no attempt is made: the step gives its fallback, or fails with `BreakerOpen`.
     stand_in: what an effect gives in runs that suppress effects (evaluations): a value, or a function of the same
         parameters; by default its fallback, else None.
     compensate: undoes the step if the run fails for good after it: called with the step's result and those of the
@@ -251,6 +259,7 @@ def step(
             StepOptions(
                 name or function.__name__,
                 is_transaction=transaction is not None,
+                is_in_ledger=isinstance(transaction, str) and transaction == LEDGER,
                 is_pure=pure,
                 is_plain=plain,
                 key=key,
@@ -259,6 +268,7 @@ def step(
                 check=check,
                 timeout=timeout,
                 fallback=fallback,
+                breaker=breaker,
                 stand_in=stand_in,
                 compensate=compensate,
             ),

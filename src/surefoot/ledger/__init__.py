@@ -1,6 +1,9 @@
 """The record of every run."""
 
+from surefoot.ledger.answers import Answers
 from surefoot.ledger.bodies import Guard, Rules, Transacted, finished
+from surefoot.ledger.budget import Budget
+from surefoot.ledger.budgets import Account, Budgets
 from surefoot.ledger.chain import Link
 from surefoot.ledger.connection import engine
 from surefoot.ledger.encoding import (
@@ -15,12 +18,14 @@ from surefoot.ledger.encoding import (
 from surefoot.ledger.entries import (
     Adopt,
     Append,
+    DropAnswers,
     EndRun,
     LedgerEntry,
     Note,
     Release,
     Renew,
     Send,
+    Settle,
     SqlBody,
     StartRun,
     TakeOver,
@@ -29,6 +34,8 @@ from surefoot.ledger.entries import (
 from surefoot.ledger.events import (
     END_KEY,
     START_KEY,
+    AnswerCount,
+    AnswerRow,
     Blob,
     Detail,
     Entry,
@@ -42,10 +49,10 @@ from surefoot.ledger.events import (
     Totals,
 )
 from surefoot.ledger.holding import FINAL, lease_of, lease_until, refuse_pruned
-from surefoot.ledger.owner import is_provably_gone, this_process
+from surefoot.ledger.owner import holder, is_holder_gone, is_provably_gone, this_process
 from surefoot.ledger.payloads import Freight, Payloads, Privacy
 from surefoot.ledger.postgres import PostgresLedger
-from surefoot.ledger.sealing import Keyring
+from surefoot.ledger.sealing import Keyring, seal, unseal
 from surefoot.ledger.spending import CallColumn, RunColumn, Spending, Spent
 from surefoot.ledger.sqlite import SqliteLedger
 from surefoot.ledger.store import Ledger
@@ -55,11 +62,18 @@ __all__ = [
     "END_KEY",
     "FINAL",
     "START_KEY",
+    "Account",
     "Adopt",
+    "AnswerCount",
+    "AnswerRow",
+    "Answers",
     "Append",
     "Blob",
+    "Budget",
+    "Budgets",
     "CallColumn",
     "Detail",
+    "DropAnswers",
     "Encoded",
     "EndRun",
     "Entry",
@@ -86,6 +100,7 @@ __all__ = [
     "RunColumn",
     "RunRecord",
     "Send",
+    "Settle",
     "Spending",
     "Spent",
     "SqlBody",
@@ -102,10 +117,14 @@ __all__ = [
     "encode_large",
     "engine",
     "finished",
+    "holder",
     "identity",
+    "is_holder_gone",
     "is_provably_gone",
     "lease_of",
     "lease_until",
     "refuse_pruned",
+    "seal",
     "this_process",
+    "unseal",
 ]

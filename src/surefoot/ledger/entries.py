@@ -7,17 +7,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from surefoot.errors import AlreadyRecorded, LedgerError
+from surefoot.ledger.accounts import Line
 from surefoot.ledger.events import Detail, Message, Outcome, Owner, RunRecord, Totals
 from surefoot.ledger.payloads import Freight
-from surefoot.values import RunStatus
+from surefoot.values import CacheRow, Money, RunStatus, Settlement
 
 
 @dataclass(slots=True)
 class Append:
-    """An outcome of a step. Returns nothing."""
+    """An outcome of a step, and what it has cost where money was held for it. Returns nothing.
+
+    Where the outcome is refused, as a run that was taken over refuses it, the settlement counts all the same: the
+    money is spent. `cache` says that the answer in it is given again.
+    """
 
     outcome: Outcome
     freight: Freight
+    settlement: Settlement | None = None
+    cache: CacheRow | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +111,95 @@ class Adopt:
     freight: Freight
 
 
+@dataclass(slots=True)
+class Reserve:
+    """Set money aside on all of these accounts, or on none.
+
+    `amount` is nano-dollars; `part` is 0 for a new hold, and for more on one that is there a number of its own, which
+    makes doing it again do nothing. The lines are sorted by account and in no two places on one. Returns the
+    `Shortage` of each account that has too little left: none where it was granted.
+    """
+
+    hold: str
+    run_id: str
+    amount: int
+    lines: Sequence[Line]
+    owner: str
+    lease_ns: int
+    part: int = 0
+
+
+@dataclass(slots=True)
+class Settle:
+    """End a hold, or a part of it, without an outcome. Returns nothing, and does nothing where that was done."""
+
+    settlement: Settlement
+
+
+@dataclass(frozen=True, slots=True)
+class KeepHolds:
+    """A heartbeat of calls under way: their holds, whose leases count from when it is written. Returns nothing."""
+
+    holds: Sequence[str]
+    lease_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class SweepHolds:
+    """Book holds that nobody settles at all that is held: those of these owners, and those whose lease has ended.
+
+    Such a hold may be settled still, which puts the truth in place of that. Returns the `Swept` ones.
+    """
+
+    gone: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TakeFlight:
+    """Ask to make a call for all that ask the same, under a token. Returns `led`, `busy` while somebody else makes it,
+    or `answered` where there is an answer that is no older than `most_ns`.
+
+    `lease_ns` counts from when it is written; that of a process that is provably gone holds nobody up.
+    """
+
+    key: bytes
+    tenant: str
+    token: str
+    owner: Owner
+    lease_ns: int
+    most_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeepFlights:
+    """A heartbeat of calls that are under way, by key and token. Returns nothing."""
+
+    held: Sequence[tuple[bytes, str]]
+    lease_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveFlight:
+    """The call has ended without an answer that is given again. Returns nothing."""
+
+    key: bytes
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class DropAnswers:
+    """Give these answers no more: those of a prompt, of a flow, of a tenant, older than `older_ns`; without any, all.
+
+    `is_expired` drops those whose time is over, and nothing else is to be said then. Returns how many there were.
+    """
+
+    prompt: str | None = None
+    flow: str | None = None
+    tenant: str | None = None
+    older_ns: int | None = None
+    is_expired: bool = False
+
+
 SqlBody = Callable[[sqlite3.Connection], object]
 """SQL of the user's own, for the transaction that is open on the connection."""
 
@@ -126,7 +222,10 @@ class Transact:
     spoiled: BaseException | None = None
 
 
-LedgerEntry = Append | StartRun | EndRun | TakeOver | Renew | Release | Note | Send | Adopt | Transact
+RunEntry = Append | StartRun | EndRun | TakeOver | Renew | Release | Note | Send | Adopt | Transact
+BudgetEntry = Reserve | Settle | KeepHolds | SweepHolds
+CacheEntry = TakeFlight | KeepFlights | LeaveFlight | DropAnswers
+LedgerEntry = RunEntry | BudgetEntry | CacheEntry
 
 
 def already_recorded(entry: LedgerEntry) -> AlreadyRecorded:
@@ -151,4 +250,8 @@ def _named(entry: LedgerEntry) -> str:
         return f"run {entry.message.run_id}: message {entry.message.id}"
     if isinstance(entry, Transact):
         return entry.what
+    if isinstance(entry, Reserve):
+        return f"run {entry.run_id or '-'}: the hold {entry.hold} of {Money(entry.amount)}"
+    if isinstance(entry, Settle):
+        return f"the settlement of hold {entry.settlement.hold}"
     return type(entry).__name__

@@ -115,6 +115,27 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerRow:
+    """Where an answer lies, how old it is, and for how long it is still given again (nanoseconds, below 0: no more)."""
+
+    run_id: str
+    age_ns: int
+    left_ns: int
+    output: Payload
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerCount:
+    """Answers that are given again, of one flow and prompt. `bytes` are those of the stored payloads, about."""
+
+    flow: str
+    prompt: str
+    answers: int
+    expired: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """Where the code of a flow is, so that another process can load it: module, file and qualified name."""
 
@@ -164,7 +185,7 @@ class Totals:
         return Totals(
             steps=self.steps + (outcome.kind in ("step", "flow") and not outcome.is_intent),
             calls=self.calls + (call is not None),
-            usage=self.usage + call.usage if call else self.usage,
+            usage=self.usage if call is None or outcome.is_cached else self.usage + call.usage,
             cost=self.cost + call.cost if call and call.cost else self.cost,
             is_cost_complete=self.is_cost_complete and (call is None or call.cost is not None),
             is_degraded=self.is_degraded or outcome.is_degraded,

@@ -9,6 +9,8 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 
+import orjson
+
 from surefoot.ledger.events import Owner
 
 
@@ -51,6 +53,19 @@ def this_process() -> Owner:
 def _this_process(pid: int) -> Owner:
     # Keyed by the pid, so that a forked child does not take itself for its parent.
     return Owner(host=socket.gethostname(), boot=_boot(), pid=pid, started=_started(pid) or "")
+
+
+def holder() -> str:
+    """This process as text, for leases that are kept outside of the ledger."""
+    return orjson.dumps(this_process()).decode()
+
+
+def is_holder_gone(text: str) -> bool:
+    """Whether the process that `holder` wrote is provably gone. A text that is none counts as alive."""
+    try:
+        return is_provably_gone(Owner(**orjson.loads(text)))
+    except (ValueError, TypeError):
+        return False
 
 
 def is_provably_gone(owner: Owner) -> bool:

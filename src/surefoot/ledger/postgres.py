@@ -14,7 +14,8 @@ from surefoot.ledger.entries import LedgerEntry, Note
 from surefoot.ledger.events import Outcome
 from surefoot.ledger.listing import ID_LEAD_NS
 from surefoot.ledger.payloads import Payloads
-from surefoot.ledger.postgres_applying import Applier, Batch
+from surefoot.ledger.postgres_applying import Applier
+from surefoot.ledger.postgres_batch import Batch
 from surefoot.ledger.postgres_connection import SCHEMA, Address, explain, is_lost
 from surefoot.ledger.postgres_loop import LoopWriter
 from surefoot.ledger.reading import Reading

@@ -6,32 +6,31 @@ import asyncio
 import random
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from surefoot.errors import Fenced, LedgerError, RunBusy, UnknownRun, UsageError
+from surefoot.ledger import postgres_accounts, postgres_answers, postgres_reserving, rows
 from surefoot.ledger import postgres_statements as sql
-from surefoot.ledger import rows
 from surefoot.ledger.chain import GENESIS, payload_hash, row_hash
 from surefoot.ledger.entries import (
     Adopt,
     Append,
+    CacheEntry,
     EndRun,
-    LedgerEntry,
-    Note,
+    KeepHolds,
     Release,
     Renew,
     Send,
-    StartRun,
+    Settle,
+    SweepHolds,
     TakeOver,
     already_recorded,
     not_recordable,
 )
 from surefoot.ledger.events import Outcome, RunRecord
 from surefoot.ledger.holding import LONGEST_LEASE_NS, check_epoch, is_takeable, longest_until
+from surefoot.ledger.postgres_batch import Batch, Item, apart, rounds
 from surefoot.ledger.postgres_connection import is_duplicate, is_lost, is_refusal
-from surefoot.ledger.writer import Settled
 
 _KNOWN_RUNS = 10_000
 _TRIES = 100
@@ -39,59 +38,6 @@ _LONGEST_PAUSE = 0.02
 
 Connection = Any
 Chained = Append | EndRun
-Item = tuple[int, Any]
-"""An entry and its place in the batch."""
-
-
-@dataclass(slots=True)
-class Batch:
-    """Entries that were handed over, what became of each, and what was sent for it and perhaps got there."""
-
-    entries: Sequence[LedgerEntry]
-    settled: dict[int, Settled] = field(default_factory=dict[int, Settled])
-    sent: dict[int, set[bytes]] = field(default_factory=dict[int, set[bytes]])
-
-    def settle(self, place: int, result: object = None, error: BaseException | None = None) -> None:
-        self.settled[place] = (result, error)
-
-    def fail(self, error: BaseException) -> None:
-        """Refuse what is not settled yet."""
-        for place in range(len(self.entries)):
-            if place not in self.settled:
-                self.settle(place, error=error)
-
-    def is_open(self, item: Item) -> bool:
-        return item[0] not in self.settled
-
-    def results(self) -> list[Settled]:
-        return [self.settled[place] for place in range(len(self.entries))]
-
-
-@dataclass(slots=True)
-class Round:
-    """What of a batch can be written together: the rest of it comes after."""
-
-    starts: list[Item] = field(default_factory=list[Item])
-    chained: list[Item] = field(default_factory=list[Item])
-    notes: list[Item] = field(default_factory=list[Item])
-    others: list[Item] = field(default_factory=list[Item])
-
-
-def rounds(entries: Sequence[LedgerEntry]) -> Iterator[Round]:
-    """The batch in rounds, such that entries of one run keep their order. In a round starts come first, others last."""
-    current = Round()
-    for item in enumerate(entries):
-        entry = item[1]
-        if isinstance(entry, Note):
-            current.notes.append(item)
-        elif isinstance(entry, Append | EndRun | StartRun):
-            if current.others:
-                yield current
-                current = Round()
-            (current.starts if isinstance(entry, StartRun) else current.chained).append(item)
-        else:
-            current.others.append(item)
-    yield current
 
 
 class Applier:
@@ -109,13 +55,21 @@ class Applier:
         """Settle every entry of the batch. Raises what ended the connection; called again, it goes on from there."""
         if batch.sent:
             await self._settle_found(batch, connection)
+        if batch.reserving:
+            await postgres_reserving.settle_found(batch, connection)
         for one in rounds(batch.entries):
             await self._start(batch, [item for item in one.starts if batch.is_open(item)], connection)
-            await self._chain(batch, [item for item in one.chained if batch.is_open(item)], connection)
+            for items in apart([item for item in one.chained if batch.is_open(item)]):
+                await self._chain(batch, items, connection)
+            await postgres_reserving.settle_refused(batch, one.chained, connection)
+            await self._keep_answers(batch, one.chained, connection)
             await self._note(batch, [item for item in one.notes if batch.is_open(item)], connection)
+            reserves = [item for item in one.reserves if batch.is_open(item)]
+            await postgres_reserving.reserve(batch, reserves, connection)
             for item in one.others:
                 if batch.is_open(item):
-                    await self._apply_other(batch, item, connection)
+                    apply = self._apply_cached if isinstance(item[1], CacheEntry) else self._apply_other
+                    await apply(batch, item, connection)
         while len(self._heads) > _KNOWN_RUNS:
             self._heads.popitem(last=False)
 
@@ -241,11 +195,21 @@ class Applier:
             (run_id, *last[run_id], *(sql.end_columns(ends.get(run_id)) if ends else ()))
             for run_id in sorted(last)
         ]
+        costs = [
+            (entry.outcome.run_id, entry.settlement)
+            for _, entry in items
+            if isinstance(entry, Append) and entry.settlement is not None
+        ]
+        if costs:
+            statement = sql.APPEND_END_AND_SETTLE if ends else sql.APPEND_AND_SETTLE
+        else:
+            statement = sql.APPEND_AND_END if ends else sql.APPEND
         found = await connection.fetch(
-            sql.APPEND_AND_END if ends else sql.APPEND,
+            statement,
             *sql.outcome_arrays(outcomes),
             *sql.freight_arrays(entry.freight for _, entry in items),
             *sql.columns_of(heads, 0),
+            *(postgres_accounts.settlement_arrays(costs) if costs else ()),
         )
         accepted = {row[0] for row in found}
         for run_id in accepted:
@@ -282,6 +246,25 @@ class Applier:
             if bytes(found) in batch.sent[place]:
                 batch.settle(place)
 
+    async def _apply_cached(self, batch: Batch, item: Item, connection: Connection) -> None:
+        place, entry = item
+        try:
+            batch.settle(place, await postgres_answers.apply(entry, connection))
+        except Exception as error:
+            if is_lost(error) or not is_refusal(error):
+                raise
+            batch.settle(place, error=not_recordable(entry, error))
+
+    async def _keep_answers(self, batch: Batch, items: list[Item], connection: Connection) -> None:
+        """Of outcomes that were accepted, note which are given again. Behind them: without this they are not found."""
+        kept = [
+            (entry.outcome, entry.cache)
+            for place, entry in items
+            if isinstance(entry, Append) and entry.cache is not None and batch.settled[place][1] is None
+        ]
+        if kept:
+            await postgres_answers.keep(kept, connection)
+
     # Everything else
 
     async def _note(self, batch: Batch, items: list[Item], connection: Connection) -> None:
@@ -317,6 +300,8 @@ class Applier:
                 batch.settle(place)
             elif isinstance(entry, Adopt):
                 await self._adopt(batch, item, connection)
+            elif isinstance(entry, Settle | KeepHolds | SweepHolds):
+                batch.settle(place, await postgres_accounts.apply(entry, connection))
             else:
                 raise UsageError(  # noqa: TRY301
                     f"{type(entry).__name__} is for a ledger in SQLite; this one is in Postgres"

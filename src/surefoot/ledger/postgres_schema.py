@@ -15,7 +15,7 @@ from surefoot.errors import LedgerError, LedgerTooNew
 from surefoot.ledger.postgres_connection import SCHEMA
 from surefoot.values import new_id
 
-VERSION = 3
+VERSION = 4
 
 # Any number that nobody else is likely to lock.
 _LOCK = 0x5375_7265_666F_6F74
@@ -174,13 +174,66 @@ CREATE TABLE ledger (
 
 
 # What calls have used is added up without touching their rows, which hold their payloads too.
-_CALLS = """
+_V3 = """
 CREATE INDEX outcomes_calls ON outcomes (ended_ns) INCLUDE (
   status, is_cached, run_id, provider, served_model, prompt_name, prompt_version,
   tokens_in, tokens_cached, tokens_out, tokens_reasoning, cost_nanos, kind
 ) WHERE kind = 'call';
 CREATE INDEX runs_pruned ON runs (ended_ns) WHERE pruned = 'run';
 """
+
+# What may be spent, and what is held of it (see `budgets`). A few rows that are written all the time: no index covers
+# what changes in them, and their pages have room for the next version of each.
+_BUDGETS = """
+CREATE TABLE accounts (
+  id text COLLATE "C" PRIMARY KEY,
+  budget text NOT NULL,
+  kind text NOT NULL,
+  whose text NOT NULL,
+  period text NOT NULL,
+  ends_ns bigint,
+  spent bigint NOT NULL,
+  held bigint NOT NULL,
+  unsure bigint NOT NULL
+) WITH (fillfactor = 30, autovacuum_vacuum_scale_factor = 0.02);
+
+CREATE TABLE holds (
+  id text COLLATE "C" PRIMARY KEY,
+  run_id text COLLATE "C" NOT NULL,
+  accounts text NOT NULL,
+  held bigint NOT NULL,
+  parts text NOT NULL,
+  owner text NOT NULL,
+  lease_until_ns bigint NOT NULL,
+  swept_ns bigint
+) WITH (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.02);
+"""
+
+# Which outcomes hold answers that are given again, and who makes a call for all that ask the same (see `answers`).
+_ANSWERS = """
+CREATE TABLE answers (
+  key bytea PRIMARY KEY,
+  tenant text NOT NULL,
+  flow text NOT NULL,
+  prompt text NOT NULL,
+  run_id text COLLATE "C" NOT NULL,
+  step bytea NOT NULL,
+  attempt bigint NOT NULL,
+  made_ns bigint NOT NULL,
+  expires_ns bigint NOT NULL
+);
+CREATE INDEX answers_by_expiry ON answers (expires_ns);
+
+CREATE TABLE flights (
+  key bytea PRIMARY KEY,
+  token text NOT NULL,
+  owner text NOT NULL,
+  lease_until_ns bigint NOT NULL
+) WITH (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.02);
+"""
+
+_V2 = _LEDGER + _RUNS + _OUTCOMES + _REST
+_V4 = _BUDGETS + _ANSWERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +246,7 @@ class Step:
 
 
 # The tables began with what SQLite calls version 2.
-STEPS: tuple[Step, ...] = (Step(2, 2, _LEDGER + _RUNS + _OUTCOMES + _REST), Step(3, 2, _CALLS))
+STEPS: tuple[Step, ...] = (Step(2, 2, _V2), Step(3, 2, _V3), Step(4, 2, _V4))
 
 
 async def version_of(connection: Any) -> tuple[int, int]:

@@ -9,9 +9,7 @@ from surefoot.ledger import rows
 from surefoot.ledger.entries import EndRun
 from surefoot.ledger.events import Blob
 from surefoot.ledger.payloads import Freight
-
-CLOCK = "(extract(epoch FROM clock_timestamp()) * 1000000000)::bigint"
-"""The server's clock, in nanoseconds since the epoch: leases of all machines go by it."""
+from surefoot.ledger.postgres_accounts import CLOCK, settling
 
 _BYTES = frozenset(("key", "path", "digest", "inputs_sealed", "output_sealed", "payload_hash", "hash"))
 _FLAGS = frozenset(("is_pure", "is_degraded", "is_cached", "is_cost_complete"))
@@ -67,11 +65,15 @@ _HELD = "runs.id = h.id AND runs.epoch = h.epoch AND runs.head = h.old_head"
 
 # Under READ COMMITTED the update waits for whoever has changed the run, and then compares with what is there: rows
 # of a former epoch, or on a head that is not the last one, find no run to be added to.
-APPEND = (
+_APPEND = (
     f"WITH {_FREIGHT}held AS (UPDATE runs SET head = h.new_head "
     f"FROM {_arrays(_AFTER_FREIGHT, _HEAD_TYPES)} AS h (id, epoch, old_head, new_head) WHERE {_HELD} "
-    f"RETURNING runs.id), {_added('held')}"
+    "RETURNING runs.id), "
 )
+APPEND = f"{_APPEND}{_added('held')}"
+# What the outcomes of these runs have cost is booked with them.
+_OF_HELD = "WHERE (g.run_id IN (SELECT id FROM held)) IS TRUE"
+APPEND_AND_SETTLE = f"{_APPEND}{settling(_AFTER_FREIGHT + len(_HEAD_TYPES), _OF_HELD)}, {_added('held')}"
 
 _END_COLUMNS = [
     *(
@@ -91,12 +93,17 @@ _END_SETS = ", ".join(
     f"{name} = CASE WHEN h.status IS NULL THEN runs.{name} ELSE h.{name} END" for name in _END_COLUMNS
 )
 
-APPEND_AND_END = (
+_APPEND_AND_END = (
     f"WITH {_FREIGHT}held AS (UPDATE runs SET head = h.new_head, {_END_SETS}, "
     "lease_until_ns = CASE WHEN h.status IS NULL THEN runs.lease_until_ns ELSE 0 END "
     f"FROM {_arrays(_AFTER_FREIGHT, _HEAD_TYPES + [_type_of(name) for name in _END_COLUMNS])} "
     f"AS h (id, epoch, old_head, new_head, {', '.join(_END_COLUMNS)}) WHERE {_HELD} "
-    f"RETURNING runs.id), {_added('held')}"
+    "RETURNING runs.id), "
+)
+APPEND_AND_END = f"{_APPEND_AND_END}{_added('held')}"
+APPEND_END_AND_SETTLE = (
+    f"{_APPEND_AND_END}"
+    f"{settling(_AFTER_FREIGHT + len(_HEAD_TYPES) + len(_END_COLUMNS), _OF_HELD)}, {_added('held')}"
 )
 
 _RUN_VALUES = ", ".join(

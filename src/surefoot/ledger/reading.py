@@ -7,9 +7,20 @@ from collections.abc import Mapping, Sequence
 
 from surefoot.errors import LedgerCorrupt, UnknownRun
 from surefoot.ledger import rows
+from surefoot.ledger.accounts import AccountQuery, AccountRow
 from surefoot.ledger.chain import Link, first_break
 from surefoot.ledger.encoding import Encoded
-from surefoot.ledger.events import END_KEY, START_KEY, Detail, Message, Outcome, Payload, RunRecord
+from surefoot.ledger.events import (
+    END_KEY,
+    START_KEY,
+    AnswerCount,
+    AnswerRow,
+    Detail,
+    Message,
+    Outcome,
+    Payload,
+    RunRecord,
+)
 from surefoot.ledger.listing import Wanted
 from surefoot.ledger.payloads import Payloads
 from surefoot.ledger.sealing import DataKey
@@ -25,6 +36,8 @@ class Reading(ABC):
     payloads: Payloads
     # How the outcomes of a run are found.
     _of_run = "run_id = ?"
+    # The clock of the store, in nanoseconds since the epoch.
+    _clock = "(extract(epoch FROM clock_timestamp()) * 1000000000)::bigint"
     # How a join goes from a call to its run.
     _to_run = "JOIN"
     # What needs no key counts in exports only: whoever may write to the tables could make it.
@@ -119,6 +132,15 @@ class Reading(ABC):
         found += [spending.spent(row, is_pruned=True) for row in self._read(statement, *values)]
         return [spent for spent in found if spent is not None]
 
+    def accounts(self, query: AccountQuery) -> list[AccountRow]:
+        """See `surefoot.ledger.Ledger.accounts`."""
+        statement, values = query.query()
+        return [query.row(row) for row in self._read(statement, *values)]
+
+    def hold_owners(self) -> list[str]:
+        """See `surefoot.ledger.Ledger.hold_owners`."""
+        return [row[0] for row in self._read("SELECT DISTINCT owner FROM holds WHERE swept_ns IS NULL")]
+
     def start(self, run_id: str) -> Outcome:
         """The outcome with which a run began; its inputs are what the flow was called with."""
         found = self._read(
@@ -173,6 +195,33 @@ class Reading(ABC):
                 *[""] * (_FEW - len(some)),
             )
         return [Message(*row[1:]) for row in sorted(found)]
+
+    def answer(self, key: bytes, *, tenant: str) -> AnswerRow | None:
+        """See `surefoot.ledger.Ledger.answer`."""
+        found = self._read(
+            "SELECT a.run_id, n.now - a.made_ns, a.expires_ns - n.now, o.output_view, o.output_sealed, "
+            "o.output_key_id FROM answers a JOIN outcomes o "
+            "ON o.run_id = a.run_id AND o.key = a.step AND o.attempt = a.attempt "
+            f"AND o.status = 'completed', (SELECT {self._clock} AS now) n WHERE a.key = ? AND a.tenant = ?",
+            *(key, tenant),
+        )
+        if not found or (found[0][3] is None and found[0][4] is None):
+            return None
+        run_id, age_ns, left_ns, view, sealed, key_id = found[0]
+        return AnswerRow(run_id, age_ns, left_ns, Payload(view or "null", sealed, key_id))
+
+    def answer_counts(self) -> list[AnswerCount]:
+        """See `surefoot.ledger.Ledger.answer_counts`."""
+        found = self._read(
+            "SELECT a.flow, a.prompt, count(*), sum(CASE WHEN a.expires_ns <= n.now THEN 1 ELSE 0 END), "
+            "sum(coalesce(length(o.output_view), 0) + coalesce(length(o.output_sealed), 0)) "
+            "FROM answers a LEFT JOIN outcomes o ON o.run_id = a.run_id AND o.key = a.step AND o.attempt = a.attempt "
+            f"AND o.status = 'completed', (SELECT {self._clock} AS now) n "
+            "GROUP BY a.flow, a.prompt ORDER BY 3 DESC, 1, 2"
+        )
+        return [
+            AnswerCount(flow, prompt, int(n), int(late), int(size)) for flow, prompt, n, late, size in found
+        ]
 
     def view(self, payload: Payload) -> str:
         """The recorded text that people may read."""

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from typing import Literal, cast
 
+from surefoot.ledger.bookkeeping import count_accounts, drop_accounts, forget_principals
 from surefoot.ledger.selecting import BEGUN, Condition, Selection, page_of
 from surefoot.ledger.sweeping import sweep
 from surefoot.ledger.tables import Session, SqliteTables, Tables, one
@@ -77,6 +78,7 @@ class Dropped:
     keys: int = 0
     blobs: int = 0
     blob_bytes: int = 0
+    accounts: int = 0
 
     @property
     def is_nothing(self) -> bool:
@@ -118,8 +120,15 @@ def prune(
             pruner.drop_details(rule)
         else:
             pruner.drop_runs(rule)
+    if whole := [rule for rule in rules if rule.what == "runs"]:
+        dropped.accounts = drop_accounts(tables, before_ns=_before_ns(whole))
     sweep(tables, dropped, on_progress=on_progress, pause=_pause)
     return dropped
+
+
+def _before_ns(whole: Sequence[Rule]) -> int | None:
+    """Before when accounts of periods go: only where the rule is about all runs."""
+    return max((rule.before_ns for rule in whole if rule.selection.is_all), default=None)
 
 
 def forget(
@@ -155,6 +164,7 @@ def forget(
             break
         after = page[-1]
         with tables.writing() as session:
+            forget_principals(tables, session, page)
             for run_id in page:
                 forgotten.runs += pruner.begin_forgetting(session, run_id, is_whole=is_whole)
     pruner.finish_begun()
@@ -383,6 +393,10 @@ def _estimate(tables: Tables, rules: Sequence[Rule], dropped: Dropped) -> None:
     with tables.reading() as session:
         payload_rules = [c for c in doomed if c not in whole]
         _count(session, dropped, payload=payload_rules, whole=whole, detailed=detailed, begun=begun)
+    if rules_of_runs := [rule for rule in rules if rule.what == "runs"]:
+        dropped.accounts = count_accounts(
+            tables, any_of([*whole, begun]), before_ns=_before_ns(rules_of_runs)
+        )
     sweep(tables, dropped, without=any_of([*doomed, begun]), is_dry=True)
 
 

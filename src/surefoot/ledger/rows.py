@@ -182,5 +182,10 @@ def entry_text(entry: Entry) -> str:
     return orjson.dumps(entry).decode()
 
 
+def owner(text: str) -> Owner:
+    """The owner that `owner_text` wrote."""
+    return Owner(**orjson.loads(text))
+
+
 def owner_text(owner: Owner | None) -> str | None:
     return orjson.dumps(owner).decode() if owner else None

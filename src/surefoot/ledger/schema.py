@@ -7,7 +7,7 @@ import sqlite3
 
 from surefoot.errors import LedgerError, LedgerTooNew
 
-VERSION = 3
+VERSION = 4
 
 # `outcomes` and `runs` hold a column for everything that later features record, so that rows of today stay rows.
 _V1 = """
@@ -183,10 +183,61 @@ CREATE INDEX outcomes_calls ON outcomes (
 CREATE INDEX runs_pruned ON runs (ended_ns) WHERE pruned = 'run';
 """
 
+# What may be spent, by budget, whose and period, and what is held of it for calls under way (see `budgets`).
+_BUDGETS = """
+CREATE TABLE accounts (
+  id TEXT PRIMARY KEY,
+  budget TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  whose TEXT NOT NULL,
+  period TEXT NOT NULL,
+  ends_ns INTEGER,
+  spent INTEGER NOT NULL,
+  held INTEGER NOT NULL,
+  unsure INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE holds (
+  id TEXT PRIMARY KEY,
+  run_id TEXT NOT NULL,
+  accounts TEXT NOT NULL,
+  held INTEGER NOT NULL,
+  parts TEXT NOT NULL,
+  owner TEXT NOT NULL,
+  lease_until_ns INTEGER NOT NULL,
+  swept_ns INTEGER
+) STRICT, WITHOUT ROWID;
+"""
+
+# Which outcomes hold answers that are given again, and who makes a call for all that ask the same (see `answers`).
+_ANSWERS = """
+CREATE TABLE answers (
+  key BLOB PRIMARY KEY,
+  tenant TEXT NOT NULL,
+  flow TEXT NOT NULL,
+  prompt TEXT NOT NULL,
+  run_id TEXT NOT NULL,
+  step BLOB NOT NULL,
+  attempt INTEGER NOT NULL,
+  made_ns INTEGER NOT NULL,
+  expires_ns INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX answers_by_expiry ON answers (expires_ns);
+
+CREATE TABLE flights (
+  key BLOB PRIMARY KEY,
+  token TEXT NOT NULL,
+  owner TEXT NOT NULL,
+  lease_until_ns INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
+_V4 = _BUDGETS + _ANSWERS
+
 # A step after these either *expands*: what it adds has a default or may be null, and can be ignored by the version
 # before, which goes on working beside the new one. Or it *contracts* and takes away what no version needs that is
 # still in use: then it sets `ledger.readable_by` to the version that a library must know from there on.
-_STEPS: dict[int, str] = {0: _V1, 1: _V2, 2: _V3}
+_STEPS: dict[int, str] = {0: _V1, 1: _V2, 2: _V3, 3: _V4}
 
 TABLES = frozenset(re.findall(r"CREATE TABLE (\w+)", "".join(_STEPS.values())))
 """The tables that are the ledger's own."""

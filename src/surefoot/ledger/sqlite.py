@@ -46,6 +46,8 @@ class SqliteLedger(Reading):
     _local_digest = LOCAL_DIGEST
     # Looked up in the order of the table: otherwise SQLite copies all of the rows, with their payloads, to sort them.
     _of_run = "seq IN (SELECT seq FROM outcomes WHERE run_id = ?)"
+    # To the millisecond.
+    _clock = "CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000000"
     # In this order: SQLite may else look at all runs first, and then at the row of every step.
     _to_run = "CROSS JOIN"
 

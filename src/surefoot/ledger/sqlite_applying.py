@@ -9,19 +9,27 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from surefoot.errors import Fenced, LedgerError, RunBusy, RunPruned, UnknownRun
-from surefoot.ledger import rows, schema
+from surefoot.ledger import rows, schema, sqlite_accounts, sqlite_answers
 from surefoot.ledger.bodies import Transacted, run_body
 from surefoot.ledger.chain import GENESIS, payload_hash, row_hash
 from surefoot.ledger.entries import (
     Adopt,
     Append,
+    DropAnswers,
     EndRun,
+    KeepFlights,
+    KeepHolds,
+    LeaveFlight,
     LedgerEntry,
     Note,
     Release,
     Renew,
+    Reserve,
     Send,
+    Settle,
     StartRun,
+    SweepHolds,
+    TakeFlight,
     TakeOver,
     Transact,
     already_recorded,
@@ -131,6 +139,7 @@ def apply(entry: LedgerEntry, batch: Batch) -> Settled:
     try:
         return _APPLY[type(entry)](entry, batch), None
     except (Fenced, RunBusy, RunPruned, UnknownRun, LedgerError) as refused:
+        _settle_all_the_same(entry, batch)
         return None, refused
 
 
@@ -147,16 +156,27 @@ def apply_alone(entry: LedgerEntry, batch: Batch) -> Settled:
         batch.forget_unwritten()
         heads.clear()
         heads.update(before)
+        _settle_all_the_same(entry, batch)
         is_there = isinstance(error, sqlite3.IntegrityError)
         settled = (None, already_recorded(entry) if is_there else not_recordable(entry, error))
     connection.execute("RELEASE alone")
     return settled
 
 
+def _settle_all_the_same(entry: LedgerEntry, batch: Batch) -> None:
+    """An outcome was refused; what it has cost is spent."""
+    if isinstance(entry, Append) and entry.settlement is not None:
+        sqlite_accounts.settle(entry.settlement, batch.connection)
+
+
 def _append(entry: Append, batch: Batch) -> None:
     outcome = entry.outcome
     batch.check_fence(outcome.run_id, outcome.epoch)
     batch.append(outcome, entry.freight)
+    if entry.cache is not None:
+        sqlite_answers.keep(outcome, entry.cache, batch.connection)
+    if entry.settlement is not None:
+        sqlite_accounts.settle(entry.settlement, batch.connection)
 
 
 def _start(entry: StartRun, batch: Batch) -> RunRecord | None:
@@ -299,4 +319,12 @@ _APPLY: dict[type, Callable[[Any, Batch], object]] = {
     Send: _send,
     Adopt: _adopt,
     Transact: _transact,
+    TakeFlight: lambda entry, batch: sqlite_answers.take(entry, batch.connection),
+    KeepFlights: lambda entry, batch: sqlite_answers.renew(entry, batch.connection),
+    LeaveFlight: lambda entry, batch: sqlite_answers.leave(entry, batch.connection),
+    DropAnswers: lambda entry, batch: sqlite_answers.drop(entry, batch.connection),
+    Reserve: lambda entry, batch: sqlite_accounts.reserve(entry, batch.connection),
+    Settle: lambda entry, batch: sqlite_accounts.settle(entry.settlement, batch.connection),
+    KeepHolds: lambda entry, batch: sqlite_accounts.keep(entry, batch.connection),
+    SweepHolds: lambda entry, batch: sqlite_accounts.sweep(entry, batch.connection),
 }

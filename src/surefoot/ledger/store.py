@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
+from surefoot.ledger.accounts import AccountQuery, AccountRow
 from surefoot.ledger.chain import Link
 from surefoot.ledger.encoding import Encoded
 from surefoot.ledger.entries import LedgerEntry
-from surefoot.ledger.events import Detail, Message, Outcome, Payload, RunRecord
+from surefoot.ledger.events import AnswerCount, AnswerRow, Detail, Message, Outcome, Payload, RunRecord
 from surefoot.ledger.payloads import Payloads
 from surefoot.ledger.sealing import DataKey
 from surefoot.ledger.spending import Spending, Spent
@@ -34,7 +35,11 @@ class Ledger(Protocol):
         ...
 
     def on_tick(self, tick: Callable[[], float | None]) -> None:
-        """Call `tick` from the writer's thread; it returns in how many seconds it wants to be called again."""
+        """Call `tick` from the writer's thread, beside others.
+
+        It returns in how many seconds it wants to be called again, None for not before somebody nudges. It may be
+        called sooner.
+        """
         ...
 
     def nudge(self) -> None:
@@ -100,6 +105,22 @@ class Ledger(Protocol):
 
     def spent(self, spending: Spending) -> list[Spent]:
         """What model calls have used, of all runs, added up in groups; sums of pruned runs are groups of their own."""
+        ...
+
+    def answer(self, key: bytes, *, tenant: str) -> AnswerRow | None:
+        """Where the answer under a key of the cache lies; None where there is none, or its run was pruned."""
+        ...
+
+    def answer_counts(self) -> list[AnswerCount]:
+        """How many answers are given again, by flow and prompt, the most first."""
+        ...
+
+    def accounts(self, query: AccountQuery) -> list[AccountRow]:
+        """Accounts of budgets, as they stand."""
+        ...
+
+    def hold_owners(self) -> list[str]:
+        """Whose holds are under way: owners, as they were written, each once."""
         ...
 
     def details(self, run_id: str) -> list[Detail]:

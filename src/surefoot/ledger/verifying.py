@@ -10,6 +10,7 @@ from typing import Any, cast
 from surefoot.errors import LedgerCorrupt
 from surefoot.ledger import rows
 from surefoot.ledger.anchoring import Anchor, AnchorWriter, Mark
+from surefoot.ledger.bookkeeping import wrong_accounts
 from surefoot.ledger.chain import GENESIS, Link, broken_end, broken_link, is_first_form, is_withheld, named
 from surefoot.ledger.payloads import PLAIN, Payloads, blob_digests
 from surefoot.ledger.scratch import Scratch
@@ -40,11 +41,11 @@ class Broken:
 class Verified:
     """What was looked at, and what was found.
 
-    `broken` names the first `MOST_NAMED` of `broken_runs`. `damage` is what the engine says of its own file, `strays`
-    rows that belong to no run. Pruned, forgotten and withheld things are no faults; unreferenced blobs and details
-    or keys of no run are left over, and `surefoot ledger prune` drops them. `moved_on` are anchored runs that went on
-    after the anchor and were pruned since, so that nothing can be compared; `half_pruned` are those that a prune was
-    killed at, and that the next one finishes.
+    `broken` names the first `MOST_NAMED` of `broken_runs`. `damage` is what the engine says of its own file, and
+    accounts of budgets that do not agree with their holds; `strays` are rows that belong to no run. Pruned, forgotten
+    and withheld things are no faults; unreferenced blobs and details or keys of no run are left over, and `surefoot
+    ledger prune` drops them. `moved_on` are anchored runs that went on after the anchor and were pruned since, so that
+    nothing can be compared; `half_pruned` are those that a prune was killed at, and that the next one finishes.
     """
 
     runs: int = 0
@@ -114,6 +115,7 @@ def verify(
             _compare_rest(against, "~", verified)
             if selection.is_all:
                 _look_for_left_overs(tables, blobs, verified)
+                verified.damage += wrong_accounts(tables)
         except LedgerCorrupt as error:
             # What is behind a damaged page cannot be looked at.
             verified.damage.append(str(error))

@@ -21,7 +21,6 @@ E = TypeVar("E")
 log = scope.logger("surefoot.ledger")
 
 _BATCH = 512
-_TICK_AGAIN = 1.0
 _FORK_S = 2.0
 """How long a fork waits for a commit. Code that forks inside of a commit would wait for itself."""
 
@@ -115,6 +114,35 @@ class Pending:
             raise self._error
 
 
+class Ticks:
+    """Whoever wants to be called now and then by the thread that writes."""
+
+    def __init__(self) -> None:
+        self._ticks: list[Callable[[], float | None]] = []
+
+    def add(self, tick: Callable[[], float | None]) -> None:
+        """`tick` returns in how many seconds it wants to be called again; None for when somebody nudges."""
+        self._ticks.append(tick)
+
+    def call(self, *, is_over: Callable[[], bool] = lambda: False) -> float | None:
+        """Call them all; the shortest time that one of them wants to wait. Once it `is_over`, a failure is nobody's."""
+        pauses: list[float] = []
+        for tick in self._ticks:
+            try:
+                pause = tick()
+            except Exception:
+                if is_over():
+                    return None
+                # Everybody in this process waits for this thread: it must not end.
+                log.exception("the ledger's writer: a tick failed")
+                pause = _TICK_AGAIN
+            if pause is not None:
+                pauses.append(pause)
+        return min(pauses, default=None)
+
+
+_TICK_AGAIN = 1.0
+
 Settled = tuple[object, BaseException | None]
 
 
@@ -136,7 +164,7 @@ class Writer(Generic[E]):
         self._commit = commit
         self._name = name
         self._on_fork = on_fork
-        self._tick: Callable[[], float | None] | None = None
+        self._ticks = Ticks()
         self._reset()
         if hasattr(os, "register_at_fork"):
             mine = weakref.ref(self)
@@ -191,8 +219,8 @@ class Writer(Generic[E]):
         return pending
 
     def on_tick(self, tick: Callable[[], float | None]) -> None:
-        """Call `tick` from the writer's thread; it returns in how many seconds it wants to be called again."""
-        self._tick = tick
+        """Call `tick` from the writer's thread, beside others; see `surefoot.ledger.Ledger.on_tick`."""
+        self._ticks.add(tick)
 
     def nudge(self) -> None:
         """See to it that the thread writes what is queued."""
@@ -242,19 +270,11 @@ class Writer(Generic[E]):
             self._wake.acquire(timeout=-1 if due is None else max(0.0, due - time.monotonic()))
             # Under load the thread is woken far more often than anybody wants to be called.
             if due is None or time.monotonic() >= due:
-                pause = self._call_tick()
+                pause = self._ticks.call()
                 due = None if pause is None else time.monotonic() + pause
             while self._queue:
                 with self._mutex:
                     self._drain(_BATCH)
-
-    def _call_tick(self) -> float | None:
-        try:
-            return self._tick() if self._tick is not None else None
-        except Exception:
-            # Everybody in this process waits for this thread: it must not end.
-            log.exception("the ledger's writer: a tick failed")
-            return _TICK_AGAIN
 
     def _drain(self, limit: int) -> None:
         queue, batch = self._queue, list[tuple[E, Pending]]()

@@ -1,5 +1,6 @@
 """Models: the hook under SDK clients, connections, endpoints and aliases, retries, prices, and the embedded model."""
 
+from surefoot.models.chain.bounds import Load, capped
 from surefoot.models.chain.connections import (
     Connection,
     Credential,
@@ -23,6 +24,7 @@ from surefoot.models.chain.prices import Price, PriceList, rates_of
 from surefoot.models.chain.retries import Retries
 from surefoot.models.chain.retry_budget import RetryBudget
 from surefoot.models.chain.vendors import KEY_VARIABLES, VENDORS
+from surefoot.models.chain.weighing import Weight, weigh
 from surefoot.models.fakes import (
     Cassette,
     ModelRequest,
@@ -35,10 +37,16 @@ from surefoot.models.fakes import (
     scripted,
 )
 from surefoot.models.fakes import current as fake
+from surefoot.models.generating.answering import Escalation
+from surefoot.models.generating.checks import Agreement, Confidence, Judge
 from surefoot.models.generating.choices import Call, Fallback
 from surefoot.models.generating.embedding import embed
 from surefoot.models.generating.generate import Reply, generate
 from surefoot.models.generating.prompting import Template, templates
+from surefoot.models.generating.router import Router
+from surefoot.models.generating.tiers import Tier, Tiered
+from surefoot.models.generating.trials import Trial, trying
+from surefoot.models.generating.using import Using
 from surefoot.models.sdk.clients import (
     ClientSettings,
     build_client,
@@ -54,15 +62,20 @@ __all__ = [
     "KEY_VARIABLES",
     "PLACEHOLDER_KEY",
     "VENDORS",
+    "Agreement",
     "Call",
     "CallTarget",
     "Cassette",
     "ClientSettings",
+    "Confidence",
     "Connection",
     "Credential",
     "Endpoint",
     "Endpoints",
+    "Escalation",
     "Fallback",
+    "Judge",
+    "Load",
     "ModelRequest",
     "Opened",
     "Policy",
@@ -74,12 +87,19 @@ __all__ = [
     "Retries",
     "RetryBudget",
     "Route",
+    "Router",
     "Script",
     "Target",
     "Template",
+    "Tier",
+    "Tiered",
+    "Trial",
+    "Using",
+    "Weight",
     "autolog",
     "available",
     "build_client",
+    "capped",
     "cassettes",
     "client_settings",
     "connection_of",
@@ -100,6 +120,8 @@ __all__ = [
     "resolve",
     "scripted",
     "templates",
+    "trying",
     "uninstall",
+    "weigh",
     "wrap",
 ]

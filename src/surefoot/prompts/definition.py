@@ -34,7 +34,8 @@ class Prompt:
 
     `text` is the whole file with line ends as `\\n`, `digest` its SHA-256 in hexadecimal, `template` the part
     that is rendered, which begins on line `template_line` of the file. `model` and `metadata` are plain
-    data as the file has them; `metadata` holds every key that has no field here.
+    data as the file has them; `metadata` holds every key that has no field here. `cache` is whether the answers of
+    its calls are given again, or for how many seconds; None where the file does not say.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Prompt:
     sample: Mapping[str, Json] = field(default_factory=dict[str, Json])
     metadata: Mapping[str, Json] = field(default_factory=dict[str, Json])
     source: Path | None = None
+    cache: bool | float | None = None
 
     @property
     def label(self) -> str:

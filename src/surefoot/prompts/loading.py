@@ -23,14 +23,14 @@ _log = scope.logger("surefoot.prompts")
 MAX_BYTES = 1_048_576
 
 _SHORT_KEYS = frozenset(
-    {"prompt_id", "version", "description", "template", "inputs", "model", "sample", "metadata"}
+    {"prompt_id", "version", "description", "template", "inputs", "model", "sample", "metadata", "cache"}
 )
 _PROMPTY_KEYS = (_SHORT_KEYS - {"prompt_id"}) | {
     *("$schema", "authors", "base", "displayName", "environment", "instructions", "kind", "name"),
     *("outputs", "tags", "tools"),
 }
 _SECOND_MODEL_KEYS = frozenset({"id", "provider", "apiType", "options", "connection"})
-_FIELDS = frozenset({"prompt_id", "name", "version", "description", "inputs", "model", "sample"})
+_FIELDS = frozenset({"prompt_id", "name", "version", "description", "inputs", "model", "sample", "cache"})
 
 _TYPES: dict[str, InputType] = {
     "any": "any",
@@ -217,6 +217,16 @@ def _built(body: _Body, document: Document, name: str, source: Path) -> Prompt:
     model, sample, description = data.get("model"), data.get("sample"), data.get("description")
     if model is not None and not isinstance(model, str | dict):
         raise PromptError(f"{source}:{document.lines['model']}: model has to be a name or keys and values")
+    cache = data.get("cache")
+    if (
+        cache is not None
+        and not isinstance(cache, bool)
+        and not (isinstance(cache, int | float) and cache > 0)
+    ):
+        raise PromptError(
+            f"{source}:{document.lines['cache']}: cache has to be true, false, or for how many seconds an answer is "
+            "given again"
+        )
     fields = _FIELDS | {"template"} if body.dialect == "short" else _FIELDS
     return Prompt(
         name=name,
@@ -230,6 +240,7 @@ def _built(body: _Body, document: Document, name: str, source: Path) -> Prompt:
         inputs=_inputs(document, body.dialect, source),
         model={"id": model} if isinstance(model, str) else model or {},
         sample=sample if isinstance(sample, dict) else {},
+        cache=cache,
         metadata={key: value for key, value in data.items() if key not in fields},
         source=source,
     )

@@ -79,6 +79,11 @@ class Prompty:
         """The model section of its file, as plain data."""
         return self._prompt.model
 
+    @property
+    def cache(self) -> bool | float | None:
+        """What its file says of the cache: whether its calls are looked up there, or for how many seconds."""
+        return self._prompt.cache
+
     def render(self, /, **inputs: object) -> str:
         """The text of the prompt with the inputs put in; role markers stay as they are written.
 

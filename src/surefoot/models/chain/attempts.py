@@ -10,6 +10,7 @@ from typing import Generic, Protocol, TypeVar
 from surefoot import scope
 from surefoot.effects import Program, Sleep
 from surefoot.errors import SurefootError
+from surefoot.models.chain.passage import Passage
 from surefoot.models.chain.retries import (
     Retries,
     is_retryable_answer,
@@ -62,8 +63,9 @@ class Transport(Protocol[R]):
 class Attempts(Generic[R]):
     """The attempts at one call. `made` is how many there were so far.
 
-    `provider` is whose `budget` of retries they share, `scope` is the open run, which they end with. `note` says why
-    there were fewer attempts than the policy allows, where that is so.
+    `provider` is whose `budget` of retries they share, `scope` is the open run, which they end with. `passage` is told
+    how each attempt goes; its transport asks it to be let through. `note` says why there were fewer attempts than the
+    policy allows, where that is so.
     """
 
     transport: Transport[R]
@@ -72,6 +74,8 @@ class Attempts(Generic[R]):
     provider: str = ""
     budget: RetryBudget | None = None
     scope: Scope | None = None
+    passage: Passage | None = None
+    is_stream: bool = False
     made: int = 0
     note: str = ""
     _started_ns: int = field(default_factory=time.monotonic_ns)
@@ -100,6 +104,8 @@ class Attempts(Generic[R]):
             try:
                 response = yield from self.transport.send(self.made)
             except Exception as error:
+                if self.passage is not None:
+                    self.passage.raised(error)
                 delay = self._next_delay(None) if is_retryable_error(error) else None
                 if delay is None:
                     self.explain(error)
@@ -107,6 +113,8 @@ class Attempts(Generic[R]):
                 logger.info("attempt %d of %s failed: %r", self.made, self.name, error)
             else:
                 head = self.transport.head(response)
+                if self.passage is not None:
+                    self.passage.answered(head, is_stream=self.is_stream)
                 if head.is_success or not is_retryable_answer(head.status, head.headers):
                     return response
                 delay = self._next_delay(retry_after(head.headers, time.time()))
@@ -114,6 +122,8 @@ class Attempts(Generic[R]):
                     return response
                 logger.info("attempt %d of %s was answered with %d", self.made, self.name, head.status)
                 yield from self.transport.close(response)
+                if self.passage is not None:
+                    self.passage.refused(head)
             yield Sleep(delay, time.sleep if self.scope is None else self.scope.pause)
             if self.scope is not None:
                 self.scope.check()

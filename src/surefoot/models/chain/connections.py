@@ -81,6 +81,12 @@ class Target:
     query: Mapping[str, str] = field(default_factory=dict[str, str])
     timeout: float | None = None
 
+    @property
+    def place(self) -> str:
+        """Where its operations lie, with the version of the interface; nothing of a credential is in it."""
+        version = self.query.get("api-version")
+        return f"{self.base_url or LOCAL}{f';{version}' if version else ''}"
+
     def headers(self) -> dict[str, str]:
         """The headers with the credential as it is now, names in small letters. Raises `ConfigError`."""
         return dict(self.connect().headers)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from surefoot.errors import UnknownModel
+from surefoot.models.chain.limits import Admission, AnswerCache, Breakers, Budgets
 from surefoot.models.chain.operations import TEXT_OPERATIONS
 from surefoot.models.chain.prices import PriceList
 from surefoot.models.chain.retries import Retries
@@ -85,7 +86,8 @@ class Policy:
     """What the chain of model calls is given by the composition root.
 
     `target` says where the calls of a model reference go, and raises `UnknownModel` and `ConfigError`; `default` is
-    the model that is asked where nobody names one.
+    the model that is asked where nobody names one. `budget` is of retries; `budgets` are of money. Where there are no
+    budgets, no rate limits (`admission`), no breakers or no `cache`, nothing is asked of them.
     """
 
     endpoints: Endpoints = field(default_factory=NoRoutes)
@@ -94,6 +96,12 @@ class Policy:
     prices: PriceList = field(default_factory=PriceList)
     target: Callable[[str], Target] = _no_target
     default: str = ""
+    budgets: Budgets | None = None
+    admission: Admission | None = None
+    breakers: Breakers | None = None
+    cache: AnswerCache | None = None
+    local_context: int | None = None
+    """Tokens that prompt and answer of the embedded model may have together."""
 
 
 policy: Slot[Policy] = Slot("policy for model calls")

@@ -35,7 +35,7 @@ def facts_of(
         return CallFacts(provider, model, routed or model, cost=Money(0) if is_refusal else None)
     reading = read_events(events_of(answer.body)) if is_events else read_buffered(answer.body)
     served = routed or reading.model or model
-    if answer.is_free:
+    if answer.is_free or answer.cached_from is not None:
         return CallFacts(provider, model, served, reading.usage, Money(0))
     tier = reading.service_tier if provider == "openai" else ""
     rates = None

@@ -48,6 +48,10 @@ class Steps:
                 rate = higher
         return rate
 
+    def most(self, input_tokens: int) -> int:
+        """The dearest rate for a call of up to that many input tokens."""
+        return max([self.base, *(rate for threshold, rate in self.above if input_tokens > threshold)])
+
 
 @dataclass(frozen=True, slots=True)
 class Rates:
@@ -87,6 +91,24 @@ class Rates:
                     return None
                 total += tokens * rate.at(length)
         return Money((total + 500_000) // 1_000_000 + self.request)
+
+    def worst(
+        self, read: int, written: int, *, writes_cache: bool = True, is_long: bool = True
+    ) -> Money | None:
+        """The most that a call of up to so many tokens may cost, at the dearest rate that each of them may have.
+
+        `writes_cache` says whether input may be written to the provider's cache, `is_long` whether for an hour. None
+        where there may be tokens whose price is not known.
+        """
+        reads = [self.input, self.cached]
+        if writes_cache:
+            reads += [self.cache_write, self.cache_write_1h if is_long else None]
+        total = 0
+        for tokens, kinds in ((read, reads), (written, [self.output, self.reasoning])):
+            if tokens and kinds[0] is None:
+                return None
+            total += tokens * max((rate.most(read) for rate in kinds if rate is not None), default=0)
+        return Money(-(-total // 1_000_000) + self.request)
 
 
 _FREE = Rates(Steps(0), Steps(0))
@@ -163,6 +185,25 @@ class PriceList:
                 return own
         return rates_of(provider, model, service_tier=service_tier, at=at)
 
+    def dearest(
+        self, provider: str, model: str, *, connection: str = "", address: str = "", service_tier: str = ""
+    ) -> tuple[Rates, ...]:
+        """The rates by which a call may be charged, whichever of them it will be; none if no price is known.
+
+        A provider chooses the tier of a request that names none, and serves one that names `flex` by default rates
+        where it is out of the others.
+        """
+        tiers = [""]
+        if provider == "openai":
+            tiers = ["", "default", service_tier]
+            if service_tier in ("", "auto", "priority"):
+                tiers.append("priority")
+        found = [
+            self.rates(provider, model, connection=connection, address=address, service_tier=tier)
+            for tier in dict.fromkeys(tiers)
+        ]
+        return tuple(dict.fromkeys(rates for rates in found if rates is not None))
+
     def _own(self, provider: str, model: str, connection: str) -> Rates | None:
         names = [f"{name}:" for name in dict.fromkeys((connection, provider)) if name]
         wanted = [begin.lower() + known for begin in [*names, ""] for known in _spellings(model)]
@@ -235,6 +276,28 @@ def _spellings(model: str) -> Iterator[str]:
     yield name
     if (undated := _DATE.sub("", name)) != name:
         yield undated
+
+
+def entry_of(provider: str, model: str) -> ModelInfo | None:
+    """What the table of list prices knows of a model; None where it is not in it."""
+    with _lock:
+        try:
+            return _find(provider, model)
+        except ImportError:
+            if "genai_prices" not in sys.modules:
+                raise
+            # The garbage collector has closed a stream in the midst of this very import.
+            return None
+
+
+def search_fee(provider: str, model: str, kind: str) -> Money | None:
+    """What one search of a tool that the provider runs costs; `kind` is `web` or `storage`. None where nobody knows."""
+    info = entry_of(provider, model)
+    if info is None:
+        return None
+    given = vars(info.get_prices(datetime.fromtimestamp(time.time(), UTC), None))
+    thousand = given.get(f"{kind}_searches_kcount")
+    return Money(-(-_nanos(thousand) // 1000)) if isinstance(thousand, Decimal) else None
 
 
 def _find(provider: str, model: str) -> ModelInfo | None:

@@ -27,7 +27,9 @@ class Answer:
 
     `is_closed_early` says that the body is the part that was read before the client closed the stream, `error`
     that it is the part before a read raised it, or before the client left the stream because of it. `is_free`: a fake
-    gave it, and its tokens cost nothing.
+    gave it, and its tokens cost nothing. `cached_from` is set where it comes from the cache: the run whose call brought
+    it, or the empty text for one outside of runs. `output_cap` is the limit of tokens that a budget has put on it
+    (`cap_output`), as the recorded request names none.
     """
 
     status: int
@@ -37,6 +39,8 @@ class Answer:
     is_closed_early: bool = False
     error: BaseException | None = None
     is_free: bool = False
+    cached_from: str | None = None
+    output_cap: int | None = None
 
     @property
     def is_success(self) -> bool:
@@ -63,6 +67,10 @@ class Answer:
         }
         if self.is_free:
             record["is_free"] = True
+        if self.cached_from is not None:
+            record["cached_from"] = self.cached_from
+        if self.output_cap is not None:
+            record["output_cap"] = self.output_cap
         return record if self.error is None else record | {"error": self.error}
 
     @classmethod
@@ -74,7 +82,7 @@ class Answer:
         status, headers, body = fields.get("status"), fields.get("headers"), fields.get("body")
         if not (isinstance(status, int) and isinstance(headers, Mapping) and isinstance(body, str | bytes)):
             return None
-        error = fields.get("error")
+        error, origin = fields.get("error"), fields.get("cached_from")
         return cls(
             status,
             cast("Mapping[str, str]", headers),
@@ -83,6 +91,8 @@ class Answer:
             is_closed_early=bool(fields.get("is_closed_early")),
             error=error if isinstance(error, BaseException) else None,
             is_free=bool(fields.get("is_free")),
+            cached_from=origin if isinstance(origin, str) else None,
+            output_cap=cap if isinstance(cap := fields.get("output_cap"), int) else None,
         )
 
 

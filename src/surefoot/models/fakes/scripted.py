@@ -12,7 +12,7 @@ from surefoot.models.chain.record import Answer
 from surefoot.models.fakes.entries import Breaks, Calls, Entry, Fails, Says, answer_to, tool_calls
 from surefoot.models.fakes.requests import ModelRequest
 from surefoot.models.fakes.standing import Given, block
-from surefoot.models.generating.asking import Finish, Turn
+from surefoot.models.generating.asking import Finish, Logprob, Turn
 from surefoot.values import Usage
 
 Rule: TypeAlias = Callable[[ModelRequest], object]
@@ -126,13 +126,18 @@ class Scripted:
         reasoning: str = "",
         refusal: str = "",
         model: str = "",
+        logprobs: Sequence[tuple[str, float]] = (),
     ) -> Says:
-        """An answer with all that it may hold. `model` is the one that claims to have answered, else the one asked."""
+        """An answer with all that it may hold. `model` is the one that claims to have answered, else the one asked.
+
+        `logprobs` are the answer's tokens, each with its log-probability (natural).
+        """
         turn = Turn(
             text,
             "tools" if calls else finish,
             tool_calls(calls),
             refusal=refusal,
+            logprobs=tuple(Logprob(token, logprob) for token, logprob in logprobs),
             reasoning=reasoning,
             model=model,
         )

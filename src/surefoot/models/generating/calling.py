@@ -12,9 +12,11 @@ import orjson
 
 from surefoot import scope
 from surefoot.effects import Await, Block, Commit, Invoke, Program
-from surefoot.errors import MalformedResponse, SurefootError
+from surefoot.errors import MalformedResponse, ModelError, SurefootError
 from surefoot.models import fakes
 from surefoot.models.chain.attempts import Attempts, Head, is_stopped
+from surefoot.models.chain.bounds import Load
+from surefoot.models.chain.caching import Lookup, looked_up, place_of, was_not_asked
 from surefoot.models.chain.connections import Target
 from surefoot.models.chain.endpoints import Endpoint, Policy
 from surefoot.models.chain.facts import facts_of
@@ -26,7 +28,9 @@ from surefoot.models.chain.failures import (
     malformation,
     malformed,
 )
+from surefoot.models.chain.limits import AnswerCache, Hold
 from surefoot.models.chain.operations import OPERATIONS
+from surefoot.models.chain.passage import Passage, Way, passage_of, tokens_of
 from surefoot.models.chain.record import Answer, kept_headers
 from surefoot.models.chain.retries import is_unsent
 from surefoot.models.chain.sse import Events, events_of
@@ -35,7 +39,7 @@ from surefoot.models.fakes import Fake, ModelRequest
 from surefoot.models.generating.asking import Interrupted, Listening
 from surefoot.models.generating.transport import Outgoing, Reply, send
 from surefoot.models.sdk.chained import OUTSIDE
-from surefoot.scope import Claim, Ending, Recorded, Scope, Work
+from surefoot.scope import CacheWish, Claim, Ending, Recorded, Scope, Work
 from surefoot.values import CallFacts, Json, Money, PromptRef
 
 R = TypeVar("R")
@@ -56,6 +60,7 @@ class Asked(Generic[R]):
     `url_path` lies below the target's base URL, `read` takes a buffered answer (`ValueError` where it is none of the
     format), `listen` a streamed one, where one is asked for. `seconds` bounds each attempt, `is_degraded` says
     that it stands in for another, `fake` who answers in the place of the model, where that is not the one of the block.
+    `cache` is what the call or its prompt says of the cache.
     """
 
     operation: str
@@ -69,6 +74,9 @@ class Asked(Generic[R]):
     is_degraded: bool = False
     prompt: PromptRef | None = None
     fake: Fake | None = None
+    ladder: Hold | None = None
+    """Money that is held for this call and others; by default it holds its own."""
+    cache: CacheWish = None
 
     @property
     def path(self) -> str:
@@ -99,8 +107,31 @@ def call(asked: Asked[R], policy: Policy) -> Program[tuple[R, CallFacts]]:
             if isinstance(error, Exception) and not is_stopped(here):
                 yield from made.fail(error)
             else:
-                claim.abandon()
+                made.abandon()
         raise
+
+
+def worst_case(asked: Asked[Any], policy: Policy) -> Money:
+    """The most that one attempt at a call may cost, for holding it before; nothing where no budget is about it.
+
+    Raises `UnboundedCall`.
+    """
+    if policy.budgets is None:
+        return Money()
+    here = scope.current() or OUTSIDE
+    return Passage(policy, here, _load(asked, orjson.dumps(asked.body)), _way(asked)).worst()
+
+
+def _load(asked: Asked[Any], content: bytes) -> Load:
+    """The call as limits weigh it."""
+    target = asked.target
+    priced_as = target.priced_as if target.priced_as != target.model else ""
+    return Load(asked.operation, target.provider, target.model, asked.body, content, priced_as)
+
+
+def _way(asked: Asked[Any]) -> Way:
+    target = asked.target
+    return Way(f"{target.provider} at {target.connection}", target.connection)
 
 
 def _replayed(
@@ -165,6 +196,7 @@ class _Call(Generic[R]):
     claim: Claim
     is_open: bool = True
     attempts: Attempts[Reply] = field(init=False)
+    _passage: Passage | None = None
     _heard: Listening | None = None
     _body: bytearray = field(default_factory=bytearray)
     _first_ns: int | None = None
@@ -174,14 +206,23 @@ class _Call(Generic[R]):
     def run(self) -> Program[tuple[R, CallFacts]]:
         """Ask until there is an answer that counts. Raises what `call` raises."""
         asked = self.asked
+        self.claim = yield from looked_up(self.claim, self._lookup, self._cache, self.scope)
+        if self.claim.recorded is not None:
+            self.is_open = False
+            return (yield from _replayed(asked, self.policy, self.claim, self.claim.recorded))
         self._content = orjson.dumps(asked.body)
         self.attempts = attempts = Attempts(
             self,
             asked.operation,
             self.policy.retries,
-            f"{asked.target.provider} at {asked.target.connection}",
+            _way(asked).breaker,
             self.policy.budget,
             self.scope,
+            is_stream=asked.listen is not None,
+        )
+        attempts.passage = self._passage = passage_of(
+            *(self.policy, self.scope, lambda: _load(asked, self._content), _way(asked)),
+            ladder=asked.ladder,
         )
         try:
             reply = yield from attempts.run()
@@ -204,32 +245,86 @@ class _Call(Generic[R]):
             bytes(self._body) or reply.body,
             is_stream=asked.listen is not None,
             is_free=reply.is_free,
+            output_cap=None if self._passage is None else self._passage.cap,
         )
         facts = _facts(asked, self.policy, answer)
+        if self._passage is not None and answer.is_success:
+            self._passage.over("succeeded", tokens_of(facts))
+        elif self._passage is not None:
+            self._passage.refused(self.head(reply))
         if self._first_ns is not None:
             facts = replace(facts, first_token_ns=self._first_ns)
         said = self._said(answer)
         if said is None:
             failure = _failure(answer, self._failed(attempts))
-            yield from self._finish(Ending("failed", answer.to_record(), failure, facts, prompt=asked.prompt))
+            ending = Ending("failed", answer.to_record(), failure, facts, prompt=asked.prompt)
+            yield from self._finish(ending, answer)
             raise failure
-        yield from self._finish(
-            Ending(
+        ending = Ending(
+            "completed",
+            answer.to_record(),
+            call=facts,
+            is_degraded=asked.is_degraded,
+            prompt=asked.prompt,
+        )
+        yield from self._finish(ending, answer)
+        return said, facts
+
+    def fail(self, error: Exception) -> Program[None]:
+        """Record that the call ended in an exception."""
+        facts = _facts(self.asked, self.policy, None)
+        if self._passage is not None:
+            # A stream that broke off, unless it is the code that reads it which raised.
+            self._passage.over("failed" if isinstance(error, ModelError) else "dropped", None)
+        if (
+            is_unsent(error.__cause__)
+            or was_not_asked(error)
+            or (self._passage is not None and self._passage.is_free)
+        ):
+            facts = replace(facts, cost=Money(0))
+        yield from self._finish(Ending("failed", cause=error, call=facts, prompt=self.asked.prompt))
+
+    def abandon(self) -> None:
+        """The call was cancelled, or its run stopped: it has no outcome. Waits for nothing."""
+        if self._passage is not None:
+            self._passage.abandon(self._part())
+        self.claim.abandon()
+
+    def _part(self) -> Money | None:
+        """What the part of a stream costs that has come."""
+        return self._passage.charge_part(bytes(self._body)) if self._passage and self._body else None
+
+    @property
+    def _cache(self) -> AnswerCache | None:
+        """What a fake says is not kept, nor is anything said in its place."""
+        return None if (self.asked.fake or fakes.current()) is not None else self.policy.cache
+
+    @property
+    def _lookup(self) -> Lookup:
+        asked, target = self.asked, self.asked.target
+
+        def ending(answer: Answer) -> Ending:
+            facts = _facts(asked, self.policy, answer)
+            return Ending(
                 "completed",
                 answer.to_record(),
                 call=facts,
                 is_degraded=asked.is_degraded,
                 prompt=asked.prompt,
             )
-        )
-        return said, facts
 
-    def fail(self, error: Exception) -> Program[None]:
-        """Record that the call ended in an exception."""
-        facts = _facts(self.asked, self.policy, None)
-        if is_unsent(error.__cause__):
-            facts = replace(facts, cost=Money(0))
-        yield from self._finish(Ending("failed", cause=error, call=facts, prompt=self.asked.prompt))
+        return Lookup(
+            asked.operation,
+            target.provider,
+            f"{target.connection} {place_of(target.place + asked.url_path)}",
+            target.model,
+            asked.body,
+            is_events=asked.listen is not None,
+            wish=asked.cache,
+            patience=self.policy.retries.deadline,
+            ending=ending,
+            prompt=asked.prompt,
+        )
 
     def _failed(self, attempts: Attempts[Reply]) -> Failed:
         target = self.asked.target
@@ -253,6 +348,10 @@ class _Call(Generic[R]):
         target = self.asked.target
         if given := (yield from self._given()):
             return given
+        if (passage := self._passage) is not None:
+            yield from passage.enter(lambda: self.attempts.seconds_left)
+            if passage.body is not None:
+                self._content = orjson.dumps(passage.body)
 
         def connect() -> Endpoint:
             endpoint = target.connect()
@@ -331,9 +430,16 @@ class _Call(Generic[R]):
         except Exception as error:
             raise _ReaderFailed(error) from error
 
-    def _finish(self, ending: Ending) -> Program[None]:
+    def _finish(self, ending: Ending, answer: Answer | None = None) -> Program[None]:
         self.is_open = False
-        yield Commit(self.claim.finish(ending))
+        if (passage := self._passage) is None:
+            yield Commit(self.claim.finish(ending))
+            return
+        if answer is not None and ending.call is not None:
+            charged = passage.charge(answer, ending.call, is_events=self.asked.listen is not None)
+        else:
+            charged = self._part() if passage.is_out else Money()
+        yield from passage.conclude(self.claim, ending, charged)
 
 
 class _ReaderFailed(Exception):

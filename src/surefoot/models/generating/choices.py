@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeAlias
 
 from surefoot.errors import UsageError
 from surefoot.models.fakes import Script
 from surefoot.models.generating.asking import Effort
+from surefoot.scope import check_cache
 from surefoot.values import Json
 
 
@@ -25,6 +26,8 @@ class Call:
     logprobs: ask for the log-probability of each token, and of so many others in its place (0: only its own).
     repairs: how often an answer that does not fit the wanted type is sent back to the model with what is wrong.
     timeout: seconds for each attempt.
+    cache: whether its answers are looked up in the cache and kept there, or for how many seconds they are given again.
+        This goes before what the prompt, the flow and the settings say.
     extra: fields that are put into the request's body as they are.
     """
 
@@ -42,6 +45,7 @@ class Call:
     repairs: int = 1
     stream: Callable[[str], object] | None = None
     timeout: float | None = None
+    cache: bool | float | None = None
     extra: Mapping[str, Json] = field(default_factory=dict[str, Json])
 
     def __post_init__(self) -> None:
@@ -50,6 +54,7 @@ class Call:
             raise UsageError(f"max_turns is {self.max_turns}: a model has to be asked once at least")
         if self.repairs < 0:
             raise UsageError(f"repairs is {self.repairs}: give 0 or more")
+        check_cache(self.cache, "cache of a Call")
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -74,17 +79,35 @@ class Fallback:
         object.__setattr__(self, "calls", made)
 
 
-Using: TypeAlias = "str | Call | Fallback | Script | None"
-"""What may be given as `using=`."""
+Single: TypeAlias = "str | Call | Fallback | Script"
+"""What one answer comes from: a model, or those that stand in for it."""
 
 
-def calls_of(using: Using) -> tuple[Call, ...]:
+def calls_of(using: Single | None) -> tuple[Call, ...]:
     """The calls that `using` stands for, the first of them first; a script answers whatever model is named."""
     if isinstance(using, Script):
         return (Call(),)
     if isinstance(using, Fallback):
         return using.calls
     return (using if isinstance(using, Call) else Call(using or ""),)
+
+
+def with_calls(using: Single | None, change: Callable[[Call], Call]) -> Single:
+    """The same with each of its calls changed."""
+    if isinstance(using, Script):
+        return using
+    calls = [change(one) for one in calls_of(using)]
+    return Fallback(calls) if isinstance(using, Fallback) else calls[0]
+
+
+def filled(call: Call, defaults: Call) -> Call:
+    """The call, with what it leaves open taken from the defaults."""
+    taken: dict[str, Any] = {
+        one.name: getattr(defaults, one.name)
+        for one in fields(call)
+        if getattr(call, one.name) == getattr(_OPEN, one.name)
+    }
+    return replace(call, **taken)
 
 
 def settings_in(call: Call) -> dict[str, object]:
@@ -95,4 +118,5 @@ def settings_in(call: Call) -> dict[str, object]:
     }
 
 
-_NO_SETTINGS = frozenset({"tools", "stream", "timeout"})
+_NO_SETTINGS = frozenset({"tools", "stream", "timeout", "cache"})
+_OPEN = Call()

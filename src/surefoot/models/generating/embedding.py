@@ -10,6 +10,7 @@ from surefoot.errors import ConfigError, InvalidInput
 from surefoot.models.chain.endpoints import policy
 from surefoot.models.generating.calling import Asked, call
 from surefoot.models.wires import embedding_wire_of
+from surefoot.scope import check_cache
 
 Vector = tuple[float, ...]
 
@@ -28,17 +29,20 @@ class Embed:
         *,
         using: str,
         dimensions: int | None = None,
+        cache: bool | float | None = None,
     ) -> list[Vector]:
         """The vectors of texts, one for each and in their order.
 
         using: a model reference such as `openai:text-embedding-3-small` or `google:gemini-embedding-001`.
         dimensions: how long the vectors are to be, where the model can make shorter ones.
+        cache: whether each request is looked up in the cache and kept there, or for how many seconds its vectors are
+            given again; by default as the flow and the settings say.
 
         Many texts go in several requests, one after the other. Inside a run each request is a recorded call, and not
         made again by a resume. Raises `ModelError`, `UnknownModel`, `ConfigError` for a provider that makes none, and
         `InvalidInput` for an empty text.
         """
-        return await drive_async(_program(texts, using, dimensions))
+        return await drive_async(_program(texts, using, dimensions, cache=cache))
 
     def sync(
         self,
@@ -47,9 +51,10 @@ class Embed:
         *,
         using: str,
         dimensions: int | None = None,
+        cache: bool | float | None = None,
     ) -> list[Vector]:
         """`embed` for blocking code: the same, and it returns the vectors themselves."""
-        return drive(_program(texts, using, dimensions))
+        return drive(_program(texts, using, dimensions, cache=cache))
 
     def __repr__(self) -> str:
         return "<function surefoot.embed>"
@@ -58,7 +63,10 @@ class Embed:
 embed = Embed()
 
 
-def _program(texts: Sequence[str], using: str, dimensions: int | None) -> Program[list[Vector]]:
+def _program(
+    texts: Sequence[str], using: str, dimensions: int | None, *, cache: bool | float | None
+) -> Program[list[Vector]]:
+    check_cache(cache, "cache of embed")
     if isinstance(texts, str):
         raise InvalidInput("embed takes a list of texts, and was given one text: put it into a list")
     for index, text in enumerate(texts):
@@ -78,6 +86,7 @@ def _program(texts: Sequence[str], using: str, dimensions: int | None) -> Progra
             wire.path(target.model),
             wire.body(some, target.model, dimensions=dimensions),
             partial(wire.read, count=len(some)),
+            cache=cache,
         )
         found, _ = yield from call(asked, chosen)
         vectors += found

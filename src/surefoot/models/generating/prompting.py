@@ -13,7 +13,10 @@ from surefoot.values import Image, Json, Message, PromptRef, ToolCall
 
 
 class Template(Protocol):
-    """A prompt: it becomes messages, and may say which model it is written for, and with which settings."""
+    """A prompt: it becomes messages, and may say which model it is written for, and with which settings.
+
+    It may have a `cache` too: what it says of the cache (see `Call`).
+    """
 
     @property
     def name(self) -> str: ...
@@ -77,7 +80,10 @@ def rendered(prompt: object, inputs: Mapping[str, object]) -> Rendered:
         )
     template = cast("Template", prompt)
     messages = tuple(template.messages(**inputs))
-    return Rendered(messages, template.name, template.ref, settings_of(template.model))
+    settings = settings_of(template.model)
+    if (wish := getattr(template, "cache", None)) is not None:
+        settings = replace(settings, cache=wish)
+    return Rendered(messages, template.name, template.ref, settings)
 
 
 def _message(given: object) -> Message:
@@ -165,7 +171,7 @@ def over(call: Call, settings: Call) -> Call:
         return call
     taken = {
         name: getattr(settings, name)
-        for name in (*set(_SETTINGS.values()), "model")
+        for name in (*set(_SETTINGS.values()), "model", "cache")
         if getattr(call, name) in (None, "") and getattr(settings, name) is not None
     }
     return replace(call, **taken)

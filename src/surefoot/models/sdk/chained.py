@@ -75,6 +75,10 @@ class _Outside(Scope):
         return _NOBODY
 
     @property
+    def prompt(self) -> PromptRef | None:
+        return None
+
+    @property
     def seconds_left(self) -> float | None:
         return None
 

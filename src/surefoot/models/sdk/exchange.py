@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from types import ModuleType
@@ -12,10 +14,12 @@ import orjson
 
 from surefoot import scope
 from surefoot.effects import Block, Commit, Program
-from surefoot.errors import ConfigError
+from surefoot.errors import ConfigError, SurefootError
 from surefoot.locks import ForkSafeLock
 from surefoot.models.chain.answers import is_answer, is_answer_in_events
 from surefoot.models.chain.attempts import Attempts, Head, is_stopped
+from surefoot.models.chain.bounds import Load
+from surefoot.models.chain.caching import Lookup, looked_up, place_of, was_not_asked
 from surefoot.models.chain.endpoints import (
     CallTarget,
     Endpoint,
@@ -25,9 +29,12 @@ from surefoot.models.chain.endpoints import (
     routed_headers,
 )
 from surefoot.models.chain.facts import facts_of
+from surefoot.models.chain.limits import AnswerCache
 from surefoot.models.chain.operations import Request
+from surefoot.models.chain.passage import Passage, Way, passage_of, tokens_of
 from surefoot.models.chain.record import Answer, kept_headers, replayed
 from surefoot.models.chain.retries import is_unsent
+from surefoot.models.fakes import current as current_fake
 from surefoot.models.fakes import is_free
 from surefoot.models.sdk.deadlines import end_in_time, within
 from surefoot.models.sdk.sending import Close, Read, Send
@@ -65,6 +72,15 @@ class Failure:
 # The retries of an SDK run in the context of the call that failed, so one place in each context is enough.
 _last_failure: ContextVar[Failure | None] = ContextVar("surefoot_last_failure", default=None)
 
+# Headers of which an answer depends.
+_VERSION_HEADERS = (
+    "anthropic-version",
+    "anthropic-beta",
+    "openai-beta",
+    "openai-organization",
+    "openai-project",
+)
+
 _announced: set[tuple[str, str]] = set()
 _announced_lock = ForkSafeLock()
 
@@ -92,7 +108,7 @@ def exchange(call: Call, policy: Policy) -> Program[httpx2.Response]:
         if claimed.is_claim_open:
             # What a run was stopped in has no outcome: it is done again if the run goes on.
             if not isinstance(error, Exception) or is_stopped(call.scope):
-                claim.abandon()
+                claimed.abandon()
             else:
                 yield from claimed.fail(error)
         raise
@@ -107,6 +123,7 @@ class Exchange:
     policy: Policy
     is_claim_open: bool = True
     attempts: Attempts[httpx2.Response] = field(init=False)
+    _passage: Passage | None = None
     _route: Route | None = None
     _sent: httpx2.Request = field(init=False)
     _started_ns: int = field(default_factory=time.monotonic_ns)
@@ -120,6 +137,10 @@ class Exchange:
         The outcome of a stream is recorded by its body instead, before the client sees the end of it.
         """
         self._choose_route()
+        self.claim = yield from looked_up(self.claim, self._lookup, self._cache, self.call.scope)
+        if self.claim.recorded is not None:
+            self.is_claim_open = False
+            return _replay(self.call, self.claim.recorded)
         self.attempts = Attempts(
             self,
             self.call.asked.operation.name,
@@ -127,11 +148,17 @@ class Exchange:
             self._whom,
             self.policy.budget,
             self.call.scope,
+            is_stream=self.call.is_streaming,
         )
+        way = Way(self._whom, address=self.call.request.url.netloc.decode())
+        self._passage = passage_of(self.policy, self.call.scope, self._load, way)
+        self.attempts.passage = self._passage
         response = yield from self.attempts.run()
         if response.is_success and self.call.is_streaming:
             self.is_claim_open = False
-            tape = Tape(self.claim, response, self._ending, started_ns=self._started_ns)
+            tape = Tape(
+                self.claim, response, self._ending, started_ns=self._started_ns, passage=self._passage
+            )
             return live(response, tape, self.call.library, is_async=self.call.is_async)
         left = self.attempts.seconds_left
         try:
@@ -142,23 +169,39 @@ class Exchange:
             raise
         if not response.is_success:
             response.headers["x-should-retry"] = "false"
-        answer = Answer(response.status_code, kept_headers(response.headers), response.content)
+        answer = self._completed(
+            Answer(response.status_code, kept_headers(response.headers), response.content), response
+        )
         ending = self._ending(answer, response)
         if ending.status == "failed":
             _remember(self.call, Recorded("failed", ending.output))
-        yield from self._finish(ending)
+        if self._passage is not None:
+            self._leave(self._passage, answer, ending)
+        yield from self._finish(ending, answer)
         return response
 
     def fail(self, error: Exception) -> Program[None]:
         """Record that the call ended in an exception."""
         _remember(self.call, Recorded("failed", error=error))
         facts = self._facts()
-        if is_unsent(error):
+        if self._passage is not None:
+            self._passage.over("dropped" if isinstance(error, SurefootError) else "failed", None)
+        if is_unsent(error) or was_not_asked(error) or (self._passage is not None and self._passage.is_free):
             facts = replace(facts, cost=Money(0))
         yield from self._finish(Ending("failed", cause=error, call=facts))
 
+    def abandon(self) -> None:
+        """The call was cancelled, or its run stopped: it has no outcome. Waits for nothing."""
+        if self._passage is not None:
+            self._passage.abandon()
+        self.claim.abandon()
+
     def send(self, number: int, /) -> Program[httpx2.Response]:
         """See `Transport.send`."""
+        if self._passage is not None:
+            yield from self._passage.enter(
+                lambda: self.attempts.seconds_left, is_faked=current_fake() is not None
+            )
         outgoing = yield from self._outgoing(is_first=number == 1)
         self._sent = outgoing.request
         with within(outgoing.request, self.attempts.seconds_left):
@@ -183,6 +226,31 @@ class Exchange:
             return self._route.served_model.partition(":")[0]
         return f"{self.call.asked.provider} at {self.call.request.url.host}"
 
+    @property
+    def _cache(self) -> AnswerCache | None:
+        """What a fake says is not kept, nor is anything said in its place; an array of chunks is of no known form."""
+        url = self.call.request.url
+        is_array = ":streamGenerateContent" in url.path and url.params.get("alt") != "sse"
+        return None if is_array or current_fake() is not None else self.policy.cache
+
+    @property
+    def _lookup(self) -> Lookup:
+        asked, request = self.call.asked, self.call.request
+        return Lookup(
+            asked.operation.name,
+            asked.provider,
+            self._route.served_model if self._route is not None else place_of(str(request.url)),
+            asked.model,
+            asked.body,
+            is_events=asked.body.get("stream") is True or ":stream" in request.url.path,
+            wish=None,
+            patience=self.policy.retries.deadline,
+            ending=lambda answer: Ending("completed", answer.to_record(), call=self._facts(answer)),
+            version={
+                name: value for name in _VERSION_HEADERS if (value := request.headers.get(name)) is not None
+            },
+        )
+
     def _choose_route(self) -> None:
         headers, asked = self.call.request.headers, self.call.asked
         key = headers.get("idempotency-key", "")
@@ -202,9 +270,10 @@ class Exchange:
     def _outgoing(self, *, is_first: bool) -> Program[Send]:
         """The request as it leaves: the client's own, or one to the endpoint that serves an alias."""
         route, request, asked = self._route, self.call.request, self.call.asked
+        capped = None if self._passage is None else self._passage.body
         if route is None:
-            return Send(request)
-        body = {**asked.body, "model": route.served_model.partition(":")[2]}
+            return Send(request if capped is None else self._rewritten(capped))
+        body = {**(capped or asked.body), "model": route.served_model.partition(":")[2]}
 
         def connect() -> Endpoint:
             endpoint = route.connect()
@@ -222,13 +291,50 @@ class Exchange:
         )
         return Send(cast("httpx2.Request", rerouted), is_routed=True)
 
-    def _finish(self, ending: Ending) -> Program[None]:
+    def _rewritten(self, body: Mapping[str, object]) -> httpx2.Request:
+        """The client's own request with another body."""
+        request = self.call.request
+        headers = [
+            (name, value) for name, value in request.headers.multi_items() if name.lower() != "content-length"
+        ]
+        made = self.call.library.Request(
+            request.method,
+            request.url,
+            headers=headers,
+            content=json.dumps(body),
+            extensions=request.extensions,
+        )
+        return cast("httpx2.Request", made)
+
+    def _load(self) -> Load:
+        """The call as limits weigh it; one that is routed is that of the model which serves it."""
+        asked, route = self.call.asked, self._route
+        raw = self.call.request.content
+        if route is None:
+            return Load(asked.operation.name, asked.provider, asked.model, asked.body, raw)
+        provider, _, model = route.served_model.partition(":")
+        return Load(asked.operation.name, provider, model, asked.body, raw)
+
+    def _leave(self, passage: Passage, answer: Answer, ending: Ending) -> None:
+        """The last byte of a buffered answer was read."""
+        if answer.is_success:
+            passage.over("succeeded", None if ending.call is None else tokens_of(ending.call))
+        else:
+            passage.refused(Head(answer.status, answer.headers))
+
+    def _finish(self, ending: Ending, answer: Answer | None = None) -> Program[None]:
         self.is_claim_open = False
-        yield Commit(self.claim.finish(ending))
+        if (passage := self._passage) is None:
+            yield Commit(self.claim.finish(ending))
+            return
+        charged = None if passage.is_out else Money()
+        if answer is not None and ending.call is not None:
+            charged = passage.charge(answer, ending.call, is_events=self._is_in_events(answer))
+        yield from passage.conclude(self.claim, ending, charged)
 
     def _ending(self, answer: Answer, response: httpx2.Response, first_token_ns: int | None = None) -> Ending:
         """How the call ended: an answer of another form than is due is a failure, like a refusal."""
-        answer = replace(answer, is_free=is_free(response))
+        answer = self._completed(answer, response)
         facts = replace(self._facts(answer), first_token_ns=first_token_ns)
         is_events = self._is_in_events(answer)
         if answer.error is not None:
@@ -237,6 +343,11 @@ class Exchange:
         if answer.is_success and (answer.is_closed_early or is_fit(answer.body)):
             return Ending("completed", answer.to_record(), call=facts)
         return Ending("failed", answer.to_record(), response, facts)
+
+    def _completed(self, answer: Answer, response: httpx2.Response) -> Answer:
+        """The answer with what is known of it here alone."""
+        cap = None if self._passage is None else self._passage.cap
+        return replace(answer, is_free=is_free(response), output_cap=cap)
 
     def _is_in_events(self, answer: Answer) -> bool:
         """Whether an answer is a stream, by what it calls itself or by what was asked for."""

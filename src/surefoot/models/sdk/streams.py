@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 from surefoot import scope
 from surefoot.errors import RunEnded
 from surefoot.models.chain.answers import ends_in_error, is_whole
+from surefoot.models.chain.passage import Passage, tokens_of
 from surefoot.models.chain.record import Answer, kept_headers
 from surefoot.models.chain.sse import events_of
 from surefoot.scope import Claim, Ending, Ticket
@@ -30,8 +31,17 @@ Judge = Callable[[Answer, "httpx2.Response", int | None], Ending]
 class Tape:
     """What was read of one streamed body, and how that reading ended. Every ending is taken at most once."""
 
-    def __init__(self, claim: Claim, source: httpx2.Response, judge: Judge, *, started_ns: int) -> None:
+    def __init__(
+        self,
+        claim: Claim,
+        source: httpx2.Response,
+        judge: Judge,
+        *,
+        started_ns: int,
+        passage: Passage | None = None,
+    ) -> None:
         self._claim = claim
+        self._passage = passage
         self._status = source.status_code
         self._headers = kept_headers(source.headers)
         self._judge = judge
@@ -73,14 +83,26 @@ class Tape:
             reason = None
         if self._is_interrupted or (reason is not None and not isinstance(reason, Exception)):
             self._is_settled = True
+            if self._passage is not None:
+                self._passage.abandon(self._passage.charge_part(heard))
             self._claim.abandon()
             return None
         if isinstance(reason, Exception):
-            return self._judged(error=reason)
+            return self._judged(error=reason, is_left=True)
         return self._judged(is_closed_early=not ends_in_error(heard))
 
-    def _judged(self, *, is_closed_early: bool = False, error: Exception | None = None) -> Ticket | None:
-        """The part that was read before an error is kept: a flow that survived it replays as it went."""
+    def __del__(self) -> None:
+        # A stream that was dropped: its permit is free. What it holds stays held, as it would be booked.
+        if not self._is_settled and self._passage is not None:
+            self._passage.over("dropped", None)
+
+    def _judged(
+        self, *, is_closed_early: bool = False, error: Exception | None = None, is_left: bool = False
+    ) -> Ticket | None:
+        """The part that was read before an error is kept: a flow that survived it replays as it went.
+
+        `is_left`: it is the client's own error, because of which it left the stream.
+        """
         if self._is_settled or self.response is None:
             return None
         self._is_settled = True
@@ -96,6 +118,17 @@ class Tape:
         if ending.status == "completed" and ends_in_error(answer.body):
             # An SDK that makes its error of such an ending hands the response over with it.
             ending = Ending("failed", ending.output, self.response, ending.call)
+        passage = self._passage
+        if passage is None:
+            return self._finished(ending)
+        is_broken = (error is not None and not is_left) or ends_in_error(answer.body)
+        tokens = None if is_broken or is_closed_early or ending.call is None else tokens_of(ending.call)
+        passage.over("failed" if is_broken else "succeeded", tokens)
+        if passage.is_holding and ending.call is not None:
+            passage.put_into(ending, passage.charge(answer, ending.call, is_events=True))
+        return self._finished(ending)
+
+    def _finished(self, ending: Ending) -> Ticket | None:
         try:
             return self._claim.finish(ending)
         except RunEnded:  # a stream that was left open and is closed when nothing can be recorded any more

@@ -1,0 +1,140 @@
+"""What the settings say of connections and limits, as the rooms that work by it take it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from surefoot import limits, models
+from surefoot.errors import ConfigError
+from surefoot.ledger import (
+    Answers,
+    Budget,
+    Budgets,
+    Keyring,
+    Ledger,
+    holder,
+    is_holder_gone,
+    seal,
+    unseal,
+)
+from surefoot.values import Money
+
+if TYPE_CHECKING:
+    from surefoot import config
+    from surefoot.limits.rates import Rates
+
+
+def connection_of(name: str, given: config.Connection) -> models.Connection:
+    """A connection of the settings."""
+    return models.Connection(
+        name=name,
+        provider=given.provider,
+        base_url=given.base_url,
+        api_key=given.api_key,
+        ad_token=given.ad_token,
+        api=given.api,
+        api_version=given.api_version,
+        organization=given.organization,
+        project=given.project,
+        headers=given.headers,
+        timeout=given.timeout,
+        model_of=given.model_of,
+        is_default=given.default,
+    )
+
+
+def budgets_of(given: config.Config, ledger: Ledger) -> Budgets | None:
+    """The budgets of model calls; None where there are none."""
+    if not given.budgets:
+        return None
+    budgets = [
+        Budget(
+            name,
+            Money.dollars(one.limit),
+            of=one.of,
+            only=one.only,
+            per=one.per,
+            exceeded=one.exceeded,
+            patience=one.patience,
+            cap_output=one.cap_output,
+        )
+        for name, one in given.budgets.items()
+    ]
+    return Budgets(ledger, budgets, lease_seconds=given.runs.lease)
+
+
+def redis_of(given: config.Config) -> limits.SharedRedis | None:
+    """The Redis server of the settings; None where they name none."""
+    redis = given.redis
+    url, secret_url, password = redis.url, redis.secret_url, redis.password
+    if url is None and secret_url is None:
+        return None
+    return limits.SharedRedis(
+        lambda: url or "" if secret_url is None else secret_url.resolve(),
+        lambda: None if password is None else password.resolve(),
+        prefix=redis.prefix,
+        connections=redis.connections,
+        timeout=redis.timeout,
+    )
+
+
+def rates_of(given: config.Config, redis: limits.SharedRedis | None) -> Rates:
+    """The limits of requests, tokens and calls at a time."""
+    from surefoot.limits.rates import RateLimit, rates_of
+
+    bounds = [RateLimit(name, **dict(one)) for name, one in given.limits.items()]
+    return rates_of(bounds, redis=redis, processes=given.redis.processes)
+
+
+def breakers_of(given: config.Config, redis: limits.SharedRedis | None) -> limits.Breakers:
+    """The circuit breakers."""
+    rules = {name: limits.BreakerRules(**dict(one)) for name, one in given.breakers.items()}
+    return limits.Breakers(rules, redis=redis)
+
+
+def worst_of(
+    load: models.Load, policy: models.Policy, connections: Mapping[str, models.Connection], cap: int | None
+) -> Money:
+    """What a call of the record may cost at most today, whose connection is not known; `cap` is that of its budgets.
+
+    Raises `UnboundedCall`.
+    """
+    body = None if cap is None else models.capped(load, cap)
+    named = [name for name, given in connections.items() if given.provider == load.provider]
+    weight = models.weigh(
+        load if body is None else replace(load, body=body),
+        policy.prices,
+        connections=("", *named),
+        local_context=policy.local_context,
+    )
+    return weight.worst
+
+
+def answers_of(
+    given: config.CacheSettings, ledger: Ledger, keyring: Keyring, redis: limits.SharedRedis | None
+) -> limits.AnswerCache | None:
+    """The cache of answers; None where none are given again. Raises `ConfigError`."""
+    if given.calls == "none":
+        return None
+    store: limits.AnswerStore = Answers(ledger)
+    if given.store == "redis":
+        if redis is None:
+            raise ConfigError(
+                'cache.store is "redis", and no Redis is configured: set [redis] url, or store = "ledger"'
+            )
+        store = limits.RedisAnswers(redis, _sealing(keyring))
+    return limits.AnswerCache(limits.CacheTerms(given.calls, given.ttl, given.jitter), keyring.derive, store)
+
+
+def _sealing(keyring: Keyring) -> limits.Sealing:
+    """How answers outside of the ledger are sealed: under a key of the application."""
+
+    def sealed(plain: bytes, bound_to: str) -> bytes:
+        return seal(keyring.derive("answers"), plain, bound_to=bound_to)
+
+    def unsealed(stored: bytes, bound_to: str) -> bytes:
+        return unseal(keyring.derive("answers"), stored, bound_to=bound_to)
+
+    return limits.Sealing(sealed, unsealed, holder, is_holder_gone)
