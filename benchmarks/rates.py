@@ -1,4 +1,4 @@
-"""What it costs to admit a call under rate limits, in process and over Redis, against limits, pyrate-limiter, LiteLLM."""
+"""What it costs to admit a call under rate limits, against limits, pyrate-limiter and LiteLLM."""
 
 from __future__ import annotations
 
@@ -48,23 +48,37 @@ def run() -> Report:
         f"median of {ROUNDS * ROUNDS_FACTOR} interleaved rounds. Microseconds per call.",
         columns=["contender", "version", "CPU", "wall"],
         rows=[
-            [one.name, one.version, f"{medians[one.name].cpu * US:,.1f}", f"{medians[one.name].wall * US:,.1f}"]
+            [
+                one.name,
+                one.version,
+                f"{medians[one.name].cpu * US:,.1f}",
+                f"{medians[one.name].wall * US:,.1f}",
+            ]
             for one in contenders
         ],
-        notes=[
-            f"- {LINE}: as many tasks at once under ten places, so that nearly each waits, is woken and goes on.",
-            "- limits, pyrate-limiter: requests and tokens are counted, in two steps; neither gives tokens back or "
-            "counts calls at a time, pyrate-limiter with its GCRA.",
-            "- LiteLLM: its router chooses among deployments by their usage (usage-based-routing-v2, in memory) and "
-            "counts a request; tokens it counts after the call.",
-            f"- {GET}: by the same connection; an admission is one script, and its end another that nobody waits for.",
-        ],
+        notes=list(_notes()),
         ratios=[
             Ratio("budget:rates-in-process", medians[MEMORY].cpu / SECONDS, 1.0),
-            Ratio("redis-get:rates-on-redis", medians[SHARED].wall / medians[GET].wall, GETS),
-            *(Ratio(f"{name}:rates-in-process", medians[MEMORY].cpu / medians[name].cpu, 1.0) for name in PEERS),
+            Ratio("redis-get:rates-on-redis", medians[SHARED].cpu / medians[GET].cpu, GETS),
+            *(
+                Ratio(f"{name}:rates-in-process", medians[MEMORY].cpu / medians[name].cpu, 1.0)
+                for name in PEERS
+            ),
         ],
     )
+
+
+def _notes() -> Generator[str]:
+    yield f"- {LINE}: as many tasks at once under ten places, so that nearly each waits, is woken and goes on."
+    yield (
+        "- limits, pyrate-limiter (its GCRA): requests and tokens are counted, in two steps; neither gives tokens back "
+        "or counts calls at a time."
+    )
+    yield (
+        "- LiteLLM: its router chooses among deployments by their usage (usage-based-routing-v2, in memory) and counts "
+        "a request; tokens it counts after the call."
+    )
+    yield f"- {GET}: by the same connection. An admission is one script, its end another that nobody waits for."
 
 
 PEERS = ["limits", "pyrate-limiter", "LiteLLM's router"]

@@ -26,11 +26,7 @@ async def counted(number: int) -> dict[str, float]:
 
 async def pyrate(number: int) -> dict[str, float]:
     requests, tokens = (
-        Limiter(
-            StateBucket(
-                [Rate(limit, Duration.MINUTE)], algorithm=GCRA(), store=InMemoryStateStore()
-            )
-        )
+        Limiter(StateBucket([Rate(limit, Duration.MINUTE)], algorithm=GCRA(), store=InMemoryStateStore()))
         for limit in (REQUESTS, TOKENS)
     )
     with Round() as taken:
