@@ -161,8 +161,13 @@ class Passage:
         if admission.bound(demand):
             demand = replace(demand, tokens=expected_tokens(load))
             self._permit = yield from admission.admit(
-                demand, patience=max(seconds_left(), 0.0), pause=self.scope.pause
+                demand, patience=max(seconds_left(), 0.0), pause=self._pause
             )
+
+    def _pause(self, seconds: float) -> None:
+        """Wait as blocking code does; raises where the run goes on no further."""
+        self.scope.pause(seconds)
+        self.scope.check()
 
     # How an attempt goes, as `Attempts` tells
 
