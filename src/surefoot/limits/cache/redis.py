@@ -103,7 +103,7 @@ class RedisAnswers:
         content = packed[1:] if packed[:1] == _PLAIN else zstd.decompress(packed[1:])
         record = cast("dict[str, Any]", orjson.loads(content))
         if isinstance(body := record.get("body"), dict):
-            record["body"] = base64.b64decode(body["base64"])
+            record["body"] = base64.b64decode(cast("dict[str, str]", body)["base64"])
         return CachedAnswer(record, head["run"], max(0, age), left)
 
     def lead(self, sought: Sought, token: str, lease_ns: int, /) -> Program[Taken]:

@@ -100,7 +100,7 @@ def place_of(address: str) -> str:
 
 def _in_one_form(value: Any) -> Any:
     """The value with whole numbers as integers: 1.0 and 1 are one number, and JSON writes them as two."""
-    kind = type(value)
+    kind: type[object] = type(value)
     if kind is str:
         return value
     if kind is float:
