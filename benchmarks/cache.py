@@ -135,7 +135,7 @@ def lookup(where: str) -> Lookup:
     return Lookup(
         "openai.chat",
         "openai",
-        where,
+        lambda: where,
         "gpt-4o",
         BODY,
         is_events=False,
