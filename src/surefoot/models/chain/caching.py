@@ -32,10 +32,10 @@ _STREAMED = {"streamGenerateContent": "generateContent", "streamRawPredict": "ra
 class Lookup:
     """What is asked of a model, as the cache knows it.
 
-    `where` gives who answers: the connection and its address, of which `place_of` takes what may be known. `version` are
-    headers of which the answer depends. `wish` is what the call or its prompt says of the cache, None where they say
-    nothing. `patience` is how many seconds the call may take at most. `ending` makes the outcome of an answer that was
-    found.
+    `where` gives who answers: the connection and its address, of which `place_of` takes what may be known. `version`
+    are headers of which the answer depends. `wish` is what the call or its prompt says of the cache, None where they
+    say nothing. `patience` is how many seconds the call may take at most. `ending` makes the outcome of an answer that
+    was found.
     """
 
     operation: str
