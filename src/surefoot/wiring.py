@@ -153,11 +153,11 @@ def answers_of(
             raise ConfigError(
                 'cache.store is "redis", and no Redis is configured: set [redis] url, or store = "ledger"'
             )
-        store = limits.RedisAnswers(redis, _sealing(keyring))
+        store = limits.RedisAnswers(redis, sealing_of(keyring))
     return limits.AnswerCache(limits.CacheTerms(given.calls, given.ttl, given.jitter), keyring.derive, store)
 
 
-def _sealing(keyring: Keyring) -> limits.Sealing:
+def sealing_of(keyring: Keyring) -> limits.Sealing:
     """How answers outside of the ledger are sealed: under a key of the application."""
 
     def sealed(plain: bytes, bound_to: str) -> bytes:

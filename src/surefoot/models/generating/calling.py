@@ -316,7 +316,7 @@ class _Call(Generic[R]):
         return Lookup(
             asked.operation,
             target.provider,
-            f"{target.connection} {place_of(target.place + asked.url_path)}",
+            lambda: f"{target.connection} {place_of(target.place + asked.url_path)}",
             target.model,
             asked.body,
             is_events=asked.listen is not None,
