@@ -19,6 +19,7 @@ from surefoot.models.chain.prices import Rates
 from surefoot.models.chain.published import thinks_unseen, window_of
 from surefoot.models.chain.received import bytes_said
 from surefoot.models.chain.record import Answer
+from surefoot.models.chain.reserve import Reserve
 from surefoot.models.chain.retries import is_unsent
 from surefoot.models.chain.sse import events_of
 from surefoot.scope import Claim, Ending, Scope
@@ -47,11 +48,13 @@ class Way:
     address: str = ""
 
 
-def passage_of(policy: Policy, here: Scope, load: Callable[[], Load], way: Way) -> Passage | None:
-    """The passage of a call; None where nothing bounds it."""
+def passage_of(
+    policy: Policy, here: Scope, load: Callable[[], Load], way: Way, reserve: Reserve | None = None
+) -> Passage | None:
+    """The passage of a call; None where nothing bounds it. `reserve` is what its money comes from, if not budgets."""
     if policy.budgets is None and policy.admission is None and policy.breakers is None:
         return None
-    return Passage(policy, here, load(), way)
+    return Passage(policy, here, load(), way, reserve)
 
 
 @dataclass(slots=True)
@@ -65,6 +68,7 @@ class Passage:
     scope: Scope
     load: Load
     way: Way
+    reserve: Reserve | None = None
     cap: int | None = None
     body: dict[str, object] | None = None
     _hold: Hold | None = None
@@ -110,9 +114,25 @@ class Passage:
         self._is_out = True
 
     def _open(self, seconds_left: Callable[[], float], *, is_faked: bool) -> Program[None]:
+        budgets, patience = self.policy.budgets, max(seconds_left(), 0.0)
+        worst = self.weigh(is_faked=is_faked)
+        if budgets is None or not worst.nanos:
+            return
+        if self.reserve is not None:
+            self._hold = yield from self.reserve.part(worst, patience=patience)
+        else:
+            self._hold = yield from budgets.hold(
+                self.scope.caller, worst, what=str(self.load), patience=patience
+            )
+
+    def weigh(self, *, is_faked: bool = False) -> Money:
+        """What one attempt may cost at most, with a limit put on its answer where a budget says so.
+
+        Nothing where no budget is about the call, or it is free. Raises `UnboundedCall`.
+        """
         budgets, caller = self.policy.budgets, self.scope.caller
         if budgets is None or not budgets.bound(caller):
-            return
+            return Money()
         limit = budgets.cap_output(caller)
         if limit is not None and (body := capped(self.load, limit)) is not None:
             self.cap, self.body = limit, body
@@ -121,12 +141,9 @@ class Passage:
             self._weigh()
         except UnboundedCall:
             if is_faked:
-                return
+                return Money()
             raise
-        if self._worst.nanos:
-            self._hold = yield from budgets.hold(
-                caller, self._worst, what=str(self.load), patience=max(seconds_left(), 0.0)
-            )
+        return self._worst
 
     def _weigh(self) -> None:
         """What the call may cost at most. Raises `UnboundedCall`."""

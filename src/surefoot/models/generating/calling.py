@@ -32,6 +32,7 @@ from surefoot.models.chain.limits import AnswerCache
 from surefoot.models.chain.operations import OPERATIONS
 from surefoot.models.chain.passage import Passage, Way, passage_of, tokens_of
 from surefoot.models.chain.record import Answer, kept_headers
+from surefoot.models.chain.reserve import Reserve
 from surefoot.models.chain.retries import is_unsent
 from surefoot.models.chain.sse import Events, events_of
 from surefoot.models.chain.vendors import LOCAL
@@ -60,7 +61,7 @@ class Asked(Generic[R]):
     `url_path` lies below the target's base URL, `read` takes a buffered answer (`ValueError` where it is none of the
     format), `listen` a streamed one, where one is asked for. `seconds` bounds each attempt, `is_degraded` says
     that it stands in for another, `fake` who answers in the place of the model, where that is not the one of the block.
-    `cache` is what the call or its prompt says of the cache.
+    `cache` is what the call or its prompt says of the cache, `reserve` what is held for several calls, this among them.
     """
 
     operation: str
@@ -75,6 +76,7 @@ class Asked(Generic[R]):
     prompt: PromptRef | None = None
     fake: Fake | None = None
     cache: CacheWish = None
+    reserve: Reserve | None = None
 
     @property
     def path(self) -> str:
@@ -107,6 +109,23 @@ def call(asked: Asked[R], policy: Policy) -> Program[tuple[R, CallFacts]]:
             else:
                 made.abandon()
         raise
+
+
+def most_of(asked: Asked[Any], policy: Policy) -> Money:
+    """What one attempt at a call may cost at most; nothing where no budget is about it. Raises `UnboundedCall`."""
+    if (asked.fake or fakes.current()) is not None:
+        # What a fake answers is not paid.
+        return Money()
+    here, target = scope.current() or OUTSIDE, asked.target
+    way = Way(f"{target.provider} at {target.connection}", target.connection)
+    passage = passage_of(policy, here, lambda: _load(asked, orjson.dumps(asked.body)), way)
+    return Money() if passage is None else passage.weigh()
+
+
+def _load(asked: Asked[Any], content: bytes) -> Load:
+    target = asked.target
+    priced_as = target.priced_as if target.priced_as != target.model else ""
+    return Load(asked.operation, target.provider, target.model, asked.body, content, priced_as)
 
 
 def _replayed(
@@ -196,7 +215,11 @@ class _Call(Generic[R]):
             is_stream=asked.listen is not None,
         )
         attempts.passage = self._passage = passage_of(
-            self.policy, self.scope, self._load, Way(attempts.provider, asked.target.connection)
+            self.policy,
+            self.scope,
+            lambda: _load(asked, self._content),
+            Way(attempts.provider, asked.target.connection),
+            asked.reserve,
         )
         try:
             reply = yield from attempts.run()
@@ -263,13 +286,6 @@ class _Call(Generic[R]):
         if self._passage is not None:
             self._passage.abandon(self._part())
         self.claim.abandon()
-
-    def _load(self) -> Load:
-        target = self.asked.target
-        priced_as = target.priced_as if target.priced_as != target.model else ""
-        return Load(
-            self.asked.operation, target.provider, target.model, self.asked.body, self._content, priced_as
-        )
 
     def _part(self) -> Money | None:
         """What the part of a stream costs that has come."""
