@@ -9,11 +9,15 @@ from pathlib import Path
 
 from benchmarks import harness
 
+FOLDER = Path(__file__).parent
 OTHERS = {"__init__", "__main__", "harness", "model_server", "postgres"}
 
 
 def main(arguments: list[str]) -> int:
-    here = {path.stem: path for path in sorted(Path(__file__).parent.glob("*.py")) if path.stem not in OTHERS}
+    found = [path for pattern in ("*.py", "limits/*.py") for path in sorted(FOLDER.glob(pattern))]
+    here = {
+        path.relative_to(FOLDER).with_suffix("").as_posix(): path for path in found if path.stem not in OTHERS
+    }
     match arguments:
         case []:
             for name, path in here.items():
@@ -22,7 +26,7 @@ def main(arguments: list[str]) -> int:
                 print(f"make bench NAME={name:<12} {summary}")
             return 0
         case [name] if name in here:
-            harness.publish(importlib.import_module(f"benchmarks.{name}").run())
+            harness.publish(importlib.import_module(f"benchmarks.{name.replace('/', '.')}").run())
             return 0
         case _:
             print(f"no benchmark {' '.join(arguments)!r}; there are: {', '.join(here)}", file=sys.stderr)

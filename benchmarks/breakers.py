@@ -64,8 +64,7 @@ def run() -> Report:
         ],
         notes=[
             f"- Less the {medians['bare']:.2f} µs of the call alone.",
-            "- Ours measures time and counts in a sliding window; the others count failures in a row, and circuitbreaker "
-            + "does nothing at a success but to set that to 0.",
+            "- Ours measures time and counts in a sliding window; the others count failures in a row.",
             "- Half-open: enough calls have failed, the cooldown has passed, and all tasks begin at once.",
         ],
         ratios=[

@@ -20,14 +20,14 @@ from surefoot.guards import InEnvironment, SecretFinder
 from surefoot.ledger import Keyring, Ledger, Payloads, PostgresLedger, RunRecord, SqliteLedger
 from surefoot.locks import ForkSafeLock, made_once
 from surefoot.models import CallTarget, Endpoint, Policy, Retries, RetryBudget, Route
-from surefoot.values import Money, RunTags, new_id
+from surefoot.values import Caller, Money, RunTags, new_id
 
 if TYPE_CHECKING:
     from surefoot.config import Loaded
     from surefoot.ledger import Account
     from surefoot.limits.rates import Rates
     from surefoot.models.local import EmbeddedServer
-    from surefoot.traces import Card, Costs, Facet, Shadows
+    from surefoot.traces import Card, Costs, Estimate, Facet, Shadows
 
 _KEY_VARIABLES = (*models.KEY_VARIABLES, "SUREFOOT_KEY")
 _LOCAL = "local:"
@@ -142,7 +142,7 @@ class App:
     @made_once
     def redis(self) -> limits.SharedRedis | None:
         """The Redis server that limits, breakers and the cache are shared by; None where the settings name none."""
-        return wiring.redis_of(self.config.redis)
+        return wiring.redis_of(self.config)
 
     @made_once
     def rates(self) -> Rates | None:
@@ -464,6 +464,33 @@ class App:
             until_ns=_wall_ns(until),
             zone=zone,
         )
+
+    def estimate(
+        self, flow: AnyFlow | str, *, runs: int = 50, tenant: str = "", principal: str = ""
+    ) -> Estimate:
+        """What a run of a flow may cost and hold, by its newest `runs` completed ones at the prices of today.
+
+        flow: the flow, `FILE.py:NAME`, or its name in the ledger.
+        tenant, principal: for whom it would be made, for the budgets that it would draw from.
+
+        A flow is code, and what it will ask is known by what it has asked alone: without such runs all is 0. Raises
+        `UnknownFlow` for a name that no run has, and `LedgerError`.
+        """
+        from surefoot import traces
+
+        if isinstance(flow, str) and ":" not in flow:
+            name = traces.known_flow(self.ledger, flow)
+        else:
+            name = flows.find_spec(flow)[1].name
+        caller = Caller(("a new run",), (name,), tenant, principal)
+        budgets = self.budgeting
+        cap = None if budgets is None else budgets.cap_output(caller)
+
+        def weigh(load: models.Load) -> Money:
+            return wiring.worst_of(load, self.policy, self.connections, cap)
+
+        accounts = [] if budgets is None else budgets.accounts_of(caller)
+        return traces.estimate(self.ledger, name, weigh, runs=runs, budgets=accounts)
 
     def budgets(self, *, runs: int = 20) -> list[Account]:
         """The accounts of all budgets as they stand: whose, what may be spent, what is, and what is held and left.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from surefoot import limits, models
@@ -63,17 +65,18 @@ def budgets_of(given: config.Config, ledger: Ledger) -> Budgets | None:
     return Budgets(ledger, budgets, lease_seconds=given.runs.lease)
 
 
-def redis_of(given: config.RedisSettings) -> limits.SharedRedis | None:
+def redis_of(given: config.Config) -> limits.SharedRedis | None:
     """The Redis server of the settings; None where they name none."""
-    url, secret_url, password = given.url, given.secret_url, given.password
+    redis = given.redis
+    url, secret_url, password = redis.url, redis.secret_url, redis.password
     if url is None and secret_url is None:
         return None
     return limits.SharedRedis(
         lambda: url or "" if secret_url is None else secret_url.resolve(),
         lambda: None if password is None else password.resolve(),
-        prefix=given.prefix,
-        connections=given.connections,
-        timeout=given.timeout,
+        prefix=redis.prefix,
+        connections=redis.connections,
+        timeout=redis.timeout,
     )
 
 
@@ -89,6 +92,24 @@ def breakers_of(given: config.Config, redis: limits.SharedRedis | None) -> limit
     """The circuit breakers."""
     rules = {name: limits.BreakerRules(**dict(one)) for name, one in given.breakers.items()}
     return limits.Breakers(rules, redis=redis)
+
+
+def worst_of(
+    load: models.Load, policy: models.Policy, connections: Mapping[str, models.Connection], cap: int | None
+) -> Money:
+    """What a call of the record may cost at most today, whose connection is not known; `cap` is that of its budgets.
+
+    Raises `UnboundedCall`.
+    """
+    body = None if cap is None else models.capped(load, cap)
+    named = [name for name, given in connections.items() if given.provider == load.provider]
+    weight = models.weigh(
+        load if body is None else replace(load, body=body),
+        policy.prices,
+        connections=("", *named),
+        local_context=policy.local_context,
+    )
+    return weight.worst
 
 
 def answers_of(

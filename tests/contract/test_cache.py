@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import anthropic
 import openai
@@ -22,7 +22,7 @@ from redis_server import RedisServer, redis_server, redis_session
 from surefoot import App, Call, Reply, embed, flow, generate
 from surefoot.config import load
 from surefoot.effects import drive
-from surefoot.errors import ModelTimeout, RequestRefused, UsageError
+from surefoot.errors import RequestRefused, UsageError
 from surefoot.limits.cache.store import Sought
 from surefoot.models.chain.caching import Lookup
 from surefoot.models.chain.record import Answer
@@ -352,11 +352,11 @@ def _gemini_streamed(wire: WireServer) -> str:
     return "".join(chunk.text or "" for chunk in stream)
 
 
-def _generated(wire: WireServer) -> str:  # noqa: ARG001
+def _generated(wire: WireServer) -> str:
     return generate.sync(ASKED, using="openai:gpt-4o")
 
 
-def _generated_streamed(wire: WireServer) -> str:  # noqa: ARG001
+def _generated_streamed(wire: WireServer) -> str:
     pieces: list[str] = []
     said = generate.sync(ASKED, using=Call("openai:gpt-4o", stream=pieces.append))
     assert len(pieces) > 1
@@ -454,7 +454,7 @@ def test_a_stream_that_is_still_open_is_not_waited_for_by_its_own_reader(
     def twice() -> int:
         first = _openai(wire).chat.completions.create(model="gpt-4o", messages=ASKED, stream=True)  # type: ignore[call-overload]
         second = _openai(wire).chat.completions.create(model="gpt-4o", messages=ASKED, stream=True)  # type: ignore[call-overload]
-        return len([pair for pair in zip(first, second, strict=True)])
+        return len(list(zip(first, second, strict=True)))
 
     assert twice() > 1
     assert wire.count() == 2
@@ -575,8 +575,7 @@ def test_a_waiter_is_cancelled_alone_and_a_cancelled_leader_hands_over(app: App,
 
     async def scene() -> list[object]:
         leader = asyncio.create_task(asking_async())
-        while wire.count() == 0:
-            await asyncio.sleep(0.01)
+        await _asked(wire)
         waiters = [asyncio.create_task(asking_async()) for _ in range(5)]
         await asyncio.sleep(0.1)
         waiters[0].cancel()
@@ -604,8 +603,7 @@ def test_a_waiter_keeps_its_own_deadline(alone: App, wire: WireServer) -> None:
 
     async def scene() -> list[object]:
         leader = asyncio.create_task(asking_async())
-        while wire.count() == 0:
-            await asyncio.sleep(0.01)
+        await _asked(wire)
         return await asyncio.gather(leader, hasty(), return_exceptions=True)
 
     said = asyncio.run(scene())
@@ -719,7 +717,7 @@ class _Raw:
     def ask(self, *command: Any) -> Any:
         return self._client.execute_command(*command)
 
-    def __enter__(self) -> _Raw:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -757,6 +755,14 @@ def _decoded(app: App, outcome: Any) -> object:
 
 def _answer(body: object) -> Answer:
     return Answer(200, {"content-type": "application/json"}, orjson.dumps(body))
+
+
+async def _asked(wire: WireServer) -> None:
+    """A call has arrived."""
+    for _ in range(3_000):
+        if wire.count():
+            return
+        await asyncio.sleep(0.01)
 
 
 async def _awaited(function: Callable[[], Any]) -> Any:

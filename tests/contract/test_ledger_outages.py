@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import asyncpg
@@ -16,10 +16,13 @@ import pytest
 
 from ledgers import end, outcome, start, started, take_over
 from postgres import Server, execute, private_server
+from surefoot.effects import drive
 from surefoot.errors import LedgerError, LedgerReadOnly, MissingExtra
 from surefoot.ledger import (
     Adopt,
     Append,
+    Budget,
+    Budgets,
     Keyring,
     Message,
     Payloads,
@@ -29,7 +32,10 @@ from surefoot.ledger import (
     lease_of,
     this_process,
 )
-from surefoot.values import new_id
+from surefoot.ledger.bookkeeping import wrong_accounts
+from surefoot.ledger.entries import SweepHolds
+from surefoot.ledger.opening import tables_of
+from surefoot.values import Caller, Money, new_id
 
 
 @pytest.fixture
@@ -98,6 +104,56 @@ def wire(postgres_server: Server) -> Iterator[Wire]:
 
 def through(wire: Wire, url: str) -> str:
     return url.replace(url.rpartition(":")[2].partition("/")[0], str(wire.port))
+
+
+@pytest.mark.parametrize("what", ["hold", "more", "settle", "part", "outcome", "sweep"])
+def test_money_of_which_the_answer_was_lost_counts_once(
+    wire: Wire, postgres_url: str, tmp_path: Path, what: str
+) -> None:
+    ledger = opened(through(wire, postgres_url), tmp_path)
+    run_id = started(ledger)
+    budgets = Budgets(ledger, [Budget("all", Money(100)), Budget("tenants", Money(100), of="tenant")])
+    # The accounts are there from now on, so that it is one statement.
+    first = drive(budgets.hold(Caller(), Money(50), what="the call", patience=0.0))
+    part = drive(first.part(Money(20)))
+
+    def act() -> None:
+        if what == "hold":
+            drive(drive(budgets.hold(Caller(), Money(40), what="the call", patience=0.0)).settle(Money(5)))
+        elif what == "more":
+            drive(first.more(Money(40)))
+        elif what == "settle":
+            drive(part.settle(Money(5)))
+            drive(first.settle(Money(6)))
+        elif what == "part":
+            drive(drive(part.part(Money(60))).settle(None))
+        elif what == "outcome":
+            ledger.submit(Append(outcome(run_id, 1), [], part.settlement(Money(5)))).wait()
+        else:
+            ledger.submit(SweepHolds(ledger.hold_owners())).wait()
+
+    wire.swallows_answers = what != "sweep"
+    acting = threading.Thread(target=act)
+    acting.start()
+    end_at = time.monotonic() + 10
+    while wire.seen_answers == 0 and wire.swallows_answers and time.monotonic() < end_at:
+        time.sleep(0.01)
+    wire.swallows_answers = False
+    wire.cut()
+    acting.join(30)
+    expected = {
+        "hold": (5, 50, 0),
+        "more": (0, 90, 0),
+        "settle": (11, 0, 0),
+        "part": (60, 30, 0),
+        "outcome": (5, 30, 0),
+        "sweep": (50, 0, 50),
+    }[what]
+    for one in budgets.accounts():
+        assert (one.spent.nanos, one.held.nanos, one.unsure.nanos) == expected
+    with closing(tables_of(ledger)) as tables:
+        assert list(wrong_accounts(tables)) == []
+    ledger.close()
 
 
 @pytest.mark.parametrize("what", ["append", "start", "end", "takeover"])

@@ -212,12 +212,15 @@ def test_what_has_drained_meanwhile_is_not_given_a_second_time(making: Making) -
     clock = Turned()
     rates = making(TPM, clock=clock)
     late = admit(rates, demand(600))
-    clock.now += 6
-    admit(rates, demand(600))
+    clock.now += 5.9
+    other = admit(rates, demand(500))
     late.done(0)
     making.settled(rates)
     with pytest.raises(Throttled):
-        admit(rates, demand(1))
+        admit(rates, demand(400))
+    other.done(0)
+    making.settled(rates)
+    admit(rates, demand(400)).done(None)
 
 
 # Calls at a time
@@ -311,7 +314,8 @@ def test_who_is_cancelled_costs_the_others_nothing(making: Making) -> None:
 def test_cancelled_at_any_moment_nothing_is_lost(making: Making) -> None:
     """Also in the midst of the step that admits it."""
     limit = RateLimit("both", concurrency=3, tokens_per_minute=60_000, burst=0.1)
-    rates = making(limit)
+    # So long a lease that nothing comes back by its end.
+    rates = making(limit, lease=3600.0)
 
     async def work() -> None:
         async def call() -> None:
@@ -329,7 +333,7 @@ def test_cancelled_at_any_moment_nothing_is_lost(making: Making) -> None:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         # All is back: three places, and the rate as if nothing had been.
-        held = await asyncio.gather(*(admitted(rates, demand(1000)) for _ in range(3)))
+        held = await asyncio.gather(*(admitted(rates, demand(1000), patience=20) for _ in range(3)))
         for permit in held:
             permit.done(0)
 

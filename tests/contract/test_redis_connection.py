@@ -228,6 +228,19 @@ def test_what_is_posted_arrives_and_is_dropped_while_it_is_down(own_redis: Redis
     asyncio.run(work())
 
 
+def test_close_sends_what_was_posted_and_nothing_is_posted_behind_it(redis_server: RedisServer) -> None:
+    redis, other = connected(redis_server), connected(redis_server)
+    for _ in range(1000):
+        redis.post("INCR", "n")
+    redis.close()
+    redis.post("INCR", "n")
+    assert effects.bridged(lambda: other.run("GET", "n")) == b"1000"
+    assert effects.bridged(lambda: redis.run("GET", "n")) == b"1000"
+    redis.post("INCR", "n")
+    effects.bridged(redis.flush)
+    assert effects.bridged(lambda: other.run("GET", "n")) == b"1001"
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 def test_a_forked_child_has_connections_of_its_own(redis_server: RedisServer) -> None:

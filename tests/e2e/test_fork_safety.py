@@ -141,6 +141,7 @@ LOCKS_OF_THEIR_OWN = {
     "models/sdk/patches.py": "a thread's own",
     "models/local/process.py": "made anew in a child",
     "models/local/server.py": "a process of its own, which never forks",
+    "limits/cache/leases.py": "made anew in a child",
     "cli/progress.py": "the command line draws in one process and does not fork",
 }
 

@@ -44,8 +44,8 @@ FLOOR = {
     "cli": 7,
     "__main__": 8,
 }
-# The face of the open run speaks of usage and cost and refuses what is wrong, ids are made under a lock, and programs wait for what the run
-# promises: all floor 1, and no arrow turns. The composition root is in two files.
+# The face of the open run speaks of usage and cost and refuses what is no wish of it, ids are made under a lock, and
+# programs wait for what the run promises: all floor 1, and no arrow turns. The composition root is in two files.
 NEIGHBOURS = {
     ("app", "wiring"),
     *(("scope", "errors"), ("scope", "values"), ("values", "locks")),

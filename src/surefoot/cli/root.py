@@ -24,6 +24,7 @@ COMMANDS = {
     "show": "Show a run: its steps, model calls, tokens and cost.",
     "stats": "Show how a flow has done: latency, errors, retries, tokens and cost.",
     "costs": "Show what model calls have cost, by model, flow, prompt, tenant or day.",
+    "estimate": "Tell what a run of a flow may cost, and what budgets would hold for it.",
     "ui": "Look at runs in the browser.",
     "eval": "Score a flow over a dataset.",
     "ingest": "Take documents into a collection.",

@@ -44,6 +44,11 @@ from surefoot.cli.options import documented, json_option
     is_flag=True,
     help="Restore each fresh result at once, and fail its step if it is another value.",
 )
+@click.option(
+    "--estimate",
+    is_flag=True,
+    help="Run nothing: tell what a run may cost by those that were, as `surefoot estimate` does.",
+)
 @json_option
 def command(  # noqa: PLR0917
     flow: str,
@@ -57,6 +62,7 @@ def command(  # noqa: PLR0917
     tenant: str,
     principal: str,
     strict: bool,  # noqa: FBT001
+    estimate: bool,  # noqa: FBT001
     as_json: bool,  # noqa: FBT001
 ) -> int:
     """Run FLOW, which is FILE.py:NAME or module:NAME, as a durable run.
@@ -72,6 +78,10 @@ def command(  # noqa: PLR0917
     from surefoot.ledger import RunRecord
     from surefoot.values import RunTags
 
+    if estimate:
+        from surefoot.cli.estimate import show
+
+        return show(flow, tenant=tenant, principal=principal, as_json=as_json)
     screen.show_warnings()
     values = {**(inputs.document(file) if file else {}), **inputs.pairs(given, option="--input")}
     settings = inputs.pairs(init, option="--init")

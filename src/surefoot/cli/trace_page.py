@@ -42,7 +42,10 @@ class Page:
         run = trace.run
         state = standing(run, now_ns)
         colour = {"completed": "green", "failed": "red"}.get(state, "yellow")
-        self._console.print(screen.styled(("Run ", "bold"), (run.id, "bold"), "  ", (state, colour)))
+        degraded = (", degraded", "yellow") if run.totals.is_degraded else ""
+        self._console.print(
+            screen.styled(("Run ", "bold"), (run.id, "bold"), "  ", (state, colour), degraded)
+        )
         for label, text in self._facts(trace, now_ns):
             self._field("", label, text)
         for child in children:

@@ -130,7 +130,9 @@ async def evaluate_async(
             ordering.checked(bound.spec, bound.judged.labelled.cases)
     threads = Threads(concurrency)
     try:
-        return await _Evaluation(order, threads).run()
+        # It measures what models answer, what that costs and how long it takes: an answer given again tells neither.
+        with scope.caching("never"):
+            return await _Evaluation(order, threads).run()
     finally:
         threads.close()
 

@@ -147,15 +147,26 @@ class Budgets:
             mine = [row for row in standing if row.key.period == here.period and _is_of(budget, row)]
             if budget.of == "everything" and not mine:
                 mine = [AccountRow(here, Standing())]
-            found += [
-                Account(
-                    *(budget.name, budget.of, row.key.whose, budget.per, row.key.period, row.key.ends_ns),
-                    *(budget.limit, Money(row.standing.spent), Money(row.standing.held)),
-                    Money(row.standing.unsure),
-                )
-                for row in mine
-            ]
+            found += [_shown(budget, row) for row in mine]
         return found
+
+    def accounts_of(self, caller: Caller) -> list[Account]:
+        """The accounts that calls of this caller are charged to, as they stand; one that is new is whole.
+
+        Blocks while the ledger is read. Raises `LedgerError`.
+        """
+        terms = self._terms(caller)
+        ids = [line.account.id for line in terms.lines]
+        standing = (
+            {row.key.id: row.standing for row in self._ledger.accounts(AccountQuery(ids))} if ids else {}
+        )
+        return [
+            _shown(
+                terms.budgets[line.account.id],
+                AccountRow(line.account, standing.get(line.account.id, Standing())),
+            )
+            for line in terms.lines
+        ]
 
     # What holds ask
 
@@ -360,6 +371,14 @@ class Budgets:
         """Owners that are gone; None where nothing is held at all."""
         owners = self._ledger.hold_owners()
         return [owner for owner in owners if _is_gone(owner)] if owners else None
+
+
+def _shown(budget: Budget, row: AccountRow) -> Account:
+    return Account(
+        *(budget.name, budget.of, row.key.whose, budget.per, row.key.period, row.key.ends_ns),
+        *(budget.limit, Money(row.standing.spent), Money(row.standing.held)),
+        Money(row.standing.unsure),
+    )
 
 
 def _is_of(budget: Budget, row: AccountRow) -> bool:

@@ -15,17 +15,14 @@ from surefoot.ledger.chain import GENESIS, payload_hash, row_hash
 from surefoot.ledger.entries import (
     Adopt,
     Append,
-    DropAnswers,
+    CacheEntry,
     EndRun,
-    KeepFlights,
     KeepHolds,
-    LeaveFlight,
     Release,
     Renew,
     Send,
     Settle,
     SweepHolds,
-    TakeFlight,
     TakeOver,
     already_recorded,
     not_recordable,
@@ -71,7 +68,8 @@ class Applier:
             await postgres_reserving.reserve(batch, reserves, connection)
             for item in one.others:
                 if batch.is_open(item):
-                    await self._apply_other(batch, item, connection)
+                    apply = self._apply_cached if isinstance(item[1], CacheEntry) else self._apply_other
+                    await apply(batch, item, connection)
         while len(self._heads) > _KNOWN_RUNS:
             self._heads.popitem(last=False)
 
@@ -248,6 +246,15 @@ class Applier:
             if bytes(found) in batch.sent[place]:
                 batch.settle(place)
 
+    async def _apply_cached(self, batch: Batch, item: Item, connection: Connection) -> None:
+        place, entry = item
+        try:
+            batch.settle(place, await postgres_answers.apply(entry, connection))
+        except Exception as error:
+            if is_lost(error) or not is_refusal(error):
+                raise
+            batch.settle(place, error=not_recordable(entry, error))
+
     async def _keep_answers(self, batch: Batch, items: list[Item], connection: Connection) -> None:
         """Of outcomes that were accepted, note which are given again. Behind them: without this they are not found."""
         kept = [
@@ -293,8 +300,6 @@ class Applier:
                 batch.settle(place)
             elif isinstance(entry, Adopt):
                 await self._adopt(batch, item, connection)
-            elif isinstance(entry, TakeFlight | KeepFlights | LeaveFlight | DropAnswers):
-                batch.settle(place, await postgres_answers.apply(entry, connection))
             elif isinstance(entry, Settle | KeepHolds | SweepHolds):
                 batch.settle(place, await postgres_accounts.apply(entry, connection))
             else:

@@ -200,7 +200,8 @@ class Reading(ABC):
         """See `surefoot.ledger.Ledger.answer`."""
         found = self._read(
             "SELECT a.run_id, n.now - a.made_ns, a.expires_ns - n.now, o.output_view, o.output_sealed, "
-            "o.output_key_id FROM answers a JOIN outcomes o ON o.run_id = a.run_id AND o.key = a.step AND o.attempt = a.attempt "
+            "o.output_key_id FROM answers a JOIN outcomes o "
+            "ON o.run_id = a.run_id AND o.key = a.step AND o.attempt = a.attempt "
             f"AND o.status = 'completed', (SELECT {self._clock} AS now) n WHERE a.key = ? AND a.tenant = ?",
             *(key, tenant),
         )

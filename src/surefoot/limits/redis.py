@@ -100,6 +100,7 @@ class SharedRedis:
         self._lock = ForkSafeLock()
         self._posted: deque[tuple[Part, ...]] = deque()
         self._is_posting = False
+        self._is_closed = False
         self._sending: Future[None] | None = None
         self._process = os.getpid()
 
@@ -150,7 +151,7 @@ class SharedRedis:
 
         A script is posted as `EVAL` with its text, or by `post_script`.
         """
-        if self.is_down or len(self._posted) >= POSTED_AT_MOST:
+        if self.is_down or self._is_closed or len(self._posted) >= POSTED_AT_MOST:
             return
         with self._lock:
             if self._process != os.getpid():
@@ -173,16 +174,22 @@ class SharedRedis:
             await asyncio.shield(asyncio.wrap_future(self._sending))
 
     def close(self) -> None:
-        """End its connections, from any thread; they are made anew if it is asked again.
+        """Send what was posted and end the connections, from any thread; they are made anew if it is asked again.
 
         Those of loops that end before, as under `asyncio.run`, end with them.
         """
+        is_here = _is_running_here(effects.background())
+        sending = self._sending
+        if sending is not None and self._process == os.getpid() and not is_here:
+            with suppress(Exception):
+                sending.result(2 * self.timeout)
+        self._is_closed = True
         for loop, known in list(self._by_loop.items()):
             if known.process != os.getpid() or loop.is_closed():
                 continue
             self._by_loop.pop(loop, None)
             ended = asyncio.run_coroutine_threadsafe(_ended(known.keeper), loop)
-            if loop is effects.background() and not _is_running_here(loop):
+            if loop is effects.background() and not is_here:
                 ended.result(self.timeout)
 
     async def _send_posted(self) -> None:
@@ -193,7 +200,8 @@ class SharedRedis:
                     self._is_posting = False
                     return
             try:
-                await self._asked(partial(_send_all, batch))
+                if not self._is_closed:
+                    await self._asked(partial(_send_all, batch))
             except Unavailable as error:
                 _logger.debug("%d commands were not sent to Redis: %s", len(batch), error)
             except BaseException:
@@ -202,6 +210,8 @@ class SharedRedis:
 
     async def _asked(self, work: Callable[[_Client], Awaitable[T]]) -> T:
         from redis import exceptions
+
+        self._is_closed = False
 
         if not self._outage.lets_through():
             raise Unavailable("Redis is down")

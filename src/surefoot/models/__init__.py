@@ -1,5 +1,6 @@
 """Models: the hook under SDK clients, connections, endpoints and aliases, retries, prices, and the embedded model."""
 
+from surefoot.models.chain.bounds import Load, capped
 from surefoot.models.chain.connections import (
     Connection,
     Credential,
@@ -23,6 +24,7 @@ from surefoot.models.chain.prices import Price, PriceList, rates_of
 from surefoot.models.chain.retries import Retries
 from surefoot.models.chain.retry_budget import RetryBudget
 from surefoot.models.chain.vendors import KEY_VARIABLES, VENDORS
+from surefoot.models.chain.weighing import Weight, weigh
 from surefoot.models.fakes import (
     Cassette,
     ModelRequest,
@@ -73,6 +75,7 @@ __all__ = [
     "Escalation",
     "Fallback",
     "Judge",
+    "Load",
     "ModelRequest",
     "Opened",
     "Policy",
@@ -92,9 +95,11 @@ __all__ = [
     "Tiered",
     "Trial",
     "Using",
+    "Weight",
     "autolog",
     "available",
     "build_client",
+    "capped",
     "cassettes",
     "client_settings",
     "connection_of",
@@ -117,5 +122,6 @@ __all__ = [
     "templates",
     "trying",
     "uninstall",
+    "weigh",
     "wrap",
 ]

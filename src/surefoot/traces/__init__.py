@@ -3,11 +3,21 @@
 from surefoot.traces.calls import UNSENT, Call, Parameter, ToolCall, Turn, read_call
 from surefoot.traces.card import FRAME, Card, Line, LineState, fitting
 from surefoot.traces.costs import FACETS, CostRow, Costs, Facet, costs
+from surefoot.traces.estimates import Estimate, Expected, Spread, estimate
 from surefoot.traces.overview import card
 from surefoot.traces.plain import Failure, plain
 from surefoot.traces.shadows import Shadow, Shadows, shadows, wilson
 from surefoot.traces.spans import Attempt, Span, Standing, Trace, standing, trace
-from surefoot.traces.stats import FlowStats, Quantiles, RunStats, Series, StepStats, percentile, stats
+from surefoot.traces.stats import (
+    FlowStats,
+    Quantiles,
+    RunStats,
+    Series,
+    StepStats,
+    known_flow,
+    percentile,
+    stats,
+)
 from surefoot.traces.taping import taped
 
 __all__ = [
@@ -19,6 +29,8 @@ __all__ = [
     "Card",
     "CostRow",
     "Costs",
+    "Estimate",
+    "Expected",
     "Facet",
     "Failure",
     "FlowStats",
@@ -31,6 +43,7 @@ __all__ = [
     "Shadow",
     "Shadows",
     "Span",
+    "Spread",
     "Standing",
     "StepStats",
     "ToolCall",
@@ -38,7 +51,9 @@ __all__ = [
     "Turn",
     "card",
     "costs",
+    "estimate",
     "fitting",
+    "known_flow",
     "percentile",
     "plain",
     "read_call",

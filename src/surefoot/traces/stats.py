@@ -114,8 +114,7 @@ def stats(ledger: Ledger, flow: str, *, since_ns: int, now_ns: int) -> FlowStats
     Every outcome is read once and none is kept. Raises `UnknownFlow` if the ledger has no run of that name at all,
     and `LedgerError`.
     """
-    if not ledger.runs(flow=flow, limit=1):
-        raise UnknownFlow(_no_such_flow(ledger, flow))
+    known_flow(ledger, flow)
     tallies = _Tallies()
     for _, outcomes in groupby(
         ledger.outcomes_of(flow, since_ns=since_ns), key=lambda outcome: outcome.run_id
@@ -123,6 +122,13 @@ def stats(ledger: Ledger, flow: str, *, since_ns: int, now_ns: int) -> FlowStats
         tallies.take_run(outcomes)
     runs = _run_stats(_runs_since(ledger, flow, since_ns), now_ns)
     return FlowStats(flow, since_ns, now_ns, runs, tallies.result())
+
+
+def known_flow(ledger: Ledger, flow: str) -> str:
+    """The name, if the ledger has a run of that flow. Raises `UnknownFlow`."""
+    if not ledger.runs(flow=flow, limit=1):
+        raise UnknownFlow(_no_such_flow(ledger, flow))
+    return flow
 
 
 def percentile(ordered: Sequence[int], share: float) -> float:

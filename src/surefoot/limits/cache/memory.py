@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from surefoot.locks import ForkSafeLock
 from surefoot.values import CachedAnswer
@@ -59,7 +59,7 @@ class Memory:
             # Another thread may have dropped it.
             if key in self._entries:
                 self._entries.move_to_end(key)
-        return replace(answer, age_ns=answer.age_ns + passed, left_ns=answer.left_ns - passed)
+        return CachedAnswer(answer.record, answer.run_id, answer.age_ns + passed, answer.left_ns - passed)
 
     def keep(self, key: bytes, answer: CachedAnswer, *, is_only_here: bool = False) -> None:
         """Keep an answer for as long as it is good, and no longer than `fresh` where it is in a store too."""

@@ -28,11 +28,14 @@ ADMIT = Script(
     _CLOCK
     + """
 -- Take all that is asked of all limits, or nothing.
--- ARGV: now or 0, the place's name, its lease, tokens; then for each limit the interval and burst of requests, those of
--- tokens, the places, what the process knows of both rates ahead of now, and whether that holds whatever is kept here.
+-- ARGV: now or 0, the place's name, its lease, tokens, who claims (empty for one that does not wait); then for each
+-- limit the interval and burst of requests, those of tokens, the places, what the process knows of both rates ahead of
+-- now, and whether that holds whatever is kept here.
 -- Returns: the limit that refuses (0 is what the endpoint has told) or -1, the setting (1 requests, 2 tokens, 3 places,
 -- 4 held back), the wait, now, and the rates of all as they are then.
-local place, lease, tokens = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+-- A demand that needs most of the burst would never find it whole among small ones of other processes: it claims the
+-- limit, and until it is served, or asks no more, the others wait.
+local place, lease, tokens, claimant = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
 local worst, where, setting = 0, -1, 0
 
 local function weigh(index, kind, drained, interval, burst, units)
@@ -54,8 +57,8 @@ end
 
 local limits, full = {}, -1
 for i = 1, (#KEYS - 1) / 2 do
-  local a = 4 + (i - 1) * 8
-  local kept = redis.call('HMGET', KEYS[2 * i], 'r', 't')
+  local a = 5 + (i - 1) * 8
+  local kept = redis.call('HMGET', KEYS[2 * i], 'r', 't', 'claim', 'claimed')
   local one = {
     ri = tonumber(ARGV[a + 1]), rb = tonumber(ARGV[a + 2]),
     ti = tonumber(ARGV[a + 3]), tb = tonumber(ARGV[a + 4]), places = tonumber(ARGV[a + 5]),
@@ -64,9 +67,21 @@ for i = 1, (#KEYS - 1) / 2 do
   if not kept[1] or ARGV[a + 8] == '1' then
     one.r = math.max(one.r, now + tonumber(ARGV[a + 6]))
     one.t = math.max(one.t, now + tonumber(ARGV[a + 7]))
+    if ARGV[a + 8] == '1' and (one.ri > 0 or one.ti > 0) then
+      -- Kept even if nothing is taken now, as it is said once.
+      redis.call('HSET', KEYS[2 * i], 'r', exact(one.r), 't', exact(one.t))
+      expire(KEYS[2 * i], one.r, one.t)
+    end
   end
   if one.ri > 0 then weigh(i, 1, one.r, one.ri, one.rb, 1) end
-  if one.ti > 0 then weigh(i, 2, one.t, one.ti, one.tb, tokens) end
+  if one.ti > 0 and tokens > 0 then
+    weigh(i, 2, one.t, one.ti, one.tb, tokens)
+    one.claim = kept[3] and tonumber(kept[4]) > now and kept[3]
+    if one.claim and one.claim ~= claimant then
+      -- A second for it to be there is in the claim.
+      weigh(i, 2, math.max(tonumber(kept[4]) - 1000000, now + 10000), 0, 0, 0)
+    end
+  end
   if one.places > 0 then
     redis.call('ZREMRANGEBYSCORE', KEYS[2 * i + 1], '-inf', exact(now))
     if full < 0 and redis.call('ZCARD', KEYS[2 * i + 1]) >= one.places then full = i end
@@ -75,6 +90,13 @@ for i = 1, (#KEYS - 1) / 2 do
 end
 if where < 0 and full > 0 then
   where, setting = full, 3
+end
+if setting == 2 and where > 0 and claimant ~= '' then
+  local one = limits[where]
+  if tokens > one.tb / 2 and (not one.claim or one.claim == claimant) then
+    redis.call('HSET', KEYS[2 * where], 'claim', claimant, 'claimed', exact(now + worst + 1000000))
+    expire(KEYS[2 * where], one.r, now + worst)
+  end
 end
 
 if where < 0 then
@@ -88,6 +110,7 @@ if where < 0 then
     one.t = math.max(one.t, now) + one.ti * tokens
     if one.ri > 0 or one.ti > 0 then
       redis.call('HSET', KEYS[2 * i], 'r', exact(one.r), 't', exact(one.t))
+      if one.claim then redis.call('HDEL', KEYS[2 * i], 'claim', 'claimed') end
       expire(KEYS[2 * i], one.r, one.t)
     end
     if one.places > 0 then

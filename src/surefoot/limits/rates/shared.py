@@ -97,7 +97,7 @@ class Shared:
                 return refusal
             self._slots += 1
             slot = f"{self._name}:{self._slots}"
-            arguments = self._arguments(ask, slot, now)
+            arguments = self._arguments(ask, slot, now, claimant=self._name if turn else "")
         try:
             answer = yield Await(lambda: self._asked(ask, slot, arguments))
         except Unavailable:
@@ -106,8 +106,8 @@ class Shared:
         with accounts.lock:
             return self._understood(ask, slot, cast("list[int]", answer))
 
-    def _arguments(self, ask: Ask, slot: str, now: float) -> list[Part]:
-        arguments: list[Part] = [self._server_us(), slot, int(self._lease * 1e6), ask.tokens]
+    def _arguments(self, ask: Ask, slot: str, now: float, *, claimant: str) -> list[Part]:
+        arguments: list[Part] = [self._server_us(), slot, int(self._lease * 1e6), ask.tokens, claimant]
         for account in ask.accounts:
             requests, tokens = account.requests, account.tokens
             is_forced = account.period == self._period and not account.is_joined

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
@@ -124,7 +124,7 @@ def looked_up(claim: Claim, lookup: Lookup, cache: AnswerCache | None, here: Sco
     wish = scope.cache_wish()
     if lookup.wish is not None and wish != "never":
         wish = lookup.wish
-    ttl = cache.ttl(wish, is_deterministic=lookup.is_deterministic)
+    ttl = cache.ttl(wish, is_deterministic=wish is None and lookup.is_deterministic)
     if ttl is None or lookup.is_stateful:
         return claim
     prompt = lookup.prompt or here.prompt
@@ -173,10 +173,9 @@ def _fitting(found: CachedAnswer | Flight | None, lookup: Lookup) -> Answer | No
     """The answer that was found, in the form that was asked for; None where there is none."""
     if not isinstance(found, CachedAnswer):
         return None
-    answer = Answer.from_record(found.record)
+    answer = Answer.from_record({**found.record, "cached_from": found.run_id})
     if answer is None:
         return None
-    answer = replace(answer, cached_from=found.run_id)
     if lookup.operation in EMBEDDINGS:
         return answer
     return in_form(lookup.operation, answer, is_events=lookup.is_events, usage_asked=lookup.usage_asked)

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Literal
 from surefoot.effects import Commit, Program, handed_over
 from surefoot.errors import SurefootError, UnboundedCall
 from surefoot.models.chain.answers import is_whole, read_buffered, read_events
-from surefoot.models.chain.bounds import Load, Most, capped, expected_tokens, most_of, refuse, worst_of
+from surefoot.models.chain.bounds import Load, capped, expected_tokens, worst_of
 from surefoot.models.chain.limits import Hold, Permit, Trial
-from surefoot.models.chain.prices import Rates
-from surefoot.models.chain.published import thinks_unseen, window_of
+from surefoot.models.chain.published import thinks_unseen
 from surefoot.models.chain.received import bytes_said
 from surefoot.models.chain.record import Answer
 from surefoot.models.chain.reserve import Reserve
 from surefoot.models.chain.retries import is_unsent
 from surefoot.models.chain.sse import events_of
+from surefoot.models.chain.weighing import Weight, weigh
 from surefoot.scope import Claim, Ending, Scope
 from surefoot.values import CallFacts, Demand, Money
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 Word = Literal["succeeded", "failed", "dropped"]
 """What a breaker is told of an attempt."""
 
-_MUCH = 10**9
 _NO_FAULT = frozenset({402, 429})
 """The account is over its limits: the server works, and whether it would answer nobody knows."""
 _SERVER = 500
@@ -49,32 +48,31 @@ class Way:
 
 
 def passage_of(
-    policy: Policy, here: Scope, load: Callable[[], Load], way: Way, reserve: Reserve | None = None
+    policy: Policy, here: Scope, load: Callable[[], Load], way: Way, ladder: Reserve | None = None
 ) -> Passage | None:
-    """The passage of a call; None where nothing bounds it. `reserve` is what its money comes from, if not budgets."""
+    """The passage of a call; None where nothing bounds it."""
     if policy.budgets is None and policy.admission is None and policy.breakers is None:
         return None
-    return Passage(policy, here, load(), way, reserve)
+    return Passage(policy, here, load(), way, ladder)
 
 
 @dataclass(slots=True)
 class Passage:
     """What one call holds: money under budgets, and for its present attempt a permit and a trial.
 
-    `cap` is the limit that was put on its answer, as the request named none; `body` is the request with it.
+    `cap` is the limit that was put on its answer, as the request named none; `body` is the request with it. The money
+    comes out of the `ladder`, where one was held for several calls.
     """
 
     policy: Policy
     scope: Scope
     load: Load
     way: Way
-    reserve: Reserve | None = None
+    ladder: Reserve | None = None
     cap: int | None = None
     body: dict[str, object] | None = None
     _hold: Hold | None = None
-    _most: Most = Most(0, 0)
-    _rates: tuple[Rates, ...] = ()
-    _worst: Money = Money()
+    _weight: Weight = Weight()
     _is_open: bool = False
     _is_out: bool = False
     """Whether an attempt was sent of which it is not known that it costs nothing."""
@@ -100,7 +98,7 @@ class Passage:
             self._doubts += 1
             self._is_out = False
             if self._hold is not None:
-                yield from self._hold.more(self._worst)
+                yield from self._hold.more(self._weight.worst)
         if is_faked:
             return
         yield from self._admit(seconds_left)
@@ -113,56 +111,43 @@ class Passage:
                 raise
         self._is_out = True
 
-    def _open(self, seconds_left: Callable[[], float], *, is_faked: bool) -> Program[None]:
-        budgets, patience = self.policy.budgets, max(seconds_left(), 0.0)
-        worst = self.weigh(is_faked=is_faked)
-        if budgets is None or not worst.nanos:
-            return
-        if self.reserve is not None:
-            self._hold = yield from self.reserve.part(worst, patience=patience)
-        else:
-            self._hold = yield from budgets.hold(
-                self.scope.caller, worst, what=str(self.load), patience=patience
-            )
+    def worst(self) -> Money:
+        """The most that one attempt may cost, with the limit that a budget puts on its answer.
 
-    def weigh(self, *, is_faked: bool = False) -> Money:
-        """What one attempt may cost at most, with a limit put on its answer where a budget says so.
-
-        Nothing where no budget is about the call, or it is free. Raises `UnboundedCall`.
+        Nothing where no budget is about the caller. Raises `UnboundedCall`.
         """
         budgets, caller = self.policy.budgets, self.scope.caller
         if budgets is None or not budgets.bound(caller):
             return Money()
         limit = budgets.cap_output(caller)
-        if limit is not None and (body := capped(self.load, limit)) is not None:
+        if self.body is None and limit is not None and (body := capped(self.load, limit)) is not None:
             self.cap, self.body = limit, body
             self.load = replace(self.load, body=body)
+        self._weight = weigh(
+            self.load,
+            self.policy.prices,
+            connections=(self.way.connection,),
+            address=self.way.address,
+            local_context=self.policy.local_context,
+        )
+        return self._weight.worst
+
+    def _open(self, seconds_left: Callable[[], float], *, is_faked: bool) -> Program[None]:
+        budgets, patience = self.policy.budgets, max(seconds_left(), 0.0)
         try:
-            self._weigh()
+            worst = self.worst()
         except UnboundedCall:
             if is_faked:
-                return Money()
+                return
             raise
-        return self._worst
-
-    def _weigh(self) -> None:
-        """What the call may cost at most. Raises `UnboundedCall`."""
-        load, way = self.load, self.way
-        tier = load.body.get("service_tier")
-        self._rates = rates = self.policy.prices.dearest(
-            load.provider,
-            load.name,
-            connection=way.connection,
-            address=way.address,
-            service_tier=tier if isinstance(tier, str) else "",
-        )
-        if rates and not any((worst := one.worst(_MUCH, _MUCH)) is None or worst.nanos for one in rates):
+        if budgets is None or not worst.nanos:
             return
-        window = window_of(load.provider, load.name, local_context=self.policy.local_context)
-        if not rates:
-            refuse_unpriced(load)
-        self._most = most_of(load, window)
-        self._worst = worst_of(self._most, rates, load)
+        if self.ladder is not None:
+            self._hold = yield from self.ladder.part(worst, patience=patience)
+        else:
+            self._hold = yield from budgets.hold(
+                self.scope.caller, worst, what=str(self.load), patience=patience
+            )
 
     def _admit(self, seconds_left: Callable[[], float]) -> Program[None]:
         admission, load = self.policy.admission, self.load
@@ -291,7 +276,7 @@ class Passage:
         """What is booked: this attempt, and those before it that may have been paid."""
         if charged is None:
             return None
-        return Money(charged.nanos + self._doubts * self._worst.nanos)
+        return Money(charged.nanos + self._doubts * self._weight.worst.nanos)
 
     def charge(self, answer: Answer, facts: CallFacts, *, is_events: bool) -> Money | None:
         """What an answer has cost; of one that was cut off, or counts no tokens, at most. None for the worst case."""
@@ -300,7 +285,7 @@ class Passage:
         is_cut = answer.is_closed_early or answer.error is not None
         is_cut = is_cut or (is_events and not is_whole(events_of(answer.body)))
         if facts.cost is not None and not (is_cut and facts.cost.nanos):
-            return facts.cost + self._most.fees if facts.cost.nanos else facts.cost
+            return facts.cost + self._weight.most.fees if facts.cost.nanos else facts.cost
         return self._received(answer.body, is_events=is_events)
 
     def charge_part(self, body: bytes) -> Money | None:
@@ -317,9 +302,9 @@ class Passage:
         # Gemini counts its thoughts in every chunk.
         is_counted = load.provider == "google" and usage.output > 0
         if thinks_unseen(load.operation, load.provider, load.name, body) and not is_counted:
-            written = self._most.written
-        most = replace(self._most, read=usage.input or self._most.read, written=written)
-        return min(worst_of(most, self._rates, load), self._worst)
+            written = self._weight.most.written
+        most = replace(self._weight.most, read=usage.input or self._weight.most.read, written=written)
+        return min(worst_of(most, self._weight.rates, load), self._weight.worst)
 
 
 def tokens_of(facts: CallFacts) -> int | None:
@@ -332,12 +317,3 @@ def word_of(status: int) -> Word:
     if status in _NO_FAULT:
         return "dropped"
     return "failed" if status >= _SERVER or status == _TIMED_OUT else "succeeded"
-
-
-def refuse_unpriced(load: Load) -> None:
-    """Raise `UnboundedCall` for a model without a price."""
-    refuse(
-        load,
-        "no price is known for it",
-        f'set one: [prices."{load.provider}:{load.name}"] with input and output in dollars for a million tokens',
-    )

@@ -100,7 +100,7 @@ class Asking(Protocol):
         """What its calls have used so far, also where it fails."""
         ...
 
-    def most(self) -> Money:
+    def worst(self) -> Money:
         """What its first call may cost at most; nothing where no budget is about it. Raises `UnboundedCall`."""
         ...
 

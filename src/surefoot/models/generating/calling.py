@@ -61,7 +61,7 @@ class Asked(Generic[R]):
     `url_path` lies below the target's base URL, `read` takes a buffered answer (`ValueError` where it is none of the
     format), `listen` a streamed one, where one is asked for. `seconds` bounds each attempt, `is_degraded` says
     that it stands in for another, `fake` who answers in the place of the model, where that is not the one of the block.
-    `cache` is what the call or its prompt says of the cache, `reserve` what is held for several calls, this among them.
+    `cache` is what the call or its prompt says of the cache.
     """
 
     operation: str
@@ -75,8 +75,9 @@ class Asked(Generic[R]):
     is_degraded: bool = False
     prompt: PromptRef | None = None
     fake: Fake | None = None
+    ladder: Reserve | None = None
+    """Money that is held for this call and others; by default it holds its own."""
     cache: CacheWish = None
-    reserve: Reserve | None = None
 
     @property
     def path(self) -> str:
@@ -111,21 +112,28 @@ def call(asked: Asked[R], policy: Policy) -> Program[tuple[R, CallFacts]]:
         raise
 
 
-def most_of(asked: Asked[Any], policy: Policy) -> Money:
-    """What one attempt at a call may cost at most; nothing where no budget is about it. Raises `UnboundedCall`."""
-    if (asked.fake or fakes.current()) is not None:
-        # What a fake answers is not paid.
+def worst_case(asked: Asked[Any], policy: Policy) -> Money:
+    """The most that one attempt at a call may cost, for holding it before; nothing where no budget is about it.
+
+    Raises `UnboundedCall`.
+    """
+    # What a fake answers is not paid.
+    if policy.budgets is None or (asked.fake or fakes.current()) is not None:
         return Money()
-    here, target = scope.current() or OUTSIDE, asked.target
-    way = Way(f"{target.provider} at {target.connection}", target.connection)
-    passage = passage_of(policy, here, lambda: _load(asked, orjson.dumps(asked.body)), way)
-    return Money() if passage is None else passage.weigh()
+    here = scope.current() or OUTSIDE
+    return Passage(policy, here, _load(asked, orjson.dumps(asked.body)), _way(asked)).worst()
 
 
 def _load(asked: Asked[Any], content: bytes) -> Load:
+    """The call as limits weigh it."""
     target = asked.target
     priced_as = target.priced_as if target.priced_as != target.model else ""
     return Load(asked.operation, target.provider, target.model, asked.body, content, priced_as)
+
+
+def _way(asked: Asked[Any]) -> Way:
+    target = asked.target
+    return Way(f"{target.provider} at {target.connection}", target.connection)
 
 
 def _replayed(
@@ -209,17 +217,14 @@ class _Call(Generic[R]):
             self,
             asked.operation,
             self.policy.retries,
-            f"{asked.target.provider} at {asked.target.connection}",
+            _way(asked).breaker,
             self.policy.budget,
             self.scope,
             is_stream=asked.listen is not None,
         )
         attempts.passage = self._passage = passage_of(
-            self.policy,
-            self.scope,
-            lambda: _load(asked, self._content),
-            Way(attempts.provider, asked.target.connection),
-            asked.reserve,
+            *(self.policy, self.scope, lambda: _load(asked, self._content), _way(asked)),
+            ladder=asked.ladder,
         )
         try:
             reply = yield from attempts.run()

@@ -191,9 +191,9 @@ def most_of_checks(question: Question, tier: Tier, ask: Ask) -> Money:
     total = 0
     if tier.agreement is not None:
         using = with_calls(tier.asked(), lambda call: sampled(call, 1))
-        total += ask(question, using).most().nanos * (tier.agreement.samples - 1)
+        total += ask(question, using).worst().nanos * (tier.agreement.samples - 1)
     if tier.judge is not None and (model := tier.judge.model) is not None:
-        total += ask(judging(question, tier.judge, ""), model).most().nanos
+        total += ask(judging(question, tier.judge, ""), model).worst().nanos
     return Money(total)
 
 

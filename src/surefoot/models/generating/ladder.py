@@ -88,7 +88,7 @@ class _Ladder:
         if budgets is None or not budgets.bound(here.caller):
             return []
         most = [
-            self.ask(question, tier.asked()).most().nanos + most_of_checks(question, tier, self.ask).nanos
+            self.ask(question, tier.asked()).worst().nanos + most_of_checks(question, tier, self.ask).nanos
             for _, tier in tiers
         ]
         what = f"a ladder of {' and '.join(tier.model or 'the model of its prompt' for _, tier in tiers)}"

@@ -32,6 +32,7 @@ _WIRES: Mapping[str, Wire] = {
     "google.generate_content": GoogleGenerate(),
 }
 _KEPT_ENDS = ("stop", "length", "tools")
+_NOTHING: Mapping[str, Json] = {}
 
 
 def is_in_events(answer: Answer) -> bool:
@@ -87,7 +88,7 @@ def in_form(
     said = [_said(event) for event in events_of(answer.body)] if not is_events else _object(answer.body)
     if operation == "openai.responses" and not is_events:
         # Its last event holds the whole of it.
-        whole = next((inner(one, "response") for one in reversed(said) if one.get("response")), {})
+        whole = next((inner(one, "response") for one in reversed(said) if one.get("response")), _NOTHING)
         return _at_once(answer, whole) if items(whole, "output") else None
     turn = _turn(operation, answer)
     if turn is None or not all(_PLAIN[operation](one) for one in said):
@@ -209,7 +210,7 @@ def _is_plain_message(said: Mapping[str, Json]) -> bool:
     """Of Anthropic's: a message, or an event of one."""
     started = inner(said, "content_block")
     blocks = [*items(said, "content"), *([started] if started else [])]
-    delta = inner(said, "delta") if text(said, "type") == "content_block_delta" else {}
+    delta = inner(said, "delta") if text(said, "type") == "content_block_delta" else _NOTHING
     return (
         _are_of(blocks, "text", "tool_use")
         and not any(block.get("citations") for block in blocks)
