@@ -11,6 +11,8 @@ from benchmarks import harness
 
 FOLDER = Path(__file__).parent
 OTHERS = {"__init__", "__main__", "harness", "model_server", "postgres"}
+GROUPS = {"limits": ("budgets", "rates", "breakers", "cache")}
+"""Names for several: those of them that are there."""
 
 
 def main(arguments: list[str]) -> int:
@@ -24,9 +26,16 @@ def main(arguments: list[str]) -> int:
                 described = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
                 summary = described.partition("\n")[0]
                 print(f"make bench NAME={name:<12} {summary}")
+            for name, members in GROUPS.items():
+                print(f"make bench NAME={name:<12} {', '.join(one for one in members if one in here)}.")
             return 0
         case [name] if name in here:
             harness.publish(importlib.import_module(f"benchmarks.{name.replace('/', '.')}").run())
+            return 0
+        case [name] if name in GROUPS:
+            for one in GROUPS[name]:
+                if one in here:
+                    harness.publish(importlib.import_module(f"benchmarks.{one}").run())
             return 0
         case _:
             print(f"no benchmark {' '.join(arguments)!r}; there are: {', '.join(here)}", file=sys.stderr)
