@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -256,7 +257,7 @@ def storm(server: FaultServer, flows: int, seconds: float) -> tuple[int, list[An
 
 
 def test_a_provider_that_is_down_gets_no_more_than_its_normal_calls(
-    tmp_path: Path, server: FaultServer
+    tmp_path: Path, server: FaultServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Each flow makes a call a second, of which three attempts would arrive without a breaker.
 
@@ -264,6 +265,10 @@ def test_a_provider_that_is_down_gets_no_more_than_its_normal_calls(
     """
     with opened(tmp_path, server, "", SUREFOOT_MODELS_RETRY_RESERVE="10") as app:
         arrived, ended = storm(server, flows=200, seconds=STORM_SECONDS)
+        with capsys.disabled():
+            sys.stdout.write(
+                f" {len(ended)} calls were made in {STORM_SECONDS:g} s, {arrived} requests arrived "
+            )
         assert all(isinstance(each, (ModelError, BreakerOpen)) for each in ended)
         assert len(ended) >= 200
         assert arrived <= 1.2 * len(ended)

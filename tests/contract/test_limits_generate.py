@@ -25,8 +25,9 @@ from surefoot.errors import (
     Throttled,
     UnboundedCall,
 )
+from surefoot.traces import read_call
 from surefoot.values import Money
-from wire import Fault
+from wire import Fault, echo
 
 ASKED = [{"role": "user", "content": "hello"}]
 GPT = "openai:gpt-4o"
@@ -146,6 +147,8 @@ def test_a_cap_is_put_on_requests_that_have_none_and_is_in_the_record(
         ledger = under.app.ledger
         assert "max_completion_tokens" not in ledger.view(outcome.inputs)
         assert json.loads(ledger.view(outcome.output))["output_cap"] == 40
+        shown = shown_parameters(under)
+        assert "40 (cap_output of a budget)" in shown
         # One that has a limit is left alone.
         asking(Call(GPT, max_tokens=7))
         assert server.received[1].body["max_completion_tokens"] == 7
@@ -153,6 +156,16 @@ def test_a_cap_is_put_on_requests_that_have_none_and_is_in_the_record(
         asking(Call("google:gemini-2.5-flash"))
         assert server.received[3].body["generationConfig"]["maxOutputTokens"] == 40
         under.check_clean()
+
+
+def shown_parameters(under: Limited) -> str:
+    """The parameters of the last call, as people see them."""
+    found = recorded_call(under)
+    ledger = under.app.ledger
+    call = read_call(
+        found.name, found.call, json.loads(ledger.view(found.inputs)), json.loads(ledger.view(found.output))
+    )
+    return " ".join(f"{told.name}={told.value}" for told in call.told_parameters())
 
 
 def test_the_identity_of_a_capped_call_is_that_of_the_request_as_it_was_made(
@@ -406,6 +419,38 @@ def test_outside_a_run_calls_are_held_and_settled_too(under: Limited, is_async: 
     under.check_clean()
 
 
+@pytest.mark.parametrize(
+    "model",
+    [
+        GPT,
+        "openai-responses:gpt-4o",
+        "anthropic:claude-sonnet-5",
+        "google:gemini-2.5-flash",
+        "azure:gpt-4o",
+        "proxy:some-model",
+    ],
+)
+@pytest.mark.parametrize("text", ["hello", "ﷺ漢字🙂\n" * 200, ""])
+def test_what_a_call_costs_is_below_what_was_held_on_every_wire(
+    tmp_path: Path, server: FaultServer, model: str, text: str
+) -> None:
+    settings = (
+        '[prices."proxy:*"]\ninput = "1"\noutput = "2"\n'
+        f'[connections.openai-responses]\nprovider = "openai"\napi = "responses"\nbase_url = "{server.openai_url}"\n'
+        f'[connections.azure]\nprovider = "azure"\napi_version = "2024-10-21"\nbase_url = "{server.azure_url}"\n'
+        'api_key = "${env:OPENAI_API_KEY}"\n'
+    )
+    with limited(tmp_path, server, prices=settings) as under:
+        asked = [{"role": "system", "content": "Be short."}, {"role": "user", "content": text or "x"}]
+        server.reply = lambda *_: "a short answer"
+        try:
+            generate.sync(asked, using=Call(model, max_tokens=400))
+        finally:
+            server.reply = echo
+        assert 0 < under.account.booked[0] < under.first_worst
+        under.check_clean()
+
+
 def test_embeddings_are_held_and_settled(under: Limited) -> None:
     embed.sync(["one", "two"], using="openai:text-embedding-3-small")
     assert under.account.booked[0] > 0
@@ -468,7 +513,9 @@ def test_an_open_breaker_keeps_calls_from_the_server_and_a_fallback_asks_the_nex
 def test_a_breaker_that_opens_between_attempts_ends_them(tmp_path: Path, server: FaultServer) -> None:
     with limited(tmp_path, server, after=2) as under:
         server.break_down(Fault(status=503))
-        assert isinstance(outcome_of(under, SHORT, is_async=False), BreakerOpen)
+        refused = outcome_of(under, SHORT, is_async=False)
+        assert isinstance(refused, BreakerOpen)
+        assert "was answered with 503" in refused.__notes__[0]
         assert server.count() == 2
         under.check_clean()
 

@@ -61,6 +61,7 @@ class Call:
 
     `parameters` are those that the request carried; one that is absent was not sent, and the provider's default held.
     `status` is the HTTP status, None if no answer came. `response` is the body: JSON, or text for a stream.
+    `output_cap` is the bound of the answer, in tokens, that a budget has put on it (`cap_output`), None where none has.
     """
 
     operation: str
@@ -75,12 +76,16 @@ class Call:
     is_closed_early: bool
     request: Json = field(repr=False)
     response: Json = field(repr=False)
+    output_cap: int | None = None
 
     def told_parameters(self) -> Iterator[Parameter]:
         """Temperature and the bound of the answer first, whether they were sent or not; then what else was sent."""
         bound = next((name for name in BOUNDS if name in self.parameters), "max_tokens")
         first = ("temperature", bound)
         for name in first:
+            if name == bound and self.output_cap is not None:
+                yield Parameter(name, f"{self.output_cap} (cap_output of a budget)")
+                continue
             yield Parameter(name, self.parameters.get(name), is_sent=name in self.parameters)
         for name, value in self.parameters.items():
             if name not in first:
@@ -117,6 +122,7 @@ def read_call(operation: str, facts: CallFacts, inputs: Json, output: Json) -> C
         is_closed_early=bool(answer.get("is_closed_early")),
         request=request,
         response=response,
+        output_cap=cap if isinstance(cap := answer.get("output_cap"), int) else None,
     )
 
 

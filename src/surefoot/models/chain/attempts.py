@@ -78,6 +78,7 @@ class Attempts(Generic[R]):
     is_stream: bool = False
     made: int = 0
     note: str = ""
+    _before: str = ""
     _started_ns: int = field(default_factory=time.monotonic_ns)
 
     @property
@@ -110,6 +111,7 @@ class Attempts(Generic[R]):
                 if delay is None:
                     self.explain(error)
                     raise
+                self._before = f"attempt {self.made} of {self.name} had failed: {error!r}"
                 logger.info("attempt %d of %s failed: %r", self.made, self.name, error)
             else:
                 head = self.transport.head(response)
@@ -120,6 +122,7 @@ class Attempts(Generic[R]):
                 delay = self._next_delay(retry_after(head.headers, time.time()))
                 if delay is None:
                     return response
+                self._before = f"attempt {self.made} of {self.name} was answered with {head.status}"
                 logger.info("attempt %d of %s was answered with %d", self.made, self.name, head.status)
                 yield from self.transport.close(response)
                 if self.passage is not None:
@@ -132,6 +135,9 @@ class Attempts(Generic[R]):
         """Note on the error of the last attempt, or of reading its answer, why it ended or why none followed."""
         if not self.note and self.seconds_left <= 0:
             self._give_up(f"the deadline of {self._limit} passed")
+        if self._before and isinstance(error, SurefootError):
+            # It says why there is no further attempt, and not what became of those that were.
+            error.add_note(self._before)
         if self.note:
             error.add_note(self.note)
 
