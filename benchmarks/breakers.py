@@ -70,6 +70,6 @@ def run() -> Report:
         ratios=[
             Ratio(f"budget:call-{BUDGET_US:g}us", costs["surefoot"] / BUDGET_US, 1.0),
             Ratio("budget:1-probe", admitted["surefoot"] / 1, 1.0),
-            *(Ratio(name, costs["surefoot"] / costs[name], 2.0) for name in ("aiobreaker", "purgatory")),
+            *(Ratio(name, costs["surefoot"] / costs[name], 3.0) for name in ("aiobreaker", "purgatory")),
         ],
     )

@@ -129,6 +129,7 @@ OPENING: list[Order] = [
 ]
 
 
+@pytest.mark.timeout(900)
 @settings(
     max_examples=400 if os.environ.get("SUREFOOT_TEST_LIMITS") == "all" else 25,
     deadline=None,

@@ -28,6 +28,8 @@ TASKS = 1_000 if IS_WHOLE else 60
 ROUNDS = 5 if IS_WHOLE else 1
 PROCESSES = 3
 SECONDS = 120
+
+pytestmark = pytest.mark.timeout(900 if IS_WHOLE else 240)
 WORKER = Path(__file__).parents[1] / "support" / "breaker_worker.py"
 
 

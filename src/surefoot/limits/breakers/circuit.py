@@ -137,15 +137,15 @@ class Circuit:
 
     def ended(self, phase: Phase, token: str, verdict: Verdict, seconds: float, now: float) -> Change | None:
         """Learn how a call went that took so many seconds. One of another phase tells nothing."""
-        is_slow = verdict == "succeeded" and self.rules.is_slow(seconds)
-        if isinstance(phase, HalfOpen):
-            # To Redis the permit may be in use still, whatever happened here since.
-            self._report(Report(token, verdict, is_slow))
-        if phase is not self.phase:
-            return None
         if isinstance(phase, Closed):
-            return None if verdict == "dropped" else self._count(phase, verdict, seconds, now)
+            is_news = phase is self.phase and verdict != "dropped"
+            return self._count(phase, verdict, seconds, now) if is_news else None
         if isinstance(phase, Open):
+            return None
+        is_slow = verdict == "succeeded" and self.rules.is_slow(seconds)
+        # To Redis the permit may be in use still, whatever happened here since.
+        self._report(Report(token, verdict, is_slow))
+        if phase is not self.phase:
             return None
         phase.leases.pop(token, None)
         if verdict == "failed":

@@ -49,12 +49,13 @@ class Trial:
     `with` says the word by how the block ends. Words may come from any thread.
     """
 
-    __slots__ = ("_answered", "_breaker", "_is_over", "_phase", "_started")
+    __slots__ = ("_answered", "_breaker", "_is_over", "_permit", "_phase", "_started")
 
-    def __init__(self, breaker: Breaker, phase: Phase, started: float) -> None:
+    def __init__(self, breaker: Breaker, phase: Phase, started: float, permit: str = "") -> None:
         self._breaker = breaker
         self._phase = phase
         self._started = started
+        self._permit = permit
         self._answered: float | None = None
         self._is_over = False
 
@@ -88,10 +89,6 @@ class Trial:
         else:
             self.dropped()
 
-    @property
-    def _token(self) -> str:
-        return ""
-
     def _end(self, verdict: Verdict) -> None:
         breaker = self._breaker
         now = breaker.clock()
@@ -100,7 +97,7 @@ class Trial:
                 return
             self._is_over = True
             ended = now if self._answered is None else self._answered
-            change = breaker.circuit.ended(self._phase, self._token, verdict, ended - self._started, now)
+            change = breaker.circuit.ended(self._phase, self._permit, verdict, ended - self._started, now)
         if change is not None:
             breaker.tell(change)
 
@@ -108,15 +105,7 @@ class Trial:
 class Probe(Trial):
     """One call that has a permit while its breaker is half-open. Nobody has to give it back: it gives itself back."""
 
-    __slots__ = ("_permit",)
-
-    def __init__(self, breaker: Breaker, phase: Phase, started: float, token: str) -> None:
-        super().__init__(breaker, phase, started)
-        self._permit = token
-
-    @property
-    def _token(self) -> str:
-        return self._permit
+    __slots__ = ()
 
     def succeeded(self) -> None:
         """What was called did its part."""
