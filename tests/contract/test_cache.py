@@ -649,7 +649,7 @@ def test_an_evaluation_asks_the_models_themselves(alone: App, wire: WireServer) 
     asking()
     dataset = Dataset("risks", [Case("one", {"temperature": 0.9})])
     for _ in range(2):
-        row = evaluate(asking, dataset).rows[0]
+        row = evaluate(asking, dataset, []).rows[0]
         assert row.status == "completed"
         assert row.totals.cost > Money(0)
     assert wire.count() == 3
