@@ -30,10 +30,13 @@ def bytes_said(body: bytes, *, is_events: bool) -> int | None:
     answer = parse_json(body)
     if answer is None:
         return None
-    fields = cast("Mapping[str, object]", answer) if isinstance(answer, dict) else None
-    if fields is not None and fields.get("status") in _UNFINISHED:
+    if _status(answer) in _UNFINISHED:
         return None
     return sum(_said_in(each) for each in _each(answer))
+
+
+def _status(answer: object) -> object:
+    return cast("Mapping[str, object]", answer).get("status") if isinstance(answer, dict) else None
 
 
 def _said_in(value: object) -> int:
