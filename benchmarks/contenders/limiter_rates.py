@@ -20,9 +20,7 @@ def counting(strategy: Any) -> Any:
         limiter = strategy(MemoryStorage())
         with Round() as taken:
             for _ in range(number):
-                if not (
-                    await limiter.hit(REQUESTS, "openai") and await limiter.hit(TOKENS, "tokens", cost=1000)
-                ):
+                if not (await limiter.hit(REQUESTS, "openai") and await limiter.hit(TOKENS, "tokens", cost=1000)):
                     raise SystemExit("refused")
         return taken.result(number)
 
