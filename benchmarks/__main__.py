@@ -9,24 +9,29 @@ from pathlib import Path
 
 from benchmarks import harness
 
-FOLDER = Path(__file__).parent
 OTHERS = {"__init__", "__main__", "harness", "model_server", "postgres"}
+GROUPS = {"limits": ("budgets", "rates", "breakers", "cache")}
+"""Names for several: those of them that are there."""
 
 
 def main(arguments: list[str]) -> int:
-    found = [path for pattern in ("*.py", "limits/*.py") for path in sorted(FOLDER.glob(pattern))]
-    here = {
-        path.relative_to(FOLDER).with_suffix("").as_posix(): path for path in found if path.stem not in OTHERS
-    }
+    here = {path.stem: path for path in sorted(Path(__file__).parent.glob("*.py")) if path.stem not in OTHERS}
     match arguments:
         case []:
             for name, path in here.items():
                 described = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
                 summary = described.partition("\n")[0]
                 print(f"make bench NAME={name:<12} {summary}")
+            for name, members in GROUPS.items():
+                print(f"make bench NAME={name:<12} {', '.join(one for one in members if one in here)}.")
             return 0
         case [name] if name in here:
-            harness.publish(importlib.import_module(f"benchmarks.{name.replace('/', '.')}").run())
+            harness.publish(importlib.import_module(f"benchmarks.{name}").run())
+            return 0
+        case [name] if name in GROUPS:
+            for one in GROUPS[name]:
+                if one in here:
+                    harness.publish(importlib.import_module(f"benchmarks.{one}").run())
             return 0
         case _:
             print(f"no benchmark {' '.join(arguments)!r}; there are: {', '.join(here)}", file=sys.stderr)

@@ -1,50 +1,43 @@
-"""The libraries `limits` and `pyrate-limiter`: a request and its tokens counted in memory, without calls at a time."""
+"""The libraries `limits` and `pyrate-limiter`: requests and tokens counted in memory, without calls at a time."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from limits import RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage
-from limits.aio.strategies import MovingWindowRateLimiter, SlidingWindowCounterRateLimiter
-from pyrate_limiter import Duration, InMemoryBucket, Limiter, Rate
+from limits.aio.strategies import SlidingWindowCounterRateLimiter
+from pyrate_limiter import GCRA, Duration, InMemoryStateStore, Limiter, Rate, StateBucket
 
 from benchmarks.contenders.serving import Round, serve_async
 
-REQUESTS, TOKENS = RateLimitItemPerMinute(10**9), RateLimitItemPerMinute(10**12)
+REQUESTS, TOKENS = 10**9, 10**12
 
 
-def counting(strategy: Any) -> Any:
-    async def perform(number: int) -> dict[str, float]:
-        limiter = strategy(MemoryStorage())
-        with Round() as taken:
-            for _ in range(number):
-                if not (await limiter.hit(REQUESTS, "openai") and await limiter.hit(TOKENS, "tokens", cost=1000)):
-                    raise SystemExit("refused")
-        return taken.result(number)
-
-    return perform
+async def counted(number: int) -> dict[str, float]:
+    limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
+    requests, tokens = RateLimitItemPerMinute(REQUESTS), RateLimitItemPerMinute(TOKENS)
+    with Round() as taken:
+        for _ in range(number):
+            if not (await limiter.hit(requests, "calls") and await limiter.hit(tokens, "tokens", cost=1000)):
+                raise SystemExit("limits refused")
+    return taken.result(number)
 
 
 async def pyrate(number: int) -> dict[str, float]:
-    """Requests alone: a weight of 1,000 is kept there as 1,000 entries."""
-    limiter = Limiter(InMemoryBucket([Rate(10**9, Duration.MINUTE)]))
+    requests, tokens = (
+        Limiter(StateBucket([Rate(limit, Duration.MINUTE)], algorithm=GCRA(), store=InMemoryStateStore()))
+        for limit in (REQUESTS, TOKENS)
+    )
     with Round() as taken:
         for _ in range(number):
-            if not await limiter.try_acquire_async("openai", blocking=False):
-                raise SystemExit("refused")
+            if not (
+                await requests.try_acquire_async("calls", blocking=False)
+                and await tokens.try_acquire_async("tokens", weight=1000, blocking=False)
+            ):
+                raise SystemExit("pyrate-limiter refused")
     return taken.result(number)
 
 
 if __name__ == "__main__":
-    asyncio.run(
-        serve_async(
-            {
-                # The one keeps each request, and would keep each token; so only the counter is asked for both.
-                "limits": counting(SlidingWindowCounterRateLimiter),
-                "limits-window": window,
-                "pyrate": pyrate,
-            }
-        )
-    )
+    asyncio.run(serve_async({"limits": counted, "pyrate": pyrate}))

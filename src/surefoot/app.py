@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
@@ -14,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from surefoot import flows, limits, models, prompts, retrieval, wiring
+from surefoot.endpoints import ProjectEndpoints
 from surefoot.errors import ConfigError, InvalidInput
 from surefoot.flows import AnyFlow, Decision, Keeper, Listener, Options
 from surefoot.guards import InEnvironment, SecretFinder
-from surefoot.ledger import Keyring, Ledger, Payloads, PostgresLedger, RunRecord, SqliteLedger
+from surefoot.ledger import Keyring, Ledger, Payloads, RunRecord
 from surefoot.locks import ForkSafeLock, made_once
-from surefoot.models import CallTarget, Endpoint, Policy, Retries, RetryBudget, Route
+from surefoot.models import Policy
 from surefoot.values import Caller, Money, RunTags, new_id
 
 if TYPE_CHECKING:
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from surefoot.traces import Card, Costs, Estimate, Facet, Shadows
 
 _KEY_VARIABLES = (*models.KEY_VARIABLES, "SUREFOOT_KEY")
-_LOCAL = "local:"
-_TARGET_SECONDS = 1.0
-"""For how long a model reference leads where it led."""
 
 _lock = ForkSafeLock()
 _apps: dict[Path, App] = {}
@@ -56,9 +53,8 @@ class App:
         vault = self.settings.vault
         finder = SecretFinder(vault.resolved, InEnvironment(sorted({*_KEY_VARIABLES, *vault.variables})))
         self.keyring = Keyring(config.privacy.key_file, key=os.environ.get("SUREFOOT_KEY"))
-        self.ledger = self._open_ledger(
-            Payloads(self.keyring, privacy=finder, inline_bytes=config.ledger.inline_bytes)
-        )
+        payloads = Payloads(self.keyring, privacy=finder, inline_bytes=config.ledger.inline_bytes)
+        self.ledger: Ledger = wiring.ledger_of(config.ledger, payloads, vault)
         self.keeper = Keeper(self.ledger, lease_seconds=config.runs.lease)
         self.budgeting = wiring.budgets_of(config, self.ledger)
         """The budgets of model calls; None where there are none."""
@@ -66,29 +62,16 @@ class App:
         """Whether each fresh result is restored from its record at once, and fails its step if it is another value."""
         self.is_quiet = not config.notebook.progress
         """Whether runs in a notebook are not shown in their cell."""
-        self._targets: dict[tuple[str, bool], tuple[float, models.Target]] = {}
-        self.connections = {
-            name: wiring.connection_of(name, given) for name, given in config.connections.items()
-        }
         self.breakers = wiring.breakers_of(config, self.redis)
         """The circuit breakers of this project: those of models' endpoints, and those that steps and code name."""
-        self.policy: Policy = Policy(
-            endpoints=self,
-            retries=Retries(
-                count=config.models.retries, cap=config.models.retry_cap, deadline=config.models.deadline
-            ),
-            budget=RetryBudget(config.models.retry_share, config.models.retry_reserve),
-            prices=models.PriceList(
-                {name: models.Price(**dict(given)) for name, given in config.prices.items()},
-                models.names_by_address(self.connections.values()),
-            ),
-            target=self.target,
-            default=config.models.default,
+        self.endpoints = ProjectEndpoints(self.settings, lambda: self.embedded)
+        self.policy: Policy = wiring.policy_of(
+            config,
+            self.endpoints,
             budgets=self.budgeting,
             admission=self.rates,
             breakers=self.breakers.endpoints,
             cache=self.answers,
-            local_context=config.local.context,
         )
 
     @classmethod
@@ -343,60 +326,14 @@ class App:
 
     def client(self, kind: type) -> object | None:
         """An SDK client of this class from the connection of its provider; None if the class is no SDK client."""
-        provider = models.provider_of(kind)
-        if provider is None:
-            return None
-        settings = models.client_settings(models.connection_of(provider, self.connections))
-        is_claude = [name.startswith("claude") for name in self.config.models.aliases]
-        is_alias_served = any(is_claude) if provider == "anthropic" else not all(is_claude)
-        return models.build_client(kind, settings, is_alias_served=is_alias_served)
-
-    # Where calls go (`surefoot.models.Endpoints`)
+        return self.endpoints.client(kind)
 
     def target(self, reference: str) -> models.Target:
         """Where the calls of `NAME:MODEL` go, NAME a connection or a provider, or of a well-known model alone.
 
         Raises `UnknownModel`, and `ConfigError` where the connection lacks something.
         """
-        is_faked = models.fake() is not None
-        known = self._targets.get((reference, is_faked))
-        if known is not None and time.monotonic() < known[0]:
-            return known[1]
-        target = models.resolve(
-            reference,
-            self.connections,
-            self.settings.vault.environ,
-            aliases=self.config.models.aliases,
-            embedded=self._embedded_endpoint,
-            note=self.settings.vault.note,
-            is_faked=is_faked,
-        )
-        # What the environment says may change; how a credential reads now is asked at each call all the same.
-        self._targets[reference, is_faked] = time.monotonic() + _TARGET_SECONDS, target
-        return target
-
-    def route(self, call: CallTarget, /) -> Route | None:
-        """The embedded model, for calls that name it, and for aliases whose provider has no credential."""
-        if models.fake() is not None:
-            return None
-        model = call.requested_model
-        if not model.startswith(_LOCAL):
-            if call.has_credential:
-                return None
-            model = self.config.models.aliases.get(model, "")
-            if not model:
-                return None
-        if model != "local:smollm2":
-            raise ConfigError(f"model {model!r} is not known: this version embeds 'local:smollm2'")
-        return Route(model, self._embedded_endpoint)
-
-    def _embedded_endpoint(self) -> Endpoint:
-        server = self.embedded
-
-        def check(body: Mapping[str, object], path: str) -> None:
-            server.check_fits(body, path=f"/v1{path}")
-
-        return Endpoint(server.base_url, {"authorization": f"Bearer {server.api_key}"}, check)
+        return self.endpoints.target(reference)
 
     # For tests
 
@@ -484,7 +421,7 @@ class App:
         cap = None if budgets is None else budgets.cap_output(caller)
 
         def weigh(load: models.Load) -> Money:
-            return wiring.worst_of(load, self.policy, self.connections, cap)
+            return wiring.worst_of(load, self.policy, self.endpoints.connections, cap)
 
         accounts = [] if budgets is None else budgets.accounts_of(caller)
         return traces.estimate(self.ledger, name, weigh, runs=runs, budgets=accounts)
@@ -555,22 +492,6 @@ class App:
             return flows.target_of(found, spec, inputs, init=init, make_client=self.client)
 
         return flows.resume(record, make, options), spec.is_async
-
-    def _open_ledger(self, payloads: Payloads) -> Ledger:
-        """The ledger that the settings name: in a file, or in a database."""
-        given = self.config.ledger
-        url = given.url if given.secret_url is None else given.secret_url.resolve()
-        if url is None:
-            return SqliteLedger(given.path, payloads, synchronous=given.synchronous)
-        ledger = PostgresLedger(
-            url,
-            payloads,
-            password=given.password.resolve() if given.password else None,
-            outage_seconds=given.outage,
-        )
-        if ledger.address.password:
-            self.settings.vault.note(ledger.address.password)
-        return ledger
 
 
 def _wall_ns(moment: datetime | None) -> int | None:

@@ -249,6 +249,27 @@ class CachedAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class CachedCount:
+    """Answers in the cache, of one flow and prompt, and about their size; `expired` of them are given no more."""
+
+    flow: str
+    prompt: str
+    answers: int
+    expired: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class CachedChoice:
+    """Which answers of the cache are meant: those that are of all that is named, and older than `older_ns`."""
+
+    prompt: str | None = None
+    flow: str | None = None
+    tenant: str | None = None
+    older_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PromptRef:
     """Which text of which prompt was rendered."""
 

@@ -14,35 +14,64 @@ from surefoot.ledger import (
     Budgets,
     Keyring,
     Ledger,
+    Payloads,
+    PostgresLedger,
+    SqliteLedger,
     holder,
     is_holder_gone,
     seal,
     unseal,
 )
+from surefoot.models import Policy
 from surefoot.values import Money
 
 if TYPE_CHECKING:
     from surefoot import config
+    from surefoot.endpoints import ProjectEndpoints
     from surefoot.limits.rates import Rates
 
 
-def connection_of(name: str, given: config.Connection) -> models.Connection:
-    """A connection of the settings."""
-    return models.Connection(
-        name=name,
-        provider=given.provider,
-        base_url=given.base_url,
-        api_key=given.api_key,
-        ad_token=given.ad_token,
-        api=given.api,
-        api_version=given.api_version,
-        organization=given.organization,
-        project=given.project,
-        headers=given.headers,
-        timeout=given.timeout,
-        model_of=given.model_of,
-        is_default=given.default,
+def policy_of(
+    given: config.Config,
+    endpoints: ProjectEndpoints,
+    *,
+    budgets: models.Budgets | None,
+    admission: models.Admission | None,
+    breakers: models.Breakers | None,
+    cache: limits.AnswerCache | None,
+) -> Policy:
+    """What the chain of model calls works by."""
+    prices = {name: models.Price(**dict(price)) for name, price in given.prices.items()}
+    settings = given.models
+    return Policy(
+        endpoints=endpoints,
+        retries=models.Retries(count=settings.retries, cap=settings.retry_cap, deadline=settings.deadline),
+        budget=models.RetryBudget(settings.retry_share, settings.retry_reserve),
+        prices=models.PriceList(prices, models.names_by_address(endpoints.connections.values())),
+        target=endpoints.target,
+        default=settings.default,
+        budgets=budgets,
+        admission=admission,
+        breakers=breakers,
+        cache=cache,
+        local_context=given.local.context,
     )
+
+
+def ledger_of(given: config.LedgerSettings, payloads: Payloads, vault: config.Vault) -> Ledger:
+    """The ledger that the settings name: in a file, or in a database."""
+    url = given.url if given.secret_url is None else given.secret_url.resolve()
+    if url is None:
+        return SqliteLedger(given.path, payloads, synchronous=given.synchronous)
+    ledger = PostgresLedger(
+        url,
+        payloads,
+        password=given.password.resolve() if given.password else None,
+        outage_seconds=given.outage,
+    )
+    if ledger.address.password:
+        vault.note(ledger.address.password)
+    return ledger
 
 
 def budgets_of(given: config.Config, ledger: Ledger) -> Budgets | None:
@@ -124,11 +153,11 @@ def answers_of(
             raise ConfigError(
                 'cache.store is "redis", and no Redis is configured: set [redis] url, or store = "ledger"'
             )
-        store = limits.RedisAnswers(redis, _sealing(keyring))
+        store = limits.RedisAnswers(redis, sealing_of(keyring))
     return limits.AnswerCache(limits.CacheTerms(given.calls, given.ttl, given.jitter), keyring.derive, store)
 
 
-def _sealing(keyring: Keyring) -> limits.Sealing:
+def sealing_of(keyring: Keyring) -> limits.Sealing:
     """How answers outside of the ledger are sealed: under a key of the application."""
 
     def sealed(plain: bytes, bound_to: str) -> bytes:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import threading
 import time
 from dataclasses import replace
@@ -501,6 +503,33 @@ def test_a_caller_that_is_cancelled_leaves_nothing_held(ledger: Ledger, place: P
     drive(held(budgets, 1).settle(Money()))
     assert figures(budgets) == [(0, 0, 0)]
     assert place.execute("SELECT count(*) FROM holds")[0][0] == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_forked_child_keeps_no_hold_of_its_parent_and_has_its_own(ledger: Ledger, place: Place) -> None:
+    budgets = Budgets(ledger, [budget(100)], lease_seconds=3600.0)
+    hold = held(budgets, 30)
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            signal.alarm(30)
+            is_clean = budgets._alive.ids() == [] and not budgets._is_ticking
+            mine = held(budgets, 20)
+            drive(held(budgets, 10).settle(cents(5)))
+            code = 0 if is_clean and mine.held == cents(20) else 2
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    owners = {row[0] for row in place.execute("SELECT owner FROM holds")}
+    assert len(owners) == 2
+    assert budgets._alive.ids() == [hold.id]
+    # What the child left behind is booked; what the parent holds is not.
+    ledger.submit(SweepHolds([owner for owner in owners if owner != budgets._owner])).wait()
+    assert figures(budgets) == [(25, 30, 20)]
+    drive(hold.settle(cents(1)))
+    assert figures(budgets) == [(26, 0, 20)]
 
 
 # Waiting

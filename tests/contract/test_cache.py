@@ -19,7 +19,7 @@ from google.genai import types as genai_types
 
 from durable import history
 from redis_server import RedisServer, redis_server, redis_session
-from surefoot import App, Call, Reply, embed, flow, generate
+from surefoot import App, Call, Case, Dataset, Reply, embed, evaluate, flow, generate
 from surefoot.config import load
 from surefoot.effects import drive
 from surefoot.errors import RequestRefused, UsageError
@@ -30,7 +30,7 @@ from surefoot.models.generating.asking import Turn
 from surefoot.models.wires import written
 from surefoot.models.wires.forms import in_form, may_be_given_again
 from surefoot.scope import Ending
-from surefoot.values import CachedAnswer, CacheRow, Money, RunTags, Usage
+from surefoot.values import CachedAnswer, CachedChoice, CacheRow, Money, RunTags, Usage
 from wire import Fault, WireServer
 
 __all__ = ["redis_server", "redis_session"]
@@ -644,6 +644,39 @@ def test_a_store_that_fails_is_gone_without(
     assert wire.count() == (2 if shop.kind == "redis" else 3)
 
 
+def test_an_evaluation_asks_the_models_themselves(alone: App, wire: WireServer) -> None:
+    assert alone.answers is not None
+    asking()
+    dataset = Dataset("risks", [Case("one", {"temperature": 0.9})])
+    for _ in range(2):
+        row = evaluate(asking, dataset, []).rows[0]
+        assert row.status == "completed"
+        assert row.totals.cost > Money(0)
+    assert wire.count() == 3
+
+
+# What is shown and cleared
+
+
+def test_answers_are_counted_and_cleared(shop: Shop, wire: WireServer) -> None:
+    app = shop.open()
+    with app.entered():
+        for temperature in (0.1, 0.2):
+            app.run(asking, {"temperature": temperature})
+    answers = app.answers
+    assert answers is not None
+    (count,) = drive(answers.counts())
+    assert (count.flow, count.prompt, count.answers, count.expired) == ("asking", "", 2, 0)
+    assert count.bytes > 0
+    assert drive(answers.clear(CachedChoice(flow="another"))) == 0
+    assert drive(answers.clear(CachedChoice(older_ns=10**15))) == 0
+    assert drive(answers.clear(CachedChoice(flow="asking"))) == 2
+    assert drive(answers.counts()) == []
+    with app.entered():
+        app.run(asking, {"temperature": 0.1})
+    assert wire.count() == 3
+
+
 # The stores themselves
 
 
@@ -698,8 +731,17 @@ def test_a_key_is_the_same_for_the_same_request_only() -> None:
 
 
 def _lookup(body: dict[str, Any], **rest: Any) -> Lookup:
-    given: dict[str, Any] = {"operation": "openai.chat", "provider": "openai", "where": "h", "model": "m"}
-    return Lookup(**(given | rest), body=body, is_events=False, wish=None, patience=1, ending=_no_ending)
+    where = rest.pop("where", "h")
+    given: dict[str, Any] = {"operation": "openai.chat", "provider": "openai", "model": "m"}
+    return Lookup(
+        where=lambda: where,
+        **(given | rest),
+        body=body,
+        is_events=False,
+        wish=None,
+        patience=1,
+        ending=_no_ending,
+    )
 
 
 def _no_ending(_: Answer) -> Ending:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,11 +17,11 @@ import pytest
 
 from durable import history
 from faults import FaultServer
-from surefoot import App, Call, flow, generate
+from surefoot import App, Call, effects, flow, generate
 from surefoot.config import load
-from surefoot.errors import BreakerOpen, BudgetExceeded, ModelError, SurefootError, Throttled
+from surefoot.errors import BreakerOpen, BudgetExceeded, ModelError, RunStopped, SurefootError, Throttled
 from surefoot.ledger import Account
-from surefoot.values import Money
+from surefoot.values import Caller, Demand, Money
 from wire import Fault
 
 ASKED: Any = [{"role": "user", "content": "hello"}]
@@ -256,7 +258,7 @@ def storm(server: FaultServer, flows: int, seconds: float) -> tuple[int, list[An
 
 
 def test_a_provider_that_is_down_gets_no_more_than_its_normal_calls(
-    tmp_path: Path, server: FaultServer
+    tmp_path: Path, server: FaultServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Each flow makes a call a second, of which three attempts would arrive without a breaker.
 
@@ -264,6 +266,10 @@ def test_a_provider_that_is_down_gets_no_more_than_its_normal_calls(
     """
     with opened(tmp_path, server, "", SUREFOOT_MODELS_RETRY_RESERVE="10") as app:
         arrived, ended = storm(server, flows=200, seconds=STORM_SECONDS)
+        with capsys.disabled():
+            sys.stdout.write(
+                f" {len(ended)} calls were made in {STORM_SECONDS:g} s, {arrived} requests arrived "
+            )
         assert all(isinstance(each, (ModelError, BreakerOpen)) for each in ended)
         assert len(ended) >= 200
         assert arrived <= 1.2 * len(ended)
@@ -271,3 +277,34 @@ def test_a_provider_that_is_down_gets_no_more_than_its_normal_calls(
         assert arrived < 200 + 40
         assert any(reading.state != "closed" for reading in app.breakers.readings())
         server.mend()
+
+
+def test_a_run_that_waits_for_room_stops_when_it_is_cancelled(tmp_path: Path, server: FaultServer) -> None:
+    """Blocking code too, which nobody can interrupt from outside."""
+    with opened(tmp_path, server, "[limits.one]\nconcurrency = 1\n") as app:
+        rates = app.rates
+        assert rates is not None
+        demand = Demand(Caller(), "openai", "openai", "gpt-4o")
+        held = effects.drive(rates.admit(demand, patience=0.0))
+        ended: list[BaseException] = []
+
+        def waiting() -> None:
+            with app.entered():
+                try:
+                    asking()
+                except BaseException as error:  # noqa: BLE001 - it is looked at below
+                    ended.append(error)
+
+        thread = threading.Thread(target=waiting)
+        thread.start()
+        account = rates._accounts.ask(demand).accounts[0]
+        until(lambda: bool(account.line.turns))
+        app.cancel(app.ledger.runs()[0].id)
+        thread.join(30)
+        assert not thread.is_alive()
+        assert [isinstance(error, RunStopped) for error in ended] == [True]
+        assert app.ledger.runs()[0].status == "cancelled"
+        assert server.count() == 0
+        assert account.line.turns == []
+        held.done(None)
+        asking()

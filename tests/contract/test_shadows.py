@@ -153,6 +153,19 @@ def test_routes_have_shadows_too(app: App) -> None:
     assert (one.route, one.model, one.strong, one.agrees) == ("simple", CHEAP, STRONG, False)
 
 
+def test_a_route_that_came_to_the_strong_model_has_none(app: App) -> None:
+    @flow
+    def routed() -> str:
+        climbing = Tiered([Tier(CHEAP, accept=lambda value: False), Tier(STRONG)])
+        routes: dict[str, Any] = {"simple": climbing, "complex": STRONG}
+        return generate.sync(question(1), using=Router(lambda text: "simple", routes, shadow_rate=1))
+
+    with scripted(parity) as script:
+        assert app.run(routed) == "no"
+    assert len(script.requests) == 2
+    assert app.shadows("routed").shadows == ()
+
+
 def test_a_step_of_that_name_is_none(app: App) -> None:
     @step
     def shadow() -> dict[str, bool]:

@@ -37,6 +37,7 @@ FLOOR = {
     "dispatch": 4,
     "notebook": 4,
     "app": 5,
+    "endpoints": 5,
     "wiring": 5,
     DOOR: 5,
     "server": 6,
@@ -47,7 +48,7 @@ FLOOR = {
 # The face of the open run speaks of usage and cost and refuses what is no wish of it, ids are made under a lock, and
 # programs wait for what the run promises: all floor 1, and no arrow turns. The composition root is in two files.
 NEIGHBOURS = {
-    ("app", "wiring"),
+    *(("app", "wiring"), ("app", "endpoints"), ("wiring", "endpoints")),
     *(("scope", "errors"), ("scope", "values"), ("values", "locks")),
     *(("effects", "errors"), ("effects", "locks"), ("effects", "scope")),
 }

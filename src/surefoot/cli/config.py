@@ -133,4 +133,4 @@ def reachable(loaded: Loaded) -> list[Opened]:
     from surefoot.app import App
     from surefoot.models import available
 
-    return available(App(loaded).connections, loaded.vault.environ)
+    return available(App(loaded).endpoints.connections, loaded.vault.environ)

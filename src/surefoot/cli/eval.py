@@ -109,7 +109,7 @@ def command(  # noqa: PLR0917
     that fails are counted, and the exit code is 1 then. Ctrl-C loses nothing: --experiment goes on.
     """
     from surefoot.cli import frontier_page, inputs, screen
-    from surefoot.evals import Target, find, measure
+    from surefoot.evals import Frontier, Target, find, measure
 
     screen.show_warnings()
     found = find(what)
@@ -133,9 +133,9 @@ def command(  # noqa: PLR0917
                     on_progress=bar.see,
                 )
                 if frontier is None:
-                    result = run(experiment=experiment)
+                    result: Experiment | Frontier = run(experiment=experiment)
                 else:
-                    drawn = measure(
+                    result = measure(
                         lambda under: run(experiment=under),
                         flow=evaluation.flow,
                         dataset=dataset,
@@ -154,14 +154,18 @@ def command(  # noqa: PLR0917
     finally:
         sys.stdout.flush()
         app.close()
-    if frontier is not None:
-        frontier_page.print_frontier(drawn, as_json=as_json)
-        return 0
     if as_json:
         screen.print_json(result.to_json())
+    elif isinstance(result, Frontier):
+        frontier_page.print_frontier(screen.out(), result)
     else:
         print_experiment(screen.out(), result, hint=_hint(app))
-    return 1 if any(each.failures for each in result.metrics) or result.failed else 0
+    return 0 if isinstance(result, Frontier) else _code(result)
+
+
+def _code(result: Experiment) -> int:
+    """1 where something failed, else 0."""
+    return 1 if any(metric.failures for metric in result.metrics) or result.failed else 0
 
 
 def _named(frontier: str) -> list[str]:

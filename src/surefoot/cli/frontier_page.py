@@ -5,21 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from surefoot.evals import Frontier, Option
 
 _MARK = "*"
 
 
-def print_frontier(frontier: Frontier, *, as_json: bool) -> None:
-    """The options as a table, then what to do; or all of it as JSON."""
+def print_frontier(console: Console, frontier: Frontier) -> None:
+    """The options as a table, then what to do."""
     from rich.table import Table
 
     from surefoot.cli import screen, words
 
-    if as_json:
-        screen.print_json(frontier.to_json())
-        return
-    console = screen.out()
     head = f"{frontier.flow}: {frontier.metric} of {words.counted(frontier.cases, 'case')}"
     console.print(screen.styled((head, "bold"), (f"  experiment {frontier.experiment}", "dim")))
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")

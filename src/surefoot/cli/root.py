@@ -25,6 +25,7 @@ COMMANDS = {
     "stats": "Show how a flow has done: latency, errors, retries, tokens and cost.",
     "costs": "Show what model calls have cost, by model, flow, prompt, tenant or day.",
     "estimate": "Tell what a run of a flow may cost, and what budgets would hold for it.",
+    "cache": "Show or clear the answers that are given again.",
     "ui": "Look at runs in the browser.",
     "eval": "Score a flow over a dataset.",
     "ingest": "Take documents into a collection.",

@@ -45,7 +45,10 @@ def command(flow: str, since: str, as_json: bool) -> int:  # noqa: FBT001
     is_shadowed = any(step.series.name == NAME for step in found.steps)
     seen = shadows(ledger, flow, since_ns=found.since_ns) if is_shadowed else None
     if as_json:
-        screen.print_json(stats_json(found) | ({"shadows": seen.to_json()} if seen is not None else {}))
+        figures: dict[str, Json] = stats_json(found)
+        if seen is not None:
+            figures["shadows"] = seen.to_json()
+        screen.print_json(figures)
         return 0
     print_stats(found)
     if seen is not None and seen.shadows:

@@ -22,7 +22,7 @@ from surefoot.config.model import (
     RunSettings,
 )
 from surefoot.config.pages import reference, template
-from surefoot.config.secret import Secret, SecretText
+from surefoot.config.secret import Secret, SecretText, Vault
 from surefoot.config.state import Loaded, Setting
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "Secret",
     "SecretText",
     "Setting",
+    "Vault",
     "load",
     "reference",
     "template",

@@ -348,7 +348,8 @@ class Budget(Section):
     only: str | None = Field(
         default=None,
         min_length=1,
-        description="The one flow, tenant or principal that it is about; `*` stands for any characters.",
+        description="The one flow, tenant or principal that it is about, or the flow of the runs; `*` stands for any "
+        "characters.",
     )
     per: Literal["hour", "day", "month", "ever"] = Field(
         default="day", description="When it begins anew (UTC). That of a run never does."

@@ -34,7 +34,6 @@ from surefoot.ledger.entries import (
 from surefoot.ledger.events import (
     END_KEY,
     START_KEY,
-    AnswerCount,
     AnswerRow,
     Blob,
     Detail,
@@ -64,7 +63,6 @@ __all__ = [
     "START_KEY",
     "Account",
     "Adopt",
-    "AnswerCount",
     "AnswerRow",
     "Answers",
     "Append",

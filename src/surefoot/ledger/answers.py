@@ -8,10 +8,10 @@ from typing import Literal, Protocol, cast
 from surefoot.effects import Block, Commit, Program
 from surefoot.errors import RunPruned
 from surefoot.ledger.encoding import decode
-from surefoot.ledger.entries import KeepFlights, LeaveFlight, TakeFlight
+from surefoot.ledger.entries import DropAnswers, KeepFlights, LeaveFlight, TakeFlight
 from surefoot.ledger.owner import this_process
 from surefoot.ledger.store import Ledger
-from surefoot.values import CachedAnswer, CacheRow
+from surefoot.values import CachedAnswer, CachedChoice, CachedCount, CacheRow
 
 
 class Sought(Protocol):
@@ -78,6 +78,16 @@ class Answers:
     def keep(self, row: CacheRow, answer: CachedAnswer, /) -> Program[None]:  # noqa: ARG002
         """It is kept with its outcome."""
         yield from ()
+
+    def counts(self) -> Program[list[CachedCount]]:
+        """See `surefoot.limits.cache.Store.counts`. Raises `LedgerError`."""
+        return cast("list[CachedCount]", (yield Block(self._ledger.answer_counts)))
+
+    def clear(self, choice: CachedChoice, /) -> Program[int]:
+        """See `surefoot.limits.cache.Store.clear`. The outcomes that the answers lie in stay. Raises `LedgerError`."""
+        pending = self._ledger.submit(DropAnswers(choice))
+        yield Commit(pending)
+        return cast("int", pending.result())
 
     def leave(self, key: bytes, token: str, /) -> None:
         """See `surefoot.limits.cache.Store.leave`."""

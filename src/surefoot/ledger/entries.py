@@ -10,7 +10,7 @@ from surefoot.errors import AlreadyRecorded, LedgerError
 from surefoot.ledger.accounts import Line
 from surefoot.ledger.events import Detail, Message, Outcome, Owner, RunRecord, Totals
 from surefoot.ledger.payloads import Freight
-from surefoot.values import CacheRow, Money, RunStatus, Settlement
+from surefoot.values import CachedChoice, CacheRow, Money, RunStatus, Settlement
 
 
 @dataclass(slots=True)
@@ -188,16 +188,9 @@ class LeaveFlight:
 
 @dataclass(frozen=True, slots=True)
 class DropAnswers:
-    """Give these answers no more: those of a prompt, of a flow, of a tenant, older than `older_ns`; without any, all.
+    """Give these answers no more; without a choice, those whose time is over. Returns how many there were."""
 
-    `is_expired` drops those whose time is over, and nothing else is to be said then. Returns how many there were.
-    """
-
-    prompt: str | None = None
-    flow: str | None = None
-    tenant: str | None = None
-    older_ns: int | None = None
-    is_expired: bool = False
+    choice: CachedChoice | None = None
 
 
 SqlBody = Callable[[sqlite3.Connection], object]

@@ -125,17 +125,6 @@ class AnswerRow:
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerCount:
-    """Answers that are given again, of one flow and prompt. `bytes` are those of the stored payloads, about."""
-
-    flow: str
-    prompt: str
-    answers: int
-    expired: int
-    bytes: int
-
-
-@dataclass(frozen=True, slots=True)
 class Entry:
     """Where the code of a flow is, so that another process can load it: module, file and qualified name."""
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from surefoot.ledger.accounts import KEPT_NS, Shortage, Standing, Swept, has_part
-from surefoot.ledger.entries import KeepHolds, Reserve, Settle, SweepHolds
+from surefoot.ledger.entries import KeepHolds, Reserve, SweepHolds
 from surefoot.ledger.holding import LONGEST_LEASE_NS
 from surefoot.ledger.rows import Row
 from surefoot.ledger.sqlite_accounts import gone
@@ -166,35 +166,18 @@ async def found(entries: Sequence[Reserve], connection: Connection) -> list[bool
 
 
 async def settle(settlements: Sequence[Settlement], connection: Connection) -> None:
-    """End holds, or parts of them, in this order."""
-    for some in apart(settlements):
-        await connection.execute(SETTLE, *settlement_arrays(("", settlement) for settlement in some))
+    """End holds, or parts of them, none of them twice."""
+    await connection.execute(SETTLE, *settlement_arrays(("", settlement) for settlement in settlements))
 
 
-def apart(settlements: Iterable[Settlement]) -> list[list[Settlement]]:
-    """In groups, in order, such that none has one hold twice."""
-    groups: list[list[Settlement]] = []
-    seen = set[str]()
-    for settlement in settlements:
-        if not groups or settlement.hold in seen:
-            groups.append([])
-            seen.clear()
-        groups[-1].append(settlement)
-        seen.add(settlement.hold)
-    return groups
-
-
-async def apply(entry: Settle | KeepHolds | SweepHolds, connection: Connection) -> object:
-    """Settle one hold, prolong leases, or book what nobody settles; what the entry returns."""
-    if isinstance(entry, Settle):
-        await settle([entry.settlement], connection)
-    elif isinstance(entry, KeepHolds):
+async def apply(entry: KeepHolds | SweepHolds, connection: Connection) -> object:
+    """Prolong leases, or book what nobody settles; what the entry returns."""
+    if isinstance(entry, KeepHolds):
         await connection.execute(KEEP, sorted(entry.holds), entry.lease_ns)
-    else:
-        # What was booked so for long enough is forgotten.
-        await connection.execute(FORGET)
-        return [Swept(*row) for row in await connection.fetch(SWEEP, list(entry.gone))]
-    return None
+        return None
+    # What was booked so for long enough is forgotten.
+    await connection.execute(FORGET)
+    return [Swept(*row) for row in await connection.fetch(SWEEP, list(entry.gone))]
 
 
 async def _one_by_one(entries: Sequence[Reserve], connection: Connection) -> list[Answer]:

@@ -21,7 +21,6 @@ from surefoot.ledger.entries import (
     Release,
     Renew,
     Send,
-    Settle,
     SweepHolds,
     TakeOver,
     already_recorded,
@@ -66,6 +65,8 @@ class Applier:
             await self._note(batch, [item for item in one.notes if batch.is_open(item)], connection)
             reserves = [item for item in one.reserves if batch.is_open(item)]
             await postgres_reserving.reserve(batch, reserves, connection)
+            for items in apart([item for item in one.settles if batch.is_open(item)]):
+                await postgres_reserving.settle(batch, items, connection)
             for item in one.others:
                 if batch.is_open(item):
                     apply = self._apply_cached if isinstance(item[1], CacheEntry) else self._apply_other
@@ -300,7 +301,7 @@ class Applier:
                 batch.settle(place)
             elif isinstance(entry, Adopt):
                 await self._adopt(batch, item, connection)
-            elif isinstance(entry, Settle | KeepHolds | SweepHolds):
+            elif isinstance(entry, KeepHolds | SweepHolds):
                 batch.settle(place, await postgres_accounts.apply(entry, connection))
             else:
                 raise UsageError(  # noqa: TRY301

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from surefoot.ledger.entries import Append, EndRun, LedgerEntry, Note, Reserve, StartRun
+from surefoot.ledger.entries import Append, EndRun, LedgerEntry, Note, Reserve, Settle, StartRun
 from surefoot.ledger.writer import Settled
 
 Item = tuple[int, Any]
@@ -46,6 +46,7 @@ class Round:
     chained: list[Item] = field(default_factory=list[Item])
     notes: list[Item] = field(default_factory=list[Item])
     reserves: list[Item] = field(default_factory=list[Item])
+    settles: list[Item] = field(default_factory=list[Item])
     others: list[Item] = field(default_factory=list[Item])
 
 
@@ -56,16 +57,22 @@ def rounds(entries: Sequence[LedgerEntry]) -> Iterator[Round]:
     unless he gives it back.
     """
     current = Round()
+    settled = set[str]()
     for item in enumerate(entries):
         entry = item[1]
         if isinstance(entry, Note):
             current.notes.append(item)
         elif isinstance(entry, Reserve):
             current.reserves.append(item)
+        elif isinstance(entry, Settle):
+            current.settles.append(item)
+            settled.add(entry.settlement.hold)
         elif isinstance(entry, Append | EndRun | StartRun):
-            if current.others:
+            cost = entry.settlement if isinstance(entry, Append) else None
+            if current.others or (cost is not None and cost.hold in settled):
                 yield current
                 current = Round()
+                settled.clear()
             (current.starts if isinstance(entry, StartRun) else current.chained).append(item)
         else:
             current.others.append(item)
@@ -77,7 +84,7 @@ def apart(items: list[Item]) -> list[list[Item]]:
     groups: list[list[Item]] = []
     seen = set[str]()
     for item in items:
-        cost = item[1].settlement if isinstance(item[1], Append) else None
+        cost = item[1].settlement if isinstance(item[1], Append | Settle) else None
         if not groups or (cost is not None and cost.hold in seen):
             groups.append([])
             seen.clear()

@@ -36,6 +36,24 @@ async def reserve(batch: Batch, items: list[Item], connection: Connection) -> No
             batch.settle(place, answer)
 
 
+async def settle(batch: Batch, items: list[Item], connection: Connection) -> None:
+    """End holds, or parts of them, none of them twice. Raises what ended the connection."""
+    try:
+        await postgres_accounts.settle([entry.settlement for _, entry in items], connection)
+    except Exception as error:
+        if is_lost(error) or not is_refusal(error):
+            raise
+        if len(items) > 1:
+            half = len(items) // 2
+            await settle(batch, items[:half], connection)
+            await settle(batch, items[half:], connection)
+        else:
+            batch.settle(items[0][0], error=not_recordable(items[0][1], error))
+        return
+    for place, _ in items:
+        batch.settle(place)
+
+
 async def settle_found(batch: Batch, connection: Connection) -> None:
     """Of what was to be reserved when the connection was cut, settle what is."""
     places = [place for place in sorted(batch.reserving) if place not in batch.settled]

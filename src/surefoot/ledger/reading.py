@@ -13,7 +13,6 @@ from surefoot.ledger.encoding import Encoded
 from surefoot.ledger.events import (
     END_KEY,
     START_KEY,
-    AnswerCount,
     AnswerRow,
     Detail,
     Message,
@@ -25,7 +24,7 @@ from surefoot.ledger.listing import Wanted
 from surefoot.ledger.payloads import Payloads
 from surefoot.ledger.sealing import DataKey
 from surefoot.ledger.spending import Spending, Spent
-from surefoot.values import RunStatus
+from surefoot.values import CachedCount, RunStatus
 
 _FEW = 50
 
@@ -210,7 +209,7 @@ class Reading(ABC):
         run_id, age_ns, left_ns, view, sealed, key_id = found[0]
         return AnswerRow(run_id, age_ns, left_ns, Payload(view or "null", sealed, key_id))
 
-    def answer_counts(self) -> list[AnswerCount]:
+    def answer_counts(self) -> list[CachedCount]:
         """See `surefoot.ledger.Ledger.answer_counts`."""
         found = self._read(
             "SELECT a.flow, a.prompt, count(*), sum(CASE WHEN a.expires_ns <= n.now THEN 1 ELSE 0 END), "
@@ -220,7 +219,7 @@ class Reading(ABC):
             "GROUP BY a.flow, a.prompt ORDER BY 3 DESC, 1, 2"
         )
         return [
-            AnswerCount(flow, prompt, int(n), int(late), int(size)) for flow, prompt, n, late, size in found
+            CachedCount(flow, prompt, int(n), int(late), int(size)) for flow, prompt, n, late, size in found
         ]
 
     def view(self, payload: Payload) -> str:

@@ -82,12 +82,13 @@ def drop(entry: DropAnswers, connection: sqlite3.Connection) -> int:
 
 def condition(entry: DropAnswers, now_ns: int) -> tuple[str, list[object]]:
     """Which answers are meant, with `?` for parameters."""
-    if entry.is_expired:
+    choice = entry.choice
+    if choice is None:
         return "expires_ns <= ?", [now_ns]
-    facets = {"prompt": entry.prompt, "flow": entry.flow, "tenant": entry.tenant}
+    facets = {"prompt": choice.prompt, "flow": choice.flow, "tenant": choice.tenant}
     terms = [f"{name} = ?" for name, value in facets.items() if value is not None]
     values: list[object] = [value for value in facets.values() if value is not None]
-    if entry.older_ns is not None:
+    if choice.older_ns is not None:
         terms.append("made_ns < ?")
-        values.append(now_ns - entry.older_ns)
+        values.append(now_ns - choice.older_ns)
     return " AND ".join(terms) or "true", values

@@ -9,12 +9,12 @@ from surefoot.ledger.accounts import AccountQuery, AccountRow
 from surefoot.ledger.chain import Link
 from surefoot.ledger.encoding import Encoded
 from surefoot.ledger.entries import LedgerEntry
-from surefoot.ledger.events import AnswerCount, AnswerRow, Detail, Message, Outcome, Payload, RunRecord
+from surefoot.ledger.events import AnswerRow, Detail, Message, Outcome, Payload, RunRecord
 from surefoot.ledger.payloads import Payloads
 from surefoot.ledger.sealing import DataKey
 from surefoot.ledger.spending import Spending, Spent
 from surefoot.ledger.writer import Pending
-from surefoot.values import RunStatus
+from surefoot.values import CachedCount, RunStatus
 
 
 class Ledger(Protocol):
@@ -111,7 +111,7 @@ class Ledger(Protocol):
         """Where the answer under a key of the cache lies; None where there is none, or its run was pruned."""
         ...
 
-    def answer_counts(self) -> list[AnswerCount]:
+    def answer_counts(self) -> list[CachedCount]:
         """How many answers are given again, by flow and prompt, the most first."""
         ...
 

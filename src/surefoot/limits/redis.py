@@ -32,6 +32,8 @@ Part: TypeAlias = "str | bytes | int | float"
 
 POSTED_AT_MOST = 10_000
 """How many commands may lie ready that nobody waits for; more are dropped, as while Redis is down."""
+GATHERED = 0.003
+"""Seconds for which such commands are gathered, so that they leave together."""
 _BATCH = 200
 
 _logger = scope.logger("surefoot.limits")
@@ -98,7 +100,7 @@ class SharedRedis:
             trial=2 * timeout,
         )
         self._lock = ForkSafeLock()
-        self._posted: deque[tuple[Part, ...]] = deque()
+        self._posted: deque[tuple[tuple[Part, ...], Callable[[], object] | None]] = deque()
         self._is_posting = False
         self._is_closed = False
         self._sending: Future[None] | None = None
@@ -151,22 +153,34 @@ class SharedRedis:
 
         A script is posted as `EVAL` with its text, or by `post_script`.
         """
+        self._post(command, None)
+
+    def _post(self, command: tuple[Part, ...], then: Callable[[], object] | None) -> None:
         if self.is_down or self._is_closed or len(self._posted) >= POSTED_AT_MOST:
+            if then is not None:
+                then()
             return
         with self._lock:
             if self._process != os.getpid():
                 # What the parent of this process has posted it sends itself.
                 self._process, self._is_posting = os.getpid(), False
                 self._posted.clear()
-            self._posted.append(command)
+            self._posted.append((command, then))
             if self._is_posting:
                 return
             self._is_posting = True
             self._sending = asyncio.run_coroutine_threadsafe(self._send_posted(), effects.background())
 
-    def post_script(self, script: Script, keys: Sequence[str], arguments: Sequence[Part] = ()) -> None:
-        """Send a script soon, as `post` does a command."""
-        self.post("EVALSHA", script.sha, len(keys), *keys, *arguments, script.text)
+    def post_script(
+        self,
+        script: Script,
+        keys: Sequence[str],
+        arguments: Sequence[Part] = (),
+        *,
+        then: Callable[[], object] | None = None,
+    ) -> None:
+        """Send a script soon, as `post` does a command; `then` is called once it has run, or was given up."""
+        self._post(("EVALSHA", script.sha, len(keys), *keys, *arguments, script.text), then)
 
     async def flush(self) -> None:
         """Wait until what was posted so far is sent, or given up."""
@@ -194,6 +208,8 @@ class SharedRedis:
 
     async def _send_posted(self) -> None:
         while True:
+            # Commands come in flocks, and one message with many costs little more than with one.
+            await asyncio.sleep(GATHERED)
             with self._lock:
                 batch = [self._posted.popleft() for _ in range(min(_BATCH, len(self._posted)))]
                 if not batch:
@@ -201,12 +217,16 @@ class SharedRedis:
                     return
             try:
                 if not self._is_closed:
-                    await self._asked(partial(_send_all, batch))
+                    await self._asked(partial(_send_all, [command for command, _ in batch]))
             except Unavailable as error:
                 _logger.debug("%d commands were not sent to Redis: %s", len(batch), error)
             except BaseException:
                 self._is_posting = False
                 raise
+            finally:
+                for _, then in batch:
+                    if then is not None:
+                        then()
 
     async def _asked(self, work: Callable[[_Client], Awaitable[T]]) -> T:
         from redis import exceptions

@@ -20,6 +20,7 @@ from surefoot.models.chain.endpoints import (
     Route,
     policy,
 )
+from surefoot.models.chain.limits import Admission, Breakers, Budgets
 from surefoot.models.chain.prices import Price, PriceList, rates_of
 from surefoot.models.chain.retries import Retries
 from surefoot.models.chain.retry_budget import RetryBudget
@@ -62,7 +63,10 @@ __all__ = [
     "KEY_VARIABLES",
     "PLACEHOLDER_KEY",
     "VENDORS",
+    "Admission",
     "Agreement",
+    "Breakers",
+    "Budgets",
     "Call",
     "CallTarget",
     "Cassette",

@@ -12,9 +12,12 @@ from pathlib import Path
 import pytest
 
 from kept_runs import SECRET, asked, change, kept_ledger, kept_run
+from surefoot.effects import drive
 from surefoot.errors import InvalidInput, LedgerCorrupt, LedgerError, LedgerFull
-from surefoot.ledger import SqliteLedger
+from surefoot.ledger import Budget, Budgets, SqliteLedger
 from surefoot.ledger.backup import back_up
+from surefoot.ledger.entries import SweepHolds
+from surefoot.values import Caller, Money
 
 
 @pytest.fixture
@@ -35,6 +38,23 @@ def test_a_backup_is_one_file_that_is_a_ledger(ledger: SqliteLedger, tmp_path: P
     assert restored.first_break(run_id) is None
     assert any(SECRET in restored.exact(run_id, link.outcome.output) for link in restored.history(run_id))
     kept_run(restored)
+    restored.close()
+
+
+def test_accounts_of_budgets_come_along(ledger: SqliteLedger, tmp_path: Path) -> None:
+    """With what is held: whoever goes on with the copy books it, as nobody settles it there."""
+    budgets = [Budget("all", Money(100))]
+    mine = Budgets(ledger, budgets)
+    drive(drive(mine.hold(Caller(), Money(60), what="the call", patience=0.0)).settle(Money(10)))
+    hold = drive(mine.hold(Caller(), Money(50), what="the call", patience=0.0))
+    back_up(ledger.path, tmp_path / "backup.db", ledger.payloads)
+    drive(hold.settle(Money(1)))
+    restored = SqliteLedger(tmp_path / "backup.db", ledger.payloads)
+    theirs = Budgets(restored, budgets).accounts()[0]
+    assert (theirs.spent, theirs.held) == (Money(10), Money(50))
+    restored.submit(SweepHolds(restored.hold_owners())).wait()
+    theirs = Budgets(restored, budgets).accounts()[0]
+    assert (theirs.spent, theirs.held, theirs.unsure) == (Money(60), Money(), Money(50))
     restored.close()
 
 

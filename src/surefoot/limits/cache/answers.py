@@ -17,7 +17,7 @@ from surefoot.limits.cache.store import Sought, Store
 from surefoot.limits.cache.waiting import Gates, Lead
 from surefoot.limits.redis import Unavailable
 from surefoot.scope import CacheWish
-from surefoot.values import CachedAnswer, CacheRow, Caller, new_id
+from surefoot.values import CachedAnswer, CachedChoice, CachedCount, CacheRow, Caller, new_id
 
 log = scope.logger("surefoot.limits")
 
@@ -200,6 +200,17 @@ class AnswerCache:
             self._has_failed = True
             name = "" if self._store is None else self._store.name
             log.warning("the cache in %s cannot be used, calls are made as without it: %s", name, error)
+
+    def counts(self) -> Program[list[CachedCount]]:
+        """How many answers the store holds, by flow and prompt, the most first. Raises what the store raises."""
+        return [] if self._store is None else (yield from self._store.counts())
+
+    def clear(self, choice: CachedChoice, /) -> Program[int]:
+        """Give these answers no more; how many the store held. Other processes may give some for as long as they are
+        fresh (30 s). Raises what the store raises.
+        """
+        self.memory.clear()
+        return 0 if self._store is None else (yield from self._store.clear(choice))
 
     def end(self, flight: Flight, *, is_answered: bool) -> None:
         """Let go of what a flight holds in the store."""

@@ -5,17 +5,17 @@ from __future__ import annotations
 import base64
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import orjson
 
 from surefoot.effects import Await, Program
 from surefoot.limits.cache.store import Sought, Taken
 from surefoot.limits.redis import Part, Script, SharedRedis
-from surefoot.values import CachedAnswer, CacheRow
+from surefoot.values import CachedAnswer, CachedChoice, CachedCount, CacheRow
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -28,6 +28,7 @@ _SMALL = 512
 _PLAIN, _ZSTD = b"\x00", b"\x01"
 _HEAD = 2
 """Bytes in which the length of what stands before the sealed part is told."""
+_Head: TypeAlias = "tuple[str, dict[str, Any], int]"
 _SCANNED = 500
 _SHOWN = 200
 """Characters of a name that stand there."""
@@ -103,7 +104,7 @@ class RedisAnswers:
         content = packed[1:] if packed[:1] == _PLAIN else zstd.decompress(packed[1:])
         record = cast("dict[str, Any]", orjson.loads(content))
         if isinstance(body := record.get("body"), dict):
-            record["body"] = base64.b64decode(body["base64"])
+            record["body"] = base64.b64decode(cast("dict[str, str]", body)["base64"])
         return CachedAnswer(record, head["run"], max(0, age), left)
 
     def lead(self, sought: Sought, token: str, lease_ns: int, /) -> Program[Taken]:
@@ -160,8 +161,33 @@ class RedisAnswers:
         """See `surefoot.limits.cache.Store.leave`."""
         self._redis.post_script(_LEAVE, [self._flight(key)], [self._held(token)])
 
-    async def heads(self) -> AsyncIterator[tuple[str, Mapping[str, Any], int]]:
-        """All answers that are kept: the name of each, what it is found by, its size in bytes. Raises `Unavailable`."""
+    def counts(self) -> Program[list[CachedCount]]:
+        """See `surefoot.limits.cache.Store.counts`. Raises `Unavailable`."""
+        found: dict[tuple[str, str], tuple[int, int]] = {}
+        for _, head, size in cast("list[_Head]", (yield Await(self._heads))):
+            answers, total = found.get((head["flow"], head["prompt"]), (0, 0))
+            found[head["flow"], head["prompt"]] = (answers + 1, total + size)
+        counted = [CachedCount(flow, prompt, n, 0, size) for (flow, prompt), (n, size) in found.items()]
+        return sorted(counted, key=lambda one: (-one.answers, one.flow, one.prompt))
+
+    def clear(self, choice: CachedChoice, /) -> Program[int]:
+        """See `surefoot.limits.cache.Store.clear`. Raises `Unavailable`."""
+        now, names = time.time_ns(), list[str]()
+        for name, head, _ in cast("list[_Head]", (yield Await(self._heads))):
+            wanted = {"prompt": choice.prompt, "flow": choice.flow, "tenant": choice.tenant}
+            is_young = choice.older_ns is not None and now - int(head["made_ns"]) <= choice.older_ns
+            if not is_young and all(v is None or head[k] == v[:_SHOWN] for k, v in wanted.items()):
+                names.append(name)
+        dropped = 0
+        for start in range(0, len(names), _SCANNED):
+            dropped += cast(
+                "int", (yield Await(partial(self._redis.run, "UNLINK", *names[start : start + _SCANNED])))
+            )
+        return dropped
+
+    async def _heads(self) -> list[_Head]:
+        """All answers that are kept: the name of each, what it is found by, and its size in bytes."""
+        found: dict[str, _Head] = {}
         cursor = "0"
         while True:
             said = await self._redis.run(
@@ -169,18 +195,15 @@ class RedisAnswers:
             )
             cursor, names = said[0].decode(), [name.decode() for name in said[1]]
             if names:
-                commands: list[tuple[str, ...]] = [("GETRANGE", name, "0", "2047") for name in names]
+                commands: list[tuple[str, ...]] = [("GETRANGE", name, "0", "4095") for name in names]
                 commands += [("STRLEN", name) for name in names]
                 answers = await self._redis.run_all(commands)
                 for place, name in enumerate(names):
+                    # One whose time is over meanwhile is empty.
                     if answers[place]:
-                        yield name, _parts(answers[place])[0], int(answers[len(names) + place])
+                        found[name] = (name, _parts(answers[place])[0], int(answers[len(names) + place]))
             if cursor == "0":
-                return
-
-    async def drop(self, names: Sequence[str]) -> int:
-        """Give these answers no more; how many there were. Raises `Unavailable`."""
-        return int(await self._redis.run("UNLINK", *names)) if names else 0
+                return list(found.values())
 
     def _answer(self, key: bytes) -> str:
         return self._redis.key("answer", key.hex())

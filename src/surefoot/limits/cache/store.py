@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from surefoot.effects import Program
-from surefoot.values import CachedAnswer, CacheRow
+from surefoot.values import CachedAnswer, CachedChoice, CachedCount, CacheRow
 
 Taken = Literal["led", "answered", "busy"]
 """What became of the wish to make a call: it is ours, there is an answer, or somebody else makes it."""
@@ -49,6 +49,14 @@ class Store(Protocol):
 
     def keep(self, row: CacheRow, answer: CachedAnswer, /) -> Program[None]:
         """Keep an answer that is not kept with its outcome, and end the lease."""
+        ...
+
+    def counts(self) -> Program[list[CachedCount]]:
+        """How many answers it holds, by flow and prompt, the most first."""
+        ...
+
+    def clear(self, choice: CachedChoice, /) -> Program[int]:
+        """Give these answers no more; how many there were."""
         ...
 
     def leave(self, key: bytes, token: str, /) -> None:

@@ -87,10 +87,14 @@ class Account:
             0.0 if self.tokens is None else self.tokens.take(now, tokens, parts),
         )
 
-    def release(self, now: float, taken: Taken, less: float, requests: float = 0.0, parts: int = 1) -> None:
-        """Give back the place, and what was taken too much: tokens (or, negative, too little) and requests."""
+    def leave(self) -> None:
+        """Give back the place."""
         # A forked child has none of the calls that its parent has.
         self.running = max(0, self.running - 1)
+
+    def release(self, now: float, taken: Taken, less: float, requests: float = 0.0, parts: int = 1) -> None:
+        """Give back the place, and what was taken too much: tokens (or, negative, too little) and requests."""
+        self.leave()
         if less and self.tokens is not None:
             self.tokens.give_back(now, less, taken.tokens, parts)
         if requests and self.requests is not None:

@@ -221,7 +221,8 @@ class Shared:
                 self.accounts.settled(admitted, less, requests, self._parts)
             else:
                 # What this process knows of the rates it learns from the next answer.
-                self.accounts.settled(admitted, 0.0, 0.0)
+                for taken in admitted.taken:
+                    taken.account.leave()
         if admitted.is_local:
             less = requests = 0.0
         if less or requests or _is_counted(admitted.ask):
@@ -241,7 +242,15 @@ class Shared:
                     (taken.account.tokens, taken.tokens),
                 ):
                     arguments += (0 if rate is None else rate.interval * 1e6, int(drains_at))
-        self._redis.post_script(SETTLE, self._keys(admitted.ask), arguments)
+        self._redis.post_script(
+            SETTLE, self._keys(admitted.ask), arguments, then=partial(self._wake, admitted.ask)
+        )
+
+    def _wake(self, ask: Ask) -> None:
+        """Let those in line ask again, once Redis knows that there is room."""
+        with self.accounts.lock:
+            for account in ask.accounts:
+                account.line.wake()
 
     def lose(self, admitted: Admitted, /) -> None:
         """See `Admitting.lose`. As in one process."""

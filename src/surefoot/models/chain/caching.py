@@ -32,15 +32,15 @@ _STREAMED = {"streamGenerateContent": "generateContent", "streamRawPredict": "ra
 class Lookup:
     """What is asked of a model, as the cache knows it.
 
-    `where` is who answers: the connection and its address, of which `place_of` takes what may be known. `version` are
-    headers of which the answer depends. `wish` is what the call or its prompt says of the cache, None where they say
-    nothing. `patience` is how many seconds the call may take at most. `ending` makes the outcome of an answer that was
-    found.
+    `where` gives who answers: the connection and its address, of which `place_of` takes what may be known. `version`
+    are headers of which the answer depends. `wish` is what the call or its prompt says of the cache, None where they
+    say nothing. `patience` is how many seconds the call may take at most. `ending` makes the outcome of an answer that
+    was found.
     """
 
     operation: str
     provider: str
-    where: str
+    where: Callable[[], str]
     model: str
     body: Mapping[str, Any]
     is_events: bool
@@ -76,7 +76,7 @@ class Lookup:
         """All that makes a difference to the answer, in one form: the same for the same request."""
         asked = {name: value for name, value in self.body.items() if name not in _NO_DIFFERENCE}
         whole = [
-            *(self.operation, self.provider, self.where, self.model),
+            *(self.operation, self.provider, self.where(), self.model),
             *(dict(self.version or {}), "" if prompt is None else prompt.digest, _in_one_form(asked)),
         ]
         try:
@@ -100,7 +100,7 @@ def place_of(address: str) -> str:
 
 def _in_one_form(value: Any) -> Any:
     """The value with whole numbers as integers: 1.0 and 1 are one number, and JSON writes them as two."""
-    kind = type(value)
+    kind = cast("object", type(value))
     if kind is str:
         return value
     if kind is float:

@@ -29,7 +29,7 @@ def hosted_uses(
         return 0, Money()
     uses, fees = 0, Money()
     for tool in cast("list[object]", tools):
-        fields = cast("Mapping[str, object]", tool) if isinstance(tool, dict) else {}
+        fields: Mapping[str, object] = cast("dict[str, object]", tool) if isinstance(tool, dict) else {}
         if operation.startswith("google"):
             for name in fields.keys() - _GOOGLE_OWN:
                 unbounded(f"how often it may use {name} has no limit", "leave it out of calls under a budget")

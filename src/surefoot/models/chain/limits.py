@@ -87,7 +87,8 @@ class Admission(Protocol):
     def admit(self, demand: Demand, /, *, patience: float, pause: Callable[[float], None]) -> Program[Permit]:
         """Wait until there is room, for `patience` seconds at most. Raises `Throttled` where there will be none.
 
-        `pause` is how blocking code waits.
+        Blocking code waits for a fraction of a second at a time and calls `pause(0)` in between, which raises where
+        the run goes on no further.
         """
         ...
 

@@ -18,6 +18,7 @@ from surefoot.models.chain.limits import Hold, Permit, Trial
 from surefoot.models.chain.published import thinks_unseen
 from surefoot.models.chain.received import bytes_said
 from surefoot.models.chain.record import Answer
+from surefoot.models.chain.reserve import Reserve
 from surefoot.models.chain.retries import is_unsent
 from surefoot.models.chain.sse import events_of
 from surefoot.models.chain.weighing import Weight, weigh
@@ -47,7 +48,7 @@ class Way:
 
 
 def passage_of(
-    policy: Policy, here: Scope, load: Callable[[], Load], way: Way, ladder: Hold | None = None
+    policy: Policy, here: Scope, load: Callable[[], Load], way: Way, ladder: Reserve | None = None
 ) -> Passage | None:
     """The passage of a call; None where nothing bounds it."""
     if policy.budgets is None and policy.admission is None and policy.breakers is None:
@@ -67,7 +68,7 @@ class Passage:
     scope: Scope
     load: Load
     way: Way
-    ladder: Hold | None = None
+    ladder: Reserve | None = None
     cap: int | None = None
     body: dict[str, object] | None = None
     _hold: Hold | None = None
@@ -132,7 +133,7 @@ class Passage:
         return self._weight.worst
 
     def _open(self, seconds_left: Callable[[], float], *, is_faked: bool) -> Program[None]:
-        budgets = self.policy.budgets
+        budgets, patience = self.policy.budgets, max(seconds_left(), 0.0)
         try:
             worst = self.worst()
         except UnboundedCall:
@@ -142,10 +143,10 @@ class Passage:
         if budgets is None or not worst.nanos:
             return
         if self.ladder is not None:
-            self._hold = yield from self.ladder.part(worst)
+            self._hold = yield from self.ladder.part(worst, patience=patience)
         else:
             self._hold = yield from budgets.hold(
-                self.scope.caller, worst, what=str(self.load), patience=max(seconds_left(), 0.0)
+                self.scope.caller, worst, what=str(self.load), patience=patience
             )
 
     def _admit(self, seconds_left: Callable[[], float]) -> Program[None]:
@@ -161,8 +162,13 @@ class Passage:
         if admission.bound(demand):
             demand = replace(demand, tokens=expected_tokens(load))
             self._permit = yield from admission.admit(
-                demand, patience=max(seconds_left(), 0.0), pause=self.scope.pause
+                demand, patience=max(seconds_left(), 0.0), pause=self._pause
             )
+
+    def _pause(self, seconds: float) -> None:
+        """Wait as blocking code does; raises where the run goes on no further."""
+        self.scope.pause(seconds)
+        self.scope.check()
 
     # How an attempt goes, as `Attempts` tells
 

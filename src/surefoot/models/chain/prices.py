@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, ModelPrice, TieredPrices
 
 _NANOS = 1_000_000_000
+_MUCH = 10**9
 _lock = ForkSafeLock()
 _rates: dict[tuple[str, str, str, int], Rates | None] = {}
 """By provider, model, service tier, and the minute since the epoch where the price depends on the time."""
@@ -50,6 +51,8 @@ class Steps:
 
     def most(self, input_tokens: int) -> int:
         """The dearest rate for a call of up to that many input tokens."""
+        if not self.above:
+            return self.base
         return max([self.base, *(rate for threshold, rate in self.above if input_tokens > threshold)])
 
 
@@ -92,6 +95,15 @@ class Rates:
                 total += tokens * rate.at(length)
         return Money((total + 500_000) // 1_000_000 + self.request)
 
+    @property
+    def is_free(self) -> bool:
+        """Whether nothing that has a rate costs anything."""
+        kinds = (
+            *(self.input, self.output, self.cached),
+            *(self.cache_write, self.cache_write_1h, self.reasoning),
+        )
+        return not self.request and not _dearest(kinds, _MUCH)
+
     def worst(
         self, read: int, written: int, *, writes_cache: bool = True, is_long: bool = True
     ) -> Money | None:
@@ -100,15 +112,21 @@ class Rates:
         `writes_cache` says whether input may be written to the provider's cache, `is_long` whether for an hour. None
         where there may be tokens whose price is not known.
         """
+        if (read and self.input is None) or (written and self.output is None):
+            return None
         reads = [self.input, self.cached]
         if writes_cache:
             reads += [self.cache_write, self.cache_write_1h if is_long else None]
-        total = 0
-        for tokens, kinds in ((read, reads), (written, [self.output, self.reasoning])):
-            if tokens and kinds[0] is None:
-                return None
-            total += tokens * max((rate.most(read) for rate in kinds if rate is not None), default=0)
+        total = read * _dearest(reads, read) + written * _dearest([self.output, self.reasoning], read)
         return Money(-(-total // 1_000_000) + self.request)
+
+
+def _dearest(kinds: Sequence[Steps | None], input_tokens: int) -> int:
+    dearest = 0
+    for rate in kinds:
+        if rate is not None and (most := rate.most(input_tokens)) > dearest:
+            dearest = most
+    return dearest
 
 
 _FREE = Rates(Steps(0), Steps(0))
@@ -202,7 +220,7 @@ class PriceList:
             self.rates(provider, model, connection=connection, address=address, service_tier=tier)
             for tier in dict.fromkeys(tiers)
         ]
-        return tuple(dict.fromkeys(rates for rates in found if rates is not None))
+        return tuple(rates for rates in found if rates is not None)
 
     def _own(self, provider: str, model: str, connection: str) -> Rates | None:
         names = [f"{name}:" for name in dict.fromkeys((connection, provider)) if name]

@@ -34,10 +34,24 @@ class Window:
     output: int | None = None
 
 
+_windows: dict[tuple[str, str], Window] = {}
+_MOST_WINDOWS = 1024
+"""How many are remembered: models may have any number of names."""
+
+
 def window_of(provider: str, model: str, *, local_context: int | None = None) -> Window:
     """The window of a model. `local_context` is that of the embedded one."""
     if provider == LOCAL:
         return Window(local_context, local_context)
+    window = _windows.get((provider, model))
+    if window is None:
+        window = _window_of(provider, model)
+        if window.context is not None and len(_windows) < _MOST_WINDOWS:
+            _windows[provider, model] = window
+    return window
+
+
+def _window_of(provider: str, model: str) -> Window:
     known = entry_of(provider, model)
     context = None if known is None else known.context_window
     name = model.lower().removeprefix("models/")

@@ -30,9 +30,10 @@ def bytes_said(body: bytes, *, is_events: bool) -> int | None:
     answer = parse_json(body)
     if answer is None:
         return None
-    if isinstance(answer, dict) and cast("Mapping[str, object]", answer).get("status") in _UNFINISHED:
+    fields = cast("Mapping[str, object]", answer) if isinstance(answer, dict) else None
+    if fields is not None and fields.get("status") in _UNFINISHED:
         return None
-    return sum(map(_said_in, _each(answer)))
+    return sum(_said_in(each) for each in _each(answer))
 
 
 def _said_in(value: object) -> int:
@@ -67,4 +68,5 @@ def _weight(value: object) -> int:
 
 
 def _each(value: object) -> Iterator[object]:
-    yield from cast("list[object]", value) if isinstance(value, list) else [value]
+    found: list[object] = cast("list[object]", value) if isinstance(value, list) else [value]
+    yield from found

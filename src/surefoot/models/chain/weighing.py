@@ -10,8 +10,6 @@ from surefoot.models.chain.prices import PriceList, Rates
 from surefoot.models.chain.published import window_of
 from surefoot.values import Money
 
-_MUCH = 10**9
-
 
 @dataclass(frozen=True, slots=True)
 class Weight:
@@ -53,7 +51,7 @@ def weigh(
             "no price is known for it",
             f'set one: [prices."{load.provider}:{load.name}"] with input and output in dollars for a million tokens',
         )
-    if all(worst is not None and not worst.nanos for worst in (one.worst(_MUCH, _MUCH) for one in rates)):
+    if all(one.is_free for one in rates):
         return Weight(rates=rates)
     most = most_of(load, window_of(load.provider, load.name, local_context=local_context))
     return Weight(most, worst_of(most, rates, load), rates)

@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar, cast
 from surefoot import scope
 from surefoot.effects import Invoke, Program, drive, drive_async
 from surefoot.models.chain.endpoints import Policy
+from surefoot.models.chain.reserve import Reserve
 from surefoot.models.generating.asking import Turn
 from surefoot.models.generating.choices import Single
 from surefoot.models.generating.prompting import Rendered
@@ -37,6 +38,8 @@ class Question:
     wanted: Wanted | None
     policy: Policy
     is_async: bool
+    reserve: Reserve | None = None
+    """What is held for all of its calls, where they are those of a ladder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,10 @@ class Asking(Protocol):
     @property
     def spent(self) -> Spent:
         """What its calls have used so far, also where it fails."""
+        ...
+
+    def worst(self) -> Money:
+        """What its first call may cost at most; nothing where no budget is about it. Raises `UnboundedCall`."""
         ...
 
     def program(self) -> Program[Answered]:

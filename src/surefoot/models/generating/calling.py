@@ -28,10 +28,11 @@ from surefoot.models.chain.failures import (
     malformation,
     malformed,
 )
-from surefoot.models.chain.limits import AnswerCache, Hold
+from surefoot.models.chain.limits import AnswerCache
 from surefoot.models.chain.operations import OPERATIONS
 from surefoot.models.chain.passage import Passage, Way, passage_of, tokens_of
 from surefoot.models.chain.record import Answer, kept_headers
+from surefoot.models.chain.reserve import Reserve
 from surefoot.models.chain.retries import is_unsent
 from surefoot.models.chain.sse import Events, events_of
 from surefoot.models.chain.vendors import LOCAL
@@ -74,7 +75,7 @@ class Asked(Generic[R]):
     is_degraded: bool = False
     prompt: PromptRef | None = None
     fake: Fake | None = None
-    ladder: Hold | None = None
+    ladder: Reserve | None = None
     """Money that is held for this call and others; by default it holds its own."""
     cache: CacheWish = None
 
@@ -116,7 +117,8 @@ def worst_case(asked: Asked[Any], policy: Policy) -> Money:
 
     Raises `UnboundedCall`.
     """
-    if policy.budgets is None:
+    # What a fake answers is not paid.
+    if policy.budgets is None or (asked.fake or fakes.current()) is not None:
         return Money()
     here = scope.current() or OUTSIDE
     return Passage(policy, here, _load(asked, orjson.dumps(asked.body)), _way(asked)).worst()
@@ -316,7 +318,7 @@ class _Call(Generic[R]):
         return Lookup(
             asked.operation,
             target.provider,
-            f"{target.connection} {place_of(target.place + asked.url_path)}",
+            lambda: f"{target.connection} {place_of(target.place + asked.url_path)}",
             target.model,
             asked.body,
             is_events=asked.listen is not None,

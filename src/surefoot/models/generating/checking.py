@@ -30,7 +30,7 @@ from surefoot.models.generating.choices import with_calls
 from surefoot.models.generating.prompting import rendered
 from surefoot.models.generating.schemas import wanted
 from surefoot.models.generating.tiers import Tier
-from surefoot.values import Json, Message
+from surefoot.values import Json, Message, Money
 
 _CUT = {"length": "it was cut off at its limit of tokens", "filter": "a content filter stopped it"}
 _SHOWN = 300
@@ -158,9 +158,7 @@ class Examination:
         return Finding("agreement", is_passed=False, value=value, reason=said)
 
     def _another(self, number: int) -> Program[Answered]:
-        using = with_calls(
-            self.tier.asked(), lambda call: replace(sampled(call, number), stream=None, logprobs=None)
-        )
+        using = with_calls(self.tier.asked(), lambda call: sampled(call, number))
         return (yield from self._counted(self.question, using))
 
     def _judged(self, judge: Judge, answered: Answered) -> Program[Finding]:
@@ -168,11 +166,7 @@ class Examination:
         if model is None:
             function = cast("Check", judge.by)
             return judged_by(judge, (yield Invoke(self._called(function, answered))))
-        messages = judge.messages(transcript(self.question.rendered.messages), answered.turn.text)
-        question = replace(
-            self.question, rendered=rendered(messages, {}), inputs={}, wanted=wanted(JUDGEMENT)
-        )
-        said = yield from self._counted(question, model)
+        said = yield from self._counted(judging(self.question, judge, answered.turn.text), model)
         return scored(judge, said.value["score"] / 10, said.value["reason"])
 
     def _counted(self, question: Question, using: Any) -> Program[Answered]:
@@ -181,6 +175,26 @@ class Examination:
             return (yield from asking.program())
         finally:
             self.spent += asking.spent
+
+
+def judging(question: Question, judge: Judge, answer: str) -> Question:
+    """What a judging model is asked about an answer."""
+    messages = judge.messages(transcript(question.rendered.messages), answer)
+    return replace(question, rendered=rendered(messages, {}), inputs={}, wanted=wanted(JUDGEMENT))
+
+
+def most_of_checks(question: Question, tier: Tier, ask: Ask) -> Money:
+    """What the checks of a tier may cost at most: further samples, and a judge of an answer that is still to come.
+
+    How long that is nobody knows; its bytes are set aside when it is there. Raises `UnboundedCall`.
+    """
+    total = 0
+    if tier.agreement is not None:
+        using = with_calls(tier.asked(), lambda call: sampled(call, 1))
+        total += ask(question, using).worst().nanos * (tier.agreement.samples - 1)
+    if tier.judge is not None and (model := tier.judge.model) is not None:
+        total += ask(judging(question, tier.judge, ""), model).worst().nanos
+    return Money(total)
 
 
 def transcript(messages: tuple[Message, ...]) -> str:

@@ -6,7 +6,7 @@ import inspect
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, cast, get_origin, get_type_hints
 
 from surefoot.errors import UsageError
@@ -241,16 +241,14 @@ def _words(text: str) -> str:
 
 def with_logprobs(call: Call) -> Call:
     """The call, which asks for the log-probabilities of its tokens."""
-    from dataclasses import replace
-
     return call if call.logprobs is not None else replace(call, logprobs=0)
 
 
 def sampled(call: Call, number: int) -> Call:
-    """The call as it is made for another sample: under another seed where it has one."""
-    from dataclasses import replace
-
-    return call if call.seed is None else replace(call, seed=call.seed + number)
+    """The call as it is made for another sample: under another seed where it has one, and past the cache, which would
+    have each agree with the first."""
+    seed = None if call.seed is None else call.seed + number
+    return replace(call, seed=seed, cache=False, stream=None, logprobs=None)
 
 
 def refuse_cold(using: Single, settings: Call) -> None:

@@ -27,7 +27,7 @@ from surefoot.models.fakes import Fake, Script
 from surefoot.models.generating import trials
 from surefoot.models.generating.answering import Answered, Escalation, Question, Spent
 from surefoot.models.generating.asking import Ask, Finish, Logprob, Turn
-from surefoot.models.generating.calling import Asked, call
+from surefoot.models.generating.calling import Asked, call, worst_case
 from surefoot.models.generating.choices import Call, Single, calls_of, settings_in
 from surefoot.models.generating.ladder import climbed
 from surefoot.models.generating.prompting import over, rendered
@@ -249,6 +249,10 @@ class Conversation:
         fake = using if isinstance(using, Script) else None
         return cls(question, calls, tools_in(calls), list(text.messages), fake)
 
+    def worst(self) -> Money:
+        """What the first call may cost at most; nothing where no budget is about it. Raises `UnboundedCall`."""
+        return worst_case(self._request(self.calls[0], is_first=True), self.question.policy)
+
     def program(self) -> Program[Answered]:
         """Ask until there is an answer. See `generate` for what it raises."""
         wanted = self.question.wanted
@@ -356,6 +360,7 @@ class Conversation:
             prompt=self.question.rendered.ref,
             fake=self.fake,
             cache=one.cache,
+            ladder=self.question.reserve,
         )
 
     def _call_tools(self, turn: Turn) -> Program[None]:

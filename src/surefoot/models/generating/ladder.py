@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, cast
@@ -10,6 +10,7 @@ from typing import Any, cast
 from surefoot import scope
 from surefoot.effects import Invoke, Program
 from surefoot.errors import BreakerOpen, ContentRefused, ContextOverflow, ModelError, RequestRefused
+from surefoot.models.chain.reserve import Reserve
 from surefoot.models.generating import shadowing
 from surefoot.models.generating.answering import (
     Answered,
@@ -19,10 +20,12 @@ from surefoot.models.generating.answering import (
     Spent,
     within,
 )
-from surefoot.models.generating.checking import Examination, Verdict
+from surefoot.models.generating.checking import Examination, Verdict, most_of_checks
 from surefoot.models.generating.choices import Call, Single, calls_of, with_calls
-from surefoot.models.generating.tiers import Tier, Tiered
+from surefoot.models.generating.tiers import Numbered, Tier, Tiered
+from surefoot.models.sdk.chained import OUTSIDE
 from surefoot.scope import Work
+from surefoot.values import Money
 
 logger = scope.logger("surefoot.models")
 
@@ -37,15 +40,18 @@ def climbed(question: Question, tiered: Tiered, ask: Ask, *, only: int | None = 
 
     Raises what `generate` raises, where the last tier fails.
     """
-    ladder = _Ladder(question, tiered, ask, is_trial=only is not None)
     tiers = tiered.numbered
     chosen = tiers if only is None else [tiers[min(only, len(tiers)) - 1]]
-    for number, tier in chosen[:-1]:
-        answered = yield from ladder.try_tier(number, tier)
-        if answered is not None:
-            yield from shadowing.shadow(question, tiered, answered, ask)
-            return answered
-    return (yield from ladder.take(*chosen[-1]))
+    ladder = _Ladder(question, tiered, ask, is_trial=only is not None)
+    try:
+        answered = yield from ladder.climb(chosen)
+    except BaseException:
+        ladder.abandon()
+        raise
+    yield from ladder.end()
+    if answered.tier < len(tiers) and only is None:
+        yield from shadowing.shadow(question, tiered, answered, ask)
+    return answered
 
 
 @dataclass(slots=True)
@@ -58,6 +64,47 @@ class _Ladder:
     is_trial: bool
     spent: Spent = Spent()
     escalations: list[Escalation] = field(default_factory=list[Escalation])
+
+    def climb(self, tiers: Sequence[Numbered]) -> Program[Answered]:
+        """The answer of one of these tiers."""
+        most = self._reserve(tiers)
+        for place, (number, tier) in enumerate(tiers):
+            if self.question.reserve is not None:
+                self.question.reserve.ahead = Money(sum(most[place:]))
+            if place == len(tiers) - 1:
+                break
+            answered = yield from self.try_tier(number, tier)
+            if answered is not None:
+                return answered
+        return (yield from self.take(*tiers[-1]))
+
+    def _reserve(self, tiers: Sequence[Numbered]) -> list[int]:
+        """What each tier may cost at most, where a budget wants to know: then it is held for all of them at once.
+
+        Raises `UnboundedCall`: a ladder of which one tier cannot be bounded is not begun.
+        """
+        question, here = self.question, scope.current() or OUTSIDE
+        budgets = question.policy.budgets
+        if budgets is None or not budgets.bound(here.caller):
+            return []
+        most = [
+            self.ask(question, tier.asked()).worst().nanos + most_of_checks(question, tier, self.ask).nanos
+            for _, tier in tiers
+        ]
+        what = f"a ladder of {' and '.join(tier.model or 'the model of its prompt' for _, tier in tiers)}"
+        reserve = Reserve(budgets, here.caller, what, Money(sum(most)))
+        self.question = replace(question, reserve=reserve)
+        return most
+
+    def end(self) -> Program[None]:
+        """What was held for tiers that were not asked is free."""
+        if self.question.reserve is not None:
+            yield from self.question.reserve.end()
+
+    def abandon(self) -> None:
+        """The same where the ladder failed or was given up."""
+        if self.question.reserve is not None:
+            self.question.reserve.abandon()
 
     def try_tier(self, number: int, tier: Tier) -> Program[Answered | None]:
         """The answer of a tier, or None where it is not taken, or where there is none."""

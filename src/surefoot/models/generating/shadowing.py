@@ -11,7 +11,7 @@ from surefoot.effects import Program
 from surefoot.errors import RunStopped
 from surefoot.models.generating.answering import Answered, Ask, Question, within
 from surefoot.models.generating.checks import Same, is_same
-from surefoot.models.generating.choices import Single, with_calls
+from surefoot.models.generating.choices import Single, calls_of, with_calls
 from surefoot.models.generating.tiers import Tiered
 from surefoot.scope import Work
 from surefoot.values import Json
@@ -32,7 +32,8 @@ def compared(
     question: Question, answered: Answered, strong: Single, ask: Ask, *, rate: float, same: Same | None
 ) -> Program[None]:
     """Where this answer was drawn, ask `strong` the same, and record whether it agrees. Fails only with its run."""
-    if not is_drawn(rate):
+    # A route's own ladder may have come to the strong model.
+    if not is_drawn(rate) or answered.model == calls_of(strong)[0].model:
         return
     inputs = {"tier": answered.tier, "route": answered.route, "answer": answered.turn.text}
     asked = partial(_asked, question, answered, strong, ask, same or is_same)

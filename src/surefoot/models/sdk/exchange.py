@@ -239,7 +239,7 @@ class Exchange:
         return Lookup(
             asked.operation.name,
             asked.provider,
-            self._route.served_model if self._route is not None else place_of(str(request.url)),
+            lambda: place_of(str(request.url)) if self._route is None else self._route.served_model,
             asked.model,
             asked.body,
             is_events=asked.body.get("stream") is True or ":stream" in request.url.path,

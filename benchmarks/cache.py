@@ -26,6 +26,7 @@ from surefoot.models.chain.record import Answer
 from surefoot.models.sdk.chained import OUTSIDE
 from surefoot.scope import Ending, Work
 from surefoot.values import CachedAnswer, CacheRow
+from surefoot.wiring import sealing_of
 
 ROUNDS = 9
 HITS = 500
@@ -65,7 +66,7 @@ def run() -> Report:
         return medians[name].cpu * US / HITS
 
     return Report(
-        name="limits/cache",
+        name="cache",
         title=f"A hit of the cache, surefoot {version_of(Path(sys.executable), 'surefoot')}",
         columns=["hit", "CPU us", "wall us"],
         rows=rows,
@@ -134,7 +135,7 @@ def lookup(where: str) -> Lookup:
     return Lookup(
         "openai.chat",
         "openai",
-        where,
+        lambda: where,
         "gpt-4o",
         BODY,
         is_events=False,
@@ -196,7 +197,7 @@ def asked_of_redis(app: App, *, is_bare: bool) -> Sample:
     shared = app.redis
     if shared is None:
         raise SystemExit("there is no Redis")
-    store = RedisAnswers(shared, app._sealing())  # noqa: SLF001
+    store = RedisAnswers(shared, sealing_of(app.keyring))
     key = bytes(32)
     name = shared.key("answer", key.hex())
 

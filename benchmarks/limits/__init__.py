@@ -1,1 +1,0 @@
-"""What limits cost: the cache."""
