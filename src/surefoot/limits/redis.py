@@ -34,6 +34,7 @@ POSTED_AT_MOST = 10_000
 """How many commands may lie ready that nobody waits for; more are dropped, as while Redis is down."""
 GATHERED = 0.003
 """Seconds for which such commands are gathered, so that they leave together."""
+_SLICES = 4
 _BATCH = 200
 
 _logger = scope.logger("surefoot.limits")
@@ -242,8 +243,12 @@ class SharedRedis:
             if not was_down and self.is_down:
                 raise Unavailable("Redis is down")
             try:
-                async with asyncio.timeout(self.timeout):
-                    answer = await work(connections.client)
+                async with asyncio.timeout(None) as limit:
+                    clock = _Clock(limit, self.timeout)
+                    try:
+                        answer = await work(connections.client)
+                    finally:
+                        clock.stop()
             except TimeoutError as error:
                 why: str = f"no answer within {self.timeout:g} s"
                 raise await self._failed(connections, why) from error
@@ -316,6 +321,34 @@ class SharedRedis:
             raise ConfigError(
                 f'the address of Redis does not work: {error}; write [redis] url = "redis://HOST:6379/0"'
             ) from None
+
+
+class _Clock:
+    """Lets a limit expire after so many seconds in which its loop was at work.
+
+    A loop that is held up, as by a thousand tasks that begin at once, sees an answer late that has long been there:
+    however long that takes, it counts as one slice of the time.
+    """
+
+    __slots__ = ("_handle", "_left", "_limit", "_loop", "_slice")
+
+    def __init__(self, limit: asyncio.Timeout, seconds: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._limit = limit
+        self._slice = seconds / _SLICES
+        self._left = _SLICES
+        self._handle = self._loop.call_later(self._slice, self._tick)
+
+    def _tick(self) -> None:
+        self._left -= 1
+        if self._left:
+            self._handle = self._loop.call_later(self._slice, self._tick)
+        else:
+            self._limit.reschedule(self._loop.time())
+
+    def stop(self) -> None:
+        """No more is counted."""
+        self._handle.cancel()
 
 
 async def _send_all(batch: Sequence[tuple[Part, ...]], client: _Client) -> None:
