@@ -677,6 +677,27 @@ def test_answers_are_counted_and_cleared(shop: Shop, wire: WireServer) -> None:
     assert wire.count() == 3
 
 
+def test_what_has_expired_is_dropped_by_whoever_asks_next(shop: Shop, wire: WireServer) -> None:
+    @flow(cache=0.05)
+    def briefly() -> str:
+        return generate.sync(ASKED, using="openai:gpt-4o")
+
+    app = shop.open()
+    with app.entered():
+        briefly()
+    threading.Event().wait(0.1)
+    app = shop.open()
+    with app.entered():
+        asking(temperature=0.3)
+        run_id = app.ledger.run("last").id
+        asking(temperature=0.3)
+    assert app.answers is not None
+    kept = [(count.flow, count.answers, count.expired) for count in drive(app.answers.counts())]
+    assert kept == [("asking", 1, 0)]
+    # And what is given again says whose it was.
+    assert any(line.detail.endswith(f"cached from run {run_id}") for line in app.card("last").lines)
+
+
 # The stores themselves
 
 

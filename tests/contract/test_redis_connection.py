@@ -66,6 +66,21 @@ def test_commands_scripts_and_several_at_once(redis_server: RedisServer) -> None
     asyncio.run(work())
 
 
+def test_a_loop_that_is_held_up_is_no_outage(redis_server: RedisServer) -> None:
+    redis = connected(redis_server, timeout=0.2)
+
+    async def work() -> None:
+        await redis.run("PING")
+        asked = asyncio.create_task(redis.run("ECHO", "here"))
+        await asyncio.sleep(0)
+        # The answer lies there long before anybody can look.
+        time.sleep(1.0)  # noqa: ASYNC251  (this is what is tried)
+        assert await asked == b"here"
+        assert not redis.is_down
+
+    asyncio.run(work())
+
+
 def test_a_thousand_tasks_on_few_connections(redis_server: RedisServer) -> None:
     redis = connected(redis_server, connections=5, timeout=60.0)
 

@@ -59,6 +59,7 @@ def _span(span: Span) -> dict[str, Json]:
         "is_pure": span.is_pure,
         "is_degraded": span.is_degraded,
         "is_cached": span.is_cached,
+        "cached_from": span.cached_from or None,
         "inputs": span.inputs,
         "output": span.output,
         "failure": _failure(span.failure),

@@ -209,7 +209,10 @@ def _tail(span: Span) -> str:
         parts.append(words.duration(span.latency_ns))
     if span.attempt > 1 or span.is_tried_again or (span.status == "failed" and span.attempt == 1):
         parts.append(f"attempt {span.attempt}{' failed' if span.status == 'failed' else ''}")
-    parts += [word for word, holds in (("degraded", span.is_degraded), ("cached", span.is_cached)) if holds]
+    if span.is_degraded:
+        parts.append("degraded")
+    if span.is_cached:
+        parts.append(f"cached from run {span.cached_from}" if span.cached_from else "cached")
     if span.user_key is not None:
         parts.append(f"key {span.user_key!r}")
     return "  " + " · ".join(parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol, cast
 
@@ -27,6 +28,10 @@ class Sought(Protocol):
     def most_ns(self) -> int: ...
 
 
+_TIDIED_SECONDS = 3600.0
+"""How often a process drops the rows of answers that have expired."""
+
+
 class Answers:
     """Fulfils `surefoot.limits.cache.Store`: the answers are those that the ledger holds anyway.
 
@@ -37,6 +42,7 @@ class Answers:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self._tidy_at = 0.0
 
     @property
     def name(self) -> str:
@@ -65,6 +71,10 @@ class Answers:
         self, sought: Sought, token: str, lease_ns: int, /
     ) -> Program[Literal["led", "answered", "busy"]]:
         """See `surefoot.limits.cache.Store.lead`. Raises `LedgerError`."""
+        if time.monotonic() >= self._tidy_at:
+            self._tidy_at = time.monotonic() + _TIDIED_SECONDS
+            # Nobody waits for it: it rides along.
+            self._ledger.submit(DropAnswers(None))
         pending = self._ledger.submit(
             TakeFlight(sought.key, sought.tenant, token, this_process(), lease_ns, sought.most_ns)
         )

@@ -62,6 +62,7 @@ class Call:
     `parameters` are those that the request carried; one that is absent was not sent, and the provider's default held.
     `status` is the HTTP status, None if no answer came. `response` is the body: JSON, or text for a stream.
     `output_cap` is the bound of the answer, in tokens, that a budget has put on it (`cap_output`), None where none has.
+    `cached_from` is the run that the cache had the answer from, empty where a model gave it.
     """
 
     operation: str
@@ -77,6 +78,7 @@ class Call:
     request: Json = field(repr=False)
     response: Json = field(repr=False)
     output_cap: int | None = None
+    cached_from: str = ""
 
     def told_parameters(self) -> Iterator[Parameter]:
         """Temperature and the bound of the answer first, whether they were sent or not; then what else was sent."""
@@ -123,6 +125,7 @@ def read_call(operation: str, facts: CallFacts, inputs: Json, output: Json) -> C
         request=request,
         response=response,
         output_cap=cap if isinstance(cap := answer.get("output_cap"), int) else None,
+        cached_from=origin if isinstance(origin := answer.get("cached_from"), str) else "",
     )
 
 

@@ -81,7 +81,7 @@ def _details(span: Span, state: LineState) -> Iterator[str]:
     if span.is_degraded:
         yield "degraded"
     if span.is_cached:
-        yield "cached"
+        yield f"cached from run {span.cached_from}" if span.cached_from else "cached"
     if span.status == "suppressed":
         yield "suppressed"
     if state == "cut off":

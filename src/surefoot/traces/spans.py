@@ -57,6 +57,11 @@ class Span:
     def latency_ns(self) -> int | None:
         return None if self.ended_ns is None else self.ended_ns - self.started_ns
 
+    @property
+    def cached_from(self) -> str:
+        """The run that the cache had the answer of this call from; empty where none is known."""
+        return self.call.cached_from if self.call is not None else ""
+
     def walk(self) -> Iterator[Span]:
         """This span and all below it, parents first."""
         yield self
