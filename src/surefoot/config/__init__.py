@@ -1,22 +1,18 @@
 """The settings of Surefoot: found, checked, and known by their origin."""
 
+from surefoot.config.limits import Breaker, Budget, CacheSettings, Limit, RedisSettings
 from surefoot.config.loading import load
 from surefoot.config.model import (
-    Breaker,
-    Budget,
-    CacheSettings,
     Config,
     Connection,
     Database,
     LedgerSettings,
-    Limit,
     LocalSettings,
     ModelSettings,
     Price,
     PrivacySettings,
     PromptSettings,
     Provider,
-    RedisSettings,
     RetentionSettings,
     RetrievalSettings,
     RunSettings,

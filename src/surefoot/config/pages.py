@@ -12,8 +12,9 @@ from typing import Any
 
 from pydantic_core import PydanticUndefined
 
-from surefoot.config.model import Config, Section
+from surefoot.config.model import Config
 from surefoot.config.schema import Leaf, Table, as_table, expectation, place_of
+from surefoot.config.section import Section
 
 _OPENING = """\
 # Configuration

@@ -10,8 +10,9 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
-from surefoot.config.model import Config, Section
+from surefoot.config.model import Config
 from surefoot.config.secret import Secret, SecretText
+from surefoot.config.section import Section
 
 KeyPath = tuple[str, ...]
 

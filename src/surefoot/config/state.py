@@ -8,9 +8,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import cast
 
-from surefoot.config.model import Config, Section
+from surefoot.config.model import Config
 from surefoot.config.schema import KeyPath, dotted
 from surefoot.config.secret import Secret, SecretText, Vault
+from surefoot.config.section import Section
 from surefoot.errors import ConfigError
 
 

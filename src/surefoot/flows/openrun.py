@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from surefoot import scope
-from surefoot.errors import Fenced, LedgerError, RunCancelled, RunEnded, RunLimit
+from surefoot.errors import Fenced, LedgerError, RunCancelled, RunEnded, RunLimit, UnknownRun
 from surefoot.flows.events import Listener, RunEvent
 from surefoot.flows.recall import Recall
 from surefoot.flows.stopping import Brake, Ceilings
@@ -336,3 +336,18 @@ class OpenRun:
             is_context_meant = not keys and not link.__suppress_context__
             link = link.__cause__ or (link.__context__ if is_context_meant else None)
         return keys
+
+
+def callers_around(ledger: Ledger, parent: str | None) -> Caller:
+    """The runs that a run is a part of which is gone on with by itself: what bounds them bounds it too."""
+    runs: list[str] = []
+    flows: list[str] = []
+    while parent is not None:
+        try:
+            record = ledger.run(parent)
+        except UnknownRun:
+            break
+        runs.insert(0, record.id)
+        flows.insert(0, record.flow)
+        parent = record.parent_run
+    return Caller(tuple(runs), tuple(flows))

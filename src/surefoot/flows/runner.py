@@ -19,14 +19,13 @@ from surefoot.errors import (
     RunCancelled,
     RunEnded,
     RunStopped,
-    UnknownRun,
 )
 from surefoot.flows import cancelling, doubts, ending, opened, sources, undoing
 from surefoot.flows.drive import Body, Durable, Logic, Pause
 from surefoot.flows.events import Listener, RunOpened
 from surefoot.flows.host import Host, host
 from surefoot.flows.keyed import check_same
-from surefoot.flows.openrun import OpenRun
+from surefoot.flows.openrun import OpenRun, callers_around
 from surefoot.flows.recall import Recall
 from surefoot.flows.running import Here
 from surefoot.flows.threads import patch_executors
@@ -43,7 +42,7 @@ from surefoot.ledger import (
     lease_until,
     this_process,
 )
-from surefoot.values import Caller, RunTags, new_id
+from surefoot.values import RunTags, new_id
 
 if TYPE_CHECKING:
     from surefoot.flows.flow import FlowSpec
@@ -307,27 +306,12 @@ def _open(app: Host, record: RunRecord, options: Options) -> OpenRun:
     if parent is not None:
         run.within(parent.caller)
     elif record.parent_run is not None:
-        run.within(_around(app, record.parent_run))
+        run.within(callers_around(app.ledger, record.parent_run))
     if parent is not None and parent.deadline_ns == run.deadline_ns:
         run.brake.is_due_with(parent.brake)
     run.suppresses_effects = options.suppresses_effects or (parent is not None and parent.suppresses_effects)
     run.is_strict = app.is_strict
     return run
-
-
-def _around(app: Host, parent: str | None) -> Caller:
-    """The runs that a run is a part of which is gone on with by itself: what bounds them bounds it too."""
-    runs: list[str] = []
-    flows: list[str] = []
-    while parent is not None:
-        try:
-            record = app.ledger.run(parent)
-        except UnknownRun:
-            break
-        runs.insert(0, record.id)
-        flows.insert(0, record.flow)
-        parent = record.parent_run
-    return Caller(tuple(runs), tuple(flows))
 
 
 def _pause(options: Options) -> Pause:
