@@ -13,7 +13,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
 
-from surefoot.errors import UsageError
 from surefoot.values import CacheRow, Caller, CallFacts, PromptRef, Settlement, StepKind
 
 T = TypeVar("T")
@@ -191,6 +190,9 @@ def check_cache(wish: object, what: str) -> None:
     """Raise `UsageError` for a wish of the user's that is neither True, False, seconds above 0, nor None."""
     is_seconds = isinstance(wish, int | float) and 0 < wish < float("inf")
     if wish is not None and not isinstance(wish, bool) and not is_seconds:
+        # Only here: this room is imported by every run of pytest.
+        from surefoot.errors import UsageError
+
         raise UsageError(
             f"{what} is {wish!r}: give True, False, or for how many seconds an answer is given again"
         )

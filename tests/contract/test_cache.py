@@ -289,8 +289,22 @@ class Form:
     streamed: Callable[[WireServer], str]
 
 
+_clients = ExitStack()
+
+
+@pytest.fixture(autouse=True)
+def closing() -> Iterator[None]:
+    with _clients:
+        yield
+
+
 def _openai(wire: WireServer) -> openai.OpenAI:
-    return openai.OpenAI(base_url=wire.openai_url, api_key="k", max_retries=0)
+    return _clients.enter_context(openai.OpenAI(base_url=wire.openai_url, api_key="k", max_retries=0))
+
+
+def _anthropic(wire: WireServer) -> anthropic.Anthropic:
+    client = anthropic.Anthropic(base_url=wire.anthropic_url, api_key="k", max_retries=0)
+    return _clients.enter_context(client)
 
 
 def _chat(wire: WireServer) -> str:
@@ -325,19 +339,20 @@ def _responses_streamed(wire: WireServer) -> str:
 
 
 def _messages(wire: WireServer) -> str:
-    client = anthropic.Anthropic(base_url=wire.anthropic_url, api_key="k", max_retries=0)
+    client = _anthropic(wire)
     said: Any = client.messages.create(model="claude-sonnet-5", max_tokens=50, messages=ASKED)  # type: ignore[arg-type]
     return str(said.content[0].text)
 
 
 def _messages_streamed(wire: WireServer) -> str:
-    client = anthropic.Anthropic(base_url=wire.anthropic_url, api_key="k", max_retries=0)
+    client = _anthropic(wire)
     with client.messages.stream(model="claude-sonnet-5", max_tokens=50, messages=ASKED) as stream:  # type: ignore[arg-type]
         return stream.get_final_text()
 
 
 def _gemini_client(wire: WireServer) -> genai.Client:
-    return genai.Client(api_key="k", http_options=genai_types.HttpOptions(base_url=wire.gemini_url))
+    client = genai.Client(api_key="k", http_options=genai_types.HttpOptions(base_url=wire.gemini_url))
+    return _clients.enter_context(client)
 
 
 def _gemini(wire: WireServer) -> str:

@@ -42,6 +42,8 @@ HEADERS = {"authorization": "Bearer test"}
 @pytest.fixture(autouse=True)
 def _uninstalled() -> Iterator[None]:
     configure(retries=models.Retries(base=0.0))
+    # A run of another test has put it on.
+    models.uninstall()
     yield
     models.uninstall()
 
