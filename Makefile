@@ -34,7 +34,7 @@ eval-demo: .venv/.installed-dev ## evaluate the example: its 20 questions, and 5
 	else echo "no ../shared/data/squad_qa.jsonl: the larger check is left out"; fi
 
 test: .venv/.installed-dev ## set up, then run the tests (ARGS="-k name" chooses some)
-	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadgroup $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=worksteal $(ARGS)
 
 crash: .venv/.installed-dev ## kill 2,000 runs over and over on each engine, and judge what is left (ARGS="--runs 200")
 	@SUREFOOT_TEST_CRASHES=300 $(BIN)/python -m pytest -q --numprocesses=$(WORKERS) tests/contract/test_edit_scenarios.py

@@ -19,17 +19,8 @@ from surefoot.cli.screen import out
 ROOT = Path(__file__).parents[2]
 
 
-pytestmark = pytest.mark.xdist_group("demo")
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("demo")
-
-
-@pytest.fixture(scope="module")
-def text(place: Path) -> str:
-    """What the demo prints."""
+def printed(place: Path) -> str:
+    """What the demo prints in an empty folder."""
     # A key and settings of the user's must not reach it: it would call a provider.
     foreign = {"OPENAI_API_KEY": "sk-foreign-key-of-the-user", "SUREFOOT_HOME": str(place / "elsewhere")}
     ran = subprocess.run(
@@ -45,8 +36,9 @@ def text(place: Path) -> str:
     return ran.stdout
 
 
-def test_the_transcript_of_the_readme_is_what_it_prints(text: str) -> None:
-    """README.md, the block under "What the demo shows"; tokens are counted by the model's own arithmetic."""
+def test_the_demo_kills_a_run_and_resumes_it_without_a_second_call(tmp_path: Path) -> None:
+    place, text = tmp_path, printed(tmp_path)
+    # README.md, the block under "What the demo shows"; tokens are counted by the model's own arithmetic.
     shown = re.sub(
         r"\d+ in, \d+ out|before \d+, after \d+$",
         "...",
@@ -54,9 +46,6 @@ def test_the_transcript_of_the_readme_is_what_it_prints(text: str) -> None:
         flags=re.MULTILINE,
     )
     assert difference(f"...\n{shown}\n...", text) is None
-
-
-def test_the_demo_kills_a_run_and_resumes_it_without_a_second_call(text: str, place: Path) -> None:
     # The one step that fails is the search whose vectors were damaged on purpose.
     assert [line.split()[:2] for line in text.splitlines() if "✗" in line] == [["✗", "retrieve_context"]]
     for claim in (
