@@ -8,7 +8,6 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta, tzinfo
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 _KEY_VARIABLES = (*models.KEY_VARIABLES, "SUREFOOT_KEY")
 
 _lock = ForkSafeLock()
-_apps: dict[Path, App] = {}
+_apps: dict[str, App] = {}
 _current: ContextVar[App | None] = ContextVar("surefoot_app", default=None)
 
 
@@ -79,7 +78,8 @@ class App:
         """The app of the run that is open here, else of the nearest `surefoot.toml`, else of the working directory."""
         if (inside := _current.get()) is not None:
             return inside
-        here = Path.cwd()
+        # As text: this is asked at each call of a model.
+        here = os.getcwd()
         with _lock:
             app = _apps.get(here)
             if app is None:
