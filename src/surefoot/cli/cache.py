@@ -52,7 +52,7 @@ def show(since: str, as_json: bool) -> int:  # noqa: FBT001
     from datetime import UTC, datetime
 
     from surefoot.app import App
-    from surefoot.cli import screen
+    from surefoot.cli import screen, words
     from surefoot.cli.since import since_ns
     from surefoot.effects import drive
 
@@ -85,8 +85,9 @@ def show(since: str, as_json: bool) -> int:  # noqa: FBT001
     for one in counts:
         prompt = f", prompt {one.prompt}" if one.prompt else ""
         late = f", {one.expired:,} of them expired" if one.expired else ""
+        kept = words.counted(one.answers, "answer")
         out.print(
-            f"  {one.flow or '(no flow)'}{prompt}: {one.answers:,} answers, {screen.size(one.bytes)}{late}",
+            f"  {one.flow or '(no flow)'}{prompt}: {kept}, {screen.size(one.bytes)}{late}",
             highlight=False,
             soft_wrap=True,
         )
@@ -115,7 +116,7 @@ def clear(
     Processes that run meanwhile may give an answer again for up to 30 seconds.
     """
     from surefoot.app import App
-    from surefoot.cli import screen
+    from surefoot.cli import screen, words
     from surefoot.cli.since import since_ns
     from surefoot.effects import drive
     from surefoot.errors import InvalidInput
@@ -133,7 +134,7 @@ def clear(
     if as_json:
         screen.print_json({"cleared": dropped})
     else:
-        screen.out().print(f"cleared {dropped:,} answers", highlight=False)
+        screen.out().print(f"cleared {words.counted(dropped, 'answer')}", highlight=False)
     return 0
 
 

@@ -108,10 +108,18 @@ class Lines:
             mark, colour = MARKS[state_of(event)]
             took = "replayed" if event.is_replayed else words.duration(event.latency_ns)
             name = "  " * event.depth + event.name
-            detail = call_words(event.call) + (" degraded" if event.is_degraded else "")
+            detail = call_words(event.call) + _marks(event)
             again = f" (attempt {event.attempt})" if event.attempt > 1 else ""
             line = f" {name:<18} {event.kind:<5} {took:>8}  {detail}{again}".rstrip()
             self._console.print(screen.styled("  ", (mark, colour), line))
+
+
+def _marks(closed: StepClosed) -> str:
+    return "".join(
+        f" {word}"
+        for word, holds in (("degraded", closed.is_degraded), ("cached", closed.is_cached))
+        if holds
+    )
 
 
 class Tree:
@@ -180,9 +188,7 @@ class Tree:
             return name, screen.styled((row.kind, "dim")), screen.styled((taken, "dim"))
         mark, colour = MARKS[state_of(closed)]
         name = screen.styled(indent, (mark, colour), f" {row.name}{again}")
-        detail = call_words(closed.call) or row.kind
-        if closed.is_degraded:
-            detail += " degraded"
+        detail = (call_words(closed.call) or row.kind) + _marks(closed)
         taken = "replayed" if closed.is_replayed else words.duration(closed.latency_ns)
         return (
             name,

@@ -418,6 +418,7 @@ class StepClaim:
                 is_degraded=outcome.is_degraded,
                 call=outcome.call,
                 path=self.here.path,
+                is_cached=outcome.is_cached,
             )
         )
 

@@ -58,6 +58,7 @@ class StepClosed:
     is_degraded: bool
     call: CallFacts | None
     path: bytes = b""
+    is_cached: bool = False
 
 
 @dataclass(frozen=True, slots=True)
