@@ -17,7 +17,7 @@ import pytest
 
 from durable import history
 from faults import FaultServer
-from surefoot import App, Call, effects, flow, generate
+from surefoot import App, Call, effects, flow, generate, traces
 from surefoot.config import load
 from surefoot.errors import BreakerOpen, BudgetExceeded, ModelError, RunStopped, SurefootError, Throttled
 from surefoot.ledger import Account
@@ -213,6 +213,30 @@ def test_a_limit_of_calls_at_a_time_is_kept_and_given_back(tmp_path: Path, serve
         finally:
             server.delay = 0.0
         assert app.policy.admission is app.rates
+
+
+@pytest.mark.parametrize("client", ["generate", "sdk"])
+def test_a_call_that_was_admitted_without_redis_says_so(
+    client: str, tmp_path: Path, server: FaultServer
+) -> None:
+    @flow
+    def by_sdk() -> str:
+        http = openai.DefaultHttpxClient(verify=False)
+        with openai.OpenAI(http_client=http, base_url=server.openai_url, api_key="test") as sdk:
+            sdk.chat.completions.create(model="gpt-4o", messages=ASKED, max_tokens=5)  # type: ignore[call-overload]
+        return "said"
+
+    # Nobody listens there.
+    nowhere = "redis://127.0.0.1:1"
+    with opened(tmp_path, server, "[limits.few]\nconcurrency = 2\n", SUREFOOT_REDIS_URL=nowhere) as app:
+        (asking if client == "generate" else by_sdk)()
+        (call,) = [span.call for span in traces.trace(app.ledger, "last").walk() if span.call is not None]
+        assert call.is_limited_alone
+        assert "kept by this process alone" in str([*call.told_parameters()])
+    with opened(tmp_path, server, "[limits.few]\nconcurrency = 2\n") as app:
+        (asking if client == "generate" else by_sdk)()
+        (call,) = [span.call for span in traces.trace(app.ledger, "last").walk() if span.call is not None]
+        assert not call.is_limited_alone
 
 
 def test_a_limit_of_requests_refuses_what_would_come_too_late(tmp_path: Path, server: FaultServer) -> None:

@@ -136,6 +136,7 @@ class Gate:
 class GatePermit:
     gate: Gate
     is_over: bool = False
+    is_local: bool = False
 
     def answered(self, status: int, headers: Mapping[str, str], /) -> None:
         assert not self.is_over

@@ -62,6 +62,7 @@ class Call:
     `parameters` are those that the request carried; one that is absent was not sent, and the provider's default held.
     `status` is the HTTP status, None if no answer came. `response` is the body: JSON, or text for a stream.
     `output_cap` is the bound of the answer, in tokens, that a budget has put on it (`cap_output`), None where none has.
+    `is_limited_alone`: it was admitted under its process's part of the rate limits, as Redis was down.
     `cached_from` is the run that the cache had the answer from, empty where a model gave it.
     """
 
@@ -79,6 +80,7 @@ class Call:
     response: Json = field(repr=False)
     output_cap: int | None = None
     cached_from: str = ""
+    is_limited_alone: bool = False
 
     def told_parameters(self) -> Iterator[Parameter]:
         """Temperature and the bound of the answer first, whether they were sent or not; then what else was sent."""
@@ -92,6 +94,8 @@ class Call:
         for name, value in self.parameters.items():
             if name not in first:
                 yield Parameter(name, value)
+        if self.is_limited_alone:
+            yield Parameter("limits", "kept by this process alone, as Redis was down")
 
 
 def read_call(operation: str, facts: CallFacts, inputs: Json, output: Json) -> Call:
@@ -125,6 +129,7 @@ def read_call(operation: str, facts: CallFacts, inputs: Json, output: Json) -> C
         request=request,
         response=response,
         output_cap=cap if isinstance(cap := answer.get("output_cap"), int) else None,
+        is_limited_alone=bool(answer.get("is_limited_alone")),
         cached_from=origin if isinstance(origin := answer.get("cached_from"), str) else "",
     )
 

@@ -173,7 +173,8 @@ def _fitting(found: CachedAnswer | Flight | None, lookup: Lookup) -> Answer | No
     """The answer that was found, in the form that was asked for; None where there is none."""
     if not isinstance(found, CachedAnswer):
         return None
-    answer = Answer.from_record({**found.record, "cached_from": found.run_id})
+    # How it was admitted is of the call that brought it.
+    answer = Answer.from_record({**found.record, "cached_from": found.run_id, "is_limited_alone": False})
     if answer is None:
         return None
     if lookup.operation in EMBEDDINGS:

@@ -65,6 +65,11 @@ class Budgets(Protocol):
 class Permit(Protocol):
     """One attempt that rate limits have admitted."""
 
+    @property
+    def is_local(self) -> bool:
+        """Whether this process alone admitted it, as what it shares its limits by was down."""
+        ...
+
     def answered(self, status: int, headers: Mapping[str, str], /) -> None:
         """What the provider said: a 429 holds others back, and its headers tell the limits that it keeps."""
         ...

@@ -71,6 +71,8 @@ class Passage:
     ladder: Reserve | None = None
     cap: int | None = None
     body: dict[str, object] | None = None
+    is_alone: bool = False
+    """Whether the last attempt was admitted by this process alone, as Redis was down."""
     _hold: Hold | None = None
     _weight: Weight = Weight()
     _is_open: bool = False
@@ -164,6 +166,7 @@ class Passage:
             self._permit = yield from admission.admit(
                 demand, patience=max(seconds_left(), 0.0), pause=self._pause
             )
+            self.is_alone = self._permit.is_local
 
     def _pause(self, seconds: float) -> None:
         """Wait as blocking code does; raises where the run goes on no further."""

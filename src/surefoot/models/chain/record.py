@@ -29,7 +29,8 @@ class Answer:
     that it is the part before a read raised it, or before the client left the stream because of it. `is_free`: a fake
     gave it, and its tokens cost nothing. `cached_from` is set where it comes from the cache: the run whose call brought
     it, or the empty text for one outside of runs. `output_cap` is the limit of tokens that a budget has put on it
-    (`cap_output`), as the recorded request names none.
+    (`cap_output`), as the recorded request names none. `is_limited_alone`: the rate limits that it was admitted under
+    were its process's part of them, as Redis was down.
     """
 
     status: int
@@ -41,6 +42,7 @@ class Answer:
     is_free: bool = False
     cached_from: str | None = None
     output_cap: int | None = None
+    is_limited_alone: bool = False
 
     @property
     def is_success(self) -> bool:
@@ -71,6 +73,8 @@ class Answer:
             record["cached_from"] = self.cached_from
         if self.output_cap is not None:
             record["output_cap"] = self.output_cap
+        if self.is_limited_alone:
+            record["is_limited_alone"] = True
         return record if self.error is None else record | {"error": self.error}
 
     @classmethod
@@ -93,6 +97,7 @@ class Answer:
             is_free=bool(fields.get("is_free")),
             cached_from=origin if isinstance(origin, str) else None,
             output_cap=cap if isinstance(cap := fields.get("output_cap"), int) else None,
+            is_limited_alone=bool(fields.get("is_limited_alone")),
         )
 
 

@@ -248,6 +248,7 @@ class _Call(Generic[R]):
             is_stream=asked.listen is not None,
             is_free=reply.is_free,
             output_cap=None if self._passage is None else self._passage.cap,
+            is_limited_alone=self._passage is not None and self._passage.is_alone,
         )
         facts = _facts(asked, self.policy, answer)
         if self._passage is not None and answer.is_success:

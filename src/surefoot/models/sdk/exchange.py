@@ -346,8 +346,10 @@ class Exchange:
 
     def _completed(self, answer: Answer, response: httpx2.Response) -> Answer:
         """The answer with what is known of it here alone."""
-        cap = None if self._passage is None else self._passage.cap
-        return replace(answer, is_free=is_free(response), output_cap=cap)
+        if self._passage is None:
+            return replace(answer, is_free=is_free(response))
+        cap, is_alone = self._passage.cap, self._passage.is_alone
+        return replace(answer, is_free=is_free(response), output_cap=cap, is_limited_alone=is_alone)
 
     def _is_in_events(self, answer: Answer) -> bool:
         """Whether an answer is a stream, by what it calls itself or by what was asked for."""
