@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, overload
-from weakref import WeakSet
+from weakref import WeakMethod, WeakSet
 
 T = TypeVar("T")
 
@@ -142,6 +142,21 @@ class made_once(Generic[T]):  # noqa: N801  (it is used as a decorator, like the
             if self._name not in made:
                 made[self._name] = self._make(instance)
             return made[self._name]
+
+
+def in_forked_child(begin_anew: Callable[[], object]) -> None:
+    """Call a method in each child that is forked from here on, for as long as its object lives.
+
+    Locks are open again by then.
+    """
+    if hasattr(os, "register_at_fork"):
+        mine = WeakMethod(begin_anew)
+
+        def in_child() -> None:
+            if (method := mine()) is not None:
+                method()
+
+        os.register_at_fork(after_in_child=in_child)
 
 
 def _renew_all() -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from typing import Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
 from surefoot.config.secret import Secret
-from surefoot.config.section import Dollars, Section
+from surefoot.config.section import Dollars, Section, refuse_password
 
 
 class Budget(Section):
@@ -162,6 +161,5 @@ class RedisSettings(Section):
     def _has_one_address(self) -> RedisSettings:
         if self.url is not None and self.secret_url is not None:
             raise ValueError("Redis has one address: remove url or secret_url")
-        if self.url is not None and urlsplit(self.url).password is not None:
-            raise ValueError('url holds a password: give it apart, as password = "${env:NAME}"')
+        refuse_password(self.url)
         return self

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from surefoot.config.limits import Breaker, Budget, CacheSettings, Limit, RedisSettings
 from surefoot.config.secret import Secret, SecretText
-from surefoot.config.section import Dollars, Location, Section
+from surefoot.config.section import Dollars, Location, Section, refuse_password
 
 Provider: TypeAlias = Literal[
     "openai",
@@ -77,8 +77,7 @@ class LedgerSettings(Section):
 
     @model_validator(mode="after")
     def _is_in_one_place(self) -> LedgerSettings:
-        if self.url is not None and urlsplit(self.url).password is not None:
-            raise ValueError('url holds a password: give it apart, as password = "${env:NAME}"')
+        refuse_password(self.url)
         given = [name for name in ("path", "url", "secret_url") if name in self.model_fields_set]
         if len(given) > 1:
             raise ValueError(f"the ledger is in one place: remove all but one of {', '.join(given)}")
@@ -246,8 +245,7 @@ class Database(Section):
     def _has_one_address(self) -> Database:
         if (self.url is None) == (self.secret_url is None):
             raise ValueError("a database needs one of url and secret_url")
-        if self.url is not None and urlsplit(self.url).password is not None:
-            raise ValueError('url holds a password: give it apart, as password = "${env:NAME}"')
+        refuse_password(self.url)
         return self
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -31,6 +32,12 @@ def _dollars(value: object) -> object:
     if amount != round(amount, 9):
         raise ValueError("an amount of dollars has nine decimals at most")
     return amount
+
+
+def refuse_password(url: str | None) -> None:
+    """Raise `ValueError` for an address that holds a password."""
+    if url is not None and urlsplit(url).password is not None:
+        raise ValueError('url holds a password: give it apart, as password = "${env:NAME}"')
 
 
 Dollars = Annotated[Decimal, BeforeValidator(_dollars)]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-from weakref import ref
 
 from surefoot import scope
 from surefoot.errors import LedgerError
 from surefoot.flows import cancelling
 from surefoot.flows.openrun import OpenRun
 from surefoot.ledger import Ledger, Note, Pending, Renew, lease_of
+from surefoot.locks import in_forked_child
 
 log = scope.logger("surefoot.flows")
 
@@ -39,14 +38,7 @@ class Keeper:
         self._renewal: Pending | None = None
         self._is_ticking = False
         ledger.on_tick(self._tick)
-        if hasattr(os, "register_at_fork"):
-            mine = ref(self)
-
-            def after_fork() -> None:
-                if (keeper := mine()) is not None:
-                    keeper.forget()
-
-            os.register_at_fork(after_in_child=after_fork)
+        in_forked_child(self.forget)
 
     def hold(self, run: OpenRun) -> None:
         with self._lock:

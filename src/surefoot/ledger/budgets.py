@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import time
-import weakref
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +23,7 @@ from surefoot.ledger.periods import Per
 from surefoot.ledger.queueing import Place, Queues
 from surefoot.ledger.store import Ledger
 from surefoot.ledger.writer import Pending
+from surefoot.locks import in_forked_child
 from surefoot.values import Caller, Clock, Money, Settlement, SystemClock
 
 log = scope.logger("surefoot.ledger")
@@ -84,14 +83,7 @@ class Budgets:
         self._known: dict[Caller, Terms] = {}
         self.forget()
         ledger.on_tick(self._tick)
-        if hasattr(os, "register_at_fork"):
-            mine = weakref.ref(self)
-
-            def after_fork() -> None:
-                if (budgets := mine()) is not None:
-                    budgets.forget()
-
-            os.register_at_fork(after_in_child=after_fork)
+        in_forked_child(self.forget)
 
     def forget(self) -> None:
         """Begin anew, in a forked child too: what is under way is its parent's."""

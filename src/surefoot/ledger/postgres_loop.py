@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import os
 import threading
 import time
-import weakref
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
@@ -16,6 +14,7 @@ from typing import Any, Generic, TypeVar
 from surefoot import scope
 from surefoot.errors import LedgerError
 from surefoot.ledger.writer import Pending, Settled, Ticks, Turn, settle_all
+from surefoot.locks import in_forked_child
 
 E = TypeVar("E")
 T = TypeVar("T")
@@ -54,14 +53,7 @@ class LoopWriter(Generic[E]):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._reset()
-        if hasattr(os, "register_at_fork"):
-            mine = weakref.ref(self)
-
-            def after_fork() -> None:
-                if (writer := mine()) is not None:
-                    writer.after_fork()
-
-            os.register_at_fork(after_in_child=after_fork)
+        in_forked_child(self.after_fork)
 
     def after_fork(self) -> None:
         """In a forked child: what was queued, the thread and all connections are the parent's."""

@@ -193,7 +193,7 @@ class SharedRedis:
 
         Those of loops that end before, as under `asyncio.run`, end with them.
         """
-        is_here = _is_running_here(effects.background())
+        is_here = is_running_here(effects.background())
         sending = self._sending
         if sending is not None and self._process == os.getpid() and not is_here:
             with suppress(Exception):
@@ -394,7 +394,8 @@ async def _ended(keeper: AsyncGenerator[None]) -> None:
     await keeper.aclose()
 
 
-def _is_running_here(loop: asyncio.AbstractEventLoop) -> bool:
+def is_running_here(loop: object) -> bool:
+    """Whether this code runs on that event loop."""
     try:
         return asyncio.get_running_loop() is loop
     except RuntimeError:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import inspect
-import os
 import sys
 import threading
-import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +19,7 @@ from surefoot.flows.transactions.postgres_async import session_of as asyncpg_ses
 from surefoot.flows.transactions.sessions import Source
 from surefoot.flows.transactions.sqlite import SqliteFile, SqliteSession
 from surefoot.flows.transactions.sqlite import session_of as sqlite_session
+from surefoot.locks import in_forked_child
 from surefoot.scope import Slot
 
 LEDGER = "ledger"
@@ -49,14 +48,7 @@ class Databases:
         self._open: dict[tuple[str, Face], Source] = {}
         # A connection that a forked child inherits must be neither used nor closed there: it is the parent's.
         self._inherited: list[object] = []
-        if hasattr(os, "register_at_fork"):
-            mine = weakref.ref(self)
-
-            def after_fork() -> None:
-                if (databases := mine()) is not None:
-                    databases.after_fork()
-
-            os.register_at_fork(after_in_child=after_fork)
+        in_forked_child(self.after_fork)
 
     def source(self, name: str, face: Face) -> Source:
         """The database of this name. Raises `ConfigError` for an unknown one."""

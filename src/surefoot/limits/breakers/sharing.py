@@ -14,7 +14,7 @@ from surefoot import effects, scope
 from surefoot.limits.breakers.breaker import Breaker, Clock
 from surefoot.limits.breakers.circuit import Request
 from surefoot.limits.breakers.exchange import PARTS, SCRIPT, answer, arguments
-from surefoot.limits.redis import SharedRedis, Unavailable
+from surefoot.limits.redis import SharedRedis, Unavailable, is_running_here
 from surefoot.locks import ForkSafeLock
 
 INTERVAL = 0.5
@@ -89,7 +89,7 @@ class Sharing:
             return
         self._is_roused = False
         self.rouse()
-        if asyncio._get_running_loop() is not self._loop:  # noqa: SLF001  (the public one raises where there is none)
+        if not is_running_here(self._loop):
             # Redis is given up after its own timeout; what hangs for longer is left behind.
             with suppress(Exception):
                 task.result(2 * self._redis.timeout)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import weakref
 
 from surefoot import scope
 from surefoot.effects import drive
 from surefoot.limits.cache.store import Store
-from surefoot.locks import ForkSafeLock
+from surefoot.locks import ForkSafeLock, in_forked_child
 
 log = scope.logger("surefoot.limits")
 
@@ -21,14 +20,7 @@ class Leases:
         self._store = store
         self._seconds = seconds
         self._begin_anew()
-        if hasattr(os, "register_at_fork"):
-            mine = weakref.ref(self)
-
-            def in_child() -> None:
-                if (leases := mine()) is not None:
-                    leases._begin_anew()  # noqa: SLF001  (its own)
-
-            os.register_at_fork(after_in_child=in_child)
+        in_forked_child(self._begin_anew)
 
     def _begin_anew(self) -> None:
         """In a forked child the leases are its parent's, and so is the thread."""

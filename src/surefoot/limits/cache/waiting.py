@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 import weakref
 from collections import deque
@@ -13,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from surefoot.effects import Await, Program
-from surefoot.locks import ForkSafeLock
+from surefoot.locks import ForkSafeLock, in_forked_child
 from surefoot.values import CachedAnswer
 
 _LOOK_AGAIN = 1.0
@@ -71,14 +70,7 @@ class Gates:
 
     def __init__(self) -> None:
         self._begin_anew()
-        if hasattr(os, "register_at_fork"):
-            mine = weakref.ref(self)
-
-            def in_child() -> None:
-                if (gates := mine()) is not None:
-                    gates._begin_anew()  # noqa: SLF001  (its own)
-
-            os.register_at_fork(after_in_child=in_child)
+        in_forked_child(self._begin_anew)
 
     def _begin_anew(self) -> None:
         """In a forked child the calls under way are its parent's."""
