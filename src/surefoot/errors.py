@@ -10,6 +10,7 @@ SurefootError
     UnknownModel             no such model, or none that is configured
     UnknownRun               no run of that id in the ledger
     PromptError              a prompt file is malformed or does not render
+    PromptMisfit             a version of a prompt no longer fits the calls that use it
     NotData                  a value cannot be recorded
     NotRestored              a recorded value cannot be restored: its class is gone or has changed
     OutsideRun               a step was called where its run cannot be seen
@@ -103,6 +104,10 @@ class UnboundedCall(UsageError):
 
 class PromptError(UsageError):
     """A prompt file is malformed or does not render."""
+
+
+class PromptMisfit(UsageError):
+    """A version of a prompt no longer fits the calls that use it; the message names file and line of each."""
 
 
 class NotData(UsageError):

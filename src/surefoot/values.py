@@ -116,6 +116,29 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
+class Audio:
+    """A recording in a message: where it lies (`https:`, `data:`), or its bytes with their type (`audio/mpeg`)."""
+
+    url: str = ""
+    data: bytes = field(default=b"", repr=False)
+    media_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A document in a message: where it lies, or its bytes with their media type (`application/pdf`) and its name."""
+
+    url: str = ""
+    data: bytes = field(default=b"", repr=False)
+    media_type: str = ""
+    name: str = ""
+
+
+Part: TypeAlias = "str | Image | Audio | File"
+"""A piece of a message."""
+
+
+@dataclass(frozen=True, slots=True)
 class ToolCall:
     """A tool that a model asks for; `arguments` is JSON text as the model wrote it, which may be malformed."""
 
@@ -126,24 +149,26 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a chat: a role, and its text, or texts and pictures in order.
+    """One message of a chat: a role, and its text, or texts, pictures, recordings and documents in order.
 
     `tool_calls` are what an assistant asks for, `tool_call_id` says which of them a message of the role `tool`
     answers. `native` is the assistant's message in the form of the provider that gave it (`native_to`), with parts
-    that only that one understands, such as signed reasoning; it is given back to no other.
+    that only that one understands, such as signed reasoning; it is given back to no other. `metadata` is what a prompt
+    says of it in its role marker (`user[importance=high]:`), which no provider is told.
     """
 
     role: str
-    content: str | tuple[str | Image, ...]
+    content: str | tuple[Part, ...]
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str = ""
     name: str = ""
     native: Json = None
     native_to: str = ""
+    metadata: Mapping[str, Json] | None = None
 
     @property
     def text(self) -> str:
-        """Its text, without the pictures."""
+        """Its text, without pictures, recordings and documents."""
         if isinstance(self.content, str):
             return self.content
         return "".join(part for part in self.content if isinstance(part, str))
@@ -276,6 +301,59 @@ class PromptRef:
     name: str
     version: str
     digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class PromptText:
+    """A version of a prompt as the ledger keeps it, enough to load it again after its file is gone.
+
+    `text` is the normalised text of its file, `files` those of the files that it takes in by `base` or `${file:}`, by
+    the path it names them with. `digest` is over both. `source` is where it was, relative to the project if inside.
+    """
+
+    name: str
+    version: str
+    digest: str
+    dialect: str
+    source: str
+    text: str
+    files: Mapping[str, str] = field(default_factory=dict[str, str])
+    first_seen_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """Where a label of a prompt (`production`) points, since when, by whom and why; `before` is the digest till then."""
+
+    prompt: str
+    label: str
+    version: str
+    digest: str
+    by: str = ""
+    moved_ns: int = 0
+    reason: str = ""
+    before: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptUse:
+    """How a recorded run used a prompt: by which reference, from where, and with what.
+
+    `inputs` are the names that were given with the types of their values (`string`, `integer`, `array` ...), `output`
+    the names that are read from the answer where a type for it was given. `file` is relative to the project if
+    inside. `run_id` and `used_ns` are of the last time.
+    """
+
+    prompt: str
+    reference: str
+    digest: str
+    flow: str
+    inputs: Mapping[str, str]
+    output: tuple[str, ...] | None = None
+    file: str = ""
+    line: int = 0
+    run_id: str = ""
+    used_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

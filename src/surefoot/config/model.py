@@ -88,6 +88,20 @@ class PromptSettings(Section):
     """The library of prompts."""
 
     path: Location = Field(default=Path("prompts"), description="The folder that holds the prompt files.")
+    files: Mapping[str, Location] = Field(
+        default={},
+        description="Folders, by any name, from which prompt files may take in others by `${file:}` and `base`, beside "
+        "their own folder.",
+    )
+    label: str = Field(
+        default="production",
+        description="The label that a reference without `@` means, where the prompt has it.",
+    )
+    refresh: float = Field(
+        default=5.0,
+        ge=0,
+        description="Seconds after which the labels in the ledger are read anew by a process that goes on.",
+    )
 
 
 class ModelSettings(Section):

@@ -1,17 +1,17 @@
 """Prompts: files in two forms and several dialects, the library that finds them, and their rendering."""
 
-from surefoot.prompts.definition import Dialect, InputType, Prompt, PromptInput
+from surefoot.prompts.definition import Dialect, Prompt, Property, PropertyType
 from surefoot.prompts.indexing import Library, library
 from surefoot.prompts.loading import load
 from surefoot.prompts.prompty import Prompty, prompt
 
 __all__ = [
     "Dialect",
-    "InputType",
     "Library",
     "Prompt",
-    "PromptInput",
     "Prompty",
+    "Property",
+    "PropertyType",
     "library",
     "load",
     "prompt",

@@ -11,31 +11,49 @@ from typing import Literal, TypeAlias
 from surefoot.values import Json, PromptRef
 
 Dialect: TypeAlias = Literal["short", "promptflow", "prompty-v1", "prompty-v2"]
-InputType: TypeAlias = Literal[
+"""`promptflow`: v1 as promptflow reads it; `prompty-v1`: v1 as prompty 0.x does; `prompty-v2`: prompty 2.x; `short`:
+the YAML form."""
+
+TemplateKind: TypeAlias = Literal["braces", "jinja2", "mustache"]
+"""`braces` is the form with `{name}`."""
+
+PropertyType: TypeAlias = Literal[
     "any", "string", "integer", "number", "boolean", "array", "object", "thread", "image", "file", "audio"
 ]
 
 
 @dataclass(frozen=True, slots=True)
-class PromptInput:
-    """A declared input. `default` counts only if `has_default`; one with a default is never required."""
+class Property:
+    """A declared input or output. `default` counts only if `has_default`; one with a default is never required.
+
+    `enum` are the values that it may have, where they are listed. `items` are what an array holds, `properties` what
+    an object has. `is_strict`: its value may hold no line that looks like a role marker. `example` is a value to show.
+    """
 
     name: str
-    type: InputType = "any"
+    type: PropertyType = "any"
     description: str = ""
     is_required: bool = True
     has_default: bool = False
     default: Json = None
+    enum: tuple[Json, ...] | None = None
+    items: Property | None = None
+    properties: Mapping[str, Property] = field(default_factory=dict[str, "Property"])
+    is_strict: bool = False
+    example: Json = None
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """A template with a name, a version and a digest.
 
-    `text` is the whole file with line ends as `\\n`, `digest` its SHA-256 in hexadecimal, `template` the part
-    that is rendered, which begins on line `template_line` of the file. `model` and `metadata` are plain
-    data as the file has them; `metadata` holds every key that has no field here. `cache` is whether the answers of
-    its calls are given again, or for how many seconds; None where the file does not say.
+    `text` is the whole file with line ends as `\\n`, and `files` the texts of the files that it takes in, by the paths
+    it names them with. `digest` is the SHA-256 over both, in hexadecimal. `template` is the part that is rendered,
+    which begins on line `template_line` of the file. `is_strict`: only the markers that the template has are roles, and
+    a value that holds one is an error. `model`, `tools` and `metadata` are plain data as the file has them, where
+    `${env:NAME}` still stands as written, since it may be a secret; `metadata` holds every key that has no field here.
+    `cache` is whether the answers of its calls are given again, or for how
+    many seconds; None where the file does not say.
     """
 
     name: str
@@ -45,11 +63,16 @@ class Prompt:
     text: str
     template: str
     template_line: int = 1
+    template_kind: TemplateKind = "jinja2"
+    is_strict: bool = False
     description: str = ""
-    inputs: Mapping[str, PromptInput] = field(default_factory=dict[str, PromptInput])
+    inputs: Mapping[str, Property] = field(default_factory=dict[str, Property])
+    outputs: Mapping[str, Property] = field(default_factory=dict[str, Property])
     model: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    tools: tuple[Mapping[str, Json], ...] = ()
     sample: Mapping[str, Json] = field(default_factory=dict[str, Json])
     metadata: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    files: Mapping[str, str] = field(default_factory=dict[str, str])
     source: Path | None = None
     cache: bool | float | None = None
 

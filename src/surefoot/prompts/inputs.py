@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from surefoot.errors import InvalidInput
-from surefoot.prompts.definition import InputType, Prompt, PromptInput
+from surefoot.prompts.definition import Prompt, Property, PropertyType
 
-_EXPECTED: dict[InputType, str] = {
+_EXPECTED: dict[PropertyType, str] = {
     "string": "text",
     "integer": "a whole number",
     "number": "a number",
@@ -48,7 +48,7 @@ def fitted(
 
 
 def _missing(
-    declared: Mapping[str, PromptInput], given: Mapping[str, object], needed: AbstractSet[str]
+    declared: Mapping[str, Property], given: Mapping[str, object], needed: AbstractSet[str]
 ) -> list[str]:
     required = [name for name, entry in declared.items() if entry.is_required and not entry.has_default]
     undeclared = sorted(name for name in needed if name not in declared)
@@ -60,7 +60,7 @@ def _unknown(name: str, known: list[str]) -> str:
     return f"{name} is unknown" + (f", did you mean {near[0]}?" if near else "")
 
 
-def fits(entry: PromptInput, value: object) -> bool:
+def fits(entry: Property, value: object) -> bool:
     """Whether a value is of the declared type; None fits what need not be given."""
     if value is None and (not entry.is_required or (entry.has_default and entry.default is None)):
         return True

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 from surefoot import scope
 from surefoot.errors import PromptError
 from surefoot.prompts import rendering
-from surefoot.prompts.definition import Dialect, InputType, Prompt, PromptInput, digest_of, normalised
+from surefoot.prompts.definition import Dialect, Prompt, Property, PropertyType, digest_of, normalised
 from surefoot.values import Json
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _PROMPTY_KEYS = (_SHORT_KEYS - {"prompt_id"}) | {
 _SECOND_MODEL_KEYS = frozenset({"id", "provider", "apiType", "options", "connection"})
 _FIELDS = frozenset({"prompt_id", "name", "version", "description", "inputs", "model", "sample", "cache"})
 
-_TYPES: dict[str, InputType] = {
+_TYPES: dict[str, PropertyType] = {
     "any": "any",
     "array": "array",
     "audio": "audio",
@@ -246,7 +246,7 @@ def _built(body: _Body, document: Document, name: str, source: Path) -> Prompt:
     )
 
 
-def _inputs(document: Document, dialect: Dialect, source: Path) -> dict[str, PromptInput]:
+def _inputs(document: Document, dialect: Dialect, source: Path) -> dict[str, Property]:
     declared = document.data.get("inputs")
     if declared is None:
         return {}
@@ -265,17 +265,17 @@ def _inputs(document: Document, dialect: Dialect, source: Path) -> dict[str, Pro
     return {name: _input(name, entry, dialect, where) for name, entry in pairs}
 
 
-def _input(name: str, entry: Json, dialect: Dialect, where: str) -> PromptInput:
+def _input(name: str, entry: Json, dialect: Dialect, where: str) -> Property:
     if not isinstance(entry, dict):
         # `name: value` declares the input and gives its default; without a value it only declares it.
-        return PromptInput(name, has_default=entry is not None, default=entry)
+        return Property(name, has_default=entry is not None, default=entry)
     kind = str(entry.get("kind", entry.get("type", "any")))
     if kind not in _TYPES and kind not in _UNCHECKED:
         near = difflib.get_close_matches(kind, _TYPES, n=1)
         hint = f"did you mean {near[0]}?" if near else f"known types: {', '.join(sorted(_TYPES))}"
         raise PromptError(f"{where}: the input {name} has the unknown type {kind}; {hint}")
     description, required = entry.get("description"), entry.get("required", dialect != "prompty-v2")
-    return PromptInput(
+    return Property(
         name,
         _TYPES.get(kind, "any"),
         description=description if isinstance(description, str) else "",

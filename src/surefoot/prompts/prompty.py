@@ -8,7 +8,7 @@ from pathlib import Path
 
 from surefoot import scope
 from surefoot.prompts import loading, rendering
-from surefoot.prompts.definition import Dialect, Prompt, PromptInput
+from surefoot.prompts.definition import Dialect, Prompt, Property
 from surefoot.prompts.indexing import library
 from surefoot.values import Json, Message, PromptRef
 
@@ -70,7 +70,7 @@ class Prompty:
         return self._prompt.dialect
 
     @property
-    def inputs(self) -> Mapping[str, PromptInput]:
+    def inputs(self) -> Mapping[str, Property]:
         """What it declares to take."""
         return self._prompt.inputs
 

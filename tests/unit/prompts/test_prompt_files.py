@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from surefoot.errors import PromptError
-from surefoot.prompts import Prompt, PromptInput, load
+from surefoot.prompts import Prompt, Property, load
 
 SHORT = """\
 prompt_id: document_summarization_v2
@@ -80,8 +80,8 @@ def test_a_prompty_file(tmp_path: Path) -> None:
     prompt = load(write(tmp_path, "answer.prompty", PROMPTY))
     assert (prompt.name, prompt.version, prompt.dialect) == ("Answer", "2", "promptflow")
     assert prompt.inputs == {
-        "query": PromptInput("query", "string", description="What is asked."),
-        "limit": PromptInput("limit", "integer", has_default=True, default=3),
+        "query": Property("query", "string", description="What is asked."),
+        "limit": Property("limit", "integer", has_default=True, default=3),
     }
     assert prompt.model["parameters"] == {"temperature": 0.2}
     assert prompt.sample == {"query": "What?"}
@@ -122,14 +122,14 @@ def test_inputs_in_every_shape(tmp_path: Path) -> None:
         "  - {name: b, kind: float, default: 1.5}\n  - {name: c}\n"
     )
     inputs = load(write(tmp_path, "a.prompty", f"---\n{front}---\nx\n")).inputs
-    assert inputs["a"] == PromptInput("a", "string", is_required=True)
-    assert inputs["b"] == PromptInput("b", "number", is_required=False, has_default=True, default=1.5)
-    assert inputs["c"] == PromptInput("c", "any", is_required=False)
+    assert inputs["a"] == Property("a", "string", is_required=True)
+    assert inputs["b"] == Property("b", "number", is_required=False, has_default=True, default=1.5)
+    assert inputs["c"] == Property("c", "any", is_required=False)
     short = "prompt_id: s\ninputs:\n  a: {type: list}\n  b: hello\n  c:\ntemplate: '{a} {b} {c}'\n"
     inputs = load(write(tmp_path, "s.yml", short)).inputs
-    assert inputs["a"] == PromptInput("a", "array")
-    assert inputs["b"] == PromptInput("b", has_default=True, default="hello")
-    assert inputs["c"] == PromptInput("c")
+    assert inputs["a"] == Property("a", "array")
+    assert inputs["b"] == Property("b", has_default=True, default="hello")
+    assert inputs["c"] == Property("c")
 
 
 def same(one: Prompt, other: Prompt) -> bool:
