@@ -12,6 +12,8 @@ ARGS ?=
 WORKERS ?= 3
 NAME ?=
 SEED ?=
+DATA ?=
+VECTORS ?=
 export PYTHON SEED
 
 BIN := .venv/bin
@@ -45,6 +47,9 @@ chaos: .venv/.installed-dev ## every fault below every SDK and below generate, i
 
 limits: .venv/.installed-dev ## budgets, rates, breakers and the cache under many processes that are killed; `make test` has a part
 	@SUREFOOT_TEST_LIMITS=all $(BIN)/python -m pytest -q -s $(wildcard $(LIMITS:%=tests/contract/test_%_many_processes.py)) $(ARGS)
+
+conformance-prompts: .venv/.installed-dev ## prompt files of other libraries and the Prompty project's vectors (DATA=x VECTORS=y)
+	@PYTHONPATH=tests/conformance $(BIN)/python tests/conformance $(DATA:%=--data=%) $(VECTORS:%=--vectors=%)
 
 test-peers: $(PEERS:%=test-peer-%) ## run LangChain, pydantic-ai and instructor inside runs, killed and resumed
 
@@ -97,5 +102,5 @@ check-pyright: .venv/.installed-dev
 check-floors: .venv/.installed-dev
 	@$(BIN)/python -m pytest -q tests/unit/test_floors.py
 
-.PHONY: help demo eval-demo test test-peers crash chaos limits check format cov bench wheel lock clean
+.PHONY: help demo eval-demo test test-peers conformance-prompts crash chaos limits check format cov bench wheel lock clean
 .PHONY: check-format check-lint check-mypy check-pyright check-floors

@@ -323,7 +323,7 @@ class PromptText:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """Where a label of a prompt (`production`) points, since when, by whom and why; `before` is the digest till then."""
+    """Where a label of a prompt (`production`) points, since when, by whom and why; `before` is the digest before."""
 
     prompt: str
     label: str
