@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -305,3 +306,21 @@ def _newer_number(text: str) -> Json:
         number = float(plain)
         return number if math.isfinite(number) else text
     return text
+
+
+def dumped(data: Mapping[str, Json]) -> str:
+    """Plain data as YAML, in their order, texts of several lines as blocks."""
+    return yaml.dump(dict(data), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10_000)
+
+
+class _Dumper(yaml.SafeDumper):
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002
+        return True
+
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        made = yaml.ScalarNode(f"{_TAG}str", data)
+        made.style = "|" if "\n" in data else None
+        return made
+
+
+_Dumper.add_representer(str, _Dumper.represent_str)
