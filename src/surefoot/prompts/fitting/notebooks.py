@@ -30,7 +30,7 @@ def code_of(text: str) -> tuple[str, list[tuple[int, int]], list[tuple[int, int,
     lines: list[str] = []
     places: list[tuple[int, int]] = []
     broken: list[tuple[int, int, str]] = []
-    for number, cell in enumerate(cast("list[Any]", cells), start=1):
+    for number, cell in enumerate(cells, start=1):
         body = _body(cell)
         if body is None:
             continue
@@ -51,7 +51,7 @@ def _body(cell: Any) -> list[str] | None:
     known = cast("dict[str, Any]", cell)
     source: Any = known.get("source")
     if isinstance(source, list):
-        source = "".join(part for part in cast("list[Any]", source) if isinstance(part, str))
+        source = "".join(part for part in source if isinstance(part, str))
     if known.get("cell_type") != "code" or not isinstance(source, str):
         return None
     lines = source.split("\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from surefoot.prompts.fitting.scopes import END, Binding, Block, Place, Scope
 
-_EXCLUSIVE = frozenset({"branch", "case", "handler"})
+_EXCLUSIVE = frozenset({"branch", "match_case", "ExceptHandler"})
 """Parts of a statement of which one alone is run."""
 
 

@@ -21,7 +21,7 @@ def scan(root: Path) -> Scanned:
     project = Project.of(root.absolute())
     modules = project.concerned()
     meanings = Meanings(project)
-    calls = Calls(meanings)
+    calls = Calls(meanings, modules)
     found = [one for module in modules for one in calls.of(module)]
     callers = Callers(meanings, modules)
     functions = [one.scope.function for one in found]

@@ -113,8 +113,12 @@ def users(name: str, uses: Iterable[Use]) -> list[User]:
             known = found.get(key)
             origins = {use.origin, *(known.origins if known else ())}
             found[key] = User(
-                *(flow, use.function or (known.function if known else "")),
-                *(use.file, use.line, use.reference, tuple(sorted(origins))),
+                flow,
+                use.function or (known.function if known else ""),
+                use.file,
+                use.line,
+                use.reference,
+                tuple(sorted(origins)),
                 run_id=use.run_id or (known.run_id if known else ""),
                 used_ns=max(use.used_ns, known.used_ns if known else 0),
             )
