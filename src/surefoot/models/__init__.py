@@ -42,6 +42,7 @@ from surefoot.models.generating.answering import Escalation
 from surefoot.models.generating.checks import Agreement, Confidence, Judge
 from surefoot.models.generating.choices import Call, Fallback
 from surefoot.models.generating.embedding import embed
+from surefoot.models.generating.estimating import TokenEstimate, estimated
 from surefoot.models.generating.generate import Reply, generate
 from surefoot.models.generating.prompting import Template, templates
 from surefoot.models.generating.router import Router
@@ -97,6 +98,7 @@ __all__ = [
     "Template",
     "Tier",
     "Tiered",
+    "TokenEstimate",
     "Trial",
     "Using",
     "Weight",
@@ -108,6 +110,7 @@ __all__ = [
     "client_settings",
     "connection_of",
     "embed",
+    "estimated",
     "fake",
     "generate",
     "http_client",
