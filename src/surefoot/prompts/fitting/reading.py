@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from surefoot.prompts.fitting.scopes import (
     Attribute,
@@ -93,7 +93,7 @@ class _Reader:
                 # The body of `with`, and `finally`, are run on every way.
                 self.body(value, scope, block)
             elif isinstance(value, list):
-                for at, part in enumerate(value):
+                for at, part in enumerate(cast("list[ast.AST]", value)):
                     self.part(part, (id(node), f"{type(part).__name__} {at}", False), scope, block)
             elif name == "target":
                 self.targets(value, scope, (*block, (id(node), "loop", True)), _end(value))
