@@ -23,6 +23,7 @@ from surefoot.prompts.fitting.uses import Given, Use, Way
 
 _FETCHING = ("prompt", "Prompty.load_template", "Prompty.load")
 _ASKING = ("generate", "generate.sync")
+_WAYS = frozenset({"generate", "messages", "render", "sync"})
 _NAMES = ("generate", "load", "load_template", "messages", "partial", "prompt", "render", "sync")
 
 
@@ -60,6 +61,15 @@ class Calls:
         self._note_reads(module, found)
         return sorted(found, key=lambda one: (one.use.line, one.use.reference))
 
+    def unseen(self, module: Module) -> list[tuple[str, int]]:
+        """File and line of the calls of which nothing but their name is known, and that is one of a prompt's."""
+        return [
+            self.meanings.project.place(module, line_of(call))
+            for call, place in module.calls
+            if _last(call.func) in _WAYS
+            and all(isinstance(one, Other) for one in self.meanings.of(call.func, place))
+        ]
+
     def _uses(self, call: ast.Call, place: Place) -> Iterator[Found]:
         heads = self.meanings.of(call.func, place)
         ours = {one.dotted for one in heads if isinstance(one, Symbol) and one.is_ours}
@@ -92,7 +102,7 @@ class Calls:
                     yield self._with("generate", Loaded(reference), call, place, kind)
                 case Loaded(unknown=""):
                     yield self._with("generate", one, call, place, kind)
-                case Loaded() | Other():
+                case Loaded() | Other() | Symbol():
                     yield self._with("generate", Loaded(unknown=why_not(one)), call, place, kind)
                 case _:
                     # Messages, or what is no prompt at all.
@@ -155,7 +165,7 @@ class Calls:
 
     def _found(self, way: str, loaded: Loaded, call: ast.Call, place: Place) -> Found:
         module = place.scope.module
-        file, line = self.meanings.project.place(module, call.lineno)
+        file, line = self.meanings.project.place(module, line_of(call))
         use = Use(
             cast("Way", way),
             file,
@@ -183,6 +193,12 @@ class Calls:
                         needed = is_needed or (known is not None and known.is_needed)
                         output[key] = Given(is_needed=needed)
                         one.use = replace(one.use, output=output)
+
+
+def line_of(call: ast.Call) -> int:
+    """The line of a call as a frame tells it: of a method the line of its name."""
+    end = call.func.end_lineno if isinstance(call.func, ast.Attribute) else None
+    return end or call.lineno
 
 
 def _names_in(modules: list[Module]) -> frozenset[str]:

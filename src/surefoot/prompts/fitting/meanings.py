@@ -243,7 +243,7 @@ class Meanings:
                 return self._global(found, name)
         return (Symbol(f"builtins.{name}"),)
 
-    def imported(self, dotted: str, origin: Module) -> tuple[Meaning, ...]:
+    def imported(self, dotted: str, origin: Module | None) -> tuple[Meaning, ...]:
         """What an import leads to: a module of the project, what stands in it, or something from outside."""
         if dotted == OURS or dotted.startswith(f"{OURS}."):
             return (_ours(dotted),)
@@ -272,8 +272,8 @@ class Meanings:
             case Symbol(dotted=dotted, is_ours=True):
                 return (_ours(f"{OURS}.{dotted}.{name}" if dotted != OURS else f"{OURS}.{name}"),)
             case Symbol(dotted=dotted):
-                joined = f"{dotted}.{name}"
-                return self.imported(joined, origin) if origin is not None else (Symbol(joined),)
+                # A folder without `__init__.py` is no module, and may hold some.
+                return self.imported(f"{dotted}.{name}", origin)
             case Whole(module=module):
                 if name in module.scope.bindings or module.stars:
                     return self._global(module, name)
@@ -479,6 +479,10 @@ def why_not(one: Meaning) -> str:
     """Why something is no known reference."""
     if isinstance(one, Other):
         return one.why
+    if isinstance(one, Loaded):
+        return one.unknown
+    if isinstance(one, Symbol):
+        return f"`{one.dotted.removeprefix('builtins.')}` is not defined in the project"
     return "it is no text that is written down"
 
 

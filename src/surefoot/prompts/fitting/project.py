@@ -88,13 +88,13 @@ class Project:
             self._texts.pop(path, None)
         return self._modules[path]
 
-    def imported(self, dotted: str, origin: Module) -> tuple[Module | None, list[str]]:
+    def imported(self, dotted: str, origin: Module | None) -> tuple[Module | None, list[str]]:
         """The module that a dotted name leads to, and the names in it that remain; None: it is none of the project."""
         parts = dotted.split(".")
         # Most imports are of other people's code.
         if parts[0] == OURS or parts[0] not in self._names:
             return None, parts
-        folder = os.path.dirname(self._file(origin.file))
+        folder = self._base if origin is None else os.path.dirname(self._file(origin.file))
         if (folder, dotted) not in self._imports:
             self._imports[folder, dotted] = self._looked_up(parts, folder)
         path, count = self._imports[folder, dotted]

@@ -50,6 +50,7 @@ _DISPLAYS: dict[type[ast.expr], Given] = {
     ast.List: Given("array"),
     ast.Tuple: Given("array"),
     ast.ListComp: Given("array"),
+    ast.Compare: Given("boolean"),
     ast.Dict: Given("object"),
     ast.DictComp: Given("object"),
 }
