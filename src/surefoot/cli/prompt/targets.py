@@ -41,3 +41,11 @@ def found(app: App, target: str, *, dialect: Dialect | None = None) -> Prompt:
 def is_path(target: str) -> bool:
     """Whether a target that does not exist was meant as a path."""
     return "/" in target or "\\" in target or target.endswith(ENDINGS) or target in (".", "..")
+
+
+def flow_inputs(target: str, prompt: Prompt) -> dict[str, object]:
+    """How the flow of `surefoot prompt run` is told which prompt is meant, wherever it is resumed."""
+    path = Path(target).expanduser()
+    file = str(path.resolve()) if path.is_file() else ""
+    reference = prompt.name if file else target
+    return {"prompt": reference, "file": file, "digest": prompt.digest}
