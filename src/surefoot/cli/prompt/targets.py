@@ -49,3 +49,11 @@ def flow_inputs(target: str, prompt: Prompt) -> dict[str, object]:
     file = str(path.resolve()) if path.is_file() else ""
     reference = prompt.name if file else target
     return {"prompt": reference, "file": file, "digest": prompt.digest}
+
+
+def kept_and_file(app: App, target: str) -> tuple[Prompt, Prompt]:
+    """What is in force of a prompt, and what its file has now.
+
+    In force is what the default label points to, else the version that the ledger kept last.
+    """
+    raise NotImplementedError
