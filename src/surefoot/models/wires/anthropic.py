@@ -14,7 +14,6 @@ from surefoot.models.wires.fields import (
     error_in,
     event_of,
     given,
-    inline,
     inner,
     interruption,
     items,
@@ -27,7 +26,8 @@ from surefoot.models.wires.fields import (
     text,
     wordless,
 )
-from surefoot.values import Image, Json, Message, ToolCall
+from surefoot.models.wires.media import inline, media_type, text_of
+from surefoot.values import Audio, File, Image, Json, Message, Part, ToolCall
 
 _FINISH: Mapping[str, Finish] = {
     "end_turn": "stop",
@@ -277,18 +277,48 @@ def _blocks(message: Message, operation: str) -> list[Json]:
 
 
 def _parts(message: Message) -> list[Json]:
-    """The texts and pictures; texts without a letter are left out, as the API refuses them."""
+    """Texts, pictures and documents; texts without a letter are left out, as the API refuses them."""
     content = (message.content,) if isinstance(message.content, str) else message.content
-    return [_part(part) for part in content if isinstance(part, Image) or part.strip()]
+    return [_part(part) for part in content if not isinstance(part, str) or part.strip()]
 
 
-def _part(part: str | Image) -> Json:
-    if isinstance(part, str):
-        return {"type": "text", "text": part}
+def _part(part: Part) -> Json:
+    match part:
+        case str():
+            return {"type": "text", "text": part}
+        case Audio():
+            raise wordless(
+                "anthropic.messages", "recordings", "ask a model of another provider, or give their text"
+            )
+        case File():
+            return _document(part)
+        case Image():
+            at_hand = inline(part)
+            if at_hand is None:
+                return {"type": "image", "source": {"type": "url", "url": part.url}}
+            return {
+                "type": "image",
+                "source": {"type": "base64", "media_type": at_hand[0], "data": at_hand[1]},
+            }
+
+
+def _document(part: File) -> Json:
+    """A PDF, wherever it lies, or a text that is at hand."""
+    source: dict[str, Json]
     at_hand = inline(part)
     if at_hand is None:
-        return {"type": "image", "source": {"type": "url", "url": part.url}}
-    return {"type": "image", "source": {"type": "base64", "media_type": at_hand[0], "data": at_hand[1]}}
+        source = {"type": "url", "url": part.url}
+    elif (said := text_of(part)) is not None:
+        source = {"type": "text", "media_type": "text/plain", "data": said}
+    elif at_hand[0] == "application/pdf":
+        source = {"type": "base64", "media_type": at_hand[0], "data": at_hand[1]}
+    else:
+        raise wordless(
+            *("anthropic.messages", f"files of the kind {media_type(part)}"),
+            "there are PDF and text: give the text of the file",
+        )
+    document: dict[str, Json] = {"type": "document", "source": source}
+    return document | ({"title": part.name} if part.name else {})
 
 
 def _tool(tool: ToolSpec) -> Json:

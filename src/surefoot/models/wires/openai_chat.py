@@ -9,7 +9,6 @@ from typing import cast
 from surefoot.models.generating.asking import Ask, Finish, ToolSpec, Turn
 from surefoot.models.wires.fields import (
     answer_of,
-    data_url,
     error_in,
     event_of,
     given,
@@ -22,7 +21,8 @@ from surefoot.models.wires.fields import (
     text,
     wordless,
 )
-from surefoot.values import Image, Json, Message, ToolCall
+from surefoot.models.wires.media import data_url, inline, input_audio
+from surefoot.values import Audio, File, Image, Json, Message, Part, ToolCall
 
 _FINISH: Mapping[str, Finish] = {
     "stop": "stop",
@@ -244,18 +244,36 @@ def _content(message: Message) -> Json:
         return message.content or (None if message.tool_calls else "")
     if message.role == "tool" and not all(isinstance(part, str) for part in message.content):
         raise wordless(
-            "openai.chat", "pictures in a tool's result", "return a text, or use the api of responses"
+            "openai.chat",
+            "pictures or files in a tool's result",
+            "return a text, or use the api of responses",
         )
     return [_part(part) for part in message.content]
 
 
-def _part(part: str | Image) -> Json:
-    if isinstance(part, str):
-        return {"type": "text", "text": part}
-    image: dict[str, Json] = {"url": data_url(part)}
-    if part.detail:
-        image["detail"] = part.detail
-    return {"type": "image_url", "image_url": image}
+def _part(part: Part) -> Json:
+    match part:
+        case str():
+            return {"type": "text", "text": part}
+        case Audio():
+            return input_audio(part, "openai.chat")
+        case File():
+            return _file(part)
+        case Image():
+            image: dict[str, Json] = {"url": data_url(part)}
+            if part.detail:
+                image["detail"] = part.detail
+            return {"type": "image_url", "image_url": image}
+
+
+def _file(part: File) -> Json:
+    if inline(part) is None:
+        raise wordless(
+            *("openai.chat", "files that lie elsewhere"),
+            "give File the bytes, as data or `data:` URL, or use the api of responses",
+        )
+    # Files without a name are refused.
+    return {"type": "file", "file": {"filename": part.name or "file", "file_data": data_url(part)}}
 
 
 def _tool(tool: ToolSpec) -> Json:

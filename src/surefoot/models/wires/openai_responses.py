@@ -10,7 +10,6 @@ from typing import cast
 from surefoot.models.generating.asking import Ask, Finish, Logprob, ToolSpec, Turn
 from surefoot.models.wires.fields import (
     answer_of,
-    data_url,
     error_in,
     event_of,
     given,
@@ -24,7 +23,8 @@ from surefoot.models.wires.fields import (
     text,
     wordless,
 )
-from surefoot.values import Image, Json, Message, ToolCall
+from surefoot.models.wires.media import data_url, inline, input_audio
+from surefoot.values import Audio, File, Image, Json, Message, Part, ToolCall
 
 _INCOMPLETE: Mapping[str, Finish] = {"max_output_tokens": "length", "content_filter": "filter"}
 
@@ -282,10 +282,19 @@ def _content(message: Message) -> Json:
     return [_part(part, kind) for part in message.content]
 
 
-def _part(part: str | Image, kind: str) -> Json:
-    if isinstance(part, str):
-        return {"type": kind, "text": part}
-    return {"type": "input_image", "image_url": data_url(part), "detail": part.detail or "auto"}
+def _part(part: Part, kind: str) -> Json:
+    match part:
+        case str():
+            return {"type": kind, "text": part}
+        case Audio():
+            return input_audio(part, "openai.responses")
+        case File() if inline(part) is None:
+            return {"type": "input_file", "file_url": part.url}
+        case File():
+            # Files without a name are refused.
+            return {"type": "input_file", "filename": part.name or "file", "file_data": data_url(part)}
+        case Image():
+            return {"type": "input_image", "image_url": data_url(part), "detail": part.detail or "auto"}
 
 
 def _tool(tool: ToolSpec) -> Json:

@@ -376,7 +376,7 @@ def test_the_path_of_a_model_with_a_folder_of_its_own() -> None:
             {"model": "gemini-2.5-pro", "reasoning_effort": "max"},
             "none, minimal, low, medium, high",
         ),
-        (OpenAIChat(), {"messages": (Message("tool", (PIXEL,)),)}, "no pictures in a tool's result"),
+        (OpenAIChat(), {"messages": (Message("tool", (PIXEL,)),)}, "no pictures or files in a tool's result"),
     ],
 )
 def test_what_a_format_has_no_words_for(wire: Wire, change: dict[str, Any], said: str) -> None:
