@@ -25,7 +25,7 @@ def found(app: App, target: str, *, dialect: Dialect | None = None) -> Prompt:
 
     path = Path(target).expanduser()
     if path.is_file():
-        return prompts.load(path, dialect=dialect) if dialect is not None else prompts.load(path)
+        return prompts.load(path, dialect=dialect, roots=roots(app))
     if is_path(target):
         what = "is a folder" if path.is_dir() else "is not there"
         raise UnknownPrompt(
@@ -34,8 +34,13 @@ def found(app: App, target: str, *, dialect: Dialect | None = None) -> Prompt:
         )
     prompt = app.prompts.find(target)
     if dialect is not None and prompt.source is not None:
-        return prompts.load(prompt.source, dialect=dialect)
+        return prompts.load(prompt.source, dialect=dialect, roots=roots(app))
     return prompt
+
+
+def roots(app: App) -> list[Path]:
+    """The folders, beside its own, that a prompt file may take in files from."""
+    return list(app.config.prompts.files.values())
 
 
 def is_path(target: str) -> bool:

@@ -38,7 +38,7 @@ _MARKS = {"passed": ("✓", "green"), "failed": ("✗", "red"), "skipped": ("-",
 @click.option("--model", default="", metavar="NAME:MODEL", help="Ask this model in all cases.")
 @click.option("--junit", metavar="FILE", help="Write the results as JUnit's XML, too.")
 @json_option
-def command(
+def command(  # noqa: PLR0917
     targets: tuple[str, ...],
     name: str,
     is_live: bool,  # noqa: FBT001

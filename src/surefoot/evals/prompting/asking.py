@@ -30,7 +30,7 @@ def hearing(hear: Callable[[str], object]) -> Generator[None]:
 
 
 @flow(name=FLOW)
-def ask_prompt(
+def ask_prompt(  # noqa: PLR0917
     prompt: str,
     inputs: Mapping[str, object],
     model: str = "",

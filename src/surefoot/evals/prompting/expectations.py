@@ -72,7 +72,7 @@ def _is_equal(expected: Json, text: str) -> bool:
     if isinstance(expected, str):
         return expected.strip() == text.strip()
     try:
-        return json_of(text) == expected
+        return bool(json_of(text) == expected)
     except ValueError:
         return False
 

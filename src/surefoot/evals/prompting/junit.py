@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import groupby
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from surefoot.evals.prompting.results import CaseResult, Results
 
@@ -14,10 +14,10 @@ _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 def junit_xml(results: Results) -> str:
     """A suite for each prompt, a test case for each case."""
-    suites = ElementTree.Element("testsuites")
+    suites = ET.Element("testsuites")
     for prompt, group in groupby(results.cases, key=lambda one: one.prompt):
         cases = list(group)
-        suite = ElementTree.SubElement(
+        suite = ET.SubElement(
             suites,
             "testsuite",
             {
@@ -30,15 +30,13 @@ def junit_xml(results: Results) -> str:
         )
         for one in cases:
             _add(suite, one)
-    ElementTree.indent(suites)
-    return (
-        '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(suites, encoding="unicode") + "\n"
-    )
+    ET.indent(suites)
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(suites, encoding="unicode") + "\n"
 
 
-def _add(suite: ElementTree.Element, result: CaseResult) -> None:
+def _add(suite: ET.Element, result: CaseResult) -> None:
     file, _, line = result.case.place.rpartition(":")
-    case = ElementTree.SubElement(
+    case = ET.SubElement(
         suite,
         "testcase",
         {
@@ -50,10 +48,10 @@ def _add(suite: ElementTree.Element, result: CaseResult) -> None:
         },
     )
     if result.standing == "skipped":
-        ElementTree.SubElement(case, "skipped", {"message": _text(result.reason)})
+        ET.SubElement(case, "skipped", {"message": _text(result.reason)})
     elif result.standing == "failed":
         lines = [*map(str, result.misses), *([result.reason] if result.reason else [])]
-        failure = ElementTree.SubElement(case, "failure", {"message": _text(lines[0])})
+        failure = ET.SubElement(case, "failure", {"message": _text(lines[0])})
         failure.text = _text("\n".join(lines))
 
 
