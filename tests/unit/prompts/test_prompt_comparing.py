@@ -19,6 +19,7 @@ inputs:
   - {name: ticket, kind: string, required: true}
   - {name: urgency, kind: integer, default: 1}
   - {name: tone, kind: string, default: calm}
+  - {name: note, kind: string}
 sample: {ticket: The door is open.}
 ---
 user:
