@@ -57,8 +57,18 @@ def bars(console: Console) -> Progress:
 
 
 def print_json(value: Json) -> None:
-    """The one JSON document of `--json`."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+    """The one JSON document of `--json`; what the encoding of stdout has no character for is escaped in it."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value, indent=2, default=str)
+    sys.stdout.write(text + "\n")
+
+
+def print_text(text: str) -> None:
+    """A text as it is, for programs and files: nothing is wrapped, coloured or added but a last line end."""
+    sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
 
 
 def styled(*parts: str | tuple[str, str]) -> Text:

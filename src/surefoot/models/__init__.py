@@ -43,6 +43,7 @@ from surefoot.models.generating.answering import Escalation
 from surefoot.models.generating.checks import Agreement, Confidence, Judge
 from surefoot.models.generating.choices import Call, Fallback
 from surefoot.models.generating.embedding import embed
+from surefoot.models.generating.estimating import TokenEstimate, estimated
 from surefoot.models.generating.generate import Reply, generate
 from surefoot.models.generating.prompting import Template, templates
 from surefoot.models.generating.router import Router
@@ -99,6 +100,7 @@ __all__ = [
     "Template",
     "Tier",
     "Tiered",
+    "TokenEstimate",
     "Trial",
     "Using",
     "Weight",
@@ -110,6 +112,7 @@ __all__ = [
     "client_settings",
     "connection_of",
     "embed",
+    "estimated",
     "fake",
     "generate",
     "http_client",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -64,13 +64,16 @@ def is_short_form(text: str) -> bool:
     return _PROMPT_ID.search(text) is not None
 
 
-def load(path: Path) -> Prompt:
+def load(path: Path, *, dialect: Dialect | None = None, roots: Sequence[Path] = ()) -> Prompt:
     """Read a prompt file: `.prompty`, or YAML with `prompt_id`.
+
+    `dialect` is what it is read as, whatever it looks like; `roots` are the folders, beside its own, that it may take
+    in files from by `${file:}` and `base`.
 
     Raises:
         PromptError: the file cannot be read or is malformed; it names file, line and column.
     """
-    return parse(read_text(path), path)
+    return parse(read_text(path), path, dialect=dialect, roots=roots)
 
 
 def read_text(path: Path) -> str:
@@ -88,9 +91,9 @@ def read_text(path: Path) -> str:
         raise PromptError(f"{path}: it is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
 
 
-def parse(text: str, source: Path) -> Prompt:
+def parse(text: str, source: Path, *, dialect: Dialect | None = None, roots: Sequence[Path] = ()) -> Prompt:
     """A prompt from the normalised text of its file; its ending decides the form. Raises `PromptError`."""
-    prompt = _short(text, source) if source.suffix in (".yaml", ".yml") else _prompty(text, source)
+    prompt = _short(text, source) if source.suffix in (".yaml", ".yml") else _prompty(text, source, dialect)
     if "@" in prompt.name or not prompt.name.strip():
         raise PromptError(f"{source}:1: the name {prompt.name!r} is no name for a prompt; leave out `@`")
     rendering.check(prompt)
@@ -115,7 +118,7 @@ def _short(text: str, source: Path) -> Prompt:
     return _built(body, document, document.scalars["prompt_id"], source)
 
 
-def _prompty(text: str, source: Path) -> Prompt:
+def _prompty(text: str, source: Path, dialect: Dialect | None) -> Prompt:
     from surefoot.prompts import yamltext
 
     front, front_line, body, body_line = _parts(text, source)
@@ -123,7 +126,7 @@ def _prompty(text: str, source: Path) -> Prompt:
     _warn_of_unknown_keys(document, _PROMPTY_KEYS, source)
     _refuse_unsupported(document, source)
     name = document.scalars.get("name") or source.stem
-    return _built(_Body(dialect_of(document.data), text, body, body_line), document, name, source)
+    return _built(_Body(dialect or dialect_of(document.data), text, body, body_line), document, name, source)
 
 
 def _parts(text: str, source: Path) -> tuple[str, int, str, int]:
