@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from fixtures import Fixtures
 from outcomes import NotRun
-
 from surefoot.errors import SurefootError
 from surefoot.prompts import Prompt, Property, load, references, rendering
 
