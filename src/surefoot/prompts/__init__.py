@@ -5,6 +5,7 @@ from surefoot.prompts.definition import Dialect, Prompt, Property, PropertyType
 from surefoot.prompts.indexing import Library, library
 from surefoot.prompts.loading import load
 from surefoot.prompts.prompty import Prompty, prompt
+from surefoot.prompts.upgrading import Upgrade, upgraded
 from surefoot.prompts.versions import Edited, LabelDifference, PromptVersion
 
 __all__ = [
@@ -19,8 +20,10 @@ __all__ = [
     "Prompty",
     "Property",
     "PropertyType",
+    "Upgrade",
     "compared",
     "library",
     "load",
     "prompt",
+    "upgraded",
 ]
