@@ -236,6 +236,7 @@ def _built(body: _Body, document: Document, name: str, source: Path) -> Prompt:
         text=body.text,
         template=body.template,
         template_line=body.line,
+        template_kind="braces" if body.dialect == "short" else "jinja2",
         description=description if isinstance(description, str) else "",
         inputs=_inputs(document, body.dialect, source),
         model={"id": model} if isinstance(model, str) else model or {},

@@ -226,7 +226,7 @@ def test_a_malformed_placeholder(tmp_path: Path, template: str, line: int, token
         ("---\nname: a\ntemplate: mustache\n---\nhi\n", ":3: templates of the kind `mustache`"),
         ("---\ntemplate: {format: {kind: nunjucks}}\n---\nhi\n", ":2: templates of the kind `nunjucks`"),
         ("---\ntemplate: {format: jinja2, parser: {kind: own}}\n---\nhi\n", "`parser own`"),
-        ("---\nname: a\n---\nok\nuser[name=x]:\nhi\n", ":5: a role marker has attributes"),
+        ("---\nname: a\n---\nok\nuser[name={{ x }}]:\nhi\n", ":5: the attributes of a role marker"),
     ],
 )
 def test_a_malformed_prompty_file(tmp_path: Path, text: str, place: str) -> None:
