@@ -11,6 +11,9 @@ import orjson
 
 from surefoot.errors import InvalidInput
 
+MAX_BYTES = 256_000_000
+"""The longest input that is read: a device or a wrong file must not fill the memory."""
+
 
 def pairs(given: Iterable[str], *, option: str) -> dict[str, str]:
     """The values of `name=value` options; `name=@file` is the text of the file, `name=@-` that of stdin.
@@ -28,7 +31,7 @@ def pairs(given: Iterable[str], *, option: str) -> dict[str, str]:
 
 def document(place: str) -> dict[str, object]:
     """The JSON object in a file, or on stdin for `-`. Raises `InvalidInput`."""
-    text = sys.stdin.read() if place == "-" else _text(place, "--inputs")
+    text = _stdin("--inputs") if place == "-" else _text(place, "--inputs")
     try:
         value: object = orjson.loads(text)
     except orjson.JSONDecodeError as error:
@@ -42,16 +45,31 @@ def _value(value: str, option: str) -> str:
     if value.startswith("@@"):
         return value[1:]
     if value == "@-":
-        return sys.stdin.read()
+        return _stdin(option)
     if value.startswith("@"):
         return _text(value[1:], option)
     return value
 
 
+def _stdin(option: str) -> str:
+    stream = getattr(sys.stdin, "buffer", None)
+    return sys.stdin.read() if stream is None else _decoded(stream.read(MAX_BYTES + 1), "stdin", option)
+
+
 def _text(place: str, option: str) -> str:
     try:
-        return Path(place).expanduser().read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise InvalidInput(f"{option}: {place} is not UTF-8 text") from None
+        with Path(place).expanduser().open("rb") as file:
+            return _decoded(file.read(MAX_BYTES + 1), place, option)
     except OSError as error:
         raise InvalidInput(f"{option}: the file {place} cannot be read ({error.strerror})") from None
+
+
+def _decoded(content: bytes, place: str, option: str) -> str:
+    if len(content) > MAX_BYTES:
+        raise InvalidInput(
+            f"{option}: {place} has more than {MAX_BYTES:,} bytes, which is the most that is read"
+        )
+    try:
+        return content.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{option}: {place} is not UTF-8 text (byte {error.start})") from None

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import NoReturn, cast
+from typing import NoReturn
 
 import click
 
 from surefoot.cli import failing
+from surefoot.cli.commands import Commands
 
 COMMANDS = {
     "init": "Write a settings file, a flow and a prompt that run at once.",
@@ -26,6 +26,7 @@ COMMANDS = {
     "costs": "Show what model calls have cost, by model, flow, prompt, tenant or day.",
     "estimate": "Tell what a run of a flow may cost, and what budgets would hold for it.",
     "cache": "Show or clear the answers that are given again.",
+    "prompt": "List, compare, render, run, test and upgrade prompts.",
     "ui": "Look at runs in the browser.",
     "eval": "Score a flow over a dataset.",
     "ingest": "Take documents into a collection.",
@@ -37,25 +38,10 @@ COMMANDS = {
 """The commands in the order of the help page; the module of each is named after it."""
 
 
-class Commands(click.Group):
-    """A group that lists its commands without importing them."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(f"surefoot.cli.{cmd_name}")
-        return cast("click.Command", module.command)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
-
-
 @click.command(
     cls=Commands,
+    package="surefoot.cli",
+    table=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="`surefoot COMMAND --help` shows the options of a command, with an example. "
     "Exit codes: 0 all is well, 1 a run or a check failed, 2 something to mend in the command, the code or the "

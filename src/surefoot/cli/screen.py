@@ -57,8 +57,30 @@ def bars(console: Console) -> Progress:
 
 
 def print_json(value: Json) -> None:
-    """The one JSON document of `--json`."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+    """The one JSON document of `--json`; what the encoding of stdout has no character for is escaped in it."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value, indent=2, default=str)
+    sys.stdout.write(text + "\n")
+
+
+def print_text(text: str) -> None:
+    """A text as it is, for programs and files: nothing is wrapped, coloured or added but a last line end."""
+    sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+
+
+_CONTROLS = (
+    {code: 0x2400 + code for code in range(32) if code not in (9, 10)}
+    | {0x7F: 0x2421}
+    | dict.fromkeys(range(128, 160), 65533)
+)
+
+
+def harmless(text: str) -> str:
+    """Text of others with its control characters as visible signs, so that it cannot steer the terminal."""
+    return text.replace("\r\n", "\n").translate(_CONTROLS)
 
 
 def styled(*parts: str | tuple[str, str]) -> Text:

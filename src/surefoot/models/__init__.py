@@ -24,6 +24,7 @@ from surefoot.models.chain.limits import Admission, Breakers, Budgets
 from surefoot.models.chain.prices import Price, PriceList, rates_of
 from surefoot.models.chain.retries import Retries
 from surefoot.models.chain.retry_budget import RetryBudget
+from surefoot.models.chain.stated import Stated, stated_target
 from surefoot.models.chain.vendors import KEY_VARIABLES, VENDORS
 from surefoot.models.chain.weighing import Weight, weigh
 from surefoot.models.fakes import (
@@ -42,6 +43,7 @@ from surefoot.models.generating.answering import Escalation
 from surefoot.models.generating.checks import Agreement, Confidence, Judge
 from surefoot.models.generating.choices import Call, Fallback
 from surefoot.models.generating.embedding import embed
+from surefoot.models.generating.estimating import TokenEstimate, estimated
 from surefoot.models.generating.generate import Reply, generate
 from surefoot.models.generating.prompting import Template, templates
 from surefoot.models.generating.router import Router
@@ -93,10 +95,12 @@ __all__ = [
     "Route",
     "Router",
     "Script",
+    "Stated",
     "Target",
     "Template",
     "Tier",
     "Tiered",
+    "TokenEstimate",
     "Trial",
     "Using",
     "Weight",
@@ -108,6 +112,7 @@ __all__ = [
     "client_settings",
     "connection_of",
     "embed",
+    "estimated",
     "fake",
     "generate",
     "http_client",
@@ -123,6 +128,7 @@ __all__ = [
     "recorded",
     "resolve",
     "scripted",
+    "stated_target",
     "templates",
     "trying",
     "uninstall",

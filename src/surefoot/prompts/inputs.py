@@ -50,6 +50,7 @@ class Inputs:
 
         Raises:
             InvalidInput: names what is missing, unknown, of the wrong type or not allowed, and what was given.
+            PromptError: the sample is needed and could not be read.
         """
         given = self._with_sample(given)
         mistakes = [f"{name} is missing" for name in self._required if name not in given]
@@ -87,8 +88,12 @@ class Inputs:
 
     def _with_sample(self, given: Mapping[str, object]) -> Mapping[str, object]:
         """Older dialects fall back on the sample: promptflow where nothing is given, prompty 0.x for each value."""
-        sample, dialect = self._prompt.sample, self._prompt.dialect
-        if not sample or dialect not in _FORGIVING or (dialect == "promptflow" and given):
+        dialect = self._prompt.dialect
+        if dialect not in _FORGIVING or (dialect == "promptflow" and given):
+            return given
+        is_needed = any(name not in given for name in self._required)
+        sample = self._prompt.usable_sample() if is_needed else self._prompt.sample
+        if not sample:
             return given
         taken = [name for name in sample if name not in given]
         if taken:

@@ -17,7 +17,7 @@ from surefoot.errors import InvalidInput, PromptError
 from surefoot.prompts import Prompty
 from surefoot.prompts.definition import normalised
 from surefoot.prompts.loading import parse
-from surefoot.values import Message, PromptRef
+from surefoot.values import Caller, Message, PromptRef
 
 
 def prompty(text: str, name: str = "a.prompty") -> Prompty:
@@ -29,7 +29,7 @@ def short(template: str, more: str = "") -> Prompty:
     return prompty(f"prompt_id: p\n{more}template: |\n{body}", "p.yaml")
 
 
-FRONT = "---\nname: p\nsample: {}\n---\n"
+FRONT = "---\nname: p\nmodel: {api: chat, configuration: {}, parameters: {}}\n---\n"
 
 
 def test_the_short_form_renders_to_text_and_one_message_of_the_user() -> None:
@@ -253,8 +253,15 @@ class Noting:
     def claim(self, work: scope.Work) -> scope.Claim:
         raise AssertionError("a prompt claims no work")
 
+    @property
+    def caller(self) -> Caller:
+        return Caller(("R",), ("flow",))
+
     def note_prompt(self, prompt: PromptRef) -> None:
         self.noted.append(prompt)
+
+    def carry(self, row: object, *, when_kept: Callable[[], None]) -> None:
+        pass
 
 
 def test_inside_a_run_each_rendering_is_noted() -> None:

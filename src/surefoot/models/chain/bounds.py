@@ -143,15 +143,20 @@ def worst_of(most: Most, rates: Sequence[Rates], load: Load) -> Money:
 
 
 def expected_tokens(load: Load) -> int:
-    """How many tokens a request will take as a rule: a quarter of its bytes, and the answer that it asks for."""
+    """How many tokens a request will take as a rule: those that are read, and the answer that it asks for."""
+    read = expected_read(load)
+    if load.operation in EMBEDDINGS:
+        return read
+    return read + (_ANSWER if load.limit is None else load.limit) * _choices(load)
+
+
+def expected_read(load: Load) -> int:
+    """How many tokens the prompt of a request has as a rule: a quarter of its bytes, and some for each picture."""
     packed = count = 0
     for part in parts_of(load.operation, load.body):
         packed += 0 if part.kind == "sealed" else part.packed
         count += part.kind == "picture"
-    read = max(len(load.raw) - packed, 0) // _BYTES_PER_TOKEN + count * _PICTURE
-    if load.operation in EMBEDDINGS:
-        return read
-    return read + (_ANSWER if load.limit is None else load.limit) * _choices(load)
+    return max(len(load.raw) - packed, 0) // _BYTES_PER_TOKEN + count * _PICTURE
 
 
 def capped(load: Load, limit: int) -> dict[str, object] | None:

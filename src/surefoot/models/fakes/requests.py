@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from surefoot.models.wires.fields import inner, items, text
-from surefoot.values import Image, Json, Message, ToolCall
+from surefoot.models.wires.media import audio_type
+from surefoot.values import Audio, File, Image, Json, Message, Part, ToolCall
 
 _SHOWN = 120
 
@@ -96,11 +97,11 @@ def _texts(value: Json) -> list[str]:
     return [one for one in found if one]
 
 
-def _content(value: Json) -> str | tuple[str | Image, ...]:
-    """A content in the formats of OpenAI and Anthropic: a text, or parts of text and pictures."""
+def _content(value: Json) -> str | tuple[Part, ...]:
+    """A content in any of the formats: a text, or parts of text, pictures, recordings and documents."""
     if not isinstance(value, list):
         return value if isinstance(value, str) else ""
-    parts: list[str | Image] = []
+    parts: list[Part] = []
     for part in value:
         if isinstance(part, str):
             parts.append(part)
@@ -108,18 +109,56 @@ def _content(value: Json) -> str | tuple[str | Image, ...]:
             said = text(part, "text") or text(part, "refusal")
             if said:
                 parts.append(said)
-            elif picture := _picture(part):
-                parts.append(picture)
-    return "".join(map(str, parts)) if all(isinstance(part, str) for part in parts) else tuple(parts)
+            elif media := _media(part):
+                parts.append(media)
+    texts = [part for part in parts if isinstance(part, str)]
+    return "".join(texts) if len(texts) == len(parts) else tuple(parts)
+
+
+def _media(part: Mapping[str, Json]) -> Image | Audio | File | None:
+    match text(part, "type"):
+        case "input_audio":
+            sound = inner(part, "input_audio")
+            return Audio(url=f"data:{audio_type(text(sound, 'format'))};base64,{text(sound, 'data')}")
+        case "file" | "input_file":
+            given = inner(part, "file") or part
+            url = text(given, "file_data") or text(given, "file_url")
+            return File(url=url, name=text(given, "filename")) if url else None
+        case "document":
+            return _document(part)
+        case _:
+            return _of_google_part(part) or _picture(part)
+
+
+def _document(part: Mapping[str, Json]) -> File:
+    source, name = inner(part, "source"), text(part, "title")
+    if text(source, "type") == "text":
+        said = text(source, "data").encode("utf-8", "surrogatepass")
+        return File(data=said, media_type=text(source, "media_type"), name=name)
+    return File(url=_source_url(source), name=name)
+
+
+def _of_google_part(part: Mapping[str, Json]) -> Image | Audio | File | None:
+    given, filed = inner(part, "inlineData"), inner(part, "fileData")
+    kind = text(given or filed, "mimeType")
+    url = text(filed, "fileUri") if filed else f"data:{kind};base64,{text(given, 'data')}" if given else ""
+    if not url:
+        return None
+    if kind.startswith("audio/"):
+        return Audio(url=url, media_type=kind)
+    return Image(url=url, media_type=kind) if kind.startswith("image/") else File(url=url, media_type=kind)
 
 
 def _picture(part: Mapping[str, Json]) -> Image | None:
-    source = inner(part, "source")
-    if source:
-        media, data = text(source, "media_type"), text(source, "data")
-        return Image(url=text(source, "url") or f"data:{media};base64,{data}")
+    if source := inner(part, "source"):
+        return Image(url=_source_url(source))
     url = text(inner(part, "image_url"), "url") or text(part, "image_url")
     return Image(url=url, detail=text(inner(part, "image_url"), "detail")) if url else None
+
+
+def _source_url(source: Mapping[str, Json]) -> str:
+    """Where something lies that is part of a message in Anthropic's format."""
+    return text(source, "url") or f"data:{text(source, 'media_type')};base64,{text(source, 'data')}"
 
 
 def _of_chat(one: Mapping[str, Json]) -> Message:
@@ -184,9 +223,9 @@ def _of_google(body: Mapping[str, Json]) -> Iterator[Message]:
             for part in parts
             if (call := inner(part, "functionCall"))
         )
-        said = "".join(_texts(one.get("parts")))
-        if said or calls:
-            yield Message("assistant" if text(one, "role") == "model" else "user", said, calls)
+        content = _content(one.get("parts"))
+        if content or calls:
+            yield Message("assistant" if text(one, "role") == "model" else "user", content, calls)
 
 
 def _tools(body: Mapping[str, Json]) -> Iterator[str]:

@@ -8,8 +8,9 @@ from typing import Any, Protocol, cast
 
 from surefoot.errors import UsageError
 from surefoot.models.generating.choices import Call
+from surefoot.models.wires.media import audio_type
 from surefoot.scope import Slot
-from surefoot.values import Image, Json, Message, PromptRef, ToolCall
+from surefoot.values import Audio, File, Image, Json, Message, Part, PromptRef, ToolCall
 
 
 class Template(Protocol):
@@ -96,7 +97,7 @@ def _message(given: object) -> Message:
     role, content = fields.get("role"), fields.get("content")
     if not isinstance(role, str):
         raise UsageError(f"a message has no role: {dict(fields)!r}"[:300])
-    parts: str | tuple[str | Image, ...]
+    parts: str | tuple[Part, ...]
     if content is None or isinstance(content, str):
         parts = content or ""
     elif isinstance(content, Sequence):
@@ -112,18 +113,31 @@ def _message(given: object) -> Message:
     return Message(role, parts, calls, str(fields.get("tool_call_id") or ""), str(fields.get("name") or ""))
 
 
-def _part(part: object) -> str | Image:
-    if isinstance(part, str | Image):
+def _part(part: object) -> Part:
+    """A part of a message: one of ours, or in the form of chat completions."""
+    if isinstance(part, str | Image | Audio | File):
         return part
     if isinstance(part, Mapping):
         fields = cast("Mapping[str, Any]", part)
-        if fields.get("type") == "text" and isinstance(fields.get("text"), str):
+        kind = fields.get("type")
+        if kind == "text" and isinstance(fields.get("text"), str):
             return cast("str", fields["text"])
-        image = fields.get("image_url")
-        if fields.get("type") == "image_url" and isinstance(image, Mapping):
-            known = cast("Mapping[str, str]", image)
+        inner = fields.get(kind) if isinstance(kind, str) else None
+        if isinstance(inner, Mapping) and (media := _media(str(kind), cast("Mapping[str, str]", inner))):
+            return media
+    raise UsageError(f"a message has a part that is no text, picture, recording or file: {part!r}"[:300])
+
+
+def _media(kind: str, known: Mapping[str, str]) -> Image | Audio | File | None:
+    match kind:
+        case "image_url":
             return Image(url=known.get("url", ""), detail=known.get("detail", ""))
-    raise UsageError(f"a message has a part that is neither text nor a picture: {part!r}"[:300])
+        case "input_audio":
+            return Audio(url=f"data:{audio_type(known.get('format', 'wav'))};base64,{known.get('data', '')}")
+        case "file" if known.get("file_data"):
+            return File(url=known["file_data"], name=known.get("filename", ""))
+        case _:
+            return None
 
 
 _SETTINGS = {

@@ -6,29 +6,19 @@ format raises `ValueError`, and never anything else.
 
 from __future__ import annotations
 
-import base64
 import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import cast
-from urllib.parse import unquote_to_bytes
 
 import orjson
 
 from surefoot.errors import UsageError
 from surefoot.models.chain.operations import parse_json
-from surefoot.models.generating.asking import Interrupted, Logprob
-from surefoot.values import Image, Json, Message
+from surefoot.models.generating.asking import Ask, Interrupted, Logprob
+from surefoot.values import Json, Message
 
 _ABSENT: Mapping[str, Json] = {}
-
-# By the first bytes of a file, as far as models read its kind.
-_PICTURES = (
-    (b"\x89PNG\r\n\x1a\n", "image/png"),
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"GIF87a", "image/gif"),
-    (b"GIF89a", "image/gif"),
-)
 
 
 def object_of(value: Json, what: str) -> Mapping[str, Json]:
@@ -135,6 +125,21 @@ def leading_system(messages: Sequence[Message], operation: str) -> tuple[list[st
     return [said.text for said in messages[:leading] if said.text], messages[leading:]
 
 
+def refuse_lacking(ask: Ask, lacks: frozenset[str], operation: str) -> None:
+    """Raise `UsageError` for a setting that the format has no words for."""
+    for name in sorted(lacks):
+        if getattr(ask, name) not in (None, ()):
+            called, instead = _CALLED.get(name, (name, f"leave `{name}` out"))
+            raise wordless(operation, called, instead)
+
+
+_CALLED = {
+    "seed": ("seed", "leave `seed` out"),
+    "stop": ("stop sequences", "leave `stop` out, or use the api of chat completions"),
+    "top_logprobs": ("log-probabilities", "leave them out, or ask a model of another provider"),
+}
+
+
 def wordless(operation: str, setting: str, instead: str) -> UsageError:
     """That a format has no words for what was asked."""
     return UsageError(f"{operation} has no {setting}: {instead}")
@@ -175,41 +180,3 @@ def logprobs_of(tokens: Sequence[Mapping[str, Json]]) -> tuple[Logprob, ...]:
         )
         for token in tokens
     )
-
-
-def data_url(image: Image) -> str:
-    """Where a picture lies, or the picture itself as a `data:` URL. Raises `UsageError` if it is neither."""
-    if image.url:
-        return image.url
-    return f"data:{media_type(image)};base64,{base64.b64encode(_bytes_of(image)).decode()}"
-
-
-def inline(image: Image) -> tuple[str, str] | None:
-    """Media type and base64 text of a picture that is at hand; None for one that lies elsewhere.
-
-    Raises `UsageError` if it is neither.
-    """
-    if not image.url:
-        return media_type(image), base64.b64encode(_bytes_of(image)).decode()
-    if not image.url.startswith("data:"):
-        return None
-    head, _, body = image.url.removeprefix("data:").partition(",")
-    kind, *parameters = head.split(";")
-    if "base64" not in parameters:
-        body = base64.b64encode(unquote_to_bytes(body)).decode()
-    return kind or image.media_type or "image/png", body
-
-
-def media_type(image: Image) -> str:
-    """What a picture says it is, else what its first bytes say."""
-    if image.media_type:
-        return image.media_type
-    if image.data[:4] == b"RIFF" and image.data[8:12] == b"WEBP":
-        return "image/webp"
-    return next((kind for start, kind in _PICTURES if image.data.startswith(start)), "image/png")
-
-
-def _bytes_of(image: Image) -> bytes:
-    if not image.data:
-        raise UsageError("a picture has neither a url nor data: give Image one of them")
-    return image.data

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import mimetypes
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import cast
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from surefoot.errors import UsageError
 from surefoot.models.generating.asking import Ask, Finish, Logprob, ToolSpec, Turn
@@ -19,18 +18,19 @@ from surefoot.models.wires.fields import (
     error_in,
     event_of,
     given,
-    inline,
     inner,
     items,
     json_text,
     laid_over,
     leading_system,
     number,
+    refuse_lacking,
     text,
     wordless,
 )
 from surefoot.models.wires.google_schema import gemini_schema
-from surefoot.values import Image, Json, Message, ToolCall
+from surefoot.models.wires.media import guessed_type, inline
+from surefoot.values import Json, Message, Part, ToolCall
 
 _FINISH: Mapping[str, Finish] = {
     "STOP": "stop",
@@ -63,6 +63,7 @@ class GoogleGenerate:
     not sent back. Schemas are sent in the words that Gemini has (`google_schema`).
     """
 
+    lacks: frozenset[str] = frozenset({"parallel_tools"})
     operation: str = "google.generate_content"
 
     def path(self, ask: Ask) -> str:
@@ -72,6 +73,7 @@ class GoogleGenerate:
         return f"{folder}/{model.removeprefix('/')}:{method}" if folder else f"/{model}:{method}"
 
     def body(self, ask: Ask) -> dict[str, Json]:
+        refuse_lacking(ask, self.lacks, self.operation)
         system, rest = leading_system(ask.messages, self.operation)
         body: dict[str, Json] = {"contents": _contents(rest, ask.model, self.operation)}
         if system:
@@ -83,6 +85,9 @@ class GoogleGenerate:
         settings: dict[str, Json] = {
             "temperature": ask.temperature,
             "topP": ask.top_p,
+            "topK": ask.top_k,
+            "frequencyPenalty": ask.frequency_penalty,
+            "presencePenalty": ask.presence_penalty,
             "maxOutputTokens": ask.max_tokens,
             "stopSequences": list(ask.stop) or None,
             "seed": ask.seed,
@@ -92,6 +97,7 @@ class GoogleGenerate:
         }
         if ask.output is not None:
             settings["responseMimeType"] = "application/json"
+        if ask.output is not None and ask.output.schema is not None:
             settings["responseJsonSchema"] = gemini_schema(ask.output.schema, f"the answer {ask.output.name}")
         config = given(settings)
         if config:
@@ -278,7 +284,7 @@ def _parts(message: Message, model: str, operation: str) -> list[Json]:
     if message.native_to == operation and isinstance(message.native, dict):
         return cast("list[Json]", list(items(message.native, "parts")))
     content = (message.content,) if isinstance(message.content, str) else message.content
-    parts = [_part(part) for part in content if isinstance(part, Image) or part]
+    parts = [_part(part) for part in content if not isinstance(part, str) or part]
     for index, call in enumerate(message.tool_calls):
         part: dict[str, Json] = {
             "functionCall": {"name": call.name, "args": arguments_object(call.arguments)}
@@ -302,20 +308,20 @@ def _result(message: Message, calls: Sequence[ToolCall], sent_ids: frozenset[str
     if call.id in sent_ids:
         result["id"] = call.id
     if not isinstance(message.content, str):
-        pictures = [_part(part) for part in message.content if isinstance(part, Image)]
-        if pictures:
-            result["parts"] = pictures
+        media = [_part(part) for part in message.content if not isinstance(part, str)]
+        if media:
+            result["parts"] = media
     return index, {"functionResponse": result}
 
 
-def _part(part: str | Image) -> Json:
+def _part(part: Part) -> Json:
     if isinstance(part, str):
         return {"text": part}
     at_hand = inline(part)
     if at_hand is not None:
         return {"inlineData": {"mimeType": at_hand[0], "data": at_hand[1]}}
-    kind = part.media_type or mimetypes.guess_type(urlsplit(part.url).path)[0]
-    return {"fileData": given({"fileUri": part.url, "mimeType": kind})}
+    kind = part.media_type or guessed_type(part)
+    return {"fileData": given({"fileUri": part.url, "mimeType": kind or None})}
 
 
 def _declaration(tool: ToolSpec) -> Json:

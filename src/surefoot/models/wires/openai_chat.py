@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
-from surefoot.models.generating.asking import Ask, Finish, ToolSpec, Turn
+from surefoot.models.generating.asking import Ask, Finish, OutputSpec, ToolSpec, Turn
 from surefoot.models.wires.fields import (
     answer_of,
-    data_url,
     error_in,
     event_of,
     given,
@@ -19,10 +18,12 @@ from surefoot.models.wires.fields import (
     laid_over,
     logprobs_of,
     place,
+    refuse_lacking,
     text,
     wordless,
 )
-from surefoot.values import Image, Json, Message, ToolCall
+from surefoot.models.wires.media import data_url, inline, input_audio
+from surefoot.values import Audio, File, Image, Json, Message, Part, ToolCall
 
 _FINISH: Mapping[str, Finish] = {
     "stop": "stop",
@@ -42,16 +43,19 @@ _GIVEN_BACK = ("refusal", "reasoning_content", "tool_calls")
 class OpenAIChat:
     """Also Azure's, whose deployment and version stand in the endpoint's base URL.
 
-    `limit` is what the field for the most tokens of an answer is called: OpenAI renamed it, others did not.
+    `limit` is what the field for the most tokens of an answer is called: OpenAI renamed it, others did not, and have
+    `top_k` beside what OpenAI has.
     """
 
     limit: str = "max_completion_tokens"
+    lacks: frozenset[str] = frozenset({"top_k"})
     operation: str = "openai.chat"
 
     def path(self, ask: Ask) -> str:  # noqa: ARG002  (the model is in the body)
         return "/chat/completions"
 
     def body(self, ask: Ask) -> dict[str, Json]:
+        refuse_lacking(ask, self.lacks, self.operation)
         body: dict[str, Json] = {
             "model": ask.model,
             "messages": [_written(message, self.operation) for message in ask.messages],
@@ -60,13 +64,10 @@ class OpenAIChat:
             body["tools"] = [_tool(tool) for tool in ask.tools]
             if ask.tool_choice != "auto":
                 body["tool_choice"] = _choice(ask.tool_choice)
+            if ask.parallel_tools is not None:
+                body["parallel_tool_calls"] = ask.parallel_tools
         if ask.output is not None:
-            wanted: Json = {
-                "name": ask.output.name,
-                "schema": dict(ask.output.schema),
-                "strict": ask.output.is_strict,
-            }
-            body["response_format"] = {"type": "json_schema", "json_schema": wanted}
+            body["response_format"] = _format(ask.output)
         if ask.top_logprobs is not None:
             body["logprobs"] = True
             if ask.top_logprobs:
@@ -79,6 +80,9 @@ class OpenAIChat:
             "top_p": ask.top_p,
             self.limit: ask.max_tokens,
             "stop": list(ask.stop) or None,
+            "top_k": ask.top_k,
+            "frequency_penalty": ask.frequency_penalty,
+            "presence_penalty": ask.presence_penalty,
             "seed": ask.seed,
             "reasoning_effort": ask.reasoning_effort,
         }
@@ -244,18 +248,36 @@ def _content(message: Message) -> Json:
         return message.content or (None if message.tool_calls else "")
     if message.role == "tool" and not all(isinstance(part, str) for part in message.content):
         raise wordless(
-            "openai.chat", "pictures in a tool's result", "return a text, or use the api of responses"
+            "openai.chat",
+            "pictures or files in a tool's result",
+            "return a text, or use the api of responses",
         )
     return [_part(part) for part in message.content]
 
 
-def _part(part: str | Image) -> Json:
-    if isinstance(part, str):
-        return {"type": "text", "text": part}
-    image: dict[str, Json] = {"url": data_url(part)}
-    if part.detail:
-        image["detail"] = part.detail
-    return {"type": "image_url", "image_url": image}
+def _part(part: Part) -> Json:
+    match part:
+        case str():
+            return {"type": "text", "text": part}
+        case Audio():
+            return input_audio(part, "openai.chat")
+        case File():
+            return _file(part)
+        case Image():
+            image: dict[str, Json] = {"url": data_url(part)}
+            if part.detail:
+                image["detail"] = part.detail
+            return {"type": "image_url", "image_url": image}
+
+
+def _file(part: File) -> Json:
+    if inline(part) is None:
+        raise wordless(
+            *("openai.chat", "files that lie elsewhere"),
+            "give File the bytes, as data or `data:` URL, or use the api of responses",
+        )
+    # Files without a name are refused.
+    return {"type": "file", "file": {"filename": part.name or "file", "file_data": data_url(part)}}
 
 
 def _tool(tool: ToolSpec) -> Json:
@@ -267,6 +289,13 @@ def _tool(tool: ToolSpec) -> Json:
     if tool.is_strict:
         function["strict"] = True
     return {"type": "function", "function": function}
+
+
+def _format(output: OutputSpec) -> Json:
+    if output.schema is None:
+        return {"type": "json_object"}
+    wanted: Json = {"name": output.name, "schema": dict(output.schema), "strict": output.is_strict}
+    return {"type": "json_schema", "json_schema": wanted}
 
 
 def _choice(choice: str) -> Json:

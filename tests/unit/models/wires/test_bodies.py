@@ -376,7 +376,7 @@ def test_the_path_of_a_model_with_a_folder_of_its_own() -> None:
             {"model": "gemini-2.5-pro", "reasoning_effort": "max"},
             "none, minimal, low, medium, high",
         ),
-        (OpenAIChat(), {"messages": (Message("tool", (PIXEL,)),)}, "no pictures in a tool's result"),
+        (OpenAIChat(), {"messages": (Message("tool", (PIXEL,)),)}, "no pictures or files in a tool's result"),
     ],
 )
 def test_what_a_format_has_no_words_for(wire: Wire, change: dict[str, Any], said: str) -> None:
@@ -512,7 +512,7 @@ def test_pictures_in_a_tools_result() -> None:
 def test_the_format_by_name() -> None:
     assert wire_of("openai.chat", "openai") == OpenAIChat()
     assert wire_of("azure.chat", "azure") == OpenAIChat()
-    assert wire_of("openai.chat", "ollama") == OpenAIChat(limit="max_tokens")
+    assert wire_of("openai.chat", "ollama") == OpenAIChat(limit="max_tokens", lacks=frozenset())
     assert wire_of("anthropic.messages", "anthropic") == AnthropicMessages()
     with pytest.raises(
         ConfigError, match=r"'cohere.chat', which `generate` does not know; it knows openai.chat"

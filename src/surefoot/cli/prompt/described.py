@@ -1,0 +1,141 @@
+"""Prompts, messages and settings as plain data for `--json`."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from surefoot.values import Audio, File, Image, Json, Message, Part
+
+if TYPE_CHECKING:
+    from surefoot.prompts import Property
+
+_REFERENCE = re.compile(r"\$\{env:([^}:]+)(?::([^}]*))?\}")
+_WORD = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+")
+_SECRET = frozenset(
+    {
+        *(
+            "apikey",
+            "authorization",
+            "credential",
+            "credentials",
+            "key",
+            "keys",
+            "passwd",
+            "password",
+            "secret",
+        ),
+        *("secrets", "token", "cookie"),
+    }
+)
+HIDDEN = "(hidden)"
+
+
+def message_json(message: Message) -> dict[str, Json]:
+    """A message in the form of chat completions; what it does not have is left out."""
+    content: Json = (
+        message.content if isinstance(message.content, str) else [_part(part) for part in message.content]
+    )
+    shown: dict[str, Json] = {"role": message.role, "content": content}
+    if message.name:
+        shown["name"] = message.name
+    if message.tool_call_id:
+        shown["tool_call_id"] = message.tool_call_id
+    if message.tool_calls:
+        shown["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in message.tool_calls
+        ]
+    if message.metadata:
+        shown["metadata"] = dict(message.metadata)
+    return shown
+
+
+def _part(part: Part) -> Json:
+    match part:
+        case str():
+            return {"type": "text", "text": part}
+        case Image():
+            detail: dict[str, Json] = {"detail": part.detail} if part.detail else {}
+            return {"type": "image_url", "image_url": {"url": _address(part), **detail}}
+        case Audio():
+            if part.data:
+                data = base64.b64encode(part.data).decode()
+                form = part_format(part.media_type)
+                return {"type": "input_audio", "input_audio": {"data": data, "format": form}}
+            return {"type": "audio_url", "audio_url": {"url": part.url}}
+        case File():
+            name: dict[str, Json] = {"filename": part.name} if part.name else {}
+            where = "file_data" if part.data else "file_url"
+            return {"type": "file", "file": {where: _address(part), **name}}
+
+
+def part_format(media_type: str) -> str:
+    """What chat completions call the format of a recording."""
+    name = media_type.partition("/")[2].removeprefix("x-")
+    return {"mpeg": "mp3", "": "wav"}.get(name, name)
+
+
+def _address(part: Image | File) -> str:
+    """Where a part lies; bytes as a `data:` URL."""
+    if not part.data:
+        return part.url
+    kind = part.media_type or "application/octet-stream"
+    return f"data:{kind};base64,{base64.b64encode(part.data).decode()}"
+
+
+def model_json(section: Json, *, environ: Mapping[str, str] | None = None) -> Json:
+    """A model section as it is shown: `${env:X}` resolved where X is set, and no credential.
+
+    A field that holds a secret by its name keeps its reference as written, and a text in it is hidden.
+    """
+    return _shown(section, os.environ if environ is None else environ, is_secret=False)
+
+
+def _shown(value: Json, environ: Mapping[str, str], *, is_secret: bool) -> Json:
+    if isinstance(value, dict):
+        return {
+            name: _shown(entry, environ, is_secret=is_secret or is_secret_name(name))
+            for name, entry in value.items()
+        }
+    if isinstance(value, list):
+        return [_shown(entry, environ, is_secret=is_secret) for entry in value]
+    if not isinstance(value, str):
+        return value
+    reference = _REFERENCE.fullmatch(value)
+    if is_secret:
+        # The default of a reference may be the secret itself.
+        return (f"${{env:{reference[1]}}}" if reference[2] else value) if reference else HIDDEN
+    if reference is None:
+        return value
+    return environ.get(reference[1]) or reference[2] or value
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a field holds a credential: by the last word of its name, so that `max_tokens` is none."""
+    words = [word.lower() for word in _WORD.findall(name)]
+    return bool(words) and (words[-1] in _SECRET or words[-2:] == ["connection", "string"])
+
+
+def property_json(entry: Property) -> dict[str, Json]:
+    """A declared input or output; what it does not have is left out."""
+    shown: dict[str, Json] = {"name": entry.name, "type": entry.type, "required": is_needed(entry)}
+    if entry.description:
+        shown["description"] = entry.description
+    if entry.has_default:
+        shown["default"] = entry.default
+    if entry.enum is not None:
+        shown["enum"] = list(entry.enum)
+    if entry.items is not None:
+        shown["items"] = property_json(entry.items)
+    if entry.properties:
+        shown["properties"] = [property_json(inner) for inner in entry.properties.values()]
+    return shown
+
+
+def is_needed(entry: Property) -> bool:
+    """Whether an input has to be given."""
+    return entry.is_required and not entry.has_default

@@ -1,0 +1,69 @@
+"""The inputs that a command line gives to a prompt: a JSON file, pairs, else its sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+import orjson
+
+if TYPE_CHECKING:
+    from surefoot.prompts import Prompt
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_WRITTEN_AS_JSON = frozenset({"integer", "number", "boolean", "array", "object", "thread"})
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Inputs of a prompt, and the names of those that are its sample's."""
+
+    values: Mapping[str, object]
+    sampled: tuple[str, ...] = ()
+
+
+def inputs_options(function: F) -> F:
+    """`--inputs` and `--input`."""
+    pairs = click.option(
+        *("-i", "--input", "pairs"),
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="An input, over those of --inputs or of the sample; NAME=@FILE reads its text.",
+    )
+    file = click.option(
+        *("--inputs", "file"),
+        metavar="FILE.json|-",
+        help="All inputs as a JSON object; without it, the sample in the prompt's file.",
+    )
+    return file(pairs(function))
+
+
+def given_to(prompt: Prompt, file: str | None, pairs: tuple[str, ...]) -> Given:
+    """The inputs of a command line. Raises `InvalidInput`."""
+    from surefoot.cli import inputs
+
+    ground = dict(prompt.sample) if file is None else inputs.document(file)
+    over = typed(prompt, inputs.pairs(pairs, option="--input"))
+    sampled = () if file is not None else tuple(name for name in ground if name not in over)
+    return Given({**ground, **over}, sampled)
+
+
+def typed(prompt: Prompt, texts: Mapping[str, str]) -> dict[str, object]:
+    """Texts as the values that the prompt declares: numbers, lists and the like are written as JSON.
+
+    What is no JSON stays a text, which the prompt then refuses by name, with all else that does not fit.
+    """
+    return {name: _typed(prompt, name, text) for name, text in texts.items()}
+
+
+def _typed(prompt: Prompt, name: str, text: str) -> object:
+    declared = prompt.inputs.get(name)
+    if declared is None or declared.type not in _WRITTEN_AS_JSON:
+        return text
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
