@@ -13,7 +13,7 @@ from surefoot.locks import ForkSafeLock
 from surefoot.prompts.definition import Prompt
 from surefoot.prompts.loading import is_short_form, parse, read_text
 
-_LOOK_SECONDS = 0.5
+_LOOK_SECONDS = 1.0
 """How often all files are looked at, though no folder has changed: a file that is written in place changes none."""
 
 _TICK_NS = 50_000_000
@@ -71,7 +71,7 @@ class Folder:
     def shelf(self, *, is_thorough: bool = False) -> Shelf:
         """What is in the folder, the same object while nothing has changed.
 
-        A file that is written in place, and to which nobody has referred, is seen within half a second; everything
+        A file that is written in place, and to which nobody has referred, is seen within a second; everything
         else, and everything where it `is_thorough`, at once.
         """
         with self._lock:
