@@ -143,11 +143,11 @@ def test_a_text_that_is_lost_is_an_error_that_says_so(app: App, place: Place, pr
     run_id = failed_run(app)
     put(project, "two")
     place_execute(app, place, "UPDATE prompt_texts SET view = replace(view, 'one', 'own')")
-    with pytest.raises(StepFailed, match="is not what it was") as failure:
+    with pytest.raises(StepFailed, match=r"not .*; check it with `surefoot ledger verify`") as failure:
         resumed(app, run_id)
     assert isinstance(failure.value.__cause__, PromptError)
     place_execute(app, place, "DELETE FROM prompt_texts")
-    with pytest.raises(StepFailed, match="neither in .* nor in the ledger: bring its file back"):
+    with pytest.raises(StepFailed, match=r"neither in .* nor in the ledger: bring its file back"):
         resumed(app, run_id)
 
 
@@ -238,7 +238,9 @@ def test_threads_and_tasks_of_a_run_agree(app: App, project: Path) -> None:
 def test_the_record_says_which_text_was_used_and_from_where(app: App) -> None:
     app.run(using)
     uses = Prompts(app.ledger).uses("p")
-    assert {(use.flow, use.reference, use.run_id) for use in uses} == {("using", "p", app.ledger.run("last").id)}
+    assert {(use.flow, use.reference, use.run_id) for use in uses} == {
+        ("using", "p", app.ledger.run("last").id)
+    }
     lines = Path(__file__).read_text().splitlines()
     assert {lines[use.line - 1].strip() for use in uses} == {
         "return prompt(reference).render(x=x)",
@@ -265,9 +267,15 @@ def test_an_edited_file_under_an_old_version_is_told_once(
             assert app.run(using)[0] == "two 1"
     edited = app.prompts.find("p").digest
     assert caplog.text.count("was edited under the version 1") == 1
-    assert f"its digest is {edited[:8]}, that of the version in the ledger {known[:8]}; give it a new" in caplog.text
+    assert (
+        f"its digest is {edited[:8]}, that of the version in the ledger {known[:8]}; give it a new"
+        in caplog.text
+    )
     assert [(one.prompt.digest, one.known) for one in app.prompts.edited()] == [(edited, known)]
-    assert [(one.state, one.known) for one in app.prompts.versions("p")] == [("edited", known), ("ledger", "")]
+    assert [(one.state, one.known) for one in app.prompts.versions("p")] == [
+        ("edited", known),
+        ("ledger", ""),
+    ]
     put(project, "one")
     assert app.prompts.edited() == []
 

@@ -6,7 +6,6 @@ name; how prompts were used is forgotten with age.
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from collections.abc import Iterator
 from typing import cast
@@ -21,6 +20,7 @@ from surefoot.ledger.prompts import bound_to
 from surefoot.ledger.rows import Row
 from surefoot.ledger.sealing import Keyring
 from surefoot.ledger.tables import Session, Tables, one
+from surefoot.values import prompt_digest
 
 _SINCE_FORMAT = 5
 
@@ -55,10 +55,7 @@ def count_prompts(tables: Tables, *, before_ns: int | None) -> int:
 
 
 def wrong_texts(tables: Tables) -> Iterator[str]:
-    """Texts of prompts that are not what their digest says, in words.
-
-    One that takes in files is checked when it is loaded, as one that is sealed.
-    """
+    """Texts of prompts that are not what their digest says, in words; one that is sealed is checked when it is loaded."""
     if tables.format() < _SINCE_FORMAT:
         return
     with tables.reading() as session:
@@ -73,8 +70,7 @@ def _is_sound(row: Row) -> bool:
         return True
     try:
         said = orjson.loads(view)
-        text, files = said["text"], said["files"]
-        return bool(files) or hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest() == digest
+        return bool(prompt_digest(said["text"], said["files"]) == digest)
     except (ValueError, KeyError, TypeError, AttributeError):
         return False
 
