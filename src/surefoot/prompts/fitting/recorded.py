@@ -10,19 +10,24 @@ from surefoot.values import PromptUse
 DAYS = 30
 """For how many days a recorded use counts."""
 
+_BY_PATH = "file:"
+_TYPES = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
+"""Others are names of classes, of which nothing is known."""
+
 _DAY_NS = 86_400_000_000_000
 
 
 def use_in(recorded: PromptUse) -> Use:
     """A recorded use in the form of those in code."""
     output = None if recorded.output is None else {name: Given() for name in recorded.output}
+    is_file = not recorded.reference or recorded.reference.startswith(_BY_PATH)
     return Use(
         "render" if output is None else "generate",
         recorded.file,
         recorded.line,
-        reference=recorded.reference,
-        unknown="" if recorded.reference else "its file was loaded by its path",
-        inputs={name: Given(type_) for name, type_ in recorded.inputs.items()},
+        reference="" if is_file else recorded.reference,
+        path=recorded.reference.removeprefix(_BY_PATH) if is_file else "",
+        inputs={name: Given(type_ if type_ in _TYPES else "") for name, type_ in recorded.inputs.items()},
         output=output,
         flows=(recorded.flow,) if recorded.flow else (),
         origin="run",
