@@ -1,5 +1,6 @@
 """Prompts: files in two forms and several dialects, the library that finds them, and their rendering."""
 
+from surefoot.prompts.comparing import Change, Comparison, compared
 from surefoot.prompts.definition import Dialect, Prompt, Property, PropertyType
 from surefoot.prompts.indexing import Library, library
 from surefoot.prompts.loading import load
@@ -7,6 +8,8 @@ from surefoot.prompts.prompty import Prompty, prompt
 from surefoot.prompts.versions import Edited, LabelDifference, PromptVersion
 
 __all__ = [
+    "Change",
+    "Comparison",
     "Dialect",
     "Edited",
     "LabelDifference",
@@ -16,6 +19,7 @@ __all__ = [
     "Prompty",
     "Property",
     "PropertyType",
+    "compared",
     "library",
     "load",
     "prompt",
