@@ -66,8 +66,8 @@ def _is_open(one: Use, uses: Sequence[Use], code: Scanned) -> bool:
         return all(use.unknown or use.is_open for use in here)
     if (one.file, one.line) in code.unseen:
         return True
-    name = name_in(one.reference, ())
-    is_named = any(name_in(use.reference, ()) == name for use in uses if use.reference)
+    name = name_in(one.reference)
+    is_named = any(name_in(use.reference) == name for use in uses if use.reference)
     return not is_named and (
         any(use.unknown for use in uses) or any(file == one.file for file, _ in code.unseen)
     )
