@@ -40,9 +40,10 @@ class Promotion:
         if self.edited is not None:
             problems.insert(0, str(self.edited))
         if problems:
-            told = "\n".join(problems)
             raise PromptMisfit(
-                f"the label {self.label!r} of prompt {self.prompt.name!r} was not moved to {self.prompt.label}:\n{told}"
+                f"the label {self.label!r} of prompt {self.prompt.name!r} was not moved to {self.prompt.label}:\n"
+                + "\n".join(problems)
+                + "\n(`surefoot promote --force` moves it nevertheless)"
             )
 
 

@@ -44,7 +44,7 @@ _MAKERS = {
 }
 _TEXT_METHODS = frozenset({"join", "format", "strip", "lower", "upper", "title", "replace"})
 _FIELD = frozenset({"dataclasses.field", "pydantic.Field", "pydantic.fields.Field"})
-_LITERALS = {
+_LITERALS: dict[type, str] = {
     str: "string",
     int: "integer",
     float: "number",
