@@ -67,7 +67,7 @@ class Subject:
         return self._meant[reference]
 
     def loaded(self, use: Use) -> Prompt | PromptError | None:
-        """The prompt of a file that is loaded by its path, from the project or from the file's folder, if it is there."""
+        """The prompt of a file that is loaded by its path, seen from the project or the code; None: it is not there."""
         from surefoot.prompts import load
 
         beside = (self.root / use.file.partition(":cell ")[0]).parent
