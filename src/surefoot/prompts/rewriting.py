@@ -32,6 +32,8 @@ def rewritten(prompt: Prompt, notes: list[str]) -> str:
     if prompt.model.get("api") == "completion":
         return f"user:\n{_literal(template, re.compile(_MARKER.pattern, re.IGNORECASE | re.MULTILINE))}"
     template = _edges(_literal(template, _NEW_MARKER))
+    if prompt.dialect == "promptflow":
+        template = _filled(template)
     _tell(prompt, template, notes)
     return template
 
@@ -117,6 +119,19 @@ def _edges(template: str) -> str:
     _strip(lines, range(len(lines)), is_left=True)
     _strip(lines, range(len(lines) - 1, -1, -1), is_left=False)
     return "\n".join(lines)
+
+
+def _filled(template: str) -> str:
+    """With something, though it renders as nothing, in each message that has no line: prompty 2 would leave it out."""
+    lines = template.split("\n")
+    made: list[str] = []
+    for index, line in enumerate(lines):
+        made.append(line)
+        if _MARKER.match(line):
+            following = [part for part in lines[index + 1 :] if part.strip()]
+            if not following or _MARKER.match(following[0]):
+                made.append('{{ "" }}')
+    return "\n".join(made)
 
 
 def _strip(lines: list[str], order: range, *, is_left: bool) -> None:
