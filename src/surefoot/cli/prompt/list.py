@@ -118,6 +118,7 @@ def print_rows(console: Console, rows: Sequence[Row], problems: Sequence[str], *
         console.print(
             screen.styled(
                 (version.label, "bold"),
+                (f"  {version.digest[:8]}" if version.version else "", "dim"),
                 (labels, "green"),
                 (dialect, "dim"),
                 (f"  {state}" if state else "", "yellow"),

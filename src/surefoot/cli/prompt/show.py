@@ -182,7 +182,7 @@ def _print_properties(console: Console, title: str, entries: Mapping[str, Proper
     if not entries:
         return
     console.print(screen.styled((f"\n{title}", "bold")))
-    table = Table.grid(padding=(0, 2, 0, 0))
+    table = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
     for name, need in _property_rows(entries):
         table.add_row(f"  {name}", *need)
     console.print(table)

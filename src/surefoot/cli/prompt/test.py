@@ -121,7 +121,7 @@ def chosen(app: App, targets: Sequence[str]) -> tuple[list[Suite], list[str]]:
 
 def _suite(app: App, target: str) -> Suite:
     from surefoot.cli.prompt import targets as named
-    from surefoot.errors import InvalidInput
+    from surefoot.errors import InvalidInput, UsageError
     from surefoot.evals.prompting import SUFFIX, cases_beside, read_cases
 
     path = Path(target).expanduser()
@@ -136,7 +136,11 @@ def _suite(app: App, target: str) -> Suite:
             return Suite(target, prompt, read_cases(place))
     # A file of cases may lie elsewhere and name its prompt.
     for place in sorted(app.prompts.folder.rglob(f"*{SUFFIX}")):
-        cases = read_cases(place)
+        try:
+            cases = read_cases(place)
+        except UsageError:
+            # It is no matter of this prompt, unless nothing else is.
+            continue
         if cases.prompt.partition("@")[0] == prompt.name:
             return Suite(target, prompt, cases)
     where = places[0] if places else f"{prompt.name}{SUFFIX}"
