@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 
@@ -71,9 +71,9 @@ def _spoken(app: App, inputs: dict[str, object]) -> int:
     error: Exception | None = None
     try:
         with hearing(voice.say):
-            output = _ask(app, {**inputs, "stream": True}, watch)
-        if not voice.has_spoken and isinstance(output, dict):
-            voice.say(str(output["answer"]))
+            output = cast("dict[str, str]", _ask(app, {**inputs, "stream": True}, watch))
+        if not voice.has_spoken:
+            voice.say(output["answer"])
     except Exception as raised:
         if not watch.run_id:
             raise
