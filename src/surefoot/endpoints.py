@@ -28,6 +28,7 @@ class ProjectEndpoints:
             name: _connection(name, given) for name, given in settings.config.connections.items()
         }
         self._aliases = settings.config.models.aliases
+        self._trusted = settings.config.prompts.endpoints
         self._vault = settings.vault
         self._embedded = embedded
         self._targets: dict[tuple[str, bool], tuple[float, models.Target]] = {}
@@ -50,6 +51,20 @@ class ProjectEndpoints:
         # What the environment says may change; how a credential reads now is asked at each call all the same.
         self._targets[reference, is_faked] = time.monotonic() + _TARGET_SECONDS, target
         return target
+
+    def stated(self, stated: models.Stated, model: str) -> models.Target:
+        """Where the calls of a model go at an endpoint that a prompt file describes. Raises `ConfigError`."""
+        return models.stated_target(
+            stated,
+            model,
+            self.connections,
+            self._vault.environ,
+            trusted=self._trusted,
+            aliases=self._aliases,
+            embedded=self._embedded_endpoint,
+            note=self._vault.note,
+            is_faked=models.fake() is not None,
+        )
 
     def route(self, call: CallTarget, /) -> Route | None:
         """The embedded model, for calls that name it, and for aliases whose provider has no credential."""

@@ -52,6 +52,7 @@ def policy_of(
         budget=models.RetryBudget(settings.retry_share, settings.retry_reserve),
         prices=models.PriceList(prices, models.names_by_address(endpoints.connections.values())),
         target=endpoints.target,
+        stated=endpoints.stated,
         default=settings.default,
         budgets=budgets,
         admission=admission,

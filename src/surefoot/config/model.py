@@ -93,6 +93,11 @@ class PromptSettings(Section):
         description="Folders, by any name, from which prompt files may take in others by `${file:}` and `base`, beside "
         "their own folder.",
     )
+    endpoints: tuple[str, ...] = Field(
+        default=(),
+        description="Addresses (`https://host`), beside those of providers and of connections, to which a prompt file "
+        "may send what `${env:NAME}` stands for in it.",
+    )
     label: str = Field(
         default="production",
         description="The label that a reference without `@` means, where the prompt has it.",

@@ -24,6 +24,7 @@ from surefoot.models.chain.limits import Admission, Breakers, Budgets
 from surefoot.models.chain.prices import Price, PriceList, rates_of
 from surefoot.models.chain.retries import Retries
 from surefoot.models.chain.retry_budget import RetryBudget
+from surefoot.models.chain.stated import Stated, stated_target
 from surefoot.models.chain.vendors import KEY_VARIABLES, VENDORS
 from surefoot.models.chain.weighing import Weight, weigh
 from surefoot.models.fakes import (
@@ -94,6 +95,7 @@ __all__ = [
     "Route",
     "Router",
     "Script",
+    "Stated",
     "Target",
     "Template",
     "Tier",
@@ -126,6 +128,7 @@ __all__ = [
     "recorded",
     "resolve",
     "scripted",
+    "stated_target",
     "templates",
     "trying",
     "uninstall",

@@ -147,7 +147,7 @@ def test_a_malformed_file_spoils_only_itself(tmp_path: Path) -> None:
     assert library.find("good").name == "good"
     assert len(library.problems()) == 1
     message = unknown(library, "bad")
-    assert f"not readable: {bad}:1: the front matter has no end" in message
+    assert f"not readable: {bad}:1:1: the front matter has no end" in message
 
 
 def test_a_link_to_nowhere_is_passed_over(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def read_cases(path: Path) -> CasesFile:
     entries = document.data.get("cases")
     if not isinstance(entries, list) or not entries:
         raise InvalidInput(
-            f"{path}:{document.lines.get('cases', 1)}: `cases` has to be a list of one or more"
+            f"{path}:{document.line('cases')}: `cases` has to be a list of one or more"
         )
     model, lines = top.text("model"), yamltext.lines_of_items(text, "cases")
     cases = [

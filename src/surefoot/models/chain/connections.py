@@ -247,7 +247,7 @@ def resolve(
                 resolve(stand_in, connections, environ, embedded=embedded, note=note), reference=reference
             )
         raise ConfigError(f"model {reference!r} cannot be called yet: {opened.lacks}")
-    return _target(reference, model, opened)
+    return target_of(reference, model, opened)
 
 
 def parted(reference: str, connections: Mapping[str, Connection]) -> tuple[str, str]:
@@ -342,7 +342,17 @@ def names_by_address(connections: Iterable[Connection]) -> dict[str, str]:
     }
 
 
-def _target(reference: str, model: str, opened: Opened) -> Target:
+def in_responses(target: Target) -> Target:
+    """The same with OpenAI's responses in place of chat completions, as far as it speaks these."""
+    if target.wire not in ("openai.chat", "azure.chat"):
+        return target
+    # Azure reads the deployment from the body there.
+    base = target.base_url.removesuffix(f"/deployments/{quote(target.model, safe='')}")
+    return replace(target, wire="openai.responses", base_url=base)
+
+
+def target_of(reference: str, model: str, opened: Opened) -> Target:
+    """Where the calls of a model go over a connection that was opened. What that lacks is said at the call."""
     given = opened.connection
     base, query = _address(opened, model)
     wire = opened.vendor.wire

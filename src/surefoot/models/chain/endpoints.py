@@ -16,6 +16,7 @@ from surefoot.scope import Slot
 
 if TYPE_CHECKING:
     from surefoot.models.chain.connections import Target
+    from surefoot.models.chain.stated import Stated
 
 PLACEHOLDER_KEY = "local"
 """The API key of a client that was built without a credential."""
@@ -81,12 +82,17 @@ def _no_target(reference: str) -> Target:
     raise UnknownModel(f"model {reference!r} cannot be called: no connections are set up")
 
 
+def _no_stated(stated: Stated, model: str) -> Target:  # noqa: ARG001
+    raise UnknownModel(f"model {model!r} cannot be called: no connections are set up")
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What the chain of model calls is given by the composition root.
 
     `target` says where the calls of a model reference go, and raises `UnknownModel` and `ConfigError`; `default` is
-    the model that is asked where nobody names one. `budget` is of retries; `budgets` are of money. Where there are no
+    the model that is asked where nobody names one; `stated` does so for a model at an endpoint that a prompt file
+    describes. `budget` is of retries; `budgets` are of money. Where there are no
     budgets, no rate limits (`admission`), no breakers or no `cache`, nothing is asked of them.
     """
 
@@ -95,6 +101,7 @@ class Policy:
     budget: RetryBudget = field(default_factory=RetryBudget)
     prices: PriceList = field(default_factory=PriceList)
     target: Callable[[str], Target] = _no_target
+    stated: Callable[[Stated, str], Target] = _no_stated
     default: str = ""
     budgets: Budgets | None = None
     admission: Admission | None = None

@@ -21,16 +21,16 @@ class ToolSpec:
     name: str
     description: str
     schema: Mapping[str, Json]
-    is_strict: bool = False
-    """Whether the schema keeps to what providers can enforce while they decode."""
+    is_strict: bool | None = False
+    """Whether the schema keeps to what providers can enforce while they decode; None leaves it to the provider."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutputSpec:
-    """The JSON that is wanted as the answer."""
+    """The JSON that is wanted as the answer; without a schema any object is."""
 
     name: str
-    schema: Mapping[str, Json]
+    schema: Mapping[str, Json] | None
     is_strict: bool = True
 
 
@@ -55,6 +55,11 @@ class Ask:
     seed: int | None = None
     reasoning_effort: Effort | None = None
     top_logprobs: int | None = None
+    top_k: int | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    parallel_tools: bool | None = None
+    """Whether one turn may ask for several tools."""
     is_stream: bool = False
     extra: Mapping[str, Json] = field(default_factory=dict[str, Json])
 
@@ -84,6 +89,8 @@ class Turn:
     model: str = ""
     id: str = ""
     native: Json = None
+    whole: Json = None
+    """The whole answer as the provider gave it, where that was asked for."""
 
 
 class Listening(Protocol):
@@ -125,6 +132,11 @@ class Wire(Protocol):
     @property
     def operation(self) -> str:
         """The name of the operation, as in `operations.OPERATIONS`."""
+        ...
+
+    @property
+    def lacks(self) -> frozenset[str]:
+        """The settings of an `Ask` that the format has no words for, by the names of their fields."""
         ...
 
     def path(self, ask: Ask) -> str:

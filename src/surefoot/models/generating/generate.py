@@ -190,7 +190,7 @@ class Request:
             if isinstance(using, Tiered | Router)
             else [settings_in(over(one, text.settings)) for one in calls_of(using)],
             "tools": sorted(self.tools),
-            "answer": "text" if question.wanted is None else dict(question.wanted.spec.schema),
+            "answer": "text" if question.wanted is None else dict(question.wanted.spec.schema or {}),
         }
         if is_composed:
             settings = settings_in(text.settings)

@@ -23,6 +23,7 @@ from surefoot.models.wires.fields import (
     leading_system,
     object_of,
     place,
+    refuse_lacking,
     text,
     wordless,
 )
@@ -53,38 +54,51 @@ class AnthropicMessages:
     `temperature` and `top_p` are sent as they are given: models since Claude Opus 4.7, and all of them under version
     2026-10-21 of the API, refuse both. A system message that comes after others stays where it is, which models
     since Claude Opus 4.8 accept.
+
+    `limit` is the most tokens of an answer where the request does not say; by default it follows from the model.
     """
 
+    limit: int | None = None
+    lacks: frozenset[str] = frozenset({"seed", "top_logprobs", "frequency_penalty", "presence_penalty"})
     operation: str = "anthropic.messages"
 
     def path(self, ask: Ask) -> str:  # noqa: ARG002  (the model is in the body)
         return "/messages"
 
     def body(self, ask: Ask) -> dict[str, Json]:
-        _refuse(ask, self.operation)
+        refuse_lacking(ask, self.lacks, self.operation)
+        if ask.reasoning_effort == "minimal":
+            raise wordless(
+                self.operation,
+                "reasoning effort 'minimal'",
+                "there are none, low, medium, high, xhigh and max",
+            )
         system, rest = leading_system(ask.messages, self.operation)
         body: dict[str, Json] = {
             "model": ask.model,
-            "max_tokens": default_limit(ask.model) if ask.max_tokens is None else ask.max_tokens,
+            "max_tokens": ask.max_tokens
+            if ask.max_tokens is not None
+            else self.limit or default_limit(ask.model),
             "messages": _messages(rest, self.operation),
         }
         if ask.tools:
             body["tools"] = [_tool(tool) for tool in ask.tools]
-            if ask.tool_choice != "auto":
-                body["tool_choice"] = _choice(ask.tool_choice)
+            if ask.tool_choice != "auto" or ask.parallel_tools is not None:
+                body["tool_choice"] = _choice(ask.tool_choice, parallel_tools=ask.parallel_tools)
         effort = ask.reasoning_effort
         config: dict[str, Json] = {}
         if effort == "none":
             body["thinking"] = {"type": "disabled"}
         elif effort is not None:
             config["effort"] = effort
-        if ask.output is not None:
+        if ask.output is not None and ask.output.schema is not None:
             config["format"] = {"type": "json_schema", "schema": dict(ask.output.schema)}
         settings: dict[str, Json] = {
             "system": "\n\n".join(system) or None,
             "output_config": config or None,
             "temperature": ask.temperature,
             "top_p": ask.top_p,
+            "top_k": ask.top_k,
             "stop_sequences": list(ask.stop) or None,
             "stream": ask.is_stream or None,
         }
@@ -228,18 +242,6 @@ def _native(blocks: Sequence[Mapping[str, Json]]) -> Json:
     return {"role": "assistant", "content": cast("Json", kept)}
 
 
-def _refuse(ask: Ask, operation: str) -> None:
-    """Raises `UsageError` for what the format has no words for."""
-    if ask.seed is not None:
-        raise wordless(operation, "seed", "leave `seed` out")
-    if ask.top_logprobs is not None:
-        raise wordless(operation, "log-probabilities", "leave them out, or ask a model of another provider")
-    if ask.reasoning_effort == "minimal":
-        raise wordless(
-            operation, "reasoning effort 'minimal'", "there are none, low, medium, high, xhigh and max"
-        )
-
-
 def _messages(messages: Sequence[Message], operation: str) -> list[Json]:
     """The messages, those of one role after the other as one, since a turn's tool results have to be together."""
     written: list[Json] = []
@@ -330,11 +332,15 @@ def _tool(tool: ToolSpec) -> Json:
     return written
 
 
-def _choice(choice: str) -> Json:
+def _choice(choice: str, *, parallel_tools: bool | None) -> Json:
+    chosen: dict[str, Json]
     match choice:
         case "none":
             return {"type": "none"}
+        case "auto":
+            chosen = {"type": "auto"}
         case "required":
-            return {"type": "any"}
+            chosen = {"type": "any"}
         case _:
-            return {"type": "tool", "name": choice}
+            chosen = {"type": "tool", "name": choice}
+    return chosen if parallel_tools is None else chosen | {"disable_parallel_tool_use": not parallel_tools}

@@ -44,9 +44,13 @@ class EmbeddingWire(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OpenAIEmbeddings:
-    """`base64` is a third of the bytes of `float` and exact; a few servers have only `float`. Both are read."""
+    """`base64` is a third of the bytes of `float` and exact; a few servers have only `float`. Both are read.
 
-    encoding: Literal["base64", "float"] = "base64"
+    `encoding` may be left to the provider (None). `is_bare`: one text is sent by itself, and not as a list of one.
+    """
+
+    encoding: Literal["base64", "float"] | None = "base64"
+    is_bare: bool = False
     operation: str = "openai.embeddings"
     most: int = 2048
 
@@ -54,8 +58,10 @@ class OpenAIEmbeddings:
         return "/embeddings"
 
     def body(self, texts: Sequence[str], model: str, *, dimensions: int | None = None) -> dict[str, Json]:
-        asked: dict[str, Json] = {"model": model, "input": list(texts), "encoding_format": self.encoding}
-        return asked | given({"dimensions": dimensions})
+        asked: dict[str, Json] = {"model": model, "input": list(texts)}
+        if self.is_bare and len(texts) == 1:
+            asked["input"] = texts[0]
+        return asked | given({"encoding_format": self.encoding, "dimensions": dimensions})
 
     def read(self, body: Mapping[str, Json], *, count: int) -> tuple[Vector, ...]:
         found = items(answer_of(body), "data")

@@ -15,7 +15,7 @@ import orjson
 
 from surefoot.errors import UsageError
 from surefoot.models.chain.operations import parse_json
-from surefoot.models.generating.asking import Interrupted, Logprob
+from surefoot.models.generating.asking import Ask, Interrupted, Logprob
 from surefoot.values import Json, Message
 
 _ABSENT: Mapping[str, Json] = {}
@@ -123,6 +123,21 @@ def leading_system(messages: Sequence[Message], operation: str) -> tuple[list[st
     if leading == len(messages):
         raise UsageError(f"{operation} takes no request without a message of the user: add one to the prompt")
     return [said.text for said in messages[:leading] if said.text], messages[leading:]
+
+
+def refuse_lacking(ask: Ask, lacks: frozenset[str], operation: str) -> None:
+    """Raise `UsageError` for a setting that the format has no words for."""
+    for name in sorted(lacks):
+        if getattr(ask, name) not in (None, ()):
+            called, instead = _CALLED.get(name, (name, f"leave `{name}` out"))
+            raise wordless(operation, called, instead)
+
+
+_CALLED = {
+    "seed": ("seed", "leave `seed` out"),
+    "stop": ("stop sequences", "leave `stop` out, or use the api of chat completions"),
+    "top_logprobs": ("log-probabilities", "leave them out, or ask a model of another provider"),
+}
 
 
 def wordless(operation: str, setting: str, instead: str) -> UsageError:

@@ -24,6 +24,7 @@ from surefoot.models.wires.fields import (
     laid_over,
     leading_system,
     number,
+    refuse_lacking,
     text,
     wordless,
 )
@@ -62,6 +63,7 @@ class GoogleGenerate:
     not sent back. Schemas are sent in the words that Gemini has (`google_schema`).
     """
 
+    lacks: frozenset[str] = frozenset({"parallel_tools"})
     operation: str = "google.generate_content"
 
     def path(self, ask: Ask) -> str:
@@ -71,6 +73,7 @@ class GoogleGenerate:
         return f"{folder}/{model.removeprefix('/')}:{method}" if folder else f"/{model}:{method}"
 
     def body(self, ask: Ask) -> dict[str, Json]:
+        refuse_lacking(ask, self.lacks, self.operation)
         system, rest = leading_system(ask.messages, self.operation)
         body: dict[str, Json] = {"contents": _contents(rest, ask.model, self.operation)}
         if system:
@@ -82,6 +85,9 @@ class GoogleGenerate:
         settings: dict[str, Json] = {
             "temperature": ask.temperature,
             "topP": ask.top_p,
+            "topK": ask.top_k,
+            "frequencyPenalty": ask.frequency_penalty,
+            "presencePenalty": ask.presence_penalty,
             "maxOutputTokens": ask.max_tokens,
             "stopSequences": list(ask.stop) or None,
             "seed": ask.seed,
@@ -91,6 +97,7 @@ class GoogleGenerate:
         }
         if ask.output is not None:
             settings["responseMimeType"] = "application/json"
+        if ask.output is not None and ask.output.schema is not None:
             settings["responseJsonSchema"] = gemini_schema(ask.output.schema, f"the answer {ask.output.name}")
         config = given(settings)
         if config:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
-from surefoot.models.generating.asking import Ask, Finish, ToolSpec, Turn
+from surefoot.models.generating.asking import Ask, Finish, OutputSpec, ToolSpec, Turn
 from surefoot.models.wires.fields import (
     answer_of,
     error_in,
@@ -18,6 +18,7 @@ from surefoot.models.wires.fields import (
     laid_over,
     logprobs_of,
     place,
+    refuse_lacking,
     text,
     wordless,
 )
@@ -42,16 +43,19 @@ _GIVEN_BACK = ("refusal", "reasoning_content", "tool_calls")
 class OpenAIChat:
     """Also Azure's, whose deployment and version stand in the endpoint's base URL.
 
-    `limit` is what the field for the most tokens of an answer is called: OpenAI renamed it, others did not.
+    `limit` is what the field for the most tokens of an answer is called: OpenAI renamed it, others did not, and have
+    `top_k` beside what OpenAI has.
     """
 
     limit: str = "max_completion_tokens"
+    lacks: frozenset[str] = frozenset({"top_k"})
     operation: str = "openai.chat"
 
     def path(self, ask: Ask) -> str:  # noqa: ARG002  (the model is in the body)
         return "/chat/completions"
 
     def body(self, ask: Ask) -> dict[str, Json]:
+        refuse_lacking(ask, self.lacks, self.operation)
         body: dict[str, Json] = {
             "model": ask.model,
             "messages": [_written(message, self.operation) for message in ask.messages],
@@ -60,13 +64,10 @@ class OpenAIChat:
             body["tools"] = [_tool(tool) for tool in ask.tools]
             if ask.tool_choice != "auto":
                 body["tool_choice"] = _choice(ask.tool_choice)
+            if ask.parallel_tools is not None:
+                body["parallel_tool_calls"] = ask.parallel_tools
         if ask.output is not None:
-            wanted: Json = {
-                "name": ask.output.name,
-                "schema": dict(ask.output.schema),
-                "strict": ask.output.is_strict,
-            }
-            body["response_format"] = {"type": "json_schema", "json_schema": wanted}
+            body["response_format"] = _format(ask.output)
         if ask.top_logprobs is not None:
             body["logprobs"] = True
             if ask.top_logprobs:
@@ -79,6 +80,9 @@ class OpenAIChat:
             "top_p": ask.top_p,
             self.limit: ask.max_tokens,
             "stop": list(ask.stop) or None,
+            "top_k": ask.top_k,
+            "frequency_penalty": ask.frequency_penalty,
+            "presence_penalty": ask.presence_penalty,
             "seed": ask.seed,
             "reasoning_effort": ask.reasoning_effort,
         }
@@ -285,6 +289,13 @@ def _tool(tool: ToolSpec) -> Json:
     if tool.is_strict:
         function["strict"] = True
     return {"type": "function", "function": function}
+
+
+def _format(output: OutputSpec) -> Json:
+    if output.schema is None:
+        return {"type": "json_object"}
+    wanted: Json = {"name": output.name, "schema": dict(output.schema), "strict": output.is_strict}
+    return {"type": "json_schema", "json_schema": wanted}
 
 
 def _choice(choice: str) -> Json:

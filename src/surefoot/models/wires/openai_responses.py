@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
-from surefoot.models.generating.asking import Ask, Finish, Logprob, ToolSpec, Turn
+from surefoot.models.generating.asking import Ask, Finish, Logprob, OutputSpec, ToolSpec, Turn
 from surefoot.models.wires.fields import (
     answer_of,
     error_in,
@@ -17,11 +17,12 @@ from surefoot.models.wires.fields import (
     interruption,
     items,
     laid_over,
+    leading_system,
     logprobs_of,
     object_of,
     place,
+    refuse_lacking,
     text,
-    wordless,
 )
 from surefoot.models.wires.media import data_url, inline, input_audio
 from surefoot.values import Audio, File, Image, Json, Message, Part, ToolCall
@@ -36,21 +37,26 @@ _REASONS = re.compile(r"(ft:)?(o\d|gpt-[5-9]|gpt-oss|codex)")
 class OpenAIResponses:
     """Nothing is kept by the provider (`store`): reasoning comes back encrypted, and is given back in the next request.
 
-    Seeds and stop sequences are not there: asking for them is an error rather than an answer without.
+    Seeds, stop sequences and penalties are not there: asking for them is an error rather than an answer without.
+
+    `store` is what is said of that, None leaves it to the provider. `is_instructed`: system messages that come first
+    are sent as its instructions, which are no part of the conversation there.
     """
 
+    store: bool | None = False
+    is_instructed: bool = False
+    lacks: frozenset[str] = frozenset({"seed", "stop", "top_k", "frequency_penalty", "presence_penalty"})
     operation: str = "openai.responses"
 
     def path(self, ask: Ask) -> str:  # noqa: ARG002  (the model is in the body)
         return "/responses"
 
     def body(self, ask: Ask) -> dict[str, Json]:
-        if ask.seed is not None:
-            raise wordless(self.operation, "seed", "leave `seed` out, or use the api of chat completions")
-        if ask.stop:
-            raise wordless(
-                self.operation, "stop sequences", "leave `stop` out, or use the api of chat completions"
-            )
+        refuse_lacking(ask, self.lacks, self.operation)
+        instructions: list[str] = []
+        messages: Sequence[Message] = ask.messages
+        if self.is_instructed and any(one.role not in ("system", "developer") for one in messages):
+            instructions, messages = leading_system(ask.messages, self.operation)
         include: list[Json] = []
         if ask.reasoning_effort not in (None, "none") or _REASONS.match(ask.model):
             include.append("reasoning.encrypted_content")
@@ -58,22 +64,18 @@ class OpenAIResponses:
             include.append("message.output_text.logprobs")
         body: dict[str, Json] = {
             "model": ask.model,
-            "input": [item for message in ask.messages for item in _items(message, self.operation)],
-            "store": False,
+            "input": [item for message in messages for item in _items(message, self.operation)],
         }
         if ask.tools:
             body["tools"] = [_tool(tool) for tool in ask.tools]
             if ask.tool_choice != "auto":
                 body["tool_choice"] = _choice(ask.tool_choice)
         if ask.output is not None:
-            wanted: Json = {
-                "type": "json_schema",
-                "name": ask.output.name,
-                "schema": dict(ask.output.schema),
-                "strict": ask.output.is_strict,
-            }
-            body["text"] = {"format": wanted}
+            body["text"] = {"format": _format(ask.output)}
         settings: dict[str, Json] = {
+            "instructions": "\n\n".join(instructions) or None,
+            "store": self.store,
+            "parallel_tool_calls": ask.parallel_tools if ask.tools else None,
             "include": include or None,
             "max_output_tokens": ask.max_tokens,
             "temperature": ask.temperature,
@@ -298,13 +300,24 @@ def _part(part: Part, kind: str) -> Json:
 
 
 def _tool(tool: ToolSpec) -> Json:
-    return {
+    written: dict[str, Json] = {
         "type": "function",
         "name": tool.name,
         "description": tool.description,
         "parameters": dict(tool.schema),
-        # Said also where it is false, as true is the format's default.
-        "strict": tool.is_strict,
+    }
+    # Said also where it is false, as true is the format's default.
+    return written if tool.is_strict is None else written | {"strict": tool.is_strict}
+
+
+def _format(output: OutputSpec) -> Json:
+    if output.schema is None:
+        return {"type": "json_object"}
+    return {
+        "type": "json_schema",
+        "name": output.name,
+        "schema": dict(output.schema),
+        "strict": output.is_strict,
     }
 
 

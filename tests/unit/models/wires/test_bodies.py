@@ -512,7 +512,7 @@ def test_pictures_in_a_tools_result() -> None:
 def test_the_format_by_name() -> None:
     assert wire_of("openai.chat", "openai") == OpenAIChat()
     assert wire_of("azure.chat", "azure") == OpenAIChat()
-    assert wire_of("openai.chat", "ollama") == OpenAIChat(limit="max_tokens")
+    assert wire_of("openai.chat", "ollama") == OpenAIChat(limit="max_tokens", lacks=frozenset())
     assert wire_of("anthropic.messages", "anthropic") == AnthropicMessages()
     with pytest.raises(
         ConfigError, match=r"'cohere.chat', which `generate` does not know; it knows openai.chat"
