@@ -279,7 +279,7 @@ def test_run_asks_the_model_of_the_prompt_in_a_durable_run(project: Path, capsys
     script = scripted(["The pager changes hands."])
     found = json.loads(asked(capsys, "summary", "--input", "words=5", "--json", answers=script))
     assert found["output"]["answer"] == "The pager changes hands."
-    assert (found["flow"], found["status"], found["calls"]) == ("prompt", "completed", 1)
+    assert (found["flow"], found["status"], found["calls"]) == ("prompt-run", "completed", 1)
     [request] = script.requests
     assert request.model == "gpt-4o"
     assert "At most 5 words." in str(request.messages)

@@ -111,7 +111,8 @@ def _shown(value: Json, environ: Mapping[str, str], *, is_secret: bool) -> Json:
         return (f"${{env:{reference[1]}}}" if reference[2] else value) if reference else HIDDEN
     if reference is None:
         return value
-    return environ.get(reference[1]) or reference[2] or value
+    found = environ.get(reference[1])
+    return found if found is not None else reference[2] or value
 
 
 def secrets_in(value: Json, *, is_secret: bool = False) -> set[str]:

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 def command(target: str, file: str | None, pairs: tuple[str, ...], model: str, as_json: bool) -> int:  # noqa: FBT001
     """Ask a model with TARGET, and print its answer as it comes.
 
-    TARGET is the path of a prompt file or a reference into the library. The call is a run of the flow `prompt`: it is
-    recorded, and counts under the budgets and limits of the settings.
+    TARGET is the path of a prompt file or a reference into the library. The call is a run of the flow `prompt-run`:
+    it is recorded, and counts under the budgets and limits of the settings.
     """
     from surefoot.app import App
     from surefoot.cli import screen
