@@ -148,12 +148,13 @@ def _called(prompt: Prompt) -> str:
 
 def _print_messages(console: Console, comparison: Comparison) -> None:
     from surefoot.cli import screen
+    from surefoot.cli.prompt.page import say
 
     by = "for placeholders" if comparison.placeholders else "for the sample"
     names = f" {', '.join(comparison.placeholders)}" if comparison.placeholders else ""
     for side, why in zip(("the first", "the second"), comparison.unrendered, strict=True):
         if why:
-            console.print(screen.styled((f"\n{side} cannot be rendered: {why}", "yellow")), soft_wrap=True)
+            say(console, screen.styled((f"\n{side} cannot be rendered: {why}", "yellow")))
     if any(comparison.unrendered):
         return
     if comparison.messages:
