@@ -28,11 +28,8 @@ def names_of(prompt: Prompt) -> frozenset[str]:
 
 def names(prompt: Prompt) -> tuple[frozenset[str], frozenset[str]]:
     """The names that the template uses, and those that no rendering can do without. Raises `PromptError`."""
-    if prompt.dialect == "short":
-        every = frozenset(_braced(prompt).names)
-        return every, every
-    compiled = _jinja(prompt)
-    return compiled.used, compiled.needed
+    template = prepared(prompt)
+    return template.used, template.needed
 
 
 def text_of(prompt: Prompt, given: Mapping[str, object]) -> str:
