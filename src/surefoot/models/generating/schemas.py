@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import FunctionType
 from typing import Any, cast
@@ -26,6 +26,17 @@ _NOT_ENFORCED = frozenset(
 )
 _VALUE = "value"
 """The field in which a value travels that is no object, as providers take objects only."""
+
+
+class _Unsaid:
+    """See `UNSAID`."""
+
+    def __repr__(self) -> str:
+        return "what the prompt declares, else str"
+
+
+UNSAID = _Unsaid()
+"""The type of an answer of which the code says nothing: it is for the prompt to say."""
 
 
 class Misfit(Exception):
@@ -112,6 +123,62 @@ def _by_schema(schema: Mapping[str, Json]) -> Wanted:
 
     title = schema.get("title")
     return Wanted(_spec(title if isinstance(title, str) else "answer", given), parse)
+
+
+def by_outputs(schema: Mapping[str, Json]) -> Wanted:
+    """How the outputs that a prompt declares are asked for: as an object by the schema, of plain JSON.
+
+    One that need not be there may be null, as providers hold models to all the fields of a schema.
+    """
+    given = cast("Schema", _nullable(copy.deepcopy(dict(schema))))
+    found = _by_schema(given)
+    return Wanted(replace(found.spec, name="structured_output"), found.parse)
+
+
+def by_names(names: Sequence[str]) -> Wanted:
+    """How any JSON object is asked for, of which the fields of these names are the answer; all of it without names."""
+
+    def parse(text: str) -> Json:
+        data = _json_of(text)
+        if not isinstance(data, dict):
+            raise Misfit("it has to be a JSON object")
+        found = cast("Schema", data)
+        missing = [name for name in names if name not in found]
+        if missing:
+            raise Misfit(f"it has no {', '.join(missing)}, but {', '.join(found) or 'nothing'}")
+        return {name: found[name] for name in names} if names else found
+
+    return Wanted(OutputSpec("answer", None, is_strict=False), parse)
+
+
+def _nullable(schema: Json) -> Json:
+    """The schema with null as a value of each field that need not be there."""
+    if isinstance(schema, list):
+        return [_nullable(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {
+        name: value if name in ("enum", "const", "default", "examples") else _nullable(value)
+        for name, value in schema.items()
+    }
+    properties, required = found.get("properties"), found.get("required")
+    if isinstance(properties, dict):
+        needed = required if isinstance(required, list) else []
+        found["properties"] = {
+            name: one if name in needed else _or_null(one) for name, one in properties.items()
+        }
+    return found
+
+
+def _or_null(schema: Json) -> Json:
+    if not isinstance(schema, dict):
+        return schema
+    kind, values = schema.get("type"), schema.get("enum")
+    if isinstance(values, list) and None not in values:
+        schema = {**schema, "enum": [*values, None]}
+    if isinstance(kind, str) and kind != "null":
+        return {**schema, "type": [kind, "null"]}
+    return schema
 
 
 def _spec(name: str, schema: Schema) -> OutputSpec:

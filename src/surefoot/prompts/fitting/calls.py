@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from surefoot.prompts.fitting.meanings import (
-    FilePath,
     Loaded,
-    Meaning,
     Meanings,
     Other,
     Result,
