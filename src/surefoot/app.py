@@ -89,7 +89,7 @@ class App:
     @made_once
     def prompts(self) -> prompts.Library:
         """The prompts of this project."""
-        return prompts.Library(self.config.prompts.path)
+        return wiring.library_of(self.config.prompts, self.ledger, self.settings.root)
 
     @made_once
     def home(self) -> retrieval.Home:

@@ -151,6 +151,24 @@ class Scope(Protocol):
         """Remember which prompt was rendered, for the record of the step and of the calls that follow in it."""
         ...
 
+    def pinned(self, reference: str) -> PromptRef | None:
+        """What a reference to a prompt means in this run; None before it was used in it."""
+        ...
+
+    def pin(self, reference: str, prompt: PromptRef) -> PromptRef:
+        """Let a reference mean a prompt for all of the run and its resumes, unless it means one; what it means then.
+
+        It counts at once, and is durable no later than the next outcome of the run.
+        """
+        ...
+
+    def carry(self, row: object, *, when_kept: Callable[[], None]) -> None:
+        """Take a row of the ledger's along with the next outcome of the run: it is durable no later than that.
+
+        `when_kept` is called at some time after it is, in whichever thread.
+        """
+        ...
+
 
 CacheWish: TypeAlias = "bool | float | Literal['never'] | None"
 """Whether answers are looked up in the cache, for how many seconds they are given again, or None: nothing is said."""
@@ -211,6 +229,24 @@ def caching(wish: CacheWish) -> Generator[None]:
         # A coroutine that is thrown away unfinished is closed in a context that is not its own.
         with suppress(ValueError):
             _cache.reset(token)
+
+
+_expected: ContextVar[tuple[str, ...] | None] = ContextVar("surefoot_expected", default=None)
+
+
+def expected() -> tuple[str, ...] | None:
+    """The names that will be read from the answer to the prompt that is rendered here; None where nobody says so."""
+    return _expected.get()
+
+
+@contextmanager
+def expecting(names: tuple[str, ...] | None) -> Generator[None]:
+    """Say which names will be read from the answer to the prompt that is rendered inside, for the notes of its uses."""
+    token = _expected.set(names)
+    try:
+        yield
+    finally:
+        _expected.reset(token)
 
 
 def logger(name: str) -> logging.Logger:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from surefoot import limits, models
+from surefoot import limits, models, prompts
 from surefoot.errors import ConfigError
 from surefoot.ledger import (
     Answers,
@@ -16,6 +16,7 @@ from surefoot.ledger import (
     Ledger,
     Payloads,
     PostgresLedger,
+    Prompts,
     SqliteLedger,
     holder,
     is_holder_gone,
@@ -26,6 +27,8 @@ from surefoot.models import Policy
 from surefoot.values import Money
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from surefoot import config
     from surefoot.endpoints import ProjectEndpoints
     from surefoot.limits.rates import Rates
@@ -73,6 +76,13 @@ def ledger_of(given: config.LedgerSettings, payloads: Payloads, vault: config.Va
     if ledger.address.password:
         vault.note(ledger.address.password)
     return ledger
+
+
+def library_of(given: config.PromptSettings, ledger: Ledger, root: Path) -> prompts.Library:
+    """The prompts of a project, whose versions, labels and uses are kept in its ledger."""
+    return prompts.Library(
+        given.path, archive=Prompts(ledger), label=given.label, refresh=given.refresh, root=root
+    )
 
 
 def budgets_of(given: config.Config, ledger: Ledger) -> Budgets | None:

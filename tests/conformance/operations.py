@@ -38,5 +38,5 @@ def judged(vector: Mapping[str, Any], fixtures: Fixtures) -> str | None:
     try:
         return judge.judge(vector["vector"], fixtures)
     # A vector that ends in whatever exception has failed, and the others go on.
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         return f"{type(error).__name__}: {error}"

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import differences
 import yaml
-from outcomes import Accepted, NotRun
 
+import differences
+from outcomes import Accepted, NotRun
 from surefoot.errors import SurefootError
 from surefoot.prompts import Prompt, load, rendering
 from surefoot.prompts.definition import Dialect
@@ -41,7 +41,7 @@ def _guarded(claim: Any, *arguments: Any) -> str | None:
     except SurefootError as error:
         return f"{type(error).__name__}: {error}"
     # Whatever else is raised is a mistake of ours, and no reason to leave out the other rows.
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         return f"not an error of ours: {type(error).__name__}: {error}"
 
 
@@ -62,12 +62,14 @@ def _compared(folder: Path, row: Mapping[str, Any], library: str, made: Mapping[
 
 
 def _recognised(folder: Path, row: Mapping[str, Any], rendered: Mapping[str, Any]) -> str | None:
-    """The dialect that we see is one of a library that renders the file; a file that none renders loads or is refused."""
-    for made in rendered.values():
-        _written(folder, row, made)
+    """The dialect that we see is that of a library which renders the file; others load or are refused."""
     path = _path(folder, row)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(row["text"], encoding="utf-8", newline="")
+    for made in rendered.values():
+        missing = _written(folder, row, made)
+        if missing:
+            return missing
     try:
         prompt = load(path, roots=[folder])
     except SurefootError as error:
@@ -129,11 +131,9 @@ def _ours(message: Message) -> dict[str, Any]:
     shown: dict[str, Any] = {"role": message.role, "parts": [_part(part) for part in parts]}
     if message.tool_calls:
         shown["tool_calls"] = [[call.id, call.name, call.arguments] for call in message.tool_calls]
-    for key, value in (("tool_call_id", message.tool_call_id), ("name", message.name)):
-        # A name in a marker's brackets is metadata to prompty 2.1.0, and not in what it was recorded to make.
-        if value and not message.metadata:
-            shown[key] = value
-    return shown
+    # A name in a marker's brackets is metadata to prompty 2.1.0, and not in what it was recorded to make.
+    given = {"tool_call_id": message.tool_call_id, "name": "" if message.metadata else message.name}
+    return shown | {key: value for key, value in given.items() if value}
 
 
 def _part(part: Part) -> list[str]:

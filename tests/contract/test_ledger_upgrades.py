@@ -15,9 +15,9 @@ from engines import Place
 from ledgers import outcome, started, take_over
 from surefoot.effects import drive
 from surefoot.errors import BudgetExceeded, LedgerTooNew
-from surefoot.ledger import Append, Budget, Budgets, Ledger, schema
+from surefoot.ledger import Append, Budget, Budgets, Ledger, Prompts, schema
 from surefoot.ledger.schema import VERSION
-from surefoot.values import Caller, Money
+from surefoot.values import Caller, Label, Money
 
 EXPANDS = {
     "sqlite": "ALTER TABLE runs ADD COLUMN colour TEXT;\nCREATE TABLE colours (name TEXT NOT NULL) STRICT;\n",
@@ -150,17 +150,24 @@ def columns_of(place: Place, table: str) -> set[str]:
     return {row[0] for row in place.execute(statement, table)}
 
 
-def test_tables_of_version_three_get_accounts(place: Place) -> None:
-    """A ledger that was written before there were budgets, and its runs."""
+def written_by(place: Place, version: int) -> str:
+    """A run in a ledger as that version of the tables left it."""
     ledger = place.open()
     run_id = started(ledger, 2, lease=-1.0)
     ledger.close()
-    for table in re.findall(r"CREATE TABLE (\w+)", schema._STEPS[3]):
-        place.execute(f"DROP TABLE {table}")
+    for later in range(version, VERSION):
+        for table in re.findall(r"CREATE TABLE (\w+)", schema._STEPS[later]):
+            place.execute(f"DROP TABLE {table}")
     if place.engine == "sqlite":
-        place.execute("PRAGMA user_version = 3")
+        place.execute(f"PRAGMA user_version = {version}")
     else:
-        place.execute("UPDATE ledger SET version = 3, readable_by = 2")
+        place.execute("UPDATE ledger SET version = ?, readable_by = 2", version)
+    return run_id
+
+
+def test_tables_of_version_three_get_accounts(place: Place) -> None:
+    """A ledger that was written before there were budgets, and its runs."""
+    run_id = written_by(place, 3)
     newer = place.open()
     budgets = Budgets(newer, [Budget("all", Money(100))])
     hold = drive(budgets.hold(Caller(), Money(60), what="the call", patience=0.0))
@@ -168,5 +175,18 @@ def test_tables_of_version_three_get_accounts(place: Place) -> None:
         drive(budgets.hold(Caller(), Money(60), what="the call", patience=0.0))
     drive(hold.settle(None))
     assert newer.format() == VERSION
+    assert newer.first_break(run_id) is None
+    assert take_over(newer, run_id).epoch == 2
+
+
+def test_tables_of_version_four_get_prompts(place: Place) -> None:
+    """A ledger that was written before it kept prompts: who only reads it finds none, and then it keeps them."""
+    run_id = written_by(place, 4)
+    newer = place.open()
+    kept = Prompts(newer)
+    assert (kept.texts(), kept.labels(), kept.uses(), kept.pins(run_id)) == ([], [], [], {})
+    assert newer.format() == VERSION
+    moved = kept.move(Label("p", "production", "1", "d" * 64, by="ann"))
+    assert kept.labels() == [moved]
     assert newer.first_break(run_id) is None
     assert take_over(newer, run_id).epoch == 2

@@ -7,7 +7,7 @@ import json
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -102,6 +102,15 @@ class MemoryScope:
         time.sleep(seconds)
 
     def note_prompt(self, prompt: PromptRef) -> None:
+        raise NotImplementedError
+
+    def pinned(self, reference: str) -> PromptRef | None:
+        raise NotImplementedError
+
+    def pin(self, reference: str, prompt: PromptRef) -> PromptRef:
+        raise NotImplementedError
+
+    def carry(self, row: object, *, when_kept: Callable[[], None]) -> None:
         raise NotImplementedError
 
     def resumed(self) -> MemoryScope:

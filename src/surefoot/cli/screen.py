@@ -71,6 +71,18 @@ def print_text(text: str) -> None:
     sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
 
 
+_CONTROLS = (
+    {code: 0x2400 + code for code in range(32) if code not in (9, 10)}
+    | {0x7F: 0x2421}
+    | dict.fromkeys(range(128, 160), 65533)
+)
+
+
+def harmless(text: str) -> str:
+    """Text of others with its control characters as visible signs, so that it cannot steer the terminal."""
+    return text.replace("\r\n", "\n").translate(_CONTROLS)
+
+
 def styled(*parts: str | tuple[str, str]) -> Text:
     """Text of parts, of which pairs are (text, style)."""
     from rich.text import Text

@@ -236,6 +236,8 @@ class StepClaim:
             if ending.status == "failed" and ending.cause is not None:
                 run.causes.append((ending.cause, self.key, work.name))
             pending = run.ledger.submit(Append(outcome, freight, ending.settlement, ending.cache))
+            if run.cargo:
+                run.cargo.sent(pending, freight)
             if work.kind == "call":
                 run.unconfirmed.append(pending)
         if run.listener is not None:
@@ -311,6 +313,8 @@ class StepClaim:
         is_intent: bool = False,
     ) -> Outcome:
         here, work, run = self.here, self._work, self.here.run
+        if run.cargo:
+            run.cargo.load(freight)
         return Outcome(
             run_id=run.id,
             key=self.key,

@@ -38,6 +38,8 @@ def boundary(
     # A clock that was set back must not let a run end before it began.
     now = max(time.time_ns(), run.created_ns)
     is_start = status == "running"
+    if run.cargo:
+        run.cargo.load(freight)
     return Outcome(
         run_id=run.id,
         key=START_KEY if is_start else END_KEY,

@@ -5,19 +5,20 @@ from __future__ import annotations
 import copy
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from surefoot import scope
 from surefoot.errors import Fenced, LedgerError, RunCancelled, RunEnded, RunLimit, UnknownRun
+from surefoot.flows.cargo import Cargo
 from surefoot.flows.events import Listener, RunEvent
 from surefoot.flows.recall import Recall
 from surefoot.flows.stopping import Brake, Ceilings
-from surefoot.ledger import Entry, Ledger, Message, Outcome, Pending, RunRecord, Totals
+from surefoot.ledger import Entry, Ledger, Message, Outcome, Pending, Pin, RunRecord, Totals
 from surefoot.scope import Work
-from surefoot.values import Caller, RunTags
+from surefoot.values import Caller, PromptRef, RunTags
 
 if TYPE_CHECKING:
     from surefoot.flows.claims import StepClaim
@@ -122,6 +123,11 @@ class OpenRun:
     """Generator steps that are under way: held here, their bodies are closed by us and not by the garbage collector."""
     unconfirmed: deque[Pending] = field(default_factory=deque["Pending"])
     """Outcomes of calls, which are awaited by code that may hide from the flow that the ledger refused one."""
+    pins: dict[str, PromptRef] = field(default_factory=dict[str, PromptRef])
+    """What references to prompts mean in the run."""
+    inherited: Mapping[str, PromptRef] = field(default_factory=dict[str, PromptRef])
+    """What they mean in the runs that it is a part of."""
+    cargo: Cargo = field(default_factory=Cargo)
     _used: Totals = Totals()
     # Counted apart, as all that most steps add to the totals is themselves.
     _more_steps: int = 0
@@ -172,6 +178,23 @@ class OpenRun:
                 self.listener(event)
             except Exception:
                 log.exception("run %s: a listener failed", self.id)
+
+    def pinned(self, reference: str) -> PromptRef | None:
+        """What a reference means in the run: what it does in the runs around it, where it was not used in this one."""
+        known = self.pins.get(reference)
+        if known is None and (inherited := self.inherited.get(reference)) is not None:
+            return self.pin(reference, inherited)
+        return known
+
+    def pin(self, reference: str, prompt: PromptRef) -> PromptRef:
+        """See `surefoot.scope.Scope.pin`."""
+        with self.lock:
+            known = self.pins.setdefault(reference, prompt)
+            if known is prompt:
+                self.cargo.add(
+                    Pin(self.id, self.epoch, reference, prompt.name, prompt.version, prompt.digest)
+                )
+        return known
 
     def check_open(self, what: object) -> None:
         """Raise `Fenced` or `RunEnded` where nothing may be recorded any more; `what` is a text in errors only."""

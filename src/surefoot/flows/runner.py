@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import ChainMap
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -214,6 +215,7 @@ def _reopened(app: Host, run: OpenRun, options: Options, *, is_same_code: bool =
     for outcome in history:
         run.count_done(outcome)
     # The ceilings count what the flow asks for, however many attempts that takes.
+    run.pins = records.pins_of(app.ledger, run.id)
     run.begun_calls = len({outcome.key for outcome in history if outcome.kind == "call"})
     run.begun_steps = len({outcome.key for outcome in history if outcome.kind in ("step", "flow")})
     freight: Freight = []
@@ -305,8 +307,12 @@ def _open(app: Host, record: RunRecord, options: Options) -> OpenRun:
     parent = options.parent
     if parent is not None:
         run.within(parent.caller)
+        run.inherited = ChainMap(parent.pins, dict(parent.inherited))
     elif record.parent_run is not None:
-        run.within(callers_around(app.ledger, record.parent_run))
+        around = callers_around(app.ledger, record.parent_run)
+        run.within(around)
+        for run_id in around.runs:
+            run.inherited = {**run.inherited, **records.pins_of(app.ledger, run_id)}
     if parent is not None and parent.deadline_ns == run.deadline_ns:
         run.brake.is_due_with(parent.brake)
     run.suppresses_effects = options.suppresses_effects or (parent is not None and parent.suppresses_effects)

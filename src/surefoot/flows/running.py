@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator
 from contextvars import Token
 from hashlib import blake2b
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from surefoot import ledger as records
 from surefoot import scope
@@ -146,6 +146,18 @@ class Here:
 
     def note_prompt(self, prompt: PromptRef) -> None:
         self.prompt = prompt
+
+    def pinned(self, reference: str) -> PromptRef | None:
+        """See `surefoot.scope.Scope.pinned`."""
+        return self.run.pinned(reference)
+
+    def pin(self, reference: str, prompt: PromptRef) -> PromptRef:
+        """See `surefoot.scope.Scope.pin`."""
+        return self.run.pin(reference, prompt)
+
+    def carry(self, row: object, *, when_kept: Callable[[], None]) -> None:
+        """See `surefoot.scope.Scope.carry`."""
+        self.run.cargo.add(cast("records.PromptRow", row), when_kept)
 
     def perform(self, work: Work, body: Callable[[], Any], *, is_async: bool) -> Any:
         """See `surefoot.scope.Scope.perform`."""

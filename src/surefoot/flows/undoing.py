@@ -262,6 +262,7 @@ def _row(
     output: str = "null",
 ) -> Outcome:
     now = time.time_ns()
+    run.cargo.load(freight)
     return Outcome(
         run_id=run.id,
         key=key,

@@ -20,7 +20,9 @@ from surefoot.ledger.entries import (
     Append,
     DropAnswers,
     EndRun,
+    KeepPrompts,
     LedgerEntry,
+    MoveLabel,
     Note,
     Release,
     Renew,
@@ -51,6 +53,8 @@ from surefoot.ledger.holding import FINAL, lease_of, lease_until, refuse_pruned
 from surefoot.ledger.owner import holder, is_holder_gone, is_provably_gone, this_process
 from surefoot.ledger.payloads import Freight, Payloads, Privacy
 from surefoot.ledger.postgres import PostgresLedger
+from surefoot.ledger.prompt_rows import Pin, PromptRow
+from surefoot.ledger.prompts import Prompts, pins_of
 from surefoot.ledger.sealing import Keyring, seal, unseal
 from surefoot.ledger.spending import CallColumn, RunColumn, Spending, Spent
 from surefoot.ledger.sqlite import SqliteLedger
@@ -77,12 +81,14 @@ __all__ = [
     "Entry",
     "Freight",
     "Guard",
+    "KeepPrompts",
     "Keyring",
     "Ledger",
     "LedgerEntry",
     "Link",
     "Message",
     "MessageKind",
+    "MoveLabel",
     "Note",
     "Outcome",
     "OutcomeKind",
@@ -90,8 +96,11 @@ __all__ = [
     "Payload",
     "Payloads",
     "Pending",
+    "Pin",
     "PostgresLedger",
     "Privacy",
+    "PromptRow",
+    "Prompts",
     "Release",
     "Renew",
     "Rules",
@@ -121,6 +130,7 @@ __all__ = [
     "is_provably_gone",
     "lease_of",
     "lease_until",
+    "pins_of",
     "refuse_pruned",
     "seal",
     "this_process",

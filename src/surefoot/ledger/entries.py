@@ -10,7 +10,8 @@ from surefoot.errors import AlreadyRecorded, LedgerError
 from surefoot.ledger.accounts import Line
 from surefoot.ledger.events import Detail, Message, Outcome, Owner, RunRecord, Totals
 from surefoot.ledger.payloads import Freight
-from surefoot.values import CachedChoice, CacheRow, Money, RunStatus, Settlement
+from surefoot.ledger.prompt_rows import PromptRow
+from surefoot.values import CachedChoice, CacheRow, Label, Money, RunStatus, Settlement
 
 
 @dataclass(slots=True)
@@ -193,6 +194,25 @@ class DropAnswers:
     choice: CachedChoice | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class KeepPrompts:
+    """Texts and uses of prompts outside of runs; what runs use goes with their outcomes. Returns nothing."""
+
+    rows: Sequence[PromptRow]
+
+
+@dataclass(frozen=True, slots=True)
+class MoveLabel:
+    """Point a label of a prompt at a digest, of whose text the row may come along. Returns the move as recorded.
+
+    `id` names the move: doing it again returns the one that was recorded.
+    """
+
+    id: str
+    label: Label
+    rows: Sequence[PromptRow] = ()
+
+
 SqlBody = Callable[[sqlite3.Connection], object]
 """SQL of the user's own, for the transaction that is open on the connection."""
 
@@ -218,7 +238,8 @@ class Transact:
 RunEntry = Append | StartRun | EndRun | TakeOver | Renew | Release | Note | Send | Adopt | Transact
 BudgetEntry = Reserve | Settle | KeepHolds | SweepHolds
 CacheEntry = TakeFlight | KeepFlights | LeaveFlight | DropAnswers
-LedgerEntry = RunEntry | BudgetEntry | CacheEntry
+PromptEntry = KeepPrompts | MoveLabel
+LedgerEntry = RunEntry | BudgetEntry | CacheEntry | PromptEntry
 
 
 def already_recorded(entry: LedgerEntry) -> AlreadyRecorded:
@@ -247,4 +268,8 @@ def _named(entry: LedgerEntry) -> str:
         return f"run {entry.run_id or '-'}: the hold {entry.hold} of {Money(entry.amount)}"
     if isinstance(entry, Settle):
         return f"the settlement of hold {entry.settlement.hold}"
+    if isinstance(entry, MoveLabel):
+        return f"the label {entry.label.label!r} of prompt {entry.label.prompt!r}"
+    if isinstance(entry, KeepPrompts):
+        return "what was used of prompts"
     return type(entry).__name__

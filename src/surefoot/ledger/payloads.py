@@ -14,6 +14,7 @@ from surefoot.errors import LedgerCorrupt, RunPruned
 from surefoot.ledger.chain import is_withheld
 from surefoot.ledger.encoding import LARGE, Encoded
 from surefoot.ledger.events import Blob, Payload
+from surefoot.ledger.prompt_rows import PromptRow
 from surefoot.ledger.sealing import DataKey, Keyring, seal, unseal
 
 if sys.version_info >= (3, 14):
@@ -24,8 +25,8 @@ else:
 Privacy = Callable[[str], str | None]
 """Reads a text and returns it redacted, or None where there is nothing to hide."""
 
-Freight = list[Blob | DataKey]
-"""Rows that have to be in the ledger before the outcome that refers to them; they go into the same commit."""
+Freight = list[Blob | DataKey | PromptRow]
+"""Rows that have to be in the ledger no later than the outcome that refers to them, or was made with them."""
 
 BLOB_VIEW = '{"$":["blob",'
 """Begins a view that is a reference to a blob."""
@@ -115,6 +116,22 @@ class Payloads:
         if stored.startswith(_INLINE):
             return stored[1:].decode()
         return unseal(self._keyring.derive("apart"), stored[1:], bound_to=bound_to).decode()
+
+    def store_kept(self, text: str, *, bound_to: str) -> tuple[str, bytes | None]:
+        """`text`, of no run, as people may read it, and sealed as it is where that is something else.
+
+        The key is the application's: what is kept so is forgotten with no run.
+        """
+        redacted = self._privacy(text) if self._privacy else None
+        if redacted is None:
+            return text, None
+        return redacted, seal(self._keyring.derive("kept"), text.encode(), bound_to=bound_to)
+
+    def read_kept(self, view: str, sealed: bytes | None, *, bound_to: str) -> str:
+        """Undo `store_kept`. Raises `LedgerError` under another application key."""
+        if sealed is None:
+            return view
+        return unseal(self._keyring.derive("kept"), sealed, bound_to=bound_to).decode()
 
     def readable(self, text: Encoded) -> str:
         """A text as people may read it, whole: for short ones."""

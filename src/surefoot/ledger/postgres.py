@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from functools import lru_cache
 from typing import Any, TypeVar
 
 from surefoot.errors import LedgerError, SurefootError
 from surefoot.ledger import postgres_schema, rows
 from surefoot.ledger.entries import LedgerEntry, Note
 from surefoot.ledger.events import Outcome
-from surefoot.ledger.listing import ID_LEAD_NS
+from surefoot.ledger.listing import ID_LEAD_NS, Query
 from surefoot.ledger.payloads import Payloads
 from surefoot.ledger.postgres_applying import Applier
 from surefoot.ledger.postgres_batch import Batch
-from surefoot.ledger.postgres_connection import SCHEMA, Address, explain, is_lost
+from surefoot.ledger.postgres_connection import SCHEMA, Address, explain, is_lost, numbered
 from surefoot.ledger.postgres_loop import LoopWriter
 from surefoot.ledger.reading import Reading
 from surefoot.ledger.writer import Pending, Settled
@@ -114,7 +113,13 @@ class PostgresLedger(Reading):
             batch.fail(error)
         return batch.results()
 
-    async def _patiently(self, work: Callable[[], Awaitable[T]], give_up_connection: Callable[[], None]) -> T:
+    async def _patiently(
+        self,
+        work: Callable[[], Awaitable[T]],
+        give_up_connection: Callable[[], None],
+        *,
+        patience: float | None = None,
+    ) -> T:
         """Do the work, again and again while the server is away. Raises the ledger's errors.
 
         A server that was never reached is not waited for: more likely than not its address is wrong.
@@ -131,7 +136,7 @@ class PostgresLedger(Reading):
                 give_up_connection()
                 is_hopeless = not self._was_reached and isinstance(error, OSError | asyncio.TimeoutError)
                 now = time.monotonic()
-                end_at = end_at or now + self._outage_seconds
+                end_at = end_at or now + (self._outage_seconds if patience is None else patience)
                 if is_hopeless or now + pause > end_at:
                     raise explain(error, self.where) from error
             await asyncio.sleep(pause)
@@ -187,9 +192,16 @@ class PostgresLedger(Reading):
     # Reading
 
     def _read(self, statement: str, *parameters: object) -> list[rows.Row]:
-        return self._writer.call(self._fetch(_numbered(statement), parameters))
+        return self._writer.call(self._fetch(numbered(statement), parameters))
 
-    async def _fetch(self, statement: str, parameters: Sequence[object]) -> list[rows.Row]:
+    def ask(self, query: Query, *, patience: float | None = None) -> list[rows.Row]:
+        """See `surefoot.ledger.Ledger.ask`."""
+        statement, values = query
+        return self._writer.call(self._fetch(numbered(statement), values, patience=patience))
+
+    async def _fetch(
+        self, statement: str, parameters: Sequence[object], *, patience: float | None = None
+    ) -> list[rows.Row]:
         if self._turns is None:
             self._turns = asyncio.Semaphore(_READERS)
         used: list[Connection] = []
@@ -210,7 +222,7 @@ class PostgresLedger(Reading):
 
         async with self._turns:
             try:
-                found = await self._patiently(fetch, give_up)
+                found = await self._patiently(fetch, give_up, patience=patience)
             except BaseException:
                 for connection in used:
                     connection.terminate()
@@ -296,10 +308,3 @@ class PostgresLedger(Reading):
             return await self._patiently(ask, lambda: None)
 
         return f"PostgreSQL {self._writer.call(version()).partition(' ')[0]}"
-
-
-@lru_cache(maxsize=256)
-def _numbered(statement: str) -> str:
-    """`?` for parameters as the driver wants them."""
-    first, *rest = statement.split("?")
-    return first + "".join(f"${n}{part}" for n, part in enumerate(rest, 1))

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from typing import Any
 
 from surefoot.errors import Fenced, LedgerError, RunBusy, UnknownRun, UsageError
-from surefoot.ledger import postgres_accounts, postgres_answers, postgres_reserving, rows
+from surefoot.ledger import postgres_accounts, postgres_answers, postgres_prompts, postgres_reserving, rows
 from surefoot.ledger import postgres_statements as sql
 from surefoot.ledger.chain import GENESIS, payload_hash, row_hash
 from surefoot.ledger.entries import (
@@ -18,6 +18,7 @@ from surefoot.ledger.entries import (
     CacheEntry,
     EndRun,
     KeepHolds,
+    PromptEntry,
     Release,
     Renew,
     Send,
@@ -30,6 +31,7 @@ from surefoot.ledger.events import Outcome, RunRecord
 from surefoot.ledger.holding import LONGEST_LEASE_NS, check_epoch, is_takeable, longest_until
 from surefoot.ledger.postgres_batch import Batch, Item, apart, rounds
 from surefoot.ledger.postgres_connection import is_duplicate, is_lost, is_refusal
+from surefoot.ledger.prompt_rows import PromptRow
 
 _KNOWN_RUNS = 10_000
 _TRIES = 100
@@ -37,6 +39,7 @@ _LONGEST_PAUSE = 0.02
 
 Connection = Any
 Chained = Append | EndRun
+_APART = CacheEntry | PromptEntry
 
 
 class Applier:
@@ -57,6 +60,8 @@ class Applier:
         if batch.reserving:
             await postgres_reserving.settle_found(batch, connection)
         for one in rounds(batch.entries):
+            if one.starts or one.chained:
+                await self._carry(batch, one.starts + one.chained, connection)
             await self._start(batch, [item for item in one.starts if batch.is_open(item)], connection)
             for items in apart([item for item in one.chained if batch.is_open(item)]):
                 await self._chain(batch, items, connection)
@@ -69,7 +74,7 @@ class Applier:
                 await postgres_reserving.settle(batch, items, connection)
             for item in one.others:
                 if batch.is_open(item):
-                    apply = self._apply_cached if isinstance(item[1], CacheEntry) else self._apply_other
+                    apply = self._apply_apart if isinstance(item[1], _APART) else self._apply_other
                     await apply(batch, item, connection)
         while len(self._heads) > _KNOWN_RUNS:
             self._heads.popitem(last=False)
@@ -247,10 +252,34 @@ class Applier:
             if bytes(found) in batch.sent[place]:
                 batch.settle(place)
 
-    async def _apply_cached(self, batch: Batch, item: Item, connection: Connection) -> None:
-        place, entry = item
+    async def _carry(self, batch: Batch, items: list[Item], connection: Connection) -> None:
+        """Write what outcomes bring along of prompts, before them: they may be relied on only with it."""
+        loaded = [
+            (item, rows)
+            for item in items
+            if batch.is_open(item)
+            and (rows := [one for one in item[1].freight if isinstance(one, PromptRow)])
+        ]
+        if not loaded:
+            return
         try:
-            batch.settle(place, await postgres_answers.apply(entry, connection))
+            await postgres_prompts.keep([row for _, rows in loaded for row in rows], connection)
+        except Exception as error:
+            if is_lost(error) or not is_refusal(error):
+                raise
+            if len(loaded) > 1:
+                for item, _ in loaded:
+                    await self._carry(batch, [item], connection)
+            else:
+                (place, entry), _ = loaded[0]
+                batch.settle(place, error=not_recordable(entry, error))
+
+    async def _apply_apart(self, batch: Batch, item: Item, connection: Connection) -> None:
+        """What belongs to no run."""
+        place, entry = item
+        room = postgres_answers if isinstance(entry, CacheEntry) else postgres_prompts
+        try:
+            batch.settle(place, await room.apply(entry, connection))
         except Exception as error:
             if is_lost(error) or not is_refusal(error):
                 raise
@@ -360,6 +389,9 @@ class Applier:
         place, entry = item
         ids = sorted(set(entry.message_ids))
         outcome: Outcome = entry.outcome
+        await self._carry(batch, [item], connection)
+        if not batch.is_open(item):
+            return
         transaction = connection.transaction()
         await transaction.start()
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
@@ -171,3 +172,10 @@ def _explained(error: BaseException, state: str, where: str) -> LedgerError:
 
 def _line(error: BaseException) -> str:
     return str(error).partition("\n")[0]
+
+
+@lru_cache(maxsize=256)
+def numbered(statement: str) -> str:
+    """`?` for parameters as the driver wants them."""
+    first, *rest = statement.split("?")
+    return first + "".join(f"${n}{part}" for n, part in enumerate(rest, 1))

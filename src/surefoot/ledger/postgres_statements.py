@@ -10,6 +10,7 @@ from surefoot.ledger.entries import EndRun
 from surefoot.ledger.events import Blob
 from surefoot.ledger.payloads import Freight
 from surefoot.ledger.postgres_accounts import CLOCK, settling
+from surefoot.ledger.sealing import DataKey
 
 _BYTES = frozenset(("key", "path", "digest", "inputs_sealed", "output_sealed", "payload_hash", "hash"))
 _FLAGS = frozenset(("is_pure", "is_degraded", "is_cached", "is_cost_complete"))
@@ -181,7 +182,7 @@ def freight_arrays(freights: Iterable[Freight]) -> list[Sequence[Any]]:
         for item in freight:
             if isinstance(item, Blob):
                 blobs[item.digest] = (item.digest, item.size, item.data)
-            else:
+            elif isinstance(item, DataKey):
                 keys[item.id] = (item.id, item.run_id, item.wrapped)
     return columns_of(sorted(blobs.values()), 3) + columns_of(sorted(keys.values()), 3)
 

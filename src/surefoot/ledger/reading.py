@@ -20,7 +20,7 @@ from surefoot.ledger.events import (
     Payload,
     RunRecord,
 )
-from surefoot.ledger.listing import Wanted
+from surefoot.ledger.listing import Query, Wanted
 from surefoot.ledger.payloads import Payloads
 from surefoot.ledger.sealing import DataKey
 from surefoot.ledger.spending import Spending, Spent
@@ -120,8 +120,7 @@ class Reading(ABC):
         return [rows.run_record(row) for row in self._listed(wanted)]
 
     def _listed(self, wanted: Wanted) -> list[rows.Row]:
-        statement, values = wanted.query()
-        return self._read(statement, *values)
+        return self.ask(wanted.query())
 
     def spent(self, spending: Spending) -> list[Spent]:
         """See `surefoot.ledger.Ledger.spent`."""
@@ -194,6 +193,11 @@ class Reading(ABC):
                 *[""] * (_FEW - len(some)),
             )
         return [Message(*row[1:]) for row in sorted(found)]
+
+    def ask(self, query: Query, *, patience: float | None = None) -> list[rows.Row]:  # noqa: ARG002
+        """See `surefoot.ledger.Ledger.ask`."""
+        statement, values = query
+        return self._read(statement, *values)
 
     def answer(self, key: bytes, *, tenant: str) -> AnswerRow | None:
         """See `surefoot.ledger.Ledger.answer`."""

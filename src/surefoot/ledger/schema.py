@@ -7,7 +7,7 @@ import sqlite3
 
 from surefoot.errors import LedgerError, LedgerTooNew
 
-VERSION = 4
+VERSION = 5
 
 # `outcomes` and `runs` hold a column for everything that later features record, so that rows of today stay rows.
 _V1 = """
@@ -234,10 +234,67 @@ CREATE TABLE flights (
 
 _V4 = _BUDGETS + _ANSWERS
 
+# Versions of prompts that were used, what references to them mean in runs, how they were used, and every move of their
+# labels, of which the newest counts (see `prompts`).
+_V5 = """
+CREATE TABLE prompt_texts (
+  digest TEXT NOT NULL,
+  name TEXT NOT NULL,
+  version TEXT NOT NULL,
+  dialect TEXT NOT NULL,
+  source TEXT NOT NULL,
+  view TEXT NOT NULL,
+  sealed BLOB,
+  first_seen_ns INTEGER NOT NULL,
+  PRIMARY KEY (digest, name)
+) STRICT;
+CREATE INDEX prompt_texts_by_name ON prompt_texts (name, version, first_seen_ns);
+
+CREATE TABLE prompt_labels (
+  seq INTEGER PRIMARY KEY,
+  id TEXT NOT NULL,
+  prompt TEXT NOT NULL,
+  label TEXT NOT NULL,
+  version TEXT NOT NULL,
+  digest TEXT NOT NULL,
+  before_digest TEXT NOT NULL,
+  moved_by TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  moved_ns INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX prompt_labels_by_id ON prompt_labels (id);
+CREATE INDEX prompt_labels_by_label ON prompt_labels (prompt, label, seq);
+
+CREATE TABLE prompt_pins (
+  run_id TEXT NOT NULL,
+  reference TEXT NOT NULL,
+  epoch INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  version TEXT NOT NULL,
+  digest TEXT NOT NULL,
+  PRIMARY KEY (run_id, reference)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE prompt_uses (
+  id TEXT PRIMARY KEY,
+  prompt TEXT NOT NULL,
+  reference TEXT NOT NULL,
+  digest TEXT NOT NULL,
+  flow TEXT NOT NULL,
+  inputs TEXT NOT NULL,
+  output TEXT,
+  file TEXT NOT NULL,
+  line INTEGER NOT NULL,
+  run_id TEXT NOT NULL,
+  used_ns INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX prompt_uses_by_prompt ON prompt_uses (prompt, used_ns);
+"""
+
 # A step after these either *expands*: what it adds has a default or may be null, and can be ignored by the version
 # before, which goes on working beside the new one. Or it *contracts* and takes away what no version needs that is
 # still in use: then it sets `ledger.readable_by` to the version that a library must know from there on.
-_STEPS: dict[int, str] = {0: _V1, 1: _V2, 2: _V3, 3: _V4}
+_STEPS: dict[int, str] = {0: _V1, 1: _V2, 2: _V3, 3: _V4, 4: _V5}
 
 TABLES = frozenset(re.findall(r"CREATE TABLE (\w+)", "".join(_STEPS.values())))
 """The tables that are the ledger's own."""

@@ -23,7 +23,7 @@ from surefoot.ledger.connection import (
 from surefoot.ledger.entries import LedgerEntry, Note
 from surefoot.ledger.events import Outcome
 from surefoot.ledger.filelock import FileLock
-from surefoot.ledger.listing import ID_LEAD_NS, Query, Wanted, Way
+from surefoot.ledger.listing import ID_LEAD_NS, Wanted, Way
 from surefoot.ledger.payloads import Payloads
 from surefoot.ledger.portable import LOCAL_DIGEST
 from surefoot.ledger.reading import Reading
@@ -198,20 +198,16 @@ class SqliteLedger(Reading):
         """
         ways = wanted.ways()
         if len(ways) == 1:
-            return self._ask(wanted.by_way(ways[0]))
+            return self.ask(wanted.by_way(ways[0]))
         counts: dict[int, Way] = {}
         for way in ways:
-            found = self._ask(way.count(_NARROW))
+            found = self.ask(way.count(_NARROW))
             if not found or found[0][0] == 0:
                 return []
             counts.setdefault(found[0][0], way)
         if counts and (fewest := min(counts)) < _NARROW:
-            return self._ask(wanted.by_way(counts[fewest]))
-        return self._ask(wanted.by_facets() or wanted.query())
-
-    def _ask(self, query: Query) -> list[rows.Row]:
-        statement, values = query
-        return self._read(statement, *values)
+            return self.ask(wanted.by_way(counts[fewest]))
+        return self.ask(wanted.by_facets() or wanted.query())
 
     def outcomes_of(self, flow: str, *, since_ns: int = 0) -> Iterator[Outcome]:
         """The outcomes of a flow's runs that began at `since_ns` or later (nanoseconds since the epoch).

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from surefoot.errors import Fenced, LedgerError, RunBusy, RunPruned, UnknownRun
-from surefoot.ledger import rows, schema, sqlite_accounts, sqlite_answers
+from surefoot.ledger import rows, schema, sqlite_accounts, sqlite_answers, sqlite_prompts
 from surefoot.ledger.bodies import Transacted, run_body
 from surefoot.ledger.chain import GENESIS, payload_hash, row_hash
 from surefoot.ledger.entries import (
@@ -19,8 +19,10 @@ from surefoot.ledger.entries import (
     EndRun,
     KeepFlights,
     KeepHolds,
+    KeepPrompts,
     LeaveFlight,
     LedgerEntry,
+    MoveLabel,
     Note,
     Release,
     Renew,
@@ -38,6 +40,7 @@ from surefoot.ledger.entries import (
 from surefoot.ledger.events import Blob, Outcome, RunRecord
 from surefoot.ledger.holding import check_epoch, is_takeable, longest_until
 from surefoot.ledger.payloads import Freight
+from surefoot.ledger.sealing import DataKey
 from surefoot.ledger.writer import Settled
 
 # What is wrong with one entry and not with the file: it must not take others along.
@@ -121,11 +124,13 @@ class Batch:
         for item in freight:
             if isinstance(item, Blob):
                 self._blobs.append((item.digest, item.size, item.data))
-            else:
+            elif isinstance(item, DataKey):
                 self.connection.execute(
                     "INSERT OR IGNORE INTO data_keys (id, run_id, wrapped) VALUES (?, ?, ?)",
                     (item.id, item.run_id, item.wrapped),
                 )
+            else:
+                sqlite_prompts.keep([item], self.connection)
 
     def _last_hash(self, run_id: str) -> bytes:
         row = self.connection.execute(
@@ -326,5 +331,7 @@ _APPLY: dict[type, Callable[[Any, Batch], object]] = {
     Reserve: lambda entry, batch: sqlite_accounts.reserve(entry, batch.connection),
     Settle: lambda entry, batch: sqlite_accounts.settle(entry.settlement, batch.connection),
     KeepHolds: lambda entry, batch: sqlite_accounts.keep(entry, batch.connection),
+    KeepPrompts: lambda entry, batch: sqlite_prompts.keep(entry.rows, batch.connection),
+    MoveLabel: lambda entry, batch: sqlite_prompts.move(entry, batch.connection),
     SweepHolds: lambda entry, batch: sqlite_accounts.sweep(entry, batch.connection),
 }

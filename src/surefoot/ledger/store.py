@@ -10,7 +10,9 @@ from surefoot.ledger.chain import Link
 from surefoot.ledger.encoding import Encoded
 from surefoot.ledger.entries import LedgerEntry
 from surefoot.ledger.events import AnswerRow, Detail, Message, Outcome, Payload, RunRecord
+from surefoot.ledger.listing import Query
 from surefoot.ledger.payloads import Payloads
+from surefoot.ledger.rows import Row
 from surefoot.ledger.sealing import DataKey
 from surefoot.ledger.spending import Spending, Spent
 from surefoot.ledger.writer import Pending
@@ -113,6 +115,13 @@ class Ledger(Protocol):
 
     def answer_counts(self) -> list[CachedCount]:
         """How many answers are given again, by flow and prompt, the most first."""
+        ...
+
+    def ask(self, query: Query, *, patience: float | None = None) -> list[Row]:
+        """What a query of this room finds, in the SQL that both engines understand; nothing while nothing is recorded.
+
+        patience: seconds for which a server that is away is waited for, instead of the ledger's own.
+        """
         ...
 
     def accounts(self, query: AccountQuery) -> list[AccountRow]:

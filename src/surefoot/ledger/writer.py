@@ -76,6 +76,11 @@ class Pending:
     def is_done(self) -> bool:
         return self._done
 
+    @property
+    def is_refused(self) -> bool:
+        """Whether it is known that it is not in the ledger."""
+        return self._error is not None
+
     def result(self) -> object:
         """Wait until it is durable; what the entry returned, or the error with which it was refused."""
         self.wait()

@@ -1,17 +1,25 @@
 """Prompts: files in two forms and several dialects, the library that finds them, and their rendering."""
 
+from surefoot.prompts.comparing import Change, Comparison, compared
 from surefoot.prompts.definition import Dialect, Prompt, Property, PropertyType
 from surefoot.prompts.indexing import Library, library
 from surefoot.prompts.loading import load
 from surefoot.prompts.prompty import Prompty, prompt
+from surefoot.prompts.versions import Edited, LabelDifference, PromptVersion
 
 __all__ = [
+    "Change",
+    "Comparison",
     "Dialect",
+    "Edited",
+    "LabelDifference",
     "Library",
     "Prompt",
+    "PromptVersion",
     "Prompty",
     "Property",
     "PropertyType",
+    "compared",
     "library",
     "load",
     "prompt",

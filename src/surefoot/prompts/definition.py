@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from surefoot.errors import PromptError
 from surefoot.values import Json, PromptRef
 
 Dialect: TypeAlias = Literal["short", "promptflow", "prompty-v1", "prompty-v2"]
@@ -27,7 +28,8 @@ class Property:
     """A declared input or output. `default` counts only if `has_default`; one with a default is never required.
 
     `enum` are the values that it may have, where they are listed. `items` are what an array holds, `properties` what
-    an object has. `is_strict`: its value may hold no line that looks like a role marker. `example` is a value to show.
+    an object has, `any_of` what it may be one of (its type is `any` then). `is_nullable`: it may be null, too.
+    `is_strict`: its value may hold no line that looks like a role marker. `example` is a value to show.
     """
 
     name: str
@@ -41,6 +43,8 @@ class Property:
     properties: Mapping[str, Property] = field(default_factory=dict[str, "Property"])
     is_strict: bool = False
     example: Json = None
+    any_of: tuple[Property, ...] = ()
+    is_nullable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,10 @@ class Prompt:
     `${env:NAME}` still stands as written, since it may be a secret; `metadata` holds every key that has no field here.
     `cache` is whether the answers of its calls are given again, or for how
     many seconds; None where the file does not say.
+
+    `reads` are the files that it takes in, whether they are there or not. `unread` says of `sample`, `model` or `tools`
+    why a file that they name could not be read: what they need is then left as it is written, and is an error when it
+    is used.
     """
 
     name: str
@@ -75,6 +83,8 @@ class Prompt:
     files: Mapping[str, str] = field(default_factory=dict[str, str])
     source: Path | None = None
     cache: bool | float | None = None
+    reads: tuple[Path, ...] = ()
+    unread: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def label(self) -> str:
@@ -86,6 +96,12 @@ class Prompt:
         """What a record keeps of the prompt."""
         return PromptRef(self.name, self.version, self.digest)
 
+    def usable_sample(self) -> Mapping[str, Json]:
+        """Its sample inputs. Raises `PromptError` where they lie in a file that could not be read."""
+        if "sample" in self.unread:
+            raise PromptError(self.unread["sample"])
+        return self.sample
+
     def at(self, line: int) -> str:
         """`file:line` for a line of the template, counted from 1."""
         return f"{self.source or self.label}:{self.template_line + line - 1}"
@@ -96,6 +112,10 @@ def normalised(text: str) -> str:
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").rstrip("\n") + "\n"
 
 
-def digest_of(text: str) -> str:
-    """The SHA-256 of a normalised text, in hexadecimal."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+def digest_of(text: str, files: Mapping[str, str] | None = None) -> str:
+    """The SHA-256 of a normalised text and of the files that it takes in, by their names, in hexadecimal."""
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass"))
+    for name, content in sorted((files or {}).items()):
+        # No text has a NUL, so that no two sets of files come to the same bytes.
+        digest.update(f"\0{name}\0{content}".encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import stat
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from surefoot import scope
 from surefoot.errors import PromptError
-from surefoot.prompts import rendering
-from surefoot.prompts.definition import Dialect, Prompt, Property, PropertyType, digest_of, normalised
-from surefoot.values import Json
+from surefoot.prompts import (
+    formats,
+    frontmatter,
+    inheritance,
+    keys,
+    properties,
+    recognition,
+    references,
+    rendering,
+)
+from surefoot.prompts.definition import Dialect, Prompt, digest_of, normalised
+from surefoot.prompts.references import DiskFiles, Files, StoredFiles, Taken
+from surefoot.values import Json, PromptText
 
 if TYPE_CHECKING:
     from surefoot.prompts.yamltext import Document
@@ -22,40 +32,13 @@ _log = scope.logger("surefoot.prompts")
 
 MAX_BYTES = 1_048_576
 
-_SHORT_KEYS = frozenset(
-    {"prompt_id", "version", "description", "template", "inputs", "model", "sample", "metadata", "cache"}
+# What has a field of its own; every other key of a file is kept in the metadata.
+_FIELDS = frozenset(
+    {
+        *("prompt_id", "name", "version", "description", "inputs", "outputs", "model", "tools", "sample"),
+        *("cache", "metadata", "template", "instructions"),
+    }
 )
-_PROMPTY_KEYS = (_SHORT_KEYS - {"prompt_id"}) | {
-    *("$schema", "authors", "base", "displayName", "environment", "instructions", "kind", "name"),
-    *("outputs", "tags", "tools"),
-}
-_SECOND_MODEL_KEYS = frozenset({"id", "provider", "apiType", "options", "connection"})
-_FIELDS = frozenset({"prompt_id", "name", "version", "description", "inputs", "model", "sample", "cache"})
-
-_TYPES: dict[str, PropertyType] = {
-    "any": "any",
-    "array": "array",
-    "audio": "audio",
-    "bool": "boolean",
-    "boolean": "boolean",
-    "dict": "object",
-    "double": "number",
-    "file": "file",
-    "float": "number",
-    "image": "image",
-    "int": "integer",
-    "integer": "integer",
-    "list": "array",
-    "number": "number",
-    "object": "object",
-    "str": "string",
-    "string": "string",
-    "thread": "thread",
-}
-# promptflow's own types, whose values it passes on unchanged.
-_UNCHECKED = frozenset({"assistant_definition", "file_path", "prompt_template", "secret"})
-
-_FENCE = re.compile(r"^(?:-{3,}|\+{3,})[ \t]*$", re.MULTILINE)
 _PROMPT_ID = re.compile(r"""^(?:prompt_id|"prompt_id"|'prompt_id')[ \t]*:""", re.MULTILINE)
 
 
@@ -68,7 +51,7 @@ def load(path: Path, *, dialect: Dialect | None = None, roots: Sequence[Path] = 
     """Read a prompt file: `.prompty`, or YAML with `prompt_id`.
 
     `dialect` is what it is read as, whatever it looks like; `roots` are the folders, beside its own, that it may take
-    in files from by `${file:}` and `base`.
+    files from by `${file:}` and `base`.
 
     Raises:
         PromptError: the file cannot be read or is malformed; it names file, line and column.
@@ -79,220 +62,238 @@ def load(path: Path, *, dialect: Dialect | None = None, roots: Sequence[Path] = 
 def read_text(path: Path) -> str:
     """The normalised text of a prompt file. Raises `PromptError`."""
     try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise PromptError(f"{path}: it is a folder; name a file in it")
+        if not stat.S_ISREG(status.st_mode):
+            raise PromptError(f"{path}: it is no file; name one")
+        if status.st_size > MAX_BYTES:
             raise PromptError(
-                f"{path}: it has {size} bytes, a prompt may have {MAX_BYTES}; pass long texts as inputs"
+                f"{path}: it has {status.st_size} bytes, a prompt may have {MAX_BYTES}; pass long texts as inputs"
             )
-        return normalised(path.read_bytes().decode("utf-8"))
+        content = path.read_bytes()
     except OSError as error:
-        raise PromptError(f"{path}: it cannot be read: {error.strerror}; check the path") from None
+        raise PromptError(
+            f"{path}: it cannot be read: {error.strerror}; check the path and its permissions"
+        ) from None
+    try:
+        return normalised(content.decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise PromptError(f"{path}: it is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
+        before = content[: error.start]
+        line, column = before.count(b"\n") + 1, error.start - (before.rfind(b"\n") + 1) + 1
+        seen = "UTF-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else f"byte {error.start}"
+        raise PromptError(
+            f"{path}:{line}:{column}: it is not UTF-8 text ({seen}); save it as UTF-8"
+        ) from None
 
 
 def parse(text: str, source: Path, *, dialect: Dialect | None = None, roots: Sequence[Path] = ()) -> Prompt:
-    """A prompt from the normalised text of its file; its ending decides the form. Raises `PromptError`."""
-    prompt = _short(text, source) if source.suffix in (".yaml", ".yml") else _prompty(text, source, dialect)
+    """A prompt from the normalised text of its file; its ending decides the form.
+
+    Files that it takes in are looked for in the folder of `source` and in `roots`.
+
+    Raises:
+        PromptError: it is malformed; it names file, line and column.
+    """
+    return _parsed(text, source, dialect, DiskFiles(source.parent, roots))
+
+
+def parse_stored(kept: PromptText) -> Prompt:
+    """A prompt from what a ledger has kept of it, without its file and those that it takes in.
+
+    Raises:
+        PromptError: it is malformed, or its digest is not that of its text and files.
+    """
+    source = Path(kept.source or f"{kept.name}.prompty")
+    if (kept.dialect == "short") != (source.suffix in (".yaml", ".yml")):
+        source = source.with_suffix(".yaml" if kept.dialect == "short" else ".prompty")
+    prompt = _parsed(kept.text, source, cast("Dialect", kept.dialect), StoredFiles(kept.files), kept.name)
+    if prompt.digest != kept.digest:
+        raise PromptError(
+            f"{source}:1:1: the text of {prompt.label} that the ledger keeps has the digest {prompt.digest[:8]}, not "
+            f"{kept.digest[:8]}; check it with `surefoot ledger verify`"
+        )
+    return prompt
+
+
+def _parsed(text: str, source: Path, dialect: Dialect | None, files: Files, name: str = "") -> Prompt:
+    if "\0" in text:
+        before = text[: text.index("\0")]
+        line, column = before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
+        raise PromptError(f"{source}:{line}:{column}: it has a NUL, which is no text; remove it")
+    is_short = source.suffix in (".yaml", ".yml")
+    if dialect is not None and is_short != (dialect == "short"):
+        raise PromptError(
+            f"{source}:1:1: it cannot be read as {dialect}: "
+            f"{'a YAML file is of the dialect short' if is_short else 'only a YAML file is of the dialect short'}"
+        )
+    taken = Taken(files)
+    prompt = _short(text, source, taken) if is_short else _prompty(text, source, dialect, taken, name)
     if "@" in prompt.name or not prompt.name.strip():
-        raise PromptError(f"{source}:1: the name {prompt.name!r} is no name for a prompt; leave out `@`")
+        raise PromptError(f"{source}:1:1: the name {prompt.name!r} is no name for a prompt; leave out `@`")
     rendering.check(prompt)
     return prompt
 
 
-def _short(text: str, source: Path) -> Prompt:
+def _short(text: str, source: Path, taken: Taken) -> Prompt:
     from surefoot.prompts import yamltext
 
     document = yamltext.read(text, where=str(source))
-    data = document.data
-    _warn_of_unknown_keys(document, _SHORT_KEYS, source)
-    template = data.get("template")
-    if not document.scalars.get("prompt_id"):
-        raise PromptError(f"{source}:1: prompt_id is missing; add a line `prompt_id: name`")
+    keys.warn_of_unknown(document, "short")
+    name, template = document.scalar("prompt_id"), document.data.get("template")
+    if not name:
+        raise PromptError(f"{source}:1:1: prompt_id is missing; add a line `prompt_id: name`")
     if not isinstance(template, str):
-        line = document.lines.get("template", 1)
         raise PromptError(
-            f"{source}:{line}: template is missing or is no text; add `template: |` and the text below"
+            f"{document.place('template')}: template is missing or is no text; add `template: |` and the text below"
         )
-    body = _Body("short", text, template, document.lines["template"])
-    return _built(body, document, document.scalars["prompt_id"], source)
+    front = references.taken_in(document, taken)
+    made = _Made("short", text, name, template, document.line("template"), formats.Format("braces"))
+    return _built(made, document, front, source, taken)
 
 
-def _prompty(text: str, source: Path, dialect: Dialect | None) -> Prompt:
+def _prompty(text: str, source: Path, forced: Dialect | None, taken: Taken, name: str) -> Prompt:
     from surefoot.prompts import yamltext
 
-    front, front_line, body, body_line = _parts(text, source)
-    document = yamltext.read(front, where=str(source), first_line=front_line)
-    _warn_of_unknown_keys(document, _PROMPTY_KEYS, source)
-    _refuse_unsupported(document, source)
-    name = document.scalars.get("name") or source.stem
-    return _built(_Body(dialect or dialect_of(document.data), text, body, body_line), document, name, source)
+    parts = frontmatter.split(text, str(source))
+    document = yamltext.read(parts.front, where=str(source), first_line=parts.front_line)
+    front = references.taken_in(document, taken)
+    dialect = forced or recognition.recognised(front)
+    if dialect == "promptflow" and document.is_ambiguous:
+        # Its YAML is 1.2; that of the others is 1.1.
+        document = document.newer()
+        front = references.taken_in(document, taken)
+    keys.warn_of_unknown(document, dialect)
+    if dialect == "prompty-v1":
+        front = cast("dict[str, Json]", _stripped(front))
+        front = inheritance.merged(document, front, taken, chain=(source.name,))
+    template, line = parts.template, parts.template_line
+    instructions = front.get("instructions")
+    if not template.strip() and isinstance(instructions, str):
+        template, line = instructions, document.line("instructions")
+    written = formats.declared(document, front.get("template"), dialect)
+    name = name or document.scalar("name") or _text(front.get("name")) or source.stem
+    return _built(_Made(dialect, text, name, template, line, written), document, front, source, taken)
 
 
-def _parts(text: str, source: Path) -> tuple[str, int, str, int]:
-    """Front matter and body, each with the line on which it begins. A `---` inside the body is the body's."""
-    opening = _FENCE.search(text)
-    if opening is None or text[: opening.start()].strip():
-        return "", 1, text, 1
-    closing = _FENCE.search(text, opening.end())
-    line = text.count("\n", 0, opening.end()) + 1
-    if closing is None:
-        raise PromptError(f"{source}:{line}: the front matter has no end; close it with a line `---`")
-    front = text[opening.end() + 1 : closing.start()]
-    body_line = text.count("\n", 0, closing.end()) + 2
-    return front, line + 1, text[closing.end() + 1 :], body_line
-
-
-def dialect_of(front: Mapping[str, Json]) -> Dialect:
-    """Which dialect of `.prompty` a front matter is written in; one without a sign is of the newest."""
-    model, template, inputs = front.get("model"), front.get("template"), front.get("inputs")
-    entries = [entry for entry in _values(inputs) if isinstance(entry, dict)]
-    is_second = (
-        isinstance(model, str)
-        or (
-            isinstance(model, dict)
-            and not model.keys().isdisjoint({"id", "provider", "apiType", "options", "connection"})
-        )
-        or isinstance(inputs, list)
-        or any("kind" in entry for entry in entries)
-        or (isinstance(template, dict) and "format" in template)
-        or "displayName" in front
-    )
-    if is_second:
-        return "prompty-v2"
-    configuration = model.get("configuration") if isinstance(model, dict) else None
-    is_serverless = isinstance(configuration, dict) and configuration.get("type") == "serverless"
-    if "base" in front or isinstance(template, dict) or is_serverless:
-        return "prompty-v1"
-    is_first = (
-        isinstance(model, dict)
-        or not front.keys().isdisjoint({"sample", "authors"})
-        or isinstance(template, str)
-        or any("type" in entry for entry in entries)
-    )
-    return "promptflow" if is_first else "prompty-v2"
-
-
-def _values(inputs: Json) -> Iterable[Json]:
-    if isinstance(inputs, dict):
-        return inputs.values()
-    return inputs if isinstance(inputs, list) else ()
-
-
-def _refuse_unsupported(document: Document, source: Path) -> None:
-    """What cannot be honoured is refused, never dropped."""
-    if "base" in document.data:
-        line = document.lines["base"]
-        raise PromptError(
-            f"{source}:{line}: inheritance by `base` is not supported; put the keys of the base here"
-        )
-    template = document.data.get("template")
-    if template is None:
-        return
-    kind = _kind_of(template, "format", "type")
-    parser = _kind_of(template.get("parser"), "kind") if isinstance(template, dict) else "prompty"
-    if kind != "jinja2" or parser not in ("prompty", None):
-        shown = kind if kind != "jinja2" else f"parser {parser}"
-        raise PromptError(
-            f"{source}:{document.lines['template']}: templates of the kind `{shown}` are not supported; "
-            "use jinja2 and the parser prompty"
-        )
-
-
-def _kind_of(value: Json, *keys: str) -> Json:
-    """What `template` names: `jinja2`, `{type: jinja2}`, `{format: jinja2}`, `{format: {kind: jinja2}}`."""
-    for key in keys:
-        if isinstance(value, dict) and key in value:
-            return _kind_of(value[key], "kind")
-    return "jinja2" if isinstance(value, dict) else value
+def _stripped(value: Json) -> Json:
+    """Texts without white space at their ends, as prompty 0.x takes them from the front matter."""
+    match value:
+        case str():
+            return value.strip()
+        case dict():
+            return {key: _stripped(part) for key, part in value.items()}
+        case list():
+            return [_stripped(part) for part in value]
+        case _:
+            return value
 
 
 @dataclass(frozen=True, slots=True)
-class _Body:
+class _Made:
+    """What is known of a prompt before its keys are read."""
+
     dialect: Dialect
     text: str
+    name: str
     template: str
     line: int
+    written: formats.Format
 
 
-def _built(body: _Body, document: Document, name: str, source: Path) -> Prompt:
-    data = document.data
-    model, sample, description = data.get("model"), data.get("sample"), data.get("description")
-    if model is not None and not isinstance(model, str | dict):
-        raise PromptError(f"{source}:{document.lines['model']}: model has to be a name or keys and values")
-    cache = data.get("cache")
+def _built(made: _Made, document: Document, front: Mapping[str, Json], source: Path, taken: Taken) -> Prompt:
+    model, metadata = front.get("model"), _metadata(front)
+    if isinstance(model, str) and "model" not in taken.unread:
+        model = {"id": model}
+    if model is not None and not isinstance(model, dict):
+        if "model" not in taken.unread:
+            raise PromptError(f"{document.place('model')}: model has to be a name or keys and values")
+        model = {"file": model}
+    sample = front.get("sample")
+    if sample is not None and not isinstance(sample, dict):
+        raise PromptError(f"{document.place('sample')}: sample has to be inputs with their values")
+    return Prompt(
+        name=made.name,
+        version=_version(document, front),
+        digest=digest_of(made.text, taken.texts),
+        dialect=made.dialect,
+        text=made.text,
+        template=made.template,
+        template_line=made.line,
+        template_kind=made.written.kind,
+        is_strict=made.written.is_strict,
+        description=_text(front.get("description")),
+        inputs=properties.declared(document, "inputs", front.get("inputs"), made.dialect),
+        outputs=properties.declared(document, "outputs", front.get("outputs"), made.dialect),
+        model=model or {},
+        tools=_tools(document, front, model or {}),
+        sample=sample or {},
+        cache=_cache(document, front),
+        metadata=metadata,
+        files=taken.texts,
+        source=source,
+        reads=tuple(taken.reads),
+        unread=taken.unread,
+    )
+
+
+def _metadata(front: Mapping[str, Json]) -> dict[str, Json]:
+    """The file's `metadata`, and every key that has no field of its own."""
+    own = front.get("metadata")
+    kept: dict[str, Json] = dict(own) if isinstance(own, dict) else {} if own is None else {"metadata": own}
+    for key, value in front.items():
+        if key not in _FIELDS:
+            kept.setdefault(key, value)
+    for section in ("inputs", "outputs"):
+        rest = keys.extras(front.get(section))
+        if rest:
+            kept.setdefault(section, rest)
+    template = front.get("template")
+    if isinstance(template, dict) and any(
+        isinstance(part, dict) and "options" in part for part in template.values()
+    ):
+        kept.setdefault("template", template)
+    return kept
+
+
+def _version(document: Document, front: Mapping[str, Json]) -> str:
+    """The declared version as it is written: `version`, or in the second version's files that of the metadata."""
+    written = document.scalar("version") or document.scalar("metadata", "version")
+    inherited = front.get("version")
+    return written or ("" if inherited is None or "version" in document.data else str(inherited))
+
+
+def _tools(
+    document: Document, front: Mapping[str, Json], model: Mapping[str, Json]
+) -> tuple[Mapping[str, Json], ...]:
+    """The tools in whatever form they are written: those of the file, else those among the model's parameters."""
+    tools, parameters = front.get("tools"), model.get("parameters")
+    if tools is None and isinstance(parameters, dict):
+        tools = parameters.get("tools")
+    if isinstance(tools, dict):
+        tools = [{"name": name, **tool} if isinstance(tool, dict) else tool for name, tool in tools.items()]
+    if tools is None or (isinstance(tools, str) and tools.startswith("${")):
+        return ()
+    if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
+        place = ("tools",) if "tools" in front else ("model", "parameters", "tools")
+        raise PromptError(
+            f"{document.place(*place)}: tools have to be a list, each with its name and its parameters"
+        )
+    return tuple(cast("list[dict[str, Json]]", tools))
+
+
+def _cache(document: Document, front: Mapping[str, Json]) -> bool | float | None:
+    cache = front.get("cache")
     if (
         cache is not None
         and not isinstance(cache, bool)
-        and not (isinstance(cache, int | float) and cache > 0)
+        and (not isinstance(cache, int | float) or cache <= 0)
     ):
         raise PromptError(
-            f"{source}:{document.lines['cache']}: cache has to be true, false, or for how many seconds an answer is "
-            "given again"
+            f"{document.place('cache')}: cache has to be true, false, or for how many seconds an answer is given again"
         )
-    fields = _FIELDS | {"template"} if body.dialect == "short" else _FIELDS
-    return Prompt(
-        name=name,
-        version=document.scalars.get("version", ""),
-        digest=digest_of(body.text),
-        dialect=body.dialect,
-        text=body.text,
-        template=body.template,
-        template_line=body.line,
-        description=description if isinstance(description, str) else "",
-        inputs=_inputs(document, body.dialect, source),
-        model={"id": model} if isinstance(model, str) else model or {},
-        sample=sample if isinstance(sample, dict) else {},
-        cache=cache,
-        metadata={key: value for key, value in data.items() if key not in fields},
-        source=source,
-    )
+    return cache
 
 
-def _inputs(document: Document, dialect: Dialect, source: Path) -> dict[str, Property]:
-    declared = document.data.get("inputs")
-    if declared is None:
-        return {}
-    where = f"{source}:{document.lines['inputs']}"
-    if isinstance(declared, dict):
-        pairs = list(declared.items())
-    elif isinstance(declared, list) and all(
-        isinstance(entry, dict) and "name" in entry for entry in declared
-    ):
-        entries = cast("list[dict[str, Json]]", declared)
-        pairs = [(str(entry["name"]), cast("Json", entry)) for entry in entries]
-    else:
-        raise PromptError(
-            f"{where}: inputs have to be names with their types, as in `query: {{type: string}}`"
-        )
-    return {name: _input(name, entry, dialect, where) for name, entry in pairs}
-
-
-def _input(name: str, entry: Json, dialect: Dialect, where: str) -> Property:
-    if not isinstance(entry, dict):
-        # `name: value` declares the input and gives its default; without a value it only declares it.
-        return Property(name, has_default=entry is not None, default=entry)
-    kind = str(entry.get("kind", entry.get("type", "any")))
-    if kind not in _TYPES and kind not in _UNCHECKED:
-        near = difflib.get_close_matches(kind, _TYPES, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known types: {', '.join(sorted(_TYPES))}"
-        raise PromptError(f"{where}: the input {name} has the unknown type {kind}; {hint}")
-    description, required = entry.get("description"), entry.get("required", dialect != "prompty-v2")
-    return Property(
-        name,
-        _TYPES.get(kind, "any"),
-        description=description if isinstance(description, str) else "",
-        is_required=bool(required),
-        has_default="default" in entry,
-        default=entry.get("default"),
-    )
-
-
-def _warn_of_unknown_keys(document: Document, known: frozenset[str], source: Path) -> None:
-    for key in document.data:
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            _log.warning(
-                "%s:%d: the key %s is not known and has no effect%s", source, document.lines[key], key, hint
-            )
+def _text(value: Json) -> str:
+    return value if isinstance(value, str) else ""

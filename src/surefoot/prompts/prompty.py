@@ -10,6 +10,7 @@ from surefoot import scope
 from surefoot.prompts import loading, rendering
 from surefoot.prompts.definition import Dialect, Prompt, Property
 from surefoot.prompts.indexing import library
+from surefoot.prompts.pins import file_reference, meant
 from surefoot.values import Json, Message, PromptRef
 
 
@@ -19,10 +20,16 @@ class Prompty:
     Prompty.load_template("document_summarization_v2").render(context=context, query=query)
     """
 
-    __slots__ = ("_prompt",)
+    __slots__ = ("_own", "_reference")
 
-    def __init__(self, prompt: Prompt) -> None:
-        self._prompt = prompt
+    def __init__(self, prompt: Prompt, *, reference: str = "") -> None:
+        """`reference` is what it was asked for by: in a run that used it before, it is what it was then."""
+        self._own = prompt
+        self._reference = reference
+
+    @property
+    def _prompt(self) -> Prompt:
+        return meant(self._reference, self._own) if self._reference else self._own
 
     @classmethod
     def load_template(cls, reference: str) -> Prompty:
@@ -32,12 +39,12 @@ class Prompty:
             UnknownPrompt: there is no such prompt, or more than one.
             PromptError: its file is malformed.
         """
-        return cls(library().find(reference))
+        return cls(meant(reference), reference=reference)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Prompty:
         """The prompt in a file. Raises `PromptError`."""
-        return cls(loading.load(Path(path)))
+        return cls(loading.load(Path(path)), reference=file_reference(path))
 
     @property
     def prompt(self) -> Prompt:
@@ -91,8 +98,9 @@ class Prompty:
             InvalidInput: inputs are missing, unknown or of the wrong type; all of them are named.
             PromptError: the template does not render.
         """
-        text = rendering.text_of(self._prompt, inputs)
-        self._note()
+        prompt = self._prompt
+        text = rendering.text_of(prompt, inputs)
+        self._note(prompt, inputs)
         return text
 
     def messages(self, /, **inputs: object) -> list[Message]:
@@ -102,14 +110,16 @@ class Prompty:
             InvalidInput: inputs are missing, unknown or of the wrong type; all of them are named.
             PromptError: the template does not render.
         """
-        messages = rendering.messages_of(self._prompt, inputs)
-        self._note()
+        prompt = self._prompt
+        messages = rendering.messages_of(prompt, inputs)
+        self._note(prompt, inputs)
         return messages
 
-    def _note(self) -> None:
+    def _note(self, prompt: Prompt, inputs: Mapping[str, object]) -> None:
         run = scope.current()
         if run is not None:
-            run.note_prompt(self._prompt.ref)
+            run.note_prompt(prompt.ref)
+            library().note(prompt, self._reference, inputs)
 
     def __repr__(self) -> str:
         return f"Prompty({self._prompt.label!r}, digest={self._prompt.digest[:8]!r})"

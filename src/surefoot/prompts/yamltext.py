@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import datetime as dt
+import math
+import re
 from dataclasses import dataclass
 from typing import cast
 
@@ -17,18 +18,89 @@ _Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 MAX_NODES = 20_000
 MAX_DEPTH = 60
 
+# The C library builds nodes by recursion without a limit of its own; up to this depth that is safe in any thread.
+_SAFE_DEPTH = 400
+_INDENT = re.compile(r"^[ \t]*(?:[-?:][ \t]+)*", re.MULTILINE)
+
+_TAG = "tag:yaml.org,2002:"
+_NUMBER = re.compile(r"[-+]?(?:0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)")
+_FRACTION = re.compile(r"[-+]?(?:\.[0-9_]+|[0-9][0-9_]*(?:\.[0-9_]*)?)(?:[eE][-+]?[0-9]+)?")
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A YAML mapping as plain data.
+    """A YAML mapping as plain data, and where in the file its values stand.
 
-    For keys of the top level: `lines` is where their value begins in the file, `scalars` what stands there as
-    written (`1.10` is no number).
+    `where` is the file and `first_line` the line of it on which the YAML begins. `is_ambiguous`: YAML 1.1 and 1.2 read
+    some of its values differently.
     """
 
     data: dict[str, Json]
-    lines: dict[str, int]
-    scalars: dict[str, str]
+    where: str
+    first_line: int
+    node: yaml.MappingNode | None
+    is_ambiguous: bool = False
+
+    def line(self, *keys: str | int) -> int:
+        """The line of the file on which the value at a path of keys begins; that of what holds it if it has none."""
+        key, value = self._found(keys)
+        spot = value or key
+        # The text of a block (`|`, `>`) begins on the line after its indicator.
+        is_block = isinstance(value, yaml.ScalarNode) and value.style in ("|", ">")
+        return self.first_line + (spot.start_mark.line if spot is not None else 0) + is_block
+
+    def place(self, *keys: str | int) -> str:
+        """`file:line:column` of the key at a path of keys, or of the item where it is one of a list."""
+        key, value = self._found(keys)
+        spot = key or value
+        if spot is None:
+            return f"{self.where}:{self.first_line}:1"
+        return f"{self.where}:{self.first_line + spot.start_mark.line}:{spot.start_mark.column + 1}"
+
+    def scalar(self, *keys: str | int) -> str:
+        """What stands at a path of keys as it is written (`1.10` is no number); empty where that is no scalar."""
+        _, node = self._found(keys)
+        if not isinstance(node, yaml.ScalarNode) or self._depth(keys) < len(keys):
+            return ""
+        return "" if node.tag == f"{_TAG}null" else str(node.value)
+
+    def _depth(self, keys: tuple[str | int, ...]) -> int:
+        """How many of the keys of a path are there."""
+        node: yaml.Node | None = self.node
+        for depth, key in enumerate(keys):
+            found = _child(node, key)
+            if found is None:
+                return depth
+            node = found[1]
+        return len(keys)
+
+    def _found(self, keys: tuple[str | int, ...]) -> tuple[yaml.Node | None, yaml.Node | None]:
+        """Key and value at the end of a path, or as far along it as there are any."""
+        key_node: yaml.Node | None = None
+        node: yaml.Node | None = self.node
+        for key in keys[: self._depth(keys)]:
+            found = _child(node, key)
+            if found is not None:
+                key_node, node = found
+        return key_node, node
+
+    def newer(self) -> Document:
+        """The same, with plain scalars read by the rules of YAML 1.2: `yes` is a text, `010` is ten, `1e3` a number."""
+        if self.node is None or not self.is_ambiguous:
+            return self
+        reader = _Reader(self.where, self.first_line, is_newer=True)
+        return Document(reader.mapping(self.node, 0), self.where, self.first_line, self.node)
+
+
+def _child(node: yaml.Node | None, key: str | int) -> tuple[yaml.Node | None, yaml.Node] | None:
+    """What a mapping has under a key, with the key, or a list at a place."""
+    if isinstance(key, int):
+        items = cast("list[yaml.Node]", node.value) if isinstance(node, yaml.SequenceNode) else []
+        return (None, items[key]) if key < len(items) else None
+    pairs = (
+        cast("list[tuple[yaml.Node, yaml.Node]]", node.value) if isinstance(node, yaml.MappingNode) else []
+    )
+    return next((pair for pair in pairs if pair[0].value == key), None)
 
 
 def read(text: str, *, where: str, first_line: int = 1) -> Document:
@@ -38,52 +110,75 @@ def read(text: str, *, where: str, first_line: int = 1) -> Document:
         PromptError: with `where:line:column`.
     """
     reader = _Reader(where, first_line)
-    loader = _Loader(text)
-    try:
-        reader.check_depth(text)
-        node = loader.get_single_node()
-        if node is None:
-            return Document({}, {}, {})
-        reader.check(node, 0)
-        if not isinstance(node, yaml.MappingNode):
-            raise reader.error(node, "expected keys and values, as in `name: value`")
-        data = reader.plain(_constructed(loader, node), node)
-    except yaml.MarkedYAMLError as error:
+    node = reader.composed(text)
+    if node is None:
+        return Document({}, where, first_line, None)
+    if not isinstance(node, yaml.MappingNode):
+        raise reader.error(node, "expected keys and values, as in `name: value`")
+    data = reader.mapping(node, 0)
+    return Document(data, where, first_line, node, reader.is_ambiguous)
+
+
+def read_any(text: str, *, where: str) -> Json:
+    """Read whatever a whole YAML file holds. Raises `PromptError` with `where:line:column`."""
+    reader = _Reader(where, 1)
+    node = reader.composed(text)
+    return None if node is None else reader.value(node, 0)
+
+
+class _Reader:
+    """Turns nodes into plain data, within bounds; aliases count at each use."""
+
+    __slots__ = ("count", "first_line", "is_ambiguous", "is_newer", "where")
+
+    def __init__(self, where: str, first_line: int, *, is_newer: bool = False) -> None:
+        self.where = where
+        self.first_line = first_line
+        self.is_newer = is_newer
+        self.is_ambiguous = False
+        self.count = 0
+
+    def composed(self, text: str) -> yaml.Node | None:
+        loader: yaml.SafeLoader | None = None
+        try:
+            loader = _Loader(text)
+            if _may_be_deep(text):
+                self._check_depth(text)
+            return loader.get_single_node()
+        except yaml.MarkedYAMLError as error:
+            raise self._malformed(error) from None
+        except yaml.YAMLError as error:
+            problem = str(error).splitlines()[0]
+            raise PromptError(
+                f"{self.where}:{self.first_line}:1: this is not valid YAML: {problem}; remove it"
+            ) from None
+        except RecursionError:
+            raise PromptError(
+                f"{self.where}:{self.first_line}:1: its YAML is nested too deeply; flatten it"
+            ) from None
+        except ValueError as error:
+            raise PromptError(
+                f"{self.where}:{self.first_line}:1: its YAML cannot be read: {error}; save it as UTF-8 text"
+            ) from None
+        finally:
+            if loader is not None:
+                loader.dispose()
+
+    def _malformed(self, error: yaml.MarkedYAMLError) -> PromptError:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line, mark.column + 1) if mark else (0, 1)
         problem = error.problem or error.context or "it cannot be read"
-        raise PromptError(
-            f"{where}:{first_line + line}:{column}: this is not valid YAML: {problem}; correct the line"
-        ) from None
-    except yaml.YAMLError as error:
-        problem = str(error).splitlines()[0]
-        raise PromptError(f"{where}:{first_line}: this is not valid YAML: {problem}") from None
-    except RecursionError:
-        raise PromptError(f"{where}:{first_line}: its YAML is nested too deeply; flatten it") from None
-    except (ValueError, OverflowError) as error:
-        raise PromptError(f"{where}:{first_line}: a value in its YAML cannot be read: {error}") from None
-    finally:
-        loader.dispose()
-    return Document(
-        cast("dict[str, Json]", data),
-        {key.value: reader.line_of(value) for key, value in node.value},
-        {key.value: value.value for key, value in node.value if isinstance(value, yaml.ScalarNode)},
-    )
+        advice = "correct the line"
+        if "cannot start any token" in problem and "\\t" in problem:
+            advice = "indent with spaces, which YAML asks for"
+        elif "expected a single document" in problem or "found another document" in problem:
+            advice = "keep one document"
+        return PromptError(
+            f"{self.where}:{self.first_line + line}:{column}: this is not valid YAML: {problem}; {advice}"
+        )
 
-
-def _constructed(loader: yaml.SafeLoader, node: yaml.Node) -> object:
-    construct = loader.construct_document  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    return cast("object", construct(node))
-
-
-@dataclass(slots=True)
-class _Reader:
-    where: str
-    first_line: int
-    nodes: int = 0
-
-    def check_depth(self, text: str) -> None:
-        """Refuse deep nesting before nodes are built: the C library recurses without limit and crashes."""
+    def _check_depth(self, text: str) -> None:
+        """Refuse deep nesting before nodes are built."""
         depth = 0
         for event in yaml.parse(text, Loader=_Loader):
             depth += isinstance(event, yaml.CollectionStartEvent)
@@ -91,59 +186,135 @@ class _Reader:
             if depth > MAX_DEPTH:
                 raise self.error(event, f"its YAML is nested more than {MAX_DEPTH} deep; flatten it")
 
-    def check(self, node: yaml.Node, depth: int) -> None:
-        """Refuse duplicate keys, and more values or depth than a prompt needs; aliases count at each use."""
-        self.nodes += 1
-        if self.nodes > MAX_NODES:
+    def value(self, node: yaml.Node, depth: int) -> Json:
+        if isinstance(node, yaml.ScalarNode):
+            self._counted(node, depth)
+            return self._scalar(node)
+        if isinstance(node, yaml.MappingNode):
+            return cast("Json", self.mapping(node, depth))
+        self._counted(node, depth)
+        if not isinstance(node, yaml.SequenceNode) or node.tag != f"{_TAG}seq":
+            raise self._no_data(node)
+        return [self.value(item, depth + 1) for item in node.value]
+
+    def mapping(self, node: yaml.MappingNode, depth: int) -> dict[str, Json]:
+        self._counted(node, depth)
+        if node.tag != f"{_TAG}map":
+            raise self._no_data(node)
+        made: dict[str, Json] = {}
+        merged: dict[str, Json] = {}
+        seen: dict[str, int] = {}
+        for key, value in node.value:
+            self.count += 1
+            if not isinstance(key, yaml.ScalarNode):
+                raise self.error(key, "a key has to be a plain name; write it as text")
+            name = key.value
+            if name in seen:
+                raise self.error(key, f"the key `{name}` stands twice, first on line {seen[name]}; keep one")
+            seen[name] = self.first_line + key.start_mark.line
+            if key.tag == f"{_TAG}merge":
+                for source in reversed(value.value if isinstance(value, yaml.SequenceNode) else [value]):
+                    if not isinstance(source, yaml.MappingNode):
+                        raise self.error(source, "`<<` takes keys and values; name a mapping")
+                    merged |= self.mapping(source, depth + 1)
+            else:
+                made[name] = self.value(value, depth + 1)
+        return {**merged, **made} if merged else made
+
+    def _counted(self, node: yaml.Node, depth: int) -> None:
+        self.count += 1
+        if self.count > MAX_NODES:
             raise self.error(
                 node, f"its YAML has more than {MAX_NODES} values, aliases counted; make it smaller"
             )
         if depth > MAX_DEPTH:
-            raise self.error(node, f"its YAML is nested more than {MAX_DEPTH} deep, or contains itself")
-        if isinstance(node, yaml.MappingNode):
-            self._check_keys(node)
-            for key, value in node.value:
-                self.check(key, depth + 1)
-                self.check(value, depth + 1)
-        elif isinstance(node, yaml.SequenceNode):
-            for item in node.value:
-                self.check(item, depth + 1)
+            raise self.error(
+                node, f"its YAML is nested more than {MAX_DEPTH} deep, or contains itself; flatten it"
+            )
 
-    def _check_keys(self, node: yaml.MappingNode) -> None:
-        seen: dict[str, int] = {}
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                raise self.error(key, "a key has to be a plain name")
-            line = self.first_line + key.start_mark.line
-            if key.value in seen:
-                raise self.error(
-                    key, f"the key `{key.value}` stands twice, first on line {seen[key.value]}; keep one"
-                )
-            seen[key.value] = line
+    def _scalar(self, node: yaml.ScalarNode) -> Json:
+        text, tag = cast("str", node.value), node.tag.removeprefix(_TAG)
+        is_like_number = text[:1] in _DIGITS
+        if tag == "str" and (node.style or not is_like_number):
+            return text
+        if tag == "null":
+            return None
+        self.is_ambiguous |= is_like_number or text.lower() not in ("true", "false")
+        try:
+            if not self.is_newer or tag not in ("str", "bool", "int", "float"):
+                made = text if tag == "str" else _older(text, tag)
+            elif tag == "bool":
+                made = text.lower() == "true" if text.lower() in ("true", "false") else text
+            else:
+                made = _newer_number(text)
+        except (ValueError, OverflowError) as error:
+            raise self.error(node, f"this value cannot be read: {error}; correct it or quote it") from None
+        if made is None or (isinstance(made, float) and not math.isfinite(made)):
+            raise self._no_data(node)
+        return made
 
-    def plain(self, value: object, node: yaml.Node) -> Json:
-        """Constructed YAML as JSON data: dates as text, keys as text."""
-        if value is None or isinstance(value, bool | int | float | str):
-            return value
-        if isinstance(value, dict):
-            return {
-                str(key): self.plain(entry, node)
-                for key, entry in cast("dict[object, object]", value).items()
-            }
-        if isinstance(value, list):
-            return [self.plain(entry, node) for entry in cast("list[object]", value)]
-        if isinstance(value, dt.date):
-            return value.isoformat()
-        raise self.error(
-            node, f"a value of the YAML type {type(value).__name__} is no plain data; write it as text"
-        )
-
-    def line_of(self, node: yaml.Node) -> int:
-        # The text of a block (`|`, `>`) begins on the line after its indicator.
-        is_block = isinstance(node, yaml.ScalarNode) and node.style in ("|", ">")
-        return self.first_line + node.start_mark.line + is_block
+    def _no_data(self, node: yaml.Node) -> PromptError:
+        kind = node.tag.removeprefix(_TAG)
+        if "python" in kind or kind.startswith("!"):
+            return self.error(node, f"this is not valid YAML: the tag {node.tag} is not known; remove it")
+        return self.error(node, f"a value of the YAML type {kind} is no plain data; write it as text")
 
     def error(self, spot: yaml.Node | yaml.Event, problem: str) -> PromptError:
         mark = spot.start_mark
         line, column = (mark.line, mark.column + 1) if mark is not None else (0, 1)
         return PromptError(f"{self.where}:{self.first_line + line}:{column}: {problem}")
+
+
+_DIGITS = frozenset("0123456789+-.")
+
+
+def _may_be_deep(text: str) -> bool:
+    """Whether the text could be nested more deeply than is safe, by a bound that costs next to nothing."""
+    flow = text.count("[") + text.count("{")
+    # Each level of a block stands further to the right, but a list, which may stand where its key does.
+    return flow + 2 * max(map(len, _INDENT.findall(text))) > _SAFE_DEPTH
+
+
+_CONSTRUCTOR = yaml.constructor.SafeConstructor()
+
+
+def _older(text: str, tag: str) -> Json:
+    """A scalar by the rules of YAML 1.1, as the libraries that read YAML by PyYAML have it; None for no plain data."""
+    node = yaml.ScalarNode(f"{_TAG}{tag}", text)
+    match tag:
+        case "bool":
+            return _CONSTRUCTOR.construct_yaml_bool(node)
+        case "int":
+            return _CONSTRUCTOR.construct_yaml_int(node)
+        case "float":
+            return _CONSTRUCTOR.construct_yaml_float(node)
+        case "timestamp":
+            return str(_CONSTRUCTOR.construct_yaml_timestamp(node))
+        case _:
+            return None
+
+
+def _newer_number(text: str) -> Json:
+    """A number by the rules of YAML 1.2, or the text where it is none."""
+    plain = text.replace("_", "")
+    if _NUMBER.fullmatch(text):
+        sign, digits = (plain[0], plain[1:]) if plain[0] in "+-" else ("", plain)
+        base = {"0o": 8, "0x": 16}.get(digits[:2], 10)
+        return int(sign + (digits[2:] if base != 10 else digits), base)
+    if _FRACTION.fullmatch(text):
+        number = float(plain)
+        return number if math.isfinite(number) else text
+    return text
+
+
+def lines_of_items(text: str, key: str) -> list[int]:
+    """The lines, from 1, on which the items of the list under a key of the top level begin. `text` was read before."""
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+    finally:
+        loader.dispose()
+    pairs: list[tuple[yaml.Node, yaml.Node]] = node.value if isinstance(node, yaml.MappingNode) else []
+    lists = [value for name, value in pairs if isinstance(name, yaml.ScalarNode) and name.value == key]
+    items: list[yaml.Node] = lists[0].value if lists and isinstance(lists[0], yaml.SequenceNode) else []
+    return [item.start_mark.line + 1 for item in items]

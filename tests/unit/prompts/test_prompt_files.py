@@ -85,7 +85,8 @@ def test_a_prompty_file(tmp_path: Path) -> None:
     }
     assert prompt.model["parameters"] == {"temperature": 0.2}
     assert prompt.sample == {"query": "What?"}
-    assert prompt.metadata == {"outputs": {"answer": {"type": "string"}}}
+    assert prompt.outputs == {"answer": Property("answer", "string")}
+    assert prompt.metadata == {}
     assert prompt.text.splitlines()[prompt.template_line - 1] == "system:"
 
 
@@ -104,10 +105,10 @@ def test_the_name_is_the_file_s_where_none_is_declared(tmp_path: Path) -> None:
         ("inputs: {q: {kind: string}}", "prompty-v2"),
         ("displayName: A prompt", "prompty-v2"),
         ("name: plain", "prompty-v2"),
-        ("inputs: {q: {type: string}}", "promptflow"),
+        ("inputs: {q: {type: string}}", "prompty-v1"),
         ("model: {configuration: {type: openai}, parameters: {}}", "promptflow"),
-        ("template: jinja2", "promptflow"),
-        ("sample: {q: 1}", "promptflow"),
+        ("template: jinja2", "prompty-v1"),
+        ("sample: {q: 1}", "prompty-v1"),
         ("model: {configuration: {type: serverless}}", "prompty-v1"),
         ("template: {type: jinja2}", "prompty-v1"),
     ],
@@ -171,20 +172,20 @@ def test_plain_data_is_kept_plain(tmp_path: Path) -> None:
         ),
         ("prompt_id: a\nmodel: {x: 1, x: 2}\ntemplate: x\n", ":2:15: the key `x` stands twice"),
         ("prompt_id: a\n", "template is missing"),
-        ("prompt_id: a\ntemplate: [x]\n", ":2: template is missing or is no text"),
+        ("prompt_id: a\ntemplate: [x]\n", ":2:1: template is missing or is no text"),
         ("prompt_id:\ntemplate: x\n", "prompt_id is missing"),
         ("prompt_id: a@b\ntemplate: x\n", "leave out `@`"),
         ("- prompt_id: a\n", ":1:1: expected keys and values"),
         ("prompt_id: a\n? [x]\n: y\ntemplate: x\n", ":2:3: a key has to be a plain name"),
         ("prompt_id: a\nmodel: !!python/object/apply:os.system [ls]\ntemplate: x\n", "not valid YAML"),
         ("prompt_id: a\nmodel: {x: !!binary aGk=}\ntemplate: x\n", "no plain data"),
-        ("prompt_id: a\nmodel: 3\ntemplate: x\n", ":2: model has to be"),
-        ("prompt_id: a\ninputs: 3\ntemplate: x\n", ":2: inputs have to be"),
+        ("prompt_id: a\nmodel: 3\ntemplate: x\n", ":2:1: model has to be"),
+        ("prompt_id: a\ninputs: 3\ntemplate: x\n", ":2:1: inputs have to be"),
         (
             "prompt_id: a\ninputs: {q: {type: strin}}\ntemplate: x\n",
             "unknown type strin; did you mean string?",
         ),
-        ("prompt_id: a\nversion: 2026-13-45\ntemplate: x\n", ":1: a value in its YAML cannot be read"),
+        ("prompt_id: a\nversion: 2026-13-45\ntemplate: x\n", ":2:10: this value cannot be read"),
     ],
 )
 def test_a_malformed_short_form(tmp_path: Path, text: str, place: str) -> None:
@@ -222,10 +223,13 @@ def test_a_malformed_placeholder(tmp_path: Path, template: str, line: int, token
             ":5: the template has a mistake: No filter named 'shout'",
         ),
         ("---\nname: a\n---\n{% include 'b' %}\n", ":4: the template has a mistake: other templates cannot"),
-        ("---\nname: a\nbase: b.prompty\n---\nhi\n", ":3: inheritance by `base` is not supported"),
-        ("---\nname: a\ntemplate: mustache\n---\nhi\n", ":3: templates of the kind `mustache`"),
-        ("---\ntemplate: {format: {kind: nunjucks}}\n---\nhi\n", ":2: templates of the kind `nunjucks`"),
-        ("---\ntemplate: {format: jinja2, parser: {kind: own}}\n---\nhi\n", "`parser own`"),
+        ("---\nname: a\nbase: b.prompty\n---\nhi\n", ":3:1: the base b.prompty is not there"),
+        ("---\nname: a\ntemplate: handlebars\n---\nhi\n", ":3:1: templates of the kind `handlebars`"),
+        (
+            "---\ntemplate: {format: jinja2, parser: {kind: own}}\n---\nhi\n",
+            ":2:1: templates with the parser `own`",
+        ),
+        ("---\nmodel: {id: m}\ntemplate: jinja2\n---\nhi\n", ":3:1: Invalid template format: 'jinja2'"),
         ("---\nname: a\n---\nok\nuser[name=x]:\nhi\n", ":5: a role marker has attributes"),
     ],
 )
@@ -272,4 +276,7 @@ def test_a_template_nested_too_deeply(tmp_path: Path) -> None:
 def test_an_unknown_key_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "surefoot.prompts"):
         load(write(tmp_path, "a.yaml", "prompt_id: a\nversoin: 2\ntemplate: x\n"))
-    assert "a.yaml:2: the key versoin is not known and has no effect; did you mean version?" in caplog.text
+    assert (
+        "a.yaml:2:1: the key versoin is not known to short and has no effect; did you mean version?"
+        in caplog.text
+    )

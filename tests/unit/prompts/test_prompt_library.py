@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,6 @@ import pytest
 from surefoot import prompts
 from surefoot.errors import PromptError, UnknownPrompt
 from surefoot.prompts import Library, Prompty
-from surefoot.scope import Slot
 
 
 def put(folder: Path, name: str, prompt_id: str, version: str = "", template: str = "hi") -> Path:
@@ -101,7 +101,7 @@ def test_an_unknown_prompt_names_what_there_is(tmp_path: Path) -> None:
     assert str(tmp_path) in message
     assert "did you mean 'summary'?" in message
     assert "there are: answer, summary" in message
-    assert "no version or digest '7'; there are: answer@1" in unknown(library, "answer@7")
+    assert "no label, version or digest '7'; there are: answer@1" in unknown(library, "answer@7")
     assert "no prompt 'nothing'" in unknown(library, "nothing@1")
 
 
@@ -147,7 +147,7 @@ def test_a_malformed_file_spoils_only_itself(tmp_path: Path) -> None:
     assert library.find("good").name == "good"
     assert len(library.problems()) == 1
     message = unknown(library, "bad")
-    assert f"not readable: {bad}:1: the front matter has no end" in message
+    assert f"not readable: {bad}:1:1: the front matter has no end" in message
 
 
 def test_a_link_to_nowhere_is_passed_over(tmp_path: Path) -> None:
@@ -156,12 +156,10 @@ def test_a_link_to_nowhere_is_passed_over(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def slot(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Library:
-    own: Slot[Library] = Slot("prompt library")
+def slot(tmp_path: Path) -> Iterator[Library]:
     shelf = Library(tmp_path)
-    own.provide(lambda: shelf)
-    monkeypatch.setattr("surefoot.prompts.prompty.library", own)
-    return shelf
+    with prompts.library.provided(lambda: shelf):
+        yield shelf
 
 
 def test_prompty_finds_its_template_in_the_library(slot: Library) -> None:

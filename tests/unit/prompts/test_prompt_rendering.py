@@ -16,7 +16,7 @@ from surefoot.errors import InvalidInput, PromptError
 from surefoot.prompts import Prompty
 from surefoot.prompts.definition import normalised
 from surefoot.prompts.loading import parse
-from surefoot.values import Message, PromptRef
+from surefoot.values import Caller, Message, PromptRef
 
 
 def prompty(text: str, name: str = "a.prompty") -> Prompty:
@@ -244,8 +244,15 @@ class Noting:
     def claim(self, work: scope.Work) -> scope.Claim:
         raise AssertionError("a prompt claims no work")
 
+    @property
+    def caller(self) -> Caller:
+        return Caller(("R",), ("flow",))
+
     def note_prompt(self, prompt: PromptRef) -> None:
         self.noted.append(prompt)
+
+    def carry(self, row: object, *, when_kept: Callable[[], None]) -> None:
+        pass
 
 
 def test_inside_a_run_each_rendering_is_noted() -> None:

@@ -14,10 +14,22 @@ if TYPE_CHECKING:
     from surefoot.prompts import Property
 
 _REFERENCE = re.compile(r"\$\{env:([^}:]+)(?::([^}]*))?\}")
-# `max_tokens` is none: a token is secret as a word of its own.
-_SECRET = re.compile(
-    r"(?i)(?:^|[_.\s-]|(?<=[a-z])(?=[A-Z]))(?:api[_-]?key|key|secret|password|passwd|token|credentials?|authorization)$"
-    r"|apikey$|^sas[_-]?token$|connection[_-]?string$"
+_WORD = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+")
+_SECRET = frozenset(
+    {
+        *(
+            "apikey",
+            "authorization",
+            "credential",
+            "credentials",
+            "key",
+            "keys",
+            "passwd",
+            "password",
+            "secret",
+        ),
+        *("secrets", "token", "cookie"),
+    }
 )
 HIDDEN = "(hidden)"
 
@@ -51,14 +63,20 @@ def _part(part: Part) -> Json:
             return {"type": "image_url", "image_url": {"url": _address(part), **detail}}
         case Audio():
             if part.data:
-                form = part.media_type.partition("/")[2].replace("mpeg", "mp3") or "wav"
                 data = base64.b64encode(part.data).decode()
+                form = part_format(part.media_type)
                 return {"type": "input_audio", "input_audio": {"data": data, "format": form}}
             return {"type": "audio_url", "audio_url": {"url": part.url}}
         case File():
             name: dict[str, Json] = {"filename": part.name} if part.name else {}
             where = "file_data" if part.data else "file_url"
             return {"type": "file", "file": {where: _address(part), **name}}
+
+
+def part_format(media_type: str) -> str:
+    """What chat completions call the format of a recording."""
+    name = media_type.partition("/")[2].removeprefix("x-")
+    return {"mpeg": "mp3", "": "wav"}.get(name, name)
 
 
 def _address(part: Image | File) -> str:
@@ -97,8 +115,9 @@ def _shown(value: Json, environ: Mapping[str, str], *, is_secret: bool) -> Json:
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether a field holds a credential, by its name."""
-    return _SECRET.search(name) is not None
+    """Whether a field holds a credential: by the last word of its name, so that `max_tokens` is none."""
+    words = [word.lower() for word in _WORD.findall(name)]
+    return bool(words) and (words[-1] in _SECRET or words[-2:] == ["connection", "string"])
 
 
 def property_json(entry: Property) -> dict[str, Json]:

@@ -23,7 +23,7 @@ def print_conversation(console: Console, messages: Sequence[Message]) -> None:
         parts = (message.content,) if isinstance(message.content, str) else message.content
         for part in parts:
             if isinstance(part, str):
-                console.print(_inset(part, console), soft_wrap=not console.is_terminal)
+                console.print(_inset(screen.harmless(part), console), soft_wrap=not console.is_terminal)
             else:
                 console.print(screen.styled((f"  {part_words(part)}", "cyan")), soft_wrap=True)
         for call in message.tool_calls:

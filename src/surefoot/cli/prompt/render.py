@@ -31,7 +31,7 @@ DIALECTS = ("promptflow", "prompty-v1", "prompty-v2")
 )
 @click.option("--text", "is_text", is_flag=True, help="The rendered text as one, and nothing else.")
 @json_option
-def command(
+def command(  # noqa: PLR0917
     target: str,
     file: str | None,
     pairs: tuple[str, ...],

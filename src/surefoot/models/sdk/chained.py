@@ -97,6 +97,15 @@ class _Outside(Scope):
     def note_prompt(self, prompt: PromptRef) -> None:
         pass
 
+    def pinned(self, reference: str) -> PromptRef | None:  # noqa: ARG002
+        return None
+
+    def pin(self, reference: str, prompt: PromptRef) -> PromptRef:  # noqa: ARG002
+        return prompt
+
+    def carry(self, row: object, *, when_kept: Callable[[], None]) -> None:
+        pass
+
 
 OUTSIDE: Scope = _Outside()
 

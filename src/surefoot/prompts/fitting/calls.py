@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 from surefoot.prompts.fitting.meanings import (
     Loaded,
@@ -22,6 +23,8 @@ from surefoot.prompts.fitting.uses import Given, Use, Way
 
 _FETCHING = ("prompt", "Prompty.load_template", "Prompty.load")
 _ASKING = ("generate", "generate.sync")
+_WAYS = frozenset({"generate", "messages", "render", "sync"})
+_NAMES = ("generate", "load", "load_template", "messages", "partial", "prompt", "render", "sync")
 
 
 @dataclass(slots=True)
@@ -38,16 +41,34 @@ class Calls:
     """Looks through modules of a project."""
 
     meanings: Meanings
+    modules: list[Module]
+    names: frozenset[str] = field(init=False)
+    """What functions and methods that use prompts are called in these modules."""
     shapes: Shapes = field(init=False)
 
     def __post_init__(self) -> None:
         self.shapes = Shapes(self.meanings)
+        self.names = _names_in(self.modules)
 
     def of(self, module: Module) -> list[Found]:
         """The uses of a module, in the order of its lines."""
-        found = [one for call, place in module.calls for one in self._uses(call, place)]
+        found = [
+            one
+            for call, place in module.calls
+            if _last(call.func) in self.names
+            for one in self._uses(call, place)
+        ]
         self._note_reads(module, found)
         return sorted(found, key=lambda one: (one.use.line, one.use.reference))
+
+    def unseen(self, module: Module) -> list[tuple[str, int]]:
+        """File and line of the calls of which nothing but their name is known, and that is one of a prompt's."""
+        return [
+            self.meanings.project.place(module, line_of(call))
+            for call, place in module.calls
+            if _last(call.func) in _WAYS
+            and all(isinstance(one, Other) for one in self.meanings.of(call.func, place))
+        ]
 
     def _uses(self, call: ast.Call, place: Place) -> Iterator[Found]:
         heads = self.meanings.of(call.func, place)
@@ -62,8 +83,8 @@ class Calls:
             first = self.meanings.of(call.args[0], place)
             if any(isinstance(one, Symbol) and one.is_ours and one.dotted in _ASKING for one in first):
                 rest = ast.Call(call.args[0], call.args[1:], call.keywords)
-                for one in self._asked(ast.copy_location(rest, call), place):
-                    yield replace(one, use=replace(one.use, is_open=True))
+                for found in self._asked(ast.copy_location(rest, call), place):
+                    yield replace(found, use=replace(found.use, is_open=True))
         elif way := self.meanings.way_of(call, place):
             yield from self._used(way, call, place)
 
@@ -81,7 +102,7 @@ class Calls:
                     yield self._with("generate", Loaded(reference), call, place, kind)
                 case Loaded(unknown=""):
                     yield self._with("generate", one, call, place, kind)
-                case Loaded() | Other():
+                case Loaded() | Other() | Symbol():
                     yield self._with("generate", Loaded(unknown=why_not(one)), call, place, kind)
                 case _:
                     # Messages, or what is no prompt at all.
@@ -144,9 +165,9 @@ class Calls:
 
     def _found(self, way: str, loaded: Loaded, call: ast.Call, place: Place) -> Found:
         module = place.scope.module
-        file, line = self.meanings.project.place(module, call.lineno)
+        file, line = self.meanings.project.place(module, line_of(call))
         use = Use(
-            _way(way),
+            cast("Way", way),
             file,
             line,
             reference=loaded.reference,
@@ -174,12 +195,55 @@ class Calls:
                         one.use = replace(one.use, output=output)
 
 
+def line_of(call: ast.Call) -> int:
+    """The line of a call as a frame tells it: of a method the line of its name."""
+    end = call.func.end_lineno if isinstance(call.func, ast.Attribute) else None
+    return end or call.lineno
+
+
+def _names_in(modules: list[Module]) -> frozenset[str]:
+    """The names of what uses prompts, and every name that is bound to one of them."""
+    bound: dict[str, set[str]] = {}
+    for module in modules:
+        for scope in (module.scope, *module.scopes.values()):
+            for name, bindings in scope.bindings.items():
+                for one in bindings:
+                    if one.kind == "import":
+                        bound.setdefault(one.dotted.rpartition(".")[2], set()).add(name)
+                    elif one.kind == "value" and isinstance(one.value, ast.expr):
+                        for last in _lasts(one.value):
+                            bound.setdefault(last, set()).add(name)
+        for given in module.attributes.values():
+            for attribute in given:
+                for last in _lasts(attribute.value):
+                    bound.setdefault(last, set()).add(attribute.name)
+    found, waiting = set(_NAMES), [*_NAMES]
+    while waiting:
+        more = bound.get(waiting.pop(), set()) - found
+        found |= more
+        waiting += more
+    return frozenset(found)
+
+
+def _lasts(value: ast.expr) -> list[str]:
+    """The names that a bound value can be another name of."""
+    match value:
+        case ast.Name() | ast.Attribute():
+            return [_last(value)]
+        case ast.IfExp(body=body, orelse=orelse):
+            return [*_lasts(body), *_lasts(orelse)]
+        case ast.BoolOp(values=values):
+            return [last for one in values for last in _lasts(one)]
+        case _:
+            return []
+
+
+def _last(node: ast.expr) -> str:
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+
+
 def _name_around(scope: Scope) -> str:
     function = scope.function
     while function is not None and function.name.endswith("<lambda>"):
         function = function.parent.function if function.parent else None
     return function.name if function else ""
-
-
-def _way(way: str) -> Way:
-    return way if way in ("generate", "render", "messages") else "load"  # type: ignore[return-value]

@@ -17,6 +17,10 @@ class Callers:
     meanings: Meanings
     modules: list[Module]
     _callers: dict[Scope, set[Scope]] = field(default_factory=dict[Scope, "set[Scope]"])
+    _mentions: dict[str, list[tuple[ast.expr, Place]]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._mentions = self._index()
 
     def follow(self, scopes: Iterable[Scope]) -> None:
         """Find out who calls these, and who calls those."""
@@ -76,30 +80,31 @@ class Callers:
 
     def _mentioning(self, scope: Scope) -> set[Scope]:
         """The functions that speak of a function by its name, of a constructor by that of its class."""
-        owner = scope.owner
         name = scope.name.rpartition(".")[2]
-        is_made = owner is not None and name == "__init__"
-        wanted = owner.name.rpartition(".")[2] if owner is not None and is_made else name
+        meant = scope
+        if scope.owner is not None and name == "__init__":
+            meant = scope.owner
+            name = meant.name.rpartition(".")[2]
         found: set[Scope] = set()
-        for module in self.modules:
-            for alias in self._aliases(module, wanted):
-                for node, place in module.mentions.get(alias, ()):
-                    caller = place.scope.function
-                    if caller is None or caller is scope or caller in found:
-                        continue
-                    if any(
-                        self._is(one, owner if is_made else scope) for one in self.meanings.of(node, place)
-                    ):
-                        found.add(caller)
+        for node, place in self._mentions.get(name, ()):
+            caller = place.scope.function
+            if caller is None or caller is scope or caller in found:
+                continue
+            for one in self.meanings.of(node, place):
+                if isinstance(one, Function | Class) and one.scope is meant:
+                    found.add(caller)
         return found
 
-    def _is(self, one: object, scope: Scope | None) -> bool:
-        return isinstance(one, Function | Class) and one.scope is scope
-
-    def _aliases(self, module: Module, name: str) -> set[str]:
-        """The names by which a module speaks of what is called so elsewhere."""
-        found = {name}
-        for bound, bindings in module.scope.bindings.items():
-            if any(one.kind == "import" and one.dotted.endswith(f".{name}") for one in bindings):
-                found.add(bound)
+    def _index(self) -> dict[str, list[tuple[ast.expr, Place]]]:
+        """What all modules speak of, by the name that it has where it is defined."""
+        found: dict[str, list[tuple[ast.expr, Place]]] = {}
+        for module in self.modules:
+            for name, mentions in module.mentions.items():
+                found.setdefault(name, []).extend(mentions)
+            for scope in (module.scope, *module.scopes.values()):
+                for bound, bindings in scope.bindings.items():
+                    for one in bindings:
+                        name = one.dotted.rpartition(".")[2]
+                        if one.kind == "import" and name != bound:
+                            found.setdefault(name, []).extend(module.mentions.get(bound, ()))
         return found

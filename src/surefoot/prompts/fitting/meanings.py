@@ -136,21 +136,15 @@ class Meanings:
             case ast.Name(id=name):
                 return self._named(name, place)
             case ast.Attribute(value=value, attr=name):
-                return self._each(value, place, lambda one: self.attribute(one, name))
+                return tuple(made for one in self.of(value, place) for made in self.attribute(one, name))
             case ast.Call():
                 return self._called(node, place)
+            case ast.JoinedStr() | ast.FormattedValue() | ast.BinOp():
+                return self._combined(node, place)
             case ast.Await(value=value) | ast.NamedExpr(value=value) | ast.Starred(value=value):
                 return self.of(value, place)
-            case ast.IfExp(body=body, orelse=orelse):
-                return (*self.of(body, place), *self.of(orelse, place))
-            case ast.BoolOp(values=values):
-                return tuple(one for value in values for one in self.of(value, place) if not _is_none(one))
-            case ast.JoinedStr(values=values):
-                return self._joined(values, place)
-            case ast.FormattedValue(value=value, conversion=-1, format_spec=None):
-                return self.of(value, place)
-            case ast.BinOp(left=left, op=op, right=right):
-                return self._combined(node, left, op, right, place)
+            case ast.IfExp() | ast.BoolOp():
+                return self._chosen(node, place)
             case ast.Subscript(value=value, slice=key):
                 return self._item(value, key, place)
             case ast.Lambda():
@@ -160,8 +154,11 @@ class Meanings:
             case _:
                 return (Other("it is no expression"),)
 
-    def _each(self, value: ast.expr, place: Place, change: _Change) -> tuple[Meaning, ...]:
-        return tuple(made for one in self.of(value, place) for made in change(one))
+    def _chosen(self, node: ast.IfExp | ast.BoolOp, place: Place) -> tuple[Meaning, ...]:
+        """One of several; what stands before `or` is not it where it is None."""
+        if isinstance(node, ast.IfExp):
+            return (*self.of(node.body, place), *self.of(node.orelse, place))
+        return tuple(one for value in node.values for one in self.of(value, place) if not _is_none(one))
 
     # Names
 
@@ -186,11 +183,11 @@ class Meanings:
             case "value" if binding.value is not None:
                 return self.of(binding.value, place)
             case "param":
-                return self._parameter(name, binding, place)
+                return self._parameter(name, binding)
             case _:
                 return self._annotated(binding.annotation, place, f"what `{name}` is depends on the run")
 
-    def _parameter(self, name: str, binding: Binding, place: Place) -> tuple[Meaning, ...]:
+    def _parameter(self, name: str, binding: Binding) -> tuple[Meaning, ...]:
         scope = binding.scope
         owner = scope.owner
         if owner is not None and binding.annotation is None and first_parameter(scope) == name:
@@ -246,7 +243,7 @@ class Meanings:
                 return self._global(found, name)
         return (Symbol(f"builtins.{name}"),)
 
-    def imported(self, dotted: str, origin: Module) -> tuple[Meaning, ...]:
+    def imported(self, dotted: str, origin: Module | None) -> tuple[Meaning, ...]:
         """What an import leads to: a module of the project, what stands in it, or something from outside."""
         if dotted == OURS or dotted.startswith(f"{OURS}."):
             return (_ours(dotted),)
@@ -275,8 +272,8 @@ class Meanings:
             case Symbol(dotted=dotted, is_ours=True):
                 return (_ours(f"{OURS}.{dotted}.{name}" if dotted != OURS else f"{OURS}.{name}"),)
             case Symbol(dotted=dotted):
-                joined = f"{dotted}.{name}"
-                return self.imported(joined, origin) if origin is not None else (Symbol(joined),)
+                # A folder without `__init__.py` is no module, and may hold some.
+                return self.imported(f"{dotted}.{name}", origin)
             case Whole(module=module):
                 if name in module.scope.bindings or module.stars:
                     return self._global(module, name)
@@ -353,30 +350,26 @@ class Meanings:
 
     # Texts
 
-    def _joined(self, values: list[ast.expr], place: Place) -> tuple[Meaning, ...]:
-        parts: list[str] = []
-        for value in values:
-            found = self.of(value, place)
-            text = found[0] if len(found) == 1 else None
-            if not isinstance(text, Text):
-                return (Other("it is put together from what is known at run time alone"),)
-            parts.append(text.value)
-        return (Text("".join(parts)),)
-
     def _combined(
-        self, node: ast.expr, left: ast.expr, op: ast.operator, right: ast.expr, place: Place
+        self, node: ast.JoinedStr | ast.FormattedValue | ast.BinOp, place: Place
     ) -> tuple[Meaning, ...]:
-        sides = self.of(left, place), self.of(right, place)
-        if len(sides[0]) == len(sides[1]) == 1:
-            match sides[0][0], op, sides[1][0]:
-                case Text(value=first), ast.Add(), Text(value=second):
-                    return (Text(first + second),)
-                case FilePath(value=first), ast.Div(), Text(value=second):
-                    return (FilePath(first / second),)
-                case _:
-                    pass
-        if any(isinstance(one, Literal) for side in sides for one in side):
-            return (Literal(node, place),)
+        """What is put together: known where all of its parts are."""
+        match node:
+            case ast.JoinedStr(values=values):
+                parts = [self.of(value, place) for value in values]
+                texts = [part[0].value for part in parts if len(part) == 1 and isinstance(part[0], Text)]
+                if len(texts) == len(values):
+                    return (Text("".join(texts)),)
+            case ast.FormattedValue(value=value, conversion=-1, format_spec=None):
+                return self.of(value, place)
+            case ast.BinOp(left=left, op=op, right=right):
+                sides = self.of(left, place), self.of(right, place)
+                if len(sides[0]) == len(sides[1]) == 1 and (made := _sum(sides[0][0], op, sides[1][0])):
+                    return (made,)
+                if any(isinstance(one, Literal) for side in sides for one in side):
+                    return (Literal(node, place),)
+            case _:
+                pass
         return (Other("it is put together from what is known at run time alone"),)
 
     # Calls
@@ -465,12 +458,6 @@ class Meanings:
         return self._annotated(annotation, _within(function.scope), why)
 
 
-class _Change:
-    """What is made of one meaning; as a protocol it would cost an import at run time."""
-
-    def __call__(self, one: Meaning, /) -> tuple[Meaning, ...]: ...
-
-
 def argument_of(node: ast.Call, at: int, name: str) -> ast.expr | None:
     """An argument by its position or name; None where it is not written down as such."""
     if len(node.args) > at and not any(isinstance(one, ast.Starred) for one in node.args[: at + 1]):
@@ -478,10 +465,24 @@ def argument_of(node: ast.Call, at: int, name: str) -> ast.expr | None:
     return next((one.value for one in node.keywords if one.arg == name), None)
 
 
+def _sum(left: Meaning, op: ast.operator, right: Meaning) -> Meaning | None:
+    match left, op, right:
+        case Text(value=first), ast.Add(), Text(value=second):
+            return Text(first + second)
+        case FilePath(value=folder), ast.Div(), Text(value=name):
+            return FilePath(folder / name)
+        case _:
+            return None
+
+
 def why_not(one: Meaning) -> str:
     """Why something is no known reference."""
     if isinstance(one, Other):
         return one.why
+    if isinstance(one, Loaded):
+        return one.unknown
+    if isinstance(one, Symbol):
+        return f"`{one.dotted.removeprefix('builtins.')}` is not defined in the project"
     return "it is no text that is written down"
 
 

@@ -30,7 +30,7 @@ def code_of(text: str) -> tuple[str, list[tuple[int, int]], list[tuple[int, int,
     lines: list[str] = []
     places: list[tuple[int, int]] = []
     broken: list[tuple[int, int, str]] = []
-    for number, cell in enumerate(cast("list[Any]", cells), start=1):
+    for number, cell in enumerate(cast("list[object]", cells), start=1):
         body = _body(cell)
         if body is None:
             continue
@@ -44,14 +44,14 @@ def code_of(text: str) -> tuple[str, list[tuple[int, int]], list[tuple[int, int,
     return "\n".join(lines) + "\n", places, broken
 
 
-def _body(cell: Any) -> list[str] | None:
+def _body(cell: object) -> list[str] | None:
     """The lines of a code cell, with magics blanked; None for what is no Python."""
     if not isinstance(cell, dict):
         return None
     known = cast("dict[str, Any]", cell)
     source: Any = known.get("source")
     if isinstance(source, list):
-        source = "".join(part for part in cast("list[Any]", source) if isinstance(part, str))
+        source = "".join(part for part in cast("list[object]", source) if isinstance(part, str))
     if known.get("cell_type") != "code" or not isinstance(source, str):
         return None
     lines = source.split("\n")

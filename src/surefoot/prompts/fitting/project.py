@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from surefoot.prompts.fitting import scopes
+from surefoot.prompts.fitting import reading
 from surefoot.prompts.fitting.files import MAX_BYTES, MAX_FILES, python_files
 from surefoot.prompts.fitting.notebooks import NotebookError, code_of
 from surefoot.prompts.fitting.scopes import Module
@@ -32,26 +33,32 @@ class Project:
     left: list[Left] = field(default_factory=list[Left])
     _texts: dict[Path, bytes] = field(default_factory=dict[Path, bytes])
     _modules: dict[Path, Module | None] = field(default_factory=dict[Path, "Module | None"])
-    _known: frozenset[Path] = frozenset()
+    _known: dict[str, Path] = field(default_factory=dict[str, Path])
+    _names: frozenset[str] = frozenset()
+    _imports: dict[tuple[str, str], tuple[Path | None, int]] = field(
+        default_factory=dict[tuple[str, str], "tuple[Path | None, int]"]
+    )
+    _base: str = ""
     _cells: dict[str, list[tuple[int, int]]] = field(default_factory=dict[str, list[tuple[int, int]]])
 
     @classmethod
     def of(cls, root: Path) -> Project:
         """Look for the files; none is read yet."""
-        project = cls(root)
+        project = cls(root, _base=str(root.parent if root.is_file() else root))
         for path in python_files(root):
             if len(project.files) >= MAX_FILES:
                 why = f"the project has more than {MAX_FILES:,} Python files; give the folder that is meant"
                 project.left.append(Left(project.shown(path), 1, f"this file and all after it: {why}"))
                 break
             project.files.append(path)
-        project._known = frozenset(project.files)
+        project._known = {str(path): path for path in project.files}
+        shown = [os.path.relpath(name, project._base).removesuffix(".py") for name in project._known]
+        project._names = frozenset(part for name in shown for part in name.split(os.sep))
         return project
 
     def shown(self, path: Path) -> str:
         """A path relative to the project, with `/`."""
-        base = self.root.parent if self.root.is_file() else self.root
-        return path.relative_to(base).as_posix() if path.is_relative_to(base) else str(path)
+        return path.relative_to(self._base or self.root).as_posix()
 
     def concerned(self) -> list[Module]:
         """The modules that can use a prompt: they name Surefoot, or import one that does, however indirectly."""
@@ -81,19 +88,26 @@ class Project:
             self._texts.pop(path, None)
         return self._modules[path]
 
-    def imported(self, dotted: str, origin: Module) -> tuple[Module | None, list[str]]:
+    def imported(self, dotted: str, origin: Module | None) -> tuple[Module | None, list[str]]:
         """The module that a dotted name leads to, and the names in it that remain; None: it is none of the project."""
         parts = dotted.split(".")
-        if parts[0] == OURS:
+        # Most imports are of other people's code.
+        if parts[0] == OURS or parts[0] not in self._names:
             return None, parts
-        for base in self._bases(origin):
+        folder = self._base if origin is None else os.path.dirname(self._file(origin.file))
+        if (folder, dotted) not in self._imports:
+            self._imports[folder, dotted] = self._looked_up(parts, folder)
+        path, count = self._imports[folder, dotted]
+        return (None, parts) if path is None else (self.module(path), parts[count:])
+
+    def _looked_up(self, parts: list[str], folder: str) -> tuple[Path | None, int]:
+        for base in self._bases(folder):
             for count in range(len(parts), 0, -1):
-                stem = base.joinpath(*parts[:count])
-                for path in (stem / "__init__.py", stem.with_name(stem.name + ".py")):
-                    if path in self._known:
-                        module = self.module(path)
-                        return module, parts[count:]
-        return None, parts
+                stem = os.path.join(base, *parts[:count])
+                for name in (os.path.join(stem, "__init__.py"), f"{stem}.py"):
+                    if (path := self._known.get(name)) is not None:
+                        return path, count
+        return None, 0
 
     def place(self, module: Module, line: int) -> tuple[str, int]:
         """File and line as people read them; in a notebook with the cell."""
@@ -105,18 +119,19 @@ class Project:
 
     def path_of(self, module: Module) -> Path:
         """The file of a module."""
-        return (self.root.parent if self.root.is_file() else self.root) / module.file
+        return Path(self._file(module.file))
 
-    def _bases(self, origin: Module) -> list[Path]:
-        """Where imports of a module are looked for: the project, its `src`, the folders around the file."""
-        root = self.root.parent if self.root.is_file() else self.root
-        bases = [root, root / "src"]
-        folder = self.path_of(origin).parent
-        while folder != root and folder.is_relative_to(root):
+    def _file(self, shown: str) -> str:
+        return os.path.join(self._base, shown)
+
+    def _bases(self, folder: str) -> list[str]:
+        """Where imports in a folder are looked for: the project, its `src`, the folders around."""
+        bases = [self._base, os.path.join(self._base, "src")]
+        while len(folder) > len(self._base):
             # A folder that is a package is no place to import from.
-            if folder / "__init__.py" not in self._known:
+            if os.path.join(folder, "__init__.py") not in self._known:
                 bases.append(folder)
-            folder = folder.parent
+            folder = os.path.dirname(folder)
         return bases
 
     def _text(self, path: Path) -> bytes:
@@ -147,7 +162,7 @@ class Project:
                 warnings.simplefilter("ignore")
                 tree = ast.parse(text, filename=file)
             is_package = path.name == "__init__.py"
-            return scopes.read(tree, dotted=self._dotted(path), file=file, is_package=is_package)
+            return reading.read(tree, dotted=self._dotted(path), file=file, is_package=is_package)
         except SyntaxError as error:
             problem = "it is not text in the encoding it says" if "codec" in str(error) else error.msg
             self._leave(path, error.lineno or 1, f"it cannot be parsed: {problem}")
@@ -169,7 +184,7 @@ class Project:
         """The name that a module of a package is imported by, from the folder that holds the outermost package."""
         parts = [] if path.name == "__init__.py" else [path.stem]
         folder = path.parent
-        while folder / "__init__.py" in self._known:
+        while str(folder / "__init__.py") in self._known:
             parts.insert(0, folder.name)
             folder = folder.parent
         if len(parts) < 2:

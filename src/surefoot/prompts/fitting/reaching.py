@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from surefoot.prompts.fitting.scopes import END, Binding, Block, Place, Scope
 
-_EXCLUSIVE = frozenset({"branch", "case", "handler"})
+_EXCLUSIVE = frozenset({"branch", "match_case", "ExceptHandler"})
 """Parts of a statement of which one alone is run."""
 
 
@@ -20,19 +20,21 @@ def reaching(name: str, place: Place) -> list[Binding] | None:
     if len(bindings) == 1:
         return bindings
     here, block = (place.spot, place.block) if _is_direct(place.scope, scope) else (END, ())
-    passed = [one for one in bindings if one.spot <= here and one.block == block[: len(one.block)]]
+    own = [one for one in bindings if one.scope is scope]
+    passed = [one for one in own if one.spot <= here and one.block == block[: len(one.block)]]
     last = max(passed, key=lambda one: one.spot, default=None)
     found = [] if last is None else [last]
     for one in bindings:
         if one is last:
             continue
-        repeats = _share_a_loop(one.block, block)
-        if last is not None and one.spot <= last.spot:
-            # Overwritten on every way, unless it stands in a function that is called at any time.
-            if one.scope is scope:
+        if one.scope is scope:
+            if last is not None and one.spot <= last.spot:
+                # Overwritten on every way.
                 continue
-        elif one.scope is scope and not repeats and (one.spot > here or _exclude(one.block, block)):
-            continue
+            is_ahead = one.spot > here or _exclude(one.block, block)
+            if is_ahead and not _share_a_loop(one.block, block):
+                continue
+        # What another function binds by `global` may hold at any time.
         found.append(one)
     return sorted(found, key=lambda one: one.spot)
 

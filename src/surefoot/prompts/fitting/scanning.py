@@ -21,8 +21,9 @@ def scan(root: Path) -> Scanned:
     project = Project.of(root.absolute())
     modules = project.concerned()
     meanings = Meanings(project)
-    calls = Calls(meanings)
+    calls = Calls(meanings, modules)
     found = [one for module in modules for one in calls.of(module)]
+    unseen = [place for module in modules for place in calls.unseen(module)]
     callers = Callers(meanings, modules)
     functions = [one.scope.function for one in found]
     callers.follow(function for function in functions if function is not None)
@@ -33,7 +34,8 @@ def scan(root: Path) -> Scanned:
     return Scanned(
         tuple(sorted(_distinct(uses), key=lambda use: (use.file, use.line, use.reference, use.way))),
         tuple(sorted(project.left, key=lambda left: (left.file, left.line))),
-        len(project.files),
+        frozenset(project.shown(path) for path in project.files),
+        frozenset(unseen) - {(use.file, use.line) for use in uses},
     )
 
 

@@ -45,6 +45,15 @@ _MAKERS = {
 _TEXT_METHODS = frozenset({"join", "format", "strip", "lower", "upper", "title", "replace"})
 _FIELD = frozenset({"dataclasses.field", "pydantic.Field", "pydantic.fields.Field"})
 _UNKNOWN = Given()
+_DISPLAYS: dict[type[ast.expr], Given] = {
+    ast.JoinedStr: Given("string"),
+    ast.List: Given("array"),
+    ast.Tuple: Given("array"),
+    ast.ListComp: Given("array"),
+    ast.Compare: Given("boolean"),
+    ast.Dict: Given("object"),
+    ast.DictComp: Given("object"),
+}
 
 
 @dataclass(slots=True)
@@ -57,27 +66,21 @@ class Shapes:
         """What is known of a value. Where branches differ, only what they agree on."""
         if depth > meanings.MAX_DEPTH:
             return _UNKNOWN
+        if (known := _DISPLAYS.get(type(node))) is not None:
+            return known
         match node:
             case ast.Constant(value=value):
                 return _literal(value)
-            case ast.JoinedStr():
-                return Given("string")
-            case ast.List() | ast.Tuple() | ast.ListComp():
-                return Given("array")
-            case ast.Dict() | ast.DictComp():
-                return Given("object")
-            case ast.UnaryOp(op=ast.USub(), operand=operand):
-                inner = self.of(operand, place, depth + 1)
-                return Given(inner.type) if inner.type in ("integer", "number") else _UNKNOWN
-            case ast.Compare() | ast.UnaryOp(op=ast.Not()):
-                return Given("boolean")
             case ast.IfExp(body=body, orelse=orelse):
                 return _common([self.of(body, place, depth + 1), self.of(orelse, place, depth + 1)])
             case ast.Await(value=value) | ast.NamedExpr(value=value):
                 return self.of(value, place, depth + 1)
+            case ast.UnaryOp(op=op, operand=operand):
+                inner = self.of(operand, place, depth + 1)
+                is_number = isinstance(op, ast.USub) and inner.type in ("integer", "number")
+                return Given(inner.type if is_number else "boolean" if isinstance(op, ast.Not) else "")
             case ast.BinOp(left=left, op=ast.Add(), right=right):
-                sides = [self.of(left, place, depth + 1), self.of(right, place, depth + 1)]
-                joined = _common(sides)
+                joined = _common([self.of(left, place, depth + 1), self.of(right, place, depth + 1)])
                 return Given(joined.type) if joined.type in ("string", "array") else _UNKNOWN
             case ast.Name(id=name):
                 return self._named(name, place, depth)
@@ -170,7 +173,7 @@ class Shapes:
         return ""
 
     def fields_of(self, scope: Scope) -> dict[str, Given] | None:
-        """The fields of a dataclass, pydantic model or TypedDict with those that it inherits; None for other classes."""
+        """The fields of a dataclass, pydantic model or TypedDict, inherited ones too; None for other classes."""
         kind = self.kind_of(scope)
         if not kind:
             return None
@@ -253,12 +256,14 @@ def _schema_fields(node: ast.Dict) -> dict[str, Given] | None:
     if not isinstance(properties, Mapping):
         return None
     required = schema.get("required", ())
+    fields = cast("Mapping[str, object]", properties)
+    types = {
+        name: cast("Mapping[str, object]", one).get("type") if isinstance(one, Mapping) else None
+        for name, one in fields.items()
+    }
     return {
-        str(name): Given(
-            one.get("type", "") if isinstance(one, dict) and isinstance(one.get("type", ""), str) else "",
-            is_needed=name in required,
-        )
-        for name, one in cast("Mapping[object, dict[str, object]]", properties).items()
+        name: Given(type_ if isinstance(type_, str) else "", is_needed=name in required)
+        for name, type_ in types.items()
     }
 
 

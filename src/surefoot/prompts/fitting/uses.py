@@ -74,11 +74,16 @@ class Left:
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
-    """The uses of prompts in the code of a project, by file and line, what was left out, and how many files it has."""
+    """The uses of prompts in the code of a project, by file and line.
+
+    `left` is what was not looked at, `paths` are the files there are. `unseen` are file and line of the calls that are
+    named like those of a prompt, where the code does not tell on what they are called.
+    """
 
     uses: tuple[Use, ...] = ()
     left: tuple[Left, ...] = ()
-    files: int = 0
+    paths: frozenset[str] = frozenset()
+    unseen: frozenset[tuple[str, int]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +118,12 @@ def users(name: str, uses: Iterable[Use]) -> list[User]:
             known = found.get(key)
             origins = {use.origin, *(known.origins if known else ())}
             found[key] = User(
-                *(flow, use.function or (known.function if known else "")),
-                *(use.file, use.line, use.reference, tuple(sorted(origins))),
+                flow,
+                use.function or (known.function if known else ""),
+                use.file,
+                use.line,
+                use.reference,
+                tuple(sorted(origins)),
                 run_id=use.run_id or (known.run_id if known else ""),
                 used_ns=max(use.used_ns, known.used_ns if known else 0),
             )

@@ -1,0 +1,149 @@
+"""`surefoot prompt list`: the prompts of the project, in files and in the ledger."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from surefoot.cli.options import documented, json_option
+from surefoot.values import Json, PromptUse
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from surefoot.app import App
+    from surefoot.cli.prompt.uses import Place, Uses
+    from surefoot.prompts import Prompt
+    from surefoot.prompts.versions import PromptVersion
+
+STATES = {"file": "", "edited": "edited", "ledger": "only in the ledger"}
+
+
+@documented(example="surefoot prompt list\nsurefoot prompt list --json")
+@json_option
+def command(as_json: bool) -> int:  # noqa: FBT001
+    """List the prompts: their versions and labels, what they take, and who uses them.
+
+    Versions that runs have used are there though their file is gone. An edited one has another text than its version
+    had when runs used it first.
+    """
+    from surefoot.app import App
+    from surefoot.cli import screen
+    from surefoot.cli.prompt.uses import Uses
+    from surefoot.errors import UnknownPrompt
+
+    screen.show_warnings()
+    with closing(App.current()) as app:
+        uses = Uses.of(app)
+        rows = [_row(app, version, uses) for version in app.prompts.versions()]
+        problems = [str(problem) for problem in app.prompts.problems()]
+        if not rows and not problems and not app.prompts.folder.is_dir():
+            raise UnknownPrompt(
+                f"there are no prompts: the folder {app.prompts.folder} does not exist; make it or set prompts.path"
+            )
+    if as_json:
+        screen.print_json({"prompts": [row.to_json() for row in rows], "malformed": list(problems)})
+    else:
+        print_rows(screen.out(), rows, problems, folder=str(app.prompts.folder))
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A version in the list. `prompt` is None where its text cannot be read, `problem` says why."""
+
+    version: PromptVersion
+    prompt: Prompt | None
+    places: Sequence[Place]
+    last: PromptUse | None
+    problem: str = ""
+
+    @property
+    def flows(self) -> list[str]:
+        """The flows that use the prompt, in whichever version."""
+        return sorted({place.flow for place in self.places if place.flow})
+
+    def to_json(self) -> dict[str, Json]:
+        """As plain data; times in seconds since the Unix epoch."""
+        version, last = self.version, self.last
+        inputs: Mapping[str, Json] = (
+            {} if self.prompt is None else {name: entry.type for name, entry in self.prompt.inputs.items()}
+        )
+        return {
+            "name": version.name,
+            "version": version.version,
+            "digest": version.digest,
+            "state": version.state,
+            "known_digest": version.known,
+            "source": version.source,
+            "dialect": None if self.prompt is None else self.prompt.dialect,
+            "labels": list(version.labels),
+            "inputs": dict(inputs),
+            "flows": list(self.flows),
+            "last_used": None if last is None else last.used_ns / 1e9,
+            "last_run": None if last is None else last.run_id,
+            "problem": self.problem,
+        }
+
+
+def _row(app: App, version: PromptVersion, uses: Uses) -> Row:
+    from surefoot.errors import UsageError
+    from surefoot.values import PromptRef
+
+    prompt, problem = None, ""
+    try:
+        prompt = app.prompts.at(PromptRef(version.name, version.version, version.digest))
+    except UsageError as error:
+        problem = str(error)
+    return Row(version, prompt, uses.places(version.name), uses.last(version.name, version.digest), problem)
+
+
+def print_rows(console: Console, rows: Sequence[Row], problems: Sequence[str], *, folder: str) -> None:
+    """Two lines for each version, then what is malformed."""
+    from surefoot.cli import screen
+
+    if not rows and not problems:
+        console.print(
+            f"{folder} holds no prompt: write NAME.prompty or NAME.yaml with a prompt_id", soft_wrap=True
+        )
+    now_ns = time.time_ns()
+    for row in rows:
+        version = row.version
+        state = STATES[version.state]
+        labels = f"  {', '.join(version.labels)}" if version.labels else ""
+        dialect = "" if row.prompt is None else f"  {row.prompt.dialect}"
+        console.print(
+            screen.styled(
+                (version.label, "bold"),
+                (labels, "green"),
+                (dialect, "dim"),
+                (f"  {state}" if state else "", "yellow"),
+            ),
+            soft_wrap=True,
+        )
+        for line in _beside(row, now_ns):
+            console.print(screen.styled((f"  {line}", "dim")), soft_wrap=True)
+        if row.problem:
+            console.print(screen.styled((f"  {row.problem}", "red")), soft_wrap=True)
+    for problem in problems:
+        console.print(screen.styled(("malformed  ", "bold red"), problem), soft_wrap=True)
+
+
+def _beside(row: Row, now_ns: int) -> list[str]:
+    """What a version takes, and who used it."""
+    from surefoot.cli import words
+    from surefoot.cli.prompt.described import is_needed
+
+    lines: list[str] = []
+    if row.prompt is not None:
+        inputs = [name if is_needed(entry) else f"{name}?" for name, entry in row.prompt.inputs.items()]
+        lines.append(f"takes {', '.join(inputs)}" if inputs else "declares no inputs")
+    by = f" by {', '.join(row.flows)}" if row.flows else ""
+    if row.last is not None:
+        lines.append(f"used {words.ago(row.last.used_ns, now_ns)}{by}")
+    elif row.version.state != "ledger" and by:
+        lines.append(f"used{by}, in no run yet")
+    return lines

@@ -1,0 +1,31 @@
+"""What is kept of prompts, and moves of their labels, in one SQLite transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Sequence
+
+from surefoot.ledger import prompt_rows
+from surefoot.ledger.entries import MoveLabel
+from surefoot.ledger.prompt_rows import PromptRow
+from surefoot.values import Label
+
+
+def keep(rows: Sequence[PromptRow], connection: sqlite3.Connection) -> None:
+    """See `KeepPrompts`."""
+    for statement, written in prompt_rows.statements(rows):
+        connection.executemany(statement, written)
+
+
+def move(entry: MoveLabel, connection: sqlite3.Connection) -> Label:
+    """See `MoveLabel`."""
+    label = entry.label
+    keep(entry.rows, connection)
+    found = connection.execute(
+        prompt_rows.NEWEST_MOVE, (prompt_rows.clean(label.prompt), prompt_rows.clean(label.label))
+    ).fetchone()
+    before = found[0] if found else ""
+    row = prompt_rows.move_row(entry.id, label, before=before, moved_ns=time.time_ns())
+    connection.execute(prompt_rows.MOVE, row)
+    return prompt_rows.label_of(row)
