@@ -1,5 +1,6 @@
 """Prompts: files in two forms and several dialects, the library that finds them, and their rendering."""
 
+from surefoot.prompts.asking import generation
 from surefoot.prompts.comparing import Change, Comparison, compared
 from surefoot.prompts.definition import Dialect, Prompt, Property, PropertyType
 from surefoot.prompts.indexing import Library, library
@@ -20,6 +21,7 @@ __all__ = [
     "Property",
     "PropertyType",
     "compared",
+    "generation",
     "library",
     "load",
     "prompt",

@@ -55,8 +55,8 @@ class Section:
     is_whole: bool = False
 
     def warn(self, key: str, why: str) -> None:
-        """Say that something of the file has no effect."""
-        _log.warning("%s: %s of its model has no effect: %s", self.where, key, why)
+        """Say once that something of the file has no effect."""
+        _warn(self.where, key, why)
 
 
 NO_SECTION = Section()
@@ -301,4 +301,17 @@ class _Reader:
         return value if resolve is None else resolve(value)
 
     def _warn(self, key: str, why: str) -> None:
-        _log.warning("%s: %s of its model has no effect: %s", self._where, key, why)
+        _warn(self._where, key, why)
+
+
+_said: set[tuple[str, str, str]] = set()
+_MOST_SAID = 4096
+
+
+def _warn(where: str, key: str, why: str) -> None:
+    if (where, key, why) in _said:
+        return
+    if len(_said) >= _MOST_SAID:
+        _said.clear()
+    _said.add((where, key, why))
+    _log.warning("%s: %s of its model has no effect: %s", where, key, why)
