@@ -130,7 +130,8 @@ class Prompty:
         """Ask a model, and return its answer: `generate.sync(prompt, kind, using=using, **inputs)`.
 
         By default that is what the file declares: a dict of its `outputs`, else the text; vectors of numbers or an
-        `Image` where its `apiType` asks for these. `kind` and `using` are those of `generate`, which says what is raised.
+        `Image` where its `apiType` asks for these. `kind` and `using` are those of `generate`, which says what is
+        raised.
         """
         if kind is ...:
             return generation().sync(self, using=using, **inputs)
