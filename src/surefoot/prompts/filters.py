@@ -133,7 +133,8 @@ def _joined(
 
 
 def _stamped(text: str) -> str:
-    return text.replace(PLACE, current().stamp)
+    stamp = current().stamp
+    return stamp if text == PLACE else text.replace(PLACE, stamp)
 
 
 def _sourced(value: object, name: str) -> str:

@@ -109,7 +109,7 @@ class Inputs:
 
     def _put_rich(self, values: dict[str, object]) -> list[str]:
         """Replace what stands for pictures, recordings, documents and threads by these; what is wrong with them."""
-        mistakes: list[str] = []
+        mistakes = self._put_written(values) if self._prompt.dialect == "promptflow" else []
         for name, kind in self._rich.items():
             value = values[name]
             if value is None or value == "":
@@ -121,13 +121,17 @@ class Inputs:
                 values[name] = threads.thread(value) if kind == "thread" else media.medium(value, kind)
             except (threads.ThreadError, media.MediumError) as error:
                 mistakes.append(f"{name}: {error}")
-        if self._prompt.dialect == "promptflow":
-            for name, value in values.items():
-                if isinstance(value, str) and value.startswith("data:image/"):
-                    try:
-                        values[name] = media.written(value, self._prompt) or value
-                    except media.MediumError as error:
-                        mistakes.append(f"{name}: {error}")
+        return mistakes
+
+    def _put_written(self, values: dict[str, object]) -> list[str]:
+        """Replace texts that promptflow takes for pictures."""
+        mistakes: list[str] = []
+        for name, value in values.items():
+            if isinstance(value, str) and value.startswith("data:image/"):
+                try:
+                    values[name] = media.written(value, self._prompt) or value
+                except media.MediumError as error:
+                    mistakes.append(f"{name}: {error}")
         return mistakes
 
     def _forged(self, values: Mapping[str, object]) -> list[str]:

@@ -270,7 +270,8 @@ class _Rendering:
                 self._budget.step()
                 self.write(node.children, [*scopes, (item, source)])
         elif is_on:
-            self.write(node.children, [*scopes, (value, source)])
+            # True is only an answer, and nothing to look names up in.
+            self.write(node.children, scopes if value is True else [*scopes, (value, source)])
 
 
 def _found(node: Variable | Section, scopes: list[_Scope]) -> tuple[object, str]:

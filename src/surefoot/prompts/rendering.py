@@ -31,6 +31,12 @@ def values_of(prompt: Prompt, given: Mapping[str, object]) -> dict[str, object]:
     return prepared(prompt).inputs.fitted(given)
 
 
+def names(prompt: Prompt) -> tuple[frozenset[str], frozenset[str]]:
+    """The names that the template uses, and those that no rendering can do without. Raises `PromptError`."""
+    ready = prepared(prompt)
+    return ready.used, ready.needed
+
+
 def text_of(prompt: Prompt, given: Mapping[str, object]) -> str:
     """The rendered text, role markers as they stand. Raises `InvalidInput` or `PromptError`.
 

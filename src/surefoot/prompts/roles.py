@@ -51,7 +51,7 @@ _FIELDS = r"(name|content|tool_calls|tool_call_id)"
 _PICTURE = re.compile(r"!\[[^\]\n]*\]\((?:\{\{(?>[^}\n]|\}(?!\}))*\}\}|[^)\n])*\)")
 _PLACED_PICTURE = re.compile(r"!\[[ \t]*image[ \t]*\]\((\{\{[ \t]*[^\s{}]+[ \t]*\}\})\)")
 
-_MARKED = re.compile(r"\#?[ \t]*(\w+)[ \t]*(?:\[([^\n]*)\])?[ \t]*:[ \t]*\n?")
+_MARKED = re.compile(r"[ \t]*\#?[ \t]*(\w+)[ \t]*(?:\[([^\n]*)\])?[ \t]*:[ \t]*\n?")
 _AFTER_VALUE = re.compile(r"[ \t]*:[ \t]*\n?")
 _HEADED = re.compile(rf"\#{{0,2}}[ \t]*{_FIELDS}[ \t]*:[ \t]*\n?", re.IGNORECASE)
 _PAIR = re.compile(r"(\w+)[ \t]*=[ \t]*(?:\"([^\"]*)\"|([^\",]*))")
@@ -135,17 +135,28 @@ def stamped(prompt: Prompt) -> str:
     def stamp(found: re.Match[str]) -> str:
         if "{{" in found[3] or "{%" in found[3]:
             raise AttributesError(template.count("\n", 0, found.start()) + 1)
-        return f"{found[1]}{PLACE}{FIXED}{found[2]}"
+        before, blanks = _without_blanks(found[1])
+        return f"{before}{PLACE}{FIXED}{blanks}{found[2]}"
+
+    def stamp_given(found: re.Match[str]) -> str:
+        before, _ = _without_blanks(found[1])
+        return f"{before}{PLACE}{GIVEN}{PLACE}{VALUE}{found[3]}{PLACE}{END}{found[4]}"
 
     marker, given = _patterns(dialect, is_mustache=is_mustache)
     text = marker.sub(stamp, template)
-    text = given.sub(rf"\g<1>{PLACE}{GIVEN}\g<2>{PLACE}{VALUE}\g<3>{PLACE}{END}\g<4>", text)
+    text = given.sub(stamp_given, text)
     if dialect == "promptflow":
         text = _HEADING.sub(rf"\g<1>{PLACE}{FIELD}\g<2>", text)
         text = _PLACED_PICTURE.sub(rf"{PLACE}{BREAK}\g<1>{PLACE}{BREAK}", text)
     elif dialect == "prompty-v1":
         text = _PICTURE.sub(lambda found: f"{PLACE}{PICTURE}{found[0]}{PLACE}{PICTURE_END}", text)
     return text
+
+
+def _without_blanks(text: str) -> tuple[str, str]:
+    """A text and the blanks at its end, which belong to the marker behind them."""
+    bare = text.rstrip(" \t")
+    return bare, text[len(bare) :]
 
 
 def plain(rendered: str, stamp: str, placed: Sequence[str]) -> str:

@@ -29,6 +29,8 @@ _TEXT_METHODS = (
     *("rindex", "rpartition", "rsplit", "rstrip", "split", "splitlines", "startswith", "strip", "swapcase"),
     *("title", "upper"),
 )
+_OF_MAPPINGS = frozenset(dir(dict))
+_MISSING: Any = object()
 # These make as many objects as there are pieces.
 _COPYING = frozenset({"partition", "rpartition", "rsplit", "split", "splitlines"})
 _METHODS: tuple[tuple[type | tuple[type, ...], frozenset[str]], ...] = (
@@ -49,9 +51,9 @@ def _bounded_concat(parts: Iterable[str]) -> str:
 class Bounds(NodeTransformer):
     """Puts the counting and measuring filters around what can grow, and refuses what reaches outside."""
 
-    def visit_TemplateData(self, node: nodes.TemplateData, *_: Any) -> nodes.Node:  # noqa: N802
-        if PLACE in node.data:
-            return _filter(nodes.Const(node.data, lineno=node.lineno), "place stamped")
+    def visit_Output(self, node: nodes.Output, *_: Any) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        node.nodes = [piece for child in node.nodes for piece in _pieces(child)]
         return node
 
     def visit_Const(self, node: nodes.Const, *_: Any) -> nodes.Node:  # noqa: N802
@@ -91,6 +93,17 @@ class Bounds(NodeTransformer):
         raise TemplateSyntaxError("other templates cannot be included; put the text here", node.lineno)
 
     visit_Include = visit_Import = visit_FromImport = visit_Extends = _outside  # noqa: N815
+
+
+def _pieces(node: nodes.Expr) -> Iterator[nodes.Expr]:
+    """Text of the template, cut where stamps will stand."""
+    if not isinstance(node, nodes.TemplateData) or PLACE not in node.data:
+        yield node
+        return
+    for number, text in enumerate(node.data.split(PLACE)):
+        if number:
+            yield _filter(nodes.Const(PLACE, lineno=node.lineno), "place stamped")
+        yield nodes.TemplateData(text, lineno=node.lineno)
 
 
 def _filter(node: nodes.Node, name: str) -> nodes.Filter:
@@ -140,6 +153,13 @@ class PromptEnvironment(ImmutableSandboxedEnvironment):
         self.globals.clear()
         self.filters = dict[str, Any](filters())
         self.tests = dict[str, Any](tests())
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """What `obj.attribute` is. Of a mapping it is an entry, at once, where it cannot be a method."""
+        if type(obj) is dict and attribute not in _OF_MAPPINGS:
+            found = cast("dict[Any, Any]", obj).get(attribute, _MISSING)
+            return self.undefined(obj=obj, name=attribute) if found is _MISSING else found
+        return super().getattr(obj, attribute)
 
     def unsafe_undefined(self, obj: Any, attribute: str) -> Undefined:
         """Refuse at once: an undefined value could be defaulted away."""

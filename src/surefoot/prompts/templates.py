@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextvars
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from types import CodeType
 from typing import cast
 
 from jinja2 import Template, TemplateSyntaxError, meta, nodes
@@ -60,7 +62,9 @@ def compiled(source: str, style: Style, *, is_sourced: bool = False) -> Compiled
     needed = used - _guarded(tree) - _only_in_branches(tree)
     if is_sourced:
         tree = told(tree)
-    code = environment.compile(cast("nodes.Template", Bounds().visit(tree)), None, _FILE_NAME)
+    # In a context without a budget, where the compiler can work out nothing of what is bounded, or stamped, here.
+    bounded = cast("nodes.Template", Bounds().visit(tree))
+    code: CodeType = contextvars.Context().run(environment.compile, bounded, None, _FILE_NAME)
     return Compiled(Template.from_code(environment, code, {}), used, needed)
 
 

@@ -22,7 +22,7 @@ from surefoot.models.generating.making import Making
 from surefoot.models.generating.prompting import over, rendered
 from surefoot.models.generating.router import Router, routed
 from surefoot.models.generating.schemas import UNSAID
-from surefoot.models.generating.shaping import shaped
+from surefoot.models.generating.shaping import fields_of, shaped
 from surefoot.models.generating.tiers import Tiered
 from surefoot.models.generating.toolbox import toolbox_of
 from surefoot.models.generating.tools import Tool
@@ -159,7 +159,8 @@ class Request:
         using = using if trial is None else trial.instead_of(using)
         is_reply = kind is Reply or get_origin(kind) is Reply
         inner = (get_args(kind) or (UNSAID,))[0] if is_reply else kind
-        text = rendered(prompt, inputs)
+        with scope.expecting(fields_of(inner)):
+            text = rendered(prompt, inputs)
         shape, form = shaped(inner, text)
         tools = tools_in(all_calls(using))
         if text.section.api in ("embedding", "image"):

@@ -45,10 +45,14 @@ class Misfit(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A type of answer: what the provider is told, and how the text becomes the value (`Misfit` where it does not)."""
+    """A type of answer: what the provider is told, and how the text becomes the value (`Misfit` where it does not).
+
+    `fields` are those that an answer has to have, None where it is no object.
+    """
 
     spec: OutputSpec
     parse: Callable[[str], Any]
+    fields: tuple[str, ...] | None = None
 
 
 def wanted(kind: object) -> Wanted | None:
@@ -85,7 +89,8 @@ def _by_type(kind: Any) -> Wanted:
             f"an answer cannot be asked for as {name}: {str(error).splitlines()[0]}; use a pydantic model, "
             "a dataclass, a TypedDict, a type of plain data, or a JSON schema"
         ) from None
-    is_object = _resolved(schema, schema).get("type") == "object"
+    whole = _resolved(schema, schema)
+    is_object = whole.get("type") == "object"
 
     def parse(text: str) -> Any:
         data = _json_of(text)
@@ -103,7 +108,8 @@ def _by_type(kind: Any) -> Wanted:
                 )
             ) from error
 
-    return Wanted(_spec(name, schema if is_object else _wrapped(schema)), parse)
+    fields = _required(whole) if is_object else None
+    return Wanted(_spec(name, schema if is_object else _wrapped(schema)), parse, fields)
 
 
 def _by_schema(schema: Mapping[str, Json]) -> Wanted:
@@ -122,17 +128,19 @@ def _by_schema(schema: Mapping[str, Json]) -> Wanted:
         return cast("Json", data)
 
     title = schema.get("title")
-    return Wanted(_spec(title if isinstance(title, str) else "answer", given), parse)
+    return Wanted(_spec(title if isinstance(title, str) else "answer", given), parse, _required(given))
 
 
-def by_outputs(schema: Mapping[str, Json]) -> Wanted:
+def by_outputs(schema: Mapping[str, Json], *, name: str, is_strict: bool | None) -> Wanted:
     """How the outputs that a prompt declares are asked for: as an object by the schema, of plain JSON.
 
-    One that need not be there may be null, as providers hold models to all the fields of a schema.
+    is_strict: whether the schema, as it is, is one that providers hold a model to; None where that is to be seen.
     """
-    given = cast("Schema", _nullable(copy.deepcopy(dict(schema))))
-    found = _by_schema(given)
-    return Wanted(replace(found.spec, name="structured_output"), found.parse)
+    found = _by_schema(schema)
+    spec = found.spec
+    if is_strict is not None:
+        spec = replace(spec, schema=dict(schema), is_strict=is_strict)
+    return replace(found, spec=replace(spec, name=name))
 
 
 def by_names(names: Sequence[str]) -> Wanted:
@@ -151,40 +159,15 @@ def by_names(names: Sequence[str]) -> Wanted:
     return Wanted(OutputSpec("answer", None, is_strict=False), parse)
 
 
-def _nullable(schema: Json) -> Json:
-    """The schema with null as a value of each field that need not be there."""
-    if isinstance(schema, list):
-        return [_nullable(one) for one in schema]
-    if not isinstance(schema, dict):
-        return schema
-    found = {
-        name: value if name in ("enum", "const", "default", "examples") else _nullable(value)
-        for name, value in schema.items()
-    }
-    properties, required = found.get("properties"), found.get("required")
-    if isinstance(properties, dict):
-        needed = required if isinstance(required, list) else []
-        found["properties"] = {
-            name: one if name in needed else _or_null(one) for name, one in properties.items()
-        }
-    return found
-
-
-def _or_null(schema: Json) -> Json:
-    if not isinstance(schema, dict):
-        return schema
-    kind, values = schema.get("type"), schema.get("enum")
-    if isinstance(values, list) and None not in values:
-        schema = {**schema, "enum": [*values, None]}
-    if isinstance(kind, str) and kind != "null":
-        return {**schema, "type": [kind, "null"]}
-    return schema
-
-
 def _spec(name: str, schema: Schema) -> OutputSpec:
     strict = strict_schema(schema)
     label = _NO_NAME.sub("_", name).strip("_")[:64] or "answer"
     return OutputSpec(label, untitled(schema) if strict is None else strict, is_strict=strict is not None)
+
+
+def _required(schema: Schema) -> tuple[str, ...]:
+    names = schema.get("required")
+    return tuple(map(str, names)) if isinstance(names, list) else ()
 
 
 def _wrapped(schema: Schema) -> Schema:

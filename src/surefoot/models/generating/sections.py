@@ -37,7 +37,7 @@ class Section:
 
     stated: the endpoint that it describes itself; None where it names a connection, a provider, or none.
     form: the operation in whose words `parameters` are, which are put into the request as they are.
-    schema: the JSON schema of the answer, or None; `names` are the fields of a JSON object without more of a schema.
+    schema: the JSON schema of the answer, or None; `schema_name` and `is_strict` go with it; `names` are the fields of a JSON object without more of a schema.
     is_stream: whether answers are asked for as streams. is_whole: whether the provider's whole answer is wanted.
     """
 
@@ -50,6 +50,8 @@ class Section:
     parameters: Mapping[str, Json] = field(default_factory=dict[str, Json])
     tools: tuple[Declared, ...] = ()
     schema: Mapping[str, Json] | None = None
+    schema_name: str = "structured_output"
+    is_strict: bool | None = None
     names: tuple[str, ...] | None = None
     is_stream: bool = False
     is_whole: bool = False
@@ -157,7 +159,7 @@ class _Reader:
             self._warn("stream", "with `response: all` the answer is asked for as a whole")
             is_stream = False
         tools, choice = self._tools()
-        schema, names = self._outputs()
+        output = self._output()
         logprobs, top = rest.pop("logprobs", None), rest.pop("top_logprobs", None)
         if logprobs is True or isinstance(top, int):
             self._found["logprobs"] = top if isinstance(top, int) else 0
@@ -171,10 +173,9 @@ class _Reader:
             self._form(api, to),
             {name: resolved(value) for name, value in rest.items()},
             tools,
-            schema,
-            names,
             is_stream=is_stream,
             is_whole=is_whole,
+            **output,
         )
 
     def _api(self) -> Api:
@@ -268,23 +269,24 @@ class _Reader:
             choice = str((inner if isinstance(inner, dict) else asked).get("name") or "auto")
         return tuple(found), choice
 
-    def _outputs(self) -> tuple[Mapping[str, Json] | None, tuple[str, ...] | None]:
+    def _output(self) -> dict[str, Any]:
         """The schema of the answer, or the names of its fields where it is asked for as any JSON object."""
         declared = getattr(self._template, "schema", None)
         form = self._resolved(self._rest.pop("response_format", None))
         kind = form.get("type") if isinstance(form, dict) else form
         if isinstance(form, dict) and kind == "json_schema":
             inner = form.get("json_schema")
-            schema = inner.get("schema") if isinstance(inner, dict) else form.get("schema")
-            if isinstance(schema, dict):
-                return schema, None
+            said = inner if isinstance(inner, dict) else form
+            if isinstance(schema := said.get("schema"), dict):
+                name = str(said.get("name") or "structured_output")
+                return {"schema": schema, "schema_name": name, "is_strict": said.get("strict") is True}
         if kind == "json_object":
             properties = declared.get("properties") if declared else None
-            return None, tuple(cast("Mapping[str, Json]", properties or {}))
+            return {"names": tuple(cast("Mapping[str, Json]", properties or {}))}
         if kind not in (None, "text"):
             self._warn("response_format", f"{kind!r} is none of text, json_object and json_schema")
         # Older dialects name outputs without asking the model for them.
-        return (declared if self._dialect not in ("promptflow", "prompty-v1") else None), None
+        return {} if self._dialect in ("promptflow", "prompty-v1") else {"schema": declared}
 
     def _form(self, api: Api, to: Whereto) -> str:
         """The operation whose words the parameters are in."""

@@ -36,11 +36,21 @@ def shaped(kind: object, text: Rendered) -> tuple[Wanted | None, Form]:
     return found, "value"
 
 
+def fields_of(kind: object) -> tuple[str, ...] | None:
+    """The names that will be read from an answer of a type that the code names; None where it names none."""
+    if kind is UNSAID or kind is Message:
+        return None
+    found = wanted(kind)
+    return None if found is None else found.fields
+
+
 def _declared(text: Rendered) -> Wanted | None:
     section = text.section
     if section.names is not None:
         return by_names(section.names)
-    return None if section.schema is None else by_outputs(section.schema)
+    if section.schema is None:
+        return None
+    return by_outputs(section.schema, name=section.schema_name, is_strict=section.is_strict)
 
 
 def _refuse_misfit(found: Wanted, schema: Mapping[str, Json], kind: object, where: str) -> None:
