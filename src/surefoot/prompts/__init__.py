@@ -1,5 +1,6 @@
 """Prompts: files in two forms and several dialects, the library that finds them, and their rendering."""
 
+from surefoot.prompts.asking import Generation, generation
 from surefoot.prompts.comparing import Change, Comparison, compared
 from surefoot.prompts.definition import Dialect, Prompt, Property, PropertyType
 from surefoot.prompts.indexing import Library, library
@@ -13,6 +14,7 @@ __all__ = [
     "Comparison",
     "Dialect",
     "Edited",
+    "Generation",
     "LabelDifference",
     "Library",
     "Prompt",
@@ -22,6 +24,7 @@ __all__ = [
     "PropertyType",
     "Upgrade",
     "compared",
+    "generation",
     "library",
     "load",
     "prompt",
