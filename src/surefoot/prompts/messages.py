@@ -161,7 +161,8 @@ def _illustrated(prompt: Prompt, part: Part, budget: Budget) -> list[Piece]:
         return [part.text]
     pieces: list[Piece] = []
     texts: list[str] = []
-    is_picture = False
+    # Inside of `![alt]({{ picture }})` a value may be a picture already, which then stands for all of it.
+    is_inside = is_given = False
 
     def close() -> None:
         text = "".join(texts).strip()
@@ -172,23 +173,22 @@ def _illustrated(prompt: Prompt, part: Part, budget: Budget) -> list[Piece]:
     for run in part.runs:
         if isinstance(run, str):
             texts.append(run)
+        elif isinstance(run, Picture) and run.is_begin:
+            close()
+            is_inside, is_given = True, False
         elif isinstance(run, Picture):
-            if run.is_begin or not is_picture:
-                close()
-            else:
+            if is_inside and not is_given:
                 pieces.append(_pictured(prompt, "".join(texts)))
+            if is_inside:
                 texts.clear()
-            is_picture = run.is_begin
+            is_inside = False
         elif isinstance(run, Placed):
             value = budget.placed[run.number]
-            if is_picture:
-                # `![alt]({{ picture }})`, where the value is one already.
-                texts.clear()
-            else:
+            if not is_inside:
                 close()
             if isinstance(value, Image | Audio | File):
                 pieces.append(value)
-            is_picture = False
+                is_given = True
     close()
     return pieces
 
