@@ -45,7 +45,7 @@ def searched(*values: object) -> None:
     budget = current()
     for value in values:
         # A text is searched at the speed of memory, other things one by one.
-        cost = len(value) >> 4 if isinstance(value, str) else weight(value, budget.characters * 4) >> 2
+        cost = len(value) >> 2 if isinstance(value, str) else weight(value, budget.characters * 2) >> 1
         budget.spend(cost)
 
 
