@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import FunctionType
 from typing import Any, cast
@@ -28,16 +28,31 @@ _VALUE = "value"
 """The field in which a value travels that is no object, as providers take objects only."""
 
 
+class _Unsaid:
+    """See `UNSAID`."""
+
+    def __repr__(self) -> str:
+        return "what the prompt declares, else str"
+
+
+UNSAID = _Unsaid()
+"""The type of an answer of which the code says nothing: it is for the prompt to say."""
+
+
 class Misfit(Exception):
     """An answer is not of the type that is wanted; the message says how, for the model and for people."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A type of answer: what the provider is told, and how the text becomes the value (`Misfit` where it does not)."""
+    """A type of answer: what the provider is told, and how the text becomes the value (`Misfit` where it does not).
+
+    `fields` are those that an answer has to have, None where it is no object.
+    """
 
     spec: OutputSpec
     parse: Callable[[str], Any]
+    fields: tuple[str, ...] | None = None
 
 
 def wanted(kind: object) -> Wanted | None:
@@ -74,7 +89,8 @@ def _by_type(kind: Any) -> Wanted:
             f"an answer cannot be asked for as {name}: {str(error).splitlines()[0]}; use a pydantic model, "
             "a dataclass, a TypedDict, a type of plain data, or a JSON schema"
         ) from None
-    is_object = _resolved(schema, schema).get("type") == "object"
+    whole = _resolved(schema, schema)
+    is_object = whole.get("type") == "object"
 
     def parse(text: str) -> Any:
         data = _json_of(text)
@@ -92,7 +108,8 @@ def _by_type(kind: Any) -> Wanted:
                 )
             ) from error
 
-    return Wanted(_spec(name, schema if is_object else _wrapped(schema)), parse)
+    fields = _required(whole) if is_object else None
+    return Wanted(_spec(name, schema if is_object else _wrapped(schema)), parse, fields)
 
 
 def _by_schema(schema: Mapping[str, Json]) -> Wanted:
@@ -111,13 +128,46 @@ def _by_schema(schema: Mapping[str, Json]) -> Wanted:
         return cast("Json", data)
 
     title = schema.get("title")
-    return Wanted(_spec(title if isinstance(title, str) else "answer", given), parse)
+    return Wanted(_spec(title if isinstance(title, str) else "answer", given), parse, _required(given))
+
+
+def by_outputs(schema: Mapping[str, Json], *, name: str, is_strict: bool | None) -> Wanted:
+    """How the outputs that a prompt declares are asked for: as an object by the schema, of plain JSON.
+
+    is_strict: whether the schema, as it is, is one that providers hold a model to; None where that is to be seen.
+    """
+    found = _by_schema(schema)
+    spec = found.spec
+    if is_strict is not None:
+        spec = replace(spec, schema=dict(schema), is_strict=is_strict)
+    return replace(found, spec=replace(spec, name=name))
+
+
+def by_names(names: Sequence[str]) -> Wanted:
+    """How any JSON object is asked for, of which the fields of these names are the answer; all of it without names."""
+
+    def parse(text: str) -> Json:
+        data = _json_of(text)
+        if not isinstance(data, dict):
+            raise Misfit("it has to be a JSON object")
+        found = cast("Schema", data)
+        missing = [name for name in names if name not in found]
+        if missing:
+            raise Misfit(f"it has no {', '.join(missing)}, but {', '.join(found) or 'nothing'}")
+        return {name: found[name] for name in names} if names else found
+
+    return Wanted(OutputSpec("answer", None, is_strict=False), parse)
 
 
 def _spec(name: str, schema: Schema) -> OutputSpec:
     strict = strict_schema(schema)
     label = _NO_NAME.sub("_", name).strip("_")[:64] or "answer"
     return OutputSpec(label, untitled(schema) if strict is None else strict, is_strict=strict is not None)
+
+
+def _required(schema: Schema) -> tuple[str, ...]:
+    names = schema.get("required")
+    return tuple(map(str, names)) if isinstance(names, list) else ()
 
 
 def _wrapped(schema: Schema) -> Schema:
