@@ -53,6 +53,8 @@ def promotion(library: Library, reference: str, label: str, uses: Iterable[Use])
     Raises `UsageError` for what is no label, `UnknownPrompt`, `PromptError` and `LedgerError`.
     """
     selecting.check_label(label)
+    # All files are looked at, so that what was written a moment ago counts.
+    library.prompts()
     prompt = _candidate(library, reference)
     before = _pointed_at(library, prompt.name, label)
     meant = concerned(uses, prompt.name, label, default=library.label)
