@@ -50,9 +50,7 @@ def read_cases(path: Path) -> CasesFile:
     top.check(_FILE_KEYS)
     entries = document.data.get("cases")
     if not isinstance(entries, list) or not entries:
-        raise InvalidInput(
-            f"{path}:{document.line('cases')}: `cases` has to be a list of one or more"
-        )
+        raise InvalidInput(f"{path}:{document.line('cases')}: `cases` has to be a list of one or more")
     model, lines = top.text("model"), yamltext.lines_of_items(text, "cases")
     cases = [
         _case(entry, f"{path}:{line}", number, model)
