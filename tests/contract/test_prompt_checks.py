@@ -29,8 +29,11 @@ inputs:
 user:
 {{ text }} {{ tone }}
 """
-THREE = TWO.replace('"2"', '"3"').replace("tone: {type: string, default: warm}", "length: {type: integer}")
-THREE = THREE.replace("{{ tone }}", "{{ length }}")
+THREE = (
+    TWO.replace('"2"', '"3"')
+    .replace("tone: {type: string, default: warm}", "length: {type: integer}")
+    .replace("{{ tone }}", "{{ length }}")
+)
 FITTING = TWO.replace('"2"', '"4"').replace("warm", "plain")
 
 FLOWS = '''\

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -38,10 +38,9 @@ def gathered(app: App, *, days: float) -> Gathered:
     """
     from surefoot.errors import LedgerError
     from surefoot.evals.prompting import FLOW
-    from surefoot.prompts.fitting import scan, standing
+    from surefoot.prompts.fitting import standing
 
-    with _undisturbed():
-        code = scan(app.settings.root)
+    code = scanned(app.settings.root)
     if days <= 0:
         return Gathered(code, [])
     if why := no_ledger(app):
@@ -62,13 +61,15 @@ def no_ledger(app: App) -> str:
     return f"there is no ledger at {given.path}" if is_file and not given.path.exists() else ""
 
 
-@contextmanager
-def _undisturbed() -> Generator[None]:
-    """Without looking for garbage: trees of code have none, and are many objects, which takes half of the time."""
+def scanned(root: Path) -> Scanned:
+    """Look through the code of a project."""
+    from surefoot.prompts.fitting import scan
+
     is_on = gc.isenabled()
+    # Trees of code are many objects, of which none is garbage: looking for some takes half of the time.
     gc.disable()
     try:
-        yield
+        return scan(root)
     finally:
         if is_on:
             gc.enable()

@@ -33,8 +33,8 @@ class Prepared:
         self.is_lenient = prompt.dialect != "short"
         self._parsed = self._parse()
         self.used = self._parsed.used
-        needed = frozenset[str]() if self.is_lenient else self._parsed.needed
-        self.inputs = Inputs(prompt, used=self.used, needed=needed)
+        self.needed = frozenset[str]() if self.is_lenient else self._parsed.needed
+        self.inputs = Inputs(prompt, used=self.used, needed=self.needed)
 
     def render(self, values: Mapping[str, object], *, is_sourced: bool = False) -> str:
         """The text, with stamps, within the budget that has begun; `is_sourced`: it says from which input it comes.

@@ -58,7 +58,7 @@ def promotion(library: Library, reference: str, label: str, uses: Iterable[Use])
     prompt = _candidate(library, reference)
     before = _pointed_at(library, prompt.name, label)
     meant = concerned(uses, prompt.name, label, default=library.label)
-    used, needed = rendering.names(prompt)
+    names = Names(rendering.names_of(prompt), rendering.needed_of(prompt))
     edited = next(
         (
             one
@@ -67,7 +67,7 @@ def promotion(library: Library, reference: str, label: str, uses: Iterable[Use])
         ),
         None,
     )
-    found = misfits(prompt, meant, names=Names(used, needed), before=before)
+    found = misfits(prompt, meant, names=names, before=before)
     return Promotion(prompt, label, before, meant, found, edited)
 
 

@@ -26,13 +26,9 @@ def names_of(prompt: Prompt) -> frozenset[str]:
     return prepared(prompt).used
 
 
-def names(prompt: Prompt) -> tuple[frozenset[str], frozenset[str]]:
-    """The names that the template uses, and those that no rendering can do without. Raises `PromptError`."""
-    if prompt.dialect == "short":
-        every = frozenset(_braced(prompt).names)
-        return every, every
-    compiled = _jinja(prompt)
-    return compiled.used, compiled.needed
+def needed_of(prompt: Prompt) -> frozenset[str]:
+    """Those of them that no rendering can do without. Raises `PromptError`."""
+    return prepared(prompt).needed
 
 
 def text_of(prompt: Prompt, given: Mapping[str, object]) -> str:

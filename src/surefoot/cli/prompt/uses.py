@@ -59,14 +59,14 @@ class Uses:
     @classmethod
     def of(cls, app: App, name: str = "") -> Uses:
         """Read the code below the project's folder, and the ledger. Raises `LedgerError`."""
+        from surefoot.cli.gathering import scanned
         from surefoot.evals.prompting import FLOW
-        from surefoot.prompts.fitting import scan
 
         archive = app.prompts.archive
         # Trials of a prompt from the command line are no code that a version has to fit.
         runs = [] if archive is None else [use for use in archive.uses(name) if use.flow != FLOW]
-        scanned = scan(app.settings.root)
-        return cls(scanned.uses, runs, scanned.left)
+        code = scanned(app.settings.root)
+        return cls(code.uses, runs, code.left)
 
     def places(self, name: str) -> list[Place]:
         """Where the prompt of this name is used, by flow and line; what code and runs both tell is told once."""
