@@ -222,7 +222,7 @@ def _names(prompt: Prompt) -> Names | None:
     from surefoot.prompts.fitting import Names
 
     try:
-        return Names(rendering.names_of(prompt), rendering.needed_of(prompt))
+        return Names(*rendering.names(prompt))
     except PromptError:
         return None
 

@@ -37,7 +37,6 @@ def gathered(app: App, *, days: float) -> Gathered:
     days: for how many days a use by a run counts, 0 for none.
     """
     from surefoot.errors import LedgerError
-    from surefoot.evals.prompting import FLOW
     from surefoot.prompts.fitting import standing
 
     code = scanned(app.settings.root)
@@ -47,8 +46,7 @@ def gathered(app: App, *, days: float) -> Gathered:
         return Gathered(code, [], why)
     archive = app.prompts.archive
     try:
-        # Trials of a prompt from the command line are no code that a version has to fit.
-        recorded = [] if archive is None else [use for use in archive.uses() if use.flow != FLOW]
+        recorded = [] if archive is None else archive.uses()
     except LedgerError as error:
         return Gathered(code, [], str(error))
     return Gathered(code, standing(code, recorded, now_ns=time.time_ns(), days=days))

@@ -58,7 +58,7 @@ def promotion(library: Library, reference: str, label: str, uses: Iterable[Use])
     prompt = _candidate(library, reference)
     before = _pointed_at(library, prompt.name, label)
     meant = concerned(uses, prompt.name, label, default=library.label)
-    names = Names(rendering.names_of(prompt), rendering.needed_of(prompt))
+    names = Names(*rendering.names(prompt))
     edited = next(
         (
             one

@@ -26,9 +26,15 @@ def names_of(prompt: Prompt) -> frozenset[str]:
     return prepared(prompt).used
 
 
-def needed_of(prompt: Prompt) -> frozenset[str]:
-    """Those of them that no rendering can do without. Raises `PromptError`."""
-    return prepared(prompt).needed
+def values_of(prompt: Prompt, given: Mapping[str, object]) -> dict[str, object]:
+    """The inputs as the template gets them, with the defaults of those that are not given. Raises `InvalidInput`."""
+    return prepared(prompt).inputs.fitted(given)
+
+
+def names(prompt: Prompt) -> tuple[frozenset[str], frozenset[str]]:
+    """The names that the template uses, and those that no rendering can do without. Raises `PromptError`."""
+    ready = prepared(prompt)
+    return ready.used, ready.needed
 
 
 def text_of(prompt: Prompt, given: Mapping[str, object]) -> str:
@@ -107,4 +113,14 @@ def _shown(prompt: Prompt, work: Budget, values: Mapping[str, object]) -> list[s
     return shown
 
 
-__all__ = ["Segment", "Thread", "check", "messages_of", "names_of", "parsed", "segments_of", "text_of"]
+__all__ = [
+    "Segment",
+    "Thread",
+    "check",
+    "messages_of",
+    "names_of",
+    "parsed",
+    "segments_of",
+    "text_of",
+    "values_of",
+]

@@ -30,7 +30,7 @@ def prompt(front: str, template: str = "user:\nhello\n", *, name: str = "p.promp
 
 
 def told(version: Prompt, use: Use, before: Prompt | None = None) -> list[str]:
-    names = Names(rendering.names_of(version), rendering.needed_of(version))
+    names = Names(*rendering.names(version))
     return [misfit.problem for misfit in misfits(version, [use], names=names, before=before)]
 
 

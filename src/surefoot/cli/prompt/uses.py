@@ -60,11 +60,9 @@ class Uses:
     def of(cls, app: App, name: str = "") -> Uses:
         """Read the code below the project's folder, and the ledger. Raises `LedgerError`."""
         from surefoot.cli.gathering import scanned
-        from surefoot.evals.prompting import FLOW
 
         archive = app.prompts.archive
-        # Trials of a prompt from the command line are no code that a version has to fit.
-        runs = [] if archive is None else [use for use in archive.uses(name) if use.flow != FLOW]
+        runs = [] if archive is None else archive.uses(name)
         code = scanned(app.settings.root)
         return cls(code.uses, runs, code.left)
 
