@@ -22,20 +22,30 @@ class Fixtures:
 
     def text(self, name: str) -> str | None:
         """The text of a file, or None where no row has it."""
-        found = _among(self._rows, name)
+        return self._found(f"spec/fixtures/{name}") or self._found(f"/{name}")
+
+    def is_own(self, name: str) -> bool:
+        """Whether it is the project's fixture, and not another file of its name, which may differ in what is asked."""
+        return self._found(f"spec/fixtures/{name}") is not None
+
+    def _found(self, ending: str) -> str | None:
+        found = _among(self._rows, ending)
         if found is None:
             if self._others is None:
                 self._others = _default_rows()
-            found = _among(self._others, name)
+            found = _among(self._others, ending)
         return found
 
 
-def _among(rows: Iterable[Mapping[str, Any]], name: str) -> str | None:
-    # The last are files of the same name in the same dialect, which vectors fit that ask only for what they share.
-    endings = (f"spec/fixtures/{name}", f"runtime/python/prompty/tests/prompts/{name}", f"/{name}")
-    for ending in endings:
+def _among(rows: Iterable[Mapping[str, Any]], ending: str) -> str | None:
+    # Those of the project's own library come before others of the name.
+    for start in ("runtime/python", ""):
         for row in rows:
-            if f"/{row['path']}".endswith(ending) and "messages" in row["expected"].get("prompty 2.1.0", {}):
+            if (
+                f"/{row['path']}".endswith(ending)
+                and start in row["path"]
+                and "messages" in row["expected"].get("prompty 2.1.0", {})
+            ):
                 return str(row["text"])
     return None
 

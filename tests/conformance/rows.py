@@ -75,8 +75,9 @@ def _recognised(folder: Path, row: Mapping[str, Any], rendered: Mapping[str, Any
     except SurefootError as error:
         return f"{error}" if rendered else None
     names = [_DIALECTS[library] for library in rendered]
-    # prompty 2.1.0 drops the model section of older files, and what it makes of them is no sign of their dialect.
-    if not rendered or prompt.dialect in names or (prompt.dialect == "prompty-v1" and _is_first(prompt)):
+    # prompty 2.1.0 drops the model section of older files: that it renders one is no sign of its dialect.
+    is_older = prompt.dialect == "prompty-v1" and _is_first(prompt) and names == ["prompty-v2"]
+    if not rendered or prompt.dialect in names or is_older:
         return None
     return f"it is recognised as {prompt.dialect}, and rendered by {', '.join(rendered)}"
 

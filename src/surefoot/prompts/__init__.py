@@ -1,6 +1,6 @@
 """Prompts: files in two forms and several dialects, the library that finds them, and their rendering."""
 
-from surefoot.prompts.comparing import Change, Comparison, compared
+from surefoot.prompts.comparing import Change, Comparison, compared, unified
 from surefoot.prompts.definition import Dialect, Prompt, Property, PropertyType
 from surefoot.prompts.indexing import Library, library
 from surefoot.prompts.loading import load
@@ -23,4 +23,5 @@ __all__ = [
     "library",
     "load",
     "prompt",
+    "unified",
 ]

@@ -152,28 +152,45 @@ def _short(text: str, source: Path, taken: Taken) -> Prompt:
     return _built(made, document, front, source, taken)
 
 
-def _prompty(text: str, source: Path, forced: Dialect | None, taken: Taken, name: str) -> Prompt:
+@dataclass(frozen=True, slots=True)
+class Front:
+    """The front matter of a `.prompty` file: as it is written, and with files taken in and what is inherited."""
+
+    document: Document
+    values: dict[str, Json]
+    dialect: Dialect
+    parts: frontmatter.Parts
+
+
+def front_of(text: str, source: Path, forced: Dialect | None, taken: Taken) -> Front:
+    """Read the front matter of a normalised text. Raises `PromptError`."""
     from surefoot.prompts import yamltext
 
     parts = frontmatter.split(text, str(source))
     document = yamltext.read(parts.front, where=str(source), first_line=parts.front_line)
-    front = references.taken_in(document, taken)
-    dialect = forced or recognition.recognised(front)
+    values = references.taken_in(document, taken)
+    dialect = forced or recognition.recognised(values)
     if dialect == "promptflow" and document.is_ambiguous:
         # Its YAML is 1.2; that of the others is 1.1.
         document = document.newer()
-        front = references.taken_in(document, taken)
-    keys.warn_of_unknown(document, dialect)
+        values = references.taken_in(document, taken)
     if dialect == "prompty-v1":
-        front = cast("dict[str, Json]", _stripped(front))
-        front = inheritance.merged(document, front, taken, chain=(source.name,))
-    template, line = parts.template, parts.template_line
-    instructions = front.get("instructions")
+        values = cast("dict[str, Json]", _stripped(values))
+        values = inheritance.merged(document, values, taken, chain=(source.name,))
+    return Front(document, values, dialect, parts)
+
+
+def _prompty(text: str, source: Path, forced: Dialect | None, taken: Taken, name: str) -> Prompt:
+    front = front_of(text, source, forced, taken)
+    document, values, dialect = front.document, front.values, front.dialect
+    keys.warn_of_unknown(document, dialect)
+    template, line = front.parts.template, front.parts.template_line
+    instructions = values.get("instructions")
     if not template.strip() and isinstance(instructions, str):
         template, line = instructions, document.line("instructions")
-    written = formats.declared(document, front.get("template"), dialect)
-    name = name or document.scalar("name") or _text(front.get("name")) or source.stem
-    return _built(_Made(dialect, text, name, template, line, written), document, front, source, taken)
+    written = formats.declared(document, values.get("template"), dialect)
+    name = name or document.scalar("name") or _text(values.get("name")) or source.stem
+    return _built(_Made(dialect, text, name, template, line, written), document, values, source, taken)
 
 
 def _stripped(value: Json) -> Json:
@@ -212,6 +229,10 @@ def _built(made: _Made, document: Document, front: Mapping[str, Json], source: P
     sample = front.get("sample")
     if sample is not None and not isinstance(sample, dict):
         raise PromptError(f"{document.place('sample')}: sample has to be inputs with their values")
+    inputs = properties.declared(document, "inputs", front.get("inputs"), made.dialect)
+    if sample is None and made.dialect == "prompty-v2":
+        # It has no key for a sample: its inputs have examples.
+        sample = {name: entry.example for name, entry in inputs.items() if entry.example is not None}
     return Prompt(
         name=made.name,
         version=_version(document, front),
@@ -223,7 +244,7 @@ def _built(made: _Made, document: Document, front: Mapping[str, Json], source: P
         template_kind=made.written.kind,
         is_strict=made.written.is_strict,
         description=_text(front.get("description")),
-        inputs=properties.declared(document, "inputs", front.get("inputs"), made.dialect),
+        inputs=inputs,
         outputs=properties.declared(document, "outputs", front.get("outputs"), made.dialect),
         model=model or {},
         tools=_tools(document, front, model or {}),

@@ -11,6 +11,10 @@ FIRST_MODEL_KEYS = frozenset({"api", "configuration", "parameters", "response"})
 SECOND_MODEL_KEYS = frozenset({"id", "provider", "apiType", "options", "connection"})
 
 
+# Types of models that prompty 0.x knows and promptflow does not.
+_LATER_TYPES = ("azure", "azure_beta", "github", "serverless")
+
+
 def recognised(front: Mapping[str, Json]) -> Dialect:
     """The dialect of a front matter in which files are taken in; one without any sign is of the newest.
 
@@ -27,7 +31,7 @@ def recognised(front: Mapping[str, Json]) -> Dialect:
         and model.keys() <= FIRST_MODEL_KEYS
         and "base" not in front
         and front.get("template", "jinja2") == "jinja2"
-        and _type_of(model["configuration"]) in ("azure_openai", "openai", None)
+        and _type_of(model["configuration"]) not in _LATER_TYPES
         and all(isinstance(entry, dict) for entry in _entries(front.get("inputs")))
     )
     return "promptflow" if is_loaded_by_promptflow else "prompty-v1"

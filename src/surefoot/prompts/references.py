@@ -165,6 +165,8 @@ def taken_in(document: Document, taken: Taken, *, folder: str = "") -> dict[str,
             there, and the prompt does not render without it.
     """
     front = document.data
+    if not document.may_refer and not isinstance(front.get("sample"), str):
+        return front
     if "sample" in front and isinstance(front["sample"], str) and _FILE.fullmatch(front["sample"]) is None:
         # promptflow takes the bare path of a JSON file there, too.
         front = {**front, "sample": f"${{file:{front['sample']}}}"}

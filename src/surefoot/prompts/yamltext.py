@@ -4,16 +4,43 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from functools import lru_cache
+from typing import Any, cast
 
 import yaml
 
 from surefoot.errors import PromptError
 from surefoot.values import Json
 
+_TAG = "tag:yaml.org,2002:"
+
 # The C scanner is ten times as fast; a wheel without it exists for some platforms.
-_Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Safe: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_RULES: Any = yaml.SafeLoader("")
+
+
+@lru_cache(maxsize=4096)
+def _implied(value: str) -> str:
+    """The tag of a plain scalar. Files are full of the same words."""
+    return cast("str", _RULES.resolve(yaml.ScalarNode, value, (True, False)))
+
+
+class _Loader(_Safe):  # type: ignore[misc, valid-type]
+    """Without what costs half of the time of reading: rules by path, of which there are none, and by a search each."""
+
+    def descend_resolver(self, current_node: yaml.Node | None, current_index: object) -> None:
+        pass
+
+    def ascend_resolver(self) -> None:
+        pass
+
+    def resolve(self, kind: type[yaml.Node], value: str | None, implicit: Any) -> str:
+        if kind is yaml.ScalarNode:
+            return _implied(value or "") if implicit[0] else f"{_TAG}str"
+        return f"{_TAG}seq" if kind is yaml.SequenceNode else f"{_TAG}map"
+
 
 MAX_NODES = 20_000
 MAX_DEPTH = 60
@@ -22,7 +49,6 @@ MAX_DEPTH = 60
 _SAFE_DEPTH = 400
 _INDENT = re.compile(r"^[ \t]*(?:[-?:][ \t]+)*", re.MULTILINE)
 
-_TAG = "tag:yaml.org,2002:"
 _NUMBER = re.compile(r"[-+]?(?:0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)")
 _FRACTION = re.compile(r"[-+]?(?:\.[0-9_]+|[0-9][0-9_]*(?:\.[0-9_]*)?)(?:[eE][-+]?[0-9]+)?")
 
@@ -32,7 +58,7 @@ class Document:
     """A YAML mapping as plain data, and where in the file its values stand.
 
     `where` is the file and `first_line` the line of it on which the YAML begins. `is_ambiguous`: YAML 1.1 and 1.2 read
-    some of its values differently.
+    some of its values differently. `may_refer`: there may be a `${file:}` in it.
     """
 
     data: dict[str, Json]
@@ -40,6 +66,7 @@ class Document:
     first_line: int
     node: yaml.MappingNode | None
     is_ambiguous: bool = False
+    may_refer: bool = True
 
     def line(self, *keys: str | int) -> int:
         """The line of the file on which the value at a path of keys begins; that of what holds it if it has none."""
@@ -89,7 +116,8 @@ class Document:
         if self.node is None or not self.is_ambiguous:
             return self
         reader = _Reader(self.where, self.first_line, is_newer=True)
-        return Document(reader.mapping(self.node, 0), self.where, self.first_line, self.node)
+        data = reader.mapping(self.node, 0)
+        return Document(data, self.where, self.first_line, self.node, may_refer=self.may_refer)
 
 
 def _child(node: yaml.Node | None, key: str | int) -> tuple[yaml.Node | None, yaml.Node] | None:
@@ -116,7 +144,9 @@ def read(text: str, *, where: str, first_line: int = 1) -> Document:
     if not isinstance(node, yaml.MappingNode):
         raise reader.error(node, "expected keys and values, as in `name: value`")
     data = reader.mapping(node, 0)
-    return Document(data, where, first_line, node, reader.is_ambiguous)
+    # A quoted text can write any character by a backslash.
+    may_refer = "${file:" in text or "\\" in text
+    return Document(data, where, first_line, node, reader.is_ambiguous, may_refer)
 
 
 def read_any(text: str, *, where: str) -> Json:
@@ -144,7 +174,8 @@ class _Reader:
             loader = _Loader(text)
             if _may_be_deep(text):
                 self._check_depth(text)
-            return loader.get_single_node()
+            node: yaml.Node | None = loader.get_single_node()
+            return node
         except yaml.MarkedYAMLError as error:
             raise self._malformed(error) from None
         except yaml.YAMLError as error:
@@ -305,3 +336,21 @@ def _newer_number(text: str) -> Json:
         number = float(plain)
         return number if math.isfinite(number) else text
     return text
+
+
+def dumped(data: Mapping[str, Json]) -> str:
+    """Plain data as YAML, in their order, texts of several lines as blocks."""
+    return yaml.dump(dict(data), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10_000)
+
+
+class _Dumper(yaml.SafeDumper):
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002
+        return True
+
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        made = yaml.ScalarNode(f"{_TAG}str", data)
+        made.style = "|" if "\n" in data else None
+        return made
+
+
+_Dumper.add_representer(str, _Dumper.represent_str)
