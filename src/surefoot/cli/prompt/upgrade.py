@@ -50,7 +50,9 @@ def command(files: tuple[str, ...], write: bool, check: bool, as_json: bool) -> 
         if write and one.is_changed:
             replaced(one)
     if as_json:
-        screen.print_json({"files": [{**one.to_json(), "written": write and one.is_changed} for one in rewrites]})
+        screen.print_json(
+            {"files": [{**one.to_json(), "written": write and one.is_changed} for one in rewrites]}
+        )
     else:
         for one in rewrites:
             print_rewrite(screen.out(), one, is_written=write)
@@ -112,11 +114,15 @@ def replaced(rewrite: Rewrite) -> None:
     try:
         content = path.read_bytes()
         if normalised(content.decode("utf-8")) != rewrite.prompt.text:
-            raise UsageError(f"{rewrite.path} was changed meanwhile, and is left as it is: call the command again")
+            raise UsageError(
+                f"{rewrite.path} was changed meanwhile, and is left as it is: call the command again"
+            )
         text = rewrite.text.replace("\n", "\r\n") if b"\r\n" in content else rewrite.text
         _put(path, text.encode("utf-8"))
     except OSError as error:
-        raise UsageError(f"{rewrite.path} cannot be written: {error.strerror}; nothing of it is changed") from None
+        raise UsageError(
+            f"{rewrite.path} cannot be written: {error.strerror}; nothing of it is changed"
+        ) from None
 
 
 def _put(path: Path, content: bytes) -> None:
