@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Mapping
@@ -319,6 +320,15 @@ class PromptText:
     text: str
     files: Mapping[str, str] = field(default_factory=dict[str, str])
     first_seen_ns: int = 0
+
+
+def prompt_digest(text: str, files: Mapping[str, str]) -> str:
+    """The SHA-256 of the normalised text of a prompt and of the files that it takes in, by name, in hexadecimal."""
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass"))
+    for name, content in sorted(files.items()):
+        # No text has a NUL, so that no two sets of files come to the same bytes.
+        digest.update(f"\0{name}\0{content}".encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

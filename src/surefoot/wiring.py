@@ -81,7 +81,12 @@ def ledger_of(given: config.LedgerSettings, payloads: Payloads, vault: config.Va
 def library_of(given: config.PromptSettings, ledger: Ledger, root: Path) -> prompts.Library:
     """The prompts of a project, whose versions, labels and uses are kept in its ledger."""
     return prompts.Library(
-        given.path, archive=Prompts(ledger), label=given.label, refresh=given.refresh, root=root
+        given.path,
+        archive=Prompts(ledger),
+        label=given.label,
+        refresh=given.refresh,
+        root=root,
+        roots=tuple(given.files.values()),
     )
 
 

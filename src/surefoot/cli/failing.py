@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from surefoot.errors import StepFailed, UsageError
+from surefoot.errors import PromptMisfit, StepFailed, UsageError
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 
@@ -30,7 +30,7 @@ def report(error: BaseException) -> int:
     if isinstance(error, UsageError):
         _say(str(error))
         _say_where(error.__cause__)
-        return MISUSED
+        return code_of(error)
     if type(error).__module__.startswith("surefoot."):
         _say(str(error))
         return FAILED
@@ -39,6 +39,11 @@ def report(error: BaseException) -> int:
     if not is_debugging():
         click.echo("  --debug shows the whole traceback", err=True)
     return FAILED
+
+
+def code_of(error: BaseException) -> int:
+    """The exit code for an error: what has to be mended before the command makes sense is another thing than a no."""
+    return MISUSED if isinstance(error, UsageError) and not isinstance(error, PromptMisfit) else FAILED
 
 
 def report_usage(error: click.ClickException) -> int:

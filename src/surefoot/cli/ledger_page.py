@@ -186,6 +186,8 @@ class Pruning:
             yield "details", f"{dropped.details:,}"
         if dropped.accounts:
             yield "accounts", f"{dropped.accounts:,} of budgets"
+        if dropped.prompt_uses:
+            yield "prompts", f"{dropped.prompt_uses:,} notes of how they were used"
 
 
 def backup_json(done: BackedUp) -> dict[str, Json]:

@@ -16,7 +16,19 @@ from surefoot.flows.cargo import Cargo
 from surefoot.flows.events import Listener, RunEvent
 from surefoot.flows.recall import Recall
 from surefoot.flows.stopping import Brake, Ceilings
-from surefoot.ledger import Entry, Ledger, Message, Outcome, Pending, Pin, RunRecord, Totals
+from surefoot.ledger import (
+    Entry,
+    Freight,
+    KeepPrompts,
+    Ledger,
+    Message,
+    Outcome,
+    Pending,
+    Pin,
+    PromptRow,
+    RunRecord,
+    Totals,
+)
 from surefoot.scope import Work
 from surefoot.values import Caller, PromptRef, RunTags
 
@@ -195,6 +207,13 @@ class OpenRun:
                     Pin(self.id, self.epoch, reference, prompt.name, prompt.version, prompt.digest)
                 )
         return known
+
+    def unload(self) -> Pending | None:
+        """Hand over what goes with outcomes without one; None where there is nothing."""
+        freight: Freight = []
+        self.cargo.load(freight)
+        rows = [item for item in freight if isinstance(item, PromptRow)]
+        return self.ledger.submit(KeepPrompts(rows)) if rows else None
 
     def check_open(self, what: object) -> None:
         """Raise `Fenced` or `RunEnded` where nothing may be recorded any more; `what` is a text in errors only."""

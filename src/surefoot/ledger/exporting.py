@@ -23,6 +23,7 @@ from surefoot.ledger.portable import (
     Manifest,
     insert,
 )
+from surefoot.ledger.prompt_upkeep import export_run
 from surefoot.ledger.rows import Row
 from surefoot.ledger.sealing import DataKey, Keyring
 from surefoot.ledger.selecting import EVERY_RUN, Selection, count, page_of
@@ -150,6 +151,7 @@ class _Writer:
             [(name, value, run.id) for name, value in run.tags.items()],
         )
         self._write_outcomes(session, run.id, run.tenant)
+        export_run(session, self._target, run.id, self._payloads, self._key)
         self._copy(session, "details", DETAIL_COLUMNS, run.id, order="seq")
         if self._key is not None:
             self._copy(session, "inbox", MESSAGE_COLUMNS, run.id, order="seq")

@@ -23,6 +23,7 @@ from surefoot.ledger.portable import (
     insert,
     manifest_in,
 )
+from surefoot.ledger.prompt_upkeep import import_run
 from surefoot.ledger.rows import Row
 from surefoot.ledger.sealing import DataKey, Keyring
 from surefoot.ledger.selecting import EVERY_RUN, Selection, count, page_of
@@ -220,7 +221,7 @@ class _Merging:
             for (other,) in taken:
                 raise _Refusal(f"run {other} is here under its key {run.run_key!r}")
         if decision == "replace":
-            for table in ("outcomes", "details", "run_tags", "data_keys"):
+            for table in ("outcomes", "details", "run_tags", "data_keys", "prompt_pins"):
                 here.change(f"DELETE FROM {table} WHERE run_id = ?", run.id)
             here.change("DELETE FROM runs WHERE id = ?", run.id)
             self.imported.updated += 1
@@ -247,6 +248,7 @@ class _Merging:
             messages = list(there.rows(f"SELECT {MESSAGE_COLUMNS} FROM inbox WHERE run_id = ?", run.id))
             here.insert(insert("inbox", MESSAGE_COLUMNS, is_once=True), messages)
         self._insert_outcomes(there, here, run)
+        import_run(there, here, run.id, self._payloads, self._former)
         here.insert(
             insert("details", DETAIL_COLUMNS),
             list(there.rows(f"SELECT {DETAIL_COLUMNS} FROM details WHERE run_id = ? ORDER BY seq", run.id)),

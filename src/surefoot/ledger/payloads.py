@@ -125,7 +125,11 @@ class Payloads:
         redacted = self._privacy(text) if self._privacy else None
         if redacted is None:
             return text, None
-        return redacted, seal(self._keyring.derive("kept"), text.encode(), bound_to=bound_to)
+        return redacted, self.seal_kept(text, bound_to=bound_to)
+
+    def seal_kept(self, text: str, *, bound_to: str) -> bytes:
+        """The sealed part of what `store_kept` gives."""
+        return seal(self._keyring.derive("kept"), text.encode(), bound_to=bound_to)
 
     def read_kept(self, view: str, sealed: bytes | None, *, bound_to: str) -> str:
         """Undo `store_kept`. Raises `LedgerError` under another application key."""

@@ -112,7 +112,7 @@ class Prompts:
 
     def _row(self, text: PromptText) -> TextRow:
         plain = _json({"text": text.text, "files": dict(text.files)})
-        view, sealed = self._ledger.payloads.store_kept(plain, bound_to=_bound_to(text.digest))
+        view, sealed = self._ledger.payloads.store_kept(plain, bound_to=bound_to(text.digest))
         if sealed is not None:
             log.warning(
                 "prompt %s (%s) holds what looks like a secret: it is kept sealed, but stands in its file; write "
@@ -129,7 +129,7 @@ class Prompts:
 
     def _text(self, row: Row) -> PromptText:
         digest, name, version, dialect, source, view, sealed, first_seen_ns = row
-        plain = self._ledger.payloads.read_kept(view, sealed, bound_to=_bound_to(digest))
+        plain = self._ledger.payloads.read_kept(view, sealed, bound_to=bound_to(digest))
         try:
             said = orjson.loads(plain)
             text, files = str(said["text"]), {str(path): str(held) for path, held in said["files"].items()}
@@ -153,7 +153,8 @@ def _bounded(use: PromptUse) -> PromptUse:
     return replace(use, inputs=inputs, output=output)
 
 
-def _bound_to(digest: str) -> str:
+def bound_to(digest: str) -> str:
+    """What the sealed text of a digest is bound to."""
     return f"prompt {digest}"
 
 

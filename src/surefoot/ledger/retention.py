@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields
 from typing import Literal, cast
 
 from surefoot.ledger.bookkeeping import count_accounts, drop_accounts, forget_principals
+from surefoot.ledger.prompt_upkeep import count_prompts, drop_prompts
 from surefoot.ledger.selecting import BEGUN, Condition, Selection, page_of
 from surefoot.ledger.sweeping import sweep
 from surefoot.ledger.tables import Session, SqliteTables, Tables, one
@@ -79,6 +80,7 @@ class Dropped:
     blobs: int = 0
     blob_bytes: int = 0
     accounts: int = 0
+    prompt_uses: int = 0
 
     @property
     def is_nothing(self) -> bool:
@@ -122,6 +124,7 @@ def prune(
             pruner.drop_runs(rule)
     if whole := [rule for rule in rules if rule.what == "runs"]:
         dropped.accounts = drop_accounts(tables, before_ns=_before_ns(whole))
+        dropped.prompt_uses = drop_prompts(tables, before_ns=_before_ns(whole))
     sweep(tables, dropped, on_progress=on_progress, pause=_pause)
     return dropped
 
@@ -397,6 +400,7 @@ def _estimate(tables: Tables, rules: Sequence[Rule], dropped: Dropped) -> None:
         dropped.accounts = count_accounts(
             tables, any_of([*whole, begun]), before_ns=_before_ns(rules_of_runs)
         )
+        dropped.prompt_uses = count_prompts(tables, before_ns=_before_ns(rules_of_runs))
     sweep(tables, dropped, without=any_of([*doomed, begun]), is_dry=True)
 
 

@@ -13,6 +13,7 @@ from surefoot.ledger.anchoring import Anchor, AnchorWriter, Mark
 from surefoot.ledger.bookkeeping import wrong_accounts
 from surefoot.ledger.chain import GENESIS, Link, broken_end, broken_link, is_first_form, is_withheld, named
 from surefoot.ledger.payloads import PLAIN, Payloads, blob_digests
+from surefoot.ledger.prompt_upkeep import wrong_texts
 from surefoot.ledger.scratch import Scratch
 from surefoot.ledger.sealing import DataKey
 from surefoot.ledger.selecting import BEGUN, EVERY_RUN, Selection, count, page_of
@@ -116,6 +117,7 @@ def verify(
             if selection.is_all:
                 _look_for_left_overs(tables, blobs, verified)
                 verified.damage += wrong_accounts(tables)
+                verified.damage += wrong_texts(tables)
         except LedgerCorrupt as error:
             # What is behind a damaged page cannot be looked at.
             verified.damage.append(str(error))

@@ -7,6 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from surefoot.prompts.budget import current
+from surefoot.prompts.stamps import SOURCE, SOURCE_END
+from surefoot.prompts.threads import NOT_TEXT
+
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}\n]*)\}|[{}]")
 _NAME = re.compile(r"[^\W\d]\w*")
 
@@ -18,11 +22,29 @@ class Braced:
     texts: tuple[str, ...]
     names: tuple[str, ...]
 
-    def fill(self, values: Mapping[str, object]) -> str:
-        """Put each value in as `str` has it. Values are not looked at again."""
+    @property
+    def used(self) -> frozenset[str]:
+        """Its names."""
+        return frozenset(self.names)
+
+    @property
+    def needed(self) -> frozenset[str]:
+        """Those that it cannot do without, which are all."""
+        return frozenset(self.names)
+
+    def fill(self, values: Mapping[str, object], *, is_sourced: bool = False) -> str:
+        """Put each value in as `str` has it, within the budget that has begun. Values are not looked at again.
+
+        `is_sourced`: the text says from which input it comes.
+        """
+        budget = current()
+        begin, end = f"{budget.stamp}{SOURCE}", f"{budget.stamp}{SOURCE_END}"
         parts = [self.texts[0]]
         for name, text in zip(self.names, self.texts[1:], strict=True):
-            parts += (str(values[name]), text)
+            value = values[name]
+            shown = budget.place(value) if isinstance(value, NOT_TEXT) else str(value)
+            budget.spend(len(shown))
+            parts += (f"{begin}{name};{shown}{end}" if is_sourced else shown, text)
         return "".join(parts)
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from surefoot.errors import PromptError
-from surefoot.values import Json, PromptRef
+from surefoot.values import Json, PromptRef, prompt_digest
 
 Dialect: TypeAlias = Literal["short", "promptflow", "prompty-v1", "prompty-v2"]
 """`promptflow`: v1 as promptflow reads it; `prompty-v1`: v1 as prompty 0.x does; `prompty-v2`: prompty 2.x; `short`:
@@ -114,8 +113,4 @@ def normalised(text: str) -> str:
 
 def digest_of(text: str, files: Mapping[str, str] | None = None) -> str:
     """The SHA-256 of a normalised text and of the files that it takes in, by their names, in hexadecimal."""
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass"))
-    for name, content in sorted((files or {}).items()):
-        # No text has a NUL, so that no two sets of files come to the same bytes.
-        digest.update(f"\0{name}\0{content}".encode("utf-8", "surrogatepass"))
-    return digest.hexdigest()
+    return prompt_digest(text, files or {})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from surefoot.locks import ForkSafeLock
 from surefoot.prompts.definition import Prompt
 from surefoot.prompts.loading import is_short_form, parse, read_text
 
-_LOOK_SECONDS = 0.5
+_LOOK_SECONDS = 1.0
 """How often all files are looked at, though no folder has changed: a file that is written in place changes none."""
 
 _TICK_NS = 50_000_000
@@ -62,8 +62,10 @@ class Folder:
     Hidden files and folders are passed by. A malformed file spoils only itself. Safe to use from several threads.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, roots: Sequence[Path] = ()) -> None:
+        """`roots` are folders from which files may take in others, beside their own."""
         self.path = path
+        self._roots = roots
         self._lock = ForkSafeLock()
         self._seen = _Seen()
         self._shelf = Shelf()
@@ -71,7 +73,7 @@ class Folder:
     def shelf(self, *, is_thorough: bool = False) -> Shelf:
         """What is in the folder, the same object while nothing has changed.
 
-        A file that is written in place, and to which nobody has referred, is seen within half a second; everything
+        A file that is written in place, and to which nobody has referred, is seen within a second; everything
         else, and everything where it `is_thorough`, at once.
         """
         with self._lock:
@@ -110,7 +112,8 @@ class Folder:
             # What a malformed file lacks may be there now.
             is_new = known is None or known.mark != mark or (is_moved and known.problem is not None)
             if known is None or is_new or known.is_unsure or not _same(known.others):
-                entry = _read(path, mark, is_unsure=abs(now_ns - status.st_mtime_ns) < _TICK_NS)
+                is_unsure = abs(now_ns - status.st_mtime_ns) < _TICK_NS
+                entry = _read(path, mark, self._roots, is_unsure=is_unsure)
                 if known is not None and _is_equal(known, entry):
                     entry = replace(entry, prompt=known.prompt)
                 else:
@@ -181,18 +184,18 @@ def _same(others: tuple[tuple[Path, Mark | None], ...]) -> bool:
     return all(_mark(path) == mark for path, mark in others)
 
 
-def _read(path: Path, mark: Mark, *, is_unsure: bool) -> Entry:
+def _read(path: Path, mark: Mark, roots: Sequence[Path], *, is_unsure: bool) -> Entry:
     try:
         text = read_text(path)
         if path.suffix != ".prompty" and not is_short_form(text):
             return Entry(mark, is_unsure)
-        prompt = parse(text, path)
+        prompt = parse(text, path, roots=roots)
         if len(prompt.name) > _LONGEST_NAME or len(prompt.version) > _LONGEST_NAME:
             said = (
                 f"{path}:1: its name or version has more than {_LONGEST_NAME} characters; give shorter ones"
             )
             return Entry(mark, is_unsure, problem=PromptError(said))
-        others = tuple((other, _mark(other)) for other in map(path.parent.joinpath, prompt.files))
+        others = tuple((other, _mark(other)) for other in prompt.reads)
         return Entry(mark, is_unsure, prompt=prompt, others=others)
     except PromptError as error:
         return Entry(mark, is_unsure, problem=error)

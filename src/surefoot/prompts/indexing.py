@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from surefoot import scope
@@ -40,18 +40,20 @@ class Library:
         label: str = "production",
         refresh: float = 5.0,
         root: Path | None = None,
+        roots: Sequence[Path] = (),
     ) -> None:
         """`archive` keeps versions, labels and uses: without one nothing is kept.
 
         label: what a reference without `@` means, where the prompt has it.
         refresh: for how many seconds labels count that were read.
         root: the folder of the project, to which files are shown relative.
+        roots: folders from which prompt files may take in others, beside their own.
         """
         self.folder = folder
         self.label = label
         self.archive = archive
         self.labels = Labels(folder / labelling.FILE, archive, refresh=refresh)
-        self._files = Folder(folder)
+        self._files = Folder(folder, roots)
         self._root = root
         self._notes = None if archive is None else Notes(archive, root)
         # Of references that mean no label, and of those that may.
@@ -127,7 +129,7 @@ class Library:
                     f"prompt {ref.name!r} with the digest {ref.digest[:12]}{version} is neither in {self.folder} nor "
                     "in the ledger: bring its file back as it was, or point the label at another version"
                 )
-            found = parsed(stored[0], self._root)
+            found = parsed(stored[0])
         self._meet(found)
         return found
 

@@ -5,77 +5,169 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from typing import TYPE_CHECKING, cast
 
+from surefoot import scope
 from surefoot.errors import InvalidInput
-from surefoot.prompts.definition import Prompt, Property, PropertyType
+from surefoot.prompts import media, threads
+from surefoot.prompts.definition import Dialect, Prompt, Property, PropertyType
+from surefoot.prompts.roles import claimed
 
-_EXPECTED: dict[PropertyType, str] = {
-    "string": "text",
-    "integer": "a whole number",
-    "number": "a number",
-    "boolean": "true or false",
-    "array": "a list",
-    "object": "a mapping",
-}
+if TYPE_CHECKING:
+    from surefoot.prompts.types import Types
 
+_log = scope.logger("surefoot.prompts")
 
-def fitted(
-    prompt: Prompt, given: Mapping[str, object], *, used: AbstractSet[str], needed: AbstractSet[str]
-) -> dict[str, object]:
-    """The values to render with: what is given, and the defaults of the rest.
-
-    `used` are the names in the template, `needed` those that it cannot do without.
-
-    Raises:
-        InvalidInput: names what is missing, unknown or of the wrong type, and what was given.
-    """
-    declared = prompt.inputs
-    known = set(declared) | used | set(prompt.sample)
-    mistakes = [f"{name} is missing" for name in _missing(declared, given, needed)]
-    for name, value in given.items():
-        if name not in known:
-            mistakes.append(_unknown(name, sorted(known)))
-        elif name in declared and not fits(declared[name], value):
-            expected = _EXPECTED[declared[name].type]
-            mistakes.append(f"{name}: expected {expected}, got {type(value).__name__}")
-    if mistakes:
-        raise InvalidInput(
-            f"prompt {prompt.label} cannot be rendered: {'; '.join(mistakes)} "
-            f"(given: {', '.join(given) or 'nothing'}; it takes: {', '.join(sorted(known)) or 'nothing'})"
-        )
-    defaults = {name: entry.default for name, entry in declared.items() if entry.has_default}
-    return {**defaults, **given}
+# What fills these is more than text.
+RICH_TYPES: frozenset[PropertyType] = frozenset({"thread", "image", "file", "audio"})
+# Here a prompt that is given more than it knows goes on, as it always has.
+_FORGIVING: frozenset[Dialect] = frozenset({"promptflow", "prompty-v1"})
 
 
-def _missing(
-    declared: Mapping[str, Property], given: Mapping[str, object], needed: AbstractSet[str]
-) -> list[str]:
-    required = [name for name, entry in declared.items() if entry.is_required and not entry.has_default]
-    undeclared = sorted(name for name in needed if name not in declared)
-    return [name for name in (*required, *undeclared) if name not in given]
+class Inputs:
+    """What a prompt takes. `used` are the names in its template, `needed` those that it cannot do without."""
+
+    def __init__(self, prompt: Prompt, *, used: AbstractSet[str], needed: AbstractSet[str]) -> None:
+        declared = prompt.inputs
+        self._prompt = prompt
+        self._known = set(declared) | used | set(prompt.sample)
+        self._required = [
+            name for name, entry in declared.items() if entry.is_required and not entry.has_default
+        ] + sorted(name for name in needed if name not in declared)
+        self._defaults = {name: entry.default for name, entry in declared.items() if entry.has_default}
+        self._rich = {name: entry.type for name, entry in declared.items() if entry.type in RICH_TYPES}
+        self._strict = [name for name, entry in declared.items() if entry.is_strict or prompt.is_strict]
+        if prompt.is_strict:
+            self._strict += sorted(used - set(declared))
+        self._unnamed = [name for name in self._rich if name not in used]
+        self._blank = {name: "" for name in self._rich if name not in self._defaults}
+        self._types: Types | None = None
+        self._has_types = any(_is_checked(entry) for entry in declared.values())
+        self._warned: set[str] = set()
+
+    def fitted(self, given: Mapping[str, object]) -> dict[str, object]:
+        """The values to render with: what is given, and the defaults of the rest.
+
+        Raises:
+            InvalidInput: names what is missing, unknown, of the wrong type or not allowed, and what was given.
+            PromptError: the sample is needed and could not be read.
+        """
+        given = self._with_sample(given)
+        mistakes = [f"{name} is missing" for name in self._required if name not in given]
+        unknown = [name for name in given if name not in self._known]
+        if unknown and self._prompt.dialect in _FORGIVING:
+            self.warn(*(f"{_unknown(name, sorted(self._known))} and has no effect" for name in unknown))
+        else:
+            mistakes += [_unknown(name, sorted(self._known)) for name in unknown]
+        if self._has_types:
+            mistakes += self._checker().mistakes(given)
+        values = {**self._blank, **self._defaults, **given}
+        if self._rich or self._prompt.dialect == "promptflow":
+            mistakes += self._put_rich(values)
+        if self._strict:
+            mistakes += self._forged(values)
+        if mistakes:
+            raise InvalidInput(
+                f"prompt {self._prompt.label} cannot be rendered: {'; '.join(mistakes)} "
+                f"(given: {', '.join(given) or 'nothing'}; "
+                f"it takes: {', '.join(sorted(self._known)) or 'nothing'})"
+            )
+        return values
+
+    def unplaced(self, values: Mapping[str, object]) -> list[threads.Thread]:
+        """The threads among the values that the template does not name."""
+        found = [values[name] for name in self._unnamed]
+        return [value for value in found if isinstance(value, threads.Thread)]
+
+    def warn(self, *problems: str) -> None:
+        """Say each of these once."""
+        for problem in problems:
+            if problem not in self._warned:
+                self._warned.add(problem)
+                _log.warning("%s: prompt %s: %s", self._prompt.at(1), self._prompt.label, problem)
+
+    def _with_sample(self, given: Mapping[str, object]) -> Mapping[str, object]:
+        """Older dialects fall back on the sample: promptflow where nothing is given, prompty 0.x for each value."""
+        dialect = self._prompt.dialect
+        if dialect not in _FORGIVING or (dialect == "promptflow" and given):
+            return given
+        is_needed = any(name not in given for name in self._required)
+        sample = self._prompt.usable_sample() if is_needed else self._prompt.sample
+        if not sample:
+            return given
+        taken = [name for name in sample if name not in given]
+        if taken:
+            self.warn(f"the sample stands in for what is not given: {', '.join(taken)}")
+        return {**sample, **given}
+
+    def _checker(self) -> Types:
+        if self._types is None:
+            from surefoot.prompts.types import Types
+
+            self._types = Types(self._prompt.inputs)
+        return self._types
+
+    def _put_rich(self, values: dict[str, object]) -> list[str]:
+        """Replace what stands for pictures, recordings, documents and threads by these; what is wrong with them."""
+        mistakes = self._put_written(values) if self._prompt.dialect == "promptflow" else []
+        for name, kind in self._rich.items():
+            value = values[name]
+            if value is None or value == "":
+                values[name] = ""
+                continue
+            if kind != "thread" and name in self._unnamed:
+                self.warn(f"the template has no place for {name}, which is left out")
+            try:
+                values[name] = threads.thread(value) if kind == "thread" else media.medium(value, kind)
+            except (threads.ThreadError, media.MediumError) as error:
+                mistakes.append(f"{name}: {error}")
+        return mistakes
+
+    def _put_written(self, values: dict[str, object]) -> list[str]:
+        """Replace texts that promptflow takes for pictures."""
+        mistakes: list[str] = []
+        for name, value in values.items():
+            if isinstance(value, str) and value.startswith("data:image/"):
+                try:
+                    values[name] = media.written(value, self._prompt) or value
+                except media.MediumError as error:
+                    mistakes.append(f"{name}: {error}")
+        return mistakes
+
+    def _forged(self, values: Mapping[str, object]) -> list[str]:
+        mistakes: list[str] = []
+        for name in self._strict:
+            entry = self._prompt.inputs.get(name)
+            # A property that is strict refuses what begins as a marker; a strict prompt, what would be one.
+            is_alone = entry is None or not entry.is_strict
+            role = _claim(values.get(name), self._prompt.dialect, is_alone=is_alone)
+            if role:
+                mistakes.append(
+                    f"{name} is strict, and a line of its value looks like a role marker (`{role}:`)"
+                )
+        return mistakes
+
+
+def _claim(value: object, dialect: Dialect, *, is_alone: bool, depth: int = 0) -> str:
+    if isinstance(value, str):
+        return claimed(value, dialect, is_alone=is_alone)
+    if depth > 20:
+        return ""
+    if isinstance(value, Mapping):
+        inner = [*cast("Mapping[object, object]", value).values()]
+    elif isinstance(value, Sequence) and not isinstance(value, bytes | threads.Thread):
+        inner = [*cast("Sequence[object]", value)]
+    else:
+        return ""
+    return next(
+        (role for item in inner if (role := _claim(item, dialect, is_alone=is_alone, depth=depth + 1))), ""
+    )
+
+
+def _is_checked(entry: Property) -> bool:
+    return entry.type not in ("any", *RICH_TYPES) or entry.enum is not None
 
 
 def _unknown(name: str, known: list[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1)
     return f"{name} is unknown" + (f", did you mean {near[0]}?" if near else "")
-
-
-def fits(entry: Property, value: object) -> bool:
-    """Whether a value is of the declared type; None fits what need not be given."""
-    if value is None and (not entry.is_required or (entry.has_default and entry.default is None)):
-        return True
-    match entry.type:
-        case "string":
-            return isinstance(value, str)
-        case "integer":
-            return isinstance(value, int) and not isinstance(value, bool)
-        case "number":
-            return isinstance(value, int | float) and not isinstance(value, bool)
-        case "boolean":
-            return isinstance(value, bool)
-        case "array":
-            return isinstance(value, Sequence) and not isinstance(value, str | bytes)
-        case "object":
-            return isinstance(value, Mapping)
-        case _:
-            return True

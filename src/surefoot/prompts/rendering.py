@@ -1,122 +1,114 @@
-"""A prompt and its inputs to text or messages; whatever goes wrong is told with file and line."""
+"""A prompt and its inputs to text, segments or messages; whatever goes wrong is told with file and line."""
 
 from __future__ import annotations
 
-import re
+import hashlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
-from surefoot.errors import InvalidInput, PromptError
-from surefoot.prompts import braces, roles
+from surefoot.prompts import budget, messages, roles, segments
+from surefoot.prompts.budget import Budget
 from surefoot.prompts.definition import Prompt
-from surefoot.prompts.inputs import fitted
+from surefoot.prompts.prepared import Prepared, prepared
+from surefoot.prompts.segments import Segment
+from surefoot.prompts.stamps import PLACE
+from surefoot.prompts.threads import Thread
 from surefoot.values import Message
-
-if TYPE_CHECKING:
-    from surefoot.prompts.templates import Compiled
-
-# What fills these is more than text.
-_RICH_TYPES = ("thread", "image", "file", "audio")
-_BLANK_EDGES = re.compile(r"\A(?:[ \t]*\n)+|(?:\n[ \t]*)+\Z")
 
 
 def check(prompt: Prompt) -> None:
     """Parse the template. Raises `PromptError` with the line of the mistake."""
+    prepared(prompt)
+
+
+def names_of(prompt: Prompt) -> frozenset[str]:
+    """The names that the template takes from its inputs. Raises `PromptError`."""
+    return prepared(prompt).used
+
+
+def names(prompt: Prompt) -> tuple[frozenset[str], frozenset[str]]:
+    """The names that the template uses, and those that no rendering can do without. Raises `PromptError`."""
     if prompt.dialect == "short":
-        _braced(prompt)
-    else:
-        _jinja(prompt)
+        every = frozenset(_braced(prompt).names)
+        return every, every
+    compiled = _jinja(prompt)
+    return compiled.used, compiled.needed
 
 
 def text_of(prompt: Prompt, given: Mapping[str, object]) -> str:
-    """The rendered text, role markers as they stand. Raises `InvalidInput` or `PromptError`."""
-    return roles.plain(_rendered(prompt, given))
+    """The rendered text, role markers as they stand. Raises `InvalidInput` or `PromptError`.
+
+    What is no text stands there as `__PROMPTY_THREAD_<8 digits>_<name>__`, the same for the same prompt and input.
+    """
+    ready = prepared(prompt)
+    values = ready.inputs.fitted(given)
+    work, token = budget.begin()
+    try:
+        rendered = ready.render(values)
+    finally:
+        budget.end(token)
+    _warn_of_blanks(ready, work)
+    return roles.plain(rendered, work.stamp, _shown(prompt, work, values))
 
 
 def messages_of(prompt: Prompt, given: Mapping[str, object]) -> list[Message]:
     """The rendered text cut into messages at its role markers. Raises `InvalidInput` or `PromptError`."""
-    rendered = _rendered(prompt, given)
-    if prompt.dialect == "short" or prompt.model.get("api") == "completion":
-        return [Message("user", roles.plain(rendered))]
+    ready = prepared(prompt)
+    values = ready.inputs.fitted(given)
+    work, token = budget.begin()
     try:
-        parts = roles.split(rendered)
-    except roles.RoleError as error:
-        raise InvalidInput(f"prompt {prompt.label} cannot be rendered: {error}") from None
-    if prompt.dialect == "prompty-v2":
-        return [Message(part.role or "system", _BLANK_EDGES.sub("", part.text)) for part in parts]
-    return [Message(_role(prompt, part), part.text.strip()) for part in parts]
+        rendered = ready.render(values)
+    finally:
+        budget.end(token)
+    _warn_of_blanks(ready, work)
+    if prompt.model.get("api") == "completion":
+        return messages.single(rendered, work)
+    unplaced = [] if work.placed else ready.inputs.unplaced(values)
+    return messages.cut(prompt, rendered, work, warn=ready.inputs.warn, unplaced=unplaced)
 
 
-def _role(prompt: Prompt, part: roles.Part) -> str:
-    if part.role is None:
-        raise PromptError(
-            f"{prompt.at(1)}: prompt {prompt.label} has text before its first role; "
-            "begin it with a line such as `user:`"
-        )
-    return part.role
+def segments_of(prompt: Prompt, given: Mapping[str, object]) -> list[Segment]:
+    """The rendered text in order, each stretch with the input that it came of. Raises `InvalidInput` or `PromptError`.
 
-
-def _rendered(prompt: Prompt, given: Mapping[str, object]) -> str:
-    rich = [f"{entry.name} ({entry.type})" for entry in prompt.inputs.values() if entry.type in _RICH_TYPES]
-    if rich:
-        raise PromptError(
-            f"{prompt.at(1)}: prompt {prompt.label} takes inputs that are not text: {', '.join(rich)}; "
-            "only text, numbers, lists and mappings can be rendered"
-        )
-    if prompt.dialect == "short":
-        parsed = _braced(prompt)
-        names = frozenset(parsed.names)
-        return parsed.fill(fitted(prompt, given, used=names, needed=names))
-    compiled = _jinja(prompt)
-    values = fitted(prompt, given, used=compiled.used, needed=compiled.needed)
-    return _with_jinja(prompt, compiled, values)
-
-
-def _braced(prompt: Prompt) -> braces.Braced:
+    The texts joined are those of `text_of`, but for a template that measures or takes apart what a macro gave.
+    """
+    ready = prepared(prompt)
+    values = ready.inputs.fitted(given)
+    work, token = budget.begin()
     try:
-        return braces.parse(prompt.template)
-    except braces.BraceError as error:
-        raise PromptError(f"{prompt.at(error.line)}: {error}") from None
+        rendered = ready.render(values, is_sourced=True)
+    finally:
+        budget.end(token)
+    runs = roles.tagged(rendered, work.stamp, _shown(prompt, work, values))
+    return segments.segments(runs, prompt.inputs, is_strict=prompt.is_strict)
 
 
-def _jinja(prompt: Prompt) -> Compiled:
-    from jinja2 import TemplateError
+def parsed(prompt: Prompt, text: str) -> list[Message]:
+    """The messages of a text that is all the team's own, by the markers of the prompt's dialect; nothing is rendered.
 
-    from surefoot.prompts.templates import compiled, line_of
-
-    try:
-        return compiled(roles.stamped(prompt.template), trim_blocks=prompt.dialect == "promptflow")
-    except roles.AttributesError as error:
-        raise PromptError(f"{prompt.at(error.line)}: {error}") from None
-    except TemplateError as error:
-        problem = roles.plain(error.message or "it cannot be parsed")
-        raise PromptError(f"{prompt.at(line_of(error))}: the template has a mistake: {problem}") from None
-    except (RecursionError, SyntaxError, ValueError, OverflowError, MemoryError) as error:
-        raise PromptError(
-            f"{prompt.at(1)}: the template is nested too deeply or has a number too large; make it simpler "
-            f"({type(error).__name__})"
-        ) from None
+    Raises `InvalidInput` or `PromptError`.
+    """
+    ready, work = prepared(prompt), Budget()
+    stamped = roles.stamped(replace(prompt, template=text)).replace(PLACE, work.stamp)
+    return messages.cut(prompt, stamped, work, warn=ready.inputs.warn)
 
 
-def _with_jinja(prompt: Prompt, compiled: Compiled, values: Mapping[str, object]) -> str:
-    from jinja2 import UndefinedError
+def _warn_of_blanks(ready: Prepared, work: Budget) -> None:
+    if work.blank:
+        ready.inputs.warn(*(f"{problem}, and is rendered as nothing" for problem in work.blank))
 
-    from surefoot.prompts.templates import line_of
 
-    try:
-        return compiled.render(values)
-    except UndefinedError as error:
-        raise InvalidInput(
-            f"{prompt.at(line_of(error))}: prompt {prompt.label} cannot be rendered: {error.message} "
-            f"(given: {', '.join(values) or 'nothing'})"
-        ) from None
-    except RecursionError:
-        raise PromptError(
-            f"{prompt.at(1)}: the template calls itself without end; give its macro an end"
-        ) from None
-    # A template can raise whatever its values raise, which is no reason to lose the line.
-    except Exception as error:
-        problem = str(error) or type(error).__name__
-        raise PromptError(
-            f"{prompt.at(line_of(error))}: the template cannot be rendered: {problem}"
-        ) from error
+def _shown(prompt: Prompt, work: Budget, values: Mapping[str, object]) -> list[str]:
+    """What stands in a text for what is no text. Nothing reads it again, so that nobody gains by writing it."""
+    if not work.placed:
+        return []
+    names = {id(value): name for name, value in values.items()}
+    shown: list[str] = []
+    for number, value in enumerate(work.placed):
+        name = names.get(id(value), type(value).__name__.lower() + str(number + 1))
+        digits = hashlib.sha256(f"{prompt.digest}\0{name}".encode()).hexdigest()[:8]
+        shown.append(f"__PROMPTY_THREAD_{digits}_{name}__")
+    return shown
+
+
+__all__ = ["Segment", "Thread", "check", "messages_of", "names_of", "parsed", "segments_of", "text_of"]

@@ -1,50 +1,105 @@
 """Role markers: stamped in the template before it is rendered, so that no value can make, move or remove one.
 
-A stamp is random text of this process that never leaves it. A line such as `user:` is a marker because the
-template has it; the same line inside a value carries no stamp and is text.
+A line such as `user:` is a marker because the template has it; the same line inside a value carries no stamp and is
+text. So are the headings inside a message (`## tool_calls:`) and inline pictures, where a dialect has them.
 """
 
 from __future__ import annotations
 
+import math
 import re
-import secrets
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import TypeAlias
 
-ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+from surefoot.prompts.definition import Dialect, Prompt
+from surefoot.prompts.stamps import (
+    BREAK,
+    END,
+    FIELD,
+    FIXED,
+    GIVEN,
+    PART,
+    PICTURE,
+    PICTURE_END,
+    PLACE,
+    SOURCE,
+    SOURCE_END,
+    VALUE,
+)
+from surefoot.values import Json
+
+# The short form has one message and no roles.
+_ROLES: dict[Dialect, tuple[str, ...]] = {
+    "short": (),
+    "promptflow": ("system", "user", "assistant", "function", "tool"),
+    "prompty-v1": ("system", "user", "assistant", "function"),
+    "prompty-v2": ("system", "user", "assistant", "developer"),
+}
 # Who a value may say that it speaks for. `{{ item.role }}:` comes with a history that users may have written.
 GIVEN_ROLES = ("user", "assistant", "tool", "function")
 
-# 12 characters of the private-use area: 150 bits, and no filter changes the case of one.
-_STAMP = "".join(chr(0xE000 + secrets.randbelow(0x1900)) for _ in range(12))
-_FIXED, _GIVEN, _VALUE, _END = (f"{_STAMP}{number}" for number in range(4))
+# What may stand beside a marker on its line without being text: blanks, and tags that only steer.
+_JINJA_TAGS = r"(?>(?:\{%(?>[^%\n]|%(?!\}))*%\}|\{\#(?>[^#\n]|\#(?!\}))*\#\}|[ \t])*)"
+_MUSTACHE_TAGS = r"(?>(?:\{\{[#/^!](?>[^}\n]|\}(?!\}))*\}\}|[ \t])*)"
+_JINJA_VALUE = r"\{\{-?[ \t]*\w+(?:\.role|\[(?:'role'|\"role\")\])[ \t]*-?\}\}"
+_MUSTACHE_VALUE = r"\{\{\{?&?[ \t]*(?:\w+\.)*role[ \t]*\}?\}\}"
 
-_TAGS = r"(?>(?:\{%(?>[^%\n]|%(?!\}))*%\}|\{\#(?>[^#\n]|\#(?!\}))*\#\}|[ \t])*)"
-_MARKER = re.compile(
-    rf"^({_TAGS})(\#?[ \t]*(?:{'|'.join(ROLES)})[ \t]*)(\[[^\]\n]*\][ \t]*)?(:{_TAGS})$",
-    re.IGNORECASE | re.MULTILINE,
-)
-# A role that comes from data: the line is `{{ item.role }}:` and nothing else.
-_GIVEN_MARKER = re.compile(
-    rf"^({_TAGS})(\#?[ \t]*)"
-    r"(\{\{-?[ \t]*\w+(?:\.role|\[(?:'role'|\"role\")\])[ \t]*-?\}\})"
-    rf"([ \t]*:{_TAGS})$",
-    re.MULTILINE,
-)
-_FOUND = re.compile(
-    rf"{_FIXED}\#?[ \t]*(?P<fixed>\w+)[ \t]*:[ \t]*\n?"
-    rf"|{_GIVEN}[#\t ]*{_VALUE}(?P<given>.*?){_END}[ \t]*:[ \t]*\n?",
-    re.DOTALL,
-)
-_STAMPS = re.compile(f"{_STAMP}[0-3]")
+_ATTRIBUTE = r"\w++[ \t]*+=[ \t]*+(?:\"[^\"\n]*+\"|[^\",\]\n]*+)[ \t]*+,?+[ \t]*+"
+_FIELDS = r"(name|content|tool_calls|tool_call_id)"
+_PICTURE = re.compile(r"!\[[^\]\n]*\]\((?:\{\{(?>[^}\n]|\}(?!\}))*\}\}|[^)\n])*\)")
+_PLACED_PICTURE = re.compile(r"!\[[ \t]*image[ \t]*\]\((\{\{[ \t]*[^\s{}]+[ \t]*\}\})\)")
+
+_MARKED = re.compile(r"[ \t]*\#?[ \t]*(\w+)[ \t]*(?:\[([^\n]*)\])?[ \t]*:[ \t]*\n?")
+_AFTER_VALUE = re.compile(r"[ \t]*:[ \t]*\n?")
+_HEADED = re.compile(rf"\#{{0,2}}[ \t]*{_FIELDS}[ \t]*:[ \t]*\n?", re.IGNORECASE)
+_PAIR = re.compile(r"(\w+)[ \t]*=[ \t]*(?:\"([^\"]*)\"|([^\",]*))")
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """From here on a text comes of the input of that name, or of none where it is empty; None: of the template."""
+
+    name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A heading inside a message, and how it is written."""
+
+    name: str
+    written: str
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A value that is no text stands here; `number` is its place among those of the rendering."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An inline picture of the template begins here, or ends."""
+
+    is_begin: bool
+
+
+Run: TypeAlias = "str | Source | Field | Placed | Picture"
+
+
+@dataclass(slots=True)
 class Part:
-    """A stretch of rendered text under a role; `role` is None for text before the first marker."""
+    """A stretch of rendered text under a role; `role` is None for what comes before the first marker."""
 
     role: str | None
-    text: str
+    attributes: str = ""
+    runs: list[Run] = field(default_factory=list[Run])
+
+    @property
+    def text(self) -> str:
+        return "".join([run for run in self.runs if isinstance(run, str)])
 
 
 class RoleError(ValueError):
@@ -52,47 +107,195 @@ class RoleError(ValueError):
 
 
 class AttributesError(ValueError):
-    """A role marker has attributes; `line` is counted from 1."""
+    """The attributes of a role marker come from a value; `line` is counted from 1."""
 
     def __init__(self, line: int) -> None:
-        super().__init__("a role marker has attributes in brackets, which are not supported; remove them")
+        super().__init__("the attributes of a role marker cannot come from a value; write them out")
         self.line = line
 
 
-@lru_cache(maxsize=512)
-def stamped(template: str) -> str:
-    """The template with a stamp at each role marker. Raises `AttributesError`."""
+@lru_cache(maxsize=16)
+def _patterns(dialect: Dialect, *, is_mustache: bool) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    tags, value = (_MUSTACHE_TAGS, _MUSTACHE_VALUE) if is_mustache else (_JINJA_TAGS, _JINJA_VALUE)
+    attributes = rf"((?>\[(?>(?:{_ATTRIBUTE})+)\][ \t]*)?)" if dialect == "prompty-v2" else "()"
+    marker = rf"^({tags})(\#?[ \t]*(?:{'|'.join(_ROLES[dialect])})[ \t]*{attributes}:{tags})$"
+    given = rf"^({tags})(\#?[ \t]*)({value})([ \t]*:{tags})$"
+    return re.compile(marker, re.IGNORECASE | re.MULTILINE), re.compile(given, re.MULTILINE)
+
+
+_HEADING = re.compile(rf"^([ \t]*)(\#{{0,2}}[ \t]*{_FIELDS}[ \t]*:[ \t]*)$", re.IGNORECASE | re.MULTILINE)
+
+
+def stamped(prompt: Prompt) -> str:
+    """The template with `PLACE` and what follows it at each place that is more than text. Raises `AttributesError`."""
+    template, dialect, is_mustache = prompt.template, prompt.dialect, prompt.template_kind == "mustache"
+    if not _ROLES[dialect] or prompt.model.get("api") == "completion":
+        return template
 
     def stamp(found: re.Match[str]) -> str:
-        if found[3]:
+        if "{{" in found[3] or "{%" in found[3]:
             raise AttributesError(template.count("\n", 0, found.start()) + 1)
-        return f"{found[1]}{_FIXED}{found[2]}{found[4]}"
+        before, blanks = _without_blanks(found[1])
+        return f"{before}{PLACE}{FIXED}{blanks}{found[2]}"
 
-    text = _MARKER.sub(stamp, template)
-    return _GIVEN_MARKER.sub(rf"\g<1>{_GIVEN}\g<2>{_VALUE}\g<3>{_END}\g<4>", text)
+    def stamp_given(found: re.Match[str]) -> str:
+        before, _ = _without_blanks(found[1])
+        return f"{before}{PLACE}{GIVEN}{PLACE}{VALUE}{found[3]}{PLACE}{END}{found[4]}"
+
+    marker, given = _patterns(dialect, is_mustache=is_mustache)
+    text = marker.sub(stamp, template)
+    text = given.sub(stamp_given, text)
+    if dialect == "promptflow":
+        text = _HEADING.sub(rf"\g<1>{PLACE}{FIELD}\g<2>", text)
+        text = _PLACED_PICTURE.sub(rf"{PLACE}{BREAK}\g<1>{PLACE}{BREAK}", text)
+    elif dialect == "prompty-v1":
+        text = _PICTURE.sub(lambda found: f"{PLACE}{PICTURE}{found[0]}{PLACE}{PICTURE_END}", text)
+    return text
 
 
-def plain(rendered: str) -> str:
-    """Rendered text without the stamps."""
-    return _STAMPS.sub("", rendered)
+def _without_blanks(text: str) -> tuple[str, str]:
+    """A text and the blanks at its end, which belong to the marker behind them."""
+    bare = text.rstrip(" \t")
+    return bare, text[len(bare) :]
 
 
-def split(rendered: str) -> list[Part]:
-    """Rendered text cut at its stamped markers. Raises `RoleError`."""
-    parts: list[Part] = []
-    role: str | None = None
-    position = 0
-    for found in _FOUND.finditer(rendered):
-        parts.append(Part(role, plain(rendered[position : found.start()])))
-        role = found["fixed"].lower() if found["fixed"] else _given_role(found["given"])
-        position = found.end()
-    parts.append(Part(role, plain(rendered[position:])))
-    return parts if parts[0].text.strip() else parts[1:]
+def plain(rendered: str, stamp: str, placed: Sequence[str]) -> str:
+    """Rendered text without stamps; `placed` are the texts that stand for what is no text."""
+    if stamp not in rendered:
+        return rendered
+    return "".join([run for run in tagged(rendered, stamp, placed) if isinstance(run, str)])
+
+
+def tagged(rendered: str, stamp: str, placed: Sequence[str]) -> list[Run]:
+    """Rendered text, whole, as texts and the sources that they come of."""
+    first, *pieces = rendered.split(stamp)
+    runs: list[Run] = [first]
+    for piece in pieces:
+        kind, text = piece[:1], piece[1:]
+        if kind in _INSIDE:
+            run, text = _INSIDE[kind](text)
+            if isinstance(run, Placed):
+                runs.append(placed[run.number])
+            elif isinstance(run, Field):
+                runs.append(run.written)
+            elif not isinstance(run, Picture):
+                runs.append(run)
+        runs.append(text)
+    return runs
+
+
+def split(rendered: str, stamp: str) -> list[Part]:
+    """Rendered text cut at its stamped markers, the first part without a role. Raises `RoleError`."""
+    first, *pieces = rendered.split(stamp)
+    part = Part(None, runs=[first] if first else [])
+    parts = [part]
+    # The role that a value gives, as far as it has been read.
+    value: str | None = None
+    for piece in pieces:
+        kind, text = piece[:1], piece[1:]
+        if kind in (FIXED, END):
+            part, text = _begun(kind, text, value)
+            parts.append(part)
+            value = None
+        elif kind in (GIVEN, VALUE):
+            value = text if kind == VALUE else ""
+            continue
+        elif kind in _INSIDE:
+            run, text = _INSIDE[kind](text)
+            if value is None:
+                part.runs.append(run)
+        if value is not None:
+            value += text
+        elif text:
+            part.runs.append(text)
+    return parts
+
+
+def _begun(kind: str, text: str, value: str | None) -> tuple[Part, str]:
+    """The part that a marker begins, and the text behind it."""
+    if kind == FIXED and (found := _MARKED.match(text)):
+        return Part(found[1].lower(), found[2] or ""), text[found.end() :]
+    found = _AFTER_VALUE.match(text)
+    return Part(_given_role(value or "")), text[found.end() if found else 0 :]
+
+
+def _headed(text: str) -> tuple[Run, str]:
+    found = _HEADED.match(text)
+    return (Field(found[1].lower(), found[0]), text[found.end() :]) if found else ("", text)
+
+
+def _numbered(text: str) -> tuple[Run, str]:
+    number, _, rest = text.partition(";")
+    return Placed(int(number)), rest
+
+
+def _sourced(text: str) -> tuple[Run, str]:
+    name, _, rest = text.partition(";")
+    return Source(name), rest
+
+
+_INSIDE: dict[str, Callable[[str], tuple[Run, str]]] = {
+    FIELD: _headed,
+    BREAK: lambda text: ("\n", text),
+    PART: _numbered,
+    PICTURE: lambda text: (Picture(is_begin=True), text),
+    PICTURE_END: lambda text: (Picture(is_begin=False), text),
+    SOURCE: _sourced,
+    SOURCE_END: lambda text: (Source(None), text),
+}
+
+
+_ANY_STAMP = re.compile(r"[\ue1fe\ue1ff][\ue000-\ue0ff]{12}[a-z<>]?")
+
+
+def bare(message: str) -> str:
+    """A message without the stamps of the template that it quotes."""
+    return _ANY_STAMP.sub("", message)
 
 
 def _given_role(value: str) -> str:
     role = value.strip()
+    check_given(role)
+    return role
+
+
+def check_given(role: str) -> None:
+    """Raise `RoleError` for a role that a value may not speak for."""
     if role not in GIVEN_ROLES:
         shown = repr(role if len(role) <= len("developer") + 20 else role[:25] + "...")
         raise RoleError(f"a value gives the role {shown}; it may be one of {', '.join(GIVEN_ROLES)}")
-    return role
+
+
+@lru_cache(maxsize=512)
+def attributes_of(text: str) -> tuple[tuple[str, Json], ...]:
+    """The attributes in the brackets of a marker; values are true, false or numbers where they read as such."""
+    return tuple((found[1], _read((found[2] or found[3] or "").strip())) for found in _PAIR.finditer(text))
+
+
+def _read(text: str) -> Json:
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            number = kind(text)
+        except ValueError:
+            continue
+        return number if math.isfinite(number) else text
+    return text
+
+
+@lru_cache(maxsize=16)
+def _boundary(dialect: Dialect, *, is_alone: bool) -> re.Pattern[str]:
+    end = r"[ \t]*(?:\[[^\]\n]*\])?[ \t]*:" + (r"[ \t]*$" if is_alone else "")
+    return re.compile(rf"^[ \t]*\#?[ \t]*({'|'.join(_ROLES[dialect])}){end}", re.IGNORECASE | re.MULTILINE)
+
+
+def claimed(text: str, dialect: Dialect, *, is_alone: bool) -> str:
+    """The role that a line of a value looks like a marker of, or the empty text.
+
+    `is_alone`: only a line that would be a marker; else one that begins as a marker does.
+    """
+    if not _ROLES[dialect] or ":" not in text:
+        return ""
+    found = _boundary(dialect, is_alone=is_alone).search(text)
+    return found[1].lower() if found else ""

@@ -6,39 +6,21 @@ A template may come from anyone who may edit a prompt. The stock sandbox lets it
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Sized
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from datetime import date, time
-from functools import wraps
-from itertools import chain
 from typing import Any, cast
 
-from jinja2 import Environment, StrictUndefined, TemplateSyntaxError, nodes
+from jinja2 import StrictUndefined, TemplateSyntaxError, nodes
 from jinja2.exceptions import SecurityError
-from jinja2.filters import FILTERS, make_attrgetter
 from jinja2.runtime import Context, LoopContext, Macro, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from jinja2.utils import pass_environment
 from jinja2.visitor import NodeTransformer
 
-MAX_CHARACTERS = 20_000_000
-MAX_STEPS = 250_000
-MAX_NUMBER_BITS = 4096
-MAX_WIDTH = 1000
-# What counting an item costs: items take time to compare and to write out even if they are short.
-_ITEM_WEIGHT = 16
+from surefoot.prompts.budget import LimitError, current, weight
+from surefoot.prompts.filters import Counted, check_format, check_replace, filters, output, searched, tests
+from surefoot.prompts.stamps import PLACE
 
-# Left out: filters that only a web page needs, that reach attributes, or that give another result each time.
-_FILTERS = (
-    *("abs", "batch", "capitalize", "center", "count", "d", "default", "dictsort", "e", "escape"),
-    *("filesizeformat", "first", "float", "format", "groupby", "indent", "int", "items", "last", "length"),
-    *("list", "lower", "map", "max", "min", "reject", "rejectattr", "replace", "reverse", "round", "safe"),
-    *("select", "selectattr", "slice", "sort", "string", "striptags", "sum", "title", "tojson", "trim"),
-    *("truncate", "unique", "upper", "urlencode", "wordcount", "wordwrap"),
-)
+MAX_NUMBER_BITS = 4096
 
 _TEXT_METHODS = (
     *("capitalize", "casefold", "count", "endswith", "find", "index", "isalnum", "isalpha", "isascii"),
@@ -47,6 +29,10 @@ _TEXT_METHODS = (
     *("rindex", "rpartition", "rsplit", "rstrip", "split", "splitlines", "startswith", "strip", "swapcase"),
     *("title", "upper"),
 )
+_OF_MAPPINGS = frozenset(dir(dict))
+_MISSING: Any = object()
+# These make as many objects as there are pieces.
+_COPYING = frozenset({"partition", "rpartition", "rsplit", "split", "splitlines"})
 _METHODS: tuple[tuple[type | tuple[type, ...], frozenset[str]], ...] = (
     (str, frozenset(_TEXT_METHODS)),
     (Mapping, frozenset({"get", "items", "keys", "values"})),
@@ -54,167 +40,26 @@ _METHODS: tuple[tuple[type | tuple[type, ...], frozenset[str]], ...] = (
     ((date, time), frozenset({"date", "isoformat", "strftime", "time", "timestamp", "weekday"})),
     (LoopContext, frozenset({"changed", "cycle"})),
 )
-_WIDE_FORMAT = re.compile(r"%[^a-zA-Z%]*(?:\d{4,}|\*)")
-
-
-class LimitError(SecurityError):
-    """A template wants more than a prompt can need."""
-
-
-@dataclass(slots=True)
-class _Budget:
-    """What is left for one rendering."""
-
-    steps: int = MAX_STEPS
-    characters: int = MAX_CHARACTERS
-
-    def step(self) -> None:
-        self.steps -= 1
-        if self.steps < 0:
-            raise LimitError(f"it takes more than {MAX_STEPS} steps; loop over less")
-
-    def spend(self, characters: int) -> None:
-        self.characters -= characters
-        if self.characters < 0:
-            raise LimitError(f"it makes more than {MAX_CHARACTERS} characters; render less")
-
-
-# Unset while a template is compiled, which keeps the compiler from folding what is bounded here.
-_budget: ContextVar[_Budget] = ContextVar("surefoot_render_budget")
-
-
-@contextmanager
-def fresh_budget() -> Generator[None]:
-    """The time of one rendering."""
-    token = _budget.set(_Budget())
-    try:
-        yield
-    finally:
-        _budget.reset(token)
-
-
-def _weight(value: object, left: int) -> int:
-    """The characters that a value would take as text, generously; stops counting once above `left`."""
-    if isinstance(value, str | bytes):
-        return len(value)
-    if isinstance(value, Mapping):
-        table = cast("Mapping[object, object]", value)
-        inner: Iterable[object] = chain(table.keys(), table.values())
-    elif isinstance(value, list | tuple | set | frozenset):
-        inner = cast("Iterable[object]", value)
-    else:
-        return _ITEM_WEIGHT
-    total = _ITEM_WEIGHT
-    for item in inner:
-        total += _ITEM_WEIGHT + _weight(item, left - total)
-        if total > left:
-            break
-    return total
-
-
-def _measured(value: object) -> object:
-    budget = _budget.get()
-    budget.spend(_weight(value, budget.characters))
-    return value
-
-
-def _concatenated(values: Sequence[object]) -> str:
-    budget = _budget.get()
-    texts: list[str] = []
-    for value in values:
-        text = value if isinstance(value, str) else str(value)
-        budget.spend(len(text))
-        texts.append(text)
-    return "".join(texts)
 
 
 def _bounded_concat(parts: Iterable[str]) -> str:
-    budget = _budget.get()
-    texts: list[str] = []
-    for part in parts:
-        budget.spend(len(part))
-        texts.append(part)
+    texts = list(parts)
+    current().spend(sum(map(len, texts)))
     return "".join(texts)
-
-
-class _Counted:
-    """An iterable whose items are counted as steps; its length is known if that of the original is."""
-
-    def __init__(self, items: Iterable[object]) -> None:
-        self._items = items
-
-    def __iter__(self) -> Iterator[object]:
-        step = _budget.get().step
-        for item in self._items:
-            step()
-            yield item
-
-    def __len__(self) -> int:
-        if isinstance(self._items, Sized):
-            return len(self._items)
-        raise TypeError("no length")
-
-
-def _counted(items: Iterable[object]) -> object:
-    _budget.get().step()
-    # An undefined value has to reach the loop as such, which raises for it.
-    return items if isinstance(items, Undefined) else _Counted(items)
-
-
-@pass_environment
-def _joined(
-    environment: Environment, value: Iterable[object], d: str = "", attribute: str | None = None
-) -> str:
-    items = value if attribute is None else map(make_attrgetter(environment, attribute), value)
-    separator, parts = str(d), [str(item) for item in items]
-    _budget.get().spend(sum(map(len, parts)) + len(separator) * len(parts))
-    return separator.join(parts)
-
-
-def _check_replace(text: str, old: str, new: str) -> None:
-    _budget.get().spend(len(text) + max(0, len(new) - len(old)) * text.count(old))
-
-
-def _check_format(text: str) -> None:
-    if _WIDE_FORMAT.search(text):
-        raise LimitError(
-            f"a format of more than {MAX_WIDTH} characters, or with `*`, is refused; write it out"
-        )
-
-
-def _bounded(name: str, apply: Callable[..., Any]) -> Callable[..., Any]:
-    """A filter whose numbers are widths and whose result is spent from the budget."""
-    # Filters that ask for the environment or context get it before the value.
-    place = 1 if hasattr(apply, "jinja_pass_arg") else 0
-
-    @wraps(apply)
-    def filtered(*args: Any, **options: Any) -> Any:
-        budget = _budget.get()
-        budget.step()
-        if name not in ("default", "d", "int", "float", "round", "sum"):
-            for option in (*args[place + 1 :], *options.values()):
-                if isinstance(option, int) and option > MAX_WIDTH:
-                    raise LimitError(f"the filter {name} takes numbers up to {MAX_WIDTH}, not {option}")
-        value = args[place] if len(args) > place else None
-        if name == "replace":
-            _check_replace(str(value), str(args[place + 1]), str(args[place + 2]))
-        elif name == "format":
-            _check_format(str(value))
-        elif name in ("indent", "wordwrap"):
-            inserted = sum(
-                len(option) for option in (*args[place + 1 :], *options.values()) if isinstance(option, str)
-            )
-            budget.spend((inserted + 1) * str(value).count("\n"))
-        result = apply(*args, **options)
-        if isinstance(result, str):
-            budget.spend(len(result))
-        return result
-
-    return filtered
 
 
 class Bounds(NodeTransformer):
     """Puts the counting and measuring filters around what can grow, and refuses what reaches outside."""
+
+    def visit_Output(self, node: nodes.Output, *_: Any) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        node.nodes = [piece for child in node.nodes for piece in _pieces(child)]
+        return node
+
+    def visit_Const(self, node: nodes.Const, *_: Any) -> nodes.Node:  # noqa: N802
+        if isinstance(node.value, str) and PLACE in node.value:
+            return _filter(node, "place stamped")
+        return node
 
     def visit_Concat(self, node: nodes.Concat, *_: Any) -> nodes.Node:  # noqa: N802
         self.generic_visit(node)
@@ -224,6 +69,17 @@ class Bounds(NodeTransformer):
         self.generic_visit(node)
         node.iter = _filter(node.iter, "items counted")
         return node
+
+    def visit_Compare(self, node: nodes.Compare, *_: Any) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        node.expr = _looked_at(node.expr)
+        for operand in node.ops:
+            operand.expr = _looked_at(operand.expr)
+        return node
+
+    def visit_Getitem(self, node: nodes.Getitem, *_: Any) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        return _filter(node, "looked at") if isinstance(node.arg, nodes.Slice) else node
 
     def _literal(self, node: nodes.Expr, *_: Any) -> nodes.Node:
         self.generic_visit(node)
@@ -239,8 +95,45 @@ class Bounds(NodeTransformer):
     visit_Include = visit_Import = visit_FromImport = visit_Extends = _outside  # noqa: N815
 
 
+def _pieces(node: nodes.Expr) -> Iterator[nodes.Expr]:
+    """Text of the template, cut where stamps will stand."""
+    if not isinstance(node, nodes.TemplateData) or PLACE not in node.data:
+        yield node
+        return
+    for number, text in enumerate(node.data.split(PLACE)):
+        if number:
+            yield _filter(nodes.Const(PLACE, lineno=node.lineno), "place stamped")
+        yield nodes.TemplateData(text, lineno=node.lineno)
+
+
 def _filter(node: nodes.Node, name: str) -> nodes.Filter:
     return nodes.Filter(cast("nodes.Expr", node), name, [], [], None, None, lineno=node.lineno)
+
+
+def _looked_at(node: nodes.Expr) -> nodes.Expr:
+    # What is written in the template is as small as it looks.
+    return node if isinstance(node, nodes.Const) else _filter(node, "looked at")
+
+
+class Blank(Undefined):
+    """An undefined value that renders as nothing and says so, as dialects before ours have it."""
+
+    __slots__ = ()
+
+    def _note(self) -> None:
+        current().blank.append(self._undefined_message)
+
+    def __str__(self) -> str:
+        self._note()
+        return ""
+
+    def __len__(self) -> int:
+        self._note()
+        return 0
+
+    def __iter__(self) -> Iterator[Any]:
+        self._note()
+        return iter(())
 
 
 class PromptEnvironment(ImmutableSandboxedEnvironment):
@@ -249,18 +142,24 @@ class PromptEnvironment(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset({"+", "*", "**", "%"})
     concat = staticmethod(_bounded_concat)
 
-    def __init__(self, *, trim_blocks: bool) -> None:
+    def __init__(self, *, trim_blocks: bool, keep_newline: bool, is_lenient: bool) -> None:
         super().__init__(
-            undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=trim_blocks, autoescape=False
+            undefined=Blank if is_lenient else StrictUndefined,
+            keep_trailing_newline=keep_newline,
+            trim_blocks=trim_blocks,
+            autoescape=False,
+            finalize=output,
         )
         self.globals.clear()
-        self.filters = {name: _bounded(name, FILTERS[name]) for name in _FILTERS}
-        self.filters |= {
-            "join": _joined,
-            "concat bounded": _concatenated,
-            "items counted": _counted,
-            "literal measured": _measured,
-        }
+        self.filters = dict[str, Any](filters())
+        self.tests = dict[str, Any](tests())
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """What `obj.attribute` is. Of a mapping it is an entry, at once, where it cannot be a method."""
+        if type(obj) is dict and attribute not in _OF_MAPPINGS:
+            found = cast("dict[Any, Any]", obj).get(attribute, _MISSING)
+            return self.undefined(obj=obj, name=attribute) if found is _MISSING else found
+        return super().getattr(obj, attribute)
 
     def unsafe_undefined(self, obj: Any, attribute: str) -> Undefined:
         """Refuse at once: an undefined value could be defaulted away."""
@@ -280,23 +179,30 @@ class PromptEnvironment(ImmutableSandboxedEnvironment):
 
     def call(self, context: Context, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Call what may be called, within the budget."""
+        if isinstance(obj, Undefined):
+            # Calling it raises, as any other use of it.
+            return obj()
         if not self.is_safe_callable(obj):
             name = getattr(obj, "__name__", type(obj).__name__)
             raise SecurityError(
                 f"{name!r} cannot be called in a template; prepare the value in Python and pass that"
             )
-        budget = _budget.get()
+        budget = current()
         budget.step()
         name, owner = getattr(obj, "__name__", ""), getattr(obj, "__self__", None)
         if isinstance(obj, LoopContext) and args:
-            args = (_Counted(args[0]), *args[1:])
+            args = (Counted(args[0]), *args[1:])
         elif isinstance(owner, str) and name == "replace" and len(args) > 1:
-            _check_replace(owner, str(args[0]), str(args[1]))
+            check_replace(owner, str(args[0]), str(args[1]))
         elif isinstance(owner, str) and name == "join" and args:
             args = ([str(item) for item in args[0]],)
             budget.spend(sum(map(len, args[0])) + len(owner) * len(args[0]))
         elif name == "strftime" and args:
-            _check_format(str(args[0]))
+            check_format(str(args[0]), ())
+        elif isinstance(owner, str):
+            budget.spend(len(owner) if name in _COPYING else len(owner) >> 4)
+        else:
+            searched(owner if name in ("count", "index") else None)
         result = context.call(obj, *args, **kwargs)
         if isinstance(result, str):
             budget.spend(len(result))
@@ -304,18 +210,18 @@ class PromptEnvironment(ImmutableSandboxedEnvironment):
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:  # noqa: ARG002
         """Operators whose result can be far larger than their operands."""
-        budget = _budget.get()
+        budget = current()
         budget.step()
         if operator == "%" and isinstance(left, str):
-            _check_format(left)
+            check_format(left, right)
         elif isinstance(left, int) and isinstance(right, int):
             _check_numbers(operator, left, right)
         elif operator == "*":
             value, times = (left, right) if isinstance(right, int) else (right, left)
             if isinstance(times, int) and isinstance(value, Sized):
-                budget.spend(_weight(value, budget.characters) * max(0, times))
+                budget.spend(weight(value, budget.characters) * max(0, times))
         elif operator == "+" and isinstance(left, Sized):
-            budget.spend(_weight(left, budget.characters) + _weight(right, budget.characters))
+            budget.spend(weight(left, budget.characters) + weight(right, budget.characters))
         return self.binop_table[operator](left, right)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from surefoot.errors import PromptError
 from surefoot.prompts.definition import Prompt
-from surefoot.prompts.loading import parse
+from surefoot.prompts.loading import parse_stored
 from surefoot.values import PromptText
 
 
@@ -26,13 +26,12 @@ def text_of(prompt: Prompt, root: Path | None) -> PromptText:
     )
 
 
-def parsed(text: PromptText, root: Path | None) -> Prompt:
-    """The prompt again. Raises `PromptError` where the text is not the one that has its digest."""
-    source = Path(text.source) if text.source else Path(f"{text.name}.prompty")
-    prompt = parse(text.text, source if root is None else root / source)
-    if (prompt.digest, prompt.name) != (text.digest, text.name):
+def parsed(text: PromptText) -> Prompt:
+    """The prompt again. Raises `PromptError` where the text is not the one that has its digest and name."""
+    prompt = parse_stored(text)
+    if prompt.name != text.name:
         raise PromptError(
-            f"the text of prompt {text.name} with digest {text.digest[:12]} in the ledger is not what it was: its "
-            f"digest is {prompt.digest[:12]}; restore a backup of the ledger, or bring the file {text.source} back"
+            f"the text that the ledger keeps of prompt {text.name} with digest {text.digest[:12]} is that of "
+            f"{prompt.name}: check it with `surefoot ledger verify`, and restore a backup"
         )
     return prompt

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import contextvars
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from types import CodeType
 from typing import cast
 
 from jinja2 import Template, TemplateSyntaxError, meta, nodes
 
-from surefoot.prompts.sandbox import Bounds, PromptEnvironment, fresh_budget
+from surefoot.prompts.sandbox import Bounds, PromptEnvironment
+from surefoot.prompts.sources import told
 
 _FILE_NAME = "<prompt>"
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """What differs between dialects: white space around tags, and whether what is undefined renders as nothing."""
+
+    trim_blocks: bool = False
+    keep_newline: bool = True
+    is_lenient: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,24 +39,32 @@ class Compiled:
     needed: frozenset[str]
 
     def render(self, values: Mapping[str, object]) -> str:
-        """The text. Raises what Jinja and the sandbox raise."""
-        with fresh_budget():
-            return self.template.render(dict(values))
+        """The text, with stamps, within the budget that has begun. Raises what Jinja and the sandbox raise."""
+        return self.template.render(values)
 
 
-@lru_cache(maxsize=2)
-def _environment(*, trim_blocks: bool) -> PromptEnvironment:
-    return PromptEnvironment(trim_blocks=trim_blocks)
+@lru_cache(maxsize=8)
+def _environment(style: Style) -> PromptEnvironment:
+    return PromptEnvironment(
+        trim_blocks=style.trim_blocks, keep_newline=style.keep_newline, is_lenient=style.is_lenient
+    )
 
 
 @lru_cache(maxsize=512)
-def compiled(source: str, *, trim_blocks: bool) -> Compiled:
-    """Compile a template, once per text. Raises `TemplateSyntaxError`."""
-    environment = _environment(trim_blocks=trim_blocks)
+def compiled(source: str, style: Style, *, is_sourced: bool = False) -> Compiled:
+    """Compile a template, once per text. `is_sourced`: its text says from which input it comes.
+
+    Raises `TemplateSyntaxError`.
+    """
+    environment = _environment(style)
     tree = environment.parse(source)
     used = frozenset(meta.find_undeclared_variables(tree))
     needed = used - _guarded(tree) - _only_in_branches(tree)
-    code = environment.compile(cast("nodes.Template", Bounds().visit(tree)), None, _FILE_NAME)
+    if is_sourced:
+        tree = told(tree)
+    # In a context without a budget, where the compiler can work out nothing of what is bounded, or stamped, here.
+    bounded = cast("nodes.Template", Bounds().visit(tree))
+    code: CodeType = contextvars.Context().run(environment.compile, bounded, None, _FILE_NAME)
     return Compiled(Template.from_code(environment, code, {}), used, needed)
 
 

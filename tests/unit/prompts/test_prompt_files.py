@@ -230,7 +230,7 @@ def test_a_malformed_placeholder(tmp_path: Path, template: str, line: int, token
             ":2:1: templates with the parser `own`",
         ),
         ("---\nmodel: {id: m}\ntemplate: jinja2\n---\nhi\n", ":3:1: Invalid template format: 'jinja2'"),
-        ("---\nname: a\n---\nok\nuser[name=x]:\nhi\n", ":5: a role marker has attributes"),
+        ("---\nname: a\n---\nok\nuser[name={{ x }}]:\nhi\n", ":5: the attributes of a role marker"),
     ],
 )
 def test_a_malformed_prompty_file(tmp_path: Path, text: str, place: str) -> None:

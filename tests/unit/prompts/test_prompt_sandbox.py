@@ -72,7 +72,7 @@ def test_an_escape_is_refused_with_an_error(template: str) -> None:
 
 @pytest.mark.parametrize("name", ["range", "lipsum", "cycler", "joiner", "namespace", "dict"])
 def test_there_are_no_globals(name: str) -> None:
-    with pytest.raises(InvalidInput, match=f"{name} is missing"):
+    with pytest.raises(InvalidInput, match=f"'{name}' is undefined"):
         render(f"{{{{ {name}(3) }}}}")
 
 
@@ -190,9 +190,9 @@ def test_what_prompts_do_goes_on_working(template: str, expected: str) -> None:
 
 
 def _takes(prompt: Prompty, name: str) -> bool:
-    from surefoot.prompts.templates import compiled
+    from surefoot.prompts.rendering import names_of
 
-    return name in compiled(prompt.prompt.template, trim_blocks=False).used
+    return name in names_of(prompt.prompt)
 
 
 def test_a_refusal_inside_a_lazy_filter_is_no_empty_text() -> None:

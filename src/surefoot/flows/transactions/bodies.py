@@ -109,8 +109,15 @@ class TransactionBody:
         ledger = _ledger(here) if self._given == LEDGER else None
         if isinstance(ledger, SqliteLedger):
             return (yield from self._in_ledger(ledger, here, body, closed, what))
-        mark = None if here is None else _mark(here, what)
-        return (yield from transact(Transaction(self._database(), body, mark, what, closed)))
+        source = self._database()
+        if here is None:
+            return (yield from transact(Transaction(source, body, None, what, closed)))
+        before_commit = here.run.unload
+        return (
+            yield from transact(
+                Transaction(source, body, _mark(here, what), what, closed, before_commit=before_commit)
+            )
+        )
 
     def _database(self) -> Source:
         return self._source or databases().source(cast("str", self._given), self.face)

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from surefoot.errors import Diverged, TransactionInDoubt, UsageError
-from surefoot.flows.drive import Body, Logic, Pause
+from surefoot.flows.drive import Body, Durable, Logic, Pause
 from surefoot.flows.retry import exponential
 from surefoot.flows.transactions.marks import Found, Mark
 from surefoot.flows.transactions.sessions import Session, Source
+from surefoot.scope import Ticket
 
 _TRIES = 10
 _delay = exponential(base=0.02, cap=2.0)
@@ -26,6 +27,8 @@ class Transaction:
     mark: Mark | None
     what: str
     closed: Callable[[], AbstractContextManager[object]]
+    before_commit: Callable[[], Ticket | None] = lambda: None
+    """Hands over what has to be in the ledger before its outcome is in the database."""
 
 
 @dataclass(slots=True)
@@ -116,6 +119,8 @@ def _inside(given: Transaction, session: Session, turn: _Turn, *, must_look: boo
     sealed = b"" if mark is None else mark.seal(result)
     turn.is_in_body = False
     if mark is not None:
+        if (ticket := given.before_commit()) is not None:
+            yield Durable(ticket)
         yield Body(lambda: session.insert(mark, sealed))
     turn.is_committing = True
     yield Body(session.commit)

@@ -169,7 +169,10 @@ class Request:
         using = using if trial is None else trial.instead_of(using)
         is_reply = kind is Reply or get_origin(kind) is Reply
         inner = (get_args(kind) or (str,))[0] if is_reply else kind
-        question = Question(rendered(prompt, inputs), inputs, wanted(inner), policy(), is_async)
+        kind_of_answer = wanted(inner)
+        with scope.expecting(None if kind_of_answer is None else kind_of_answer.fields):
+            text = rendered(prompt, inputs)
+        question = Question(text, inputs, kind_of_answer, policy(), is_async)
         return cls(question, using, is_reply, tools_in(all_calls(using)))
 
     def as_step(self) -> Callable[[Callable[[], Any]], Any] | None:

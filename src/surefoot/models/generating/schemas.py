@@ -34,10 +34,14 @@ class Misfit(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A type of answer: what the provider is told, and how the text becomes the value (`Misfit` where it does not)."""
+    """A type of answer: what the provider is told, and how the text becomes the value (`Misfit` where it does not).
+
+    `fields` are those that an answer has to have, None where it is no object.
+    """
 
     spec: OutputSpec
     parse: Callable[[str], Any]
+    fields: tuple[str, ...] | None = None
 
 
 def wanted(kind: object) -> Wanted | None:
@@ -74,7 +78,8 @@ def _by_type(kind: Any) -> Wanted:
             f"an answer cannot be asked for as {name}: {str(error).splitlines()[0]}; use a pydantic model, "
             "a dataclass, a TypedDict, a type of plain data, or a JSON schema"
         ) from None
-    is_object = _resolved(schema, schema).get("type") == "object"
+    whole = _resolved(schema, schema)
+    is_object = whole.get("type") == "object"
 
     def parse(text: str) -> Any:
         data = _json_of(text)
@@ -92,7 +97,8 @@ def _by_type(kind: Any) -> Wanted:
                 )
             ) from error
 
-    return Wanted(_spec(name, schema if is_object else _wrapped(schema)), parse)
+    fields = _required(whole) if is_object else None
+    return Wanted(_spec(name, schema if is_object else _wrapped(schema)), parse, fields)
 
 
 def _by_schema(schema: Mapping[str, Json]) -> Wanted:
@@ -111,13 +117,18 @@ def _by_schema(schema: Mapping[str, Json]) -> Wanted:
         return cast("Json", data)
 
     title = schema.get("title")
-    return Wanted(_spec(title if isinstance(title, str) else "answer", given), parse)
+    return Wanted(_spec(title if isinstance(title, str) else "answer", given), parse, _required(given))
 
 
 def _spec(name: str, schema: Schema) -> OutputSpec:
     strict = strict_schema(schema)
     label = _NO_NAME.sub("_", name).strip("_")[:64] or "answer"
     return OutputSpec(label, untitled(schema) if strict is None else strict, is_strict=strict is not None)
+
+
+def _required(schema: Schema) -> tuple[str, ...]:
+    names = schema.get("required")
+    return tuple(map(str, names)) if isinstance(names, list) else ()
 
 
 def _wrapped(schema: Schema) -> Schema:

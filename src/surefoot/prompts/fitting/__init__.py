@@ -3,7 +3,7 @@
 from surefoot.prompts.fitting.fit import Misfit, Names, misfits
 from surefoot.prompts.fitting.recorded import DAYS, standing
 from surefoot.prompts.fitting.scanning import scan
-from surefoot.prompts.fitting.uses import Given, Left, Scanned, Use, User, name_in, users
+from surefoot.prompts.fitting.uses import Given, Left, Scanned, Use, User, concerned, name_in, users
 
 __all__ = [
     "DAYS",
@@ -14,6 +14,7 @@ __all__ = [
     "Scanned",
     "Use",
     "User",
+    "concerned",
     "misfits",
     "name_in",
     "scan",

@@ -55,7 +55,7 @@ class Calls:
         found = [
             one
             for call, place in module.calls
-            if _last(call.func) in self.names
+            if _last(call.func) in self.names and line_of(call) not in module.ignored
             for one in self._uses(call, place)
         ]
         self._note_reads(module, found)

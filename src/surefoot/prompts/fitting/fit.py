@@ -106,7 +106,7 @@ class _Fitting:
     def _outputs(self, use: Use) -> Iterator[tuple[str, str]]:
         outputs = self.prompt.outputs
         had: Mapping[str, Property] = self.before.outputs if self.before is not None else {}
-        reader = use.kind or "what is here"
+        reader = use.kind or "the code"
         for name, read in (use.output or {}).items():
             declared = outputs.get(name)
             if declared is None:

@@ -17,6 +17,8 @@ from surefoot.prompts.fitting.scopes import Module
 from surefoot.prompts.fitting.uses import Left
 
 OURS = "surefoot"
+IGNORED = b"# surefoot: ignore"
+"""What a line bears whose uses are not to be looked at."""
 
 _IMPORT = re.compile(
     rb"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import[ \t]*(\([^)]*\)|[^\n#]*)|import[ \t]+([^\n#]+))", re.MULTILINE
@@ -162,7 +164,11 @@ class Project:
                 warnings.simplefilter("ignore")
                 tree = ast.parse(text, filename=file)
             is_package = path.name == "__init__.py"
-            return reading.read(tree, dotted=self._dotted(path), file=file, is_package=is_package)
+            module = reading.read(tree, dotted=self._dotted(path), file=file, is_package=is_package)
+            if IGNORED in text:
+                lines = enumerate(text.splitlines(), start=1)
+                module.ignored = frozenset(number for number, line in lines if IGNORED in line)
+            return module
         except SyntaxError as error:
             problem = "it is not text in the encoding it says" if "codec" in str(error) else error.msg
             self._leave(path, error.lineno or 1, f"it cannot be parsed: {problem}")

@@ -10,19 +10,24 @@ from surefoot.values import PromptUse
 DAYS = 30
 """For how many days a recorded use counts."""
 
+_BY_PATH = "file:"
+_TYPES = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
+"""Others are names of classes, of which nothing is known."""
+
 _DAY_NS = 86_400_000_000_000
 
 
 def use_in(recorded: PromptUse) -> Use:
     """A recorded use in the form of those in code."""
     output = None if recorded.output is None else {name: Given() for name in recorded.output}
+    is_file = not recorded.reference or recorded.reference.startswith(_BY_PATH)
     return Use(
         "render" if output is None else "generate",
         recorded.file,
         recorded.line,
-        reference=recorded.reference,
-        unknown="" if recorded.reference else "its file was loaded by its path",
-        inputs={name: Given(type_) for name, type_ in recorded.inputs.items()},
+        reference="" if is_file else recorded.reference,
+        path=recorded.reference.removeprefix(_BY_PATH) if is_file else "",
+        inputs={name: Given(type_ if type_ in _TYPES else "") for name, type_ in recorded.inputs.items()},
         output=output,
         flows=(recorded.flow,) if recorded.flow else (),
         origin="run",
@@ -61,8 +66,8 @@ def _is_open(one: Use, uses: Sequence[Use], code: Scanned) -> bool:
         return all(use.unknown or use.is_open for use in here)
     if (one.file, one.line) in code.unseen:
         return True
-    name = name_in(one.reference, ())
-    is_named = any(name_in(use.reference, ()) == name for use in uses if use.reference)
+    name = name_in(one.reference)
+    is_named = any(name_in(use.reference) == name for use in uses if use.reference)
     return not is_named and (
         any(use.unknown for use in uses) or any(file == one.file for file, _ in code.unseen)
     )

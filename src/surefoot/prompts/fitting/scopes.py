@@ -116,6 +116,8 @@ class Module:
     attributes: dict[int, list[Attribute]] = field(default_factory=dict[int, list[Attribute]])
     stars: list[str] = field(default_factory=list[str])
     """Modules of which all names are imported."""
+    ignored: frozenset[int] = frozenset()
+    """Lines that say that they are to be passed by."""
 
     def of(self, node: ast.AST) -> Scope:
         """The scope that a definition opens."""

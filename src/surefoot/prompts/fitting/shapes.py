@@ -44,6 +44,13 @@ _MAKERS = {
 }
 _TEXT_METHODS = frozenset({"join", "format", "strip", "lower", "upper", "title", "replace"})
 _FIELD = frozenset({"dataclasses.field", "pydantic.Field", "pydantic.fields.Field"})
+_LITERALS: dict[type, str] = {
+    str: "string",
+    int: "integer",
+    float: "number",
+    bool: "boolean",
+    type(None): "null",
+}
 _UNKNOWN = Given()
 _DISPLAYS: dict[type[ast.expr], Given] = {
     ast.JoinedStr: Given("string"),
@@ -267,30 +274,9 @@ def _schema_fields(node: ast.Dict) -> dict[str, Given] | None:
     }
 
 
-def type_of(value: object) -> str:
-    """The JSON type of a value; empty for what is none."""
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "boolean"
-        case int():
-            return "integer"
-        case float():
-            return "number"
-        case str():
-            return "string"
-        case Mapping():
-            return "object"
-        case list() | tuple():
-            return "array"
-        case _:
-            return ""
-
-
 def _literal(value: object) -> Given:
-    if value is None or isinstance(value, bool | int | float | str):
-        return Given(type_of(value), is_literal=True, value=cast("Json", value))
+    if (type_ := _LITERALS.get(type(value))) is not None:
+        return Given(type_, is_literal=True, value=cast("Json", value))
     return _UNKNOWN
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from surefoot.prompts.selecting import split
 from surefoot.values import Json
 
 Way: TypeAlias = Literal["generate", "render", "messages", "load"]
@@ -100,18 +101,25 @@ class User:
     used_ns: int = 0
 
 
-def name_in(reference: str, names: Iterable[str]) -> str:
-    """The name of the prompt that a reference names; a name is never split where it is one as it stands."""
-    if "@" not in reference or reference in names:
-        return reference
-    return reference.rpartition("@")[0]
+def name_in(reference: str) -> str:
+    """The name of the prompt that a reference names."""
+    return split(reference)[0]
+
+
+def concerned(uses: Iterable[Use], name: str, label: str, *, default: str) -> list[Use]:
+    """The uses of a prompt for which it counts where a label of it points.
+
+    default: the label that a reference without `@` means.
+    """
+    meant = {f"{name}@{label}", *([name] if label == default else [])}
+    return [use for use in uses if use.reference in meant]
 
 
 def users(name: str, uses: Iterable[Use]) -> list[User]:
     """Who uses the prompt of this name, by flow and place. What code and runs both tell is told once."""
     found: dict[tuple[str, str, str, int], User] = {}
     for use in uses:
-        if not use.reference or name_in(use.reference, (name,)) != name:
+        if not use.reference or name_in(use.reference) != name:
             continue
         for flow in use.flows or ("",):
             key = (flow, use.reference, use.file, use.line)

@@ -1,0 +1,53 @@
+"""What `surefoot check` finds: a place, how bad it is, and what mends it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from surefoot.values import Json
+
+Severity: TypeAlias = Literal["error", "warning", "note"]
+"""An `error` fails the check; of a `note` nothing has to be done."""
+
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
+
+_PLACE = re.compile(r"(?P<file>[^\n]+?):(?P<line>\d+)(?::\d+)?: (?P<text>.*)", re.DOTALL)
+_FILE = re.compile(r"(?P<file>/[^\n]+?): (?P<text>.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was found by a check. `file` is relative to the project where it is inside."""
+
+    check: str
+    severity: Severity
+    file: str
+    line: int
+    text: str
+
+    def to_json(self) -> dict[str, Json]:
+        """As plain data."""
+        return {
+            "check": self.check,
+            "severity": self.severity,
+            "file": self.file,
+            "line": self.line,
+            "message": self.text,
+        }
+
+
+def told(check: str, severity: Severity, message: str, *, root: Path, file: Path) -> Finding:
+    """A finding from a message that begins with its place; `file` is where it is if it does not."""
+    found = _PLACE.match(message) or _FILE.match(message)
+    if found is None:
+        return Finding(check, severity, relative(file, root), 1, message)
+    line = int(found.groupdict().get("line") or 1)
+    return Finding(check, severity, relative(Path(found["file"]), root), line, found["text"])
+
+
+def relative(path: Path, root: Path) -> str:
+    """A path relative to the project where it is inside."""
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()

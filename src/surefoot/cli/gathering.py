@@ -1,0 +1,74 @@
+"""How prompts are used, as the commands ask for it: by the code of the project and by its runs."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from surefoot.app import App
+    from surefoot.prompts.fitting import Scanned, Use
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What the code says, and what runs have recorded of places where it does not.
+
+    `unasked` says why runs could not be asked; empty where they were.
+    """
+
+    code: Scanned
+    runs: Sequence[Use]
+    unasked: str = ""
+
+    @property
+    def uses(self) -> list[Use]:
+        """Those that count, of code and runs."""
+        return [*self.code.uses, *self.runs]
+
+
+def gathered(app: App, *, days: float) -> Gathered:
+    """Look through the code of a project and ask its ledger, if there is one. Changes nothing.
+
+    days: for how many days a use by a run counts, 0 for none.
+    """
+    from surefoot.errors import LedgerError
+    from surefoot.evals.prompting import FLOW
+    from surefoot.prompts.fitting import scan, standing
+
+    with _undisturbed():
+        code = scan(app.settings.root)
+    if days <= 0:
+        return Gathered(code, [])
+    if why := no_ledger(app):
+        return Gathered(code, [], why)
+    archive = app.prompts.archive
+    try:
+        # Trials of a prompt from the command line are no code that a version has to fit.
+        recorded = [] if archive is None else [use for use in archive.uses() if use.flow != FLOW]
+    except LedgerError as error:
+        return Gathered(code, [], str(error))
+    return Gathered(code, standing(code, recorded, now_ns=time.time_ns(), days=days))
+
+
+def no_ledger(app: App) -> str:
+    """That there is no ledger yet, as in a fresh clone; empty where there is one, or it is a database."""
+    given = app.config.ledger
+    is_file = given.url is None and given.secret_url is None
+    return f"there is no ledger at {given.path}" if is_file and not given.path.exists() else ""
+
+
+@contextmanager
+def _undisturbed() -> Generator[None]:
+    """Without looking for garbage: trees of code have none, and are many objects, which takes half of the time."""
+    is_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if is_on:
+            gc.enable()

@@ -1,0 +1,230 @@
+"""`surefoot promote`: point a label at a version, if that fits the places that use it."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import click
+
+from surefoot.cli.options import documented, json_option
+from surefoot.errors import InvalidInput, SurefootError
+from surefoot.values import Json, Label
+
+if TYPE_CHECKING:
+    from surefoot.app import App
+    from surefoot.prompts import Prompt
+    from surefoot.prompts.promoting import Promotion
+
+PREFIX = "prompt:"
+
+
+@documented(
+    example="surefoot promote prompt:summary@3 production --reason 'shorter answers'\n"
+    "surefoot promote prompt:summary@staging production --dry-run\n"
+    "surefoot promote --export"
+)
+@click.argument("target", required=False)
+@click.argument("label", required=False)
+@click.option("--reason", default="", metavar="TEXT", help="Why it is moved, for the record.")
+@click.option(
+    "--by",
+    default="",
+    metavar="NAME",
+    help="Who moves it; by default SUREFOOT_PRINCIPAL, else the user here.",
+)
+@click.option(
+    "--force", "is_forced", is_flag=True, help="Move it though it does not fit; the record says so."
+)
+@click.option("--dry-run", "is_dry", is_flag=True, help="Say what would be done, and do nothing.")
+@click.option("--export", "is_export", is_flag=True, help="Write all labels to labels.toml, for git.")
+@click.option(
+    "--days",
+    type=click.FloatRange(min=0),
+    default=30.0,
+    show_default=True,
+    help="For how many days a use that only a run has told of counts; 0: runs are not asked.",
+)
+@json_option
+def command(  # noqa: PLR0917
+    target: str | None,
+    label: str | None,
+    reason: str,
+    by: str,
+    is_forced: bool,  # noqa: FBT001
+    is_dry: bool,  # noqa: FBT001
+    is_export: bool,  # noqa: FBT001
+    days: float,
+    as_json: bool,  # noqa: FBT001
+) -> int:
+    """Point LABEL of a prompt at a version: TARGET is prompt:NAME@VERSION, with a version, a digest or a label.
+
+    A version that does not fit the code and the runs that use LABEL is refused, with file and line of each, and so is
+    a file that was edited under an old version: exit code 1. Who moved it, when and why is recorded in the ledger.
+    """
+    from surefoot.app import App
+    from surefoot.cli import failing, screen
+
+    screen.show_warnings()
+    try:
+        with closing(App.current()) as app:
+            if is_export:
+                if target or label:
+                    raise InvalidInput(
+                        "--export writes all labels as they are: leave out what is to be moved"
+                    )
+                return _export(app, is_dry=is_dry, as_json=as_json)
+            if not target or not label:
+                raise InvalidInput(
+                    "say what is to be promoted, and where: surefoot promote prompt:NAME@VERSION LABEL"
+                )
+            planned = _planned(app, target, label, days)
+            if not is_forced and not planned.is_there:
+                planned.check()
+            moved = None if is_dry or planned.is_there else _moved(app, planned, by=by, reason=reason)
+            if as_json:
+                screen.print_json(_json(planned, moved, is_dry=is_dry))
+            else:
+                _print(planned, moved)
+            return 0
+    except SurefootError as error:
+        if not as_json:
+            raise
+        screen.print_json({"error": {"type": type(error).__name__, "message": str(error)}})
+        return failing.code_of(error)
+
+
+def _planned(app: App, target: str, label: str, days: float) -> Promotion:
+    from surefoot.cli.gathering import gathered
+    from surefoot.prompts.promoting import promotion
+
+    kind, sign, reference = target.partition(":")
+    if not sign or f"{kind}:" != PREFIX or not reference:
+        raise InvalidInput(
+            f"{target!r} is nothing that can be promoted: write prompt:NAME@VERSION, as in `surefoot promote "
+            f"prompt:summary@3 {label}`"
+        )
+    found = gathered(app, days=days)
+    return promotion(app.prompts, reference, label, found.uses)
+
+
+def _moved(app: App, planned: Promotion, *, by: str, reason: str) -> Label:
+    """Move the label. That misfits were passed over is a part of the reason."""
+    prompt = planned.prompt
+    passed = len(planned.misfits) + (planned.edited is not None)
+    if passed:
+        reason = f"{reason} (forced over {passed} misfit{'s' if passed != 1 else ''})".strip()
+    return app.prompts.promote(
+        f"{prompt.name}@{prompt.digest}", planned.label, by=by or principal(), reason=reason
+    )
+
+
+def principal() -> str:
+    """Who acts: `SUREFOOT_PRINCIPAL`, else the user of this machine, as far as that is known."""
+    if named := os.environ.get("SUREFOOT_PRINCIPAL"):
+        return named
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        # A container whose user has no name.
+        return f"uid {os.getuid()}" if hasattr(os, "getuid") else ""
+
+
+def _export(app: App, *, is_dry: bool, as_json: bool) -> int:
+    from surefoot.cli import screen
+
+    file = app.prompts.labels.file
+    text = app.prompts.labels_text()
+    before = file.read_text(encoding="utf-8") if file.is_file() else ""
+    is_same = before == text
+    if not is_dry and not is_same:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        # In its place at once: whoever reads it meanwhile has one or the other.
+        draft = file.with_name(f".{file.name}.{os.getpid()}")
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(file)
+    if as_json:
+        screen.print_json({"file": str(file), "text": text, "is_written": not is_dry and not is_same})
+    elif is_dry:
+        screen.print_text(text)
+    else:
+        shown = os.path.relpath(file)
+        screen.out().print(
+            f"{shown} is as the ledger has it" if is_same else f"wrote {shown}", soft_wrap=True
+        )
+    return 0
+
+
+def _version(prompt: Prompt | None) -> Json:
+    return None if prompt is None else {"version": prompt.version, "digest": prompt.digest}
+
+
+def _json(planned: Promotion, moved: Label | None, *, is_dry: bool) -> dict[str, Json]:
+    """What `--json` prints; the time in seconds since the Unix epoch."""
+    return {
+        "prompt": planned.prompt.name,
+        "label": planned.label,
+        "before": _version(planned.before),
+        "after": _version(planned.prompt),
+        "is_moved": moved is not None,
+        "is_dry_run": is_dry,
+        "by": None if moved is None else moved.by,
+        "reason": None if moved is None else moved.reason,
+        "moved": None if moved is None else moved.moved_ns / 1e9,
+        "uses": len(planned.uses),
+        "misfits": [
+            {"file": one.use.file, "line": one.use.line, "problem": one.problem, "mend": one.mend}
+            for one in planned.misfits
+        ],
+        "is_edited": planned.edited is not None,
+        "changes": [*_changes(planned)],
+    }
+
+
+def _print(planned: Promotion, moved: Label | None) -> None:
+    from surefoot.cli import screen, words
+
+    out = screen.out()
+    prompt, label = planned.prompt, planned.label
+    there = f"{prompt.label} ({prompt.digest[:8]})"
+    if planned.is_there:
+        out.print(f"{label} of {prompt.name} points to {there} already", soft_wrap=True)
+        return
+    before = planned.before
+    was = f"{before.label} ({before.digest[:8]})" if before is not None else "nothing"
+    verb = "would point" if moved is None else "points"
+    out.print(
+        screen.styled((prompt.name, "bold"), f": {label} {verb} to {there}, before to {was}"), soft_wrap=True
+    )
+    for change in _changes(planned):
+        out.print(screen.styled((f"  {screen.harmless(change)}", "dim")), soft_wrap=True)
+    fits = "that it fits" if not planned.misfits else f"of which it does not fit {len(planned.misfits)}"
+    out.print(
+        f"  {words.counted(len(planned.uses), 'use')} {fits}" if planned.uses else "  no use of it is known"
+    )
+    for misfit in planned.misfits:
+        out.print(screen.styled((f"  {screen.harmless(str(misfit))}", "yellow")), soft_wrap=True)
+    if moved is not None and moved.by:
+        out.print(screen.styled((f"  moved by {screen.harmless(moved.by)}", "dim")), soft_wrap=True)
+
+
+def _changes(planned: Promotion) -> list[str]:
+    """What differs between the versions, each in a few words."""
+    from surefoot.prompts.comparing import compared
+
+    before, after = planned.before, planned.prompt
+    if before is None or planned.is_there:
+        return []
+    found = compared(before, after, names=(before.label, after.label))
+    lines: list[str] = []
+    for what, changes in (("input", found.inputs), ("output", found.outputs), ("model", found.model)):
+        for change in changes:
+            sides = [str(side) for side in (change.before, change.after) if side is not None]
+            lines.append(f"{what} {change.name}: {change.what} ({' -> '.join(sides)})")
+    added = sum(line.startswith("+") and not line.startswith("+++") for line in found.text)
+    removed = sum(line.startswith("-") and not line.startswith("---") for line in found.text)
+    if added or removed:
+        lines.append(f"text: {added} lines added, {removed} removed")
+    return lines

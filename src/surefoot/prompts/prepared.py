@@ -1,0 +1,145 @@
+"""A prompt made ready to render, once: its template parsed or compiled, its roles stamped, its inputs to be checked."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from surefoot.errors import InvalidInput, PromptError
+from surefoot.locks import ForkSafeLock
+from surefoot.prompts import braces, mustache, roles
+from surefoot.prompts.definition import Prompt
+from surefoot.prompts.inputs import Inputs
+
+if TYPE_CHECKING:
+    from surefoot.prompts.templates import Compiled
+
+MAX_KEPT = 512
+# A template that is larger is no text that somebody wrote; what is long is passed as an input.
+MAX_TEMPLATE = 2_000_000
+
+_Parsed: TypeAlias = "braces.Braced | mustache.Mustache | Compiled"
+
+
+class Prepared:
+    """A prompt that is ready to render."""
+
+    def __init__(self, prompt: Prompt) -> None:
+        self.prompt = prompt
+        # An undefined variable is a mistake in what is written for us; older files keep what they have always meant.
+        self.is_lenient = prompt.dialect != "short"
+        self._parsed = self._parse()
+        self.used = self._parsed.used
+        needed = frozenset[str]() if self.is_lenient else self._parsed.needed
+        self.inputs = Inputs(prompt, used=self.used, needed=needed)
+
+    def render(self, values: Mapping[str, object], *, is_sourced: bool = False) -> str:
+        """The text, with stamps, within the budget that has begun; `is_sourced`: it says from which input it comes.
+
+        Raises:
+            InvalidInput: a value does not do.
+            PromptError: the template does not render.
+        """
+        parsed = self._parsed
+        try:
+            if isinstance(parsed, braces.Braced):
+                return parsed.fill(values, is_sourced=is_sourced)
+            if isinstance(parsed, mustache.Mustache):
+                return parsed.render(values, is_lenient=self.is_lenient, is_sourced=is_sourced)
+            return (self._sourced if is_sourced else parsed).render(values)
+        except mustache.MustacheError as error:
+            raise InvalidInput(self._failed(error.line, str(error), values)) from None
+        # A template can raise whatever its values raise, which is no reason to lose the line.
+        except Exception as error:
+            raise self._told(error, values) from error
+
+    def _told(self, error: Exception, values: Mapping[str, object]) -> Exception:
+        line = 1
+        if not isinstance(self._parsed, braces.Braced | mustache.Mustache):
+            from jinja2 import UndefinedError
+
+            from surefoot.prompts.templates import line_of
+
+            line = line_of(error)
+            if isinstance(error, UndefinedError):
+                return InvalidInput(self._failed(line, roles.bare(error.message or ""), values))
+        if isinstance(error, RecursionError):
+            return PromptError(
+                f"{self.prompt.at(1)}: the template calls itself without end; give its macro an end"
+            )
+        problem = roles.bare(str(error)) or type(error).__name__
+        return PromptError(f"{self.prompt.at(line)}: the template cannot be rendered: {problem}")
+
+    def _failed(self, line: int, problem: str, values: Mapping[str, object]) -> str:
+        prompt = self.prompt
+        return (
+            f"{prompt.at(line)}: prompt {prompt.label} cannot be rendered: {problem} "
+            f"(given: {', '.join(values) or 'nothing'})"
+        )
+
+    def _parse(self) -> _Parsed:
+        prompt = self.prompt
+        if len(prompt.template) > MAX_TEMPLATE:
+            raise PromptError(
+                f"{prompt.at(1)}: the template has {len(prompt.template)} characters, it may have {MAX_TEMPLATE}; "
+                "pass long texts as inputs"
+            )
+        try:
+            if prompt.template_kind == "braces":
+                return braces.parse(prompt.template)
+            if prompt.template_kind == "mustache":
+                return mustache.parse(roles.stamped(prompt))
+        except (braces.BraceError, mustache.MustacheError, roles.AttributesError) as error:
+            raise PromptError(f"{prompt.at(error.line)}: {roles.bare(str(error))}") from None
+        return self._compiled(is_sourced=False)
+
+    @cached_property
+    def _sourced(self) -> Compiled:
+        return self._compiled(is_sourced=True)
+
+    def _compiled(self, *, is_sourced: bool) -> Compiled:
+        from jinja2 import TemplateError
+
+        from surefoot.prompts.templates import Style, compiled, line_of
+
+        prompt = self.prompt
+        style = Style(
+            trim_blocks=prompt.dialect == "promptflow",
+            keep_newline=prompt.dialect != "prompty-v1",
+            is_lenient=self.is_lenient,
+        )
+        try:
+            return compiled(roles.stamped(prompt), style, is_sourced=is_sourced)
+        except roles.AttributesError as error:
+            raise PromptError(f"{prompt.at(error.line)}: {error}") from None
+        except TemplateError as error:
+            problem = roles.bare(error.message or "it cannot be parsed")
+            raise PromptError(f"{prompt.at(line_of(error))}: the template has a mistake: {problem}") from None
+        except (RecursionError, SyntaxError, ValueError, OverflowError, MemoryError) as error:
+            raise PromptError(
+                f"{prompt.at(1)}: the template is nested too deeply or has a number too large; make it simpler "
+                f"({type(error).__name__})"
+            ) from None
+
+
+_Key: TypeAlias = tuple[str, str, Path | None]
+_lock = ForkSafeLock()
+_kept: OrderedDict[_Key, Prepared] = OrderedDict()
+
+
+def prepared(prompt: Prompt) -> Prepared:
+    """The prompt made ready, from the last time where it is the same. Raises `PromptError`."""
+    key = (prompt.digest, prompt.dialect, prompt.source)
+    found = _kept.get(key)
+    if found is not None and (found.prompt is prompt or found.prompt == prompt):
+        return found
+    made = Prepared(prompt)
+    with _lock:
+        _kept[key] = made
+        _kept.move_to_end(key)
+        if len(_kept) > MAX_KEPT:
+            _kept.popitem(last=False)
+    return made

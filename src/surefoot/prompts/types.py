@@ -1,0 +1,141 @@
+"""The types of declared inputs, checked by pydantic's validator: strictly, deeply, and all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any, cast
+
+from pydantic_core import PydanticCustomError, SchemaValidator, ValidationError, core_schema
+
+from surefoot.prompts.definition import Property, PropertyType
+from surefoot.values import Json
+
+_EXPECTED: dict[PropertyType, str] = {
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "a mapping",
+}
+_MAX_SHOWN = 10
+
+
+class Types:
+    """The types of declared inputs. Values are looked at and never changed."""
+
+    def __init__(self, inputs: Mapping[str, Property]) -> None:
+        self._inputs = inputs
+        fields_ = {
+            name: core_schema.typed_dict_field(_schema(entry), required=False)
+            for name, entry in inputs.items()
+        }
+        self._validator = SchemaValidator(core_schema.typed_dict_schema(fields_, extra_behavior="ignore"))
+
+    def mistakes(self, given: Mapping[str, object]) -> list[str]:
+        """What is wrong with the values that are given: where, what was expected, and what stands there."""
+        try:
+            self._validator.validate_python(given if isinstance(given, dict) else dict(given))
+        except ValidationError as error:
+            found = [_told(mistake, self._inputs) for mistake in error.errors(include_url=False)]
+            more = len(found) - _MAX_SHOWN
+            return found[:_MAX_SHOWN] + ([f"and {more} more mistakes of this kind"] if more > 0 else [])
+        return []
+
+
+def _schema(entry: Property) -> Any:
+    schema = _typed(entry)
+    if entry.enum is not None:
+        schema = core_schema.chain_schema(
+            [schema, core_schema.no_info_plain_validator_function(_one_of(entry.enum))]
+        )
+    # None is what a value that need not be given may be.
+    if not entry.is_required or (entry.has_default and entry.default is None):
+        return core_schema.nullable_schema(schema)
+    return schema
+
+
+def _typed(entry: Property) -> Any:
+    match entry.type:
+        case "string":
+            return core_schema.no_info_plain_validator_function(_instance(str, "text"))
+        case "integer":
+            return core_schema.int_schema(strict=True)
+        case "number":
+            return core_schema.float_schema(strict=True)
+        case "boolean":
+            return core_schema.bool_schema(strict=True)
+        case "array":
+            item = _schema(entry.items) if entry.items is not None else core_schema.any_schema()
+            return core_schema.no_info_before_validator_function(_listed, core_schema.list_schema(item))
+        case "object":
+            inner = {
+                name: core_schema.typed_dict_field(
+                    _schema(property_), required=property_.is_required and not property_.has_default
+                )
+                for name, property_ in entry.properties.items()
+            }
+            return core_schema.no_info_before_validator_function(
+                _mapped, core_schema.typed_dict_schema(inner, extra_behavior="ignore")
+            )
+        case _:
+            return core_schema.any_schema()
+
+
+def _instance(kind: type, expected: str) -> Callable[[object], object]:
+    def check(value: object) -> object:
+        if not isinstance(value, kind):
+            raise PydanticCustomError("type", cast("Any", expected))
+        return value
+
+    return check
+
+
+def _one_of(values: tuple[Json, ...]) -> Callable[[object], object]:
+    def check(value: object) -> object:
+        # True is equal to 1, and is not what was listed.
+        if not any(
+            value == listed and isinstance(value, bool) == isinstance(listed, bool) for listed in values
+        ):
+            raise PydanticCustomError("enum", "one of a list")
+        return value
+
+    return check
+
+
+def _listed(value: object) -> object:
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes):
+        raise PydanticCustomError("type", "a list")
+    return list(cast("Sequence[object]", value))
+
+
+def _mapped(value: object) -> object:
+    """Mappings, dataclasses, and models of pydantic."""
+    if isinstance(value, Mapping):
+        return dict(cast("Mapping[object, object]", value))
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    if hasattr(type(value), "model_fields"):
+        return dict(cast("Any", value))
+    raise PydanticCustomError("type", "a mapping")
+
+
+def _told(mistake: Any, inputs: Mapping[str, Property]) -> str:
+    where, entry = "", None
+    for step in mistake["loc"]:
+        if isinstance(step, int):
+            where += f"[{step}]"
+            entry = entry.items if entry is not None else None
+        else:
+            where += f".{step}" if where else step
+            entry = inputs.get(step) if entry is None else entry.properties.get(step)
+    if mistake["type"] == "missing":
+        return f"{where} is missing"
+    value = mistake["input"]
+    if mistake["type"] == "enum" and entry is not None and entry.enum is not None:
+        listed = ", ".join(repr(value) for value in entry.enum)
+        shown = repr(value)
+        return f"{where}: expected one of {listed}, got {shown if len(shown) <= 60 else shown[:57] + '...'}"
+    expected = _EXPECTED.get(entry.type, "another value") if entry is not None else "another value"
+    return f"{where}: expected {expected}, got {type(value).__name__}"
