@@ -162,6 +162,25 @@ def test_without_prompts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
     assert "holds no cases" in failing(capsys, "test")
 
 
+def test_a_ledger_that_does_not_answer_leaves_the_files(project: Path, capsys: Capsys) -> None:
+    (project / "surefoot.toml").write_text(
+        '[ledger]\nurl = "postgresql://127.0.0.1:1/none"\noutage = 0.1\n', encoding="utf-8"
+    )
+    found = as_json(capsys, "list")
+    assert [row["name"] for row in found["prompts"]] == ["summary"]
+    assert "cannot be reached" in found["ledger_error"]
+    assert as_json(capsys, "show", "prompts/summary.prompty")["name"] == "summary"
+    assert as_json(capsys, "test", "prompts/summary.prompty")["passed"] == 2
+    assert as_json(capsys, "render", "summary@1")["dialect"] == "prompty-v2"
+
+
+def test_looking_writes_nothing(project: Path, capsys: Capsys) -> None:
+    before = sorted(path.name for path in project.iterdir())
+    for arguments in (["list"], ["show", "summary"], ["render", "summary"], ["test"]):
+        printed(capsys, *arguments)
+    assert sorted(path.name for path in project.iterdir()) == before
+
+
 # show
 
 
