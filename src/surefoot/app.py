@@ -8,7 +8,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
 from surefoot import flows, limits, models, prompts, retrieval, wiring
@@ -512,6 +512,8 @@ flows.host.provide(App.current)
 flows.databases.provide(lambda: App.current().databases)
 models.policy.provide(lambda: App.current().policy)
 models.templates.provide(lambda: prompts.prompt)
+# Its overloads say more than the prompts need to know.
+prompts.generation.provide(lambda: cast("prompts.Generation", models.generate))
 models.cassettes.provide(lambda: lambda run_id: App.current().recorded_calls(run_id))
 models.readable.provide(lambda: App.current().ledger.payloads.readable)
 prompts.library.provide(lambda: App.current().prompts)

@@ -8,14 +8,13 @@ from typing import Any
 
 from fixtures import Fixtures
 from judge_render import prompt_of
-
 from surefoot.prompts import Property, rendering
 from surefoot.values import Audio, File, Image, Message
 
 _PLACE = re.compile(r"__PROMPTY_THREAD_[a-f0-9]+_(\w+?)__")
 
 
-def judge(vector: Mapping[str, Any], fixtures: Fixtures) -> str | None:  # noqa: ARG001
+def judge(vector: Mapping[str, Any], fixtures: Fixtures) -> str | None:
     """What is wrong with the messages that we make, or None."""
     given, expected = vector["input"], vector["expected"]
     threads = given.get("thread_inputs", {})

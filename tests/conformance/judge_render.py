@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from fixtures import Fixtures
-
 from surefoot.prompts import Prompt, Property, rendering
 
 
-def judge(vector: Mapping[str, Any], fixtures: Fixtures) -> str | None:  # noqa: ARG001
+def judge(vector: Mapping[str, Any], fixtures: Fixtures) -> str | None:
     """What is wrong with the text that we make, or None."""
     given, expected = vector["input"], vector["expected"]
     inputs = {name: value for name, value in given["inputs"].items() if not _is_thread(value)}

@@ -7,12 +7,11 @@ from typing import Any
 
 from fixtures import Fixtures
 from judge_render import prompt_of
-
 from surefoot.errors import InvalidInput
 from surefoot.prompts import Property, rendering
 
 
-def judge(vector: Mapping[str, Any], fixtures: Fixtures) -> str | None:  # noqa: ARG001
+def judge(vector: Mapping[str, Any], fixtures: Fixtures) -> str | None:
     """What is wrong with the segments that we make, or None."""
     given, expected = vector["input"], vector["expected"]
     inputs = {name: Property(name, is_strict=True) for name in given.get("strict_props", ())}

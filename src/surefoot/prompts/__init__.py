@@ -1,5 +1,6 @@
 """Prompts: files in two forms and several dialects, the library that finds them, and their rendering."""
 
+from surefoot.prompts.asking import Generation, generation
 from surefoot.prompts.comparing import Change, Comparison, compared, unified
 from surefoot.prompts.definition import Dialect, Prompt, Property, PropertyType
 from surefoot.prompts.indexing import Library, library
@@ -12,6 +13,7 @@ __all__ = [
     "Comparison",
     "Dialect",
     "Edited",
+    "Generation",
     "LabelDifference",
     "Library",
     "Prompt",
@@ -20,6 +22,7 @@ __all__ = [
     "Property",
     "PropertyType",
     "compared",
+    "generation",
     "library",
     "load",
     "prompt",

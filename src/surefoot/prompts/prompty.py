@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
+from typing import TypeVar, overload
 
 from surefoot import scope
-from surefoot.prompts import loading, rendering
+from surefoot.prompts import loading, references, rendering, schemas
+from surefoot.prompts.asking import generation
 from surefoot.prompts.definition import Dialect, Prompt, Property
 from surefoot.prompts.indexing import library
 from surefoot.prompts.pins import file_reference, meant
 from surefoot.values import Json, Message, PromptRef
+
+T = TypeVar("T")
 
 
 class Prompty:
@@ -90,6 +94,62 @@ class Prompty:
     def cache(self) -> bool | float | None:
         """What its file says of the cache: whether its calls are looked up there, or for how many seconds."""
         return self._prompt.cache
+
+    @property
+    def where(self) -> str:
+        """Its file, or its name and version where it came from none."""
+        prompt = self._prompt
+        return str(prompt.source or prompt.label)
+
+    @property
+    def schema(self) -> Mapping[str, Json] | None:
+        """The JSON schema of an object with its declared outputs; None where it declares none."""
+        return schemas.outputs_of(self._prompt)
+
+    @property
+    def tools(self) -> tuple[Mapping[str, Json], ...]:
+        """Its tools as the file has them, but for their `parameters`, which are JSON schemas. Raises `PromptError`."""
+        return schemas.tools_of(self._prompt)
+
+    def resolved(self, value: Json) -> Json:
+        """A part of its model section with each `${env:NAME}` as its dialect reads it now. Raises `PromptError`."""
+        prompt = self._prompt
+        return references.resolved(value, dialect=prompt.dialect, where=f"{self.where}: its model")
+
+    def values(self, /, **inputs: object) -> Mapping[str, object]:
+        """The inputs with the defaults of those that are not given. Raises `InvalidInput`."""
+        return rendering.values_of(self._prompt, inputs)
+
+    @overload
+    def generate(self, /, *, using: object = None, **inputs: object) -> object: ...
+    @overload
+    def generate(self, kind: type[T], /, *, using: object = None, **inputs: object) -> T: ...
+    @overload
+    def generate(self, kind: object, /, *, using: object = None, **inputs: object) -> object: ...
+    def generate(self, kind: object = ..., /, *, using: object = None, **inputs: object) -> object:
+        """Ask a model, and return its answer: `generate.sync(prompt, kind, using=using, **inputs)`.
+
+        By default that is what the file declares: a dict of its `outputs`, else the text; vectors of numbers or an
+        `Image` where its `apiType` asks for these. `kind` and `using` are those of `generate`, which says what is
+        raised.
+        """
+        if kind is ...:
+            return generation().sync(self, using=using, **inputs)
+        return generation().sync(self, kind, using=using, **inputs)
+
+    @overload
+    async def generate_async(self, /, *, using: object = None, **inputs: object) -> object: ...
+    @overload
+    async def generate_async(self, kind: type[T], /, *, using: object = None, **inputs: object) -> T: ...
+    @overload
+    async def generate_async(self, kind: object, /, *, using: object = None, **inputs: object) -> object: ...
+    async def generate_async(
+        self, kind: object = ..., /, *, using: object = None, **inputs: object
+    ) -> object:
+        """`generate` for async code: `await generate(prompt, kind, using=using, **inputs)`."""
+        if kind is ...:
+            return await generation()(self, using=using, **inputs)
+        return await generation()(self, kind, using=using, **inputs)
 
     def render(self, /, **inputs: object) -> str:
         """The text of the prompt with the inputs put in; role markers stay as they are written.

@@ -26,13 +26,15 @@ def names_of(prompt: Prompt) -> frozenset[str]:
     return prepared(prompt).used
 
 
+def values_of(prompt: Prompt, given: Mapping[str, object]) -> dict[str, object]:
+    """The inputs as the template gets them, with the defaults of those that are not given. Raises `InvalidInput`."""
+    return prepared(prompt).inputs.fitted(given)
+
+
 def names(prompt: Prompt) -> tuple[frozenset[str], frozenset[str]]:
     """The names that the template uses, and those that no rendering can do without. Raises `PromptError`."""
-    if prompt.dialect == "short":
-        every = frozenset(_braced(prompt).names)
-        return every, every
-    compiled = _jinja(prompt)
-    return compiled.used, compiled.needed
+    ready = prepared(prompt)
+    return ready.used, ready.needed
 
 
 def text_of(prompt: Prompt, given: Mapping[str, object]) -> str:
@@ -111,4 +113,14 @@ def _shown(prompt: Prompt, work: Budget, values: Mapping[str, object]) -> list[s
     return shown
 
 
-__all__ = ["Segment", "Thread", "check", "messages_of", "names_of", "parsed", "segments_of", "text_of"]
+__all__ = [
+    "Segment",
+    "Thread",
+    "check",
+    "messages_of",
+    "names_of",
+    "parsed",
+    "segments_of",
+    "text_of",
+    "values_of",
+]

@@ -38,6 +38,7 @@ _ANSWER = 500
 """Tokens that an answer takes as a rule."""
 _BYTES_PER_TOKEN = 4
 
+PICTURES = "openai.images"
 EMBEDDINGS = frozenset({"openai.embeddings", "google.embeddings"})
 _LIMITS: Mapping[str, tuple[str, ...]] = {
     "openai.chat": ("max_completion_tokens", "max_tokens"),

@@ -150,17 +150,21 @@ def _address(stated: Stated) -> str:
     if address.startswith("${env:"):
         # In dialects where an unset variable stays as it is written.
         return ""
-    try:
-        parts = urlsplit(address)
-        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        is_address = False
-    if not is_address or parts.username or parts.password:
+    if not _is_address(address):
         raise ConfigError(
             f"{stated.where}: the endpoint that it names is no address such as https://host/v1, without a password: "
             "correct it"
         )
     return _folded(stated.provider, address.rstrip("/"))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        is_whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return is_whole and parts.username is None and parts.password is None
 
 
 def _folded(provider: str, address: str) -> str:

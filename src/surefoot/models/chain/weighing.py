@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from surefoot.models.chain.bounds import Load, Most, most_of, refuse, worst_of
+from surefoot.models.chain.bounds import PICTURES, Load, Most, most_of, refuse, worst_of
 from surefoot.models.chain.prices import PriceList, Rates
 from surefoot.models.chain.published import window_of
 from surefoot.values import Money
@@ -53,5 +53,25 @@ def weigh(
         )
     if all(one.is_free for one in rates):
         return Weight(rates=rates)
+    if load.operation == PICTURES:
+        return _of_pictures(load, rates)
     most = most_of(load, window_of(load.provider, load.name, local_context=local_context))
     return Weight(most, worst_of(most, rates, load), rates)
+
+
+def _of_pictures(load: Load, rates: tuple[Rates, ...]) -> Weight:
+    """Pictures that a model makes are bounded by a price for each request alone: how many tokens one has, no rule says.
+
+    Raises `UnboundedCall`.
+    """
+    count = load.body.get("n")
+    if any(not one.request or one.input is not None or one.output is not None for one in rates) or (
+        type(count) is int and count > 1
+    ):
+        refuse(
+            load,
+            "what a picture costs at most is in no table",
+            f'set what a request for one costs: [prices."{load.provider}:{load.name}"] with request in dollars and '
+            "without input and output, and leave n out",
+        )
+    return Weight(Most(0, 0), Money(max(one.request for one in rates)), rates)

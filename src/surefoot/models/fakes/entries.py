@@ -11,8 +11,9 @@ from surefoot.models.chain.record import Answer
 from surefoot.models.fakes.requests import ModelRequest
 from surefoot.models.fakes.vectors import embedded
 from surefoot.models.generating.asking import Turn
+from surefoot.models.wires.media import inline
 from surefoot.models.wires.writing import Written, written
-from surefoot.values import Json, ToolCall, Usage
+from surefoot.values import Image, Json, ToolCall, Usage
 
 CHARACTERS_PER_TOKEN = 4
 """By this rule tokens are counted where a script does not say how many there were; it rounds up."""
@@ -70,6 +71,8 @@ def answer_to(asked: ModelRequest, entry: Entry, number: int) -> Answer:
     if asked.operation.endswith("embeddings"):
         body = embedded(asked, entry, usage=_counted(asked, ""))
         return Answer(200, headers, _dumped(body), is_free=True)
+    if asked.operation == "openai.images":
+        return Answer(200, headers, _dumped(_pictured(entry)), is_free=True)
     broken = ConnectionError("the connection was lost in the midst of the answer")
     if isinstance(entry, Breaks):
         whole = _answered(asked, Says(Turn(entry.text)), number, headers)
@@ -77,6 +80,25 @@ def answer_to(asked: ModelRequest, entry: Entry, number: int) -> Answer:
         return replace(whole, body=kept, error=broken)
     said = entry if isinstance(entry, Says) else Says(turn_of(asked, entry))
     return _answered(asked, said, number, headers)
+
+
+def _pictured(entry: Entry) -> dict[str, Json]:
+    """The pictures that an entry is: one or several, each an `Image`, its bytes, or its address."""
+    several = cast("Sequence[object]", entry) if isinstance(entry, list | tuple) else (entry,)
+    return {"created": 0, "data": [_picture(one) for one in several]}
+
+
+def _picture(one: object) -> Json:
+    if isinstance(one, str):
+        one = Image(url=one)
+    elif isinstance(one, bytes):
+        one = Image(data=one)
+    if not isinstance(one, Image):
+        raise UsageError(
+            f"a {type(one).__name__} in a script is no picture: give the address of one, its bytes, or an Image"
+        )
+    at_hand = inline(one)
+    return {"url": one.url} if at_hand is None else {"b64_json": at_hand[1]}
 
 
 def turn_of(asked: ModelRequest, entry: Entry) -> Turn:

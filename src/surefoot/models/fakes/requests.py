@@ -79,7 +79,7 @@ def _messages(operation: str, body: Mapping[str, Json]) -> Iterator[Message]:
                 yield Message("system", system)
             for one in items(body, "messages"):
                 yield from _of_blocks(one)
-        case "openai.completions" | "openai.embeddings":
+        case "openai.completions" | "openai.embeddings" | "openai.images":
             for said in _texts(body.get("prompt", body.get("input"))):
                 yield Message("user", said)
         case _:

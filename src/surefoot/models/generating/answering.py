@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Literal, Protocol, TypeVar, cast
 
 from surefoot import scope
 from surefoot.effects import Invoke, Program, drive, drive_async
@@ -38,6 +38,8 @@ class Question:
     wanted: Wanted | None
     policy: Policy
     is_async: bool
+    form: Literal["value", "turn", "whole"] = "value"
+    """What is wanted: a value, what the model said as a `Message`, or the provider's whole answer."""
     reserve: Reserve | None = None
     """What is held for all of its calls, where they are those of a ladder."""
 

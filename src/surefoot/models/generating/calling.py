@@ -423,7 +423,8 @@ class _Call(Generic[R]):
             reply.close()
         if not is_begun:
             return
-        if not heard.is_whole:
+        # One in which the model refused has said what there is to say.
+        if not heard.is_whole and not _refusal_in(heard):
             raise Interrupted("the stream ended before the answer did")
         self._heard = heard
 
@@ -443,6 +444,10 @@ class _Call(Generic[R]):
         else:
             charged = self._part() if passage.is_out else Money()
         yield from passage.conclude(self.claim, ending, charged)
+
+
+def _refusal_in(heard: Listening) -> str:
+    return heard.turn().refusal
 
 
 class _ReaderFailed(Exception):

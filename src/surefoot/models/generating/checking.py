@@ -180,7 +180,9 @@ class Examination:
 def judging(question: Question, judge: Judge, answer: str) -> Question:
     """What a judging model is asked about an answer."""
     messages = judge.messages(transcript(question.rendered.messages), answer)
-    return replace(question, rendered=rendered(messages, {}), inputs={}, wanted=wanted(JUDGEMENT))
+    return replace(
+        question, rendered=rendered(messages, {}), inputs={}, wanted=wanted(JUDGEMENT), form="value"
+    )
 
 
 def most_of_checks(question: Question, tier: Tier, ask: Ask) -> Money:

@@ -26,6 +26,8 @@ class Call:
     logprobs: ask for the log-probability of each token, and of so many others in its place (0: only its own).
     repairs: how often an answer that does not fit the wanted type is sent back to the model with what is wrong.
     timeout: seconds for each attempt.
+    top_k, frequency_penalty, presence_penalty: for models that have them; where one has not, asking is an error.
+    parallel_tools: whether one turn may ask for several tools.
     cache: whether its answers are looked up in the cache and kept there, or for how many seconds they are given again.
         This goes before what the prompt, the flow and the settings say.
     extra: fields that are put into the request's body as they are.
@@ -47,6 +49,10 @@ class Call:
     timeout: float | None = None
     cache: bool | float | None = None
     extra: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    top_k: int | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    parallel_tools: bool | None = None
 
     def __post_init__(self) -> None:
         """Raises `UsageError`."""

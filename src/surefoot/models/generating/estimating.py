@@ -13,7 +13,7 @@ from surefoot.models.chain.connections import Target
 from surefoot.models.chain.endpoints import Policy
 from surefoot.models.chain.published import window_of
 from surefoot.models.generating.asking import Ask
-from surefoot.models.generating.prompting import settings_of
+from surefoot.models.generating.whereto import named_model
 from surefoot.models.wires import wire_of
 from surefoot.values import Json, Message
 
@@ -41,7 +41,7 @@ def estimated(
     messages: Sequence[Message], section: Mapping[str, Json], policy: Policy, *, model: str = ""
 ) -> TokenEstimate:
     """The estimate for a model, else for that of the prompt's model section, else for the default of the settings."""
-    reference = model or settings_of(section).model or policy.default
+    reference = model or named_model(section) or policy.default
     try:
         load = _load(messages, policy.target(reference)) if reference else None
     except UsageError:

@@ -183,7 +183,7 @@ def _sorted(question: Question, router: Router, ask: Ask) -> Program[tuple[str, 
         using = Call()
         text = rendered(template, question.inputs or {"text": _last(question.rendered)})
         kind = None
-    asking = ask(replace(question, rendered=text, inputs={}, wanted=kind), using)
+    asking = ask(replace(question, rendered=text, inputs={}, wanted=kind, form="value"), using)
     try:
         answered = yield from asking.program()
     except (ModelError, ContextOverflow, BreakerOpen) as error:

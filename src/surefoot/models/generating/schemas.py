@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import FunctionType
 from typing import Any, cast
@@ -26,6 +26,17 @@ _NOT_ENFORCED = frozenset(
 )
 _VALUE = "value"
 """The field in which a value travels that is no object, as providers take objects only."""
+
+
+class _Unsaid:
+    """See `UNSAID`."""
+
+    def __repr__(self) -> str:
+        return "what the prompt declares, else str"
+
+
+UNSAID = _Unsaid()
+"""The type of an answer of which the code says nothing: it is for the prompt to say."""
 
 
 class Misfit(Exception):
@@ -118,6 +129,34 @@ def _by_schema(schema: Mapping[str, Json]) -> Wanted:
 
     title = schema.get("title")
     return Wanted(_spec(title if isinstance(title, str) else "answer", given), parse, _required(given))
+
+
+def by_outputs(schema: Mapping[str, Json], *, name: str, is_strict: bool | None) -> Wanted:
+    """How the outputs that a prompt declares are asked for: as an object by the schema, of plain JSON.
+
+    is_strict: whether the schema, as it is, is one that providers hold a model to; None where that is to be seen.
+    """
+    found = _by_schema(schema)
+    spec = found.spec
+    if is_strict is not None:
+        spec = replace(spec, schema=dict(schema), is_strict=is_strict)
+    return replace(found, spec=replace(spec, name=name))
+
+
+def by_names(names: Sequence[str]) -> Wanted:
+    """How any JSON object is asked for, of which the fields of these names are the answer; all of it without names."""
+
+    def parse(text: str) -> Json:
+        data = _json_of(text)
+        if not isinstance(data, dict):
+            raise Misfit("it has to be a JSON object")
+        found = cast("Schema", data)
+        missing = [name for name in names if name not in found]
+        if missing:
+            raise Misfit(f"it has no {', '.join(missing)}, but {', '.join(found) or 'nothing'}")
+        return {name: found[name] for name in names} if names else found
+
+    return Wanted(OutputSpec("answer", None, is_strict=False), parse)
 
 
 def _spec(name: str, schema: Schema) -> OutputSpec:

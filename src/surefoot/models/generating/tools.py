@@ -15,7 +15,7 @@ from surefoot.models.generating.schemas import Misfit, strict_schema, untitled
 from surefoot.values import Json
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
+    from pydantic import BaseModel, ValidationError
 
 ToolFunction = Callable[..., Any]
 
@@ -35,22 +35,42 @@ class Tool:
     is_step: bool
     _model: type[BaseModel]
 
-    def arguments(self, text: str) -> dict[str, Any]:
-        """The arguments that a model wrote, as keyword arguments of the function's types. Raises `Misfit`."""
+    @property
+    def parameters(self) -> Mapping[str, bool]:
+        """Its parameters, and whether each has to be given."""
+        return {name: one.is_required() for name, one in self._model.model_fields.items()}
+
+    def arguments(self, text: str, bound: Mapping[str, object] | None = None) -> dict[str, Any]:
+        """The arguments that a model wrote, as keyword arguments of the function's types. Raises `Misfit`.
+
+        `bound` are those that the model is not asked for, and which count whatever it writes.
+        """
         from pydantic import ValidationError
 
         try:
-            given = self._model.model_validate_json(text or "{}")
-        except ValidationError as error:
-            raise Misfit(
-                "; ".join(
-                    f"{'.'.join(map(str, problem['loc'])) or 'the arguments'}: {problem['msg']}"
-                    for problem in error.errors(include_url=False, include_input=False)
+            if bound:
+                from pydantic_core import from_json
+
+                written = from_json(text or "{}")
+                given = self._model.model_validate(
+                    {**written, **bound} if isinstance(written, dict) else written
                 )
-            ) from error
+            else:
+                given = self._model.model_validate_json(text or "{}")
+        except ValueError as error:
+            if isinstance(error, ValidationError):
+                raise Misfit(_problems(error)) from error
+            raise Misfit(f"they are no JSON ({error})") from error
         return {
             name: getattr(given, name) for name in self._model.model_fields if name in given.model_fields_set
         }
+
+
+def _problems(error: ValidationError) -> str:
+    return "; ".join(
+        f"{'.'.join(map(str, problem['loc'])) or 'the arguments'}: {problem['msg']}"
+        for problem in error.errors(include_url=False, include_input=False)
+    )
 
 
 def tools_of(functions: Sequence[ToolFunction]) -> dict[str, Tool]:

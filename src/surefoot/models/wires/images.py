@@ -13,7 +13,7 @@ _KINDS = {"jpeg": "image/jpeg", "webp": "image/webp"}
 
 @dataclass(frozen=True, slots=True)
 class OpenAIImages:
-    """`images/generations`. What a picture is to be like (`size`, `quality`, `n`) is left to `extra`."""
+    """`images/generations`. What a picture is to be like (`size`, `quality`, `n`) is for the prompt to say."""
 
     operation: str = "openai.images"
 
@@ -21,9 +21,9 @@ class OpenAIImages:
         """Where it is sent to, below the endpoint's base URL."""
         return "/images/generations"
 
-    def body(self, prompt: str, model: str, *, extra: Mapping[str, Json]) -> dict[str, Json]:
+    def body(self, prompt: str, model: str) -> dict[str, Json]:
         """The request for pictures of what `prompt` says."""
-        return {"model": model, "prompt": prompt, **extra}
+        return {"model": model, "prompt": prompt}
 
     def read(self, body: Mapping[str, Json]) -> tuple[Image, ...]:
         """The pictures in their order: where each lies, or itself as a `data:` URL. Raises `ValueError`."""

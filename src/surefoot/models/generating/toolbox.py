@@ -1,0 +1,98 @@
+"""The tools of one question: what the model is told of each, and who answers it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from surefoot.errors import UsageError
+from surefoot.models.generating.asking import ToolSpec
+from surefoot.models.generating.declared import Declared
+from surefoot.models.generating.prompting import Rendered
+from surefoot.models.generating.schemas import Misfit
+from surefoot.models.generating.tools import Tool
+from surefoot.values import ToolCall
+
+
+@dataclass(frozen=True, slots=True)
+class Toolbox:
+    """`specs` are what the model is told, `tools` the functions by name, `bound` what each is given from the inputs."""
+
+    specs: tuple[ToolSpec, ...] = ()
+    tools: Mapping[str, Tool] = field(default_factory=dict[str, Tool])
+    bound: Mapping[str, Mapping[str, object]] = field(default_factory=dict[str, "Mapping[str, object]"])
+
+    def answers(self, calls: Sequence[ToolCall]) -> bool:
+        """Whether each tool that is asked for has a function, or is none of these at all."""
+        told = {spec.name for spec in self.specs}
+        return bool(self.tools) and all(call.name in self.tools or call.name not in told for call in calls)
+
+    def prepared(self, asked: ToolCall) -> Callable[[], object] | str:
+        """The call of a tool, or what the model is told where that cannot be made."""
+        tool = self.tools.get(asked.name)
+        if tool is None:
+            return f"There is no tool {asked.name!r}. There are: {', '.join(self.tools)}."
+        try:
+            given = tool.arguments(asked.arguments, self.bound.get(asked.name))
+        except Misfit as misfit:
+            return f"The arguments do not fit: {misfit}. Call the tool again with arguments that do."
+        return lambda: tool.function(**given)
+
+
+def toolbox_of(tools: Mapping[str, Tool], text: Rendered, *, is_turn: bool) -> Toolbox:
+    """The tools of a call and of its prompt together.
+
+    Of one that both have the model is told what the prompt says of it. `is_turn`: the turn itself is wanted, so that a
+    tool may have no function.
+
+    Raises `UsageError` for a tool that nobody answers, and for one that cannot be called as the prompt declares it.
+    """
+    declared = {one.spec.name: one for one in text.section.tools}
+    where = text.section.where
+    missing = [name for name in declared if name not in tools]
+    if missing and not is_turn:
+        raise UsageError(
+            f"{where} declares tools that no step of their name is given for: {', '.join(missing)}; give them, as in "
+            f"using=Call(tools=[{missing[0]}]), or ask for the turn itself, with what it calls: "
+            "generate(prompt, Message)"
+        )
+    bound: dict[str, Mapping[str, object]] = {}
+    for name, one in declared.items():
+        bound[name] = _bound(one, text)
+        if (tool := tools.get(name)) is not None:
+            _refuse_misfit(one, tool, where)
+    specs = [declared[name].spec if name in declared else tool.spec for name, tool in tools.items()]
+    told = [
+        spec
+        if spec.description or spec.name not in tools
+        else replace(spec, description=tools[spec.name].spec.description)
+        for spec in [*specs, *(declared[name].spec for name in missing)]
+    ]
+    return Toolbox(tuple(told), tools, bound)
+
+
+def _bound(declared: Declared, text: Rendered) -> dict[str, object]:
+    values = text.values or {}
+    lacking = sorted(name for name in declared.bindings.values() if name not in values)
+    if lacking:
+        raise UsageError(
+            f"{text.section.where}: its tool {declared.spec.name!r} is bound to {', '.join(lacking)}, and no such "
+            f"input was given: there are {', '.join(values) or 'none'}"
+        )
+    return {parameter: values[name] for parameter, name in declared.bindings.items()}
+
+
+def _refuse_misfit(declared: Declared, tool: Tool, where: str) -> None:
+    """Raise `UsageError` where a function cannot be called with what the prompt tells the model to give."""
+    properties = declared.spec.schema.get("properties")
+    told = {*(properties if isinstance(properties, dict) else ()), *declared.bindings}
+    unknown = sorted(told - set(tool.parameters))
+    lacking = sorted(name for name, needed in tool.parameters.items() if needed and name not in told)
+    problems = [
+        *([f"the step takes no {', '.join(unknown)}"] if unknown else []),
+        *([f"the step needs {', '.join(lacking)}, which the prompt does not declare"] if lacking else []),
+    ]
+    if problems:
+        raise UsageError(
+            f"{where}: its tool {declared.spec.name!r} does not fit the step: {'; '.join(problems)}"
+        )
