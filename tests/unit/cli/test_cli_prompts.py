@@ -311,6 +311,24 @@ def test_run_with_another_model_and_a_file(project: Path, capsys: Capsys) -> Non
     assert [request.model for request in script.requests] == ["gpt-4o-mini"]
 
 
+def test_run_shows_the_tools_that_a_model_calls(project: Path, capsys: Capsys) -> None:
+    tools = "tools:\n  - {name: look, kind: function, parameters: [{name: at, kind: string}]}\n---\nsystem:"
+    (project / "tools.prompty").write_text(SUMMARY.replace("---\nsystem:", tools), encoding="utf-8")
+    found = json.loads(
+        asked(capsys, "tools.prompty", "--json", answers=scripted([scripted.calls("look", at="x")]))
+    )
+    assert found["output"]["tool_calls"] == [{"name": "look", "arguments": '{"at":"x"}'}]
+
+
+def test_run_asks_for_the_outputs_that_are_declared(project: Path, capsys: Capsys) -> None:
+    outputs = "outputs:\n  - {name: gist, kind: string}\n---\nsystem:"
+    (project / "outputs.prompty").write_text(SUMMARY.replace("---\nsystem:", outputs), encoding="utf-8")
+    script = scripted([{"gist": "pager"}])
+    found = json.loads(asked(capsys, "outputs.prompty", "--json", answers=script))
+    assert json.loads(found["output"]["answer"]) == {"gist": "pager"}
+    assert "gist" in json.dumps(script.requests[0].body["response_format"])
+
+
 def test_run_refuses_inputs_before_there_is_a_run(project: Path, capsys: Capsys) -> None:
     assert "words: expected a whole number" in failing(capsys, "run", "summary", "--input", "words=few")
     assert App.current().ledger.runs() == []

@@ -140,11 +140,14 @@ def _beside(row: Row, now_ns: int) -> list[str]:
     """What a version takes, and who used it."""
     from surefoot.cli import words
     from surefoot.cli.prompt.described import is_needed
+    from surefoot.prompts import rendering
 
     lines: list[str] = []
     if row.prompt is not None:
         inputs = [name if is_needed(entry) else f"{name}?" for name, entry in row.prompt.inputs.items()]
-        lines.append(f"takes {', '.join(inputs)}" if inputs else "declares no inputs")
+        # A template without declarations takes what it uses.
+        inputs += sorted(rendering.names_of(row.prompt) - row.prompt.inputs.keys())
+        lines.append(f"takes {', '.join(inputs)}" if inputs else "takes nothing")
     by = f" by {', '.join(row.flows)}" if row.flows else ""
     if row.last is not None:
         lines.append(f"used {words.ago(row.last.used_ns, now_ns)}{by}")
