@@ -37,7 +37,8 @@ class Section:
 
     stated: the endpoint that it describes itself; None where it names a connection, a provider, or none.
     form: the operation in whose words `parameters` are, which are put into the request as they are.
-    schema: the JSON schema of the answer, or None; `schema_name` and `is_strict` go with it; `names` are the fields of a JSON object without more of a schema.
+    schema: the JSON schema of the answer, or None; `schema_name` and `is_strict` go with it.
+    names: the fields of the answer, where it is asked for as any JSON object; all of it without names.
     is_stream: whether answers are asked for as streams. is_whole: whether the provider's whole answer is wanted.
     """
 
@@ -258,16 +259,16 @@ class _Reader:
         if given is None and isinstance(functions, list):
             # Their older form.
             given = cast("Json", [{"type": "function", "function": one} for one in functions])
-        found = [
-            *in_chat_form(given, self._where),
-            *declared_of(getattr(self._template, "tools", ()), self._where),
-        ]
+        declared = getattr(self._template, "tools", ())
+        # What older dialects have among the parameters may be declared too.
+        every = [*in_chat_form(given, self._where), *declared_of(declared, self._where)]
+        found = {one.spec.name: one for one in reversed(every)}
         if isinstance(asked, str):
             choice = asked
         elif isinstance(asked, dict):
             inner = asked.get("function")
             choice = str((inner if isinstance(inner, dict) else asked).get("name") or "auto")
-        return tuple(found), choice
+        return tuple(reversed(found.values())), choice
 
     def _output(self) -> dict[str, Any]:
         """The schema of the answer, or the names of its fields where it is asked for as any JSON object."""
