@@ -416,16 +416,26 @@ def test_init_writes_a_project_that_is_sound_and_never_overwrites(tmp_path: Path
     text = surefoot("init", "mine", cwd=tmp_path).stdout
     assert "surefoot run flow.py:Describe --input text=" in text
     written = {path.relative_to(tmp_path / "mine").as_posix() for path in (tmp_path / "mine").rglob("*.*")}
-    assert {"surefoot.toml", "flow.py", "prompts/describe_text.yaml"} <= written
+    assert {
+        "surefoot.toml",
+        "flow.py",
+        "prompts/describe_text.yaml",
+        "prompts/describe_text.cases.yaml",
+    } <= written
     surefoot("config", "check", cwd=tmp_path / "mine")
     before = (tmp_path / "mine" / "flow.py").read_bytes()
     again = surefoot("init", "mine", cwd=tmp_path, code=2)
-    assert "surefoot.toml, flow.py, prompts/describe_text.yaml are in" in again.stderr
+    assert (
+        "surefoot.toml, flow.py, prompts/describe_text.yaml, prompts/describe_text.cases.yaml are in"
+        in again.stderr
+    )
     assert (tmp_path / "mine" / "flow.py").read_bytes() == before
     prompts = [
         f for f in surefoot_json("doctor", cwd=tmp_path / "mine")["findings"] if f["subject"] == "prompts"
     ]
     assert [f["text"].partition(" ")[0] for f in prompts] == ["1"]
+    tested = surefoot_json("prompt", "test", cwd=tmp_path / "mine")
+    assert (tested["passed"], tested["failed"], tested["skipped"], tested["untested"]) == (3, 0, 0, [])
 
 
 def test_what_init_writes_runs_at_once_on_the_embedded_model(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`surefoot init`: a settings file, a flow and a prompt that run at once."""
+"""`surefoot init`: a settings file, a flow, and a prompt with cases that run at once."""
 
 from __future__ import annotations
 
@@ -46,13 +46,37 @@ template: |
 
   Sentence:
 """
+CASES = """# `surefoot prompt test` runs these: they need no model.
+cases:
+  - name: the text stands in the message
+    inputs:
+      text: The pager is handed over on Monday.
+    expect:
+      messages:
+        roles: [user]
+        contains: "Text: The pager is handed over on Monday."
+        max_tokens: 100
+
+  - name: one sentence is an answer
+    inputs:
+      text: The pager is handed over on Monday.
+    answer: It is about when the pager is handed over.
+    expect:
+      regex: '^[A-Z].*\\.$'
+      not_contains: "Text:"
+
+  - name: a text is needed
+    inputs: {}
+    expect:
+      error: text is missing
+"""
 TEXT = "The duty engineer carries the pager for one week, and hands it over on Monday at 10:00."
 
 
 @documented(example="surefoot init my-project")
 @click.argument("folder", metavar="[DIR]", default=".", type=click.Path(path_type=Path))
 def command(folder: Path) -> int:
-    """Write surefoot.toml, flow.py and a prompt into DIR, by default the working directory.
+    """Write surefoot.toml, flow.py and a prompt with cases into DIR, by default the working directory.
 
     The flow runs at once: without a key, gpt-4o is the embedded model. Nothing is ever overwritten.
     """
@@ -64,6 +88,7 @@ def command(folder: Path) -> int:
         "surefoot.toml": template(),
         "flow.py": FLOW,
         "prompts/describe_text.yaml": PROMPT,
+        "prompts/describe_text.cases.yaml": CASES,
     }
     if existing := [name for name in files if (folder / name).exists()]:
         raise ConfigError(
@@ -85,5 +110,6 @@ def command(folder: Path) -> int:
     console.print("\nNext:", style="bold")
     console.print(f"  {inside}surefoot run flow.py:Describe --input text='{TEXT}'", soft_wrap=True)
     console.print("  surefoot show last       what it did, call by call")
+    console.print("  surefoot prompt test     the cases of its prompt")
     console.print("  surefoot doctor          whether anything is missing here")
     return 0

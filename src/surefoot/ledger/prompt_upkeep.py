@@ -55,7 +55,7 @@ def count_prompts(tables: Tables, *, before_ns: int | None) -> int:
 
 
 def wrong_texts(tables: Tables) -> Iterator[str]:
-    """Texts of prompts that are not what their digest says, in words; one that is sealed is checked when it is loaded."""
+    """Texts of prompts that are not what their digest says, in words; a sealed one is checked when it is loaded."""
     if tables.format() < _SINCE_FORMAT:
         return
     with tables.reading() as session:

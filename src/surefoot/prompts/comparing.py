@@ -63,7 +63,10 @@ def compared(
     placeholders = [] if given is not None else sorted(_placeheld(before, values) | _placeheld(after, values))
     stood_in = {name: _stand_in(after.inputs.get(name) or before.inputs[name]) for name in placeholders}
     values = {**stood_in, **values}
-    made = [_conversation(prompt, values, is_given=given is not None) for prompt in (before, after)]
+    if given is None:
+        made = [_sampled(prompt, values) for prompt in (before, after)]
+    else:
+        made = [_conversation(prompt, values) for prompt in (before, after)]
     return Comparison(
         text=unified(before.text.splitlines(), after.text.splitlines(), names),
         inputs=list(_property_changes(before.inputs, after.inputs)),
@@ -100,13 +103,22 @@ def _stand_in(entry: Property) -> object:
     return _STAND_INS.get(entry.type, f"<{entry.name}>")
 
 
-def _conversation(prompt: Prompt, values: Mapping[str, object], *, is_given: bool) -> tuple[list[str], str]:
-    """The messages of a prompt as lines, or why there are none."""
+def _sampled(prompt: Prompt, values: Mapping[str, object]) -> tuple[list[str], str]:
+    """The messages for the sample of both; where that does not fit, for the prompt's own as far as it has one."""
     known = {*prompt.inputs, *prompt.sample}
     # What only the other version takes is none of its business, unless it declares nothing at all.
-    own = {name: value for name, value in values.items() if is_given or not known or name in known}
+    shared = {name: value for name, value in values.items() if not known or name in known}
+    made = _conversation(prompt, shared)
+    if not made[1]:
+        return made
+    lacking = {name: shared[name] for name in _placeheld(prompt, prompt.sample)}
+    return _conversation(prompt, {**lacking, **prompt.sample})
+
+
+def _conversation(prompt: Prompt, values: Mapping[str, object]) -> tuple[list[str], str]:
+    """The messages of a prompt as lines, or why there are none."""
     try:
-        return lines_of(rendering.messages_of(prompt, own)), ""
+        return lines_of(rendering.messages_of(prompt, values)), ""
     except UsageError as error:
         return [], str(error)
 

@@ -14,6 +14,9 @@ from surefoot.prompts.archive import Archive
 from surefoot.prompts.definition import Prompt
 from surefoot.values import PromptUse
 
+TRIAL_FLOW = "prompt-run"
+"""The flow of `surefoot prompt run` and of tests of prompts: nothing that a version has to fit."""
+
 _OURS = str(Path(__file__).parents[1]) + os.sep
 _STANDARD = str(Path(os.__file__).parent) + os.sep
 _INSTALLED = str(Path(os.__file__).parent / "site-packages") + os.sep
@@ -47,9 +50,9 @@ class Notes:
         self._seen: dict[object, float] = {}
 
     def note(self, prompt: Prompt, reference: str, inputs: Mapping[str, object]) -> None:
-        """Note that the run that is open here renders a prompt; nothing outside of runs."""
+        """Note that the run that is open here renders a prompt; nothing outside of runs, and of trials."""
         here = scope.current()
-        if here is None:
+        if here is None or here.caller.flow == TRIAL_FLOW:
             return
         frame = _caller(sys._getframe(1))  # noqa: SLF001
         place = None if frame is None else (frame.f_code, frame.f_lineno)

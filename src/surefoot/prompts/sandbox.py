@@ -157,7 +157,7 @@ class PromptEnvironment(ImmutableSandboxedEnvironment):
     def getattr(self, obj: Any, attribute: str) -> Any:
         """What `obj.attribute` is. Of a mapping it is an entry, at once, where it cannot be a method."""
         if type(obj) is dict and attribute not in _OF_MAPPINGS:
-            found = cast("dict[Any, Any]", obj).get(attribute, _MISSING)
+            found = obj.get(attribute, _MISSING)
             return self.undefined(obj=obj, name=attribute) if found is _MISSING else found
         return super().getattr(obj, attribute)
 

@@ -354,16 +354,3 @@ class _Dumper(yaml.SafeDumper):
 
 
 _Dumper.add_representer(str, _Dumper.represent_str)
-
-
-def lines_of_items(text: str, key: str) -> list[int]:
-    """The lines, from 1, on which the items of the list under a key of the top level begin. `text` was read before."""
-    loader = _Loader(text)
-    try:
-        node = loader.get_single_node()
-    finally:
-        loader.dispose()
-    pairs: list[tuple[yaml.Node, yaml.Node]] = node.value if isinstance(node, yaml.MappingNode) else []
-    lists = [value for name, value in pairs if isinstance(name, yaml.ScalarNode) and name.value == key]
-    items: list[yaml.Node] = lists[0].value if lists and isinstance(lists[0], yaml.SequenceNode) else []
-    return [item.start_mark.line + 1 for item in items]

@@ -173,7 +173,7 @@ def test_a_real_model_is_asked_in_a_run_even_where_there_is_a_script(folder: Pat
     app = App(load_settings(folder))
     run = app.ledger.run(result.run_id)
     app.close()
-    assert (run.flow, run.tags) == ("prompt", {"case": "one"})
+    assert (run.flow, run.tags) == ("prompt-run", {"case": "one"})
 
 
 def test_the_model_of_a_case_is_asked(folder: Path) -> None:

@@ -69,9 +69,9 @@ def test_the_same_text_differs_in_nothing(tmp_path: Path) -> None:
             Change("urgency", "retyped", "integer", "number"),
         ),
         (
-            "tone, kind: string, default: calm",
-            "tone, kind: string, required: true",
-            Change("tone", "required", "optional", "required"),
+            "note, kind: string",
+            "note, kind: string, required: true",
+            Change("note", "required", "optional", "required"),
         ),
         (
             "ticket, kind: string, required: true",

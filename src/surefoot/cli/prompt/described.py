@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from surefoot.values import Audio, File, Image, Json, Message, Part
@@ -111,7 +111,31 @@ def _shown(value: Json, environ: Mapping[str, str], *, is_secret: bool) -> Json:
         return (f"${{env:{reference[1]}}}" if reference[2] else value) if reference else HIDDEN
     if reference is None:
         return value
-    return environ.get(reference[1]) or reference[2] or value
+    found = environ.get(reference[1])
+    return found if found is not None else reference[2] or value
+
+
+def secrets_in(value: Json, *, is_secret: bool = False) -> set[str]:
+    """The texts in a section that are credentials by the names of their fields, references to variables apart."""
+    if isinstance(value, dict):
+        return {
+            found
+            for name, entry in value.items()
+            for found in secrets_in(entry, is_secret=is_secret or is_secret_name(name))
+        }
+    if isinstance(value, list):
+        return {found for entry in value for found in secrets_in(entry, is_secret=is_secret)}
+    if not (is_secret and isinstance(value, str) and value):
+        return set()
+    reference = _REFERENCE.fullmatch(value)
+    return {value} if reference is None else {reference[2]} if reference[2] else set()
+
+
+def masked(text: str, secrets: Iterable[str]) -> str:
+    """A text without the credentials, the longest first."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, HIDDEN)
+    return text
 
 
 def is_secret_name(name: str) -> bool:

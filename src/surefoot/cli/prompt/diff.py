@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
 from surefoot.cli.options import documented, json_option
+from surefoot.cli.prompt.described import masked, model_json, secrets_in
 from surefoot.cli.prompt.given import inputs_options
 
 if TYPE_CHECKING:
@@ -57,12 +59,30 @@ def command(
         before, after = targets.found(app, first), targets.found(app, second)
         names = (first, second)
     given = given_to(after, file, pairs).values if file is not None or pairs else None
-    comparison = compared(before, after, given, names=names)
+    comparison = without_secrets(compared(before, after, given, names=names), before, after)
     if as_json:
         screen.print_json(comparison_json(before, after, comparison))
     else:
         print_comparison(screen.out(), before, after, comparison)
     return 0
+
+
+def without_secrets(comparison: Comparison, before: Prompt, after: Prompt) -> Comparison:
+    """The comparison without the credentials that stand in either file."""
+    secrets = secrets_in([dict(prompt.model) for prompt in (before, after)])
+    tools = [dict(tool) for prompt in (before, after) for tool in prompt.tools]
+    secrets |= secrets_in(list(tools))
+    return replace(
+        comparison,
+        text=[masked(line, secrets) for line in comparison.text],
+        model=[_unsecret(change) for change in comparison.model],
+    )
+
+
+def _unsecret(change: Change) -> Change:
+    name = change.name.rpartition(".")[2]
+    before, after = (model_json({name: value})[name] for value in (change.before, change.after))  # type: ignore[index,call-overload]
+    return replace(change, before=before, after=after)
 
 
 def comparison_json(before: Prompt, after: Prompt, comparison: Comparison) -> dict[str, Json]:
@@ -128,12 +148,13 @@ def _called(prompt: Prompt) -> str:
 
 def _print_messages(console: Console, comparison: Comparison) -> None:
     from surefoot.cli import screen
+    from surefoot.cli.prompt.page import say
 
     by = "for placeholders" if comparison.placeholders else "for the sample"
     names = f" {', '.join(comparison.placeholders)}" if comparison.placeholders else ""
     for side, why in zip(("the first", "the second"), comparison.unrendered, strict=True):
         if why:
-            console.print(screen.styled((f"\n{side} cannot be rendered: {why}", "yellow")), soft_wrap=True)
+            say(console, screen.styled((f"\n{side} cannot be rendered: {why}", "yellow")))
     if any(comparison.unrendered):
         return
     if comparison.messages:

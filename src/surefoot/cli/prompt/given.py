@@ -42,10 +42,10 @@ def inputs_options(function: F) -> F:
 
 
 def given_to(prompt: Prompt, file: str | None, pairs: tuple[str, ...]) -> Given:
-    """The inputs of a command line. Raises `InvalidInput`."""
+    """The inputs of a command line. Raises `InvalidInput`, and `PromptError` for a sample whose file is not there."""
     from surefoot.cli import inputs
 
-    ground = dict(prompt.sample) if file is None else inputs.document(file)
+    ground = dict(prompt.usable_sample()) if file is None else inputs.document(file)
     over = typed(prompt, inputs.pairs(pairs, option="--input"))
     sampled = () if file is not None else tuple(name for name in ground if name not in over)
     return Given({**ground, **over}, sampled)

@@ -104,6 +104,7 @@ def _row(app: App, version: PromptVersion, uses: Uses) -> Row:
 def print_rows(console: Console, rows: Sequence[Row], problems: Sequence[str], *, folder: str) -> None:
     """Two lines for each version, then what is malformed."""
     from surefoot.cli import screen
+    from surefoot.cli.prompt.page import say
 
     if not rows and not problems:
         console.print(
@@ -118,6 +119,7 @@ def print_rows(console: Console, rows: Sequence[Row], problems: Sequence[str], *
         console.print(
             screen.styled(
                 (version.label, "bold"),
+                (f"  {version.digest[:8]}" if version.version else "", "dim"),
                 (labels, "green"),
                 (dialect, "dim"),
                 (f"  {state}" if state else "", "yellow"),
@@ -125,11 +127,11 @@ def print_rows(console: Console, rows: Sequence[Row], problems: Sequence[str], *
             soft_wrap=True,
         )
         for line in _beside(row, now_ns):
-            console.print(screen.styled((f"  {line}", "dim")), soft_wrap=True)
+            say(console, screen.styled((line, "dim")), indent=2)
         if row.problem:
-            console.print(screen.styled((f"  {row.problem}", "red")), soft_wrap=True)
+            say(console, screen.styled((row.problem, "red")), indent=2)
     for problem in problems:
-        console.print(screen.styled(("malformed  ", "bold red"), problem), soft_wrap=True)
+        say(console, screen.styled(("malformed  ", "bold red"), problem))
 
 
 def _beside(row: Row, now_ns: int) -> list[str]:

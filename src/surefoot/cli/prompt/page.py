@@ -10,8 +10,21 @@ from surefoot.values import Audio, File, Image, Message, Part
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
 ROLES = {"system": "magenta", "developer": "magenta", "user": "green", "assistant": "cyan", "tool": "yellow"}
+
+
+def say(console: Console, said: Text | str, *, indent: int = 0) -> None:
+    """Prose on lines of its own: wrapped at words and indented on a terminal, one line elsewhere."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    text = Text(said) if isinstance(said, str) else said
+    if console.is_terminal:
+        console.print(Padding(text, (0, 0, 0, indent)))
+    else:
+        console.print(Text(" " * indent) + text, soft_wrap=True)
 
 
 def print_conversation(console: Console, messages: Sequence[Message]) -> None:
@@ -25,7 +38,7 @@ def print_conversation(console: Console, messages: Sequence[Message]) -> None:
             if isinstance(part, str):
                 console.print(_inset(screen.harmless(part), console), soft_wrap=not console.is_terminal)
             else:
-                console.print(screen.styled((f"  {part_words(part)}", "cyan")), soft_wrap=True)
+                say(console, screen.styled((part_words(part), "cyan")), indent=2)
         for call in message.tool_calls:
             console.print(
                 screen.styled(("  calls ", "dim"), f"{call.name}({call.arguments})"), soft_wrap=True

@@ -92,7 +92,7 @@ def answer_json(prompt: Prompt, messages: Sequence[Message]) -> dict[str, Json]:
 def print_messages(app: App, prompt: Prompt, given: Given, messages: Sequence[Message]) -> None:
     """The messages under their roles, then the estimate; what is no message is dim."""
     from surefoot.cli import screen
-    from surefoot.cli.prompt.page import print_conversation
+    from surefoot.cli.prompt.page import print_conversation, say
     from surefoot.models import estimated
 
     console = screen.out()
@@ -105,10 +105,10 @@ def print_messages(app: App, prompt: Prompt, given: Given, messages: Sequence[Me
     )
     if given.sampled:
         what = f"from the sample in its file: {', '.join(given.sampled)}"
-        console.print(screen.styled((what, "dim")), soft_wrap=True)
+        say(console, screen.styled((what, "dim")))
     console.print()
     print_conversation(console, messages)
-    console.print(screen.styled((estimate_words(estimated(messages, prompt.model, app.policy)), "dim")))
+    say(console, screen.styled((estimate_words(estimated(messages, prompt.model, app.policy)), "dim")))
 
 
 def estimate_words(estimate: TokenEstimate) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 def command(target: str, file: str | None, pairs: tuple[str, ...], model: str, as_json: bool) -> int:  # noqa: FBT001
     """Ask a model with TARGET, and print its answer as it comes.
 
-    TARGET is the path of a prompt file or a reference into the library. The call is a run of the flow `prompt`: it is
-    recorded, and counts under the budgets and limits of the settings.
+    TARGET is the path of a prompt file or a reference into the library. The call is a run of the flow `prompt-run`:
+    it is recorded, and counts under the budgets and limits of the settings.
     """
     from surefoot.app import App
     from surefoot.cli import screen
@@ -71,9 +71,9 @@ def _spoken(app: App, inputs: dict[str, object]) -> int:
     error: Exception | None = None
     try:
         with hearing(voice.say):
-            output = _ask(app, {**inputs, "stream": True}, watch)
-        if not voice.has_spoken and isinstance(output, dict):
-            voice.say(str(output["answer"]))
+            output = cast("dict[str, str]", _ask(app, {**inputs, "stream": True}, watch))
+        if not voice.has_spoken:
+            voice.say(output["answer"])
     except Exception as raised:
         if not watch.run_id:
             raise

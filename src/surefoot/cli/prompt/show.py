@@ -120,6 +120,7 @@ def move_json(move: Label) -> dict[str, Json]:
 def print_known(console: Console, known: Known) -> None:
     """The parts of a prompt, each under its title."""
     from surefoot.cli import screen
+    from surefoot.cli.prompt.page import say
 
     prompt = known.prompt
     console.print(
@@ -131,7 +132,7 @@ def print_known(console: Console, known: Known) -> None:
         soft_wrap=True,
     )
     if (state := _state_words(known)) != "":
-        console.print(screen.styled((state, "yellow")), soft_wrap=True)
+        say(console, screen.styled((state, "yellow")))
     if prompt.description:
         console.print(screen.harmless(prompt.description))
     _print_properties(console, "takes", prompt.inputs)
@@ -156,11 +157,12 @@ def print_known(console: Console, known: Known) -> None:
 
 def _section(console: Console, title: str, lines: Sequence[str]) -> None:
     from surefoot.cli import screen
+    from surefoot.cli.prompt.page import say
 
     if lines:
         console.print(screen.styled((f"\n{title}", "bold")))
         for line in lines:
-            console.print(f"  {screen.harmless(line)}", soft_wrap=True)
+            say(console, screen.harmless(line), indent=2)
 
 
 def _state_words(known: Known) -> str:
@@ -182,7 +184,7 @@ def _print_properties(console: Console, title: str, entries: Mapping[str, Proper
     if not entries:
         return
     console.print(screen.styled((f"\n{title}", "bold")))
-    table = Table.grid(padding=(0, 2, 0, 0))
+    table = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
     for name, need in _property_rows(entries):
         table.add_row(f"  {name}", *need)
     console.print(table)

@@ -121,7 +121,7 @@ def chosen(app: App, targets: Sequence[str]) -> tuple[list[Suite], list[str]]:
 
 def _suite(app: App, target: str) -> Suite:
     from surefoot.cli.prompt import targets as named
-    from surefoot.errors import InvalidInput
+    from surefoot.errors import InvalidInput, UsageError
     from surefoot.evals.prompting import SUFFIX, cases_beside, read_cases
 
     path = Path(target).expanduser()
@@ -136,7 +136,11 @@ def _suite(app: App, target: str) -> Suite:
             return Suite(target, prompt, read_cases(place))
     # A file of cases may lie elsewhere and name its prompt.
     for place in sorted(app.prompts.folder.rglob(f"*{SUFFIX}")):
-        cases = read_cases(place)
+        try:
+            cases = read_cases(place)
+        except UsageError:
+            # It is no matter of this prompt, unless nothing else is.
+            continue
         if cases.prompt.partition("@")[0] == prompt.name:
             return Suite(target, prompt, cases)
     where = places[0] if places else f"{prompt.name}{SUFFIX}"
@@ -174,6 +178,7 @@ def _of_cases(app: App, path: Path) -> Suite:
 def print_result(console: Console, result: CaseResult, *, is_first: bool) -> None:
     """One case on one line, and below it what was not as expected."""
     from surefoot.cli import screen, words
+    from surefoot.cli.prompt.page import say
 
     if is_first:
         console.print(screen.styled((result.prompt, "bold"), (f"  {result.digest[:8]}", "dim")))
@@ -187,15 +192,13 @@ def print_result(console: Console, result: CaseResult, *, is_first: bool) -> Non
         screen.styled("  ", (mark, colour), f" {result.case.name}", (beside, "dim")), soft_wrap=True
     )
     if result.standing == "failed":
-        console.print(screen.styled((f"      {result.case.place}", "dim")), soft_wrap=True)
+        say(console, screen.styled((result.case.place, "dim")), indent=6)
     if result.reason:
-        console.print(screen.styled((f"      {screen.harmless(result.reason)}", colour)), soft_wrap=True)
+        say(console, screen.styled((screen.harmless(result.reason), colour)), indent=6)
     for one in result.misses:
-        console.print(screen.styled("      ", (f"{one.what}", "red")), soft_wrap=True)
-        console.print(
-            screen.styled("        expected ", (screen.harmless(one.expected), "green")), soft_wrap=True
-        )
-        console.print(screen.styled("        got      ", (screen.harmless(one.got), "red")), soft_wrap=True)
+        say(console, screen.styled((one.what, "red")), indent=6)
+        say(console, screen.styled("expected ", (screen.harmless(one.expected), "green")), indent=8)
+        say(console, screen.styled("got      ", (screen.harmless(one.got), "red")), indent=8)
 
 
 def print_sum(console: Console, results: Results, name: str) -> None:

@@ -59,12 +59,10 @@ class Uses:
     @classmethod
     def of(cls, app: App, name: str = "") -> Uses:
         """Read the code below the project's folder, and the ledger. Raises `LedgerError`."""
-        from surefoot.evals.prompting import FLOW
         from surefoot.prompts.fitting import scan
 
         archive = app.prompts.archive
-        # Trials of a prompt from the command line are no code that a version has to fit.
-        runs = [] if archive is None else [use for use in archive.uses(name) if use.flow != FLOW]
+        runs = [] if archive is None else archive.uses(name)
         scanned = scan(app.settings.root)
         return cls(scanned.uses, runs, scanned.left)
 

@@ -11,9 +11,10 @@ from surefoot.errors import PromptError
 from surefoot.flows import flow
 from surefoot.models import Call, Reply, Script, generate
 from surefoot.prompts import Prompty
+from surefoot.prompts.noting import TRIAL_FLOW
 from surefoot.values import Json
 
-FLOW = "prompt"
+FLOW = TRIAL_FLOW
 """The name of the flow. Its runs try a prompt out and are no code that a version has to fit."""
 
 _hear: ContextVar[Callable[[str], object] | None] = ContextVar("surefoot_prompt_pieces", default=None)

@@ -51,10 +51,10 @@ def read_cases(path: Path) -> CasesFile:
     entries = document.data.get("cases")
     if not isinstance(entries, list) or not entries:
         raise InvalidInput(f"{path}:{document.line('cases')}: `cases` has to be a list of one or more")
-    model, lines = top.text("model"), yamltext.lines_of_items(text, "cases")
+    model = top.text("model")
     cases = [
-        _case(entry, f"{path}:{line}", number, model)
-        for number, (entry, line) in enumerate(zip(entries, lines, strict=True), start=1)
+        _case(entry, f"{path}:{document.line('cases', index)}", index + 1, model)
+        for index, entry in enumerate(entries)
     ]
     seen: dict[str, str] = {}
     for case in cases:

@@ -115,8 +115,8 @@ class _Judged:
 
     def judge(self, asking: Asking, flow_inputs: Mapping[str, object]) -> None:
         case, expected = self.case, self.case.expected
-        inputs = dict(self.prompt.sample if case.inputs is None else case.inputs)
         try:
+            inputs = dict(self.prompt.usable_sample() if case.inputs is None else case.inputs)
             messages = rendering.messages_of(self.prompt, inputs)
         except UsageError as error:
             self._refused(str(error))
