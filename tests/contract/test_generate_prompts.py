@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -94,6 +97,32 @@ def written(tmp_path: Path) -> Any:
         return Prompty.load(path)
 
     return write
+
+
+@contextmanager
+def refusing() -> Iterator[str]:
+    """The address of a server whose streams are a refusal, and end without a last event."""
+
+    class Refusing(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(200)
+            self.send_header("content-type", "text/event-stream")
+            self.end_headers()
+            self.wfile.write(b'data: {"choices": [{"delta": {"refusal": "I will not"}}]}\n\n')
+
+        def log_message(self, *args: object) -> None:
+            """Nobody reads it."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 def body(script: Any) -> dict[str, Any]:
@@ -277,6 +306,7 @@ class TestConnections:
             f"model: {{id: gpt-4o, provider: openai, connection: {here}}}",
             f"model: {{configuration: {{type: openai, model: gpt-4o, base_url: '{wire.openai_url}', {key}}}}}",
             f"model: {{id: gpt-4o, provider: openai, connection: {{kind: anonymous, {place}}}, options: {{{user}}}}}",
+            f"model: {{id: '${{env:OPENAI_API_KEY}}', provider: openai, connection: {{kind: anonymous, {place}}}}}",
         ]
         with opened_app(tmp_path / "app"):
             for front in leaks:
@@ -285,6 +315,42 @@ class TestConnections:
         assert wire.count() == 0
         with configured(tmp_path, f'[prompts.endpoints]\ngateway = "{wire.url}"'):
             assert written(leaks[0]).generate() == "gpt-4o heard: Hello"
+
+    @pytest.mark.parametrize(
+        "address",
+        [
+            "https://api.openai.com.example.com/v1",
+            "https://api.openai.com@example.com/v1",
+            "http://api.openai.com/v1",
+            "https://api.openai.com:8443/v1",
+            "https://eviL.com/https://api.openai.com",
+        ],
+    )
+    def test_an_address_that_only_looks_like_the_providers_is_none_of_it(
+        self, app: App, written: Any, monkeypatch: pytest.MonkeyPatch, address: str
+    ) -> None:
+        monkeypatch.delenv("OPENAI_BASE_URL")
+        there = f"{{kind: key, endpoint: '{address}', apiKey: '${{env:OPENAI_API_KEY}}'}}"
+        with pytest.raises(ConfigError, match=r"an address of its own|is no address"):
+            written(f"model: {{id: gpt-4o, provider: openai, connection: {there}}}").generate()
+
+    def test_the_key_that_a_file_names_is_in_no_record(
+        self, wire: WireServer, tmp_path: Path, written: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("A_KEY_OF_THE_TEAM", "sk-of-the-team-0123456789")
+        prompt = written(
+            "model: {id: gpt-4o, provider: openai, connection: {kind: key, apiKey: '${env:A_KEY_OF_THE_TEAM}'}}"
+        )
+
+        @flow
+        def asking() -> object:
+            return prompt.generate()
+
+        with opened_app(tmp_path / "app") as app:
+            assert app.run(asking) == "gpt-4o heard: Hello"
+        assert wire.received[-1].headers["authorization"] == "Bearer sk-of-the-team-0123456789"
+        for path in (tmp_path / "app").rglob("*"):
+            assert not path.is_file() or b"sk-of-the-team" not in path.read_bytes()
 
     def test_without_a_key_of_its_own_it_gets_none(
         self, wire: WireServer, tmp_path: Path, written: Any, monkeypatch: pytest.MonkeyPatch
@@ -455,6 +521,16 @@ class TestTools:
         assert said.tool_calls[0].arguments == '{"where":"up"}'
         (told,) = script.requests[0].body["tools"]
         assert told["function"]["parameters"]["properties"]["where"]["pattern"] == "^[a-z]+$"
+
+    def test_a_refusal_in_a_stream_that_ends_with_it_is_one(
+        self, wire: WireServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        pieces: list[str] = []
+        with refusing() as address:
+            monkeypatch.setenv("OPENAI_BASE_URL", address)
+            with opened_app(tmp_path / "app"), pytest.raises(ContentRefused, match="I will not"):
+                generate.sync([Message("user", "Hello")], using=Call("openai:gpt-4o", stream=pieces.append))
+        assert pieces == []
 
     def test_a_refusal_is_what_the_turn_says(self, app: App, written: Any) -> None:
         prompt = written("model: {id: gpt-4o, provider: openai}")

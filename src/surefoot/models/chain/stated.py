@@ -31,7 +31,6 @@ _HOSTS: Mapping[str, tuple[str, ...]] = {
         *(".openai.azure.us", ".openai.azure.cn", ".api.cognitive.microsoft.com"),
     ),
     "openai-compatible": (".models.ai.azure.com", ".inference.ai.azure.com", ".models.github.ai"),
-    "google": (".googleapis.com",),
 }
 """Ends of the names of hosts that belong to a provider, beside that of its usual address."""
 

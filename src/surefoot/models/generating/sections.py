@@ -297,7 +297,8 @@ class _Reader:
         return _FORMS[api]
 
     def _reads_environment(self) -> bool:
-        return any("${env:" in repr(self._data.get(name)) for name in ("parameters", "options"))
+        """Whether anything that is sent, but for where and with which key, comes from the environment."""
+        return _is_from_environment(dict(self._data))
 
     def _resolved(self, value: Json) -> Json:
         resolve = getattr(self._template, "resolved", None)
@@ -305,6 +306,23 @@ class _Reader:
 
     def _warn(self, key: str, why: str) -> None:
         _warn(self._where, key, why)
+
+
+_NOT_SENT = frozenset(
+    {"endpoint", "azure_endpoint", "base_url", "api_base", "apiKey", "api_key", "key", "kind", "type"}
+)
+
+
+def _is_from_environment(value: Json) -> bool:
+    match value:
+        case str():
+            return value.startswith("${env:")
+        case dict():
+            return any(_is_from_environment(part) for name, part in value.items() if name not in _NOT_SENT)
+        case list():
+            return any(map(_is_from_environment, value))
+        case _:
+            return False
 
 
 _said: set[tuple[str, str, str]] = set()
