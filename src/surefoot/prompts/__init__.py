@@ -1,11 +1,12 @@
 """Prompts: files in two forms and several dialects, the library that finds them, and their rendering."""
 
 from surefoot.prompts.asking import Generation, generation
-from surefoot.prompts.comparing import Change, Comparison, compared
+from surefoot.prompts.comparing import Change, Comparison, compared, unified
 from surefoot.prompts.definition import Dialect, Prompt, Property, PropertyType
 from surefoot.prompts.indexing import Library, library
 from surefoot.prompts.loading import load
 from surefoot.prompts.prompty import Prompty, prompt
+from surefoot.prompts.upgrading import Upgrade, upgraded
 from surefoot.prompts.versions import Edited, LabelDifference, PromptVersion
 
 __all__ = [
@@ -21,9 +22,12 @@ __all__ = [
     "Prompty",
     "Property",
     "PropertyType",
+    "Upgrade",
     "compared",
     "generation",
     "library",
     "load",
     "prompt",
+    "unified",
+    "upgraded",
 ]
