@@ -418,3 +418,36 @@ def test_a_file_of_cases_may_name_its_prompt(project: Path, capsys: Capsys) -> N
         "prompt: summary@1\ncases: [{expect: {messages: {count: 2}}}]\n", encoding="utf-8"
     )
     assert as_json(capsys, "test", "lone.cases.yaml")["passed"] == 1
+
+
+def test_mistakes_in_files_of_cases_are_told_together(project: Path, capsys: Capsys) -> None:
+    (project / "prompts" / "a.cases.yaml").write_text("cases:\n  - nme: a\n", encoding="utf-8")
+    (project / "prompts" / "b.cases.yaml").write_text("prompt: gone\ncases: [{expect: {contains: a}}]\n")
+    said = failing(capsys, "test")
+    assert "a.cases.yaml:2" in said
+    assert "no prompt 'gone'" in said
+
+
+# Terminals
+
+
+def test_on_a_terminal_the_answer_comes_in_pieces_and_cannot_steer_it(
+    project: Path, capsys: Capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    script = scripted(["The pager\x1b[2J changes hands."])
+    shown = asked(capsys, "summary", answers=script)
+    assert shown == "The pager␛[2J changes hands.\n"
+    assert script.requests[0].body["stream"] is True
+
+
+def test_whoever_reads_the_output_may_go(
+    project: Path, capsys: Capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(_text: str) -> int:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("sys.stdout.write", gone)
+    # `main` makes an exit code of 0 of it.
+    with pytest.raises(BrokenPipeError):
+        invoked(["prompt", "list"])
