@@ -165,7 +165,12 @@ def _with_absolute_paths(config: Config, root: Path, state_dir: Path) -> Config:
     return config.model_copy(
         update={
             "ledger": ledger.model_copy(update={"path": absolute(ledger.path)}),
-            "prompts": prompts.model_copy(update={"path": absolute(prompts.path)}),
+            "prompts": prompts.model_copy(
+                update={
+                    "path": absolute(prompts.path),
+                    "files": {name: absolute(path) for name, path in prompts.files.items()},
+                }
+            ),
             "retrieval": retrieval.model_copy(update={"path": absolute(retrieval.path)}),
             "privacy": privacy.model_copy(update={"key_file": absolute(privacy.key_file)}),
         }

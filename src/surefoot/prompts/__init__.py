@@ -6,6 +6,7 @@ from surefoot.prompts.definition import Dialect, Prompt, Property, PropertyType
 from surefoot.prompts.indexing import Library, library
 from surefoot.prompts.loading import load
 from surefoot.prompts.prompty import Prompty, prompt
+from surefoot.prompts.upgrading import Upgrade, upgraded
 from surefoot.prompts.versions import Edited, LabelDifference, PromptVersion
 
 __all__ = [
@@ -21,10 +22,12 @@ __all__ = [
     "Prompty",
     "Property",
     "PropertyType",
+    "Upgrade",
     "compared",
     "generation",
     "library",
     "load",
     "prompt",
     "unified",
+    "upgraded",
 ]

@@ -98,13 +98,15 @@ def parse(text: str, source: Path, *, dialect: Dialect | None = None, roots: Seq
     return _parsed(text, source, dialect, DiskFiles(source.parent, roots))
 
 
-def parse_stored(kept: PromptText) -> Prompt:
+def parse_stored(kept: PromptText, *, root: Path | None = None) -> Prompt:
     """A prompt from what a ledger has kept of it, without its file and those that it takes in.
+
+    `root` is the folder of the project, to which its source is relative.
 
     Raises:
         PromptError: it is malformed, or its digest is not that of its text and files.
     """
-    source = Path(kept.source or f"{kept.name}.prompty")
+    source = Path(root or "", kept.source or f"{kept.name}.prompty")
     if (kept.dialect == "short") != (source.suffix in (".yaml", ".yml")):
         source = source.with_suffix(".yaml" if kept.dialect == "short" else ".prompty")
     prompt = _parsed(kept.text, source, cast("Dialect", kept.dialect), StoredFiles(kept.files), kept.name)

@@ -12,11 +12,19 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 _MARKER = re.compile(r"^[ \t]*#?[ \t]*(?:system|user|assistant)[ \t]*:[ \t]*$", re.IGNORECASE)
+# Tags that only steer may stand on the line of a marker.
+_TAGS = r"(?:\{%(?:(?!%\}).)*%\}|\{\#(?:(?!\#\}).)*\#\}|[ \t])*"
+
+
+def _alone(words: str) -> re.Pattern[str]:
+    return re.compile(rf"^({_TAGS})(\#?[ \t]*(?:{words})[ \t]*:)({_TAGS})$", re.IGNORECASE | re.MULTILINE)
+
+
 # What prompty 2 takes for a marker, and the first version for text.
-_NEW_MARKER = re.compile(
-    r"^[ \t]*#?[ \t]*(?:developer[ \t]*(?:\[[^\]\n]*\])?|(?:system|user|assistant)[ \t]*\[[^\]\n]*\])[ \t]*:[ \t]*$",
-    re.IGNORECASE | re.MULTILINE,
+_NEW_MARKER = _alone(
+    r"developer[ \t]*(?:\[[^\]\n]*\])?|(?:system|user|assistant)[ \t]*\[[^\]\n]*\]",
 )
+_ANY_MARKER = _alone("system|user|assistant|developer")
 _LOST_ROLE = re.compile(r"^[ \t]*#?[ \t]*(tool|function)[ \t]*:[ \t]*$", re.IGNORECASE | re.MULTILINE)
 _HEADING = re.compile(r"^[ \t]*(#{0,2}[ \t]*(?:tool_calls|tool_call_id|name)[ \t]*:)[ \t]*$", re.MULTILINE)
 _PICTURE = re.compile(r"!\[[ \t]*image[ \t]*\]\(\{\{[ \t]*(\w+)[ \t]*\}\}\)")
@@ -30,8 +38,10 @@ def rewritten(prompt: Prompt, notes: list[str]) -> str:
         template = _PICTURE.sub(r"\n{{ \1 }}\n", template)
         template = _without_trimmed_ends(template)
     if prompt.model.get("api") == "completion":
-        return f"user:\n{_literal(template, re.compile(_MARKER.pattern, re.IGNORECASE | re.MULTILINE))}"
+        return f"user:\n{_literal(template, _ANY_MARKER)}"
     template = _edges(_literal(template, _NEW_MARKER))
+    if prompt.dialect == "promptflow":
+        template = _filled(template)
     _tell(prompt, template, notes)
     return template
 
@@ -104,7 +114,7 @@ def _has_sign(value: str) -> bool:
 
 def _literal(template: str, markers: re.Pattern[str]) -> str:
     """Lines that would be taken for markers, as values, which never are."""
-    return markers.sub(lambda found: f"{{{{ {found[0]!r} }}}}", template)
+    return markers.sub(lambda found: f"{found[1]}{{{{ {found[2]!r} }}}}{found[3]}", template)
 
 
 def _edges(template: str) -> str:
@@ -117,6 +127,19 @@ def _edges(template: str) -> str:
     _strip(lines, range(len(lines)), is_left=True)
     _strip(lines, range(len(lines) - 1, -1, -1), is_left=False)
     return "\n".join(lines)
+
+
+def _filled(template: str) -> str:
+    """With something, though it renders as nothing, in each message that has no line: prompty 2 would leave it out."""
+    lines = template.split("\n")
+    made: list[str] = []
+    for index, line in enumerate(lines):
+        made.append(line)
+        if _MARKER.match(line):
+            following = [part for part in lines[index + 1 :] if part.strip()]
+            if not following or _MARKER.match(following[0]):
+                made.append('{{ "" }}')
+    return "\n".join(made)
 
 
 def _strip(lines: list[str], order: range, *, is_left: bool) -> None:

@@ -62,7 +62,7 @@ def upgraded(prompt: Prompt) -> Upgrade:
         text = _written(front, sections) + template
         made = _reloaded(text, prompt, source)
     _compare(prompt, made, translation.notes)
-    return Upgrade(text, tuple(translation.notes))
+    return Upgrade(made.text, tuple(translation.notes))
 
 
 def _reloaded(text: str, prompt: Prompt, source: Path) -> Prompt:

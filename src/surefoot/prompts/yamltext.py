@@ -15,6 +15,7 @@ from surefoot.errors import PromptError
 from surefoot.values import Json
 
 _TAG = "tag:yaml.org,2002:"
+_NO_TEXT = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 # The C scanner is ten times as fast; a wheel without it exists for some platforms.
 _Safe: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -179,9 +180,13 @@ class _Reader:
         except yaml.MarkedYAMLError as error:
             raise self._malformed(error) from None
         except yaml.YAMLError as error:
-            problem = str(error).splitlines()[0]
+            # It names no place: a character that is none of a text.
+            found = _NO_TEXT.search(text)
+            before = text[: found.start()] if found else ""
+            line, column = before.count("\n"), len(before) - (before.rfind("\n") + 1) + 1
+            shown = f"the character {found[0]!r} is none of a text" if found else str(error).splitlines()[0]
             raise PromptError(
-                f"{self.where}:{self.first_line}:1: this is not valid YAML: {problem}; remove it"
+                f"{self.where}:{self.first_line + line}:{column}: this is not valid YAML: {shown}; remove it"
             ) from None
         except RecursionError:
             raise PromptError(
@@ -200,8 +205,8 @@ class _Reader:
         line, column = (mark.line, mark.column + 1) if mark else (0, 1)
         problem = error.problem or error.context or "it cannot be read"
         advice = "correct the line"
-        if "cannot start any token" in problem and "\\t" in problem:
-            advice = "indent with spaces, which YAML asks for"
+        if "\\t" in problem or "a tab character" in problem:
+            advice = "indent with spaces, as YAML asks for"
         elif "expected a single document" in problem or "found another document" in problem:
             advice = "keep one document"
         return PromptError(

@@ -37,6 +37,14 @@ def test_everything_works_without_a_file(tmp_path: Path) -> None:
     assert {setting.origin for setting in loaded.settings()} == {"default"}
 
 
+def test_folders_for_prompt_files_are_those_of_the_project(tmp_path: Path) -> None:
+    write(tmp_path, '[prompts.files]\nshared = "shared/files"\nelse = "/srv/files"\n')
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    files = load(inner, environ={}).config.prompts.files
+    assert files == {"shared": tmp_path / "shared" / "files", "else": Path("/srv/files")}
+
+
 def test_the_nearest_file_above_is_found(tmp_path: Path) -> None:
     write(tmp_path, "[models]\nretries = 5\n")
     deep = tmp_path / "a" / "b"

@@ -87,12 +87,12 @@ class Uses:
     @classmethod
     def of(cls, app: App, library: Library, name: str = "") -> Uses:
         """Read the code below the project's folder, and the ledger. Raises `LedgerError`."""
-        from surefoot.prompts.fitting import scan
+        from surefoot.cli.gathering import scanned
 
         archive = library.archive
         runs = [] if archive is None else archive.uses(name)
-        scanned = scan(app.settings.root)
-        return cls(scanned.uses, runs, scanned.left)
+        code = scanned(app.settings.root)
+        return cls(code.uses, runs, code.left)
 
     def places(self, name: str) -> list[Place]:
         """Where the prompt of this name is used, by flow and line; what code and runs both tell is told once."""
