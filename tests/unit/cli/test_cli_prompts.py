@@ -12,6 +12,7 @@ import pytest
 
 from surefoot import scripted
 from surefoot.app import App
+from surefoot.cli.prompt.group import COMMANDS
 from surefoot.cli.root import invoked
 from surefoot.config import load
 from surefoot.models import Script
@@ -107,6 +108,18 @@ def promoted(project: Path, reference: str, *, by: str = "", reason: str = "") -
     app = App(load(project))
     app.prompts.promote(reference, "production", by=by, reason=reason)
     app.close()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example_and_json(
+    command: str, capsys: Capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    text = printed(capsys, command, "--help")
+    assert text.startswith(f"Usage: surefoot prompt {command}")
+    assert f"surefoot prompt {command}" in text.partition("Example:\n")[2]
+    assert "--json" in text
+    assert max(map(len, text.splitlines())) <= 80
 
 
 # list
