@@ -342,6 +342,19 @@ def test_run_asks_for_the_outputs_that_are_declared(project: Path, capsys: Capsy
     assert "gist" in json.dumps(script.requests[0].body["response_format"])
 
 
+def test_a_file_takes_in_others_from_where_the_settings_allow_it(project: Path, capsys: Capsys) -> None:
+    (project / "shared").mkdir()
+    (project / "shared" / "options.json").write_text('{"temperature": 0.5}', encoding="utf-8")
+    (project / "own").mkdir()
+    text = SUMMARY.replace("{temperature: 0}", "${file:../shared/options.json}")
+    (project / "own" / "a.prompty").write_text(text, encoding="utf-8")
+    assert "lies outside allowed roots" in failing(capsys, "render", "own/a.prompty")
+    (project / "surefoot.toml").write_text('[prompts.files]\nshared = "shared"\n', encoding="utf-8")
+    app = App(load(project))
+    assert app.prompts.roots == (project / "shared",)
+    app.close()
+
+
 def test_run_refuses_inputs_before_there_is_a_run(project: Path, capsys: Capsys) -> None:
     assert "words: expected a whole number" in failing(capsys, "run", "summary", "--input", "words=few")
     assert App.current().ledger.runs() == []
