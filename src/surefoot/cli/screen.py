@@ -35,9 +35,15 @@ def _console(*, is_error: bool) -> Console:
     from rich.console import Console
 
     console = Console(stderr=is_error, highlight=False, markup=False, emoji=False)
+    # Rich would end the process with 1: that whoever reads has seen enough is no failure.
+    console.on_broken_pipe = _tell_broken_pipe  # type: ignore[method-assign]
     if not console.is_terminal:
         console.width = _PIPED_WIDTH
     return console
+
+
+def _tell_broken_pipe() -> None:
+    raise BrokenPipeError
 
 
 def bars(console: Console) -> Progress:

@@ -288,6 +288,14 @@ def test_a_secret_that_stands_in_the_file_is_hidden() -> None:
     }
 
 
+def test_promptflow_knows_no_defaults() -> None:
+    section = {"a": "${env:A:b}", "c": "${env:C}"}
+    assert model_json(section, dialect="promptflow", environ={"A": "x", "C": "y"}) == {
+        "a": "${env:A:b}",
+        "c": "y",
+    }
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
 def test_json_is_whole_in_every_encoding(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
     from surefoot.cli import screen

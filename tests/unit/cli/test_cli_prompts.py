@@ -12,6 +12,7 @@ import pytest
 
 from surefoot import scripted
 from surefoot.app import App
+from surefoot.cli.prompt.group import COMMANDS
 from surefoot.cli.root import invoked
 from surefoot.config import load
 from surefoot.models import Script
@@ -107,6 +108,18 @@ def promoted(project: Path, reference: str, *, by: str = "", reason: str = "") -
     app = App(load(project))
     app.prompts.promote(reference, "production", by=by, reason=reason)
     app.close()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example_and_json(
+    command: str, capsys: Capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    text = printed(capsys, command, "--help")
+    assert text.startswith(f"Usage: surefoot prompt {command}")
+    assert f"surefoot prompt {command}" in text.partition("Example:\n")[2]
+    assert "--json" in text
+    assert max(map(len, text.splitlines())) <= 80
 
 
 # list
@@ -329,6 +342,19 @@ def test_run_asks_for_the_outputs_that_are_declared(project: Path, capsys: Capsy
     assert "gist" in json.dumps(script.requests[0].body["response_format"])
 
 
+def test_a_file_takes_in_others_from_where_the_settings_allow_it(project: Path, capsys: Capsys) -> None:
+    (project / "shared").mkdir()
+    (project / "shared" / "options.json").write_text('{"temperature": 0.5}', encoding="utf-8")
+    (project / "own").mkdir()
+    text = SUMMARY.replace("{temperature: 0}", "${file:../shared/options.json}")
+    (project / "own" / "a.prompty").write_text(text, encoding="utf-8")
+    assert "lies outside allowed roots" in failing(capsys, "render", "own/a.prompty")
+    (project / "surefoot.toml").write_text('[prompts.files]\nshared = "shared"\n', encoding="utf-8")
+    app = App(load(project))
+    assert app.prompts.roots == (project / "shared",)
+    app.close()
+
+
 def test_run_refuses_inputs_before_there_is_a_run(project: Path, capsys: Capsys) -> None:
     assert "words: expected a whole number" in failing(capsys, "run", "summary", "--input", "words=few")
     assert App.current().ledger.runs() == []
@@ -418,3 +444,36 @@ def test_a_file_of_cases_may_name_its_prompt(project: Path, capsys: Capsys) -> N
         "prompt: summary@1\ncases: [{expect: {messages: {count: 2}}}]\n", encoding="utf-8"
     )
     assert as_json(capsys, "test", "lone.cases.yaml")["passed"] == 1
+
+
+def test_mistakes_in_files_of_cases_are_told_together(project: Path, capsys: Capsys) -> None:
+    (project / "prompts" / "a.cases.yaml").write_text("cases:\n  - nme: a\n", encoding="utf-8")
+    (project / "prompts" / "b.cases.yaml").write_text("prompt: gone\ncases: [{expect: {contains: a}}]\n")
+    said = failing(capsys, "test")
+    assert "a.cases.yaml:2" in said
+    assert "no prompt 'gone'" in said
+
+
+# Terminals
+
+
+def test_on_a_terminal_the_answer_comes_in_pieces_and_cannot_steer_it(
+    project: Path, capsys: Capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    script = scripted(["The pager\x1b[2J changes hands."])
+    shown = asked(capsys, "summary", answers=script)
+    assert shown == "The pager␛[2J changes hands.\n"
+    assert script.requests[0].body["stream"] is True
+
+
+def test_whoever_reads_the_output_may_go(
+    project: Path, capsys: Capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(_text: str) -> int:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("sys.stdout.write", gone)
+    # `main` makes an exit code of 0 of it.
+    with pytest.raises(BrokenPipeError):
+        invoked(["prompt", "list"])

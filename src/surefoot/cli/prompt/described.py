@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from surefoot.values import Audio, File, Image, Json, Message, Part
 
 if TYPE_CHECKING:
-    from surefoot.prompts import Property
+    from surefoot.prompts import Dialect, Property
 
 _REFERENCE = re.compile(r"\$\{env:([^}:]+)(?::([^}]*))?\}")
 _WORD = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+")
@@ -87,32 +87,40 @@ def _address(part: Image | File) -> str:
     return f"data:{kind};base64,{base64.b64encode(part.data).decode()}"
 
 
-def model_json(section: Json, *, environ: Mapping[str, str] | None = None) -> Json:
-    """A model section as it is shown: `${env:X}` resolved where X is set, and no credential.
+def model_json(
+    section: Json, *, dialect: Dialect = "prompty-v2", environ: Mapping[str, str] | None = None
+) -> Json:
+    """A model section as it is shown: `${env:X}` resolved where X is set or has a default, and no credential.
 
-    A field that holds a secret by its name keeps its reference as written, and a text in it is hidden.
+    A field that holds a secret by its name keeps its reference as written, and a text in it is hidden. promptflow knows
+    no defaults.
     """
-    return _shown(section, os.environ if environ is None else environ, is_secret=False)
+    known = os.environ if environ is None else environ
+
+    def resolved(reference: re.Match[str]) -> str:
+        if dialect == "promptflow":
+            return known.get(reference[0].removeprefix("${env:").removesuffix("}"), reference[0])
+        found = known.get(reference[1])
+        return found if found is not None else reference[2] or reference[0]
+
+    return _shown(section, resolved, is_secret=False)
 
 
-def _shown(value: Json, environ: Mapping[str, str], *, is_secret: bool) -> Json:
+def _shown(value: Json, resolved: Callable[[re.Match[str]], str], *, is_secret: bool) -> Json:
     if isinstance(value, dict):
         return {
-            name: _shown(entry, environ, is_secret=is_secret or is_secret_name(name))
+            name: _shown(entry, resolved, is_secret=is_secret or is_secret_name(name))
             for name, entry in value.items()
         }
     if isinstance(value, list):
-        return [_shown(entry, environ, is_secret=is_secret) for entry in value]
+        return [_shown(entry, resolved, is_secret=is_secret) for entry in value]
     if not isinstance(value, str):
         return value
     reference = _REFERENCE.fullmatch(value)
     if is_secret:
         # The default of a reference may be the secret itself.
         return (f"${{env:{reference[1]}}}" if reference[2] else value) if reference else HIDDEN
-    if reference is None:
-        return value
-    found = environ.get(reference[1])
-    return found if found is not None else reference[2] or value
+    return value if reference is None else resolved(reference)
 
 
 def secrets_in(value: Json, *, is_secret: bool = False) -> set[str]:

@@ -85,7 +85,7 @@ def answer_json(prompt: Prompt, messages: Sequence[Message]) -> dict[str, Json]:
     return {
         "dialect": prompt.dialect,
         "messages": [message_json(message) for message in messages],
-        "model": model_json(dict(prompt.model)),
+        "model": model_json(dict(prompt.model), dialect=prompt.dialect),
     }
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @documented(
     example="surefoot prompt run summary --input text=@notes.md\n"
-    "surefoot prompt run summary@2 --inputs inputs.json --model local:smollm2 --json"
+    "surefoot prompt run summary@2 --inputs inputs.json --json"
 )
 @click.argument("target")
 @inputs_options

@@ -76,7 +76,7 @@ class Known:
             "description": prompt.description,
             "inputs": [property_json(entry) for entry in prompt.inputs.values()],
             "outputs": [property_json(entry) for entry in prompt.outputs.values()],
-            "model": model_json(dict(prompt.model)),
+            "model": model_json(dict(prompt.model), dialect=prompt.dialect),
             "tools": [model_json(dict(tool)) for tool in prompt.tools],
             "sample": dict(prompt.sample),
             "labels": [] if own is None else list(own.labels),
@@ -210,7 +210,7 @@ def _property_rows(entries: Mapping[str, Property], path: str = "") -> Iterator[
 def _settings(known: Known) -> list[str]:
     from surefoot.cli.prompt.described import model_json
 
-    return list(_flat(model_json(dict(known.prompt.model))))
+    return list(_flat(model_json(dict(known.prompt.model), dialect=known.prompt.dialect)))
 
 
 def _flat(value: Json, path: str = "") -> Iterator[str]:

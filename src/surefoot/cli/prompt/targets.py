@@ -43,7 +43,7 @@ def found(app: App, target: str, *, dialect: Dialect | None = None) -> Prompt:
 
 def roots(app: App) -> list[Path]:
     """The folders, beside its own, that a prompt file may take in files from."""
-    return list(app.config.prompts.files.values())
+    return list(app.prompts.roots)
 
 
 def is_path(target: str) -> bool:

@@ -101,16 +101,24 @@ def _results(app: App, suites: Sequence[Suite], name: str, asking: Asking) -> It
 def chosen(app: App, targets: Sequence[str]) -> tuple[list[Suite], list[str]]:
     """The prompts with their cases, and the labels of those that have none.
 
-    Raises `InvalidInput` where a target has no cases, or nothing has.
+    Raises `InvalidInput` where a target has no cases, or nothing has, and for files with mistakes, all in one.
     """
-    from surefoot.errors import InvalidInput
+    from surefoot.errors import InvalidInput, UsageError
 
     if targets:
         return [_suite(app, target) for target in targets], []
     folder = app.prompts.folder
     if not folder.is_dir():
         raise InvalidInput(f"the folder {folder} does not exist: make it, set prompts.path, or name a file")
-    suites = [_of_cases(app, path) for path in sorted(folder.rglob("*.cases.yaml"))]
+    suites: list[Suite] = []
+    problems: list[str] = []
+    for path in sorted(folder.rglob("*.cases.yaml")):
+        try:
+            suites.append(_of_cases(app, path))
+        except UsageError as error:
+            problems.append(str(error))
+    if problems:
+        raise InvalidInput("\n".join(problems))
     if not suites:
         raise InvalidInput(
             f"{folder} holds no cases: write NAME.cases.yaml beside a prompt, with `cases` and what is expected"

@@ -12,8 +12,9 @@ from typing import Any, cast
 from surefoot.errors import PromptError
 from surefoot.flows import flow
 from surefoot.models import Call, Reply, Script, generate
-from surefoot.prompts import Prompt, Prompty
+from surefoot.prompts import Prompt, Prompty, library, load
 from surefoot.prompts.noting import TRIAL_FLOW
+from surefoot.prompts.pins import file_reference
 from surefoot.values import Image, Json, Message
 
 FLOW = TRIAL_FLOW
@@ -52,7 +53,7 @@ def ask_prompt(  # noqa: PLR0917
 
     Raises `PromptError` where the text is another than that of the digest.
     """
-    found = Prompty.load(Path(file)) if file else Prompty.load_template(prompt)
+    found = _of_file(file) if file else Prompty.load_template(prompt)
     if digest and found.digest != digest:
         raise PromptError(
             f"{found.prompt.source or prompt}: the prompt has changed since the run began; run it anew with "
@@ -72,6 +73,11 @@ def ask_prompt(  # noqa: PLR0917
             {"name": call.name, "arguments": call.arguments} for call in reply.value.tool_calls
         ]
     return said
+
+
+def _of_file(file: str) -> Prompty:
+    """A prompt by its path, which may take in files from where the settings allow it."""
+    return Prompty(load(Path(file), roots=library().roots), reference=file_reference(file))
 
 
 def api_of(prompt: Prompt) -> str:
