@@ -53,6 +53,7 @@ class Library:
         self.label = label
         self.archive = archive
         self.labels = Labels(folder / labelling.FILE, archive, refresh=refresh)
+        self.roots = roots
         self._files = Folder(folder, roots)
         self._root = root
         self._notes = None if archive is None else Notes(archive, root)

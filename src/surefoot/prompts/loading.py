@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -22,7 +22,7 @@ from surefoot.prompts import (
     rendering,
 )
 from surefoot.prompts.definition import Dialect, Prompt, digest_of, normalised
-from surefoot.prompts.references import DiskFiles, Files, StoredFiles, Taken
+from surefoot.prompts.references import DiskFiles, Files, Roots, StoredFiles, Taken
 from surefoot.values import Json, PromptText
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def is_short_form(text: str) -> bool:
     return _PROMPT_ID.search(text) is not None
 
 
-def load(path: Path, *, dialect: Dialect | None = None, roots: Sequence[Path] = ()) -> Prompt:
+def load(path: Path, *, dialect: Dialect | None = None, roots: Roots = ()) -> Prompt:
     """Read a prompt file: `.prompty`, or YAML with `prompt_id`.
 
     `dialect` is what it is read as, whatever it looks like; `roots` are the folders, beside its own, that it may take
@@ -87,7 +87,7 @@ def read_text(path: Path) -> str:
         ) from None
 
 
-def parse(text: str, source: Path, *, dialect: Dialect | None = None, roots: Sequence[Path] = ()) -> Prompt:
+def parse(text: str, source: Path, *, dialect: Dialect | None = None, roots: Roots = ()) -> Prompt:
     """A prompt from the normalised text of its file; its ending decides the form.
 
     Files that it takes in are looked for in the folder of `source` and in `roots`.
