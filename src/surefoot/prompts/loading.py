@@ -249,7 +249,7 @@ def _built(made: _Made, document: Document, front: Mapping[str, Json], source: P
         inputs=inputs,
         outputs=properties.declared(document, "outputs", front.get("outputs"), made.dialect),
         model=model or {},
-        tools=_tools(document, front, model or {}),
+        tools=_tools(document, front),
         sample=sample or {},
         cache=_cache(document, front),
         metadata=metadata,
@@ -286,21 +286,16 @@ def _version(document: Document, front: Mapping[str, Json]) -> str:
     return written or ("" if inherited is None or "version" in document.data else str(inherited))
 
 
-def _tools(
-    document: Document, front: Mapping[str, Json], model: Mapping[str, Json]
-) -> tuple[Mapping[str, Json], ...]:
-    """The tools in whatever form they are written: those of the file, else those among the model's parameters."""
-    tools, parameters = front.get("tools"), model.get("parameters")
-    if tools is None and isinstance(parameters, dict):
-        tools = parameters.get("tools")
+def _tools(document: Document, front: Mapping[str, Json]) -> tuple[Mapping[str, Json], ...]:
+    """The tools in whatever form they are written; those among the parameters of a model stay there."""
+    tools = front.get("tools")
     if isinstance(tools, dict):
         tools = [{"name": name, **tool} if isinstance(tool, dict) else tool for name, tool in tools.items()]
     if tools is None or (isinstance(tools, str) and tools.startswith("${")):
         return ()
     if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
-        place = ("tools",) if "tools" in front else ("model", "parameters", "tools")
         raise PromptError(
-            f"{document.place(*place)}: tools have to be a list, each with its name and its parameters"
+            f"{document.place('tools')}: tools have to be a list, each with its name and its parameters"
         )
     return tuple(cast("list[dict[str, Json]]", tools))
 

@@ -244,10 +244,11 @@ def test_tools_in_every_form(tmp_path: Path) -> None:
     assert made(tmp_path, "model: m\ntools: [{name: a, kind: mcp}]").tools == ({"name": "a", "kind": "mcp"},)
     assert made(tmp_path, "model: m\ntools: {a: {kind: mcp}}").tools == ({"name": "a", "kind": "mcp"},)
     prompt = made(tmp_path, f"{FIRST[:-2]}tools: [{openai}]}}}}")
-    assert prompt.tools == (
-        {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}},
-    )
-    assert prompt.model["parameters"] == {"tools": list(prompt.tools)}
+    # Those among the parameters of the model are a part of these, as in the libraries of the first version.
+    assert prompt.tools == ()
+    assert prompt.model["parameters"] == {
+        "tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]
+    }
     with pytest.raises(PromptError, match=r"p\.prompty:3:1: tools have to be a list"):
         made(tmp_path, "model: m\ntools: [x]")
 
