@@ -191,6 +191,8 @@ def _called(function: Callable[[], object]) -> object:
 
 
 def _side_by_side(functions: Sequence[Callable[[], object]]) -> list[object]:
+    if not functions:
+        return []
     if len(functions) == 1:
         return [_called(functions[0])]
     from concurrent.futures import ThreadPoolExecutor

@@ -28,7 +28,7 @@ class ProjectEndpoints:
             name: _connection(name, given) for name, given in settings.config.connections.items()
         }
         self._aliases = settings.config.models.aliases
-        self._trusted = settings.config.prompts.endpoints
+        self._trusted = tuple(settings.config.prompts.endpoints.values())
         self._vault = settings.vault
         self._embedded = embedded
         self._targets: dict[tuple[str, bool], tuple[float, models.Target]] = {}

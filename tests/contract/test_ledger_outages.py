@@ -26,16 +26,20 @@ from surefoot.ledger import (
     Keyring,
     Message,
     Payloads,
+    Pin,
     PostgresLedger,
+    Prompts,
     Send,
     TakeOver,
     lease_of,
+    pins_of,
     this_process,
 )
 from surefoot.ledger.bookkeeping import wrong_accounts
 from surefoot.ledger.entries import SweepHolds
 from surefoot.ledger.opening import tables_of
-from surefoot.values import Caller, Money, new_id
+from surefoot.prompts import Library
+from surefoot.values import Caller, Label, Money, PromptRef, new_id
 
 
 @pytest.fixture
@@ -198,6 +202,71 @@ def test_a_commit_whose_answer_was_lost_counts_once(
     if what == "end":
         assert ledger.run(run_id).status == "completed"
     ledger.close()
+
+
+@pytest.mark.parametrize("what", ["move", "outcome"])
+def test_what_is_kept_of_prompts_while_answers_are_lost_is_there_once(
+    wire: Wire, postgres_url: str, tmp_path: Path, what: str
+) -> None:
+    ledger = opened(through(wire, postgres_url), tmp_path)
+    run_id = started(ledger)
+    archive = Prompts(ledger)
+    archive.move(Label("p", "production", "1", "d1"))
+    pin = Pin(run_id, 1, "p", "p", "2", "d2")
+
+    def act() -> None:
+        if what == "move":
+            archive.move(Label("p", "production", "2", "d2", by="ann"))
+        else:
+            ledger.submit(Append(outcome(run_id, 1), [pin])).wait()
+
+    wire.swallows_answers = True
+    acting = threading.Thread(target=act)
+    acting.start()
+    end_at = time.monotonic() + 10
+    while wire.seen_answers == 0 and time.monotonic() < end_at:
+        time.sleep(0.01)
+    wire.swallows_answers = False
+    wire.cut()
+    acting.join(30)
+    moves = [(move.digest, move.before) for move in archive.moves("p")]
+    assert moves == [*([("d2", "d1")] if what == "move" else []), ("d1", "")]
+    assert len(ledger.history(run_id)) == 1 + (what == "outcome")
+    assert pins_of(ledger, run_id) == ({"p": PromptRef("p", "2", "d2")} if what == "outcome" else {})
+    ledger.close()
+
+
+def test_labels_that_are_known_go_on_to_count_while_the_server_is_away(
+    server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "prompts").mkdir()
+    for version in ("1", "2"):
+        (tmp_path / "prompts" / f"{version}.yaml").write_text(
+            f"prompt_id: p\nversion: '{version}'\ntemplate: hi {version}\n"
+        )
+
+    def library(ledger: PostgresLedger) -> Library:
+        return Library(tmp_path / "prompts", archive=Prompts(ledger), refresh=0.0)
+
+    # Whoever waits for outcomes is as patient as that; labels are not worth it.
+    ledger = opened(server.url(), tmp_path, outage_seconds=600.0)
+    ours = library(ledger)
+    ours.promote("p@1", "production")
+    assert ours.find("p").version == "1"
+    server.kill()
+    with caplog.at_level("WARNING", "surefoot.prompts"):
+        for _ in range(3):
+            assert ours.find("p").version == "1"
+    assert caplog.text.count("those that were known go on to count") == 1
+    stranger = opened(server.url(), tmp_path)
+    with pytest.raises(LedgerError, match=r"name one by its version or digest, as in `name@2`"):
+        library(stranger).find("p")
+    server.start()
+    library(ledger).promote("p@2", "production")
+    ours.labels.forget()
+    assert ours.find("p").version == "2"
+    ledger.close()
+    stranger.close()
 
 
 @pytest.mark.parametrize("what", ["append", "adopt", "takeover"])

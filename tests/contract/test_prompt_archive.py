@@ -17,10 +17,20 @@ import pytest
 from engines import Place
 from ledgers import end, outcome, started, take_over
 from surefoot import scope
-from surefoot.errors import Fenced, LedgerCorrupt, LedgerError
+from surefoot.errors import Fenced, LedgerCorrupt, LedgerError, LedgerFull
 from surefoot.flows.openrun import OpenRun
 from surefoot.flows.running import Here
-from surefoot.ledger import Append, KeepPrompts, Keyring, Ledger, MoveLabel, Pin, Prompts, pins_of
+from surefoot.ledger import (
+    Append,
+    KeepPrompts,
+    Keyring,
+    Ledger,
+    MoveLabel,
+    Pin,
+    Prompts,
+    SqliteLedger,
+    pins_of,
+)
 from surefoot.ledger.exporting import export
 from surefoot.ledger.importing import import_runs
 from surefoot.ledger.opening import tables_of
@@ -272,6 +282,25 @@ def test_an_outcome_that_is_refused_leaves_the_pins_to_the_next(ledger: Ledger, 
         append(run, 1).wait()
     append(run, 2).wait()
     assert pins_of(ledger, run.id) == {"p": PromptRef("p", "1", "d1")}
+
+
+def test_a_full_disk_takes_pins_and_outcome_or_neither(place: Place, ledger: Ledger, run: OpenRun) -> None:
+    if not isinstance(ledger, SqliteLedger):
+        pytest.skip("the disk of a server is its own")
+    connection = ledger._connection
+    assert connection is not None
+    archive, kept = Prompts(ledger), text("x" * 200_000, first_seen_ns=1)
+    connection.execute(f"PRAGMA max_page_count = {connection.execute('PRAGMA page_count').fetchone()[0] + 2}")
+    with Here(run):
+        archive.keep(kept)
+        run.pin("p", PromptRef("p", "1", kept.digest))
+    with pytest.raises(LedgerFull):
+        append(run, 1).wait()
+    assert (len(ledger.history(run.id)), pins_of(ledger, run.id)) == (1, {})
+    connection.execute("PRAGMA max_page_count = 1000000")
+    append(run, 1).wait()
+    assert pins_of(ledger, run.id) == {"p": PromptRef("p", "1", kept.digest)}
+    assert archive.texts() == [kept]
 
 
 def test_a_run_that_was_taken_over_cannot_change_what_its_new_owner_means(

@@ -20,6 +20,7 @@ from durable import open_app
 from engines import Place
 from surefoot import App, Prompty, flow, prompt, step
 from surefoot.errors import PromptError, StepFailed, UnknownPrompt
+from surefoot.flows.transactions.marks import TABLE
 from surefoot.ledger import Prompts
 
 HERE = Path(__file__).parent
@@ -248,6 +249,32 @@ def test_the_record_says_which_text_was_used_and_from_where(app: App) -> None:
     }
     assert {Path(use.file).name for use in uses} == {Path(__file__).name}
     assert {tuple(use.inputs.items()) for use in uses} == {(("x", "integer"),)}
+
+
+def test_a_pin_is_durable_before_an_outcome_in_a_database_of_the_users(app: App, project: Path) -> None:
+    """The marker of a transaction step is an outcome too: a trigger looks into the ledger as it is written."""
+    seen = list[Any]()
+
+    def look() -> int:
+        seen.append(dict(Prompts(app.ledger).pins(app.ledger.run("last").id)))
+        return 1
+
+    def opened() -> sqlite3.Connection:
+        connection = sqlite3.connect(project / "own.db", check_same_thread=False)
+        connection.create_function("look", 0, look)
+        return connection
+
+    @step(transaction=opened)
+    def save(own: sqlite3.Connection) -> str:
+        own.execute(f"CREATE TEMP TRIGGER looking AFTER INSERT ON {TABLE} BEGIN SELECT look(); END")
+        return prompt("p").render(x=1)
+
+    @flow
+    def saving() -> str:
+        return save()
+
+    assert app.run(saving) == "one 1"
+    assert seen == [{"p": app.prompts.find("p").digest}]
 
 
 def test_outside_of_runs_nothing_is_recorded(app: App) -> None:

@@ -234,11 +234,8 @@ class WireServer:
         if wire_azure.is_azure(request.path):
             path, known = wire_azure.deployed(request.path, body, headers, request.query, self.deployments)
             return wire_azure.filtered(self._kinds[path](known))
-        path = (
-            "/chat/completions"
-            if request.path.endswith("/chat/completions")
-            else "/" + request.path.split("/")[-1]
-        )
+        long = ("/chat/completions", "/images/generations")
+        path = next((each for each in long if request.path.endswith(each)), "/" + request.path.split("/")[-1])
         if path not in self._kinds:
             raise Refused(404, f"Invalid URL ({request.method} {request.path})")
         _authorise(request, is_anthropic=path == "/messages")
@@ -254,12 +251,14 @@ class WireServer:
             "/completions": self._completion,
             "/responses": self._response,
             "/embeddings": self._embeddings,
+            "/images/generations": self._images,
             "/messages": self._message,
         }
 
     def _chat(self, body: dict[str, Any]) -> dict[str, Any]:
         _require(body, model=str, messages=list)
         _forbid_unknown(body, CHAT_FIELDS)
+        _check_parts(body["messages"])
         messages = body["messages"]
         if not messages:
             raise Refused(400, "Invalid 'messages': empty array.", "messages")
@@ -364,6 +363,19 @@ class WireServer:
                 "total_tokens": tokens(json.dumps(asked)) + tokens(text),
             },
         }
+
+    def _images(self, body: dict[str, Any]) -> dict[str, Any]:
+        _require(body, model=str, prompt=str)
+        _forbid_unknown(body, IMAGE_FIELDS)
+        if not body["prompt"]:
+            raise Refused(400, "Invalid value for 'prompt': expected a non-empty string.", "prompt")
+        # Its newer models give the picture itself, the older ones its address.
+        if body["model"].startswith("gpt-image"):
+            data: list[dict[str, Any]] = [{"b64_json": PNG} for _ in range(body.get("n") or 1)]
+        else:
+            address = f"https://images.example.com/{digest(body)}.png"
+            data = [{"url": address, "revised_prompt": "As asked."} for _ in range(body.get("n") or 1)]
+        return {"created": CREATED, "data": data}
 
     def _embeddings(self, body: dict[str, Any]) -> dict[str, Any]:
         _require(body, model=str)
@@ -547,6 +559,20 @@ CHAT_FIELDS = frozenset(
         "web_search_options",
     }
 )
+IMAGE_FIELDS = frozenset(
+    {
+        *("model", "prompt", "background", "moderation", "n", "output_compression", "output_format"),
+        *("partial_images", "quality", "response_format", "size", "stream", "style", "user"),
+    }
+)
+PNG = "iVBORw0KGgo="
+CHAT_PARTS = {
+    "text": ("text",),
+    "refusal": ("refusal",),
+    "image_url": ("image_url", "url"),
+    "input_audio": ("input_audio", "data"),
+    "file": ("file", "file_data"),
+}
 RESPONSE_FIELDS = frozenset(
     {
         "model",
@@ -734,7 +760,9 @@ def _check_items(items: list[Any]) -> None:
             if item.get("role") not in ("user", "assistant", "system", "developer"):
                 raise Refused(400, f"Invalid value: input[{index}].role.", f"input[{index}].role")
             known = (
-                ("output_text", "refusal") if item["role"] == "assistant" else ("input_text", "input_image")
+                ("output_text", "refusal")
+                if item["role"] == "assistant"
+                else ("input_text", "input_image", "input_file", "input_audio")
             )
             content = item.get("content")
             for part in content if isinstance(content, list) else []:
@@ -848,6 +876,24 @@ def _last_text(messages: list[Any]) -> str:
     return " ".join(str(part.get("text", part.get("content", ""))) for part in content)
 
 
+def _check_parts(messages: list[Any]) -> None:
+    """Parts of chat messages are of a kind that it has, with what that kind needs."""
+    for index, message in enumerate(messages):
+        content = message.get("content")
+        for part in content if isinstance(content, list) else []:
+            where = f"messages[{index}].content"
+            path = CHAT_PARTS.get(part.get("type"))
+            value: Any = part
+            for name in path or ():
+                value = value.get(name) if isinstance(value, dict) else None
+            if not path or value is None:
+                raise Refused(400, f"Invalid value: '{part.get('type')}'.", where)
+            if path[0] == "input_audio" and part["input_audio"].get("format") not in ("wav", "mp3"):
+                raise Refused(400, "Invalid value for 'format': supported are 'wav' and 'mp3'.", where)
+            if path[0] == "file" and not (part["file"].get("filename") and value.startswith("data:")):
+                raise Refused(400, "Missing required parameter: 'file.filename'.", where)
+
+
 def _check_blocks(messages: list[Any]) -> None:
     """No text is empty, and what a tool gave is in the message behind the one that called for it."""
     called: set[str] = set()
@@ -858,6 +904,14 @@ def _check_blocks(messages: list[Any]) -> None:
         for block in blocks:
             if block.get("type") == "text" and not str(block.get("text") or "").strip():
                 raise Refused(400, "messages: text content blocks must be non-empty")
+            source = block.get("source") or {}
+            if block.get("type") == "document" and source.get("type") not in ("base64", "text", "url"):
+                raise Refused(400, f"messages.{index}: document: Input should be base64, text or url")
+            if block.get("type") == "document" and source.get("media_type") not in (
+                *("application/pdf", "text/plain"),
+                None,
+            ):
+                raise Refused(400, f"messages.{index}: document: Input should be 'application/pdf'")
             if block.get("type") == "thinking" and block.get("signature") != "c2ln":
                 raise Refused(400, f"messages.{index}: Invalid `signature` in `thinking` block")
         if given != called:

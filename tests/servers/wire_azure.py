@@ -14,8 +14,8 @@ from typing import Any
 from wire_parts import Refused
 
 PATH = re.compile(
-    r"/openai/(?:deployments/(?P<deployment>[^/]+)/(?P<named>chat/completions|completions|embeddings)"
-    r"|(?P<v1>v1/)?(?P<plain>chat/completions|responses|embeddings))"
+    r"/openai/(?:deployments/(?P<deployment>[^/]+)/(?P<named>chat/completions|completions|embeddings|images/generations)"
+    r"|(?P<v1>v1/)?(?P<plain>chat/completions|responses|embeddings|images/generations))"
 )
 VERSION = re.compile(r"20\d\d-\d\d-\d\d(-preview)?|preview|latest")
 FILTERED = {

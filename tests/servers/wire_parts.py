@@ -33,7 +33,8 @@ def example(schema: dict[str, Any], definitions: dict[str, Any] | None = None) -
         return example(choices[0], definitions) if choices else None
     if "enum" in schema:
         return schema["enum"][0]
-    match str(schema.get("type", "")).lower():
+    kind = schema.get("type", "")
+    match str(kind[0] if isinstance(kind, list) else kind).lower():
         case "object":
             return {name: example(kind, definitions) for name, kind in schema.get("properties", {}).items()}
         case "array":

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -37,19 +37,16 @@ def gathered(app: App, *, days: float) -> Gathered:
     days: for how many days a use by a run counts, 0 for none.
     """
     from surefoot.errors import LedgerError
-    from surefoot.evals.prompting import FLOW
-    from surefoot.prompts.fitting import scan, standing
+    from surefoot.prompts.fitting import standing
 
-    with _undisturbed():
-        code = scan(app.settings.root)
+    code = scanned(app.settings.root)
     if days <= 0:
         return Gathered(code, [])
     if why := no_ledger(app):
         return Gathered(code, [], why)
     archive = app.prompts.archive
     try:
-        # Trials of a prompt from the command line are no code that a version has to fit.
-        recorded = [] if archive is None else [use for use in archive.uses() if use.flow != FLOW]
+        recorded = [] if archive is None else archive.uses()
     except LedgerError as error:
         return Gathered(code, [], str(error))
     return Gathered(code, standing(code, recorded, now_ns=time.time_ns(), days=days))
@@ -62,13 +59,15 @@ def no_ledger(app: App) -> str:
     return f"there is no ledger at {given.path}" if is_file and not given.path.exists() else ""
 
 
-@contextmanager
-def _undisturbed() -> Generator[None]:
-    """Without looking for garbage: trees of code have none, and are many objects, which takes half of the time."""
+def scanned(root: Path) -> Scanned:
+    """Look through the code of a project."""
+    from surefoot.prompts.fitting import scan
+
     is_on = gc.isenabled()
+    # Trees of code are many objects, of which none is garbage: looking for some takes half of the time.
     gc.disable()
     try:
-        yield
+        return scan(root)
     finally:
         if is_on:
             gc.enable()

@@ -93,10 +93,10 @@ class PromptSettings(Section):
         description="Folders, by any name, from which prompt files may take in others by `${file:}` and `base`, beside "
         "their own folder.",
     )
-    endpoints: tuple[str, ...] = Field(
-        default=(),
-        description="Addresses (`https://host`), beside those of providers and of connections, to which a prompt file "
-        "may send what `${env:NAME}` stands for in it.",
+    endpoints: Mapping[str, str] = Field(
+        default={},
+        description="Addresses (`https://host`), by any name, to which a prompt file may send what `${env:NAME}` "
+        "stands for in it, beside those of providers and of connections.",
     )
     label: str = Field(
         default="production",

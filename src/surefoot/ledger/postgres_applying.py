@@ -277,9 +277,11 @@ class Applier:
     async def _apply_apart(self, batch: Batch, item: Item, connection: Connection) -> None:
         """What belongs to no run."""
         place, entry = item
-        room = postgres_answers if isinstance(entry, CacheEntry) else postgres_prompts
         try:
-            batch.settle(place, await room.apply(entry, connection))
+            if isinstance(entry, CacheEntry):
+                batch.settle(place, await postgres_answers.apply(entry, connection))
+            else:
+                batch.settle(place, await postgres_prompts.apply(entry, connection))
         except Exception as error:
             if is_lost(error) or not is_refusal(error):
                 raise

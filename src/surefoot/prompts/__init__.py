@@ -1,7 +1,7 @@
 """Prompts: files in two forms and several dialects, the library that finds them, and their rendering."""
 
 from surefoot.prompts.asking import Generation, generation
-from surefoot.prompts.comparing import Change, Comparison, compared
+from surefoot.prompts.comparing import Change, Comparison, compared, unified
 from surefoot.prompts.definition import Dialect, Prompt, Property, PropertyType
 from surefoot.prompts.indexing import Library, library
 from surefoot.prompts.loading import load
@@ -28,5 +28,6 @@ __all__ = [
     "library",
     "load",
     "prompt",
+    "unified",
     "upgraded",
 ]

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from surefoot.prompts.budget import current
-from surefoot.prompts.stamps import SOURCE, SOURCE_END
 from surefoot.prompts.threads import NOT_TEXT
 
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}\n]*)\}|[{}]")
@@ -38,13 +37,12 @@ class Braced:
         `is_sourced`: the text says from which input it comes.
         """
         budget = current()
-        begin, end = f"{budget.stamp}{SOURCE}", f"{budget.stamp}{SOURCE_END}"
         parts = [self.texts[0]]
         for name, text in zip(self.names, self.texts[1:], strict=True):
             value = values[name]
             shown = budget.place(value) if isinstance(value, NOT_TEXT) else str(value)
             budget.spend(len(shown))
-            parts += (f"{begin}{name};{shown}{end}" if is_sourced else shown, text)
+            parts += (budget.sourced(shown, name) if is_sourced else shown, text)
         return "".join(parts)
 
 

@@ -25,10 +25,10 @@ class Budget:
     """What is left for one rendering, its stamp, and what is found out on the way.
 
     `placed` are the values that are no text, in the order of their places; `blank` says what was undefined and is
-    rendered as nothing.
+    rendered as nothing; `sources` names, where that is asked for, the inputs that each value came of.
     """
 
-    __slots__ = ("_deadline", "blank", "characters", "placed", "stamp", "steps")
+    __slots__ = ("_deadline", "blank", "characters", "placed", "sources", "stamp", "steps")
 
     def __init__(self) -> None:
         self.steps = MAX_STEPS
@@ -36,6 +36,7 @@ class Budget:
         self.stamp = stamps.fresh()
         self.placed: list[object] = []
         self.blank: list[str] = []
+        self.sources: list[str] = []
         self._deadline = 0.0
 
     def step(self, steps: int = 1) -> None:
@@ -57,6 +58,11 @@ class Budget:
         """The text that stands for a value that is no text."""
         self.placed.append(value)
         return f"{self.stamp}{stamps.PART}{len(self.placed) - 1};"
+
+    def sourced(self, text: str, names: str) -> str:
+        """A text between stamps that say which inputs it came of: names with commas between them."""
+        self.sources.append(names)
+        return f"{self.stamp}{stamps.SOURCE}{len(self.sources) - 1};{text}{self.stamp}{stamps.SOURCE_END}"
 
     def _look_at_the_clock(self) -> None:
         # The first look is at the beginning of long work; most renderings never come to it.

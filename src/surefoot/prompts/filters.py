@@ -14,7 +14,7 @@ from jinja2.tests import TESTS
 from jinja2.utils import pass_environment
 
 from surefoot.prompts.budget import LimitError, current, weight
-from surefoot.prompts.stamps import PLACE, SOURCE, SOURCE_END
+from surefoot.prompts.stamps import PLACE
 from surefoot.prompts.threads import NOT_TEXT
 
 MAX_WIDTH = 1000
@@ -45,7 +45,7 @@ def searched(*values: object) -> None:
     budget = current()
     for value in values:
         # A text is searched at the speed of memory, other things one by one.
-        cost = len(value) >> 4 if isinstance(value, str) else weight(value, budget.characters * 4) >> 2
+        cost = len(value) >> 2 if isinstance(value, str) else weight(value, budget.characters * 2) >> 1
         budget.spend(cost)
 
 
@@ -141,11 +141,11 @@ def _sourced(value: object, name: str) -> str:
     """What an expression gives, between stamps that say of which input it comes."""
     given = output(value)
     text = given if isinstance(given, str) else str(given)
-    stamp = current().stamp
+    budget = current()
     # A part of the template that was put by, as a macro does, knows its sources better.
-    if stamp in text and not isinstance(value, NOT_TEXT):
+    if budget.stamp in text and not isinstance(value, NOT_TEXT):
         return text
-    return f"{stamp}{SOURCE}{name};{text}{stamp}{SOURCE_END}"
+    return budget.sourced(text, name)
 
 
 def _bounded(name: str, apply: Callable[..., Any]) -> Callable[..., Any]:

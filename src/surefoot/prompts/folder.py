@@ -124,9 +124,10 @@ class Folder:
         if any(abs(now_ns - changed) < _TICK_NS for changed in seen.folders.values()):
             seen.is_unsure = True
         is_same = is_same and seen.entries.keys() == self._seen.entries.keys()
-        self._seen = seen
+        # In this order: a child that is forked in between looks again.
         if not is_same:
             self._shelf = _shelf(seen.entries)
+        self._seen = seen
 
 
 def _shelf(entries: Mapping[Path, Entry]) -> Shelf:

@@ -159,38 +159,52 @@ def _illustrated(prompt: Prompt, part: Part, budget: Budget) -> list[Piece]:
     """Texts without the blanks around them, and pictures where the template has them."""
     if not any(isinstance(run, Picture | Placed) for run in part.runs):
         return [part.text]
-    pieces: list[Piece] = []
-    texts: list[str] = []
-    is_picture = False
-
-    def close() -> None:
-        text = "".join(texts).strip()
-        texts.clear()
-        if text:
-            pieces.append(text)
-
+    illustrated = _Illustrated(prompt)
     for run in part.runs:
         if isinstance(run, str):
-            texts.append(run)
+            illustrated.texts.append(run)
         elif isinstance(run, Picture):
-            if run.is_begin or not is_picture:
-                close()
-            else:
-                pieces.append(_pictured(prompt, "".join(texts)))
-                texts.clear()
-            is_picture = run.is_begin
+            illustrated.turn(is_begin=run.is_begin)
         elif isinstance(run, Placed):
-            value = budget.placed[run.number]
-            if is_picture:
-                # `![alt]({{ picture }})`, where the value is one already.
-                texts.clear()
-            else:
-                close()
-            if isinstance(value, Image | Audio | File):
-                pieces.append(value)
-            is_picture = False
-    close()
-    return pieces
+            illustrated.place(budget.placed[run.number])
+    illustrated.close()
+    return illustrated.pieces
+
+
+class _Illustrated:
+    """A message that is put together from texts and pictures."""
+
+    def __init__(self, prompt: Prompt) -> None:
+        self.pieces: list[Piece] = []
+        self.texts: list[str] = []
+        self._prompt = prompt
+        # Inside of `![alt]({{ picture }})` a value may be a picture already, which then stands for all of it.
+        self._is_inside = self._is_given = False
+
+    def close(self) -> None:
+        """The end of a text."""
+        text = "".join(self.texts).strip()
+        self.texts.clear()
+        if text:
+            self.pieces.append(text)
+
+    def turn(self, *, is_begin: bool) -> None:
+        """A picture of the template begins, or ends."""
+        if is_begin:
+            self.close()
+        elif self._is_inside:
+            if not self._is_given:
+                self.pieces.append(_pictured(self._prompt, "".join(self.texts)))
+            self.texts.clear()
+        self._is_inside, self._is_given = is_begin, False
+
+    def place(self, value: object) -> None:
+        """A value that is no text."""
+        if not self._is_inside:
+            self.close()
+        if isinstance(value, Image | Audio | File):
+            self.pieces.append(value)
+            self._is_given = True
 
 
 def _pictured(prompt: Prompt, markup: str) -> Image:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import TypeAlias, cast
 
 from surefoot.prompts.budget import current
-from surefoot.prompts.stamps import PLACE, SOURCE, SOURCE_END
+from surefoot.prompts.stamps import PLACE
 from surefoot.prompts.threads import NOT_TEXT
 
 MAX_DEPTH = 50
@@ -246,8 +246,7 @@ class _Rendering:
             if node.is_escaped and _NEEDS_ESCAPE.search(text):
                 text = text.translate(_ESCAPES)
         if self._is_sourced:
-            stamp = self._budget.stamp
-            text = f"{stamp}{SOURCE}{source};{text}{stamp}{SOURCE_END}"
+            text = self._budget.sourced(text, source)
         self._write(text)
 
     def _blank(self, node: Variable) -> None:

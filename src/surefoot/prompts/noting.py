@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
 import os
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -54,7 +54,7 @@ class Notes:
         here = scope.current()
         if here is None or here.caller.flow == TRIAL_FLOW:
             return
-        frame = _caller(sys._getframe(1))  # noqa: SLF001
+        frame = _caller(inspect.currentframe())
         place = None if frame is None else (frame.f_code, frame.f_lineno)
         expected = scope.expected()
         flow = here.caller.flow

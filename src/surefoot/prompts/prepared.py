@@ -32,9 +32,9 @@ class Prepared:
         # An undefined variable is a mistake in what is written for us; older files keep what they have always meant.
         self.is_lenient = prompt.dialect != "short"
         self._parsed = self._parse()
-        self.used, self.needed = self._parsed.used, self._parsed.needed
-        needed = frozenset[str]() if self.is_lenient else self.needed
-        self.inputs = Inputs(prompt, used=self.used, needed=needed)
+        self.used = self._parsed.used
+        self.needed = frozenset[str]() if self.is_lenient else self._parsed.needed
+        self.inputs = Inputs(prompt, used=self.used, needed=self.needed)
 
     def render(self, values: Mapping[str, object], *, is_sourced: bool = False) -> str:
         """The text, with stamps, within the budget that has begun; `is_sourced`: it says from which input it comes.

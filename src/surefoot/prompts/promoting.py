@@ -53,10 +53,12 @@ def promotion(library: Library, reference: str, label: str, uses: Iterable[Use])
     Raises `UsageError` for what is no label, `UnknownPrompt`, `PromptError` and `LedgerError`.
     """
     selecting.check_label(label)
+    # All files are looked at, so that what was written a moment ago counts.
+    library.prompts()
     prompt = _candidate(library, reference)
     before = _pointed_at(library, prompt.name, label)
     meant = concerned(uses, prompt.name, label, default=library.label)
-    used, needed = rendering.names(prompt)
+    names = Names(*rendering.names(prompt))
     edited = next(
         (
             one
@@ -65,7 +67,7 @@ def promotion(library: Library, reference: str, label: str, uses: Iterable[Use])
         ),
         None,
     )
-    found = misfits(prompt, meant, names=Names(used, needed), before=before)
+    found = misfits(prompt, meant, names=names, before=before)
     return Promotion(prompt, label, before, meant, found, edited)
 
 

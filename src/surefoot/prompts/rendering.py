@@ -82,7 +82,7 @@ def segments_of(prompt: Prompt, given: Mapping[str, object]) -> list[Segment]:
     finally:
         budget.end(token)
     runs = roles.tagged(rendered, work.stamp, _shown(prompt, work, values))
-    return segments.segments(runs, prompt.inputs, is_strict=prompt.is_strict)
+    return segments.segments(runs, work.sources, prompt.inputs, is_strict=prompt.is_strict)
 
 
 def parsed(prompt: Prompt, text: str) -> list[Message]:

@@ -59,9 +59,9 @@ _PAIR = re.compile(r"(\w+)[ \t]*=[ \t]*(?:\"([^\"]*)\"|([^\",]*))")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """From here on a text comes of the input of that name, or of none where it is empty; None: of the template."""
+    """From here on a text comes of the source of that number in the rendering; None: of the template."""
 
-    name: str | None
+    number: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,8 +230,8 @@ def _numbered(text: str) -> tuple[Run, str]:
 
 
 def _sourced(text: str) -> tuple[Run, str]:
-    name, _, rest = text.partition(";")
-    return Source(name), rest
+    number, _, rest = text.partition(";")
+    return Source(int(number)), rest
 
 
 _INSIDE: dict[str, Callable[[str], tuple[Run, str]]] = {
@@ -245,7 +245,7 @@ _INSIDE: dict[str, Callable[[str], tuple[Run, str]]] = {
 }
 
 
-_ANY_STAMP = re.compile(r"[\ue1fe\ue1ff][\ue000-\ue0ff]{12}[a-z<>]?")
+_ANY_STAMP = re.compile(r"[\ue1fe\ue1ff][\ue000-\ue0ff]{12}[0-9.]?")
 
 
 def bare(message: str) -> str:

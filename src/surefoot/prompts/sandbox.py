@@ -43,8 +43,16 @@ _METHODS: tuple[tuple[type | tuple[type, ...], frozenset[str]], ...] = (
 
 
 def _bounded_concat(parts: Iterable[str]) -> str:
-    texts = list(parts)
-    current().spend(sum(map(len, texts)))
+    budget = current()
+    # Counted as they come, so that the parts of an endless text are not all made first.
+    total, most = 0, budget.characters
+    texts: list[str] = []
+    for part in parts:
+        total += len(part)
+        if total > most:
+            break
+        texts.append(part)
+    budget.spend(total)
     return "".join(texts)
 
 
@@ -156,7 +164,7 @@ class PromptEnvironment(ImmutableSandboxedEnvironment):
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """What `obj.attribute` is. Of a mapping it is an entry, at once, where it cannot be a method."""
-        if type(obj) is dict and attribute not in _OF_MAPPINGS:
+        if obj.__class__ is dict and attribute not in _OF_MAPPINGS:
             found = obj.get(attribute, _MISSING)
             return self.undefined(obj=obj, name=attribute) if found is _MISSING else found
         return super().getattr(obj, attribute)
@@ -201,8 +209,10 @@ class PromptEnvironment(ImmutableSandboxedEnvironment):
             check_format(str(args[0]), ())
         elif isinstance(owner, str):
             budget.spend(len(owner) if name in _COPYING else len(owner) >> 4)
-        else:
-            searched(owner if name in ("count", "index") else None)
+        elif name == "changed":
+            searched(*args)
+        elif name in ("count", "index"):
+            searched(owner)
         result = context.call(obj, *args, **kwargs)
         if isinstance(result, str):
             budget.spend(len(result))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,8 +25,10 @@ class Segment:
     is_strict: bool = False
 
 
-def segments(runs: Iterable[Run], inputs: Mapping[str, Property], *, is_strict: bool) -> list[Segment]:
-    """The segments of runs of text. Literal ones that follow each other are one."""
+def segments(
+    runs: Iterable[Run], sources: Sequence[str], inputs: Mapping[str, Property], *, is_strict: bool
+) -> list[Segment]:
+    """The segments of runs of text, whose `sources` are names with commas. Literal ones in a row are one."""
     found: list[Segment] = []
     source: str | None = None
     texts: list[str] = []
@@ -44,7 +46,7 @@ def segments(runs: Iterable[Run], inputs: Mapping[str, Property], *, is_strict: 
     for run in runs:
         if isinstance(run, Source):
             close()
-            source = run.name
+            source = None if run.number is None else sources[run.number]
         elif isinstance(run, str):
             texts.append(run)
     close()

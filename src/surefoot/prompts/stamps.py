@@ -23,8 +23,9 @@ PLACE = _random("\ue1ff")
 # value, which stands between VALUE and END. A FIELD is a heading inside a message (`## tool_calls:`), a BREAK an end
 # of line that the template does not have, PART a number of what is no text, PICTURE an inline picture up to
 # PICTURE_END, and SOURCE what comes of an input up to SOURCE_END.
-FIXED, GIVEN, VALUE, END = "r", "g", "<", ">"
-FIELD, BREAK, PART, PICTURE, PICTURE_END, SOURCE, SOURCE_END = "f", "b", "p", "i", "j", "v", "w"
+# They have no case, as filters may change that of a part of the template.
+FIXED, GIVEN, VALUE, END = "0", "1", "2", "3"
+FIELD, BREAK, PART, PICTURE, PICTURE_END, SOURCE, SOURCE_END = "4", "5", "6", "7", "8", "9", "."
 
 
 def fresh() -> str:

@@ -162,6 +162,25 @@ def test_without_prompts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
     assert "holds no cases" in failing(capsys, "test")
 
 
+def test_a_ledger_that_does_not_answer_leaves_the_files(project: Path, capsys: Capsys) -> None:
+    (project / "surefoot.toml").write_text(
+        '[ledger]\nurl = "postgresql://127.0.0.1:1/none"\noutage = 0.1\n', encoding="utf-8"
+    )
+    found = as_json(capsys, "list")
+    assert [row["name"] for row in found["prompts"]] == ["summary"]
+    assert "cannot be reached" in found["ledger_error"]
+    assert as_json(capsys, "show", "prompts/summary.prompty")["name"] == "summary"
+    assert as_json(capsys, "test", "prompts/summary.prompty")["passed"] == 2
+    assert as_json(capsys, "render", "summary@1")["dialect"] == "prompty-v2"
+
+
+def test_looking_writes_nothing(project: Path, capsys: Capsys) -> None:
+    before = sorted(path.name for path in project.iterdir())
+    for arguments in (["list"], ["show", "summary"], ["render", "summary"], ["test"]):
+        printed(capsys, *arguments)
+    assert sorted(path.name for path in project.iterdir()) == before
+
+
 # show
 
 
@@ -292,6 +311,24 @@ def test_run_with_another_model_and_a_file(project: Path, capsys: Capsys) -> Non
     assert [request.model for request in script.requests] == ["gpt-4o-mini"]
 
 
+def test_run_shows_the_tools_that_a_model_calls(project: Path, capsys: Capsys) -> None:
+    tools = "tools:\n  - {name: look, kind: function, parameters: [{name: at, kind: string}]}\n---\nsystem:"
+    (project / "tools.prompty").write_text(SUMMARY.replace("---\nsystem:", tools), encoding="utf-8")
+    found = json.loads(
+        asked(capsys, "tools.prompty", "--json", answers=scripted([scripted.calls("look", at="x")]))
+    )
+    assert found["output"]["tool_calls"] == [{"name": "look", "arguments": '{"at":"x"}'}]
+
+
+def test_run_asks_for_the_outputs_that_are_declared(project: Path, capsys: Capsys) -> None:
+    outputs = "outputs:\n  - {name: gist, kind: string}\n---\nsystem:"
+    (project / "outputs.prompty").write_text(SUMMARY.replace("---\nsystem:", outputs), encoding="utf-8")
+    script = scripted([{"gist": "pager"}])
+    found = json.loads(asked(capsys, "outputs.prompty", "--json", answers=script))
+    assert json.loads(found["output"]["answer"]) == {"gist": "pager"}
+    assert "gist" in json.dumps(script.requests[0].body["response_format"])
+
+
 def test_run_refuses_inputs_before_there_is_a_run(project: Path, capsys: Capsys) -> None:
     assert "words: expected a whole number" in failing(capsys, "run", "summary", "--input", "words=few")
     assert App.current().ledger.runs() == []
@@ -343,7 +380,8 @@ def test_a_real_model_is_asked_where_that_is_wanted(project: Path, capsys: Capsy
     with scripted(lambda _: "The pager."):
         found = as_json(capsys, "test", "--model", "openai:gpt-4o-mini")
     assert (found["passed"], found["skipped"]) == (3, 0)
-    assert len({case["run"] for case in found["cases"]}) == 3
+    # What expects nothing of the answer asks nobody.
+    assert [bool(case["run"]) for case in found["cases"]] == [False, True, True]
 
 
 def test_a_version_that_is_in_no_file_any_more(project: Path, capsys: Capsys) -> None:

@@ -81,15 +81,20 @@ def test_what_the_prompt_does_not_take() -> None:
 
 
 def test_names_of_the_template_are_inputs_too() -> None:
-    short = prompt("model: {api: chat}", "user:\n{{ text }} {% if more %}{{ tone }}{% endif %}\n")
-    assert told(short, use(text="string", tone="string")) == ["requires `more`, which is not given here"]
-    assert told(short, use(text="string", more="boolean")) == []
+    short = parse("prompt_id: summary\nversion: '3'\ntemplate: |\n  {text} {tone}\n", Path("p.yaml"))
+    assert told(short, use(text="string")) == ["requires `tone`, which is not given here"]
+    assert told(short, use(text="string", tone="string")) == []
 
 
-def test_in_the_newest_dialect_nobody_has_to_give_what_is_not_declared() -> None:
-    second = prompt("displayName: x", "user:\n{{ text }}\n")
-    assert second.dialect == "prompty-v2"
-    assert told(second, use()) == []
+def test_in_a_prompty_file_nobody_has_to_give_what_is_not_declared() -> None:
+    for front in ("displayName: x", "model: {api: chat}"):
+        assert told(prompt(front, "user:\n{{ text }}\n"), use()) == []
+
+
+def test_of_an_older_dialect_the_sample_is_meant_where_nothing_is_given() -> None:
+    sampled = prompt("inputs:\n  a: {type: string}\n  b: {type: string}\nsample: {a: x, b: y}\n")
+    assert told(sampled, use()) == []
+    assert told(sampled, use(a="string")) == ["requires `b`, which is not given here"]
 
 
 FITS = {
@@ -143,7 +148,7 @@ def outputs(**types: str) -> Prompt:
     return Prompt("summary", "3", "0" * 64, "prompty-v2", "", "", outputs=declared)
 
 
-def reading(kind: str = "Summary", **fields: Given) -> Use:
+def reading(kind: str = "Summary", /, **fields: Given) -> Use:
     return Use("generate", "flows.py", 7, reference="summary", output=fields, kind=kind)
 
 

@@ -126,6 +126,26 @@ def test_filters_that_reach_out_or_vary_are_not_there(name: str) -> None:
         "{% macro m(n) %}{% if n %}{{ m(n - 1) }}{{ m(n - 1) }}{% endif %}{% endmacro %}{{ m(60) }}",
         "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
         "{% for a in tree recursive %}{% if loop.depth < 9 %}{{ loop(tree) }}{% endif %}{% endfor %}",
+        "{{ 1.5 | round(10**9, 'ceil') }}",
+        "{{ ('%(a)s' * 1000) % {'a': 'x' * 10**6} }}",
+        "{{ '%(a)s%(a)s%(a)s%(a)s%(a)s%(a)s%(a)s' | format(a='x' * 4000000) }}",
+        "{% set a0 = 'xxxxxxxx' %}"
+        + "".join(f"{{% set a{n + 1} = '%s%s' % (a{n}, a{n}) %}}" for n in range(40)),
+        "{{ [[[[1] * 100] * 100] * 10] | tojson(indent=1000) }}",
+        "{{ ('a\n' * 10**6) | indent(1000) }}",
+        "{{ ('x' * 10**6) | wordwrap(1) }}",
+        "{{ ('a b ' * 10**6) | wordwrap(10) }}",
+        "{{ ('<!---->' * 10**5) | striptags }}",
+        "{{ xs | map('list') | list | sum(start=[]) }}",
+        "{{ ('x' * 4000000) | list | length }}",
+        "{% for a in xs %}{% if 'zz' in big %}{% endif %}{% endfor %}",
+        "{% for a in xs %}{% if big == big ~ '' %}{% endif %}{% endfor %}",
+        "{% for a in xs %}{% set c = big[1:] %}{% endfor %}",
+        "{% for a in xs %}{% if big is lower %}{% endif %}{% endfor %}",
+        "{% for a in xs %}{% set c = big.split('z') %}{% endfor %}",
+        "{% for a in xs %}{% set c = many | sort %}{% endfor %}",
+        "{% for a in xs %}{{ loop.changed(many) }}{% endfor %}",
+        "{% for a in xs %}{{ many }}{% endfor %}",
     ],
 )
 def test_what_would_take_all_memory_or_time_is_refused(template: str) -> None:
@@ -133,6 +153,8 @@ def test_what_would_take_all_memory_or_time_is_refused(template: str) -> None:
         "xs": list(range(2000)),
         "day": dt.date(2026, 4, 20),
         "tree": list(range(50)),
+        "big": "abc " * 250_000,
+        "many": [f"w{number}" for number in range(20_000)],
     }
     prompt = prompty(template)
     used = {name: value for name, value in inputs.items() if _takes(prompt, name)}

@@ -49,6 +49,7 @@ REFERENCES = {
     "rendered at once": 'Prompty.load_template("summary@2").render(q=1)',
     "messages": 'prompt("summary@2").messages(q=1)',
     "asked by itself": 'prompt("summary@2").generate(q=1)',
+    "asked by itself later": 'async def f():\n    await prompt("summary@2").generate_async(str, using="m", q=1)',
     "a local name": 'def f():\n    p = prompt("summary@2")\n    return p.render(q=1)',
     "a constant of the module": 'P = Prompty.load_template("summary@2")\ndef f():\n    return P.render(q=1)',
     "an attribute": (
@@ -515,6 +516,18 @@ def test_a_project_that_is_too_large_says_what_is_left_out(
     )
     assert len(found.uses) == 3
     assert [(left.file, "more than 3" in left.why) for left in found.left] == [("m3.py", True)]
+
+
+@pytest.mark.parametrize("last", ["'a'", "x11"])
+def test_names_of_names_are_looked_up_once(last: str, tmp_path: Path) -> None:
+    lines = "".join(f"x{at} = (x{at - 1} if c else x{at - 1}) or x{at - 1}\n" for at in range(1, 12))
+    found = scanned(tmp_path, flows=f"{HEAD}x0 = {last}\n{lines}generate(x11)\nprompt(x5).render(q=x11)\n")
+    assert {use.reference for use in found.uses} == ({"a"} if last == "'a'" else {""})
+
+
+def test_what_returns_itself(tmp_path: Path) -> None:
+    text = "def a(): return b()\ndef b(): return a() or b()\na().render(q=1)\ngenerate(b(), q=a())\n"
+    assert [bool(use.unknown) for use in scanned(tmp_path, flows=HEAD + text).uses] == [True]
 
 
 def notebook(*cells: object) -> str:

@@ -14,9 +14,8 @@ from surefoot.values import Json, PromptUse
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from surefoot.app import App
     from surefoot.cli.prompt.uses import Place, Uses
-    from surefoot.prompts import Prompt
+    from surefoot.prompts import Library, Prompt
     from surefoot.prompts.versions import PromptVersion
 
 STATES = {"file": "", "edited": "edited", "ledger": "only in the ledger"}
@@ -32,22 +31,25 @@ def command(as_json: bool) -> int:  # noqa: FBT001
     """
     from surefoot.app import App
     from surefoot.cli import screen
-    from surefoot.cli.prompt.uses import Uses
+    from surefoot.cli.prompt.uses import Uses, print_unread, readable
     from surefoot.errors import UnknownPrompt
 
     screen.show_warnings()
     with closing(App.current()) as app:
-        uses = Uses.of(app)
-        rows = [_row(app, version, uses) for version in app.prompts.versions()]
-        problems = [str(problem) for problem in app.prompts.problems()]
-        if not rows and not problems and not app.prompts.folder.is_dir():
+        library, why = readable(app)
+        uses = Uses.of(app, library)
+        rows = [_row(library, version, uses) for version in library.versions()]
+        problems = [str(problem) for problem in library.problems()]
+        if not rows and not problems and not library.folder.is_dir():
             raise UnknownPrompt(
-                f"there are no prompts: the folder {app.prompts.folder} does not exist; make it or set prompts.path"
+                f"there are no prompts: the folder {library.folder} does not exist; make it or set prompts.path"
             )
     if as_json:
-        screen.print_json({"prompts": [row.to_json() for row in rows], "malformed": list(problems)})
+        shown: list[Json] = [row.to_json() for row in rows]
+        screen.print_json({"prompts": shown, "malformed": list(problems), "ledger_error": why})
     else:
-        print_rows(screen.out(), rows, problems, folder=str(app.prompts.folder))
+        print_rows(screen.out(), rows, problems, folder=str(library.folder))
+        print_unread(screen.err(), why)
     return 0
 
 
@@ -89,13 +91,13 @@ class Row:
         }
 
 
-def _row(app: App, version: PromptVersion, uses: Uses) -> Row:
+def _row(library: Library, version: PromptVersion, uses: Uses) -> Row:
     from surefoot.errors import UsageError
     from surefoot.values import PromptRef
 
     prompt, problem = None, ""
     try:
-        prompt = app.prompts.at(PromptRef(version.name, version.version, version.digest))
+        prompt = library.at(PromptRef(version.name, version.version, version.digest))
     except UsageError as error:
         problem = str(error)
     return Row(version, prompt, uses.places(version.name), uses.last(version.name, version.digest), problem)
@@ -138,11 +140,14 @@ def _beside(row: Row, now_ns: int) -> list[str]:
     """What a version takes, and who used it."""
     from surefoot.cli import words
     from surefoot.cli.prompt.described import is_needed
+    from surefoot.prompts import rendering
 
     lines: list[str] = []
     if row.prompt is not None:
         inputs = [name if is_needed(entry) else f"{name}?" for name, entry in row.prompt.inputs.items()]
-        lines.append(f"takes {', '.join(inputs)}" if inputs else "declares no inputs")
+        # A template without declarations takes what it uses.
+        inputs += sorted(rendering.names_of(row.prompt) - row.prompt.inputs.keys())
+        lines.append(f"takes {', '.join(inputs)}" if inputs else "takes nothing")
     by = f" by {', '.join(row.flows)}" if row.flows else ""
     if row.last is not None:
         lines.append(f"used {words.ago(row.last.used_ns, now_ns)}{by}")

@@ -13,6 +13,7 @@ from surefoot.cli.prompt.given import inputs_options
 if TYPE_CHECKING:
     from surefoot.app import App
     from surefoot.flows import Listener
+    from surefoot.values import Json
 
 
 @documented(
@@ -62,7 +63,7 @@ def _ask(app: App, inputs: dict[str, object], listener: Listener) -> object:
 
 def _spoken(app: App, inputs: dict[str, object]) -> int:
     """Run it with the answer on the terminal as it comes, then the figures; the exit code."""
-    from surefoot.cli import failing
+    from surefoot.cli import failing, screen
     from surefoot.cli.performing import print_figures
     from surefoot.cli.progress import Watch
     from surefoot.evals.prompting import hearing
@@ -71,9 +72,9 @@ def _spoken(app: App, inputs: dict[str, object]) -> int:
     error: Exception | None = None
     try:
         with hearing(voice.say):
-            output = cast("dict[str, str]", _ask(app, {**inputs, "stream": True}, watch))
+            output = cast("dict[str, Json]", _ask(app, {**inputs, "stream": True}, watch))
         if not voice.has_spoken:
-            voice.say(output["answer"])
+            voice.say(str(output.get("answer") or screen.pretty(output)))
     except Exception as raised:
         if not watch.run_id:
             raise

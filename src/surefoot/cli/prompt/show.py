@@ -33,10 +33,13 @@ def command(target: str, as_json: bool) -> int:  # noqa: FBT001
     from surefoot.app import App
     from surefoot.cli import screen
     from surefoot.cli.prompt import targets
+    from surefoot.cli.prompt.uses import print_unread
 
     screen.show_warnings()
     with closing(App.current()) as app:
-        known = known_of(app, targets.found(app, target))
+        known, why = known_of(app, targets.found(app, target))
+    if why:
+        print_unread(screen.err(), why)
     if as_json:
         screen.print_json(known.to_json())
     else:
@@ -93,15 +96,14 @@ class Known:
         }
 
 
-def known_of(app: App, prompt: Prompt) -> Known:
-    """What is known of a prompt. Raises `LedgerError`."""
-    from surefoot.cli.prompt.uses import Uses
+def known_of(app: App, prompt: Prompt) -> tuple[Known, str]:
+    """What is known of a prompt, and why the ledger could not be asked; empty where it was."""
+    from surefoot.cli.prompt.uses import Uses, readable
 
-    archive = app.prompts.archive
-    moves = [] if archive is None else archive.moves(prompt.name)
-    return Known(
-        prompt, app.prompts.versions(prompt.name), moves, Uses.of(app, prompt.name).places(prompt.name)
-    )
+    library, why = readable(app)
+    moves = [] if library.archive is None else library.archive.moves(prompt.name)
+    places = Uses.of(app, library, prompt.name).places(prompt.name)
+    return Known(prompt, library.versions(prompt.name), moves, places), why
 
 
 def move_json(move: Label) -> dict[str, Json]:

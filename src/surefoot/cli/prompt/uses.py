@@ -9,8 +9,36 @@ from typing import TYPE_CHECKING
 from surefoot.values import Json, PromptUse
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from surefoot.app import App
+    from surefoot.prompts import Library
     from surefoot.prompts.fitting import Left, Use
+
+
+def readable(app: App) -> tuple[Library, str]:
+    """The library, and why it is without its ledger, where that does not answer: files can be shown nevertheless."""
+    from surefoot.cli.prompt.targets import roots
+    from surefoot.errors import LedgerError
+    from surefoot.prompts import Library
+
+    library = app.prompts
+    try:
+        library.versions()
+    except LedgerError as error:
+        alone = Library(library.folder, label=library.label, root=app.settings.root, roots=roots(app))
+        return alone, str(error)
+    return library, ""
+
+
+def print_unread(console: Console, why: str) -> None:
+    """That the ledger could not be asked, and what is not shown therefore."""
+    from surefoot.cli import screen
+    from surefoot.cli.prompt.page import say
+
+    if why:
+        said = f"The ledger does not answer, so that labels, uses and versions without a file are not shown: {why}"
+        say(console, screen.styled((said, "yellow")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +85,14 @@ class Uses:
     left: Sequence[Left] = ()
 
     @classmethod
-    def of(cls, app: App, name: str = "") -> Uses:
+    def of(cls, app: App, library: Library, name: str = "") -> Uses:
         """Read the code below the project's folder, and the ledger. Raises `LedgerError`."""
-        from surefoot.prompts.fitting import scan
+        from surefoot.cli.gathering import scanned
 
-        archive = app.prompts.archive
+        archive = library.archive
         runs = [] if archive is None else archive.uses(name)
-        scanned = scan(app.settings.root)
-        return cls(scanned.uses, runs, scanned.left)
+        code = scanned(app.settings.root)
+        return cls(code.uses, runs, code.left)
 
     def places(self, name: str) -> list[Place]:
         """Where the prompt of this name is used, by flow and line; what code and runs both tell is told once."""

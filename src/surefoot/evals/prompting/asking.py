@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
+from typing import Any, cast
 
 from surefoot.errors import PromptError
 from surefoot.flows import flow
 from surefoot.models import Call, Reply, Script, generate
-from surefoot.prompts import Prompty
+from surefoot.prompts import Prompt, Prompty
 from surefoot.prompts.noting import TRIAL_FLOW
-from surefoot.values import Json
+from surefoot.values import Image, Json, Message
 
 FLOW = TRIAL_FLOW
 """The name of the flow. Its runs try a prompt out and are no code that a version has to fit."""
@@ -56,13 +58,45 @@ def ask_prompt(  # noqa: PLR0917
             f"{found.prompt.source or prompt}: the prompt has changed since the run began; run it anew with "
             f"`surefoot prompt run {file or prompt}`"
         )
+    if api_of(found.prompt) in ("embedding", "image"):
+        made = cast("object", generate.sync(found, using=Call(model), **inputs))
+        return {"image": _address(made)} if isinstance(made, Image) else {"vectors": cast("Json", made)}
     reply = asked(found, inputs, Call(model, stream=_say if stream else None))
-    return {"answer": reply.text, "model": f"{reply.provider}:{reply.model}", "finish": reply.finish}
+    said: dict[str, Json] = {
+        "answer": reply.text,
+        "model": f"{reply.provider}:{reply.model}",
+        "finish": reply.finish,
+    }
+    if isinstance(reply.value, Message) and reply.value.tool_calls:
+        said["tool_calls"] = [
+            {"name": call.name, "arguments": call.arguments} for call in reply.value.tool_calls
+        ]
+    return said
 
 
-def asked(prompt: Prompty, inputs: Mapping[str, object], using: Call | Script) -> Reply[str]:
-    """The answer as text, whatever outputs the prompt declares. Raises what `generate` raises."""
-    return generate.sync(prompt, Reply[str], using=using, **inputs)
+def api_of(prompt: Prompt) -> str:
+    """What kind of answer the prompt asks for, as its file has it: `chat`, `responses`, `embedding`, `image`, ..."""
+    return str(prompt.model.get("apiType") or prompt.model.get("api") or "chat")
+
+
+def asked(prompt: Prompty, inputs: Mapping[str, object], using: Call | Script) -> Reply[Any]:
+    """The answer as text, in the form of the outputs that the prompt declares, or with the tools that it calls.
+
+    Nothing calls its tools: their steps are in code that this knows nothing of. Raises what `generate` raises.
+    """
+    kind = Reply[Message] if _declares_tools(prompt.prompt) else Reply[str]
+    return cast("Reply[Any]", generate.sync(prompt, kind, using=using, **inputs))
+
+
+def _declares_tools(prompt: Prompt) -> bool:
+    parameters = prompt.model.get("parameters")
+    return bool(prompt.tools) or (isinstance(parameters, dict) and bool(parameters.get("tools")))
+
+
+def _address(image: Image) -> str:
+    if not image.data:
+        return image.url
+    return f"data:{image.media_type or 'image/png'};base64,{base64.b64encode(image.data).decode()}"
 
 
 def _say(piece: str) -> None:

@@ -128,9 +128,11 @@ class _Judged:
         if expected.messages is not None:
             tokens = estimated(messages, self.prompt.model, policy(), model=asking.model or case.model).tokens
             self.misses += missed_by_messages(expected.messages, messages, tokens)
-        if not (expected.is_about_answer or case.is_scripted or asking.is_real):
+        if not (expected.is_about_answer or case.is_scripted):
             return
-        is_asked = asking.is_real or (bool(case.model) and not case.is_scripted)
+        is_asked = expected.is_about_answer and (
+            asking.is_real or (bool(case.model) and not case.is_scripted)
+        )
         if not is_asked and not case.is_scripted:
             self.reason = (
                 "no model is asked: give it an `answer` or a `model`, or run it with --model or --live"

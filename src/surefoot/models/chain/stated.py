@@ -31,7 +31,6 @@ _HOSTS: Mapping[str, tuple[str, ...]] = {
         *(".openai.azure.us", ".openai.azure.cn", ".api.cognitive.microsoft.com"),
     ),
     "openai-compatible": (".models.ai.azure.com", ".inference.ai.azure.com", ".models.github.ai"),
-    "google": (".googleapis.com",),
 }
 """Ends of the names of hosts that belong to a provider, beside that of its usual address."""
 
@@ -194,8 +193,8 @@ def _untrusted(stated: Stated, address: str) -> str:
     return (
         f"{stated.where}: it would send what `${{env:...}}` stands for to {origin}, an address of its own that neither "
         f"{stated.provider} nor surefoot.toml knows. If that is right, put it into a table "
-        f'[connections.NAME] with base_url and api_key and name that one in the file, or add "{origin}" to '
-        "`endpoints` in [prompts]"
+        f"[connections.NAME] with base_url and api_key and name that one in the file, or write "
+        f'NAME = "{origin}" below [prompts.endpoints]'
     )
 
 

@@ -24,6 +24,9 @@ class Declared:
 def declared_of(tools: tuple[Mapping[str, Json], ...], where: str) -> Iterator[Declared]:
     """The tools of a file. Raises `UsageError` for kinds that this version cannot use."""
     for tool in tools:
+        if isinstance(tool.get("function"), dict):
+            yield from in_chat_form([dict(tool)], where)
+            continue
         kind, name = str(tool.get("kind") or "function"), str(tool.get("name") or "")
         if kind != "function":
             raise UsageError(

@@ -37,7 +37,8 @@ class Section:
 
     stated: the endpoint that it describes itself; None where it names a connection, a provider, or none.
     form: the operation in whose words `parameters` are, which are put into the request as they are.
-    schema: the JSON schema of the answer, or None; `schema_name` and `is_strict` go with it; `names` are the fields of a JSON object without more of a schema.
+    schema: the JSON schema of the answer, or None; `schema_name` and `is_strict` go with it.
+    names: the fields of the answer, where it is asked for as any JSON object; all of it without names.
     is_stream: whether answers are asked for as streams. is_whole: whether the provider's whole answer is wanted.
     """
 
@@ -258,16 +259,16 @@ class _Reader:
         if given is None and isinstance(functions, list):
             # Their older form.
             given = cast("Json", [{"type": "function", "function": one} for one in functions])
-        found = [
-            *in_chat_form(given, self._where),
-            *declared_of(getattr(self._template, "tools", ()), self._where),
-        ]
+        declared = getattr(self._template, "tools", ())
+        # What older dialects have among the parameters may be declared too.
+        every = [*in_chat_form(given, self._where), *declared_of(declared, self._where)]
+        found = {one.spec.name: one for one in reversed(every)}
         if isinstance(asked, str):
             choice = asked
         elif isinstance(asked, dict):
             inner = asked.get("function")
             choice = str((inner if isinstance(inner, dict) else asked).get("name") or "auto")
-        return tuple(found), choice
+        return tuple(reversed(found.values())), choice
 
     def _output(self) -> dict[str, Any]:
         """The schema of the answer, or the names of its fields where it is asked for as any JSON object."""
@@ -296,7 +297,8 @@ class _Reader:
         return _FORMS[api]
 
     def _reads_environment(self) -> bool:
-        return any("${env:" in repr(self._data.get(name)) for name in ("parameters", "options"))
+        """Whether anything that is sent, but for where and with which key, comes from the environment."""
+        return _is_from_environment(dict(self._data))
 
     def _resolved(self, value: Json) -> Json:
         resolve = getattr(self._template, "resolved", None)
@@ -304,6 +306,23 @@ class _Reader:
 
     def _warn(self, key: str, why: str) -> None:
         _warn(self._where, key, why)
+
+
+_NOT_SENT = frozenset(
+    {"endpoint", "azure_endpoint", "base_url", "api_base", "apiKey", "api_key", "key", "kind", "type"}
+)
+
+
+def _is_from_environment(value: Json) -> bool:
+    match value:
+        case str():
+            return value.startswith("${env:")
+        case dict():
+            return any(_is_from_environment(part) for name, part in value.items() if name not in _NOT_SENT)
+        case list():
+            return any(map(_is_from_environment, value))
+        case _:
+            return False
 
 
 _said: set[tuple[str, str, str]] = set()

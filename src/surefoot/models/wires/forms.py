@@ -47,6 +47,9 @@ def may_be_given_again(operation: str, answer: Answer) -> bool:
     """
     if not answer.is_success or answer.is_closed_early or answer.is_free or answer.error is not None:
         return False
+    if operation == "openai.images":
+        # Where a picture lies it is kept for an hour or so.
+        return False
     if is_in_events(answer):
         events = events_of(answer.body)
         if not is_whole(events):

@@ -23,8 +23,18 @@ from surefoot.prompts.fitting.uses import Given, Use, Way
 
 _FETCHING = ("prompt", "Prompty.load_template", "Prompty.load")
 _ASKING = ("generate", "generate.sync")
-_WAYS = frozenset({"generate", "messages", "render", "sync"})
-_NAMES = ("generate", "load", "load_template", "messages", "partial", "prompt", "render", "sync")
+_WAYS = frozenset({"generate", "generate_async", "messages", "render", "sync"})
+_NAMES = (
+    "generate",
+    "generate_async",
+    "load",
+    "load_template",
+    "messages",
+    "partial",
+    "prompt",
+    "render",
+    "sync",
+)
 
 
 @dataclass(slots=True)

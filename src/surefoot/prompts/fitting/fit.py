@@ -21,6 +21,9 @@ _TAKES = {
 """The JSON types that fit a declared one; to other declarations everything may fit."""
 
 
+_SAMPLED = ("promptflow", "prompty-v1")
+
+
 @dataclass(frozen=True, slots=True)
 class Names:
     """The names of a template: `used` anywhere, and `needed` by every rendering of it."""
@@ -61,7 +64,7 @@ class _Fitting:
     def _inputs(self, use: Use) -> Iterator[tuple[str, str]]:
         if use.way == "load":
             return
-        if not use.is_open and (missing := self._missing(use.inputs)):
+        if not use.is_open and (missing := self._missing(use.inputs)) and not self._has_sample(use):
             named = _listed(missing)
             what = "is" if len(missing) == 1 else "are"
             yield (
@@ -83,10 +86,12 @@ class _Fitting:
     def _missing(self, given: Mapping[str, Given]) -> list[str]:
         declared = self.prompt.inputs
         required = [name for name, one in declared.items() if one.is_required and not one.has_default]
-        if self.prompt.dialect != "prompty-v2":
-            # In that dialect a name that nobody gives is empty text.
-            required += sorted(name for name in self.names.needed if name not in declared)
+        required += sorted(name for name in self.names.needed if name not in declared)
         return [name for name in required if name not in given]
+
+    def _has_sample(self, use: Use) -> bool:
+        """Whether the sample is meant: in older dialects it is, where nothing at all is given."""
+        return not use.inputs and self.prompt.dialect in _SAMPLED and bool(self.prompt.sample)
 
     def _input(self, declared: Property, given: Given) -> Iterator[tuple[str, str]]:
         if not _fits(declared, given):
@@ -146,7 +151,8 @@ def misfits(
 
 def _fits(declared: Property, given: Given) -> bool:
     if given.type == "null":
-        return not declared.is_required or (declared.has_default and declared.default is None)
+        may_be_none = declared.has_default and declared.default is None
+        return may_be_none or not declared.is_required or declared.is_nullable or declared.type not in _TAKES
     wanted = _TAKES.get(declared.type)
     return not given.type or wanted is None or given.type in wanted
 

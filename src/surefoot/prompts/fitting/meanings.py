@@ -13,7 +13,10 @@ from surefoot.prompts.fitting.scopes import END, Binding, Module, Place, Scope, 
 
 MAX_ALTERNATIVES = 8
 MAX_DEPTH = 40
+MAX_STEPS = 2_000
+"""How many expressions are looked up for one."""
 
+_NONE = ast.Constant(None)
 _DOOR = frozenset(
     {"Call", "Prompty", "Reply", "Router", "Tiered", "Workflow", "flow", "generate", "prompt", "step"}
 )
@@ -105,7 +108,8 @@ class Meanings:
     project: Project
     _open: set[int] = field(default_factory=set[int])
     _texts: dict[int, ast.expr] = field(default_factory=dict[int, ast.expr])
-    _depth: int = 0
+    _steps: int = 0
+    _cuts: int = 0
     _made: dict[int, tuple[Meaning, ...]] = field(default_factory=dict[int, "tuple[Meaning, ...]"])
 
     def of(self, node: ast.AST | None, place: Place) -> tuple[Meaning, ...]:
@@ -115,16 +119,19 @@ class Meanings:
         key = id(node)
         if key in self._made:
             return self._made[key]
-        if key in self._open or self._depth > MAX_DEPTH:
-            return (Other("it goes in a circle"),)
+        if not self._open:
+            self._steps = 0
+        self._steps += 1
+        if key in self._open or len(self._open) > MAX_DEPTH or self._steps > MAX_STEPS:
+            self._cuts += 1
+            return (Other("it goes in a circle, or is put together in too many steps"),)
+        cuts = self._cuts
         self._open.add(key)
-        self._depth += 1
         try:
             found = _distinct(self._of(node, place))
         finally:
             self._open.discard(key)
-            self._depth -= 1
-        if not self._open:
+        if not self._open or cuts == self._cuts:
             # What was found inside of a circle may be cut short.
             self._made[key] = found
         return found
@@ -217,7 +224,7 @@ class Meanings:
             case ast.Subscript(value=ast.Name(id="Optional" | "Annotated") as head, slice=inner):
                 if head.id == "Annotated" and isinstance(inner, ast.Tuple) and inner.elts:
                     return self.parts_of(inner.elts[0])
-                return [*self.parts_of(inner), *([ast.Constant(None)] if head.id == "Optional" else [])]
+                return [*self.parts_of(inner), *([_NONE] if head.id == "Optional" else [])]
             case ast.Constant(value=str(text)):
                 known = self._texts.get(id(annotation))
                 if known is None:
@@ -407,6 +414,7 @@ class Meanings:
         way = func.attr
         if way == "sync" and isinstance(func.value, ast.Attribute) and func.value.attr == "generate":
             func, way = func.value, "generate"
+        way = "generate" if way == "generate_async" else way
         if way not in ("render", "messages", "generate"):
             return ""
         return way if any(isinstance(one, Loaded) for one in self.of(func.value, place)) else ""
