@@ -123,6 +123,8 @@ def _parsed(text: str, source: Path, dialect: Dialect | None, files: Files, name
         before = text[: text.index("\0")]
         line, column = before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
         raise PromptError(f"{source}:{line}:{column}: it has a NUL, which is no text; remove it")
+    if dialect is not None and dialect not in keys.TOP:
+        raise PromptError(f"{source}:1:1: there is no dialect {dialect!r}; there are {', '.join(keys.TOP)}")
     is_short = source.suffix in (".yaml", ".yml")
     if dialect is not None and is_short != (dialect == "short"):
         raise PromptError(

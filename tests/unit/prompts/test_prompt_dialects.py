@@ -64,6 +64,8 @@ def test_the_dialect_can_be_forced(tmp_path: Path) -> None:
         assert made(tmp_path, front, dialect=dialect).dialect == dialect
     with pytest.raises(PromptError, match="cannot be read as short: only a YAML file"):
         made(tmp_path, front, dialect="short")
+    with pytest.raises(PromptError, match="there is no dialect 'prompty-v3'; there are short, promptflow"):
+        made(tmp_path, front, dialect="prompty-v3")
     path = tmp_path / "s.yaml"
     path.write_text("prompt_id: s\ntemplate: x\n")
     assert load(path, dialect="short").dialect == "short"
