@@ -36,7 +36,10 @@ def judged(row: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
 
 
 def _guarded(claim: Any, *arguments: Any) -> str | None:
-    logging.getLogger("surefoot.prompts").setLevel(logging.ERROR)
+    log = logging.getLogger("surefoot.prompts")
+    level = log.level
+    # What of a file has no effect is told where it is loaded, and is no difference.
+    log.setLevel(logging.ERROR)
     try:
         with tempfile.TemporaryDirectory() as folder:
             return claim(Path(folder), *arguments)
@@ -45,6 +48,8 @@ def _guarded(claim: Any, *arguments: Any) -> str | None:
     # Whatever else is raised is a mistake of ours, and no reason to leave out the other rows.
     except Exception as error:  # noqa: BLE001
         return f"not an error of ours: {type(error).__name__}: {error}"
+    finally:
+        log.setLevel(level)
 
 
 def _compared(folder: Path, row: Mapping[str, Any], library: str, made: Mapping[str, Any]) -> str | None:
