@@ -15,7 +15,7 @@ import yaml
 import differences
 from outcomes import Accepted, NotRun
 from surefoot.errors import SurefootError
-from surefoot.prompts import Prompt, load, rendering
+from surefoot.prompts import Prompt, load, rendering, upgraded
 from surefoot.prompts.definition import Dialect
 from surefoot.values import Audio, File, Image, Message, Part
 
@@ -30,14 +30,16 @@ def judged(row: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
     rendered = {library: made for library, made in expected.items() if "messages" in made}
     for library, made in rendered.items():
         yield f"{path} as {library}", _guarded(_compared, row, library, made)
+        if library.startswith("promptflow"):
+            yield f"{path} upgraded", _guarded(_upgraded, row, library, made)
     yield f"{path} as it is recognised", _guarded(_recognised, row, rendered)
 
 
 def _guarded(claim: Any, *arguments: Any) -> str | None:
-    logger = logging.getLogger("surefoot.prompts")
-    level = logger.level
-    # What real files have that means nothing to us is told by the hundred.
-    logger.setLevel(logging.ERROR)
+    log = logging.getLogger("surefoot.prompts")
+    level = log.level
+    # What of a file has no effect is told where it is loaded, and is no difference.
+    log.setLevel(logging.ERROR)
     try:
         with tempfile.TemporaryDirectory() as folder:
             return claim(Path(folder), *arguments)
@@ -47,7 +49,7 @@ def _guarded(claim: Any, *arguments: Any) -> str | None:
     except Exception as error:  # noqa: BLE001
         return f"not an error of ours: {type(error).__name__}: {error}"
     finally:
-        logger.setLevel(level)
+        log.setLevel(level)
 
 
 def _compared(folder: Path, row: Mapping[str, Any], library: str, made: Mapping[str, Any]) -> str | None:
@@ -64,6 +66,25 @@ def _compared(folder: Path, row: Mapping[str, Any], library: str, made: Mapping[
         problem = f"model, ours:   {json.dumps(prompt.model)}\n    model, theirs: {json.dumps(made['model'])}"
     reason = differences.reason(ours, theirs) if problem else None
     return Accepted(f"{reason}\n    {problem}") if reason else problem
+
+
+def _upgraded(folder: Path, row: Mapping[str, Any], library: str, made: Mapping[str, Any]) -> str | None:
+    """The file as one of prompty 2 renders the same messages, and says so of itself where it cannot."""
+    missing = _written(folder, row, made)
+    if missing:
+        return missing
+    prompt = load(_path(folder, row), dialect=_DIALECTS[library], roots=[folder])
+    done = upgraded(prompt)
+    # What the new file takes in is seen from the folder of the old one.
+    path = _path(folder, row).with_suffix(".new.prompty")
+    path.write_text(done.text, encoding="utf-8")
+    new = load(path, roots=[folder])
+    if new.dialect != "prompty-v2":
+        return f"it is recognised as {new.dialect}"
+    inputs = {name: value for name, value in made["inputs"].items() if name in new.inputs}
+    ours = [_ours(message) for message in rendering.messages_of(new, inputs)]
+    theirs = [_theirs(message) for message in made["messages"]]
+    return None if ours == theirs else f"ours:   {json.dumps(ours)}\n    theirs: {json.dumps(theirs)}"
 
 
 def _recognised(folder: Path, row: Mapping[str, Any], rendered: Mapping[str, Any]) -> str | None:

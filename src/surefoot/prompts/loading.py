@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -22,7 +22,7 @@ from surefoot.prompts import (
     rendering,
 )
 from surefoot.prompts.definition import Dialect, Prompt, digest_of, normalised
-from surefoot.prompts.references import DiskFiles, Files, StoredFiles, Taken
+from surefoot.prompts.references import DiskFiles, Files, Roots, StoredFiles, Taken
 from surefoot.values import Json, PromptText
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def is_short_form(text: str) -> bool:
     return _PROMPT_ID.search(text) is not None
 
 
-def load(path: Path, *, dialect: Dialect | None = None, roots: Sequence[Path] = ()) -> Prompt:
+def load(path: Path, *, dialect: Dialect | None = None, roots: Roots = ()) -> Prompt:
     """Read a prompt file: `.prompty`, or YAML with `prompt_id`.
 
     `dialect` is what it is read as, whatever it looks like; `roots` are the folders, beside its own, that it may take
@@ -87,7 +87,7 @@ def read_text(path: Path) -> str:
         ) from None
 
 
-def parse(text: str, source: Path, *, dialect: Dialect | None = None, roots: Sequence[Path] = ()) -> Prompt:
+def parse(text: str, source: Path, *, dialect: Dialect | None = None, roots: Roots = ()) -> Prompt:
     """A prompt from the normalised text of its file; its ending decides the form.
 
     Files that it takes in are looked for in the folder of `source` and in `roots`.
@@ -123,6 +123,8 @@ def _parsed(text: str, source: Path, dialect: Dialect | None, files: Files, name
         before = text[: text.index("\0")]
         line, column = before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
         raise PromptError(f"{source}:{line}:{column}: it has a NUL, which is no text; remove it")
+    if dialect is not None and dialect not in keys.TOP:
+        raise PromptError(f"{source}:1:1: there is no dialect {dialect!r}; there are {', '.join(keys.TOP)}")
     is_short = source.suffix in (".yaml", ".yml")
     if dialect is not None and is_short != (dialect == "short"):
         raise PromptError(
@@ -249,7 +251,7 @@ def _built(made: _Made, document: Document, front: Mapping[str, Json], source: P
         inputs=inputs,
         outputs=properties.declared(document, "outputs", front.get("outputs"), made.dialect),
         model=model or {},
-        tools=_tools(document, front, model or {}),
+        tools=_tools(document, front),
         sample=sample or {},
         cache=_cache(document, front),
         metadata=metadata,
@@ -286,21 +288,16 @@ def _version(document: Document, front: Mapping[str, Json]) -> str:
     return written or ("" if inherited is None or "version" in document.data else str(inherited))
 
 
-def _tools(
-    document: Document, front: Mapping[str, Json], model: Mapping[str, Json]
-) -> tuple[Mapping[str, Json], ...]:
-    """The tools in whatever form they are written: those of the file, else those among the model's parameters."""
-    tools, parameters = front.get("tools"), model.get("parameters")
-    if tools is None and isinstance(parameters, dict):
-        tools = parameters.get("tools")
+def _tools(document: Document, front: Mapping[str, Json]) -> tuple[Mapping[str, Json], ...]:
+    """The tools in whatever form they are written; those among the parameters of a model stay there."""
+    tools = front.get("tools")
     if isinstance(tools, dict):
         tools = [{"name": name, **tool} if isinstance(tool, dict) else tool for name, tool in tools.items()]
     if tools is None or (isinstance(tools, str) and tools.startswith("${")):
         return ()
     if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
-        place = ("tools",) if "tools" in front else ("model", "parameters", "tools")
         raise PromptError(
-            f"{document.place(*place)}: tools have to be a list, each with its name and its parameters"
+            f"{document.place('tools')}: tools have to be a list, each with its name and its parameters"
         )
     return tuple(cast("list[dict[str, Json]]", tools))
 

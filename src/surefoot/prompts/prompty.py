@@ -46,9 +46,13 @@ class Prompty:
         return cls(meant(reference), reference=reference)
 
     @classmethod
-    def load(cls, path: str | PathLike[str]) -> Prompty:
-        """The prompt in a file. Raises `PromptError`."""
-        return cls(loading.load(Path(path)), reference=file_reference(path))
+    def load(cls, path: str | PathLike[str], *, dialect: Dialect | None = None) -> Prompty:
+        """The prompt in a file, which may take in others from its folder and from those of `[prompts.files]`.
+
+        `dialect` is what it is read as, whatever it looks like. Raises `PromptError`.
+        """
+        prompt = loading.load(Path(path), dialect=dialect, roots=lambda: library().roots)
+        return cls(prompt, reference=file_reference(path))
 
     @property
     def prompt(self) -> Prompt:

@@ -9,10 +9,10 @@ import os
 import posixpath
 import re
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
 
 from surefoot import scope
 from surefoot.errors import PromptError
@@ -48,10 +48,14 @@ class Files(Protocol):
         ...
 
 
+Roots: TypeAlias = "Sequence[Path] | Callable[[], Sequence[Path]]"
+"""Folders that files may be taken from beside the prompt's own, or what finds them where one is outside of it."""
+
+
 class DiskFiles:
     """Files in a folder, or in one of `roots`, wherever links lead."""
 
-    def __init__(self, folder: Path, roots: Sequence[Path] = ()) -> None:
+    def __init__(self, folder: Path, roots: Roots = ()) -> None:
         self._folder = folder
         self._roots = roots
 
@@ -61,7 +65,10 @@ class DiskFiles:
     def text(self, name: str, where: str) -> str | None:
         try:
             path = self.path(name).resolve()
-            allowed = [root.resolve() for root in (self._folder, *self._roots)]
+            allowed = [self._folder.resolve()]
+            if not path.is_relative_to(allowed[0]):
+                roots = self._roots() if callable(self._roots) else self._roots
+                allowed += [root.resolve() for root in roots]
         except (OSError, RuntimeError, ValueError) as error:
             # It contains itself by links, or what is no path.
             raise PromptError(f"{where}: the file {name!r} cannot be read: {error}; name another") from None

@@ -20,8 +20,8 @@ _PROVIDERS = {
     "open_ai": "openai",
     "openai": "openai",
     # Endpoints of models that speak as OpenAI does.
-    "github": "openai",
-    "serverless": "openai",
+    "github": "openai-compatible",
+    "serverless": "openai-compatible",
     "anthropic": "anthropic",
 }
 _OPTIONS = {
@@ -43,6 +43,7 @@ _CONNECTION = {
     "endpoint": "endpoint",
     "api_base": "endpoint",
     "api_key": "apiKey",
+    "key": "apiKey",
     "api_version": "apiVersion",
 }
 _KINDS: dict[PropertyType, str] = {"number": "float"}
@@ -128,7 +129,9 @@ class Translation:
         model, configuration = self._model, _mapping(self._model.get("configuration"))
         kind = configuration.get("type")
         if kind in ("serverless", "github"):
-            self.notes.append(f"a model of the type {kind} is asked as one of OpenAI's form at its endpoint")
+            self.notes.append(
+                f"prompty 2 has no provider for models of the type {kind}: openai-compatible is Surefoot's word for it"
+            )
         elif kind is not None and kind not in _PROVIDERS:
             self.notes.append(f"the model has the type {kind}, which is put down as its provider")
         api = model.get("api")
@@ -153,13 +156,10 @@ class Translation:
                 made[_CONNECTION[key]] = value
             else:
                 made[key] = value
+            if key == "api_version" or key not in _CONNECTION:
                 self.notes.append(
                     f"model.configuration.{key} stands in the connection, where prompty 2 ignores it"
                 )
-        if "apiVersion" in made:
-            self.notes.append(
-                "model.configuration.api_version stands in the connection, where prompty 2 ignores it"
-            )
         return {"kind": "key", **made} if made else {}
 
     def _options(self) -> dict[str, Json]:
@@ -187,10 +187,10 @@ class Translation:
         if isinstance(tools, str):
             return tools
         functions = self._parameters.get("functions")
-        found = list(self._prompt.tools) if tools else []
-        if not found and isinstance(functions, list):
-            found = [{"function": function} for function in functions if isinstance(function, dict)]
-        return [self._tool(tool) for tool in found]
+        if not tools and isinstance(functions, list):
+            tools = [{"function": function} for function in functions]
+        found = tools if isinstance(tools, list) else list(self._prompt.tools)
+        return [self._tool(tool) for tool in found if isinstance(tool, dict)]
 
     def _tool(self, tool: Mapping[str, Json]) -> Json:
         function = tool.get("function")

@@ -64,6 +64,8 @@ def test_the_dialect_can_be_forced(tmp_path: Path) -> None:
         assert made(tmp_path, front, dialect=dialect).dialect == dialect
     with pytest.raises(PromptError, match="cannot be read as short: only a YAML file"):
         made(tmp_path, front, dialect="short")
+    with pytest.raises(PromptError, match="there is no dialect 'prompty-v3'; there are short, promptflow"):
+        made(tmp_path, front, dialect="prompty-v3")
     path = tmp_path / "s.yaml"
     path.write_text("prompt_id: s\ntemplate: x\n")
     assert load(path, dialect="short").dialect == "short"
@@ -244,10 +246,11 @@ def test_tools_in_every_form(tmp_path: Path) -> None:
     assert made(tmp_path, "model: m\ntools: [{name: a, kind: mcp}]").tools == ({"name": "a", "kind": "mcp"},)
     assert made(tmp_path, "model: m\ntools: {a: {kind: mcp}}").tools == ({"name": "a", "kind": "mcp"},)
     prompt = made(tmp_path, f"{FIRST[:-2]}tools: [{openai}]}}}}")
-    assert prompt.tools == (
-        {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}},
-    )
-    assert prompt.model["parameters"] == {"tools": list(prompt.tools)}
+    # Those among the parameters of the model are a part of these, as in the libraries of the first version.
+    assert prompt.tools == ()
+    assert prompt.model["parameters"] == {
+        "tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]
+    }
     with pytest.raises(PromptError, match=r"p\.prompty:3:1: tools have to be a list"):
         made(tmp_path, "model: m\ntools: [x]")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from surefoot.errors import PromptError
-from surefoot.prompts import Prompt, load
+from surefoot.prompts import Library, Prompt, Prompty, library, load
 from surefoot.prompts.loading import parse_stored
 from surefoot.prompts.references import MAX_FILE_BYTES, resolved
 from surefoot.values import PromptText
@@ -266,3 +266,16 @@ def test_the_digest_is_that_of_the_text_alone_without_files_and_of_both_with(tmp
     second = load(path)
     assert first.text == second.text
     assert len({plain.digest, first.digest, second.digest, digest_of(first.text)}) == 4
+
+
+def test_a_file_alone_may_take_in_what_the_project_allows(tmp_path: Path) -> None:
+    put(tmp_path / "shared", c__json='{"kind": "anonymous"}')
+    path = made(tmp_path / "prompts", "model: {id: m, connection: '${file:../shared/c.json}'}")
+    with library.provided(lambda: Library(tmp_path / "prompts", roots=[tmp_path / "shared"])):
+        assert Prompty.load(path).model["connection"] == {"kind": "anonymous"}
+        assert Prompty.load(path, dialect="promptflow").dialect == "promptflow"
+    with (
+        library.provided(lambda: Library(tmp_path / "prompts")),
+        pytest.raises(PromptError, match="outside allowed roots"),
+    ):
+        Prompty.load(path)

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from surefoot.errors import PromptError
-from surefoot.prompts import Prompt, load, rendering, upgraded
+from surefoot.models.generating.sections import section_of
+from surefoot.prompts import Prompt, Prompty, load, rendering, upgraded
 from surefoot.prompts.definition import normalised
 from surefoot.prompts.loading import parse
 from surefoot.values import Message
@@ -458,3 +459,33 @@ def test_any_template_renders_the_same(
 
 def _told(messages: list[Message]) -> list[tuple[str, str]]:
     return [(message.role, message.text.strip()) for message in messages if message.text.strip()]
+
+
+@pytest.mark.parametrize(
+    "configuration",
+    [
+        "{type: openai, model: m, api_key: '${env:KEY}', base_url: 'https://h/v1', organization: o}",
+        "{type: azure_openai, azure_deployment: d, azure_endpoint: '${env:E}', api_key: '${env:K}', api_version: '1'}",
+        "{type: azure_openai, azure_deployment: d, connection: main}",
+        "{type: azure_openai, azure_deployment: d}",
+        "{type: openai, model: gpt-4o}",
+        "{type: serverless, endpoint: 'https://models.inference.ai.azure.com', model: Llama, key: '${env:KEY}'}",
+    ],
+)
+def test_an_upgraded_file_asks_the_same(tmp_path: Path, configuration: str) -> None:
+    settings = "max_tokens: 3, temperature: 0.5, presence_penalty: 1, stop: [a], seed: 4, user: u, n: 1"
+    tool = (
+        "{type: function, function: {name: f, parameters: {type: object, properties: {q: {type: string}}}}}"
+    )
+    prompt = write(
+        tmp_path,
+        f"---\nmodel: {{api: chat, configuration: {configuration}, parameters: {{{settings}, tool_choice: auto, "
+        f"tools: [{tool}]}}}}\n---\nuser:\nx\n",
+    )
+    before, after = section_of(Prompty(prompt)), section_of(Prompty(again(prompt, tmp_path)))
+    for name in ("call", "api", "form", "parameters", "tools", "schema", "names", "is_stream", "is_whole"):
+        assert getattr(after, name) == getattr(before, name)
+    assert (before.stated is None) == (after.stated is None)
+    if before.stated is not None and after.stated is not None:
+        for name in ("provider", "base_url", "is_key_ambient", "is_anonymous", "api_version", "organization"):
+            assert getattr(after.stated, name) == getattr(before.stated, name)

@@ -43,6 +43,8 @@ _OF_CONNECTION = frozenset(
     {
         *("kind", "name", "target", "endpoint", "apiKey", "authenticationMode", "usageDescription"),
         *("connectionType", "authType", "deployment"),
+        # Not of prompty 2: what upgraded files of the first version would have no place for.
+        *("apiVersion", "organization", "project"),
     }
 )
 
@@ -152,7 +154,12 @@ class Finder:
         name = self.resolved(connection.get("name"))
         if kind in ("reference", "remote") and isinstance(name, str) and name:
             return self._over(name, model)
-        shown = {"endpoint": connection.get("endpoint")}
+        shown = {
+            "endpoint": connection.get("endpoint"),
+            "api_version": connection.get("apiVersion"),
+            "organization": connection.get("organization"),
+            "project": connection.get("project"),
+        }
         if kind in ("key", "remote"):
             shown["api_key"] = connection.get("apiKey")
         return self._described(shown, provider, model, is_anonymous=kind == "anonymous")
