@@ -34,7 +34,10 @@ def judged(row: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
 
 
 def _guarded(claim: Any, *arguments: Any) -> str | None:
-    logging.getLogger("surefoot.prompts").setLevel(logging.ERROR)
+    logger = logging.getLogger("surefoot.prompts")
+    level = logger.level
+    # What real files have that means nothing to us is told by the hundred.
+    logger.setLevel(logging.ERROR)
     try:
         with tempfile.TemporaryDirectory() as folder:
             return claim(Path(folder), *arguments)
@@ -43,6 +46,8 @@ def _guarded(claim: Any, *arguments: Any) -> str | None:
     # Whatever else is raised is a mistake of ours, and no reason to leave out the other rows.
     except Exception as error:  # noqa: BLE001
         return f"not an error of ours: {type(error).__name__}: {error}"
+    finally:
+        logger.setLevel(level)
 
 
 def _compared(folder: Path, row: Mapping[str, Any], library: str, made: Mapping[str, Any]) -> str | None:

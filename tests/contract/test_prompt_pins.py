@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -111,6 +112,23 @@ def test_an_edit_between_two_uses_does_not_change_the_prompt_of_a_run(app: App, 
     Moments.between = lambda: put(project, "two", version="2")
     assert app.run(using) == ["one 1", "one 2", "one 3"]
     assert app.run(using) == ["two 1", "two 2", "two 3"]
+
+
+def test_a_run_that_has_used_a_prompt_needs_no_folder(app: App, project: Path) -> None:
+    Moments.between = lambda: shutil.rmtree(project / "prompts")
+    assert app.run(using) == ["one 1", "one 2", "one 3"]
+
+
+def test_a_name_that_no_ledger_can_look_for_is_refused(app: App, project: Path) -> None:
+    path = put(project, "one", name="odd")
+    path.write_text(f"prompt_id: {os.urandom(4000).hex()}\ntemplate: hi\n")
+
+    @flow
+    def by_path() -> str:
+        return Prompty.load(path).render()
+
+    with pytest.raises(StepFailed, match="more than 200 characters"):
+        app.run(by_path)
 
 
 def test_a_resume_goes_on_with_the_text_of_the_run(app: App, project: Path) -> None:

@@ -191,12 +191,16 @@ def _read(path: Path, mark: Mark, roots: Sequence[Path], *, is_unsure: bool) -> 
         if path.suffix != ".prompty" and not is_short_form(text):
             return Entry(mark, is_unsure)
         prompt = parse(text, path, roots=roots)
-        if len(prompt.name) > _LONGEST_NAME or len(prompt.version) > _LONGEST_NAME:
-            said = (
-                f"{path}:1: its name or version has more than {_LONGEST_NAME} characters; give shorter ones"
-            )
-            return Entry(mark, is_unsure, problem=PromptError(said))
+        check_length(prompt, f"{path}:1")
         others = tuple((other, _mark(other)) for other in prompt.reads)
         return Entry(mark, is_unsure, prompt=prompt, others=others)
     except PromptError as error:
         return Entry(mark, is_unsure, problem=error)
+
+
+def check_length(prompt: Prompt, where: str) -> None:
+    """Raise `PromptError` for a name or version that is longer than a ledger looks for."""
+    if len(prompt.name) > _LONGEST_NAME or len(prompt.version) > _LONGEST_NAME:
+        raise PromptError(
+            f"{where}: its name or version has more than {_LONGEST_NAME} characters; give shorter ones"
+        )

@@ -12,7 +12,7 @@ from surefoot.prompts import labels as labelling
 from surefoot.prompts import selecting
 from surefoot.prompts.archive import Archive
 from surefoot.prompts.definition import Prompt
-from surefoot.prompts.folder import Folder, Shelf
+from surefoot.prompts.folder import Folder, Shelf, check_length
 from surefoot.prompts.labels import Key, Known, Labels, Seeds
 from surefoot.prompts.noting import Notes
 from surefoot.prompts.stored import parsed, text_of
@@ -227,13 +227,17 @@ class Library:
         return moved
 
     def keep(self, prompt: Prompt) -> None:
-        """See to it that the ledger has the text of a prompt, no later than the next outcome of the run."""
+        """See to it that the ledger has the text of a prompt, no later than the next outcome of the run.
+
+        Raises `PromptError` for a name or version that is too long to be kept.
+        """
         self._meet(prompt)
         if self.archive is None:
             return
         key = (prompt.digest, prompt.name)
         text = self._kept_texts.get(key)
         if text is None:
+            check_length(prompt, str(prompt.source or prompt.label[:20]))
             if len(self._kept_texts) > _MOST_REMEMBERED:
                 self._kept_texts.clear()
             text = self._kept_texts[key] = text_of(prompt, self._root)
