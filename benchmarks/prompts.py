@@ -24,7 +24,7 @@ LOADS, RENDERS, PEER_RENDERS = 20, 200, 20
 # CPU seconds of a file that nobody has read before, and of a rendering of a prompt that was rendered before.
 LOAD_CPU, RENDER_CPU = 1e-3, 100e-6
 # The part of a peer's cost that ours may be.
-LOAD_OF_PEER, RENDER_OF_PEER = 0.5, 0.1
+LOAD_OF_PEER, RENDER_OF_PEER = 0.75, 0.1
 
 # promptflow counts tokens and calls models with the two that it does not declare.
 PEERS = ("promptflow-core==1.18.5", "prompty==2.1.0", "jinja2==3.1.6", "openai==3.57.0", "tiktoken==0.14.0")

@@ -6,6 +6,7 @@ from surefoot.prompts.definition import Dialect, Prompt, Property, PropertyType
 from surefoot.prompts.indexing import Library, library
 from surefoot.prompts.loading import load
 from surefoot.prompts.prompty import Prompty, prompt
+from surefoot.prompts.segments import Segment
 from surefoot.prompts.upgrading import Upgrade, upgraded
 from surefoot.prompts.versions import Edited, LabelDifference, PromptVersion
 
@@ -22,6 +23,7 @@ __all__ = [
     "Prompty",
     "Property",
     "PropertyType",
+    "Segment",
     "Upgrade",
     "compared",
     "generation",

@@ -61,9 +61,8 @@ def check_format(text: str, values: Any) -> None:
             f"a format of more than {MAX_WIDTH} characters, or with `*`, is refused; write it out"
         )
     budget = current()
-    times = text.count("%") if isinstance(values, Mapping) else 1
     found = weight(values, budget.characters)
-    budget.spend(len(text) + times * found)
+    budget.spend(len(text) + found * (text.count("%") if isinstance(values, Mapping) else 1))
 
 
 def _measured(value: object) -> object:

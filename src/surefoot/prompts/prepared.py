@@ -1,4 +1,4 @@
-"""A prompt made ready to render, once: its template parsed or compiled, its roles stamped, its inputs to be checked."""
+"""A prompt made ready to render, once: its template parsed, its roles stamped, its inputs to be checked."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from surefoot.prompts.definition import Prompt
 from surefoot.prompts.inputs import Inputs
 
 if TYPE_CHECKING:
-    from surefoot.prompts.templates import Compiled
+    from surefoot.prompts.templates import Parsed
 
 MAX_KEPT = 512
 # A template that is larger is no text that somebody wrote; what is long is passed as an input.
 MAX_TEMPLATE = 2_000_000
 
-_Parsed: TypeAlias = "braces.Braced | mustache.Mustache | Compiled"
+_Parsed: TypeAlias = "braces.Braced | mustache.Mustache | Parsed"
 
 
 class Prepared:
@@ -32,9 +32,21 @@ class Prepared:
         # An undefined variable is a mistake in what is written for us; older files keep what they have always meant.
         self.is_lenient = prompt.dialect != "short"
         self._parsed = self._parse()
-        self.used = self._parsed.used
-        self.needed = frozenset[str]() if self.is_lenient else self._parsed.needed
-        self.inputs = Inputs(prompt, used=self.used, needed=self.needed)
+
+    @cached_property
+    def inputs(self) -> Inputs:
+        """What it takes."""
+        return Inputs(self.prompt, used=self.used, needed=self.needed)
+
+    @property
+    def used(self) -> frozenset[str]:
+        """The names that its template looks up."""
+        return self._parsed.used
+
+    @property
+    def needed(self) -> frozenset[str]:
+        """Those that no rendering can do without."""
+        return frozenset() if self.is_lenient else self._parsed.needed
 
     def render(self, values: Mapping[str, object], *, is_sourced: bool = False) -> str:
         """The text, with stamps, within the budget that has begun; `is_sourced`: it says from which input it comes.
@@ -49,7 +61,7 @@ class Prepared:
                 return parsed.fill(values, is_sourced=is_sourced)
             if isinstance(parsed, mustache.Mustache):
                 return parsed.render(values, is_lenient=self.is_lenient, is_sourced=is_sourced)
-            return (self._sourced if is_sourced else parsed).render(values)
+            return parsed.render(values, is_sourced=is_sourced)
         except mustache.MustacheError as error:
             raise InvalidInput(self._failed(error.line, str(error), values)) from None
         # A template can raise whatever its values raise, which is no reason to lose the line.
@@ -94,16 +106,12 @@ class Prepared:
                 return mustache.parse(roles.stamped(prompt))
         except (braces.BraceError, mustache.MustacheError, roles.AttributesError) as error:
             raise PromptError(f"{prompt.at(error.line)}: {roles.bare(str(error))}") from None
-        return self._compiled(is_sourced=False)
+        return self._jinja()
 
-    @cached_property
-    def _sourced(self) -> Compiled:
-        return self._compiled(is_sourced=True)
-
-    def _compiled(self, *, is_sourced: bool) -> Compiled:
+    def _jinja(self) -> Parsed:
         from jinja2 import TemplateError
 
-        from surefoot.prompts.templates import Style, compiled, line_of
+        from surefoot.prompts.templates import Style, line_of, parsed
 
         prompt = self.prompt
         style = Style(
@@ -112,7 +120,7 @@ class Prepared:
             is_lenient=self.is_lenient,
         )
         try:
-            return compiled(roles.stamped(prompt), style, is_sourced=is_sourced)
+            return parsed(roles.stamped(prompt), style)
         except roles.AttributesError as error:
             raise PromptError(f"{prompt.at(error.line)}: {error}") from None
         except TemplateError as error:

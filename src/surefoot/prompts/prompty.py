@@ -13,6 +13,7 @@ from surefoot.prompts.asking import generation
 from surefoot.prompts.definition import Dialect, Prompt, Property
 from surefoot.prompts.indexing import library
 from surefoot.prompts.pins import file_reference, meant
+from surefoot.prompts.segments import Segment
 from surefoot.values import Json, Message, PromptRef
 
 T = TypeVar("T")
@@ -166,6 +167,15 @@ class Prompty:
         text = rendering.text_of(prompt, inputs)
         self._note(prompt, inputs)
         return text
+
+    def segments(self, /, **inputs: object) -> list[Segment]:
+        """The text in order, each stretch with the input that it came of; a guard or a page can tell them apart.
+
+        Raises:
+            InvalidInput: inputs are missing, unknown or of the wrong type; all of them are named.
+            PromptError: the template does not render.
+        """
+        return rendering.segments_of(self._prompt, inputs)
 
     def messages(self, /, **inputs: object) -> list[Message]:
         """The prompt as messages, cut at its role markers; the short form is one message of the user.

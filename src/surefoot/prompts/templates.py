@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextvars
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from types import CodeType
 from typing import cast
 
-from jinja2 import Template, TemplateSyntaxError, meta, nodes
+from jinja2 import Template, TemplateAssertionError, TemplateSyntaxError, meta, nodes
 
 from surefoot.prompts.sandbox import Bounds, PromptEnvironment
 from surefoot.prompts.sources import told
@@ -26,21 +26,86 @@ class Style:
     is_lenient: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Compiled:
-    """A compiled template.
+class Parsed:
+    """A template that was parsed and found to hold no mistake; it is compiled when it is first rendered.
 
     `used` are its free names, `needed` those among them that every rendering comes by and that are never
     asked `is defined` or given a `default`.
     """
 
-    template: Template
-    used: frozenset[str]
-    needed: frozenset[str]
+    def __init__(self, source: str, style: Style) -> None:
+        self._source = source
+        self._environment = _environment(style)
+        if not _is_plain(self._tree, self._environment):
+            _ = self._plain
 
-    def render(self, values: Mapping[str, object]) -> str:
-        """The text, with stamps, within the budget that has begun. Raises what Jinja and the sandbox raise."""
-        return self.template.render(values)
+    def render(self, values: Mapping[str, object], *, is_sourced: bool) -> str:
+        """The text, with stamps, within the budget that has begun; `is_sourced`: it says from which input it comes.
+
+        Raises what Jinja and the sandbox raise.
+        """
+        return (self._telling if is_sourced else self._plain).render(values)
+
+    @cached_property
+    def used(self) -> frozenset[str]:
+        return frozenset(meta.find_undeclared_variables(self._tree))
+
+    @cached_property
+    def needed(self) -> frozenset[str]:
+        return self.used - _guarded(self._tree) - _only_in_branches(self._tree)
+
+    @cached_property
+    def _tree(self) -> nodes.Template:
+        return self._environment.parse(self._source)
+
+    @cached_property
+    def _plain(self) -> Template:
+        return self._compiled(self._taken_tree())
+
+    @cached_property
+    def _telling(self) -> Template:
+        return self._compiled(told(self._taken_tree()))
+
+    def _taken_tree(self) -> nodes.Template:
+        """The tree, to be changed; who asks for it later gets another."""
+        _ = self.used
+        return self.__dict__.pop("_tree", None) or self._environment.parse(self._source)
+
+    def _compiled(self, tree: nodes.Template) -> Template:
+        # In a context without a budget, where the compiler can work out nothing of what is bounded, or stamped, here.
+        bounded = cast("nodes.Template", Bounds().visit(tree))
+        code: CodeType = contextvars.Context().run(self._environment.compile, bounded, None, _FILE_NAME)
+        return Template.from_code(self._environment, code, {})
+
+
+# Of a template of these, in few levels, the compiler finds no mistake that the parser has not found.
+_PLAIN = (
+    *(nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.If, nodes.For, nodes.Assign),
+    *(nodes.Filter, nodes.Test, nodes.Getattr, nodes.Getitem, nodes.Slice, nodes.Call, nodes.Keyword),
+    *(nodes.Compare, nodes.Operand, nodes.BinExpr, nodes.UnaryExpr, nodes.CondExpr, nodes.Concat),
+    *(nodes.List, nodes.Tuple, nodes.Dict, nodes.Pair),
+)
+_PLAIN_DEPTH = 12
+
+
+def _is_plain(tree: nodes.Template, environment: PromptEnvironment) -> bool:
+    """Whether a template has to be compiled no earlier than it is rendered. Raises `TemplateAssertionError`."""
+    level, depth = list(tree.iter_child_nodes()), 0
+    while level:
+        depth += 1
+        for node in level:
+            if depth > _PLAIN_DEPTH or not isinstance(node, _PLAIN):
+                return False
+            if isinstance(node, nodes.Filter) and node.name not in environment.filters:
+                raise TemplateAssertionError(f"No filter named {node.name!r}.", node.lineno)
+            if isinstance(node, nodes.Test) and node.name not in environment.tests:
+                raise TemplateAssertionError(f"No test named {node.name!r}.", node.lineno)
+            if isinstance(node, nodes.For) and "loop" in {
+                name.name for name in node.target.find_all(nodes.Name)
+            }:
+                return False
+        level = [child for node in level for child in node.iter_child_nodes()]
+    return True
 
 
 @lru_cache(maxsize=8)
@@ -51,21 +116,9 @@ def _environment(style: Style) -> PromptEnvironment:
 
 
 @lru_cache(maxsize=512)
-def compiled(source: str, style: Style, *, is_sourced: bool = False) -> Compiled:
-    """Compile a template, once per text. `is_sourced`: its text says from which input it comes.
-
-    Raises `TemplateSyntaxError`.
-    """
-    environment = _environment(style)
-    tree = environment.parse(source)
-    used = frozenset(meta.find_undeclared_variables(tree))
-    needed = used - _guarded(tree) - _only_in_branches(tree)
-    if is_sourced:
-        tree = told(tree)
-    # In a context without a budget, where the compiler can work out nothing of what is bounded, or stamped, here.
-    bounded = cast("nodes.Template", Bounds().visit(tree))
-    code: CodeType = contextvars.Context().run(environment.compile, bounded, None, _FILE_NAME)
-    return Compiled(Template.from_code(environment, code, {}), used, needed)
+def parsed(source: str, style: Style) -> Parsed:
+    """Parse a template, once per text. Raises `TemplateSyntaxError`."""
+    return Parsed(source, style)
 
 
 def _guarded(tree: nodes.Template) -> frozenset[str]:
