@@ -167,6 +167,26 @@ def test_files_that_cannot_be_read_and_versions_with_two_texts(project: Path, su
     ]
 
 
+def test_files_from_folders_of_the_settings_are_taken_in_without_a_ledger_too(
+    project: Path, surefoot: Surefoot
+) -> None:
+    (project / "shared").mkdir()
+    (project / "shared" / "base.prompty").write_text(TWO.replace("summary", "base"), encoding="utf-8")
+    (project / "surefoot.toml").write_text('[prompts.files]\nshared = "shared"\n', encoding="utf-8")
+    write(project, "summary.prompty", TWO.replace("version:", "base: ../shared/base.prompty\nversion:"))
+    code, findings = found(surefoot)
+    assert (code, [one for one in findings if one["severity"] == "error"]) == (0, [])
+
+
+def test_what_a_file_says_without_effect_is_a_warning(project: Path, surefoot: Surefoot) -> None:
+    write(project, "summary.prompty", TWO.replace("model:", "modell: {api: chat}\nmodel:"))
+    code, findings = found(surefoot)
+    assert code == 0
+    (warning,) = [one for one in findings if one["severity"] == "warning"]
+    assert (warning["check"], warning["file"], warning["line"]) == ("files", "prompts/summary.prompty", 4)
+    assert "modell" in warning["message"]
+
+
 def test_without_a_ledger_a_use_has_to_fit_one_of_the_versions(project: Path, surefoot: Surefoot) -> None:
     write(project, "three.prompty", THREE)
     assert found(surefoot)[0] == 0
