@@ -254,6 +254,40 @@ def test_runs_tell_what_the_code_does_not(project: Path, surefoot: Surefoot) -> 
     assert found(surefoot)[0] == 0
 
 
+TYPED = """\
+from dataclasses import dataclass
+
+from surefoot import flow, generate, scripted
+
+
+@dataclass
+class Title:
+    title: str
+    score: float = 0.0
+
+
+@flow
+def titled(q: str) -> str:
+    reference = "".join(["summary"])
+    return generate.sync(reference, Title, using=scripted([{"title": "x"}]), text=q).title
+"""
+
+
+def test_runs_tell_which_fields_of_the_answer_are_read(project: Path, surefoot: Surefoot) -> None:
+    surefoot("promote", "prompt:summary@2", "production")
+    (project / "flows.py").write_text(TYPED, encoding="utf-8")
+    assert App.current().run(loaded(project).titled, {"q": "why"}) == "x"
+    write(
+        project,
+        "three.prompty",
+        TWO.replace('"2"', '"3"').replace("inputs:", "outputs: {headline: {type: string}}\ninputs:"),
+    )
+    code, _, err = surefoot("promote", "prompt:summary@3", "production")
+    assert code == 1
+    assert "flows.py:15: summary@3 does not declare the output `title`, which the code reads" in err
+    assert "score" not in err
+
+
 def test_runs_are_not_asked_where_they_are_not_to_be(project: Path, surefoot: Surefoot) -> None:
     surefoot("promote", "prompt:summary@2", "production")
     App.current().run(loaded(project).put_together, {"q": "why"})
