@@ -78,11 +78,11 @@ def ledger_of(given: config.LedgerSettings, payloads: Payloads, vault: config.Va
     return ledger
 
 
-def library_of(given: config.PromptSettings, ledger: Ledger, root: Path) -> prompts.Library:
-    """The prompts of a project, whose versions, labels and uses are kept in its ledger."""
+def library_of(given: config.PromptSettings, ledger: Ledger | None, root: Path) -> prompts.Library:
+    """The prompts of a project, whose versions, labels and uses are kept in its ledger; None: in files alone."""
     return prompts.Library(
         given.path,
-        archive=Prompts(ledger),
+        archive=None if ledger is None else Prompts(ledger),
         label=given.label,
         refresh=given.refresh,
         root=root,

@@ -167,6 +167,26 @@ def test_files_that_cannot_be_read_and_versions_with_two_texts(project: Path, su
     ]
 
 
+def test_files_from_folders_of_the_settings_are_taken_in_without_a_ledger_too(
+    project: Path, surefoot: Surefoot
+) -> None:
+    (project / "shared").mkdir()
+    (project / "shared" / "base.prompty").write_text(TWO.replace("summary", "base"), encoding="utf-8")
+    (project / "surefoot.toml").write_text('[prompts.files]\nshared = "shared"\n', encoding="utf-8")
+    write(project, "summary.prompty", TWO.replace("version:", "base: ../shared/base.prompty\nversion:"))
+    code, findings = found(surefoot)
+    assert (code, [one for one in findings if one["severity"] == "error"]) == (0, [])
+
+
+def test_what_a_file_says_without_effect_is_a_warning(project: Path, surefoot: Surefoot) -> None:
+    write(project, "summary.prompty", TWO.replace("model:", "modell: {api: chat}\nmodel:"))
+    code, findings = found(surefoot)
+    assert code == 0
+    (warning,) = [one for one in findings if one["severity"] == "warning"]
+    assert (warning["check"], warning["file"], warning["line"]) == ("files", "prompts/summary.prompty", 4)
+    assert "modell" in warning["message"]
+
+
 def test_without_a_ledger_a_use_has_to_fit_one_of_the_versions(project: Path, surefoot: Surefoot) -> None:
     write(project, "three.prompty", THREE)
     assert found(surefoot)[0] == 0
@@ -232,6 +252,40 @@ def test_runs_tell_what_the_code_does_not(project: Path, surefoot: Surefoot) -> 
     )
     assert surefoot("promote", "prompt:summary@3", "production")[0] == 0
     assert found(surefoot)[0] == 0
+
+
+TYPED = """\
+from dataclasses import dataclass
+
+from surefoot import flow, generate, scripted
+
+
+@dataclass
+class Title:
+    title: str
+    score: float = 0.0
+
+
+@flow
+def titled(q: str) -> str:
+    reference = "".join(["summary"])
+    return generate.sync(reference, Title, using=scripted([{"title": "x"}]), text=q).title
+"""
+
+
+def test_runs_tell_which_fields_of_the_answer_are_read(project: Path, surefoot: Surefoot) -> None:
+    surefoot("promote", "prompt:summary@2", "production")
+    (project / "flows.py").write_text(TYPED, encoding="utf-8")
+    assert App.current().run(loaded(project).titled, {"q": "why"}) == "x"
+    write(
+        project,
+        "three.prompty",
+        TWO.replace('"2"', '"3"').replace("inputs:", "outputs: {headline: {type: string}}\ninputs:"),
+    )
+    code, _, err = surefoot("promote", "prompt:summary@3", "production")
+    assert code == 1
+    assert "flows.py:15: summary@3 does not declare the output `title`, which the code reads" in err
+    assert "score" not in err
 
 
 def test_runs_are_not_asked_where_they_are_not_to_be(project: Path, surefoot: Surefoot) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from surefoot.cli.findings import SEVERITIES, Finding
+from surefoot.cli.findings import SEVERITIES, Finding, Heard, told
 from surefoot.cli.options import documented, json_option
 from surefoot.values import Json
 
@@ -45,9 +45,11 @@ def command(path: Path | None, days: float, is_full: bool, as_json: bool) -> int
 
     place = None if path is None else path.resolve()
     folder = None if place is None else place if place.is_dir() else place.parent
-    with closing(App(load(folder))) as app:
+    with Heard("surefoot.prompts") as heard, closing(App(load(folder))) as app:
         subject = Subject.of(app, days=days)
         findings = [finding for check in CHECKS for finding in check(subject)]
+        root, file = app.settings.root, app.prompts.folder
+        findings += [told("files", "warning", message, root=root, file=file) for message in heard.messages]
         if place is not None:
             findings = [one for one in findings if _is_in(app.settings.root / one.file, place)]
         findings.sort(key=lambda one: (one.file, one.line, SEVERITIES.index(one.severity), one.text))
@@ -94,10 +96,10 @@ def _print(findings: Sequence[Finding], subject: Subject, *, most_notes: int) ->
     counts = {kind: sum(one.severity == kind for one in findings) for kind in SEVERITIES}
     if gathered := subject.gathered.unasked:
         out.print(f"runs could not be asked: {gathered}", soft_wrap=True)
-    told = ", ".join(words.counted(count, kind) for kind, count in counts.items() if count)
+    summary = ", ".join(words.counted(count, kind) for kind, count in counts.items() if count)
     uses = len(subject.gathered.code.uses) + len(subject.gathered.runs)
     out.print(
-        f"{told or 'no mistakes'}: {words.counted(len(subject.library.prompts()), 'prompt')}, "
+        f"{summary or 'no mistakes'}: {words.counted(len(subject.library.prompts()), 'prompt')}, "
         f"{words.counted(uses, 'use')} in {words.counted(len(subject.gathered.code.paths), 'file')} and runs",
         soft_wrap=True,
     )

@@ -35,7 +35,7 @@ class Subject:
     def of(cls, app: App, *, days: float) -> Subject:
         """Look through code and runs. Raises nothing for a ledger that is not there or does not answer."""
         from surefoot.cli.gathering import gathered, no_ledger
-        from surefoot.prompts import Library
+        from surefoot.wiring import library_of
 
         found = gathered(app, days=days)
         why = found.unasked or no_ledger(app)
@@ -48,7 +48,7 @@ class Subject:
             except LedgerError as error:
                 why = str(error)
         if why:
-            alone = Library(app.prompts.folder, label=app.prompts.label, root=app.settings.root)
+            alone = library_of(app.config.prompts, None, app.settings.root)
             return cls(app, alone, replace(found, unasked=why), has_ledger=False)
         return cls(app, app.prompts, found, has_ledger=True)
 

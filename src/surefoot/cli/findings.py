@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, Self, TypeAlias
 
 from surefoot.values import Json
 
@@ -46,6 +47,27 @@ def told(check: str, severity: Severity, message: str, *, root: Path, file: Path
         return Finding(check, severity, relative(file, root), 1, message)
     line = int(found.groupdict().get("line") or 1)
     return Finding(check, severity, relative(Path(found["file"]), root), line, found["text"])
+
+
+class Heard(logging.Handler):
+    """The warnings of a logger that begin with a place, each once."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(logging.WARNING)
+        self.messages: list[str] = []
+        self._logger = logging.getLogger(name)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        if message not in self.messages and _PLACE.match(message):
+            self.messages.append(message)
+
+    def __enter__(self) -> Self:
+        self._logger.addHandler(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._logger.removeHandler(self)
 
 
 def relative(path: Path, root: Path) -> str:

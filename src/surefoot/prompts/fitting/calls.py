@@ -7,16 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import cast
 
-from surefoot.prompts.fitting.meanings import (
-    Loaded,
-    Meanings,
-    Other,
-    Result,
-    Symbol,
-    Text,
-    argument_of,
-    why_not,
-)
+from surefoot.prompts.fitting.meaning import Loaded, Other, Result, Symbol, Text
+from surefoot.prompts.fitting.meanings import Meanings, argument_of, why_not
 from surefoot.prompts.fitting.scopes import Module, Place, Scope
 from surefoot.prompts.fitting.shapes import Shapes
 from surefoot.prompts.fitting.uses import Given, Use, Way

@@ -6,7 +6,8 @@ import ast
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from surefoot.prompts.fitting.meanings import Class, Function, Meanings, Symbol, Text
+from surefoot.prompts.fitting.meaning import Class, Function, Symbol, Text
+from surefoot.prompts.fitting.meanings import Meanings
 from surefoot.prompts.fitting.scopes import END, Module, Place, Scope
 
 

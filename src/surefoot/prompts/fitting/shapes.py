@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, cast
 
-from surefoot.prompts.fitting import meanings
-from surefoot.prompts.fitting.meanings import Class, Function, Meanings, Result, Symbol, Text
+from surefoot.prompts.fitting import meaning
+from surefoot.prompts.fitting.meaning import Class, Function, Result, Symbol, Text
+from surefoot.prompts.fitting.meanings import MAX_DEPTH, Meanings
 from surefoot.prompts.fitting.reaching import reaching
 from surefoot.prompts.fitting.scopes import END, Place, Scope
 from surefoot.prompts.fitting.uses import Given
@@ -71,7 +72,7 @@ class Shapes:
 
     def of(self, node: ast.expr, place: Place, depth: int = 0) -> Given:
         """What is known of a value. Where branches differ, only what they agree on."""
-        if depth > meanings.MAX_DEPTH:
+        if depth > MAX_DEPTH:
             return _UNKNOWN
         if (known := _DISPLAYS.get(type(node))) is not None:
             return known
@@ -246,7 +247,7 @@ class Shapes:
         for one in self.meanings.of(kind, place):
             if isinstance(one, Class) and not one.is_instance:
                 found.append(self.fields_of(one.scope))
-            elif isinstance(one, meanings.Literal) and isinstance(one.node, ast.Dict):
+            elif isinstance(one, meaning.Literal) and isinstance(one.node, ast.Dict):
                 found.append(_schema_fields(one.node))
             else:
                 found.append(None)
