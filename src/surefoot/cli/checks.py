@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from surefoot.prompts.fitting import Names, Use
 
 
+_VERSION = r"^[\"']?version[\"']?[ \t]*:"
+
+
 @dataclass(slots=True)
 class Subject:
     """What is checked. `library` is without its ledger where that cannot be asked."""
@@ -110,7 +113,7 @@ def edited(subject: Subject) -> Iterator[Finding]:
         what = f" ({', '.join(sorted(set(pointing)))} points to it)" if pointing else ""
         yield Finding(
             *("edited", severity, relative(prompt.source or subject.library.folder, subject.root)),
-            _line_of(prompt.text, r"^[\"']?version[\"']?[ \t]*:"),
+            _line_of(prompt.text, _VERSION),
             f"it was edited under the version {prompt.version} of prompt {prompt.name!r}{what}: its digest is "
             f"{prompt.digest[:8]}, that of the version in the ledger {one.known[:8]}; give it a new version",
         )
@@ -155,6 +158,31 @@ def uses(subject: Subject) -> Iterator[Finding]:
             yield Finding("uses", "error", use.file or "(no file)", use.line, text)
 
 
+def unreleased(subject: Subject) -> Iterator[Finding]:
+    """Versions that no run has used and no call means yet, and that would not fit if the label came to them."""
+    from surefoot.prompts.fitting import concerned, misfits
+
+    if not subject.has_ledger:
+        return
+    library, found = subject.library, subject.gathered.uses
+    new = {
+        (one.name, one.digest)
+        for one in library.versions()
+        if one.state == "file" and not one.first_seen_ns and not one.labels
+    }
+    for prompt in library.prompts():
+        uses = concerned(found, prompt.name, library.label, default=library.label)
+        before = subject.meant(prompt.name)
+        if (prompt.name, prompt.digest) not in new or isinstance(before, Exception) or before == prompt:
+            continue
+        if (names := _names(prompt)) is None:
+            continue
+        for misfit in misfits(prompt, uses, names=names, before=before, had=_names(before)):
+            text = f"it could not be promoted to {library.label}: {misfit}{_whose(misfit.use)}"
+            place = relative(prompt.source or library.folder, subject.root)
+            yield Finding("unreleased", "warning", place, _line_of(prompt.text, _VERSION), text)
+
+
 def unseen(subject: Subject) -> Iterator[Finding]:
     """What was not looked at, and references that the code puts together at run time."""
     for left in subject.gathered.code.left:
@@ -167,7 +195,7 @@ def unseen(subject: Subject) -> Iterator[Finding]:
 
 Check = Callable[[Subject], Iterator[Finding]]
 
-CHECKS: tuple[Check, ...] = (files, edited, labels, uses, unseen)
+CHECKS: tuple[Check, ...] = (files, edited, labels, uses, unreleased, unseen)
 
 
 def _meant(subject: Subject, use: Use) -> tuple[list[Prompt], Finding | None]:

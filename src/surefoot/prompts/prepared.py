@@ -45,8 +45,13 @@ class Prepared:
 
     @property
     def needed(self) -> frozenset[str]:
-        """Those that no rendering can do without."""
+        """Those without which it cannot be rendered."""
         return frozenset() if self.is_lenient else self._parsed.needed
+
+    @property
+    def awaited(self) -> frozenset[str]:
+        """Those that every rendering comes by: without them it fails, or has a hole there."""
+        return self._parsed.needed
 
     def render(self, values: Mapping[str, object], *, is_sourced: bool = False) -> str:
         """The text, with stamps, within the budget that has begun; `is_sourced`: it says from which input it comes.

@@ -59,6 +59,7 @@ def promotion(library: Library, reference: str, label: str, uses: Iterable[Use])
     before = _pointed_at(library, prompt.name, label)
     meant = concerned(uses, prompt.name, label, default=library.label)
     names = Names(*rendering.names(prompt))
+    had = None if before is None else Names(*rendering.names(before))
     edited = next(
         (
             one
@@ -67,7 +68,7 @@ def promotion(library: Library, reference: str, label: str, uses: Iterable[Use])
         ),
         None,
     )
-    found = misfits(prompt, meant, names=names, before=before)
+    found = misfits(prompt, meant, names=names, before=before, had=had)
     return Promotion(prompt, label, before, meant, found, edited)
 
 

@@ -32,9 +32,9 @@ def values_of(prompt: Prompt, given: Mapping[str, object]) -> dict[str, object]:
 
 
 def names(prompt: Prompt) -> tuple[frozenset[str], frozenset[str]]:
-    """The names that the template uses, and those that no rendering can do without. Raises `PromptError`."""
+    """The names that the template uses, and those that every rendering comes by. Raises `PromptError`."""
     ready = prepared(prompt)
-    return ready.used, ready.needed
+    return ready.used, ready.awaited
 
 
 def text_of(prompt: Prompt, given: Mapping[str, object]) -> str:

@@ -26,7 +26,7 @@ _SAMPLED = ("promptflow", "prompty-v1")
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The names of a template: `used` anywhere, and `needed` by every rendering of it."""
+    """The names of a template: `used` anywhere, and `needed` where every rendering comes by."""
 
     used: frozenset[str] = frozenset()
     needed: frozenset[str] = frozenset()
@@ -47,11 +47,15 @@ class Misfit:
 
 @dataclass(slots=True)
 class _Fitting:
-    """One version under the eyes of one use after the other. `before` is what uses have so far, where that is known."""
+    """One version under the eyes of one use after the other.
+
+    `before` is what uses have so far, where that is known, and `had` are the names in its template.
+    """
 
     prompt: Prompt
     names: Names
     before: Prompt | None = None
+    had: Names | None = None
     takes: list[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -86,8 +90,15 @@ class _Fitting:
     def _missing(self, given: Mapping[str, Given]) -> list[str]:
         declared = self.prompt.inputs
         required = [name for name, one in declared.items() if one.is_required and not one.has_default]
-        required += sorted(name for name in self.names.needed if name not in declared)
+        required += sorted(self._undeclared())
         return [name for name in required if name not in given]
+
+    def _undeclared(self) -> frozenset[str]:
+        names = self.names.needed - self.prompt.inputs.keys()
+        if self.prompt.dialect == "short":
+            return names
+        # Elsewhere what is not given leaves a hole, which calls may have meant so far; one that is new they have not.
+        return names - self.had.used if self.had is not None else frozenset()
 
     def _has_sample(self, use: Use) -> bool:
         """Whether the sample is meant: in older dialects it is, where nothing at all is given."""
@@ -136,16 +147,22 @@ class _Fitting:
 
 
 def misfits(
-    prompt: Prompt, uses: Iterable[Use], *, names: Names, before: Prompt | None = None
+    prompt: Prompt,
+    uses: Iterable[Use],
+    *,
+    names: Names,
+    before: Prompt | None = None,
+    had: Names | None = None,
 ) -> list[Misfit]:
     """What of a version does not fit the uses of it, use by use.
 
     names: those of its template.
     before: the version that they use so far; what it declared as its outputs is then missed where it is read.
+    had: the names of its template; a name that is new in this one is then missed where it is not given.
 
     Of a use whose reference is not known nothing is told, and only of what it is known to give.
     """
-    fitting = _Fitting(prompt, names, before)
+    fitting = _Fitting(prompt, names, before, had)
     return [misfit for use in uses if not use.unknown for misfit in fitting.of(use)]
 
 
