@@ -144,7 +144,8 @@ def stamped(prompt: Prompt) -> str:
 
     marker, given = _patterns(dialect, is_mustache=is_mustache)
     text = marker.sub(stamp, template)
-    text = given.sub(stamp_given, text)
+    if "role" in text:
+        text = given.sub(stamp_given, text)
     if dialect == "promptflow":
         text = _HEADING.sub(rf"\g<1>{PLACE}{FIELD}\g<2>", text)
         text = _PLACED_PICTURE.sub(rf"{PLACE}{BREAK}\g<1>{PLACE}{BREAK}", text)

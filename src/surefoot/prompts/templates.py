@@ -79,11 +79,14 @@ class Parsed:
 
 
 # Of a template of these, in few levels, the compiler finds no mistake that the parser has not found.
-_PLAIN = (
-    *(nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.If, nodes.For, nodes.Assign),
-    *(nodes.Filter, nodes.Test, nodes.Getattr, nodes.Getitem, nodes.Slice, nodes.Call, nodes.Keyword),
-    *(nodes.Compare, nodes.Operand, nodes.BinExpr, nodes.UnaryExpr, nodes.CondExpr, nodes.Concat),
-    *(nodes.List, nodes.Tuple, nodes.Dict, nodes.Pair),
+_PLAIN: frozenset[type[nodes.Node]] = frozenset(
+    {
+        *(nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.If, nodes.For, nodes.Assign),
+        *(nodes.Filter, nodes.Test, nodes.Getattr, nodes.Getitem, nodes.Slice, nodes.Call, nodes.Keyword),
+        *(nodes.Compare, nodes.Operand, nodes.CondExpr, nodes.Concat, nodes.And, nodes.Or, nodes.Not),
+        *(nodes.Add, nodes.Sub, nodes.Mul, nodes.Div, nodes.Mod, nodes.Neg),
+        *(nodes.List, nodes.Tuple, nodes.Dict, nodes.Pair),
+    }
 )
 _PLAIN_DEPTH = 12
 
@@ -94,7 +97,7 @@ def _is_plain(tree: nodes.Template, environment: PromptEnvironment) -> bool:
     while level:
         depth += 1
         for node in level:
-            if depth > _PLAIN_DEPTH or not isinstance(node, _PLAIN):
+            if depth > _PLAIN_DEPTH or type(node) not in _PLAIN:
                 return False
             if isinstance(node, nodes.Filter) and node.name not in environment.filters:
                 raise TemplateAssertionError(f"No filter named {node.name!r}.", node.lineno)
