@@ -43,3 +43,14 @@ def debug_option(function: F) -> F:
 def json_option(function: F) -> F:
     """`--json`: the result on stdout for programs, and nothing else there."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")(function)
+
+
+def days_option(function: F) -> F:
+    """`--days`, of commands that ask how prompts are used."""
+    return click.option(
+        "--days",
+        type=click.FloatRange(min=0),
+        default=30.0,
+        show_default=True,
+        help="For how many days a use that only a run has told of counts; 0: runs are not asked.",
+    )(function)

@@ -25,6 +25,7 @@ _PATIENCE = 1.0
 """Seconds to wait for a server that is away, where labels are read: most of the time former ones are known."""
 _LONGEST_NAME = 200
 _MOST_NAMES = 100
+_MOST_KNOWN = 10_000
 
 
 @dataclass(slots=True)
@@ -107,6 +108,9 @@ class Prompts:
         return {reference: prompt.digest for reference, prompt in pins_of(self._ledger, run_id).items()}
 
     def _is_kept(self, key: tuple[str, str]) -> None:
+        if len(self._kept) >= _MOST_KNOWN:
+            # What is there is handed over once more, which changes nothing.
+            self._kept.clear()
         self._kept.add(key)
         self._unsure.pop(key, None)
 

@@ -20,7 +20,7 @@ from surefoot.prompts.versions import Edited, LabelDifference, PromptVersion, li
 from surefoot.scope import Slot
 from surefoot.values import Label, PromptRef, PromptText
 
-log = scope.logger("surefoot.prompts")
+_log = scope.logger("surefoot.prompts")
 
 _MOST_REMEMBERED = 2_000
 
@@ -318,9 +318,11 @@ class Library:
         if moved is None:
             return None if seed is None else self._seeded(name, seed, shelf, None, is_needed=True)
         if seed is not None and (name, label, moved.digest, seed) not in self._told:
+            if len(self._told) > _MOST_REMEMBERED:
+                self._told.clear()
             self._told.add((name, label, moved.digest, seed))
             if self._seeded(name, seed, shelf, None) != moved.digest:
-                log.warning("%s", LabelDifference(name, label, seed, moved))
+                _log.warning("%s", LabelDifference(name, label, seed, moved))
         return moved.digest
 
     def _seeded(
@@ -359,13 +361,13 @@ class Library:
             first = original(prompt, self._texts(prompt.name))
         except LedgerError as error:
             # What is missed is a warning.
-            log.debug("whether %s was edited is not known: %s", prompt.label, error)
+            _log.debug("whether %s was edited is not known: %s", prompt.label, error)
             return
         if len(self._originals) > _MOST_REMEMBERED:
             self._originals.clear()
         self._originals[key] = first
         if first:
-            log.warning("%s", Edited(prompt, first))
+            _log.warning("%s", Edited(prompt, first))
 
     def _unknown(self, name: str, shelf: Shelf) -> UnknownPrompt:
         try:

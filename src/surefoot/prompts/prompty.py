@@ -72,7 +72,7 @@ class Prompty:
 
     @property
     def digest(self) -> str:
-        """The SHA-256 of its file's text, in hexadecimal."""
+        """The SHA-256 of its text and of the files that it takes in, in hexadecimal."""
         return self._prompt.digest
 
     @property

@@ -71,9 +71,7 @@ def _typed(entry: Property) -> Any:
             return core_schema.no_info_before_validator_function(_listed, core_schema.list_schema(item))
         case "object":
             inner = {
-                name: core_schema.typed_dict_field(
-                    _schema(property_), required=property_.is_required and not property_.has_default
-                )
+                name: core_schema.typed_dict_field(_schema(property_), required=property_.is_needed)
                 for name, property_ in entry.properties.items()
             }
             return core_schema.no_info_before_validator_function(

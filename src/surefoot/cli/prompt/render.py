@@ -62,8 +62,7 @@ def command(  # noqa: PLR0917
     except Exception as error:
         if not as_json:
             raise
-        screen.print_json({"error": {"type": type(error).__name__, "message": str(error)}})
-        return failing.MISUSED
+        return failing.report_json(error)
     if as_json:
         screen.print_json(answer_json(prompt, answer))
     else:

@@ -43,7 +43,7 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Function:
-    """A function of the project; `bound` where it is a method of an object."""
+    """A function of the project, or a method."""
 
     scope: Scope
 
