@@ -23,6 +23,8 @@ from surefoot.values import Label, PromptRef, PromptText
 _log = scope.logger("surefoot.prompts")
 
 _MOST_REMEMBERED = 2_000
+_PATIENCE = 1.0
+"""Seconds to wait for a ledger that is away, for what is only to be told."""
 
 
 class Library:
@@ -321,7 +323,8 @@ class Library:
             if len(self._told) > _MOST_REMEMBERED:
                 self._told.clear()
             self._told.add((name, label, moved.digest, seed))
-            if self._seeded(name, seed, shelf, None) != moved.digest:
+            kept = self._kept_if_there(name)
+            if kept is not None and self._seeded(name, seed, shelf, kept) != moved.digest:
                 _log.warning("%s", LabelDifference(name, label, seed, moved))
         return moved.digest
 
@@ -357,24 +360,26 @@ class Library:
         key = (prompt.name, prompt.version, prompt.digest)
         if not prompt.version or self.archive is None or key in self._originals:
             return
-        try:
-            first = original(prompt, self._texts(prompt.name))
-        except LedgerError as error:
-            # What is missed is a warning.
-            _log.debug("whether %s was edited is not known: %s", prompt.label, error)
+        kept = self._kept_if_there(prompt.name)
+        if kept is None:
             return
+        first = original(prompt, kept)
         if len(self._originals) > _MOST_REMEMBERED:
             self._originals.clear()
         self._originals[key] = first
         if first:
             _log.warning("%s", Edited(prompt, first))
 
-    def _unknown(self, name: str, shelf: Shelf) -> UnknownPrompt:
+    def _kept_if_there(self, name: str) -> list[PromptText] | None:
+        """The versions that the ledger has; None where it is away, for which nobody is to wait, or to fail."""
         try:
-            texts = self._texts(name)
-        except LedgerError:
-            texts = []
-        if texts:
+            return [] if self.archive is None else self.archive.texts(name, patience=_PATIENCE)
+        except LedgerError as error:
+            _log.debug("which versions of %s the ledger has is not known: %s", name, error)
+            return None
+
+    def _unknown(self, name: str, shelf: Shelf) -> UnknownPrompt:
+        if texts := self._kept_if_there(name):
             return UnknownPrompt(
                 f"no file in {self.folder} has the prompt {name!r}; runs have used {listed(texts)}: bring a file "
                 "back, or name one of them"
