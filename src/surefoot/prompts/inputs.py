@@ -105,7 +105,7 @@ class Inputs:
         if self._types is None:
             from surefoot.prompts.types import Types
 
-            self._types = Types(self._prompt.inputs)
+            self._types = Types(self._prompt.inputs, is_strict=self._prompt.dialect not in FIRST_VERSION)
         return self._types
 
     def _put_rich(self, values: dict[str, object]) -> list[str]:
