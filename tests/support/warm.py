@@ -1,0 +1,133 @@
+"""A process that has imported the command line and forks a child for each command that it is asked for.
+
+What a command does takes some ten milliseconds, the imports before it twenty times that. A child is a process of its
+own, with its own folder, environment, streams and end, and has seen nothing of the test that asks for it.
+
+As a program it serves the socket whose number it is given: a request is one line of JSON beside three streams, the
+answer the pid of the child and then its exit code.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import importlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+# Neither starts a thread nor opens anything, as each command shows that imports them at the start of a process.
+IMPORTS = (
+    "asyncpg",
+    "surefoot.app",
+    "surefoot.cli.screen",
+    "surefoot.cli.words",
+    "surefoot.config",
+    "surefoot.ledger.sqlite",
+    "surefoot.traces",
+    "surefoot.traces.listing",
+    "rich.console",
+    "rich.live",
+    "rich.progress",
+    "rich.table",
+    "rich.tree",
+)
+SECONDS = 100
+
+
+class Warm:
+    """The process, from its first command to the end of the tests."""
+
+    def __init__(self) -> None:
+        self.socket, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, __file__, str(theirs.fileno())], pass_fds=[theirs.fileno()]
+            )
+        self.socket.settimeout(SECONDS)
+        self._answers = self.socket.makefile("r", encoding="utf-8")
+
+    def close(self) -> None:
+        self._answers.close()
+        self.socket.close()
+        self._process.wait()
+
+    def run(
+        self, arguments: Sequence[str], *, cwd: Path, environ: dict[str, str], input: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """`surefoot ARGUMENTS`, as `subprocess.run` would do it."""
+        with (
+            tempfile.TemporaryFile("w+", encoding="utf-8") as given,
+            tempfile.TemporaryFile("w+", encoding="utf-8", errors="surrogateescape") as out,
+            tempfile.TemporaryFile("w+", encoding="utf-8", errors="surrogateescape") as err,
+        ):
+            given.write(input)
+            given.seek(0)
+            request = json.dumps({"arguments": list(arguments), "cwd": str(cwd), "environ": environ})
+            streams = [stream.fileno() for stream in (given, out, err)]
+            socket.send_fds(self.socket, [b"\n"], streams)
+            self.socket.sendall(f"{request}\n".encode())
+            child = int(self._answers.readline())
+            try:
+                code = int(self._answers.readline())
+            except TimeoutError:
+                os.kill(child, signal.SIGKILL)
+                raise
+            for stream in (out, err):
+                stream.seek(0)
+            return subprocess.CompletedProcess(list(arguments), code, out.read(), err.read())
+
+
+@cache
+def warm() -> Warm:
+    """The one of this process; it ends when this process does, however that comes about."""
+    process = Warm()
+    atexit.register(process.close)
+    return process
+
+
+def asked(connection: socket.socket) -> list[str]:
+    """Serve until the asking side goes; comes back in each child only, with the arguments of its command."""
+    requests = connection.makefile("r", encoding="utf-8")
+    while True:
+        _, streams, _, _ = socket.recv_fds(connection, 1, 3)
+        if not streams:
+            os._exit(0)
+        request = json.loads(requests.readline())
+        child = os.fork()
+        if child == 0:
+            requests.close()
+            connection.close()
+            os.chdir(request["cwd"])
+            os.environ.clear()
+            os.environ.update(request["environ"])
+            for number, stream in enumerate(streams):
+                os.dup2(stream, number)
+                os.close(stream)
+            # The folder that `python -m` finds modules in.
+            sys.path[0] = request["cwd"]
+            return list(request["arguments"])
+        for stream in streams:
+            os.close(stream)
+        connection.sendall(f"{child}\n".encode())
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        connection.sendall(f"{code}\n".encode())
+
+
+if __name__ == "__main__":
+    from surefoot.cli.root import COMMANDS, main
+
+    for name in (*(f"surefoot.cli.{command}" for command in COMMANDS), *IMPORTS):
+        importlib.import_module(name)
+    # What is there by now stays shared between the children: none of them looks through it or takes it down.
+    gc.collect()
+    gc.freeze()
+    sys.argv[:] = ["surefoot", *asked(socket.socket(fileno=int(sys.argv[1])))]
+    main(sys.argv[1:])
