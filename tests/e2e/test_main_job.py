@@ -17,6 +17,12 @@ from typing import Any
 
 import pytest
 
+from durable import history
+from surefoot import App
+from surefoot.config import load
+from warm import CLIENTS as CLIENTS_IMPORTED
+from warm import warm
+
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "summarization"
 QUESTION = {
@@ -63,17 +69,19 @@ def project(handbook: Path, tmp_path: Path) -> Path:
 
 
 def run_python(
-    folder: Path, code: str, *arguments: str, check: bool = False, **environment: str
+    folder: Path, code: str, *arguments: str, check: bool = False, is_cold: bool = False, **environ: str
 ) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code), *arguments],
-        cwd=folder,
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        check=check,
-        timeout=110,
-    )
+    """`python -c CODE`: forked from a process that has imported the clients, or in an interpreter that begins for it."""
+    code, given = textwrap.dedent(code), os.environ | environ
+    if is_cold:
+        command = [sys.executable, "-c", code, *arguments]
+        done = subprocess.run(
+            command, cwd=folder, env=given, capture_output=True, text=True, check=False, timeout=110
+        )
+    else:
+        done = warm(CLIENTS_IMPORTED).run(arguments, cwd=folder, environ=given, code=code)
+    assert not check or done.returncode == 0, done.stderr
+    return done
 
 
 @contextmanager
@@ -104,15 +112,15 @@ def calls_in(log: Path) -> list[dict[str, Any]]:
 
 
 def outcomes(folder: Path) -> list[tuple[str, str, int]]:
-    code = """
-    import json
-    from surefoot import App
-    app = App.current()
-    run = app.ledger.run("last")
-    print(json.dumps([(l.outcome.kind, l.outcome.name, l.outcome.attempt) for l in app.ledger.history(run.id)]))
-    assert app.ledger.first_break(run.id) is None
-    """
-    return [tuple(row) for row in json.loads(run_python(folder, code, check=True).stdout)]
+    app = App(load(folder))
+    try:
+        run = app.ledger.run("last")
+        assert app.ledger.first_break(run.id) is None
+        return [
+            (link.outcome.kind, link.outcome.name, link.outcome.attempt) for link in history(app, run.id)
+        ]
+    finally:
+        app.close()
 
 
 RESUME = """
@@ -204,7 +212,7 @@ def test_a_direct_call_is_a_durable_run(script: str, project: Path) -> None:
     with wire_server(project, reply="15 minutes") as (url, log):
         keys = {"OPENAI_API_KEY": "test-key-of-openai", "OPENAI_BASE_URL": f"{url}/v1"}
         code = textwrap.dedent(SCRIPTS[script].format(**QUESTION)) + "print(result['summary'])"
-        ran = run_python(project, code, **keys)
+        ran = run_python(project, code, is_cold=True, **keys)
         assert ran.returncode == 0, ran.stderr
         assert ran.stdout.startswith("15 minutes")
         again = run_python(project, RESUME, **keys)
@@ -248,10 +256,10 @@ def test_killed_and_resumed_on_the_embedded_model(project: Path) -> None:
     started = KILLER + (
         f"App.current().run('workflow.py:SummarizationWorkflow', {QUESTION!r}, listener=kill_before('check_answer'))"
     )
-    killed = run_python(project, started)
+    killed = run_python(project, started, is_cold=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     began = time.monotonic()
-    resumed = run_python(project, RESUME)
+    resumed = run_python(project, RESUME, is_cold=True)
     assert resumed.returncode == 0, resumed.stderr
     assert "15 minutes" in json.loads(resumed.stdout)["summary"]
     assert time.monotonic() - began < 60

@@ -1,10 +1,10 @@
-"""A process that has imported the command line and forks a child for each command that it is asked for.
+"""A process that has made imports and forks a child for each command or script that it is asked for.
 
-What a command does takes some ten milliseconds, the imports before it twenty times that. A child is a process of its
-own, with its own folder, environment, streams and end, and has seen nothing of the test that asks for it.
+What those do takes some ten milliseconds, the imports before it twenty times that. A child is a process of its own,
+with its own folder, environment, streams and end, and has seen nothing of the test that asks for it.
 
-As a program it serves the socket whose number it is given: a request is one line of JSON beside three streams, the
-answer the pid of the child and then its exit code.
+As a program it serves the socket whose number it is given, once it has imported the modules that are named behind it:
+a request is one line of JSON beside three streams, the answer the pid of the child and then its exit code.
 """
 
 from __future__ import annotations
@@ -19,13 +19,22 @@ import socket
 import subprocess
 import sys
 import tempfile
+import types
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-# Neither starts a thread nor opens anything, as each command shows that imports them at the start of a process.
-IMPORTS = (
+import surefoot.cli.root
+
+# None of them starts a thread or opens anything, as each process shows that imports them at its start.
+COMMANDS = (
     "asyncpg",
+    "rich.console",
+    "rich.live",
+    "rich.progress",
+    "rich.table",
+    "rich.tree",
     "surefoot.app",
     "surefoot.cli.screen",
     "surefoot.cli.words",
@@ -33,23 +42,20 @@ IMPORTS = (
     "surefoot.ledger.sqlite",
     "surefoot.traces",
     "surefoot.traces.listing",
-    "rich.console",
-    "rich.live",
-    "rich.progress",
-    "rich.table",
-    "rich.tree",
+    *(f"surefoot.cli.{command}" for command in surefoot.cli.root.COMMANDS),
 )
+CLIENTS = ("anthropic", "openai.resources.chat", "surefoot.app", "surefoot.config", "surefoot.ledger.sqlite")
 SECONDS = 100
 
 
 class Warm:
-    """The process, from its first command to the end of the tests."""
+    """The process, from its first child to the end of the tests."""
 
-    def __init__(self) -> None:
+    def __init__(self, modules: Sequence[str]) -> None:
         self.socket, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, __file__, str(theirs.fileno())], pass_fds=[theirs.fileno()]
+                [sys.executable, __file__, str(theirs.fileno()), *modules], pass_fds=[theirs.fileno()]
             )
         self.socket.settimeout(SECONDS)
         self._answers = self.socket.makefile("r", encoding="utf-8")
@@ -60,9 +66,15 @@ class Warm:
         self._process.wait()
 
     def run(
-        self, arguments: Sequence[str], *, cwd: Path, environ: dict[str, str], input: str = ""
+        self,
+        arguments: Sequence[str],
+        *,
+        cwd: Path,
+        environ: dict[str, str],
+        code: str | None = None,
+        input: str = "",
     ) -> subprocess.CompletedProcess[str]:
-        """`surefoot ARGUMENTS`, as `subprocess.run` would do it."""
+        """`surefoot ARGUMENTS` or `python -c CODE ARGUMENTS`, as `subprocess.run` would do it."""
         with (
             tempfile.TemporaryFile("w+", encoding="utf-8") as given,
             tempfile.TemporaryFile("w+", encoding="utf-8", errors="surrogateescape") as out,
@@ -70,31 +82,33 @@ class Warm:
         ):
             given.write(input)
             given.seek(0)
-            request = json.dumps({"arguments": list(arguments), "cwd": str(cwd), "environ": environ})
+            request = json.dumps(
+                {"arguments": list(arguments), "code": code, "cwd": str(cwd), "environ": environ}
+            )
             streams = [stream.fileno() for stream in (given, out, err)]
             socket.send_fds(self.socket, [b"\n"], streams)
             self.socket.sendall(f"{request}\n".encode())
             child = int(self._answers.readline())
             try:
-                code = int(self._answers.readline())
+                ended = int(self._answers.readline())
             except TimeoutError:
                 os.kill(child, signal.SIGKILL)
                 raise
             for stream in (out, err):
                 stream.seek(0)
-            return subprocess.CompletedProcess(list(arguments), code, out.read(), err.read())
+            return subprocess.CompletedProcess(list(arguments), ended, out.read(), err.read())
 
 
 @cache
-def warm() -> Warm:
-    """The one of this process; it ends when this process does, however that comes about."""
-    process = Warm()
+def warm(modules: Sequence[str]) -> Warm:
+    """The one with these imports; it ends when this process does, however that comes about."""
+    process = Warm(modules)
     atexit.register(process.close)
     return process
 
 
-def asked(connection: socket.socket) -> list[str]:
-    """Serve until the asking side goes; comes back in each child only, with the arguments of its command."""
+def asked(connection: socket.socket) -> dict[str, Any]:
+    """Serve until the asking side goes; comes back in each child only, with what it is asked for."""
     requests = connection.makefile("r", encoding="utf-8")
     while True:
         _, streams, _, _ = socket.recv_fds(connection, 1, 3)
@@ -111,9 +125,9 @@ def asked(connection: socket.socket) -> list[str]:
             for number, stream in enumerate(streams):
                 os.dup2(stream, number)
                 os.close(stream)
-            # The folder that `python -m` finds modules in.
-            sys.path[0] = request["cwd"]
-            return list(request["arguments"])
+            # The folder that `python -m` and `python -c` find modules in.
+            sys.path[0] = request["cwd"] if request["code"] is None else ""
+            return dict(request)
         for stream in streams:
             os.close(stream)
         connection.sendall(f"{child}\n".encode())
@@ -121,13 +135,20 @@ def asked(connection: socket.socket) -> list[str]:
         connection.sendall(f"{code}\n".encode())
 
 
-if __name__ == "__main__":
-    from surefoot.cli.root import COMMANDS, main
+def perform(request: dict[str, Any]) -> None:
+    """What the child was forked for; it ends as the interpreter does after a command or a script."""
+    if (code := request["code"]) is None:
+        sys.argv[:] = ["surefoot", *request["arguments"]]
+        surefoot.cli.root.main(request["arguments"])
+    sys.argv[:] = ["-c", *request["arguments"]]
+    main = sys.modules["__main__"] = types.ModuleType("__main__")
+    exec(compile(code, "<string>", "exec", dont_inherit=True), main.__dict__)
 
-    for name in (*(f"surefoot.cli.{command}" for command in COMMANDS), *IMPORTS):
+
+if __name__ == "__main__":
+    for name in sys.argv[2:]:
         importlib.import_module(name)
     # What is there by now stays shared between the children: none of them looks through it or takes it down.
     gc.collect()
     gc.freeze()
-    sys.argv[:] = ["surefoot", *asked(socket.socket(fileno=int(sys.argv[1])))]
-    main(sys.argv[1:])
+    perform(asked(socket.socket(fileno=int(sys.argv[1]))))
