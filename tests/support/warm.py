@@ -72,9 +72,14 @@ class Warm:
         cwd: Path,
         environ: dict[str, str],
         code: str | None = None,
+        file: Path | None = None,
         input: str = "",
+        is_merged: bool = False,
     ) -> subprocess.CompletedProcess[str]:
-        """`surefoot ARGUMENTS` or `python -c CODE ARGUMENTS`, as `subprocess.run` would do it."""
+        """`surefoot ARGUMENTS`, or with code `python -c` or, if it is that of a file, `python FILE`.
+
+        is_merged: what goes to stderr is in stdout too, in its place.
+        """
         with (
             tempfile.TemporaryFile("w+", encoding="utf-8") as given,
             tempfile.TemporaryFile("w+", encoding="utf-8", errors="surrogateescape") as out,
@@ -83,9 +88,15 @@ class Warm:
             given.write(input)
             given.seek(0)
             request = json.dumps(
-                {"arguments": list(arguments), "code": code, "cwd": str(cwd), "environ": environ}
+                {
+                    "arguments": list(arguments),
+                    "code": code,
+                    "file": str(file) if file else None,
+                    "cwd": str(cwd),
+                    "environ": environ,
+                }
             )
-            streams = [stream.fileno() for stream in (given, out, err)]
+            streams = [stream.fileno() for stream in (given, out, out if is_merged else err)]
             socket.send_fds(self.socket, [b"\n"], streams)
             self.socket.sendall(f"{request}\n".encode())
             child = int(self._answers.readline())
@@ -125,8 +136,6 @@ def asked(connection: socket.socket) -> dict[str, Any]:
             for number, stream in enumerate(streams):
                 os.dup2(stream, number)
                 os.close(stream)
-            # The folder that `python -m` and `python -c` find modules in.
-            sys.path[0] = request["cwd"] if request["code"] is None else ""
             return dict(request)
         for stream in streams:
             os.close(stream)
@@ -137,12 +146,17 @@ def asked(connection: socket.socket) -> dict[str, Any]:
 
 def perform(request: dict[str, Any]) -> None:
     """What the child was forked for; it ends as the interpreter does after a command or a script."""
-    if (code := request["code"]) is None:
+    code, file = request["code"], request["file"]
+    if code is None:
+        sys.path[0] = request["cwd"]
         sys.argv[:] = ["surefoot", *request["arguments"]]
         surefoot.cli.root.main(request["arguments"])
-    sys.argv[:] = ["-c", *request["arguments"]]
+    sys.path[0] = str(Path(file).parent) if file else ""
+    sys.argv[:] = [file or "-c", *request["arguments"]]
     main = sys.modules["__main__"] = types.ModuleType("__main__")
-    exec(compile(code, "<string>", "exec", dont_inherit=True), main.__dict__)
+    if file:
+        main.__file__ = file
+    exec(compile(code, file or "<string>", "exec", dont_inherit=True), main.__dict__)
 
 
 if __name__ == "__main__":
