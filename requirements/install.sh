@@ -48,7 +48,8 @@ make_environment() {
 
 install() {
   if has_uv; then
-    uv pip install --quiet --python "$place/bin/python" "$@"
+    # As pip does: else every process would compile anew what it imports, where none may write beside it.
+    uv pip install --quiet --compile-bytecode --python "$place/bin/python" "$@"
   else
     "$place/bin/python" -m pip install --quiet --no-input --disable-pip-version-check "$@"
   fi

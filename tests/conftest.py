@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import compileall
+import gc
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +18,27 @@ settings.load_profile("surefoot")
 
 # Settings that would change what the code under test does, or let it reach a provider.
 FOREIGN = ("SUREFOOT_", "OPENAI_", "ANTHROPIC_", "AZURE_OPENAI_", "GEMINI_", "GOOGLE_", "OTEL_")
+
+SOURCES = Path(__file__).parents[1] / "src"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have the bytecode of this project at hand before the first of some hundred child processes wants it.
+
+    The workers of pytest-xdist begin after this, and find it done.
+    """
+    if not hasattr(config, "workerinput"):
+        compileall.compile_dir(SOURCES, quiet=2)
+    # Files of tests are rewritten by pytest once, and not in each run, whatever the environment says.
+    sys.dont_write_bytecode = False
+
+
+def pytest_collection_finish() -> None:
+    # A test that edits a flow may do it within one second and in the same length, where old bytecode looks new.
+    sys.dont_write_bytecode = True
+    # Some thousand tests and all that they import stay to the end: no collection looks through them again and again.
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -33,4 +57,5 @@ def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
                 patch.delenv(name)
         patch.setenv("HOME", str(home))
         patch.setenv("XDG_CACHE_HOME", str(home / ".cache"))
+        patch.setenv("PYTHONDONTWRITEBYTECODE", "1")
         yield home

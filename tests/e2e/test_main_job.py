@@ -10,12 +10,16 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
+
+from durable import history
+from surefoot import App
+from surefoot.config import load
+from warm import CLIENTS as CLIENTS_IMPORTED
+from warm import warm
+from wire import WireServer
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "summarization"
@@ -63,56 +67,29 @@ def project(handbook: Path, tmp_path: Path) -> Path:
 
 
 def run_python(
-    folder: Path, code: str, *arguments: str, check: bool = False, **environment: str
+    folder: Path, code: str, *arguments: str, check: bool = False, is_cold: bool = False, **environ: str
 ) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code), *arguments],
-        cwd=folder,
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        check=check,
-        timeout=110,
-    )
-
-
-@contextmanager
-def wire_server(folder: Path, reply: str) -> Iterator[tuple[str, Path]]:
-    """The strict local server in a process of its own: its address, and its log of calls."""
-    log = folder / "calls.jsonl"
-    log.touch()
-    command = [
-        sys.executable,
-        str(ROOT / "tests/servers/wire.py"),
-        "--port",
-        "0",
-        "--log",
-        str(log),
-        "--reply",
-        reply,
-    ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        try:
-            assert server.stdout is not None
-            yield server.stdout.readline().split()[-1], log
-        finally:
-            server.terminate()
-
-
-def calls_in(log: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in log.read_text().splitlines()]
+    """`python -c CODE`, forked from a process that has imported the clients unless it is to be cold."""
+    code, given = textwrap.dedent(code), os.environ | environ
+    if is_cold:
+        command = [sys.executable, "-c", code, *arguments]
+        done = subprocess.run(
+            command, cwd=folder, env=given, capture_output=True, text=True, check=False, timeout=110
+        )
+    else:
+        done = warm(CLIENTS_IMPORTED).run(arguments, cwd=folder, environ=given, code=code)
+    assert not check or done.returncode == 0, done.stderr
+    return done
 
 
 def outcomes(folder: Path) -> list[tuple[str, str, int]]:
-    code = """
-    import json
-    from surefoot import App
-    app = App.current()
-    run = app.ledger.run("last")
-    print(json.dumps([(l.outcome.kind, l.outcome.name, l.outcome.attempt) for l in app.ledger.history(run.id)]))
-    assert app.ledger.first_break(run.id) is None
-    """
-    return [tuple(row) for row in json.loads(run_python(folder, code, check=True).stdout)]
+    app = App(load(folder))
+    try:
+        run = app.ledger.run("last")
+        assert app.ledger.first_break(run.id) is None
+        return [(link.outcome.kind, link.outcome.name, link.outcome.attempt) for link in history(app, run.id)]
+    finally:
+        app.close()
 
 
 RESUME = """
@@ -135,18 +112,18 @@ CLIENTS = {
 @pytest.mark.parametrize("client", CLIENTS)
 def test_killed_after_the_call_and_resumed_without_a_second_one(client: str, project: Path) -> None:
     flow, call = CLIENTS[client]
-    with wire_server(project, reply="15 minutes") as (url, log):
+    with WireServer(reply=lambda model, text: "15 minutes") as wire:
         keys = {
             "OPENAI_API_KEY": "test-key-of-openai",
-            "OPENAI_BASE_URL": f"{url}/v1",
+            "OPENAI_BASE_URL": wire.openai_url,
             "ANTHROPIC_API_KEY": "test-key-of-anthropic",
-            "ANTHROPIC_BASE_URL": url,
+            "ANTHROPIC_BASE_URL": wire.anthropic_url,
         }
         started = KILLER + f"App.current().run({flow!r}, {QUESTION!r}, listener=kill_before('check_answer'))"
         killed = run_python(project, started, **keys)
         assert killed.returncode == -signal.SIGKILL, killed.stderr
         assert [row[1] for row in outcomes(project)][1:] == ["retrieve_context", call]
-        assert len(calls_in(log)) == 1
+        assert wire.count() == 1
 
         resumed = run_python(project, RESUME, **keys)
         assert resumed.returncode == 0, resumed.stderr
@@ -154,7 +131,7 @@ def test_killed_after_the_call_and_resumed_without_a_second_one(client: str, pro
         assert said["summary"].startswith("15 minutes")
         assert said["status"] == ["running", "completed"]
         assert said["epoch"] == 2
-        assert len(calls_in(log)) == 1, "a finished model call was paid for again"
+        assert wire.count() == 1, "a finished model call was paid for again"
     kinds = [(kind, name) for kind, name, _ in outcomes(project)]
     assert kinds.count(("call", call)) == 1
     assert kinds.count(("step", "retrieve_context")) == 1
@@ -163,14 +140,14 @@ def test_killed_after_the_call_and_resumed_without_a_second_one(client: str, pro
 
 def test_killed_in_the_middle_of_the_call(project: Path) -> None:
     """The call has no outcome: it is made again, and what came before is not."""
-    with wire_server(project, reply="15 minutes") as (url, log):
-        keys = {"OPENAI_API_KEY": "test-key-of-openai", "OPENAI_BASE_URL": f"{url}/v1"}
+    with WireServer(reply=lambda model, text: "15 minutes") as wire:
+        keys = {"OPENAI_API_KEY": "test-key-of-openai", "OPENAI_BASE_URL": wire.openai_url}
         started = KILLER + (
             f"App.current().run('workflow.py:SummarizationWorkflow', {QUESTION!r}, listener=kill_before('openai.chat'))"
         )
         assert run_python(project, started, **keys).returncode == -signal.SIGKILL
         assert run_python(project, RESUME, **keys).returncode == 0
-        assert len(calls_in(log)) == 1
+        assert wire.count() == 1
     names = [name for _, name, _ in outcomes(project)]
     assert names.count("retrieve_context") == names.count("openai.chat") == 1
 
@@ -201,15 +178,15 @@ SCRIPTS = {
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_a_direct_call_is_a_durable_run(script: str, project: Path) -> None:
-    with wire_server(project, reply="15 minutes") as (url, log):
-        keys = {"OPENAI_API_KEY": "test-key-of-openai", "OPENAI_BASE_URL": f"{url}/v1"}
+    with WireServer(reply=lambda model, text: "15 minutes") as wire:
+        keys = {"OPENAI_API_KEY": "test-key-of-openai", "OPENAI_BASE_URL": wire.openai_url}
         code = textwrap.dedent(SCRIPTS[script].format(**QUESTION)) + "print(result['summary'])"
-        ran = run_python(project, code, **keys)
+        ran = run_python(project, code, is_cold=True, **keys)
         assert ran.returncode == 0, ran.stderr
         assert ran.stdout.startswith("15 minutes")
         again = run_python(project, RESUME, **keys)
         assert json.loads(again.stdout)["status"] == ["completed", "completed"]
-        assert len(calls_in(log)) == 1
+        assert wire.count() == 1
     assert [name for _, name, _ in outcomes(project)][1:-1] == [
         "retrieve_context",
         "openai.chat",
@@ -227,8 +204,8 @@ def test_a_script_that_is_killed_is_resumed_by_its_file(project: Path) -> None:
             SummarizationWorkflow(client=OpenAI()).run(query={QUESTION["query"]!r}, document_id="on-call.md")
     """)
     (project / "script.py").write_text(script)
-    with wire_server(project, reply="15 minutes") as (url, log):
-        keys = {"OPENAI_API_KEY": "test-key-of-openai", "OPENAI_BASE_URL": f"{url}/v1"}
+    with WireServer(reply=lambda model, text: "15 minutes") as wire:
+        keys = {"OPENAI_API_KEY": "test-key-of-openai", "OPENAI_BASE_URL": wire.openai_url}
         killed = subprocess.run(
             [sys.executable, "script.py"],
             cwd=project,
@@ -241,17 +218,17 @@ def test_a_script_that_is_killed_is_resumed_by_its_file(project: Path) -> None:
         resumed = run_python(project, RESUME, **keys)
         assert resumed.returncode == 0, resumed.stderr
         assert json.loads(resumed.stdout)["summary"].startswith("15 minutes")
-        assert len(calls_in(log)) == 1
+        assert wire.count() == 1
 
 
 def test_killed_and_resumed_on_the_embedded_model(project: Path) -> None:
     started = KILLER + (
         f"App.current().run('workflow.py:SummarizationWorkflow', {QUESTION!r}, listener=kill_before('check_answer'))"
     )
-    killed = run_python(project, started)
+    killed = run_python(project, started, is_cold=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     began = time.monotonic()
-    resumed = run_python(project, RESUME)
+    resumed = run_python(project, RESUME, is_cold=True)
     assert resumed.returncode == 0, resumed.stderr
     assert "15 minutes" in json.loads(resumed.stdout)["summary"]
     assert time.monotonic() - began < 60
@@ -284,7 +261,7 @@ def test_both_forms_of_the_template_render_the_same(project: Path) -> None:
 def test_the_guide_to_model_calls(tmp_path: Path) -> None:
     """The first block of docs/guide/models.md, with the local server in OpenAI's place."""
     code = (ROOT / "docs/guide/models.md").read_text().partition("```python\n")[2].partition("```")[0]
-    with wire_server(tmp_path, reply="a book") as (url, log):
-        ran = run_python(tmp_path, code, OPENAI_API_KEY="test-key-of-openai", OPENAI_BASE_URL=f"{url}/v1")
+    with WireServer(reply=lambda model, text: "a book") as wire:
+        ran = run_python(tmp_path, code, OPENAI_API_KEY="test-key-of-openai", OPENAI_BASE_URL=wire.openai_url)
         assert ran.stdout == "a book\n", ran.stderr
-        assert len(calls_in(log)) == 1
+        assert wire.count() == 1

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+import command_line
 from durable import open_app
 from postgres import execute
 from surefoot import App, flow
@@ -47,14 +48,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "guide" / "postgres.md"
 
 
 def surefoot(folder: Path, url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "surefoot.cli", *arguments],
-        cwd=folder,
-        env={**os.environ, "SUREFOOT_LEDGER_URL": url, "NO_COLOR": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
+    return command_line.surefoot(
+        *arguments, cwd=folder, code=None, SUREFOOT_LEDGER_URL=url, COLUMNS="200", NO_COLOR="1"
     )
 
 

@@ -1,4 +1,4 @@
-"""The command line in a child process, as a user calls it."""
+"""The command line in a process of its own, as a user calls it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-CLEAN = {"COLUMNS": "80", "PYTHONDONTWRITEBYTECODE": "1"}
+from warm import COMMANDS, SECONDS, warm
+
+CLEAN = {"COLUMNS": "80"}
 
 
 def surefoot(
@@ -18,22 +20,29 @@ def surefoot(
     code: int | None = 0,
     input: str | None = None,
     under: tuple[str, ...] = (),
+    is_cold: bool = False,
     **environ: str,
 ) -> subprocess.CompletedProcess[str]:
     """Run `surefoot ARGUMENTS` in a folder; fails unless it exits with `code` (None: any).
 
     under: a command that runs the command, such as `setpriv`.
+    is_cold: an interpreter begins for it, where it is forked otherwise from one that has made the imports. So it is
+    too for settings of the interpreter, and under a command.
     """
-    done = subprocess.run(
-        [*under, sys.executable, "-m", "surefoot.cli", *arguments],
-        cwd=cwd,
-        env={**os.environ, **CLEAN, **environ},
-        input=input,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+    given = {**os.environ, **CLEAN, **environ}
+    if is_cold or under or any(name.startswith("PYTHON") for name in environ):
+        done = subprocess.run(
+            [*under, sys.executable, "-m", "surefoot.cli", *arguments],
+            cwd=cwd,
+            env=given,
+            input=input or "",
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+    else:
+        done = warm(COMMANDS).run(arguments, cwd=cwd, environ=given, input=input or "")
     assert code is None or done.returncode == code, (
         f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
     )

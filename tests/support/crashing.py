@@ -9,6 +9,7 @@ writes what the flow returns to FOLDER/output, and each step that is executed wr
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import sys
 import time
@@ -24,6 +25,15 @@ from durable import open_app
 from surefoot import Workflow, flow, step
 
 PAUSE = 0.004
+
+# What the clients import at their first call, so that each child finds it in what it was forked from.
+LATE = (
+    "anthropic.resources.messages",
+    "anyio._backends._asyncio",
+    "openai.lib.streaming.chat",
+    "openai.pagination",
+    "openai.resources.chat.completions",
+)
 
 
 def effect(what: str) -> str:
@@ -158,6 +168,8 @@ def perform(folder: Path, command: list[str]) -> None:
 
 
 def serve() -> None:
+    for module in LATE:
+        importlib.import_module(module)
     for line in sys.stdin:
         folder, *command = line.split()
         child = os.fork()

@@ -34,6 +34,8 @@ from pathlib import Path
 
 import yaml
 
+from warm import CLIENTS, warm
+
 PROJECT = Path(__file__).parents[2]
 SECONDS = 240
 MARKS = {"file", "after", "copy", "exit", "by"}
@@ -126,7 +128,7 @@ def run_block(block: Block, folder: Path) -> None:
     match block.tag:
         case "python":
             path.write_text(block.text, encoding="utf-8")
-            _expect(block, *_shell([sys.executable, str(path)], folder))
+            _expect(block, *_script(path, folder))
         case "console" | "sh":
             _run_commands(block, folder)
         case "toml" | "yaml" | "json":
@@ -226,18 +228,18 @@ def _check_set_up(block: Block, line: str) -> None:
             raise Untrue(f"{block.place}: {word} is not among the locked requirements")
 
 
+def _script(path: Path, folder: Path) -> tuple[int, str]:
+    """What a script ends with and prints; it is forked from a process that has the imports of most of them."""
+    code = path.read_text(encoding="utf-8")
+    done = warm(CLIENTS).run([], cwd=folder, environ=_environment(), code=code, file=path, is_merged=True)
+    return done.returncode, done.stdout
+
+
 def _shell(arguments: list[str], folder: Path) -> tuple[int, str]:
-    tools = str(Path(sys.executable).parent)
-    environment = os.environ | {
-        "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
-        "COLUMNS": "120",
-        "NO_COLOR": "1",
-        "TERM": "dumb",
-    }
     done = subprocess.run(
         arguments,
         cwd=folder,
-        env=environment,
+        env=_environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -246,6 +248,16 @@ def _shell(arguments: list[str], folder: Path) -> tuple[int, str]:
         check=False,
     )
     return done.returncode, done.stdout
+
+
+def _environment() -> dict[str, str]:
+    tools = str(Path(sys.executable).parent)
+    return os.environ | {
+        "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
+        "COLUMNS": "120",
+        "NO_COLOR": "1",
+        "TERM": "dumb",
+    }
 
 
 def _expect(block: Block, status: int, printed: str, *, wanted: int = 0) -> None:

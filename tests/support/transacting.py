@@ -179,6 +179,9 @@ def perform(folder: Path, command: list[str]) -> None:
 
 
 def serve() -> None:
+    # Each child finds the dialects imported.
+    for driver in ("sqlite", "postgresql+psycopg", "postgresql+asyncpg"):
+        sa.make_url(f"{driver}://").get_dialect().import_dbapi()
     for line in sys.stdin:
         folder, *command = line.split()
         if folder == "wait":

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from surefoot import flow
 from surefoot.app import App
 from surefoot.errors import InvalidInput
 from surefoot.evals import Case, Dataset, evaluate
+from warm import CLIENTS, warm
 
 CASES = 9
 
@@ -57,15 +57,10 @@ if __name__ == "__main__":
 
 
 def run(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    (folder / "program.py").write_text(textwrap.dedent(PROGRAM))
-    return subprocess.run(
-        [sys.executable, "program.py", str(CASES)],
-        cwd=folder,
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
+    program = folder / "program.py"
+    program.write_text(textwrap.dedent(PROGRAM))
+    return warm(CLIENTS).run(
+        [str(CASES)], cwd=folder, environ=os.environ | environment, code=program.read_text(), file=program
     )
 
 

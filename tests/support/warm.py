@@ -1,0 +1,168 @@
+"""A process that has made imports and forks a child for each command or script that it is asked for.
+
+What those do takes some ten milliseconds, the imports before it twenty times that. A child is a process of its own,
+with its own folder, environment, streams and end, and has seen nothing of the test that asks for it.
+
+As a program it serves the socket whose number it is given, once it has imported the modules that are named behind it:
+a request is one line of JSON beside three streams, the answer the pid of the child and then its exit code.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import importlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import types
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import surefoot.cli.root
+
+# None of them starts a thread or opens anything, as each process shows that imports them at its start.
+COMMANDS = (
+    "asyncpg",
+    "rich.console",
+    "rich.live",
+    "rich.progress",
+    "rich.table",
+    "rich.tree",
+    "surefoot.app",
+    "surefoot.cli.screen",
+    "surefoot.cli.words",
+    "surefoot.config",
+    "surefoot.ledger.sqlite",
+    "surefoot.traces",
+    "surefoot.traces.listing",
+    *(f"surefoot.cli.{command}" for command in surefoot.cli.root.COMMANDS),
+)
+CLIENTS = ("anthropic", "openai.resources.chat", "surefoot.app", "surefoot.config", "surefoot.ledger.sqlite")
+SECONDS = 100
+
+
+class Warm:
+    """The process, from its first child to the end of the tests."""
+
+    def __init__(self, modules: Sequence[str]) -> None:
+        self.socket, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, __file__, str(theirs.fileno()), *modules], pass_fds=[theirs.fileno()]
+            )
+        self.socket.settimeout(SECONDS)
+        self._answers = self.socket.makefile("r", encoding="utf-8")
+
+    def close(self) -> None:
+        self._answers.close()
+        self.socket.close()
+        self._process.wait()
+
+    def run(
+        self,
+        arguments: Sequence[str],
+        *,
+        cwd: Path,
+        environ: dict[str, str],
+        code: str | None = None,
+        file: Path | None = None,
+        input: str = "",
+        is_merged: bool = False,
+    ) -> subprocess.CompletedProcess[str]:
+        """`surefoot ARGUMENTS`, or with code `python -c` or, if it is that of a file, `python FILE`.
+
+        is_merged: what goes to stderr is in stdout too, in its place.
+        """
+        with (
+            tempfile.TemporaryFile("w+", encoding="utf-8") as given,
+            tempfile.TemporaryFile("w+", encoding="utf-8", errors="surrogateescape") as out,
+            tempfile.TemporaryFile("w+", encoding="utf-8", errors="surrogateescape") as err,
+        ):
+            given.write(input)
+            given.seek(0)
+            request = json.dumps(
+                {
+                    "arguments": list(arguments),
+                    "code": code,
+                    "file": str(file) if file else None,
+                    "cwd": str(cwd),
+                    "environ": environ,
+                }
+            )
+            streams = [stream.fileno() for stream in (given, out, out if is_merged else err)]
+            socket.send_fds(self.socket, [b"\n"], streams)
+            self.socket.sendall(f"{request}\n".encode())
+            child = int(self._answers.readline())
+            try:
+                ended = int(self._answers.readline())
+            except TimeoutError:
+                os.kill(child, signal.SIGKILL)
+                raise
+            for stream in (out, err):
+                stream.seek(0)
+            return subprocess.CompletedProcess(list(arguments), ended, out.read(), err.read())
+
+
+@cache
+def warm(modules: Sequence[str]) -> Warm:
+    """The one with these imports; it ends when this process does, however that comes about."""
+    process = Warm(modules)
+    atexit.register(process.close)
+    return process
+
+
+def asked(connection: socket.socket) -> dict[str, Any]:
+    """Serve until the asking side goes; comes back in each child only, with what it is asked for."""
+    requests = connection.makefile("r", encoding="utf-8")
+    while True:
+        _, streams, _, _ = socket.recv_fds(connection, 1, 3)
+        if not streams:
+            os._exit(0)
+        request = json.loads(requests.readline())
+        child = os.fork()
+        if child == 0:
+            requests.close()
+            connection.close()
+            os.chdir(request["cwd"])
+            os.environ.clear()
+            os.environ.update(request["environ"])
+            for number, stream in enumerate(streams):
+                os.dup2(stream, number)
+                os.close(stream)
+            return dict(request)
+        for stream in streams:
+            os.close(stream)
+        connection.sendall(f"{child}\n".encode())
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        connection.sendall(f"{code}\n".encode())
+
+
+def perform(request: dict[str, Any]) -> None:
+    """What the child was forked for; it ends as the interpreter does after a command or a script."""
+    code, file = request["code"], request["file"]
+    if code is None:
+        sys.path[0] = request["cwd"]
+        sys.argv[:] = ["surefoot", *request["arguments"]]
+        surefoot.cli.root.main(request["arguments"])
+    sys.path[0] = str(Path(file).parent) if file else ""
+    sys.argv[:] = [file or "-c", *request["arguments"]]
+    main = sys.modules["__main__"] = types.ModuleType("__main__")
+    if file:
+        main.__file__ = file
+    exec(compile(code, file or "<string>", "exec", dont_inherit=True), main.__dict__)
+
+
+if __name__ == "__main__":
+    for name in sys.argv[2:]:
+        importlib.import_module(name)
+    # What is there by now stays shared between the children: none of them looks through it or takes it down.
+    gc.collect()
+    gc.freeze()
+    perform(asked(socket.socket(fileno=int(sys.argv[1]))))
