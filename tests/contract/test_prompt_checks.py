@@ -314,6 +314,37 @@ def test_a_file_that_was_edited_under_its_version(project: Path, surefoot: Suref
     assert [one["severity"] for one in findings if one["check"] == "edited"] == ["error"]
 
 
+def test_a_version_that_could_not_be_promoted_is_told_before_it_is(project: Path, surefoot: Surefoot) -> None:
+    assert surefoot("promote", "prompt:summary@2", "production")[0] == 0
+    write(project, "four.prompty", FITTING)
+    assert [one for one in found(surefoot)[1] if one["check"] == "unreleased"] == []
+    write(project, "three.prompty", THREE)
+    code, findings = found(surefoot)
+    assert code == 0
+    told = [one for one in findings if one["check"] == "unreleased"]
+    assert {(one["severity"], one["file"], one["line"]) for one in told} == {
+        ("warning", "prompts/three.prompty", 3)
+    }
+    assert any("flows.py:7: summary@3 requires `length`" in one["message"] for one in told)
+
+
+def test_a_hole_that_is_new_in_a_template_is_a_misfit(project: Path, surefoot: Surefoot) -> None:
+    """In this dialect `{{ length }}` is rendered as nothing where it is not given; nobody would see it."""
+    write(project, "four.prompty", FITTING.replace("{{ tone }}", "{{ tone }} {{ length }}"))
+    assert surefoot("promote", "prompt:summary@2", "production")[0] == 0
+    code, _, err = surefoot("promote", "prompt:summary@4", "production")
+    assert code == 1
+    assert "flows.py:7: summary@4 requires `length`, which is not given here" in err
+    # A hole that was always there is what calls have had so far.
+    write(
+        project,
+        "five.prompty",
+        FITTING.replace('"4"', '"5"').replace("{{ tone }}", "{{ tone }} {{ length }}."),
+    )
+    assert surefoot("promote", "prompt:summary@4", "production", "--force")[0] == 0
+    assert surefoot("promote", "prompt:summary@5", "production")[0] == 0
+
+
 def test_labels_that_differ_from_git(project: Path, surefoot: Surefoot) -> None:
     write(project, "four.prompty", FITTING)
     write(project, "labels.toml", '[summary]\nproduction = "2"\n')
