@@ -183,7 +183,7 @@ def test_every_mistake_in_the_inputs_is_told_at_once() -> None:
     ],
 )
 def test_declared_types_are_checked(kind: str, good: object, bad: object) -> None:
-    prompt = prompty(f"---\ninputs: {{x: {{type: {kind}}}}}\n---\nuser:\n{{{{ x }}}}\n")
+    prompt = prompty(f"---\ninputs: {{x: {{kind: {kind}, required: true}}}}\n---\nuser:\n{{{{ x }}}}\n")
     assert prompt.messages(x=good) == [Message("user", str(good))]
     assert "x: expected" in mistake(lambda: prompt.messages(x=bad))
     assert "x: expected" in mistake(lambda: prompt.messages(x=None))
