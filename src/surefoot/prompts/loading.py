@@ -134,6 +134,12 @@ def _parsed(text: str, source: Path, dialect: Dialect | None, files: Files, name
     prompt = _short(text, source, taken) if is_short else _prompty(text, source, dialect, taken, name)
     if "@" in prompt.name or not prompt.name.strip():
         raise PromptError(f"{source}:1:1: the name {prompt.name!r} is no name for a prompt; leave out `@`")
+    if not (prompt.name + prompt.version).isprintable():
+        # It would be shown on terminals, and could move the cursor or turn the text around.
+        raise PromptError(
+            f"{source}:1:1: the name or version {ascii(prompt.label)[:80]} has characters that do not show; leave "
+            "them out"
+        )
     rendering.check(prompt)
     return prompt
 

@@ -66,3 +66,11 @@ def test_an_array_of_numbers_is_no_picture() -> None:
     )
     with pytest.raises(InvalidInput, match="im: expected an address"):
         messages_of(prompt, {"im": numpy.zeros(3)})
+
+
+@pytest.mark.parametrize("text", ["a\\e[31mb", "a\\nb", "a\\u202eb", "a\\x07"])
+@pytest.mark.parametrize("key", ["name", "version"])
+def test_a_name_that_would_steer_a_terminal_is_refused(key: str, text: str) -> None:
+    with pytest.raises(PromptError, match="has characters that do not show") as raised:
+        parse(f'---\n{key}: "{text}"\n---\nuser:\nx', Path("a.prompty"))
+    assert str(raised.value).isprintable()
