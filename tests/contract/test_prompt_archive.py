@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import sqlite3
 import threading
 import time
 from contextlib import closing
@@ -34,6 +35,8 @@ from surefoot.ledger import (
 from surefoot.ledger.exporting import export
 from surefoot.ledger.importing import import_runs
 from surefoot.ledger.opening import tables_of
+from surefoot.ledger.payloads import Payloads
+from surefoot.ledger.prompts import bound_to
 from surefoot.ledger.retention import Rule, prune
 from surefoot.ledger.verifying import verify
 from surefoot.prompts.archive import Archive
@@ -426,6 +429,65 @@ def test_an_export_brings_pins_and_their_texts(place: Place, tmp_path: Path, *, 
     assert set(archive.pins(open_run)) == set(archive.pins(secret_run)) == {"p"}
     texts = {kept.text for kept in archive.texts()}
     assert texts == ({"hello", "hunter22"} if is_sealed else {"hello"})
+    there.close()
+
+
+@pytest.mark.parametrize("is_sealed", [False, True])
+def test_a_foreign_text_that_is_another_is_refused_with_its_run(tmp_path: Path, *, is_sealed: bool) -> None:
+    """It would stand in for the right one, which is kept only once."""
+    body = "hunter22" if is_sealed else "hello"
+    key = Keyring(tmp_path / "export-key", key="33" * 32) if is_sealed else None
+    places = [Place("sqlite", tmp_path / name) for name in ("from", "to")]
+    for one in places:
+        one.folder.mkdir()
+    ledger, there = (one.open(privacy=hide) for one in places)
+    run = used(ledger, body=body)
+    file = tmp_path / "out.db"
+    with closing(tables_of(ledger)) as tables:
+        export(tables, ledger.payloads, file, made_ns=1, key=key)
+    forged = json.dumps({"text": "obey hunter22", "files": {}})
+    digest = text(body).digest
+    with closing(sqlite3.connect(file)) as connection, connection:
+        if key is None:
+            connection.execute("UPDATE prompt_texts SET view = ?", (forged,))
+        else:
+            sealed = Payloads(key).seal_kept(forged, bound_to=bound_to(digest))
+            connection.execute("UPDATE prompt_texts SET sealed = ?", (sealed,))
+    started(there)
+    with closing(tables_of(there)) as tables:
+        if key is None:
+            with pytest.raises(LedgerCorrupt, match="text of prompt 'p'"):
+                import_runs(tables, there.payloads, file, now_ns=1)
+        else:
+            done = import_runs(tables, there.payloads, file, now_ns=1, key=key)
+            assert [refused.run_id for refused in done.refused] == [run]
+            assert "is not what it was" in done.refused[0].reason
+    archive = Prompts(there)
+    assert (archive.texts(), archive.pins(run)) == ([], {})
+    archive.keep(text(body))
+    durable(there)
+    assert [kept.text for kept in archive.texts()] == [body]
+    there.close()
+
+
+@pytest.mark.parametrize(
+    "source", ["/home/ada/pictures/p.yaml", "../../p.yaml", "a/../../p.yaml", "C:\\x\\p.yaml"]
+)
+def test_a_foreign_text_has_no_folder_outside_of_the_project(tmp_path: Path, source: str) -> None:
+    places = [Place("sqlite", tmp_path / name) for name in ("from", "to")]
+    for one in places:
+        one.folder.mkdir()
+    ledger, there = (one.open() for one in places)
+    used(ledger)
+    file = tmp_path / "out.db"
+    with closing(tables_of(ledger)) as tables:
+        export(tables, ledger.payloads, file, made_ns=1)
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE prompt_texts SET source = ?", (source,))
+    started(there)
+    with closing(tables_of(there)) as tables:
+        import_runs(tables, there.payloads, file, now_ns=1)
+    assert [kept.source for kept in Prompts(there).texts()] == ["p.yaml"]
     there.close()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 from typing import cast
 
 import orjson
@@ -90,16 +91,48 @@ def export_run(
 
 
 def import_run(there: Session, here: Session, run_id: str, payloads: Payloads, former: Keyring) -> None:
-    """Take over the pins of a run, and those of the texts that they name which are sound."""
+    """Take over the pins of a run, and the texts that they name.
+
+    Raises `ValueError` for a text that is not what its digest says, be it sealed: it would stand in for the right one.
+    """
     pins = list(there.rows(f"SELECT {prompt_rows.PIN_COLUMNS} FROM prompt_pins WHERE run_id = ?", run_id))
     if not pins:
         return
     here.insert(prompt_rows.KEEP_PIN, pins)
-    texts = [row for row in there.rows(_TEXTS_OF_RUN, run_id) if _is_sound(row)]
+    texts = [
+        (*row[:4], _beside(row[4]), *row[5:])
+        for row in map(list, there.rows(_TEXTS_OF_RUN, run_id))
+        if _is_right(tuple(row), Payloads(former))
+    ]
     here.insert(
         insert("prompt_texts", prompt_rows.TEXT_COLUMNS, is_once=True),
         [_resealed(row, Payloads(former), payloads) for row in texts],
     )
+
+
+def _is_right(row: Row, former: Payloads) -> bool:
+    """Whether a foreign text can be read, and so be checked.
+
+    Raises `ValueError` where it is not what its digest says.
+    """
+    digest, view, sealed = row[0], row[5], row[6]
+    plain = view
+    if sealed is not None:
+        try:
+            plain = former.read_kept(view, sealed, bound_to=bound_to(digest))
+        except LedgerError:
+            # Nobody can read it here either: the run has to do without, and says so.
+            return False
+    if not _is_sound((*row[:5], plain, None, *row[7:])):
+        raise ValueError(f"the text of prompt {row[1]!r} with digest {digest[:12]} is not what it was")
+    return True
+
+
+def _beside(source: str) -> str:
+    """The path of a foreign file as one of this project: pictures beside it may be read, elsewhere they may not."""
+    path = PurePosixPath(source.replace("\\", "/"))
+    is_inside = not path.is_absolute() and ".." not in path.parts and ":" not in source
+    return path.as_posix() if is_inside else path.name
 
 
 def _resealed(row: Row, former: Payloads, own: Payloads) -> Row:

@@ -54,6 +54,14 @@ class Budget:
         if self.characters < 0:
             raise LimitError(f"it makes or searches more than {MAX_CHARACTERS} characters; render less")
 
+    def hurry(self) -> None:
+        """Look at the clock, where a step may take long. Raises `LimitError`."""
+        self._look_at_the_clock()
+
+    def thing(self, number: int) -> object:
+        """The value at a place; None where a template has made up the number."""
+        return self.placed[number] if number < len(self.placed) else None
+
     def place(self, value: object) -> str:
         """The text that stands for a value that is no text."""
         self.placed.append(value)

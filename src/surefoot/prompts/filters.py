@@ -14,7 +14,7 @@ from jinja2.tests import TESTS
 from jinja2.utils import pass_environment
 
 from surefoot.prompts.budget import LimitError, current, weight
-from surefoot.prompts.stamps import PLACE
+from surefoot.prompts.stamps import PLACE, SOURCE, SOURCE_END
 from surefoot.prompts.threads import NOT_TEXT
 
 MAX_WIDTH = 1000
@@ -37,7 +37,28 @@ _DEAR = {
     **dict.fromkeys(("list", "batch", "slice", "sort", "map", "select", "reject", "groupby", "unique"), 16),
     "wordwrap": 100,
 }
-_WIDE_FORMAT = re.compile(r"%[^a-zA-Z%]*(?:\d{4,}|\*)")
+# A directive of a format up to its letter; a key in brackets may have brackets itself, which hide where it ends.
+_DIRECTIVE = re.compile(r"%(?:\(([^()]*)\))?([^a-zA-Z%(]*)")
+_HIDDEN_KEY = re.compile(r"%\([^()]*\(")
+_WIDE = re.compile(r"\d{4,}|\*")
+_WIDTH = re.compile(r"\d+")
+CUTS_ANYWAY = frozenset(
+    {
+        *("striptags", "truncate", "wordwrap", "reverse"),
+        *("batch", "first", "groupby", "last", "list", "map", "max", "min", "reject", "rejectattr", "select"),
+        *("selectattr", "slice", "sort", "sum", "unique"),
+    }
+)
+"""Filters that take out parts of a text as it comes, or take it letter by letter, or from its end."""
+CUTS_BY_VALUE = frozenset({"join", "replace", "trim"})
+"""Those that take out, or come between, what they are given."""
+CUTTING_METHODS = frozenset(
+    {
+        *("lstrip", "partition", "removeprefix", "removesuffix", "replace", "rpartition", "rsplit", "rstrip"),
+        *("split", "strip"),
+    }
+)
+"""The methods of texts that do so."""
 
 
 def searched(*values: object) -> None:
@@ -56,13 +77,37 @@ def check_replace(text: str, old: str, new: str) -> None:
 
 def check_format(text: str, values: Any) -> None:
     """Count what a format will make, before it is made. Raises `LimitError`."""
-    if _WIDE_FORMAT.search(text):
+    directives = [found[2] for found in _DIRECTIVE.finditer(text)]
+    if any(map(_WIDE.search, directives)) or _HIDDEN_KEY.search(text):
         raise LimitError(
-            f"a format of more than {MAX_WIDTH} characters, or with `*`, is refused; write it out"
+            f"a format of more than {MAX_WIDTH} characters, with `*`, or with brackets in a key is refused; write "
+            "it out"
         )
+    if any("." in directive for directive in directives):
+        # A precision cuts texts.
+        parts = cast("Mapping[object, object]", values).values() if isinstance(values, Mapping) else values
+        for part in cast("Iterable[object]", parts) if isinstance(values, Mapping | tuple) else (values,):
+            whole(part)
     budget = current()
-    found = weight(values, budget.characters)
+    budget.spend(sum(int(width) for directive in directives for width in _WIDTH.findall(directive)))
+    found = weight(cast("object", values), budget.characters)
     budget.spend(len(text) + found * (text.count("%") if isinstance(values, Mapping) else 1))
+
+
+def whole(value: object) -> object:
+    """The value, which may not hold the mark of a role or of what is no text: it is about to be cut.
+
+    What a value says could cut the mark away, or change what stands beside it. Raises `LimitError`.
+    """
+    stamp = current().stamp
+    if isinstance(value, str) and stamp in value:
+        for piece in value.split(stamp)[1:]:
+            if not piece.startswith((SOURCE, SOURCE_END)):
+                raise LimitError(
+                    "a text with role markers, pictures or threads in it is not cut, searched or replaced in: what is "
+                    "given could change who speaks; do so with the text inside of a message"
+                )
+    return value
 
 
 def _measured(value: object) -> object:
@@ -113,16 +158,36 @@ class Counted:
         raise TypeError("no length")
 
 
-def _counted(items: Iterable[object]) -> object:
+class _Slowly(Counted):
+    """One whose items are much work each."""
+
+    def __iter__(self) -> Iterator[object]:
+        hurry = current().hurry
+        for item in super().__iter__():
+            hurry()
+            yield item
+
+
+def _counted(items: Iterable[object], is_much: bool = False) -> object:  # noqa: FBT001, FBT002 (a filter of templates)
     current().step()
     # An undefined value has to reach the loop as such, which says what becomes of it.
-    return items if isinstance(items, Undefined) else Counted(items)
+    if isinstance(items, Undefined):
+        return items
+    # Letter by letter it would be put together again as a value likes.
+    whole(items)
+    return _Slowly(items) if is_much else Counted(items)
+
+
+def ending(value: object) -> object:
+    """The value; where nobody knows how many items it gives, one that counts them as they come."""
+    return Counted(cast("Iterator[object]", value)) if isinstance(value, Iterator) else value
 
 
 @pass_environment
 def _joined(
     environment: Environment, value: Iterable[object], d: str = "", attribute: str | None = None
 ) -> str:
+    value = cast("Iterable[object]", ending(value))
     items = value if attribute is None else map(make_attrgetter(environment, attribute), value)
     separator, parts = str(d), [str(output(item)) for item in items]
     budget = current()
@@ -165,6 +230,8 @@ def _bounded(name: str, apply: Callable[..., Any]) -> Callable[..., Any]:
             budget.spend(len(value) * _DEAR.get(name, 1) if name in _DEAR else len(value) >> 4)
         elif isinstance(value, Sized):
             budget.step(len(value) >> 2)
+        elif isinstance(value, Iterator):
+            args = (*args[:place], ending(cast("object", value)), *args[place + 1 :])
         if name in _CHECKS:
             _CHECKS[name](value, given)
         result = apply(*args, **options)
@@ -225,7 +292,7 @@ def _counting(test: Callable[..., Any]) -> Callable[..., Any]:
     def tested(*args: Any, **options: Any) -> Any:
         current().step()
         searched(*args)
-        return test(*args, **options)
+        return test(*map(ending, args), **options)
 
     return tested
 
@@ -235,11 +302,13 @@ def filters() -> dict[str, Callable[..., Any]]:
     return {name: _bounded(name, FILTERS[name]) for name in _NAMES} | {
         "join": _joined,
         "concat bounded": _concatenated,
+        "ended some time": ending,
         "items counted": _counted,
         "literal measured": _measured,
         "looked at": _looked_at,
         "place stamped": _stamped,
         "source told": _sourced,
+        "taken whole": whole,
     }
 
 

@@ -113,7 +113,8 @@ class Inputs:
         mistakes = self._put_written(values) if self._prompt.dialect == "promptflow" else []
         for name, kind in self._rich.items():
             value = values[name]
-            if value is None or value == "":
+            # Of an array of numbers, say, each would be compared.
+            if value is None or (isinstance(value, str) and not value):
                 values[name] = ""
                 continue
             if kind != "thread" and name in self._unnamed:

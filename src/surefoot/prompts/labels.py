@@ -15,6 +15,7 @@ from typing import cast
 from surefoot import scope
 from surefoot.errors import LedgerError, PromptError
 from surefoot.locks import ForkSafeLock
+from surefoot.prompts import opening
 from surefoot.prompts.archive import Archive
 from surefoot.prompts.folder import Mark, mark_of
 from surefoot.prompts.selecting import may_be_label
@@ -115,12 +116,14 @@ class Labels:
 
 def _read(file: Path) -> Seeds:
     try:
-        size = file.stat().st_size
-        if size > _MAX_BYTES:
+        content = opening.content(file, most=_MAX_BYTES)
+        if len(content) > _MAX_BYTES:
             raise PromptError(
-                f"{file}: it has {size} bytes, labels may have {_MAX_BYTES}; take out what is not used"
+                f"{file}: it has more than {_MAX_BYTES} bytes, which labels may have; take out what is not used"
             )
-        data = tomllib.loads(file.read_bytes().decode())
+        data = tomllib.loads(content.decode())
+    except opening.NoFile:
+        raise PromptError(f"{file}: it is no file; make one of it, or take it away") from None
     except OSError as error:
         raise PromptError(f"{file}: it cannot be read: {error.strerror}; check its rights") from None
     except UnicodeDecodeError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from surefoot.prompts import (
     frontmatter,
     inheritance,
     keys,
+    opening,
     properties,
     recognition,
     references,
@@ -65,20 +65,19 @@ def load(path: Path, *, dialect: Dialect | None = None, roots: Roots = ()) -> Pr
 def read_text(path: Path) -> str:
     """The normalised text of a prompt file. Raises `PromptError`."""
     try:
-        status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
+        if path.is_dir():
             raise PromptError(f"{path}: it is a folder; name a file in it")
-        if not stat.S_ISREG(status.st_mode):
-            raise PromptError(f"{path}: it is no file; name one")
-        if status.st_size > MAX_BYTES:
-            raise PromptError(
-                f"{path}: it has {status.st_size} bytes, a prompt may have {MAX_BYTES}; pass long texts as inputs"
-            )
-        content = path.read_bytes()
+        content = opening.content(path, most=MAX_BYTES)
+    except opening.NoFile:
+        raise PromptError(f"{path}: it is no file; name one") from None
     except OSError as error:
         raise PromptError(
             f"{path}: it cannot be read: {error.strerror}; check the path and its permissions"
         ) from None
+    if len(content) > MAX_BYTES:
+        raise PromptError(
+            f"{path}: it has more than {MAX_BYTES} bytes, which a prompt may have; pass long texts as inputs"
+        )
     try:
         return normalised(content.decode("utf-8"))
     except UnicodeDecodeError as error:
@@ -142,6 +141,12 @@ def _parsed(text: str, source: Path, dialect: Dialect | None, files: Files, name
     prompt = _short(text, source, taken) if is_short else _prompty(text, source, dialect, taken, name)
     if "@" in prompt.name or not prompt.name.strip():
         raise PromptError(f"{source}:1:1: the name {prompt.name!r} is no name for a prompt; leave out `@`")
+    if not (prompt.name + prompt.version).isprintable():
+        # It would be shown on terminals, and could move the cursor or turn the text around.
+        raise PromptError(
+            f"{source}:1:1: the name or version {ascii(prompt.label)[:80]} has characters that do not show; leave "
+            "them out"
+        )
     rendering.check(prompt)
     return prompt
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias, cast
 
+from surefoot.prompts import opening
 from surefoot.prompts.definition import Prompt
 from surefoot.values import Audio, File, Image, media_type_of
 
@@ -111,18 +112,20 @@ def beside(prompt: Prompt, name: str) -> Image:
         raise MediumError(f"{name[:100]!r} is no name of a file") from None
     if not path.is_relative_to(folder):
         raise MediumError(f"the picture {name} lies outside of the folder of the prompt; move it there")
-    data = _read(path)
+    data = _read(path, inside=folder)
     found = media_type_of(data)
     if not found.startswith("image/"):
         raise MediumError(f"{path} is no picture (PNG, JPEG, GIF or WebP)")
     return Image(data=data, media_type=found)
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, *, inside: Path | None = None) -> bytes:
     try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise MediumError(f"{path} has {size} bytes; a message takes up to {MAX_BYTES}")
-        return path.read_bytes()
+        data = opening.content(path, most=MAX_BYTES, inside=inside)
+    except opening.NoFile:
+        raise MediumError(f"{path} is no file; name one") from None
     except OSError as error:
         raise MediumError(f"{path} cannot be read: {error.strerror}; check the path") from None
+    if len(data) > MAX_BYTES:
+        raise MediumError(f"{path} has more than {MAX_BYTES} bytes, which a message takes; make it smaller")
+    return data

@@ -78,7 +78,7 @@ def _contents(part: Part, budget: Budget) -> _Contents:
         if isinstance(run, str):
             texts.append(run)
         elif isinstance(run, Placed):
-            value = budget.placed[run.number]
+            value = budget.thing(run.number)
             if isinstance(value, threads.NOT_TEXT):
                 if texts:
                     contents.append("".join(texts))
@@ -160,7 +160,7 @@ def _illustrated(prompt: Prompt, part: Part, budget: Budget) -> list[Piece]:
         elif isinstance(run, Picture):
             illustrated.turn(is_begin=run.is_begin)
         elif isinstance(run, Placed):
-            illustrated.place(budget.placed[run.number])
+            illustrated.place(budget.thing(run.number))
     illustrated.close()
     return illustrated.pieces
 

@@ -13,6 +13,7 @@ from surefoot.prompts.stamps import PLACE
 from surefoot.prompts.threads import NOT_TEXT
 
 MAX_DEPTH = 50
+MAX_NAMES = 50
 
 _ESCAPES = str.maketrans({"&": "&amp;", '"': "&quot;", "<": "&lt;", ">": "&gt;"})
 _NEEDS_ESCAPE = re.compile(r'[&"<>]')
@@ -81,13 +82,15 @@ class _Tag:
     name: str
     start: int
     end: int
+    line: int
 
 
 def _tags(template: str) -> Iterator[_Tag]:
     """The tags in order; `start` and `end` take in the whole line of one that stands on it alone."""
     left, right, position = "{{", "}}", 0
+    line, counted = 1, 0
     while (start := template.find(left, position)) >= 0:
-        line = template.count("\n", 0, start) + 1
+        line, counted = line + template.count("\n", counted, start), start
         begin = start + len(left)
         kind = template[begin : begin + 1]
         if kind == "{" and (left, right) == ("{{", "}}"):
@@ -105,10 +108,11 @@ def _tags(template: str) -> Iterator[_Tag]:
         position = end + len(closing)
         if kind and kind in "#^/!=>":
             begins, ends = _standalone(template, start, position)
-            tag = _Tag(kind, inner[1:].strip(), begins, ends)
+            tag = _Tag(kind, inner[1:].strip(), begins, ends, line)
         else:
             is_raw = kind in ("{", "&")
-            tag = _Tag("{" if is_raw else "", (inner[1:] if is_raw else inner).strip(), start, position)
+            name = (inner[1:] if is_raw else inner).strip()
+            tag = _Tag("{" if is_raw else "", name, start, position, line)
         if kind == "=":
             delimiters = tag.name.split()
             if len(delimiters) != 2 or any("=" in delimiter for delimiter in delimiters):
@@ -120,10 +124,13 @@ def _tags(template: str) -> Iterator[_Tag]:
 
 def _standalone(template: str, start: int, end: int) -> tuple[int, int]:
     """The bounds of the line that a tag stands on alone, or those of the tag."""
-    line_start = template.rfind("\n", 0, start) + 1
+    line_start = start
+    while line_start and template[line_start - 1] in " \t":
+        line_start -= 1
+    is_first = not line_start or template[line_start - 1] == "\n"
     after = _BLANKS.match(template, end)
     line_end = after.end() if after else end
-    is_alone = not template[line_start:start].strip(" \t") and template[line_end : line_end + 1] in ("", "\n")
+    is_alone = is_first and template[line_end : line_end + 1] in ("", "\n")
     return (line_start, min(line_end + 1, len(template))) if is_alone else (start, end)
 
 
@@ -134,7 +141,7 @@ def parse(template: str) -> Mustache:
     open_sections: list[tuple[Section, str]] = []
     into, position = top, 0
     for tag in _tags(template):
-        line = template.count("\n", 0, tag.start) + 1
+        line = tag.line
         # A line that was taken whole by the tag before it gives nothing twice.
         _add(into, template[position : max(position, tag.start)])
         position = max(position, tag.end)
@@ -181,7 +188,10 @@ def _add(into: list[Node], text: str) -> None:
 def _path(name: str, line: int) -> tuple[str, ...]:
     if not _NAME.fullmatch(name):
         raise MustacheError(f"`{name}` is no name of a value", line)
-    return (".",) if name == "." else tuple(name.split("."))
+    path = (".",) if name == "." else tuple(name.split("."))
+    if len(path) > MAX_NAMES:
+        raise MustacheError(f"a name has more than {MAX_NAMES} parts; make it shorter", line)
+    return path
 
 
 def _used(nodes: Sequence[Node]) -> Iterator[str]:

@@ -108,7 +108,7 @@ class Prepared:
                 return braces.parse(prompt.template)
             if prompt.template_kind == "mustache":
                 return mustache.parse(roles.stamped(prompt))
-        except (braces.BraceError, mustache.MustacheError, roles.AttributesError) as error:
+        except (braces.BraceError, mustache.MustacheError, roles.MarkupError) as error:
             raise PromptError(f"{prompt.at(error.line)}: {roles.bare(str(error))}") from None
         return self._jinja()
 
@@ -125,7 +125,7 @@ class Prepared:
         )
         try:
             return parsed(roles.stamped(prompt), style)
-        except roles.AttributesError as error:
+        except roles.MarkupError as error:
             raise PromptError(f"{prompt.at(error.line)}: {error}") from None
         except TemplateError as error:
             problem = roles.bare(error.message or "it cannot be parsed")
@@ -134,6 +134,12 @@ class Prepared:
             raise PromptError(
                 f"{prompt.at(1)}: the template is nested too deeply or has a number too large; make it simpler "
                 f"({type(error).__name__})"
+            ) from None
+        except AssertionError as error:
+            # What Jinja says where it has lost count of the names, as of those that the filter of a `set` block takes.
+            raise PromptError(
+                f"{prompt.at(1)}: the template cannot be compiled ({error}); write the filter of a block into an "
+                "expression"
             ) from None
 
 

@@ -8,7 +8,6 @@ import json
 import os
 import posixpath
 import re
-import stat
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
 
 from surefoot import scope
 from surefoot.errors import PromptError
+from surefoot.prompts import opening
 from surefoot.prompts.definition import Dialect
 from surefoot.values import Json
 
@@ -72,16 +72,16 @@ class DiskFiles:
         except (OSError, RuntimeError, ValueError) as error:
             # It contains itself by links, or what is no path.
             raise PromptError(f"{where}: the file {name!r} cannot be read: {error}; name another") from None
-        if not any(path.is_relative_to(root) for root in allowed):
+        inside = next((root for root in allowed if path.is_relative_to(root)), None)
+        if inside is None:
             raise PromptError(
                 f"{where}: the file {name} lies outside allowed roots: {', '.join(map(str, allowed))}; move it there, "
                 "or name its folder under [prompts.files] in surefoot.toml"
             )
         try:
-            if not stat.S_ISREG(path.stat().st_mode):
-                raise PromptError(f"{where}: {name} is no file; name one")
-            with path.open("rb") as file:
-                content = file.read(MAX_FILE_BYTES + 1)
+            content = opening.content(path, most=MAX_FILE_BYTES, inside=inside)
+        except opening.NoFile:
+            raise PromptError(f"{where}: {name} is no file; name one") from None
         except FileNotFoundError:
             return None
         except NotADirectoryError:

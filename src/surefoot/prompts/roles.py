@@ -48,12 +48,15 @@ _MUSTACHE_VALUE = r"\{\{\{?&?[ \t]*(?:\w+\.)*role[ \t]*\}?\}\}"
 
 _ATTRIBUTE = r"\w++[ \t]*+=[ \t]*+(?:\"[^\"\n]*+\"|[^\",\]\n]*+)[ \t]*+,?+[ \t]*+"
 _FIELDS = r"(name|content|tool_calls|tool_call_id)"
+_MOST_LOOKS = 20_000_000
 _PICTURE = re.compile(r"!\[[^\]\n]*\]\((?:\{\{(?>[^}\n]|\}(?!\}))*\}\}|[^)\n])*\)")
 _PLACED_PICTURE = re.compile(r"!\[[ \t]*image[ \t]*\]\((\{\{[ \t]*[^\s{}]+[ \t]*\}\})\)")
 
-_MARKED = re.compile(r"[ \t]*\#?[ \t]*(\w+)[ \t]*(?:\[([^\n]*)\])?[ \t]*:[ \t]*\n?")
+# Blanks are taken once and for all (`*+`): tried in every way they would take forever where there are many.
+_MARKED = re.compile(r"[ \t]*+\#?[ \t]*+(\w+)[ \t]*+(?:\[([^\n]*)\])?[ \t]*+:[ \t]*+\n?")
 _AFTER_VALUE = re.compile(r"[ \t]*:[ \t]*\n?")
-_HEADED = re.compile(rf"\#{{0,2}}[ \t]*{_FIELDS}[ \t]*:[ \t]*\n?", re.IGNORECASE)
+_HEADED = re.compile(rf"\#{{0,2}}[ \t]*+{_FIELDS}[ \t]*+:[ \t]*+\n?", re.IGNORECASE)
+_NUMBER = re.compile(r"([0-9]{1,9});")
 _PAIR = re.compile(r"(\w+)[ \t]*=[ \t]*(?:\"([^\"]*)\"|([^\",]*))")
 
 
@@ -106,11 +109,11 @@ class RoleError(ValueError):
     """A role that a value gave is none that a value may give."""
 
 
-class AttributesError(ValueError):
-    """The attributes of a role marker come from a value; `line` is counted from 1."""
+class MarkupError(ValueError):
+    """A marker or picture of the template that cannot be; `line` is counted from 1."""
 
-    def __init__(self, line: int) -> None:
-        super().__init__("the attributes of a role marker cannot come from a value; write them out")
+    def __init__(self, line: int, problem: str) -> None:
+        super().__init__(problem)
         self.line = line
 
 
@@ -123,18 +126,21 @@ def _patterns(dialect: Dialect, *, is_mustache: bool) -> tuple[re.Pattern[str], 
     return re.compile(marker, re.IGNORECASE | re.MULTILINE), re.compile(given, re.MULTILINE)
 
 
-_HEADING = re.compile(rf"^([ \t]*)(\#{{0,2}}[ \t]*{_FIELDS}[ \t]*:[ \t]*)$", re.IGNORECASE | re.MULTILINE)
+_HEADING = re.compile(rf"^([ \t]*+)(\#{{0,2}}[ \t]*+{_FIELDS}[ \t]*+:[ \t]*+)$", re.IGNORECASE | re.MULTILINE)
 
 
 def stamped(prompt: Prompt) -> str:
-    """The template with `PLACE` and what follows it at each place that is more than text. Raises `AttributesError`."""
+    """The template with `PLACE` and what follows it at each place that is more than text. Raises `MarkupError`."""
     template, dialect, is_mustache = prompt.template, prompt.dialect, prompt.template_kind == "mustache"
     if not _ROLES[dialect] or prompt.model.get("api") == "completion":
         return template
 
     def stamp(found: re.Match[str]) -> str:
         if "{{" in found[3] or "{%" in found[3]:
-            raise AttributesError(template.count("\n", 0, found.start()) + 1)
+            raise MarkupError(
+                template.count("\n", 0, found.start()) + 1,
+                "the attributes of a role marker cannot come from a value; write them out",
+            )
         before, blanks = _without_blanks(found[1])
         return f"{before}{PLACE}{FIXED}{blanks}{found[2]}"
 
@@ -150,8 +156,18 @@ def stamped(prompt: Prompt) -> str:
         text = _HEADING.sub(rf"\g<1>{PLACE}{FIELD}\g<2>", text)
         text = _PLACED_PICTURE.sub(rf"{PLACE}{BREAK}\g<1>{PLACE}{BREAK}", text)
     elif dialect == "prompty-v1":
+        _check_pictures(text)
         text = _PICTURE.sub(lambda found: f"{PLACE}{PICTURE}{found[0]}{PLACE}{PICTURE_END}", text)
     return text
+
+
+def _check_pictures(template: str) -> None:
+    """Raise `MarkupError` for a line that would be looked through too often."""
+    if "![" not in template:
+        return
+    for number, line in enumerate(template.split("\n"), start=1):
+        if line.count("![") * len(line) > _MOST_LOOKS:
+            raise MarkupError(number, "so many pictures on a line so long; put them on lines of their own")
 
 
 def _without_blanks(text: str) -> tuple[str, str]:
@@ -176,7 +192,7 @@ def tagged(rendered: str, stamp: str, placed: Sequence[str]) -> list[Run]:
         if kind in _INSIDE:
             run, text = _INSIDE[kind](text)
             if isinstance(run, Placed):
-                runs.append(placed[run.number])
+                runs += placed[run.number : run.number + 1]
             elif isinstance(run, Field):
                 runs.append(run.written)
             elif not isinstance(run, Picture):
@@ -226,13 +242,14 @@ def _headed(text: str) -> tuple[Run, str]:
 
 
 def _numbered(text: str) -> tuple[Run, str]:
-    number, _, rest = text.partition(";")
-    return Placed(int(number)), rest
+    found = _NUMBER.match(text)
+    # A template can take apart what stands there.
+    return (Placed(int(found[1])), text[found.end() :]) if found else ("", text)
 
 
 def _sourced(text: str) -> tuple[Run, str]:
-    number, _, rest = text.partition(";")
-    return Source(int(number)), rest
+    found = _NUMBER.match(text)
+    return (Source(int(found[1])), text[found.end() :]) if found else ("", text)
 
 
 _INSIDE: dict[str, Callable[[str], tuple[Run, str]]] = {
@@ -287,8 +304,8 @@ def _read(text: str) -> Json:
 
 @lru_cache(maxsize=16)
 def _boundary(dialect: Dialect, *, is_alone: bool) -> re.Pattern[str]:
-    end = r"[ \t]*(?:\[[^\]\n]*\])?[ \t]*:" + (r"[ \t]*$" if is_alone else "")
-    return re.compile(rf"^[ \t]*\#?[ \t]*({'|'.join(_ROLES[dialect])}){end}", re.IGNORECASE | re.MULTILINE)
+    end = r"[ \t]*+(?:\[[^\]\n]*+\])?[ \t]*+:" + (r"[ \t]*+$" if is_alone else "")
+    return re.compile(rf"^[ \t]*+\#?[ \t]*+({'|'.join(_ROLES[dialect])}){end}", re.IGNORECASE | re.MULTILINE)
 
 
 def claimed(text: str, dialect: Dialect, *, is_alone: bool) -> str:

@@ -16,6 +16,10 @@ from surefoot.prompts.sandbox import Bounds, PromptEnvironment
 from surefoot.prompts.sources import told
 
 _FILE_NAME = "<prompt>"
+_SHORT = 50_000
+"""Up to so many characters nobody counts."""
+_MOST_TOKENS = 60_000
+"""Each takes some kilobytes until it is compiled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,8 @@ class Parsed:
     def __init__(self, source: str, style: Style) -> None:
         self._source = source
         self._environment = _environment(style)
+        if len(source) > _SHORT:
+            _check_size(source, self._environment)
         if not _is_plain(self._tree, self._environment):
             _ = self._plain
 
@@ -78,6 +84,18 @@ class Parsed:
         bounded = cast("nodes.Template", Bounds().visit(tree))
         code: CodeType = contextvars.Context().run(self._environment.compile, bounded, None, _FILE_NAME)
         return Template.from_code(self._environment, code, {})
+
+
+def _check_size(source: str, environment: PromptEnvironment) -> None:
+    """Raise `TemplateSyntaxError` for a template with more code in it than somebody writes; its text is not counted."""
+    count = 0
+    for line, kind, _ in environment.lexer.tokeniter(source, None):
+        count += kind not in ("data", "whitespace")
+        if count > _MOST_TOKENS:
+            raise TemplateSyntaxError(
+                f"it has more than {_MOST_TOKENS} words of code; write a loop, or pass the text as an input",
+                line,
+            )
 
 
 # Of a template of these, in few levels, the compiler finds no mistake that the parser has not found.

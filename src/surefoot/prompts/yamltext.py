@@ -44,6 +44,8 @@ class _Loader(_Safe):  # type: ignore[misc, valid-type]
 
 
 MAX_NODES = 20_000
+# Beyond it Python refuses to write a number out.
+_MOST_BITS = 4096
 MAX_DEPTH = 60
 
 # The C library builds nodes by recursion without a limit of its own; up to this depth that is safe in any thread.
@@ -285,6 +287,8 @@ class _Reader:
                 made = _newer_number(text)
         except (ValueError, OverflowError) as error:
             raise self.error(node, f"this value cannot be read: {error}; correct it or quote it") from None
+        if isinstance(made, int) and made.bit_length() > _MOST_BITS:
+            raise self.error(node, "this number is too large; quote it")
         if made is None or (isinstance(made, float) and not math.isfinite(made)):
             raise self._no_data(node)
         return made

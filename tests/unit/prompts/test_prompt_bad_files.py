@@ -117,7 +117,7 @@ def test_ten_megabytes(tmp_path: Path) -> None:
     path.write_bytes(b"user:\n" + b"x" * 10_000_000)
     assert (
         problem(path)
-        == f"{path}: it has 10000006 bytes, a prompt may have {MAX_BYTES}; pass long texts as inputs"
+        == f"{path}: it has more than {MAX_BYTES} bytes, which a prompt may have; pass long texts as inputs"
     )
 
 

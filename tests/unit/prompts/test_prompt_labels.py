@@ -241,7 +241,7 @@ def test_whatever_is_written_is_read_again(labels: Mapping[tuple[str, str], str]
         ('[p]\n"a@b" = "1"\n', "no name for one"),
         ('[p.q]\nproduction = "1"\n', "write a version or a digest as text"),
         ("[p]\nx = " + "[" * 5000 + "]" * 5000, "nested too deeply|not valid TOML"),
-        ("# " + "x" * 300_000, "labels may have 262144"),
+        ("# " + "x" * 300_000, "262144 bytes, which labels may have"),
         ('[p]\nproduction = "9"\n', "a label for '9', which is no version of it, in files or in the ledger"),
     ],
 )

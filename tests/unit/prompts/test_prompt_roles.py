@@ -270,10 +270,7 @@ def test_no_value_can_add_remove_or_change_a_role(
     assert text.count(stamps.PLACE) == (a * 3 + b * 2).count(stamps.PLACE)
 
 
-TAKEN_APART = (
-    "{% set t %}\nuser:\nhi\n{% endset %}"
-    "{{ t | tojson }}{{ t | urlencode }}{{ t | list }}{{ t[:9] }}{{ t | reverse }}"
-)
+TAKEN_APART = "{% set t %}\nuser:\nhi\n{% endset %}{{ t | tojson }}{{ t | urlencode }}{{ t[:9] }}{{ t[3] }}"
 
 
 def test_a_stamp_that_a_template_takes_apart_is_worth_nothing_afterwards() -> None:

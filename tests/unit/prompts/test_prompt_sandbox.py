@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -146,6 +147,21 @@ def test_filters_that_reach_out_or_vary_are_not_there(name: str) -> None:
         "{% for a in xs %}{% set c = many | sort %}{% endfor %}",
         "{% for a in xs %}{{ loop.changed(many) }}{% endfor %}",
         "{% for a in xs %}{{ many }}{% endfor %}",
+        "{{ '%(a)1000000000s' % {'a': 1} }}",
+        "{{ '%(a(b)c)1000000000s' % {'a(b)c': 1} }}",
+        "{{ ('%(a)999s' * 100000) % {'a': 1} }}",
+        "{{ day.strftime('%999Y' * 100000) }}",
+        "{{ big.rfind('ab' ~ big[1:]) }}",
+        "{{ big.rsplit('ab' ~ big[1:]) }}",
+        "{{ endless | list }}",
+        "{{ endless | join }}",
+        "{{ endless | map('string') | unique | list }}",
+        "{{ ','.join(endless) }}",
+        "{{ 'x' in endless }}",
+        "{{ 'x' is in endless }}",
+        "{{ 'x' | default(*endless) }}",
+        "{% for a in endless %}{% endfor %}",
+        "{% for a in xs %}{{ loop.cycle(*endless) }}{% endfor %}",
     ],
 )
 def test_what_would_take_all_memory_or_time_is_refused(template: str) -> None:
@@ -155,11 +171,29 @@ def test_what_would_take_all_memory_or_time_is_refused(template: str) -> None:
         "tree": list(range(50)),
         "big": "abc " * 250_000,
         "many": [f"w{number}" for number in range(20_000)],
+        "endless": itertools.count(),
     }
     prompt = prompty(template)
     used = {name: value for name, value in inputs.items() if _takes(prompt, name)}
     with pytest.raises(PromptError, match=r"a\.prompty:\d+: "):
         prompt.render(**used)
+
+
+@pytest.mark.parametrize(
+    "body", ["{{ e }}" * 5_000, "{% set b = e.c %}" * 5_000, "{{ m() }}"], ids=["output", "names", "macro"]
+)
+def test_much_work_in_few_steps_ends_by_the_clock(body: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("surefoot.prompts.budget.MAX_SECONDS", 0.0)
+    macro = "{% macro m() %}" + "{% set b = e.c %}" * 5_000 + "{% endmacro %}"
+    prompt = prompty((macro if "m()" in body else "") + "{% for a in xs %}" + body + "{% endfor %}")
+    with pytest.raises(PromptError, match="it takes longer than"):
+        # Fewer steps than are counted before the clock is looked at for their sake.
+        prompt.render(xs=[1] * 3, e="")
+
+
+def test_a_template_that_jinja_itself_cannot_compile_is_told() -> None:
+    with pytest.raises(PromptError, match=r"a\.prompty:1: the template cannot be compiled"):
+        prompty("{% set t | replace(a, b) %}x{% endset %}{{ t }}")
 
 
 def test_a_large_value_is_fine() -> None:

@@ -59,6 +59,8 @@ def target_for(text: Rendered, given: Call, one: Call, policy: Policy, fake: Fak
         except (ConfigError, UnknownModel) as error:
             if is_of_file and section.where and one.model and section.where not in str(error):
                 error.add_note(f"{section.where} names it")
+            if is_of_file and (masked := section.masked(str(error))) != str(error):
+                raise type(error)(f"{section.where}: {masked}") from None
             raise
     return in_responses(target) if is_of_file and section.api == "responses" else target
 

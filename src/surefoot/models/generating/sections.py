@@ -56,6 +56,12 @@ class Section:
     names: tuple[str, ...] | None = None
     is_stream: bool = False
     is_whole: bool = False
+    hidden: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    """What came from the environment, and what stands for it in the file."""
+
+    def masked(self, text: str) -> str:
+        """A message without what came from the environment: a file that anybody wrote must not have it shown."""
+        return _masked(text, self.hidden)
 
     def warn(self, key: str, why: str) -> None:
         """Say once that something of the file has no effect."""
@@ -123,7 +129,21 @@ def section_of(template: Template) -> Section:
     where = str(getattr(described, "where", "") or template.name)
     if not data and not getattr(described, "tools", ()) and not getattr(described, "schema", None):
         return Section(dialect=getattr(described, "dialect", ""), where=where)
-    return _Reader(described, data, where).section()
+    reader = _Reader(described, data, where)
+    try:
+        return reader.section()
+    except UsageError as error:
+        masked = _masked(str(error), reader.hidden)
+        if masked == str(error):
+            raise
+        raise type(error)(masked) from None
+
+
+def _masked(text: str, hidden: Mapping[str, str]) -> str:
+    for value in sorted(hidden, key=len, reverse=True):
+        for form in (value, repr(value)[1:-1]):
+            text = text.replace(form, hidden[value])
+    return text
 
 
 class _Reader:
@@ -136,6 +156,7 @@ class _Reader:
         self._dialect = getattr(template, "dialect", "")
         self._found: dict[str, Any] = {}
         self._rest: dict[str, Json] = {}
+        self.hidden: dict[str, str] = {}
 
     def section(self) -> Section:
         api = self._api()
@@ -168,6 +189,7 @@ class _Reader:
             tools,
             is_stream=is_stream,
             is_whole=is_whole,
+            hidden=self.hidden,
             **output,
         )
 
@@ -294,10 +316,25 @@ class _Reader:
 
     def _resolved(self, value: Json) -> Json:
         resolve = getattr(self._template, "resolved", None)
-        return value if resolve is None else resolve(value)
+        found = value if resolve is None else resolve(value)
+        self._hide(value, found)
+        return found
+
+    def _hide(self, value: Json, found: Json) -> None:
+        """Remember what the environment has put in the place of a reference to it."""
+        if isinstance(value, str):
+            # What is shorter is no secret, and would be found in any word.
+            if value.startswith("${env:") and isinstance(found, str) and found != value and len(found) > 3:
+                self.hidden[found] = value
+        elif isinstance(value, dict) and isinstance(found, dict):
+            for name, part in value.items():
+                self._hide(part, found.get(name))
+        elif isinstance(value, list) and isinstance(found, list):
+            for part, one in zip(value, found, strict=True):
+                self._hide(part, one)
 
     def _warn(self, key: str, why: str) -> None:
-        _warn(self._where, key, why)
+        _warn(self._where, key, _masked(why, self.hidden))
 
 
 _NOT_SENT = frozenset(

@@ -10,6 +10,7 @@ import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from surefoot.prompts import opening
 from surefoot.prompts.fitting import reading
 from surefoot.prompts.fitting.files import MAX_BYTES, MAX_FILES, python_files
 from surefoot.prompts.fitting.notebooks import NotebookError, code_of
@@ -143,8 +144,10 @@ class Project:
 
     def _read(self, path: Path) -> bytes:
         try:
-            with path.open("rb") as file:
-                text = file.read(MAX_BYTES + 1)
+            text = opening.content(path, most=MAX_BYTES)
+        except opening.NoFile:
+            self._leave(path, 1, "it is no file")
+            return b""
         except OSError as error:
             self._leave(path, 1, f"it cannot be read: {error.strerror}")
             return b""
