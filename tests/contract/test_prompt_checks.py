@@ -375,6 +375,7 @@ def test_what_is_forced_is_recorded(project: Path, surefoot: Surefoot) -> None:
     code, out, _ = surefoot("promote", "prompt:summary@3", "production", "--force", "--reason", "now")
     assert code == 0
     assert "flows.py:7: summary@3 requires `length`" in out
+    assert "1 use, with 2 misfits:" in out
     archive = App.current().prompts.archive
     assert archive is not None
     assert archive.moves("summary")[0].reason == "now (forced over 2 misfits)"

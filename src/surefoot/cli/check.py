@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from surefoot.cli.findings import SEVERITIES, Finding, Heard, told
-from surefoot.cli.options import documented, json_option
+from surefoot.cli.options import documented, json_errors, json_option
 from surefoot.values import Json
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ _COLOURS = {"error": "red", "warning": "yellow", "note": "dim"}
 )
 @click.option("--notes", "is_full", is_flag=True, help="Show every note, and not the first ten.")
 @json_option
+@json_errors
 def command(path: Path | None, days: float, is_full: bool, as_json: bool) -> int:  # noqa: FBT001
     """Check the prompts of the project: files, labels, and whether each version fits the places that use it.
 

@@ -22,8 +22,7 @@ _EXTRAS = ("openai", "anthropic")
 
 def report(error: BaseException) -> int:
     """Say on stderr what went wrong; the exit code for it."""
-    if is_debugging():
-        traceback.print_exception(error, file=sys.stderr)
+    trace(error)
     if isinstance(error, StepFailed) and error.__cause__ is not None:
         _say_failed_run(error, error.__cause__)
         return FAILED
@@ -39,6 +38,12 @@ def report(error: BaseException) -> int:
     if not is_debugging():
         click.echo("  --debug shows the whole traceback", err=True)
     return FAILED
+
+
+def trace(error: BaseException) -> None:
+    """The traceback on stderr, where tracebacks are wanted."""
+    if is_debugging():
+        traceback.print_exception(error, file=sys.stderr)
 
 
 def code_of(error: BaseException) -> int:

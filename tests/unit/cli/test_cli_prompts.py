@@ -122,6 +122,47 @@ def test_every_command_has_help_with_an_example_and_json(
     assert max(map(len, text.splitlines())) <= 80
 
 
+TARGETS = {"list": [], "test": ["gone"], "diff": ["gone", "summary"], "upgrade": ["gone.prompty"]}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_fails_is_json_with_json(
+    command: str, tmp_path: Path, capsys: Capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    error = as_json(capsys, command, *TARGETS.get(command, ["gone"]), code=2)["error"]
+    assert error["type"] in ("UnknownPrompt", "PromptError")
+    assert "does not exist" in error["message"] or "No such file" in error["message"]
+
+
+def test_a_warning_is_said_once(project: Path, capsys: Capsys) -> None:
+    edited(project, ("description:", "descripton:"))
+    # A file that is asked for in vain is read anew.
+    said = failing(capsys, "show", "gone")
+    assert said.count("the key descripton is not known") == 1
+
+
+def test_what_a_template_takes_without_declaring_it(project: Path, capsys: Capsys) -> None:
+    edited(
+        project, ("At most", "{% if mood %}{{ mood }}{% endif %}{% if mood %}{{ place }}{% endif %} At most")
+    )
+    assert "takes text, words?, mood, place?" in printed(capsys, "list")
+    shown = printed(capsys, "show", "summary")
+    assert "takes, without declaring it\n  mood\n  place?\n" in shown
+    assert all(line == line.rstrip() for line in shown.splitlines())
+
+
+def test_a_run_says_which_versions_it_means(project: Path, capsys: Capsys) -> None:
+    used()
+    digest = as_json(capsys, "show", "summary")["digest"]
+    capsys.readouterr()
+    assert invoked(["show", "last"]) == 0
+    assert f"prompt       summary → summary@1 (digest {digest[:12]})" in capsys.readouterr().out
+    assert invoked(["show", "last", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["prompts"] == {"summary": {"name": "summary", "version": "1", "digest": digest}}
+
+
 # list
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from surefoot.values import Audio, File, Image, Json, Message, Part
 
 if TYPE_CHECKING:
-    from surefoot.prompts import Dialect, Property
+    from surefoot.prompts import Dialect, Prompt, Property
 
 _REFERENCE = re.compile(r"\$\{env:([^}:]+)(?::([^}]*))?\}")
 _WORD = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+")
@@ -171,3 +171,11 @@ def property_json(entry: Property) -> dict[str, Json]:
 def is_needed(entry: Property) -> bool:
     """Whether an input has to be given."""
     return entry.is_required and not entry.has_default
+
+
+def undeclared(prompt: Prompt) -> list[str]:
+    """What the template takes beside what is declared; with `?` what not every rendering comes by."""
+    from surefoot.prompts import rendering
+
+    used, awaited = rendering.names(prompt)
+    return [name if name in awaited else f"{name}?" for name in sorted(used - prompt.inputs.keys())]

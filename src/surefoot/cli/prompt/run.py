@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from surefoot.cli.options import documented, json_option
+from surefoot.cli.options import documented, json_errors, json_option
 from surefoot.cli.prompt.given import inputs_options
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     "--model", default="", metavar="NAME:MODEL", help="Ask this model in the place of the prompt's own."
 )
 @json_option
+@json_errors
 def command(target: str, file: str | None, pairs: tuple[str, ...], model: str, as_json: bool) -> int:  # noqa: FBT001
     """Ask a model with TARGET, and print its answer as it comes.
 

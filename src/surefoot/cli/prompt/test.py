@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from surefoot.cli.options import documented, json_option
+from surefoot.cli.options import documented, json_errors, json_option
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,6 +38,7 @@ _MARKS = {"passed": ("✓", "green"), "failed": ("✗", "red"), "skipped": ("-",
 @click.option("--model", default="", metavar="NAME:MODEL", help="Ask this model in all cases.")
 @click.option("--junit", metavar="FILE", help="Write the results as JUnit's XML, too.")
 @json_option
+@json_errors
 def command(  # noqa: PLR0917
     targets: tuple[str, ...],
     name: str,
