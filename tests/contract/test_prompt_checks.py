@@ -165,6 +165,8 @@ def test_files_that_cannot_be_read_and_versions_with_two_texts(project: Path, su
         ("files", "prompts/bad.prompty", 4),
         ("files", "prompts/twin.prompty", 1),
     ]
+    assert [one["column"] for one in findings if one["severity"] == "error"] == [1, None]
+    assert "bad.prompty:4:1: this is not valid YAML" in surefoot("check")[1]
 
 
 def test_files_from_folders_of_the_settings_are_taken_in_without_a_ledger_too(
@@ -427,6 +429,8 @@ def test_what_cannot_be_promoted(
 
 def test_labels_are_written_to_git(project: Path, surefoot: Surefoot) -> None:
     file = project / "prompts" / "labels.toml"
+    assert "there are no labels" in surefoot("promote", "--export")[1]
+    assert not file.exists()
     surefoot("promote", "prompt:summary@2", "production")
     assert 'production = "2"' in surefoot("promote", "--export", "--dry-run")[1]
     assert not file.exists()

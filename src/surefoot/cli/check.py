@@ -53,7 +53,9 @@ def command(path: Path | None, days: float, is_full: bool, as_json: bool) -> int
         findings += [told("files", "warning", message, root=root, file=file) for message in heard.messages]
         if place is not None:
             findings = [one for one in findings if _is_in(app.settings.root / one.file, place)]
-        findings.sort(key=lambda one: (one.file, one.line, SEVERITIES.index(one.severity), one.text))
+        findings.sort(
+            key=lambda one: (one.file, one.line, one.column, SEVERITIES.index(one.severity), one.text)
+        )
         if as_json:
             screen.print_json(_json(findings, subject))
         else:
@@ -89,7 +91,9 @@ def _print(findings: Sequence[Finding], subject: Subject, *, most_notes: int) ->
             continue
         kind = "" if one.severity == "error" else f"{one.severity}: "
         # As an editor or a terminal finds it from here.
-        place = f"{os.path.relpath(subject.root / one.file)}:{one.line}"
+        place = (
+            f"{os.path.relpath(subject.root / one.file)}:{one.line}{f':{one.column}' if one.column else ''}"
+        )
         text = (screen.harmless(f"{kind}{one.text}"), _COLOURS[one.severity])
         out.print(screen.styled((screen.harmless(place), "bold"), ": ", text), soft_wrap=True)
     if notes > most_notes:

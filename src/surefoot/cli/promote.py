@@ -132,6 +132,9 @@ def _export(app: App, *, is_dry: bool, as_json: bool) -> int:
     text = app.prompts.labels_text()
     before = file.read_text(encoding="utf-8") if file.is_file() else ""
     is_same = before == text
+    if not text and not before and not as_json:
+        screen.out().print("there are no labels: `surefoot promote prompt:NAME@VERSION LABEL` points one")
+        return 0
     if not is_dry and not is_same:
         file.parent.mkdir(parents=True, exist_ok=True)
         # In its place at once: whoever reads it meanwhile has one or the other.

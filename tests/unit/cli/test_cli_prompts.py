@@ -480,6 +480,20 @@ def test_cases_that_are_not_there_or_malformed(
     assert message in failing(capsys, "test", target)
 
 
+def test_no_case_of_a_name_is_a_mistake(project: Path, capsys: Capsys) -> None:
+    error = failing(capsys, "test", "--case", "both msgs")
+    assert "no case has 'both msgs' in its name; there are: 'both messages', 'an answer'" in error
+
+
+@pytest.mark.parametrize("command", ["render", "run"])
+def test_what_is_missing_is_told_with_how_it_is_given(command: str, project: Path, capsys: Capsys) -> None:
+    edited(project, ("sample: {text: The pager is handed over on Monday.}\n", ""))
+    error = failing(capsys, command, "summary")
+    assert "text is missing" in error
+    assert "--input NAME=VALUE gives one" in error
+    assert "NAME=VALUE" not in failing(capsys, command, "summary", "-i", "text=a", "-i", "wrds=2")
+
+
 def test_a_file_of_cases_may_name_its_prompt(project: Path, capsys: Capsys) -> None:
     (project / "lone.cases.yaml").write_text(
         "prompt: summary@1\ncases: [{expect: {messages: {count: 2}}}]\n", encoding="utf-8"

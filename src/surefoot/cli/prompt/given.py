@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -72,6 +73,18 @@ def _media(prompt: Prompt, pairs: tuple[str, ...]) -> dict[str, object]:
         except media.MediumError as error:
             raise InvalidInput(f"--input {name}: {error}") from None
     return found
+
+
+@contextmanager
+def telling_how() -> Iterator[None]:
+    """Say of inputs that are missing how a command line gives them."""
+    try:
+        yield
+    except InvalidInput as error:
+        if " is missing" not in str(error):
+            raise
+        how = "--input NAME=VALUE gives one, --inputs FILE.json all of them"
+        raise InvalidInput(f"{error}; {how}") from None
 
 
 def typed(prompt: Prompt, texts: Mapping[str, str]) -> dict[str, object]:

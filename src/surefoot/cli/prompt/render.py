@@ -48,17 +48,18 @@ def command(  # noqa: PLR0917
     from surefoot.app import App
     from surefoot.cli import screen
     from surefoot.cli.prompt import targets
-    from surefoot.cli.prompt.given import given_to
+    from surefoot.cli.prompt.given import given_to, telling_how
     from surefoot.prompts import Prompty
 
     screen.show_warnings()
     app = App.current()
     prompt = targets.found(app, target, dialect=dialect)
     given = given_to(prompt, file, pairs)
-    if is_text and not as_json:
-        screen.print_text(Prompty(prompt).render(**given.values))
-        return 0
-    answer = rendered(prompt, given)
+    with telling_how():
+        if is_text and not as_json:
+            screen.print_text(Prompty(prompt).render(**given.values))
+            return 0
+        answer = rendered(prompt, given)
     if as_json:
         screen.print_json(answer_json(prompt, answer))
     else:
