@@ -135,6 +135,29 @@ class File:
     name: str = ""
 
 
+_BEGINNINGS: tuple[tuple[bytes, str], ...] = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+    (b"%PDF-", "application/pdf"),
+    (b"ID3", "audio/mpeg"),
+    (b"\xff\xfb", "audio/mpeg"),
+    (b"\xff\xf3", "audio/mpeg"),
+    (b"\xff\xf2", "audio/mpeg"),
+    (b"fLaC", "audio/flac"),
+    (b"OggS", "audio/ogg"),
+)
+_RIFF = {b"WEBP": "image/webp", b"WAVE": "audio/wav"}
+
+
+def media_type_of(data: bytes) -> str:
+    """The media type that bytes begin as, of those that models read; the empty text for others."""
+    if data[:4] == b"RIFF":
+        return _RIFF.get(data[8:12], "")
+    return next((kind for beginning, kind in _BEGINNINGS if data.startswith(beginning)), "")
+
+
 Part: TypeAlias = "str | Image | Audio | File"
 """A piece of a message."""
 
@@ -322,10 +345,10 @@ class PromptText:
     first_seen_ns: int = 0
 
 
-def prompt_digest(text: str, files: Mapping[str, str]) -> str:
+def prompt_digest(text: str, files: Mapping[str, str] | None = None) -> str:
     """The SHA-256 of the normalised text of a prompt and of the files that it takes in, by name, in hexadecimal."""
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass"))
-    for name, content in sorted(files.items()):
+    for name, content in sorted((files or {}).items()):
         # No text has a NUL, so that no two sets of files come to the same bytes.
         digest.update(f"\0{name}\0{content}".encode("utf-8", "surrogatepass"))
     return digest.hexdigest()

@@ -258,6 +258,8 @@ def test_labels_that_are_known_go_on_to_count_while_the_server_is_away(
         for _ in range(3):
             assert ours.find("p").version == "1"
     assert caplog.text.count("those that were known go on to count") == 1
+    # Of a version that is named the ledger is asked only whether it was edited.
+    assert library(ledger).find("p@2").version == "2"
     stranger = opened(server.url(), tmp_path)
     with pytest.raises(LedgerError, match=r"name one by its version or digest, as in `name@2`"):
         library(stranger).find("p")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from surefoot.cli.findings import SEVERITIES, Finding, Heard, told
-from surefoot.cli.options import documented, json_errors, json_option
+from surefoot.cli.options import days_option, documented, json_errors, json_option
 from surefoot.values import Json
 
 if TYPE_CHECKING:
@@ -23,13 +23,7 @@ _COLOURS = {"error": "red", "warning": "yellow", "note": "dim"}
 
 @documented(example="surefoot check\nsurefoot check flows/ --days 7\nsurefoot check --json")
 @click.argument("path", required=False, type=click.Path(exists=True, path_type=Path))
-@click.option(
-    "--days",
-    type=click.FloatRange(min=0),
-    default=30.0,
-    show_default=True,
-    help="For how many days a use that only a run has told of counts; 0: runs are not asked.",
-)
+@days_option
 @click.option("--notes", "is_full", is_flag=True, help="Show every note, and not the first ten.")
 @json_option
 @json_errors

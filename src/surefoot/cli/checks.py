@@ -9,15 +9,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from surefoot.cli.findings import Finding, Severity, relative, told
+from surefoot.cli.findings import Finding, Severity, told
 from surefoot.errors import LedgerError, PromptError, UnknownPrompt, UsageError
+from surefoot.prompts.stored import relative
 
 if TYPE_CHECKING:
     from surefoot.app import App
     from surefoot.cli.gathering import Gathered
     from surefoot.prompts import Library, Prompt
-    from surefoot.prompts.fitting import Names, Use
-
+    from surefoot.prompts.definition import Names
+    from surefoot.prompts.fitting import Use
 
 _VERSION = r"^[\"']?version[\"']?[ \t]*:"
 
@@ -37,8 +38,7 @@ class Subject:
     @classmethod
     def of(cls, app: App, *, days: float) -> Subject:
         """Look through code and runs. Raises nothing for a ledger that is not there or does not answer."""
-        from surefoot.cli.gathering import gathered, no_ledger
-        from surefoot.wiring import library_of
+        from surefoot.cli.gathering import alone, gathered, no_ledger
 
         found = gathered(app, days=days)
         why = found.unasked or no_ledger(app)
@@ -51,8 +51,7 @@ class Subject:
             except LedgerError as error:
                 why = str(error)
         if why:
-            alone = library_of(app.config.prompts, None, app.settings.root)
-            return cls(app, alone, replace(found, unasked=why), has_ledger=False)
+            return cls(app, alone(app), replace(found, unasked=why), has_ledger=False)
         return cls(app, app.prompts, found, has_ledger=True)
 
     @property
@@ -77,7 +76,7 @@ class Subject:
         for path in (self.root / use.path, beside / use.path):
             if path.is_file():
                 try:
-                    return load(path, roots=list(self.app.config.prompts.files.values()))
+                    return load(path, roots=self.library.roots)
                 except PromptError as error:
                     return error
         return None
@@ -247,10 +246,9 @@ def _whose(use: Use) -> str:
 def _names(prompt: Prompt) -> Names | None:
     """The names of its template; None where its file has a mistake, of which `files` tells."""
     from surefoot.prompts import rendering
-    from surefoot.prompts.fitting import Names
 
     try:
-        return Names(*rendering.names(prompt))
+        return rendering.names_of(prompt)
     except PromptError:
         return None
 

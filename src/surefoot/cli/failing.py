@@ -51,6 +51,15 @@ def code_of(error: BaseException) -> int:
     return MISUSED if isinstance(error, UsageError) and not isinstance(error, PromptMisfit) else FAILED
 
 
+def report_json(error: BaseException) -> int:
+    """Print an error as the JSON document of a command; the exit code for it."""
+    from surefoot.cli import screen
+
+    trace(error)
+    screen.print_json({"error": {"type": type(error).__name__, "message": str(error)}})
+    return code_of(error)
+
+
 def report_usage(error: click.ClickException) -> int:
     """Say on stderr what is wrong with the command line; the exit code for it."""
     _say(error.format_message())

@@ -47,6 +47,8 @@ class Finding:
 
 def told(check: str, severity: Severity, message: str, *, root: Path, file: Path) -> Finding:
     """A finding from a message that begins with its place; `file` is where it is if it does not."""
+    from surefoot.prompts.stored import relative
+
     found = _PLACE.match(message) or _FILE.match(message)
     if found is None:
         return Finding(check, severity, relative(file, root), 1, message)
@@ -74,8 +76,3 @@ class Heard(logging.Handler):
 
     def __exit__(self, *_: object) -> None:
         self._logger.removeHandler(self)
-
-
-def relative(path: Path, root: Path) -> str:
-    """A path relative to the project where it is inside."""
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()

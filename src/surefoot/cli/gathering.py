@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from surefoot.app import App
+    from surefoot.prompts import Library
     from surefoot.prompts.fitting import Scanned, Use
 
 
@@ -57,6 +58,13 @@ def no_ledger(app: App) -> str:
     given = app.config.ledger
     is_file = given.url is None and given.secret_url is None
     return f"there is no ledger at {given.path}" if is_file and not given.path.exists() else ""
+
+
+def alone(app: App) -> Library:
+    """The library of a project without its ledger: files can be looked at nevertheless."""
+    from surefoot.wiring import library_of
+
+    return library_of(app.config.prompts, None, app.settings.root)
 
 
 def scanned(root: Path) -> Scanned:

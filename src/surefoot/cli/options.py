@@ -58,10 +58,19 @@ def json_errors(function: F) -> F:
         except Exception as error:
             if not as_json:
                 raise
-            from surefoot.cli import failing, screen
+            from surefoot.cli import failing
 
-            failing.trace(error)
-            screen.print_json({"error": {"type": type(error).__name__, "message": str(error)}})
-            return failing.code_of(error)
+            return failing.report_json(error)
 
     return cast("F", told)
+
+
+def days_option(function: F) -> F:
+    """`--days`, of commands that ask how prompts are used."""
+    return click.option(
+        "--days",
+        type=click.FloatRange(min=0),
+        default=30.0,
+        show_default=True,
+        help="For how many days a use that only a run has told of counts; 0: runs are not asked.",
+    )(function)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from surefoot.cli.options import documented, json_errors, json_option
+from surefoot.cli.options import days_option, documented, json_errors, json_option
 from surefoot.errors import InvalidInput
 from surefoot.values import Json, Label
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from surefoot.app import App
     from surefoot.prompts import Prompt
     from surefoot.prompts.promoting import Promotion
-
-PREFIX = "prompt:"
 
 
 @documented(
@@ -40,13 +38,7 @@ PREFIX = "prompt:"
 )
 @click.option("--dry-run", "is_dry", is_flag=True, help="Say what would be done, and do nothing.")
 @click.option("--export", "is_export", is_flag=True, help="Write all labels to labels.toml, for git.")
-@click.option(
-    "--days",
-    type=click.FloatRange(min=0),
-    default=30.0,
-    show_default=True,
-    help="For how many days a use that only a run has told of counts; 0: runs are not asked.",
-)
+@days_option
 @json_option
 @json_errors
 def command(  # noqa: PLR0917
@@ -94,7 +86,7 @@ def _planned(app: App, target: str, label: str, days: float) -> Promotion:
     from surefoot.prompts.promoting import promotion
 
     kind, sign, reference = target.partition(":")
-    if not sign or f"{kind}:" != PREFIX or not reference:
+    if kind != "prompt" or not sign or not reference:
         raise InvalidInput(
             f"{target!r} is nothing that can be promoted: write prompt:NAME@VERSION, as in `surefoot promote "
             f"prompt:summary@3 {label}`"
@@ -126,7 +118,7 @@ def principal() -> str:
 
 
 def _export(app: App, *, is_dry: bool, as_json: bool) -> int:
-    from surefoot.cli import screen
+    from surefoot.cli import putting, screen
 
     file = app.prompts.labels.file
     text = app.prompts.labels_text()
@@ -137,10 +129,7 @@ def _export(app: App, *, is_dry: bool, as_json: bool) -> int:
         return 0
     if not is_dry and not is_same:
         file.parent.mkdir(parents=True, exist_ok=True)
-        # In its place at once: whoever reads it meanwhile has one or the other.
-        draft = file.with_name(f".{file.name}.{os.getpid()}")
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(file)
+        putting.put(file, text.encode("utf-8"))
     if as_json:
         screen.print_json({"file": str(file), "text": text, "is_written": not is_dry and not is_same})
     elif is_dry:

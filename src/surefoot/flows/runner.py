@@ -214,8 +214,8 @@ def _reopened(app: Host, run: OpenRun, options: Options, *, is_same_code: bool =
     history = app.ledger.outcomes(run.id)
     for outcome in history:
         run.count_done(outcome)
-    # The ceilings count what the flow asks for, however many attempts that takes.
     run.pins = records.pins_of(app.ledger, run.id)
+    # The ceilings count what the flow asks for, however many attempts that takes.
     run.begun_calls = len({outcome.key for outcome in history if outcome.kind == "call"})
     run.begun_steps = len({outcome.key for outcome in history if outcome.kind in ("step", "flow")})
     freight: Freight = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -25,6 +26,8 @@ _PATIENCE = 1.0
 """Seconds to wait for a server that is away, where labels are read: most of the time former ones are known."""
 _LONGEST_NAME = 200
 _MOST_NAMES = 100
+_MOST_KNOWN = 10_000
+_MOST_UNSURE = 256
 
 
 @dataclass(slots=True)
@@ -53,6 +56,10 @@ class Prompts:
             return
         unsure = self._unsure.get(key)
         if unsure is None:
+            if len(self._unsure) >= _MOST_UNSURE:
+                # Texts of runs that ended with them: whoever uses one again hands it over again.
+                with suppress(StopIteration, RuntimeError):
+                    self._unsure.pop(next(iter(self._unsure)), None)
             unsure = self._unsure.setdefault(key, _Unsure(self._row(text)))
         here = scope.current()
         if here is not None:
@@ -64,9 +71,10 @@ class Prompts:
         elif pending is None or pending.is_done:
             unsure.pending = self._ledger.submit(KeepPrompts([unsure.row]))
 
-    def texts(self, name: str = "", digest: str = "") -> list[PromptText]:
+    def texts(self, name: str = "", digest: str = "", *, patience: float | None = None) -> list[PromptText]:
         """See `surefoot.prompts.archive.Archive.texts`. Raises `LedgerError`, also where a text cannot be unsealed."""
-        return [self._text(row) for row in self._ledger.ask(prompt_rows.texts_query(name, digest))]
+        found = self._ledger.ask(prompt_rows.texts_query(name, digest), patience=patience)
+        return list(map(self._text, found))
 
     def labels(self, name: str = "") -> list[Label]:
         """See `surefoot.prompts.archive.Archive.labels`."""
@@ -107,6 +115,9 @@ class Prompts:
         return {reference: prompt.digest for reference, prompt in pins_of(self._ledger, run_id).items()}
 
     def _is_kept(self, key: tuple[str, str]) -> None:
+        if len(self._kept) >= _MOST_KNOWN:
+            # What is there is handed over once more, which changes nothing.
+            self._kept.clear()
         self._kept.add(key)
         self._unsure.pop(key, None)
 

@@ -15,8 +15,11 @@ class Archive(Protocol):
         """Keep a version, once for each digest. It rides along: it is written no later than the next outcome."""
         ...
 
-    def texts(self, name: str = "", digest: str = "") -> list[PromptText]:
-        """The versions that were kept, of a prompt and of a digest or its beginning, the newest first."""
+    def texts(self, name: str = "", digest: str = "", *, patience: float | None = None) -> list[PromptText]:
+        """The versions that were kept, of a prompt and of a digest or its beginning, the newest first.
+
+        patience: seconds for which a ledger that is away is waited for, instead of its own.
+        """
         ...
 
     def labels(self, name: str = "") -> list[Label]:

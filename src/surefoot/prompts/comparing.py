@@ -86,11 +86,7 @@ def unified(before: Sequence[str], after: Sequence[str], names: tuple[str, str])
 
 def _placeheld(prompt: Prompt, values: Mapping[str, object]) -> set[str]:
     """The inputs that a prompt needs and that nobody gave."""
-    return {
-        name
-        for name, entry in prompt.inputs.items()
-        if entry.is_required and not entry.has_default and name not in values
-    }
+    return {name for name, entry in prompt.inputs.items() if entry.is_needed and name not in values}
 
 
 def _stand_in(entry: Property) -> object:
@@ -163,7 +159,7 @@ def _changes_of(name: str, old: Property, new: Property) -> Iterator[Change]:
 
 
 def _need(entry: Property) -> str:
-    return "required" if entry.is_required and not entry.has_default else "optional"
+    return "required" if entry.is_needed else "optional"
 
 
 def _default(entry: Property) -> Json:

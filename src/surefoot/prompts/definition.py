@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from surefoot.errors import PromptError
-from surefoot.values import Json, PromptRef, prompt_digest
+from surefoot.values import Json, PromptRef
 
 Dialect: TypeAlias = Literal["short", "promptflow", "prompty-v1", "prompty-v2"]
 """`promptflow`: v1 as promptflow reads it; `prompty-v1`: v1 as prompty 0.x does; `prompty-v2`: prompty 2.x; `short`:
 the YAML form."""
+
+FIRST_VERSION: frozenset[Dialect] = frozenset({"promptflow", "prompty-v1"})
+"""Dialects in which the sample stands in for what is not given, and what is given and not known has no effect."""
 
 TemplateKind: TypeAlias = Literal["braces", "jinja2", "mustache"]
 """`braces` is the form with `{name}`."""
@@ -45,6 +48,19 @@ class Property:
     any_of: tuple[Property, ...] = ()
     is_nullable: bool = False
 
+    @property
+    def is_needed(self) -> bool:
+        """Whether it has to be given."""
+        return self.is_required and not self.has_default
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names of a template: `used` anywhere, and `needed` where every rendering comes by."""
+
+    used: frozenset[str] = frozenset()
+    needed: frozenset[str] = frozenset()
+
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
@@ -55,8 +71,8 @@ class Prompt:
     which begins on line `template_line` of the file. `is_strict`: only the markers that the template has are roles, and
     a value that holds one is an error. `model`, `tools` and `metadata` are plain data as the file has them, where
     `${env:NAME}` still stands as written, since it may be a secret; `metadata` holds every key that has no field here.
-    `cache` is whether the answers of its calls are given again, or for how
-    many seconds; None where the file does not say.
+    `cache` is whether the answers of its calls are given again, or for how many seconds; None where the file does not
+    say.
 
     `reads` are the files that it takes in, whether they are there or not. `unread` says of `sample`, `model` or `tools`
     why a file that they name could not be read: what they need is then left as it is written, and is an error when it
@@ -109,8 +125,3 @@ class Prompt:
 def normalised(text: str) -> str:
     """The text as the digest sees it: no byte order mark, line ends `\\n`, one at the end."""
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").rstrip("\n") + "\n"
-
-
-def digest_of(text: str, files: Mapping[str, str] | None = None) -> str:
-    """The SHA-256 of a normalised text and of the files that it takes in, by their names, in hexadecimal."""
-    return prompt_digest(text, files or {})

@@ -11,7 +11,7 @@ from pathlib import Path
 from surefoot.errors import PromptError
 from surefoot.locks import ForkSafeLock
 from surefoot.prompts.definition import Prompt
-from surefoot.prompts.loading import is_short_form, parse, read_text
+from surefoot.prompts.loading import ENDINGS, is_short_form, parse, read_text
 
 _LOOK_SECONDS = 1.0
 """How often all files are looked at, though no folder has changed: a file that is written in place changes none."""
@@ -19,7 +19,6 @@ _LOOK_SECONDS = 1.0
 _TICK_NS = 50_000_000
 """Two changes that are no further apart than this may bear the same time."""
 
-_ENDINGS = (".prompty", ".yaml", ".yml")
 _LONGEST_NAME = 200
 
 Mark = tuple[int, int, int, int]
@@ -90,7 +89,7 @@ class Folder:
         entry = None if source is None else self._seen.entries.get(source)
         if entry is None or source is None or entry.prompt is not prompt:
             return False
-        return not entry.is_unsure and _mark(source) == entry.mark and _same(entry.others)
+        return not entry.is_unsure and mark_of(source) == entry.mark and _same(entry.others)
 
     def _has_moved(self) -> bool:
         """Whether something was put into a folder, renamed in it, or taken away."""
@@ -108,7 +107,7 @@ class Folder:
         is_same = True
         for path, status in _files(self.path, seen.folders):
             known = self._seen.entries.get(path)
-            mark = _mark_of(status)
+            mark = _marked(status)
             # What a malformed file lacks may be there now.
             is_new = known is None or known.mark != mark or (is_moved and known.problem is not None)
             if known is None or is_new or known.is_unsure or not _same(known.others):
@@ -161,7 +160,7 @@ def _files(folder: Path, folders: dict[str, int]) -> Iterator[tuple[Path, os.sta
         try:
             if entry.is_dir(follow_symlinks=False):
                 yield from _files(Path(entry.path), folders)
-            elif entry.name.endswith(_ENDINGS):
+            elif entry.name.endswith(ENDINGS):
                 status = entry.stat()
                 if not entry.is_dir():
                     yield Path(entry.path), status
@@ -170,19 +169,20 @@ def _files(folder: Path, folders: dict[str, int]) -> Iterator[tuple[Path, os.sta
             continue
 
 
-def _mark_of(status: os.stat_result) -> Mark:
+def _marked(status: os.stat_result) -> Mark:
     return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 
 
-def _mark(path: Path) -> Mark | None:
+def mark_of(path: Path) -> Mark | None:
+    """What tells that a file is not what it was; None where it is not there."""
     try:
-        return _mark_of(os.stat(path))
+        return _marked(os.stat(path))
     except OSError:
         return None
 
 
 def _same(others: tuple[tuple[Path, Mark | None], ...]) -> bool:
-    return all(_mark(path) == mark for path, mark in others)
+    return all(mark_of(path) == mark for path, mark in others)
 
 
 def _read(path: Path, mark: Mark, roots: Sequence[Path], *, is_unsure: bool) -> Entry:
@@ -192,7 +192,7 @@ def _read(path: Path, mark: Mark, roots: Sequence[Path], *, is_unsure: bool) -> 
             return Entry(mark, is_unsure)
         prompt = parse(text, path, roots=roots)
         check_length(prompt, f"{path}:1")
-        others = tuple((other, _mark(other)) for other in prompt.reads)
+        others = tuple((other, mark_of(other)) for other in prompt.reads)
         return Entry(mark, is_unsure, prompt=prompt, others=others)
     except PromptError as error:
         return Entry(mark, is_unsure, problem=error)

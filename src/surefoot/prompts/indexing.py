@@ -20,10 +20,12 @@ from surefoot.prompts.versions import Edited, LabelDifference, PromptVersion, li
 from surefoot.scope import Slot
 from surefoot.values import Label, PromptRef, PromptText
 
-log = scope.logger("surefoot.prompts")
+_log = scope.logger("surefoot.prompts")
 
 _MOST_REMEMBERED = 2_000
 _MOST_UNREADABLE = 2
+_PATIENCE = 1.0
+"""Seconds to wait for a ledger that is away, for what is only to be told."""
 
 
 class Library:
@@ -323,9 +325,12 @@ class Library:
         if moved is None:
             return None if seed is None else self._seeded(name, seed, shelf, None, is_needed=True)
         if seed is not None and (name, label, moved.digest, seed) not in self._told:
+            if len(self._told) > _MOST_REMEMBERED:
+                self._told.clear()
             self._told.add((name, label, moved.digest, seed))
-            if self._seeded(name, seed, shelf, None) != moved.digest:
-                log.warning("%s", LabelDifference(name, label, seed, moved))
+            kept = self._kept_if_there(name)
+            if kept is not None and self._seeded(name, seed, shelf, kept) != moved.digest:
+                _log.warning("%s", LabelDifference(name, label, seed, moved))
         return moved.digest
 
     def _seeded(
@@ -360,24 +365,26 @@ class Library:
         key = (prompt.name, prompt.version, prompt.digest)
         if not prompt.version or self.archive is None or key in self._originals:
             return
-        try:
-            first = original(prompt, self._texts(prompt.name))
-        except LedgerError as error:
-            # What is missed is a warning.
-            log.debug("whether %s was edited is not known: %s", prompt.label, error)
+        kept = self._kept_if_there(prompt.name)
+        if kept is None:
             return
+        first = original(prompt, kept)
         if len(self._originals) > _MOST_REMEMBERED:
             self._originals.clear()
         self._originals[key] = first
         if first:
-            log.warning("%s", Edited(prompt, first))
+            _log.warning("%s", Edited(prompt, first))
+
+    def _kept_if_there(self, name: str) -> list[PromptText] | None:
+        """The versions that the ledger has; None where it is away, for which nobody is to wait, or to fail."""
+        try:
+            return [] if self.archive is None else self.archive.texts(name, patience=_PATIENCE)
+        except LedgerError as error:
+            _log.debug("which versions of %s the ledger has is not known: %s", name, error)
+            return None
 
     def _unknown(self, name: str, shelf: Shelf) -> UnknownPrompt:
-        try:
-            texts = self._texts(name)
-        except LedgerError:
-            texts = []
-        if texts:
+        if texts := self._kept_if_there(name):
             return UnknownPrompt(
                 f"no file in {self.folder} has the prompt {name!r}; runs have used {listed(texts)}: bring a file "
                 "back, or name one of them"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 from surefoot import scope
 from surefoot.errors import InvalidInput
 from surefoot.prompts import media, threads
-from surefoot.prompts.definition import Dialect, Prompt, Property, PropertyType
+from surefoot.prompts.definition import FIRST_VERSION, Dialect, Prompt, Property, PropertyType
 from surefoot.prompts.roles import claimed
 
 if TYPE_CHECKING:
@@ -20,8 +20,7 @@ _log = scope.logger("surefoot.prompts")
 
 # What fills these is more than text.
 RICH_TYPES: frozenset[PropertyType] = frozenset({"thread", "image", "file", "audio"})
-# Here a prompt that is given more than it knows goes on, as it always has.
-_FORGIVING: frozenset[Dialect] = frozenset({"promptflow", "prompty-v1"})
+_MOST_WARNED = 1_000
 
 
 class Inputs:
@@ -31,9 +30,8 @@ class Inputs:
         declared = prompt.inputs
         self._prompt = prompt
         self._known = set(declared) | used | set(prompt.sample)
-        self._required = [
-            name for name, entry in declared.items() if entry.is_required and not entry.has_default
-        ] + sorted(name for name in needed if name not in declared)
+        self._required = [name for name, entry in declared.items() if entry.is_needed]
+        self._required += sorted(name for name in needed if name not in declared)
         self._defaults = {name: entry.default for name, entry in declared.items() if entry.has_default}
         self._rich = {name: entry.type for name, entry in declared.items() if entry.type in RICH_TYPES}
         self._strict = [name for name, entry in declared.items() if entry.is_strict or prompt.is_strict]
@@ -55,7 +53,7 @@ class Inputs:
         given = self._with_sample(given)
         mistakes = [f"{name} is missing" for name in self._required if name not in given]
         unknown = [name for name in given if name not in self._known]
-        if unknown and self._prompt.dialect in _FORGIVING:
+        if unknown and self._prompt.dialect in FIRST_VERSION:
             self.warn(*(f"{_unknown(name, sorted(self._known))} and has no effect" for name in unknown))
         else:
             mistakes += [_unknown(name, sorted(self._known)) for name in unknown]
@@ -83,13 +81,16 @@ class Inputs:
         """Say each of these once."""
         for problem in problems:
             if problem not in self._warned:
+                # Callers can give any number of names that are unknown.
+                if len(self._warned) >= _MOST_WARNED:
+                    self._warned.clear()
                 self._warned.add(problem)
                 _log.warning("%s: prompt %s: %s", self._prompt.at(1), self._prompt.label, problem)
 
     def _with_sample(self, given: Mapping[str, object]) -> Mapping[str, object]:
         """Older dialects fall back on the sample: promptflow where nothing is given, prompty 0.x for each value."""
         dialect = self._prompt.dialect
-        if dialect not in _FORGIVING or (dialect == "promptflow" and given):
+        if dialect not in FIRST_VERSION or (dialect == "promptflow" and given):
             return given
         is_needed = any(name not in given for name in self._required)
         sample = self._prompt.usable_sample() if is_needed else self._prompt.sample
@@ -104,7 +105,7 @@ class Inputs:
         if self._types is None:
             from surefoot.prompts.types import Types
 
-            self._types = Types(self._prompt.inputs)
+            self._types = Types(self._prompt.inputs, is_strict=self._prompt.dialect not in FIRST_VERSION)
         return self._types
 
     def _put_rich(self, values: dict[str, object]) -> list[str]:

@@ -28,13 +28,13 @@ TOP: Mapping[Dialect, AbstractSet[str]] = {
     | {"$schema", "kind", "name", "displayName", "instructions", "tools", "authors", "tags"},
 }
 
-_FIRST_MODEL = frozenset({"api", "configuration", "parameters", "response"})
-_SECOND_MODEL = frozenset({"id", "provider", "apiType", "connection", "options"})
+FIRST_MODEL = frozenset({"api", "configuration", "parameters", "response"})
+SECOND_MODEL = frozenset({"id", "provider", "apiType", "connection", "options"})
 _MODEL: Mapping[Dialect, AbstractSet[str]] = {
-    "short": _FIRST_MODEL | _SECOND_MODEL,
-    "promptflow": _FIRST_MODEL,
-    "prompty-v1": _FIRST_MODEL,
-    "prompty-v2": _SECOND_MODEL,
+    "short": FIRST_MODEL | SECOND_MODEL,
+    "promptflow": FIRST_MODEL,
+    "prompty-v1": FIRST_MODEL,
+    "prompty-v2": SECOND_MODEL,
 }
 OPTIONS = frozenset(
     {
@@ -57,28 +57,12 @@ _CONFIGURATION = frozenset(
 # What the API of OpenAI takes, which parameters are handed on to as they are.
 PARAMETERS = frozenset(
     {
-        *(
-            "temperature",
-            "top_p",
-            "max_tokens",
-            "max_completion_tokens",
-            "n",
-            "stop",
-            "stream",
-            "seed",
-            "user",
-        ),
-        *(
-            "presence_penalty",
-            "frequency_penalty",
-            "logit_bias",
-            "logprobs",
-            "top_logprobs",
-            "response_format",
-        ),
+        *("temperature", "top_p", "max_tokens", "max_completion_tokens", "n", "stop", "stream", "seed"),
+        *("presence_penalty", "frequency_penalty", "logit_bias", "logprobs", "top_logprobs", "user"),
         *("tools", "tool_choice", "parallel_tool_calls", "functions", "function_call", "reasoning_effort"),
         *("best_of", "echo", "suffix", "extra_headers", "extra_body", "stream_options", "metadata", "store"),
         *("dimensions", "encoding_format", "size", "quality", "style", "timeout", "service_tier"),
+        "response_format",
     }
 )
 PROPERTY = frozenset(
@@ -93,18 +77,9 @@ _FORMAT = frozenset({"kind", "strict", "options"})
 _PARSER = frozenset({"kind", "options"})
 _TOOL = frozenset(
     {
-        *(
-            "name",
-            "kind",
-            "type",
-            "description",
-            "function",
-            "parameters",
-            "strict",
-            "bindings",
-            "connection",
-        ),
+        *("name", "kind", "type", "description", "function", "parameters", "strict", "bindings"),
         *("serverName", "serverDescription", "approvalMode", "allowedTools", "specification", "options"),
+        "connection",
     }
 )
 
@@ -193,15 +168,11 @@ def _near(key: str, known: AbstractSet[str], cutoff: float) -> str:
 
 def extras(entries: Json) -> dict[str, Json]:
     """What the entries of `inputs` or `outputs` have beside what a property has, by name."""
-    named = (
-        [(name, entry) for name, entry in entries.items()]
-        if isinstance(entries, dict)
-        else [
-            (str(entry.get("name", "")), cast("Json", entry)) for entry in entries if isinstance(entry, dict)
-        ]
-        if isinstance(entries, list)
-        else []
-    )
+    if isinstance(entries, dict):
+        named = [*entries.items()]
+    else:
+        listed = entries if isinstance(entries, list) else []
+        named = [(str(one.get("name", "")), cast("Json", one)) for one in listed if isinstance(one, dict)]
     # These are of promptflow's chat page, and keys of a property that a prompt has no use for.
     kept = PROPERTY - {"is_chat_input", "is_chat_history", "is_chat_output", "title", "additionalProperties"}
     found: dict[str, Json] = {}

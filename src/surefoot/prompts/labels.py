@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
 import tomllib
@@ -17,10 +16,11 @@ from surefoot import scope
 from surefoot.errors import LedgerError, PromptError
 from surefoot.locks import ForkSafeLock
 from surefoot.prompts.archive import Archive
+from surefoot.prompts.folder import Mark, mark_of
 from surefoot.prompts.selecting import may_be_label
 from surefoot.values import Label
 
-log = scope.logger("surefoot.prompts")
+_log = scope.logger("surefoot.prompts")
 
 FILE = "labels.toml"
 _MAX_BYTES = 262_144
@@ -55,7 +55,7 @@ class Labels:
         self._known: Known | None = None
         self._until = float("-inf")
         self._is_failing = False
-        self._mark: object = None
+        self._mark: Mark | None = None
         self._seeds: Seeds | PromptError = MappingProxyType({})
 
     def known(self) -> Known:
@@ -72,8 +72,9 @@ class Labels:
             return cast("Known", self._known)
 
     def forget(self) -> None:
-        """Read them anew the next time."""
-        self._until = float("-inf")
+        """Read them anew the next time; what is being read meanwhile may be older."""
+        with self._lock:
+            self._until = float("-inf")
 
     def _read(self) -> None:
         try:
@@ -87,7 +88,7 @@ class Labels:
             self._until = time.monotonic() + max(self._refresh, _LEAST_SECONDS)
             if not self._is_failing:
                 self._is_failing = True
-                log.warning(
+                _log.warning(
                     "the labels of prompts cannot be read (%s): those that were known go on to count", error
                 )
             return
@@ -99,7 +100,7 @@ class Labels:
 
     def seeds(self) -> Seeds:
         """What the file says, the same object while it has not changed. Raises `PromptError` for a malformed one."""
-        mark = _mark(self.file)
+        mark = mark_of(self.file)
         with self._lock:
             if mark != self._mark:
                 self._mark = mark
@@ -110,14 +111,6 @@ class Labels:
             if isinstance(self._seeds, PromptError):
                 raise PromptError(str(self._seeds))
             return self._seeds
-
-
-def _mark(file: Path) -> object:
-    try:
-        status = os.stat(file)
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 
 
 def _read(file: Path) -> Seeds:

@@ -21,9 +21,9 @@ from surefoot.prompts import (
     references,
     rendering,
 )
-from surefoot.prompts.definition import Dialect, Prompt, digest_of, normalised
+from surefoot.prompts.definition import Dialect, Prompt, normalised
 from surefoot.prompts.references import DiskFiles, Files, Roots, StoredFiles, Taken
-from surefoot.values import Json, PromptText
+from surefoot.values import Json, PromptText, prompt_digest
 
 if TYPE_CHECKING:
     from surefoot.prompts.yamltext import Document
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 _log = scope.logger("surefoot.prompts")
 
 MAX_BYTES = 1_048_576
+
+ENDINGS = (".prompty", ".yaml", ".yml")
+"""Of files that may be prompts; those after the first are of the short form."""
 
 # What has a field of its own; every other key of a file is kept in the metadata.
 _FIELDS = frozenset(
@@ -107,7 +110,7 @@ def parse_stored(kept: PromptText, *, root: Path | None = None) -> Prompt:
         PromptError: it is malformed, or its digest is not that of its text and files.
     """
     source = Path(root or "", kept.source or f"{kept.name}.prompty")
-    if (kept.dialect == "short") != (source.suffix in (".yaml", ".yml")):
+    if (kept.dialect == "short") != _is_yaml(source):
         source = source.with_suffix(".yaml" if kept.dialect == "short" else ".prompty")
     prompt = _parsed(kept.text, source, cast("Dialect", kept.dialect), StoredFiles(kept.files), kept.name)
     if prompt.digest != kept.digest:
@@ -118,6 +121,10 @@ def parse_stored(kept: PromptText, *, root: Path | None = None) -> Prompt:
     return prompt
 
 
+def _is_yaml(source: Path) -> bool:
+    return source.suffix in ENDINGS[1:]
+
+
 def _parsed(text: str, source: Path, dialect: Dialect | None, files: Files, name: str = "") -> Prompt:
     if "\0" in text:
         before = text[: text.index("\0")]
@@ -125,7 +132,7 @@ def _parsed(text: str, source: Path, dialect: Dialect | None, files: Files, name
         raise PromptError(f"{source}:{line}:{column}: it has a NUL, which is no text; remove it")
     if dialect is not None and dialect not in keys.TOP:
         raise PromptError(f"{source}:1:1: there is no dialect {dialect!r}; there are {', '.join(keys.TOP)}")
-    is_short = source.suffix in (".yaml", ".yml")
+    is_short = _is_yaml(source)
     if dialect is not None and is_short != (dialect == "short"):
         raise PromptError(
             f"{source}:1:1: it cannot be read as {dialect}: "
@@ -240,7 +247,7 @@ def _built(made: _Made, document: Document, front: Mapping[str, Json], source: P
     return Prompt(
         name=made.name,
         version=_version(document, front),
-        digest=digest_of(made.text, taken.texts),
+        digest=prompt_digest(made.text, taken.texts),
         dialect=made.dialect,
         text=made.text,
         template=made.template,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeAlias, cast
 
 from surefoot.prompts.definition import Prompt
-from surefoot.values import Audio, File, Image
+from surefoot.values import Audio, File, Image, media_type_of
 
 Medium: TypeAlias = "Image | Audio | File"
 
@@ -21,17 +21,6 @@ _CLASSES: Mapping[str, type[Image | Audio | File]] = {
     "audio": Audio,
     "file": File,
 }
-_BEGINNINGS: tuple[tuple[re.Pattern[bytes], str], ...] = (
-    (re.compile(rb"\x89PNG\r\n\x1a\n"), "image/png"),
-    (re.compile(rb"\xff\xd8\xff"), "image/jpeg"),
-    (re.compile(rb"GIF8[79]a"), "image/gif"),
-    (re.compile(rb"RIFF....WEBP", re.DOTALL), "image/webp"),
-    (re.compile(rb"RIFF....WAVE", re.DOTALL), "audio/wav"),
-    (re.compile(rb"ID3|\xff[\xfb\xf3\xf2]"), "audio/mpeg"),
-    (re.compile(rb"OggS"), "audio/ogg"),
-    (re.compile(rb"fLaC"), "audio/flac"),
-    (re.compile(rb"%PDF-"), "application/pdf"),
-)
 _ADDRESS = re.compile(r"(?:https?:|data:)", re.IGNORECASE)
 # How promptflow writes a picture as a text.
 _WRITTEN = re.compile(r"data:image/(?P<kind>[^;\s]*);(?P<form>path|base64|url):\s*(?P<value>.*)", re.DOTALL)
@@ -89,11 +78,6 @@ def _of_mapping(value: Mapping[str, object], wanted: type[Image | Audio | File],
     if isinstance(found, Image) and isinstance(detail, str):
         return replace(found, detail=detail)
     return found
-
-
-def media_type_of(data: bytes) -> str:
-    """The media type that bytes begin as, or the empty text."""
-    return next((kind for beginning, kind in _BEGINNINGS if beginning.match(data)), "")
 
 
 def written(text: str, prompt: Prompt) -> Image | None:

@@ -89,9 +89,6 @@ def _contents(part: Part, budget: Budget) -> _Contents:
     return contents
 
 
-# --- prompty 2.x
-
-
 def _second(parts: list[Part], budget: Budget, unplaced: Sequence[threads.Thread]) -> list[Message]:
     messages: list[Message] = []
     for part in parts:
@@ -136,9 +133,6 @@ def _place(messages: list[Message], template: Message, contents: _Contents) -> N
             messages[-1] = replace(last, content=(*before, piece))
         else:
             messages.append(Message("user", (piece,)))
-
-
-# --- prompty 0.x
 
 
 def _first(prompt: Prompt, parts: list[Part], budget: Budget) -> list[Message]:
@@ -213,9 +207,6 @@ def _pictured(prompt: Prompt, markup: str) -> Image:
         return media.inline(target.strip().split(" ")[0], prompt)
     except media.MediumError as error:
         raise InvalidInput(f"prompt {prompt.label} cannot be rendered: {error}") from None
-
-
-# --- promptflow
 
 
 def _promptflow(prompt: Prompt, parts: list[Part], budget: Budget, warn: _Warn) -> list[Message]:

@@ -12,6 +12,7 @@ from types import CodeType, FrameType
 from surefoot import scope
 from surefoot.prompts.archive import Archive
 from surefoot.prompts.definition import Prompt
+from surefoot.prompts.stored import relative
 from surefoot.values import PromptUse
 
 TRIAL_FLOW = "prompt-run"
@@ -37,7 +38,6 @@ _types: dict[type, str] = {
 
 # Whether code is passed by, by its file.
 _is_ours: dict[str, bool] = {}
-_files: dict[CodeType, str] = {}
 
 
 class Notes:
@@ -48,6 +48,7 @@ class Notes:
         self._archive = archive
         self._root = root
         self._seen: dict[object, float] = {}
+        self._files: dict[CodeType, str] = {}
 
     def note(self, prompt: Prompt, reference: str, inputs: Mapping[str, object]) -> None:
         """Note that the run that is open here renders a prompt; nothing outside of runs, and of trials."""
@@ -82,14 +83,11 @@ class Notes:
         )
 
     def _file(self, code: CodeType) -> str:
-        known = _files.get(code)
+        known = self._files.get(code)
         if known is None:
-            path = Path(code.co_filename)
-            if self._root is not None and path.is_relative_to(self._root):
-                path = path.relative_to(self._root)
-            if len(_files) >= _MOST_PLACES:
-                _files.clear()
-            known = _files[code] = path.as_posix()
+            if len(self._files) >= _MOST_PLACES:
+                self._files.clear()
+            known = self._files[code] = relative(Path(code.co_filename), self._root)
         return known
 
 

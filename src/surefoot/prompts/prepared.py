@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from surefoot.errors import InvalidInput, PromptError
-from surefoot.locks import ForkSafeLock
+from surefoot.locks import ForkSafeLock, made_once
 from surefoot.prompts import braces, mustache, roles
 from surefoot.prompts.definition import Prompt
 from surefoot.prompts.inputs import Inputs
@@ -33,7 +32,7 @@ class Prepared:
         self.is_lenient = prompt.dialect != "short"
         self._parsed = self._parse()
 
-    @cached_property
+    @made_once
     def inputs(self) -> Inputs:
         """What it takes."""
         return Inputs(self.prompt, used=self.used, needed=self.needed)

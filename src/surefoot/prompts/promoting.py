@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from surefoot.errors import PromptMisfit, UnknownPrompt
 from surefoot.prompts import rendering, selecting
 from surefoot.prompts.definition import Prompt
-from surefoot.prompts.fitting import Misfit, Names, Use, concerned, misfits
+from surefoot.prompts.fitting import Misfit, Use, concerned, misfits
 from surefoot.prompts.indexing import Library
 from surefoot.prompts.versions import Edited, listed
 from surefoot.values import PromptRef
@@ -58,8 +58,8 @@ def promotion(library: Library, reference: str, label: str, uses: Iterable[Use])
     prompt = _candidate(library, reference)
     before = _pointed_at(library, prompt.name, label)
     meant = concerned(uses, prompt.name, label, default=library.label)
-    names = Names(*rendering.names(prompt))
-    had = None if before is None else Names(*rendering.names(before))
+    names = rendering.names_of(prompt)
+    had = None if before is None else rendering.names_of(before)
     edited = next(
         (
             one

@@ -72,7 +72,7 @@ class Prompty:
 
     @property
     def digest(self) -> str:
-        """The SHA-256 of its file's text, in hexadecimal."""
+        """The SHA-256 of its text and of the files that it takes in, in hexadecimal."""
         return self._prompt.digest
 
     @property
@@ -196,7 +196,8 @@ class Prompty:
             library().note(prompt, self._reference, inputs)
 
     def __repr__(self) -> str:
-        return f"Prompty({self._prompt.label!r}, digest={self._prompt.digest[:8]!r})"
+        # As it was loaded: what a reference means in a run is asked of the ledger, and recorded there.
+        return f"Prompty({self._own.label!r}, digest={self._own.digest[:8]!r})"
 
 
 def prompt(reference: str) -> Prompty:

@@ -122,7 +122,7 @@ class _Section:
         """`name: value` declares it and gives its default, and in prompty 2.x its type; without a value only itself."""
         has_default = value is not None
         if self.dialect == "prompty-v2":
-            return Property(name, _type_of(value), is_required=False, has_default=has_default, default=value)
+            return Property(name, type_of(value), is_required=False, has_default=has_default, default=value)
         return Property(name, has_default=has_default, default=value)
 
     def _item(self, value: Json, path: tuple[str | int, ...]) -> Property:
@@ -167,7 +167,8 @@ class _Section:
         return PromptError(f"{self.document.place(self.section, *path)}: {problem}")
 
 
-def _type_of(value: Json) -> PropertyType:
+def type_of(value: Json) -> PropertyType:
+    """The type that a value has by itself; `any` for none at all."""
     match value:
         case bool():
             return "boolean"

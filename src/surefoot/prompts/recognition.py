@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from surefoot.prompts.definition import Dialect
+from surefoot.prompts.keys import FIRST_MODEL, SECOND_MODEL
 from surefoot.values import Json
-
-FIRST_MODEL_KEYS = frozenset({"api", "configuration", "parameters", "response"})
-SECOND_MODEL_KEYS = frozenset({"id", "provider", "apiType", "options", "connection"})
-
 
 # Types of models that prompty 0.x knows and promptflow does not.
 _LATER_TYPES = ("azure", "azure_beta", "github", "serverless")
@@ -28,7 +25,7 @@ def recognised(front: Mapping[str, Json]) -> Dialect:
     is_loaded_by_promptflow = (
         isinstance(model, dict)
         and {"configuration", "parameters"} <= model.keys()
-        and model.keys() <= FIRST_MODEL_KEYS
+        and model.keys() <= FIRST_MODEL
         and "base" not in front
         and front.get("template", "jinja2") == "jinja2"
         and _type_of(model["configuration"]) not in _LATER_TYPES
@@ -41,9 +38,9 @@ def _is_second(front: Mapping[str, Json]) -> bool:
     model, inputs, template = front.get("model"), front.get("inputs"), front.get("template")
     if isinstance(model, str) and not model.startswith("${"):
         return True
-    if isinstance(model, dict) and not model.keys().isdisjoint(SECOND_MODEL_KEYS):
+    if isinstance(model, dict) and not model.keys().isdisjoint(SECOND_MODEL):
         return True
-    if isinstance(model, dict) and not model.keys().isdisjoint(FIRST_MODEL_KEYS):
+    if isinstance(model, dict) and not model.keys().isdisjoint(FIRST_MODEL):
         return False
     entries = [entry for entry in _entries(inputs) if isinstance(entry, dict)]
     if (

@@ -174,7 +174,7 @@ def taken_in(document: Document, taken: Taken, *, folder: str = "") -> dict[str,
     front = document.data
     if not document.may_refer and not isinstance(front.get("sample"), str):
         return front
-    if "sample" in front and isinstance(front["sample"], str) and _FILE.fullmatch(front["sample"]) is None:
+    if "sample" in front and isinstance(front["sample"], str) and not is_file(front["sample"]):
         # promptflow takes the bare path of a JSON file there, too.
         front = {**front, "sample": f"${{file:{front['sample']}}}"}
     return {
@@ -265,6 +265,17 @@ def _of_json(text: str, name: str, where: str) -> Json:
         raise PromptError(f"{where}: {name}:1:1: its JSON cannot be read: {error}; correct it") from None
 
 
+def is_file(text: str) -> bool:
+    """Whether a text is a reference to a file."""
+    return _FILE.fullmatch(text) is not None
+
+
+def variable_in(text: str) -> tuple[str, str | None] | None:
+    """Name and default of `${env:NAME:default}`; None for what is no reference to a variable."""
+    found = _ENV.fullmatch(text)
+    return None if found is None else (found[1], found[2])
+
+
 def resolved(value: Json, *, dialect: Dialect, where: str) -> Json:
     """A model section, or a part of one, as a call needs it: each `${env:NAME}` replaced by what the environment has.
 
@@ -288,12 +299,12 @@ def resolved(value: Json, *, dialect: Dialect, where: str) -> Json:
 
 
 def _resolved(value: str, dialect: Dialect, where: str) -> str:
-    if _FILE.fullmatch(value):
+    if is_file(value):
         raise PromptError(f"{where}: the file that {value} names was not there; add it or correct the path")
-    found = _ENV.fullmatch(value)
+    found = variable_in(value)
     if found is None:
         return value
-    name, default = found[1], found[2]
+    name, default = found
     if dialect == "promptflow" and default is not None:
         # It knows no defaults: the whole is the variable's name.
         name, default = f"{name}:{default}", None

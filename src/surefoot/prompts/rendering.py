@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from surefoot.prompts import budget, messages, roles, segments
 from surefoot.prompts.budget import Budget
-from surefoot.prompts.definition import Prompt
+from surefoot.prompts.definition import Names, Prompt
 from surefoot.prompts.prepared import Prepared, prepared
 from surefoot.prompts.segments import Segment
 from surefoot.prompts.stamps import PLACE
-from surefoot.prompts.threads import Thread
 from surefoot.values import Message
 
 
@@ -21,9 +20,10 @@ def check(prompt: Prompt) -> None:
     prepared(prompt)
 
 
-def names_of(prompt: Prompt) -> frozenset[str]:
+def names_of(prompt: Prompt) -> Names:
     """The names that the template takes from its inputs. Raises `PromptError`."""
-    return prepared(prompt).used
+    ready = prepared(prompt)
+    return Names(ready.used, ready.awaited)
 
 
 def values_of(prompt: Prompt, given: Mapping[str, object]) -> dict[str, object]:
@@ -31,42 +31,25 @@ def values_of(prompt: Prompt, given: Mapping[str, object]) -> dict[str, object]:
     return prepared(prompt).inputs.fitted(given)
 
 
-def names(prompt: Prompt) -> tuple[frozenset[str], frozenset[str]]:
-    """The names that the template uses, and those that every rendering comes by. Raises `PromptError`."""
-    ready = prepared(prompt)
-    return ready.used, ready.awaited
-
-
 def text_of(prompt: Prompt, given: Mapping[str, object]) -> str:
     """The rendered text, role markers as they stand. Raises `InvalidInput` or `PromptError`.
 
     What is no text stands there as `__PROMPTY_THREAD_<8 digits>_<name>__`, the same for the same prompt and input.
     """
-    ready = prepared(prompt)
-    values = ready.inputs.fitted(given)
-    work, token = budget.begin()
-    try:
-        rendered = ready.render(values)
-    finally:
-        budget.end(token)
-    _warn_of_blanks(ready, work)
-    return roles.plain(rendered, work.stamp, _shown(prompt, work, values))
+    made = _rendered(prompt, given)
+    made.warn_of_blanks()
+    return roles.plain(made.text, made.work.stamp, made.shown())
 
 
 def messages_of(prompt: Prompt, given: Mapping[str, object]) -> list[Message]:
     """The rendered text cut into messages at its role markers. Raises `InvalidInput` or `PromptError`."""
-    ready = prepared(prompt)
-    values = ready.inputs.fitted(given)
-    work, token = budget.begin()
-    try:
-        rendered = ready.render(values)
-    finally:
-        budget.end(token)
-    _warn_of_blanks(ready, work)
+    made = _rendered(prompt, given)
+    made.warn_of_blanks()
     if prompt.model.get("api") == "completion":
-        return messages.single(rendered, work)
-    unplaced = [] if work.placed else ready.inputs.unplaced(values)
-    return messages.cut(prompt, rendered, work, warn=ready.inputs.warn, unplaced=unplaced)
+        return messages.single(made.text, made.work)
+    inputs = made.ready.inputs
+    unplaced = [] if made.work.placed else inputs.unplaced(made.values)
+    return messages.cut(prompt, made.text, made.work, warn=inputs.warn, unplaced=unplaced)
 
 
 def segments_of(prompt: Prompt, given: Mapping[str, object]) -> list[Segment]:
@@ -74,15 +57,9 @@ def segments_of(prompt: Prompt, given: Mapping[str, object]) -> list[Segment]:
 
     The texts joined are those of `text_of`, but for a template that measures or takes apart what a macro gave.
     """
-    ready = prepared(prompt)
-    values = ready.inputs.fitted(given)
-    work, token = budget.begin()
-    try:
-        rendered = ready.render(values, is_sourced=True)
-    finally:
-        budget.end(token)
-    runs = roles.tagged(rendered, work.stamp, _shown(prompt, work, values))
-    return segments.segments(runs, work.sources, prompt.inputs, is_strict=prompt.is_strict)
+    made = _rendered(prompt, given, is_sourced=True)
+    runs = roles.tagged(made.text, made.work.stamp, made.shown())
+    return segments.segments(runs, made.work.sources, prompt.inputs, is_strict=prompt.is_strict)
 
 
 def parsed(prompt: Prompt, text: str) -> list[Message]:
@@ -95,32 +72,38 @@ def parsed(prompt: Prompt, text: str) -> list[Message]:
     return messages.cut(prompt, stamped, work, warn=ready.inputs.warn)
 
 
-def _warn_of_blanks(ready: Prepared, work: Budget) -> None:
-    if work.blank:
-        ready.inputs.warn(*(f"{problem}, and is rendered as nothing" for problem in work.blank))
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A rendering: its text with stamps, the work that it took, and the values that were put in."""
+
+    ready: Prepared
+    values: Mapping[str, object]
+    work: Budget
+    text: str
+
+    def warn_of_blanks(self) -> None:
+        if self.work.blank:
+            self.ready.inputs.warn(*(f"{problem}, and is rendered as nothing" for problem in self.work.blank))
+
+    def shown(self) -> list[str]:
+        """What stands in a text for what is no text. Nothing reads it again, so that nobody gains by writing it."""
+        if not self.work.placed:
+            return []
+        names = {id(value): name for name, value in self.values.items()}
+        shown: list[str] = []
+        for number, value in enumerate(self.work.placed):
+            name = names.get(id(value), type(value).__name__.lower() + str(number + 1))
+            digits = hashlib.sha256(f"{self.ready.prompt.digest}\0{name}".encode()).hexdigest()[:8]
+            shown.append(f"__PROMPTY_THREAD_{digits}_{name}__")
+        return shown
 
 
-def _shown(prompt: Prompt, work: Budget, values: Mapping[str, object]) -> list[str]:
-    """What stands in a text for what is no text. Nothing reads it again, so that nobody gains by writing it."""
-    if not work.placed:
-        return []
-    names = {id(value): name for name, value in values.items()}
-    shown: list[str] = []
-    for number, value in enumerate(work.placed):
-        name = names.get(id(value), type(value).__name__.lower() + str(number + 1))
-        digits = hashlib.sha256(f"{prompt.digest}\0{name}".encode()).hexdigest()[:8]
-        shown.append(f"__PROMPTY_THREAD_{digits}_{name}__")
-    return shown
-
-
-__all__ = [
-    "Segment",
-    "Thread",
-    "check",
-    "messages_of",
-    "names_of",
-    "parsed",
-    "segments_of",
-    "text_of",
-    "values_of",
-]
+def _rendered(prompt: Prompt, given: Mapping[str, object], *, is_sourced: bool = False) -> _Made:
+    ready = prepared(prompt)
+    values = ready.inputs.fitted(given)
+    work, token = budget.begin()
+    try:
+        text = ready.render(values, is_sourced=is_sourced)
+    finally:
+        budget.end(token)
+    return _Made(ready, values, work, text)

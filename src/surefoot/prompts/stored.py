@@ -12,18 +12,20 @@ from surefoot.values import PromptText
 
 def text_of(prompt: Prompt, root: Path | None) -> PromptText:
     """What a ledger keeps of a prompt; `root` is the folder of the project."""
-    source = prompt.source
-    if source is not None and root is not None and source.is_relative_to(root):
-        source = source.relative_to(root)
     return PromptText(
         name=prompt.name,
         version=prompt.version,
         digest=prompt.digest,
         dialect=prompt.dialect,
-        source="" if source is None else source.as_posix(),
+        source="" if prompt.source is None else relative(prompt.source, root),
         text=prompt.text,
         files=prompt.files,
     )
+
+
+def relative(path: Path, root: Path | None) -> str:
+    """A path as it is shown and kept: relative to the project where it is inside."""
+    return (path.relative_to(root) if root is not None and path.is_relative_to(root) else path).as_posix()
 
 
 def parsed(text: PromptText) -> Prompt:

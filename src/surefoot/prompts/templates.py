@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextvars
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from types import CodeType
 from typing import cast
 
 from jinja2 import Template, TemplateAssertionError, TemplateSyntaxError, meta, nodes
 
+from surefoot.locks import made_once
 from surefoot.prompts.sandbox import Bounds, PromptEnvironment
 from surefoot.prompts.sources import told
 
@@ -46,29 +47,30 @@ class Parsed:
         """
         return (self._telling if is_sourced else self._plain).render(values)
 
-    @cached_property
+    @made_once
     def used(self) -> frozenset[str]:
         return frozenset(meta.find_undeclared_variables(self._tree))
 
-    @cached_property
+    @made_once
     def needed(self) -> frozenset[str]:
         return self.used - _guarded(self._tree) - _only_in_branches(self._tree)
 
-    @cached_property
+    @made_once
     def _tree(self) -> nodes.Template:
         return self._environment.parse(self._source)
 
-    @cached_property
+    @made_once
     def _plain(self) -> Template:
         return self._compiled(self._taken_tree())
 
-    @cached_property
+    @made_once
     def _telling(self) -> Template:
         return self._compiled(told(self._taken_tree()))
 
     def _taken_tree(self) -> nodes.Template:
         """The tree, to be changed; who asks for it later gets another."""
-        _ = self.used
+        # Nothing looks at it once these are known, in no thread: they wait for each other.
+        _ = self.needed
         return self.__dict__.pop("_tree", None) or self._environment.parse(self._source)
 
     def _compiled(self, tree: nodes.Template) -> Template:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
+from surefoot.prompts import properties
 from surefoot.prompts.definition import Prompt, Property, PropertyType
+from surefoot.prompts.references import is_file
 from surefoot.prompts.rewriting import pictures
 from surefoot.values import Json
 
@@ -55,7 +56,6 @@ _SCHEMA_KINDS = {
     "object": "object",
     "string": "string",
 }
-_FILE = re.compile(r"\$\{file:[^{}]+\}")
 # What a property of prompty 2 can say of a JSON Schema.
 _SAID = frozenset(
     {
@@ -299,7 +299,7 @@ class Translation:
         made: dict[str, Json] = {"name": entry.name, "kind": kind}
         if entry.description:
             made["description"] = entry.description
-        if entry.is_required and not entry.has_default:
+        if entry.is_needed:
             made["required"] = True
         if entry.is_nullable:
             made["nullable"] = True
@@ -342,7 +342,7 @@ class Translation:
 
 def _is_text_file(written: Json, value: Json) -> bool:
     """Whether a value stands in a file as text, whose name can stay where it is."""
-    return isinstance(written, str) and _FILE.fullmatch(written) is not None and isinstance(value, str)
+    return isinstance(written, str) and is_file(written) and isinstance(value, str)
 
 
 def _is_ambiguous(value: str) -> bool:
@@ -355,19 +355,8 @@ def _unnamed(entry: dict[str, Json]) -> dict[str, Json]:
 
 
 def _kind_of(value: Json) -> str:
-    match value:
-        case bool():
-            return "boolean"
-        case int():
-            return "integer"
-        case float():
-            return "float"
-        case list():
-            return "array"
-        case dict():
-            return "object"
-        case _:
-            return "string"
+    type_ = properties.type_of(value)
+    return "string" if type_ == "any" else _KINDS.get(type_, type_)
 
 
 def _mapping(value: object) -> dict[str, Json]:

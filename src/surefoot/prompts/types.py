@@ -1,7 +1,12 @@
-"""The types of declared inputs, checked by pydantic's validator: strictly, deeply, and all at once."""
+"""The types of declared inputs, checked by pydantic's validator: deeply, and all at once.
+
+Strictly where a prompt is written for us. An older dialect has never checked them, so there a text will do that reads
+as what is declared (`"3"` for a whole number, a list in JSON).
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, cast
@@ -23,12 +28,15 @@ _MAX_SHOWN = 10
 
 
 class Types:
-    """The types of declared inputs. Values are looked at and never changed."""
+    """The types of declared inputs. Values are looked at and never changed.
 
-    def __init__(self, inputs: Mapping[str, Property]) -> None:
+    is_strict: whether a text is never what it reads as.
+    """
+
+    def __init__(self, inputs: Mapping[str, Property], *, is_strict: bool = True) -> None:
         self._inputs = inputs
         fields_ = {
-            name: core_schema.typed_dict_field(_schema(entry), required=False)
+            name: core_schema.typed_dict_field(_schema(entry, is_strict=is_strict), required=False)
             for name, entry in inputs.items()
         }
         self._validator = SchemaValidator(core_schema.typed_dict_schema(fields_, extra_behavior="ignore"))
@@ -44,8 +52,8 @@ class Types:
         return []
 
 
-def _schema(entry: Property) -> Any:
-    schema = _typed(entry)
+def _schema(entry: Property, *, is_strict: bool) -> Any:
+    schema = _typed(entry, is_strict=is_strict)
     if entry.enum is not None:
         schema = core_schema.chain_schema(
             [schema, core_schema.no_info_plain_validator_function(_one_of(entry.enum))]
@@ -56,34 +64,41 @@ def _schema(entry: Property) -> Any:
     return schema
 
 
-def _typed(entry: Property) -> Any:
+def _typed(entry: Property, *, is_strict: bool) -> Any:
     match entry.type:
         case "string":
-            return core_schema.no_info_plain_validator_function(_instance(str, "text"))
+            kinds = str if is_strict else (str, int, float)
+            return core_schema.no_info_plain_validator_function(_instance(kinds, "text"))
         case "integer":
-            return core_schema.int_schema(strict=True)
+            return core_schema.int_schema(strict=is_strict)
         case "number":
-            return core_schema.float_schema(strict=True)
+            return core_schema.float_schema(strict=is_strict)
         case "boolean":
-            return core_schema.bool_schema(strict=True)
+            return core_schema.bool_schema(strict=is_strict)
         case "array":
-            item = _schema(entry.items) if entry.items is not None else core_schema.any_schema()
-            return core_schema.no_info_before_validator_function(_listed, core_schema.list_schema(item))
+            item = (
+                _schema(entry.items, is_strict=is_strict)
+                if entry.items is not None
+                else core_schema.any_schema()
+            )
+            listed = _listed if is_strict else _listed_or_read
+            return core_schema.no_info_before_validator_function(listed, core_schema.list_schema(item))
         case "object":
             inner = {
                 name: core_schema.typed_dict_field(
-                    _schema(property_), required=property_.is_required and not property_.has_default
+                    _schema(property_, is_strict=is_strict), required=property_.is_needed
                 )
                 for name, property_ in entry.properties.items()
             }
             return core_schema.no_info_before_validator_function(
-                _mapped, core_schema.typed_dict_schema(inner, extra_behavior="ignore")
+                _mapped if is_strict else _mapped_or_read,
+                core_schema.typed_dict_schema(inner, extra_behavior="ignore"),
             )
         case _:
             return core_schema.any_schema()
 
 
-def _instance(kind: type, expected: str) -> Callable[[object], object]:
+def _instance(kind: type | tuple[type, ...], expected: str) -> Callable[[object], object]:
     def check(value: object) -> object:
         if not isinstance(value, kind):
             raise PydanticCustomError("type", cast("Any", expected))
@@ -108,6 +123,24 @@ def _listed(value: object) -> object:
     if not isinstance(value, Sequence) or isinstance(value, str | bytes):
         raise PydanticCustomError("type", "a list")
     return list(cast("Sequence[object]", value))
+
+
+def _listed_or_read(value: object) -> object:
+    return _listed(_read(value))
+
+
+def _mapped_or_read(value: object) -> object:
+    return _mapped(_read(value))
+
+
+def _read(value: object) -> object:
+    """What a text reads as in JSON; other values, and texts that are none, as they are."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value
 
 
 def _mapped(value: object) -> object:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, cast
 
 from surefoot.errors import PromptError, SurefootError
 from surefoot.prompts import loading, rendering
-from surefoot.prompts.definition import Prompt, digest_of, normalised
+from surefoot.prompts.definition import Prompt, normalised
 from surefoot.prompts.references import StoredFiles, Taken
 from surefoot.prompts.rewriting import rewritten
 from surefoot.prompts.translating import Translation
-from surefoot.values import Json, PromptText
+from surefoot.values import Json, PromptText, prompt_digest
 
 if TYPE_CHECKING:
     import yaml
@@ -73,7 +73,7 @@ def _reloaded(text: str, prompt: Prompt, source: Path) -> Prompt:
     kept = PromptText(
         prompt.name,
         prompt.version,
-        digest_of(text, taken.texts),
+        prompt_digest(text, taken.texts),
         "prompty-v2",
         str(source),
         text,

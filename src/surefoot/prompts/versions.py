@@ -29,7 +29,7 @@ class PromptVersion:
     first_seen_ns: int = 0
 
     @property
-    def label(self) -> str:
+    def reference(self) -> str:
         """`name@version`, or the name with the beginning of its digest where no version is declared."""
         return f"{self.name}@{self.version or self.digest[:8]}"
 

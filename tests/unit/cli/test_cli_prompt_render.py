@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from surefoot.cli.prompt.described import is_secret_name, message_json, model_json, part_format
+from surefoot.cli.prompt.described import is_secret_name, message_json, model_json
 from surefoot.cli.root import invoked
 from surefoot.values import Audio, File, Image, Message, ToolCall
 
@@ -238,10 +238,20 @@ def test_bytes_are_written_into_their_part() -> None:
 
 
 @pytest.mark.parametrize(
-    ("media_type", "form"), [("audio/mpeg", "mp3"), ("audio/wav", "wav"), ("audio/x-wav", "wav"), ("", "wav")]
+    ("media_type", "data", "form"),
+    [
+        ("audio/mpeg", b"\0", "mp3"),
+        ("audio/wav", b"\0", "wav"),
+        ("audio/x-wav", b"\0", "wav"),
+        ("", b"\0", "wav"),
+        ("", b"ID3\0", "mp3"),
+    ],
 )
-def test_what_a_recording_is_called(media_type: str, form: str) -> None:
-    assert part_format(media_type) == form
+def test_what_a_recording_is_called(media_type: str, data: bytes, form: str) -> None:
+    [part] = cast(
+        "list[Any]", message_json(Message("user", (Audio(data=data, media_type=media_type),)))["content"]
+    )
+    assert part["input_audio"]["format"] == form
 
 
 @pytest.mark.parametrize(

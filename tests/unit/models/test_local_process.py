@@ -64,7 +64,8 @@ def test_a_file_that_is_no_model_is_an_error_with_the_servers_last_words(tmp_pat
     message = str(caught.value)
     assert "local:junk did not start" in message
     assert "ended with status 2" in message
-    assert "failed to load model" in message
+    # The library prints why from a thread, which may come too late on a busy machine.
+    assert f"  | the model {junk} cannot be served" in message
     assert str(junk) in message
     assert embedded.pid is None
 

@@ -8,9 +8,9 @@ from textwrap import dedent
 import pytest
 
 from surefoot.prompts import Prompt, Property, rendering
+from surefoot.prompts.definition import Names
 from surefoot.prompts.fitting import (
     Given,
-    Names,
     Scanned,
     Use,
     concerned,
@@ -30,7 +30,7 @@ def prompt(front: str, template: str = "user:\nhello\n", *, name: str = "p.promp
 
 
 def told(version: Prompt, use: Use, before: Prompt | None = None) -> list[str]:
-    names = Names(*rendering.names(version))
+    names = rendering.names_of(version)
     return [misfit.problem for misfit in misfits(version, [use], names=names, before=before)]
 
 
@@ -302,11 +302,11 @@ def test_which_recorded_uses_count(code: Scanned, one: PromptUse, counts: bool) 
 
 
 def test_a_recorded_use_as_a_use(code: Scanned) -> None:
-    (one,) = standing(code, [recorded(7)], now_ns=NOW_NS)
+    (one,) = standing(code, [recorded(7)], now_ns=NOW_NS, days=30)
     assert (one.origin, one.flows, one.place, one.run_id) == ("run", ("answer",), "flows.py:7", "R")
     assert one.inputs == {"x": Given("string"), "y": Given("")}
 
 
 def test_a_file_that_a_run_has_loaded_by_its_path_is_no_reference(code: Scanned) -> None:
-    (one,) = standing(code, [recorded(7, reference="file:x.prompty")], now_ns=NOW_NS)
+    (one,) = standing(code, [recorded(7, reference="file:x.prompty")], now_ns=NOW_NS, days=30)
     assert (one.reference, one.path) == ("", "x.prompty")

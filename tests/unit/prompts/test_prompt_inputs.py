@@ -194,3 +194,23 @@ def test_a_prompt_that_declares_no_types_loads_no_validator() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "light"
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        *(("integer", "3"), ("number", "1.5"), ("boolean", "true")),
+        *(("array", '["a"]'), ("object", '{"a": 1}')),
+    ],
+)
+def test_in_older_dialects_a_text_that_reads_as_its_type_will_do(kind: PropertyType, text: str) -> None:
+    for dialect in ("promptflow", "prompty-v1"):
+        prompt = prompt_of(Property("a", kind), dialect=dialect)
+        assert rendering.text_of(prompt, {"a": text}) == f"user:\n{text}"
+        assert "a: expected" in mistake(prompt, a="some text")
+    assert "a: expected" in mistake(prompt_of(Property("a", kind)), a=text)
+
+
+def test_in_older_dialects_a_number_is_a_text() -> None:
+    assert rendering.text_of(prompt_of(Property("a", "string"), dialect="promptflow"), {"a": 3}) == "user:\n3"
+    assert "expected text" in mistake(prompt_of(Property("a", "string")), a=3)

@@ -139,7 +139,7 @@ def test_versions_from_files_and_the_ledger(library: Library, folder: Path) -> N
     put(folder, "p", "3", "three", file="b")
     put(folder, "q", "", "plain")
     found = library.versions()
-    assert [(one.label, one.state, one.labels) for one in found] == [
+    assert [(one.reference, one.state, one.labels) for one in found] == [
         ("p@2", "file", ()),
         ("p@3", "file", ()),
         ("p@1", "ledger", ("production",)),

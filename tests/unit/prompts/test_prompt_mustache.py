@@ -166,5 +166,5 @@ def test_any_template_renders_or_is_refused_in_our_own_words(template: str, valu
     except PromptError:
         return
     assert isinstance(
-        rendering.messages_of(prompt, {"a": value} if "a" in rendering.names_of(prompt) else {}), list
+        rendering.messages_of(prompt, {"a": value} if "a" in rendering.names_of(prompt).used else {}), list
     )

@@ -240,14 +240,14 @@ def test_a_prompt_comes_back_from_what_a_ledger_keeps(tmp_path: Path) -> None:
 
 
 def test_a_short_prompt_and_a_nameless_one_come_back() -> None:
-    from surefoot.prompts.definition import digest_of
+    from surefoot.values import prompt_digest
 
     for text, dialect, source in (
         ("prompt_id: s\ntemplate: '{q}'\n", "short", ""),
         ("user:\nhi\n", "prompty-v2", ""),
         ("user:\nhi\n", "promptflow", "prompts/x.prompty"),
     ):
-        kept = PromptText("s", "", digest_of(text), dialect, source, text)
+        kept = PromptText("s", "", prompt_digest(text), dialect, source, text)
         prompt = parse_stored(kept, root=Path("/project"))
         assert (prompt.name, prompt.dialect) == ("s", dialect)
         assert prompt.source is not None
@@ -255,17 +255,17 @@ def test_a_short_prompt_and_a_nameless_one_come_back() -> None:
 
 
 def test_the_digest_is_that_of_the_text_alone_without_files_and_of_both_with(tmp_path: Path) -> None:
-    from surefoot.prompts.definition import digest_of
+    from surefoot.values import prompt_digest
 
     put(tmp_path, a__txt="one")
     plain = load(made(tmp_path, "name: p"))
-    assert plain.digest == digest_of(plain.text)
+    assert plain.digest == prompt_digest(plain.text)
     path = made(tmp_path, "inputs: [{name: a, default: '${file:a.txt}'}]")
     first = load(path)
     put(tmp_path, a__txt="two")
     second = load(path)
     assert first.text == second.text
-    assert len({plain.digest, first.digest, second.digest, digest_of(first.text)}) == 4
+    assert len({plain.digest, first.digest, second.digest, prompt_digest(first.text)}) == 4
 
 
 def test_a_file_alone_may_take_in_what_the_project_allows(tmp_path: Path) -> None:

@@ -214,7 +214,7 @@ def test_what_prompts_do_goes_on_working(template: str, expected: str) -> None:
 def _takes(prompt: Prompty, name: str) -> bool:
     from surefoot.prompts.rendering import names_of
 
-    return name in names_of(prompt.prompt)
+    return name in names_of(prompt.prompt).used
 
 
 def test_a_refusal_inside_a_lazy_filter_is_no_empty_text() -> None:

@@ -74,7 +74,7 @@ def test_sources_are_found_through_the_names_of_the_template(
     template: str, expected: list[tuple[str, str | None]]
 ) -> None:
     given: dict[str, object] = {"a": "x", "b": {"name": "n"}, "c": [1, 2]}
-    used = rendering.names_of(prompt_of(template))
+    used = rendering.names_of(prompt_of(template)).used
     assert (
         sources(template, "jinja2", **{name: value for name, value in given.items() if name in used})
         == expected

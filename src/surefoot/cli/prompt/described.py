@@ -13,22 +13,11 @@ from surefoot.values import Audio, File, Image, Json, Message, Part
 if TYPE_CHECKING:
     from surefoot.prompts import Dialect, Prompt, Property
 
-_REFERENCE = re.compile(r"\$\{env:([^}:]+)(?::([^}]*))?\}")
 _WORD = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+")
 _SECRET = frozenset(
     {
-        *(
-            "apikey",
-            "authorization",
-            "credential",
-            "credentials",
-            "key",
-            "keys",
-            "passwd",
-            "password",
-            "secret",
-        ),
-        *("secrets", "token", "cookie"),
+        *("apikey", "authorization", "cookie", "credential", "credentials", "key", "keys", "passwd"),
+        *("password", "secret", "secrets", "token"),
     }
 )
 HIDDEN = "(hidden)"
@@ -55,6 +44,8 @@ def message_json(message: Message) -> dict[str, Json]:
 
 
 def _part(part: Part) -> Json:
+    from surefoot.models.wires.media import audio_format, media_type
+
     match part:
         case str():
             return {"type": "text", "text": part}
@@ -64,19 +55,13 @@ def _part(part: Part) -> Json:
         case Audio():
             if part.data:
                 data = base64.b64encode(part.data).decode()
-                form = part_format(part.media_type)
+                form = audio_format(media_type(part))
                 return {"type": "input_audio", "input_audio": {"data": data, "format": form}}
             return {"type": "audio_url", "audio_url": {"url": part.url}}
         case File():
             name: dict[str, Json] = {"filename": part.name} if part.name else {}
             where = "file_data" if part.data else "file_url"
             return {"type": "file", "file": {where: _address(part), **name}}
-
-
-def part_format(media_type: str) -> str:
-    """What chat completions call the format of a recording."""
-    name = media_type.partition("/")[2].removeprefix("x-")
-    return {"mpeg": "mp3", "": "wav"}.get(name, name)
 
 
 def _address(part: Image | File) -> str:
@@ -97,16 +82,16 @@ def model_json(
     """
     known = os.environ if environ is None else environ
 
-    def resolved(reference: re.Match[str]) -> str:
+    def resolved(written: str, name: str, default: str | None) -> str:
         if dialect == "promptflow":
-            return known.get(reference[0].removeprefix("${env:").removesuffix("}"), reference[0])
-        found = known.get(reference[1])
-        return found if found is not None else reference[2] or reference[0]
+            return known.get(name if default is None else f"{name}:{default}", written)
+        found = known.get(name)
+        return found if found is not None else default or written
 
     return _shown(section, resolved, is_secret=False)
 
 
-def _shown(value: Json, resolved: Callable[[re.Match[str]], str], *, is_secret: bool) -> Json:
+def _shown(value: Json, resolved: Callable[[str, str, str | None], str], *, is_secret: bool) -> Json:
     if isinstance(value, dict):
         return {
             name: _shown(entry, resolved, is_secret=is_secret or is_secret_name(name))
@@ -116,11 +101,13 @@ def _shown(value: Json, resolved: Callable[[re.Match[str]], str], *, is_secret: 
         return [_shown(entry, resolved, is_secret=is_secret) for entry in value]
     if not isinstance(value, str):
         return value
-    reference = _REFERENCE.fullmatch(value)
+    from surefoot.prompts.references import variable_in
+
+    variable = variable_in(value)
     if is_secret:
         # The default of a reference may be the secret itself.
-        return (f"${{env:{reference[1]}}}" if reference[2] else value) if reference else HIDDEN
-    return value if reference is None else resolved(reference)
+        return HIDDEN if variable is None else f"${{env:{variable[0]}}}"
+    return value if variable is None else resolved(value, *variable)
 
 
 def secrets_in(value: Json, *, is_secret: bool = False) -> set[str]:
@@ -135,8 +122,10 @@ def secrets_in(value: Json, *, is_secret: bool = False) -> set[str]:
         return {found for entry in value for found in secrets_in(entry, is_secret=is_secret)}
     if not (is_secret and isinstance(value, str) and value):
         return set()
-    reference = _REFERENCE.fullmatch(value)
-    return {value} if reference is None else {reference[2]} if reference[2] else set()
+    from surefoot.prompts.references import variable_in
+
+    variable = variable_in(value)
+    return {value} if variable is None else {variable[1]} if variable[1] else set()
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:
@@ -154,7 +143,7 @@ def is_secret_name(name: str) -> bool:
 
 def property_json(entry: Property) -> dict[str, Json]:
     """A declared input or output; what it does not have is left out."""
-    shown: dict[str, Json] = {"name": entry.name, "type": entry.type, "required": is_needed(entry)}
+    shown: dict[str, Json] = {"name": entry.name, "type": entry.type, "required": entry.is_needed}
     if entry.description:
         shown["description"] = entry.description
     if entry.has_default:
@@ -168,14 +157,11 @@ def property_json(entry: Property) -> dict[str, Json]:
     return shown
 
 
-def is_needed(entry: Property) -> bool:
-    """Whether an input has to be given."""
-    return entry.is_required and not entry.has_default
-
-
 def undeclared(prompt: Prompt) -> list[str]:
     """What the template takes beside what is declared; with `?` what not every rendering comes by."""
     from surefoot.prompts import rendering
 
-    used, awaited = rendering.names(prompt)
-    return [name if name in awaited else f"{name}?" for name in sorted(used - prompt.inputs.keys())]
+    names = rendering.names_of(prompt)
+    return [
+        name if name in names.needed else f"{name}?" for name in sorted(names.used - prompt.inputs.keys())
+    ]

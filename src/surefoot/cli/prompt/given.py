@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -76,7 +76,7 @@ def _media(prompt: Prompt, pairs: tuple[str, ...]) -> dict[str, object]:
 
 
 @contextmanager
-def telling_how() -> Iterator[None]:
+def telling_how() -> Generator[None]:
     """Say of inputs that are missing how a command line gives them."""
     try:
         yield

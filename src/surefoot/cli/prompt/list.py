@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from surefoot.cli.prompt.uses import Place, Uses
-    from surefoot.prompts import Library, Prompt
-    from surefoot.prompts.versions import PromptVersion
+    from surefoot.prompts import Library, Prompt, PromptVersion
 
 STATES = {"file": "", "edited": "edited", "ledger": "only in the ledger"}
 
@@ -121,7 +120,7 @@ def print_rows(console: Console, rows: Sequence[Row], problems: Sequence[str], *
         dialect = "" if row.prompt is None else f"  {row.prompt.dialect}"
         console.print(
             screen.styled(
-                (version.label, "bold"),
+                (version.reference, "bold"),
                 (f"  {version.digest[:8]}" if version.version else "", "dim"),
                 (labels, "green"),
                 (dialect, "dim"),
@@ -140,11 +139,11 @@ def print_rows(console: Console, rows: Sequence[Row], problems: Sequence[str], *
 def _beside(row: Row, now_ns: int) -> list[str]:
     """What a version takes, and who used it."""
     from surefoot.cli import words
-    from surefoot.cli.prompt.described import is_needed, undeclared
+    from surefoot.cli.prompt.described import undeclared
 
     lines: list[str] = []
     if row.prompt is not None:
-        inputs = [name if is_needed(entry) else f"{name}?" for name, entry in row.prompt.inputs.items()]
+        inputs = [name if entry.is_needed else f"{name}?" for name, entry in row.prompt.inputs.items()]
         inputs += undeclared(row.prompt)
         lines.append(f"takes {', '.join(inputs)}" if inputs else "takes nothing")
     by = f" by {', '.join(row.flows)}" if row.flows else ""

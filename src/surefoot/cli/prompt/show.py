@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
     from surefoot.app import App
     from surefoot.cli.prompt.uses import Place
-    from surefoot.prompts import Prompt, Property
-    from surefoot.prompts.versions import PromptVersion
+    from surefoot.prompts import Prompt, PromptVersion, Property
 
 
 @documented(example="surefoot prompt show summary\nsurefoot prompt show summary@production --json")
@@ -200,11 +199,10 @@ def _print_properties(console: Console, title: str, entries: Mapping[str, Proper
 
 def _property_rows(entries: Mapping[str, Property], path: str = "") -> Iterator[tuple[str, tuple[str, ...]]]:
     from surefoot.cli import screen
-    from surefoot.cli.prompt.described import is_needed
 
     for name, entry in entries.items():
         kind = f"{entry.type} of {entry.items.type}" if entry.items is not None else entry.type
-        need = "required" if is_needed(entry) else "optional"
+        need = "required" if entry.is_needed else "optional"
         if entry.has_default:
             need = f"default {screen.brief(entry.default, 30)}"
         values = f"one of {', '.join(screen.brief(value, 20) for value in entry.enum)}" if entry.enum else ""
@@ -249,7 +247,7 @@ def _labels(known: Known) -> list[str]:
     moved = {move.label for move in known.moves}
     for version in known.versions:
         lines += [
-            f"{label} → {version.label}, by labels.toml" for label in version.labels if label not in moved
+            f"{label} → {version.reference}, by labels.toml" for label in version.labels if label not in moved
         ]
     for move in known.moves:
         there = move.version or move.digest[:8]
@@ -267,7 +265,9 @@ def _others(known: Known) -> list[str]:
     from surefoot.cli.prompt.list import STATES
 
     return [
-        "  ".join(part for part in (one.label, ", ".join(one.labels), one.source, STATES[one.state]) if part)
+        "  ".join(
+            part for part in (one.reference, ", ".join(one.labels), one.source, STATES[one.state]) if part
+        )
         for one in known.versions
         if one.digest != known.prompt.digest
     ]

@@ -11,10 +11,7 @@ from surefoot.values import PromptRef
 
 if TYPE_CHECKING:
     from surefoot.app import App
-    from surefoot.prompts import Dialect, Prompt
-    from surefoot.prompts.versions import PromptVersion
-
-ENDINGS = (".prompty", ".yaml", ".yml")
+    from surefoot.prompts import Dialect, Prompt, PromptVersion
 
 
 def found(app: App, target: str, *, dialect: Dialect | None = None) -> Prompt:
@@ -28,7 +25,7 @@ def found(app: App, target: str, *, dialect: Dialect | None = None) -> Prompt:
 
     path = Path(target).expanduser()
     if path.is_file():
-        return prompts.load(path, dialect=dialect, roots=roots(app))
+        return prompts.load(path, dialect=dialect, roots=app.prompts.roots)
     if is_path(target):
         what = "is a folder" if path.is_dir() else "is not there"
         raise UnknownPrompt(
@@ -37,17 +34,14 @@ def found(app: App, target: str, *, dialect: Dialect | None = None) -> Prompt:
         )
     prompt = app.prompts.find(target)
     if dialect is not None and prompt.source is not None:
-        return prompts.load(prompt.source, dialect=dialect, roots=roots(app))
+        return prompts.load(prompt.source, dialect=dialect, roots=app.prompts.roots)
     return prompt
-
-
-def roots(app: App) -> list[Path]:
-    """The folders, beside its own, that a prompt file may take in files from."""
-    return list(app.prompts.roots)
 
 
 def is_path(target: str) -> bool:
     """Whether a target that does not exist was meant as a path."""
+    from surefoot.prompts.loading import ENDINGS
+
     return "/" in target or "\\" in target or target.endswith(ENDINGS) or target in (".", "..")
 
 

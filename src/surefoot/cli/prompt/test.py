@@ -172,9 +172,9 @@ def _sources(app: App, prompt: Prompt) -> Iterator[Path]:
 def _of_cases(app: App, path: Path) -> Suite:
     """The prompt of a file of cases: the one that it names, else the one whose file lies beside it."""
     from surefoot.cli.prompt import targets as named
-    from surefoot.cli.prompt.targets import ENDINGS
     from surefoot.errors import InvalidInput
     from surefoot.evals.prompting import SUFFIX, read_cases
+    from surefoot.prompts.loading import ENDINGS
 
     cases = read_cases(path)
     if cases.prompt:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,11 +93,9 @@ class Rewrite:
 def rewrite_of(app: App, path: Path) -> Rewrite:
     """What becomes of a file. Raises `PromptError` for one that is malformed or in the short form."""
     from surefoot import prompts
-    from surefoot.cli.prompt.targets import roots
-    from surefoot.prompts.upgrading import upgraded
 
-    prompt = prompts.load(path, roots=roots(app))
-    made = upgraded(prompt)
+    prompt = prompts.load(path, roots=app.prompts.roots)
+    made = prompts.upgraded(prompt)
     return Rewrite(path, prompt, made.text, made.notes)
 
 
@@ -109,6 +104,7 @@ def replaced(rewrite: Rewrite) -> None:
 
     Raises `UsageError` where it cannot be written, or was changed meanwhile.
     """
+    from surefoot.cli import putting
     from surefoot.prompts.definition import normalised
 
     path = rewrite.path.resolve()
@@ -119,26 +115,11 @@ def replaced(rewrite: Rewrite) -> None:
                 f"{rewrite.path} was changed meanwhile, and is left as it is: call the command again"
             )
         text = rewrite.text.replace("\n", "\r\n") if b"\r\n" in content else rewrite.text
-        _put(path, text.encode("utf-8"))
+        putting.put(path, text.encode("utf-8"))
     except OSError as error:
         raise UsageError(
             f"{rewrite.path} cannot be written: {error.strerror}; nothing of it is changed"
         ) from None
-
-
-def _put(path: Path, content: bytes) -> None:
-    """Replace a file by one that is whole, whatever ends the process."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        shutil.copymode(path, name)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def print_rewrite(console: Console, rewrite: Rewrite, *, is_written: bool) -> None:

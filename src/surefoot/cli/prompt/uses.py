@@ -18,16 +18,14 @@ if TYPE_CHECKING:
 
 def readable(app: App) -> tuple[Library, str]:
     """The library, and why it is without its ledger, where that does not answer: files can be shown nevertheless."""
-    from surefoot.cli.prompt.targets import roots
+    from surefoot.cli.gathering import alone
     from surefoot.errors import LedgerError
-    from surefoot.prompts import Library
 
     library = app.prompts
     try:
         library.versions()
     except LedgerError as error:
-        alone = Library(library.folder, label=library.label, root=app.settings.root, roots=roots(app))
-        return alone, str(error)
+        return alone(app), str(error)
     return library, ""
 
 

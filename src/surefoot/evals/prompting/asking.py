@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from pathlib import Path
 from typing import Any, cast
 
 from surefoot.errors import PromptError
 from surefoot.flows import flow
 from surefoot.models import Call, Reply, Script, generate
-from surefoot.prompts import Prompt, Prompty, library, load
+from surefoot.models.generating.sections import section_of
+from surefoot.models.wires.media import data_url
+from surefoot.prompts import Prompty
 from surefoot.prompts.noting import TRIAL_FLOW
-from surefoot.prompts.pins import file_reference
 from surefoot.values import Image, Json, Message
-
-FLOW = TRIAL_FLOW
-"""The name of the flow. Its runs try a prompt out and are no code that a version has to fit."""
 
 _hear: ContextVar[Callable[[str], object] | None] = ContextVar("surefoot_prompt_pieces", default=None)
 
@@ -33,7 +29,7 @@ def hearing(hear: Callable[[str], object]) -> Generator[None]:
         _hear.reset(token)
 
 
-@flow(name=FLOW)
+@flow(name=TRIAL_FLOW)
 def ask_prompt(  # noqa: PLR0917
     prompt: str,
     inputs: Mapping[str, object],
@@ -53,15 +49,15 @@ def ask_prompt(  # noqa: PLR0917
 
     Raises `PromptError` where the text is another than that of the digest.
     """
-    found = _of_file(file) if file else Prompty.load_template(prompt)
+    found = Prompty.load(file) if file else Prompty.load_template(prompt)
     if digest and found.digest != digest:
         raise PromptError(
             f"{found.prompt.source or prompt}: the prompt has changed since the run began; run it anew with "
             f"`surefoot prompt run {file or prompt}`"
         )
-    if api_of(found.prompt) in ("embedding", "image"):
+    if section_of(found).api in ("embedding", "image"):
         made = cast("object", generate.sync(found, using=Call(model), **inputs))
-        return {"image": _address(made)} if isinstance(made, Image) else {"vectors": cast("Json", made)}
+        return {"image": data_url(made)} if isinstance(made, Image) else {"vectors": cast("Json", made)}
     reply = asked(found, inputs, Call(model, stream=_say if stream else None))
     said: dict[str, Json] = {
         "answer": reply.text,
@@ -75,34 +71,13 @@ def ask_prompt(  # noqa: PLR0917
     return said
 
 
-def _of_file(file: str) -> Prompty:
-    """A prompt by its path, which may take in files from where the settings allow it."""
-    return Prompty(load(Path(file), roots=library().roots), reference=file_reference(file))
-
-
-def api_of(prompt: Prompt) -> str:
-    """What kind of answer the prompt asks for, as its file has it: `chat`, `responses`, `embedding`, `image`, ..."""
-    return str(prompt.model.get("apiType") or prompt.model.get("api") or "chat")
-
-
 def asked(prompt: Prompty, inputs: Mapping[str, object], using: Call | Script) -> Reply[Any]:
     """The answer as text, in the form of the outputs that the prompt declares, or with the tools that it calls.
 
     Nothing calls its tools: their steps are in code that this knows nothing of. Raises what `generate` raises.
     """
-    kind = Reply[Message] if _declares_tools(prompt.prompt) else Reply[str]
+    kind = Reply[Message] if section_of(prompt).tools else Reply[str]
     return cast("Reply[Any]", generate.sync(prompt, kind, using=using, **inputs))
-
-
-def _declares_tools(prompt: Prompt) -> bool:
-    parameters = prompt.model.get("parameters")
-    return bool(prompt.tools) or (isinstance(parameters, dict) and bool(parameters.get("tools")))
-
-
-def _address(image: Image) -> str:
-    if not image.data:
-        return image.url
-    return f"data:{image.media_type or 'image/png'};base64,{base64.b64encode(image.data).decode()}"
 
 
 def _say(piece: str) -> None:

@@ -36,7 +36,7 @@ _PICTURE = 1_000
 """Tokens that a picture takes as a rule."""
 _ANSWER = 500
 """Tokens that an answer takes as a rule."""
-_BYTES_PER_TOKEN = 4
+BYTES_PER_TOKEN = 4
 
 PICTURES = "openai.images"
 EMBEDDINGS = frozenset({"openai.embeddings", "google.embeddings"})
@@ -157,7 +157,7 @@ def expected_read(load: Load) -> int:
     for part in parts_of(load.operation, load.body):
         packed += 0 if part.kind == "sealed" else part.packed
         count += part.kind == "picture"
-    return max(len(load.raw) - packed, 0) // _BYTES_PER_TOKEN + count * _PICTURE
+    return max(len(load.raw) - packed, 0) // BYTES_PER_TOKEN + count * _PICTURE
 
 
 def capped(load: Load, limit: int) -> dict[str, object] | None:

@@ -90,10 +90,10 @@ def _no_stated(stated: Stated, model: str) -> Target:  # noqa: ARG001
 class Policy:
     """What the chain of model calls is given by the composition root.
 
-    `target` says where the calls of a model reference go, and raises `UnknownModel` and `ConfigError`; `default` is
-    the model that is asked where nobody names one; `stated` does so for a model at an endpoint that a prompt file
-    describes. `budget` is of retries; `budgets` are of money. Where there are no
-    budgets, no rate limits (`admission`), no breakers or no `cache`, nothing is asked of them.
+    `target` says where the calls of a model reference go, `stated` where those of a model go at an endpoint that a
+    prompt file describes; both raise `UnknownModel` and `ConfigError`. `default` is the model that is asked where
+    nobody names one. `budget` is of retries; `budgets` are of money. Where there are no budgets, no rate limits
+    (`admission`), no breakers or no `cache`, nothing is asked of them.
     """
 
     endpoints: Endpoints = field(default_factory=NoRoutes)

@@ -25,6 +25,9 @@ from surefoot.models.chain.connections import (
 from surefoot.models.chain.endpoints import Endpoint
 from surefoot.models.chain.vendors import VENDORS
 
+ENVIRONMENT = "${env:"
+"""How a value begins that stands for a variable of the environment."""
+
 _HOSTS: Mapping[str, tuple[str, ...]] = {
     "azure": (
         *(".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com"),
@@ -146,7 +149,7 @@ def _address(stated: Stated) -> str:
     if not stated.base_url:
         return ""
     address = stated.resolved(stated.base_url).strip()
-    if address.startswith("${env:"):
+    if address.startswith(ENVIRONMENT):
         # In dialects where an unset variable stays as it is written.
         return ""
     if not _is_address(address):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import orjson
 
 from surefoot.errors import UnboundedCall, UsageError
-from surefoot.models.chain.bounds import Load, expected_read, most_of
+from surefoot.models.chain.bounds import BYTES_PER_TOKEN, Load, expected_read, most_of
 from surefoot.models.chain.connections import Target
 from surefoot.models.chain.endpoints import Policy
 from surefoot.models.chain.published import window_of
@@ -17,7 +17,6 @@ from surefoot.models.generating.whereto import named_model
 from surefoot.models.wires import wire_of
 from surefoot.values import Json, Message
 
-_BYTES_PER_TOKEN = 4
 _FRAME = 4
 """Tokens around a message, where no provider's format is known."""
 
@@ -49,7 +48,7 @@ def estimated(
         load = None
     if load is None:
         size = sum(len(message.text.encode("utf-8", "replace")) for message in messages)
-        return TokenEstimate(size // _BYTES_PER_TOKEN + _FRAME * len(messages))
+        return TokenEstimate(size // BYTES_PER_TOKEN + _FRAME * len(messages))
     window = window_of(load.provider, load.name, local_context=policy.local_context)
     try:
         most = most_of(load, window).read

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from surefoot import scope
 from surefoot.errors import UsageError
-from surefoot.models.chain.stated import Stated
+from surefoot.models.chain.stated import ENVIRONMENT, Stated
 from surefoot.models.chain.vendors import vendor_of_model
 from surefoot.models.generating.choices import Call
 from surefoot.models.generating.declared import Declared, declared_of, in_chat_form
@@ -95,18 +95,10 @@ _NUMBERS = {
 }
 _OF_SECTION = frozenset(
     {
-        "id",
-        "name",
-        "model",
-        "provider",
-        "api",
-        "apiType",
-        "configuration",
-        "connection",
-        "parameters",
-        "options",
+        *("id", "name", "model", "provider", "api", "apiType", "configuration", "connection"),
+        *("parameters", "options", "response"),
     }
-) | {"response"}
+)
 _APIS: Mapping[str, Api] = {
     "": "chat",
     "chat": "chat",
@@ -316,7 +308,7 @@ _NOT_SENT = frozenset(
 def _is_from_environment(value: Json) -> bool:
     match value:
         case str():
-            return value.startswith("${env:")
+            return value.startswith(ENVIRONMENT)
         case dict():
             return any(_is_from_environment(part) for name, part in value.items() if name not in _NOT_SENT)
         case list():

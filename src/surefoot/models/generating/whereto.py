@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from surefoot.errors import ConfigError, UsageError
-from surefoot.models.chain.stated import Stated
+from surefoot.models.chain.stated import ENVIRONMENT, Stated
 from surefoot.models.chain.vendors import VENDORS, vendor_of_model
 from surefoot.values import Json
 
@@ -26,7 +26,6 @@ _PROVIDERS = {
 """What dialects call the providers."""
 
 _KINDS = ("key", "reference", "remote", "anonymous", "foundry")
-_ENVIRONMENT = "${env:"
 _ADDRESSES = ("azure_endpoint", "endpoint", "base_url", "api_base")
 _OF_CONFIGURATION = frozenset(
     {
@@ -78,7 +77,7 @@ class FileCredential:
     @property
     def reference(self) -> str:
         """Where it is kept."""
-        return self.text if self.text.startswith(_ENVIRONMENT) else f"the key in {self.where}"
+        return self.text if self.text.startswith(ENVIRONMENT) else f"the key in {self.where}"
 
     def is_set(self) -> bool:
         """Whether it has a value."""
@@ -93,7 +92,7 @@ class FileCredential:
             value = self.now(self.text)
         except UsageError as error:
             raise ConfigError(f"{self.where}: {error}") from None
-        if not isinstance(value, str) or not value.strip() or value.startswith(_ENVIRONMENT):
+        if not isinstance(value, str) or not value.strip() or value.startswith(ENVIRONMENT):
             raise ConfigError(
                 f"{self.where}: {self.reference}, which it names as its key, is not set: set it"
             )
@@ -190,7 +189,7 @@ class Finder:
         address = next((one for name in _ADDRESSES if (one := _text(given, name))), "")
         key = _text(given, "api_key") or _text(given, "key")
         vendor = provider or vendor_of_model(model) or "openai"
-        is_usual = not key or key in {f"{_ENVIRONMENT}{name}}}" for name in VENDORS[vendor].key_names}
+        is_usual = not key or key in {f"{ENVIRONMENT}{name}}}" for name in VENDORS[vendor].key_names}
         rest = [_text(given, name) for name in ("api_version", "organization", "project")]
         reference = f"{provider}:{model}" if provider and model and ":" not in model else model
         if not address and is_usual and not any(rest) and not is_anonymous:
@@ -201,7 +200,7 @@ class Finder:
             vendor,
             address,
             FileCredential(key, self.where, self.resolved) if key else None,
-            is_key_ambient=key.startswith(_ENVIRONMENT),
+            is_key_ambient=key.startswith(ENVIRONMENT),
             is_anonymous=is_anonymous,
             reads_environment=self.reads_environment,
             api_version=version,

@@ -9,26 +9,11 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from surefoot.errors import UsageError
 from surefoot.models.wires.fields import wordless
-from surefoot.values import Audio, File, Image, Json
+from surefoot.values import Audio, File, Image, Json, media_type_of
 
 Media: TypeAlias = "Image | Audio | File"
 """A part of a message that is no text."""
 
-# By the first bytes of a file, as far as models read its kind.
-_BEGINNINGS = (
-    (b"\x89PNG\r\n\x1a\n", "image/png"),
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"GIF87a", "image/gif"),
-    (b"GIF89a", "image/gif"),
-    (b"%PDF-", "application/pdf"),
-    (b"ID3", "audio/mpeg"),
-    (b"\xff\xfb", "audio/mpeg"),
-    (b"\xff\xf3", "audio/mpeg"),
-    (b"\xff\xf2", "audio/mpeg"),
-    (b"fLaC", "audio/flac"),
-    (b"OggS", "audio/ogg"),
-)
-_RIFF = {b"WEBP": "image/webp", b"WAVE": "audio/wav"}
 _USUAL = {Image: "image/png", Audio: "audio/wav"}
 
 _FORMATS = {
@@ -69,11 +54,7 @@ def media_type(media: Media) -> str:
     """What it says it is, else what its first bytes say, else its name or address. Raises `UsageError` for none."""
     if media.media_type:
         return media.media_type
-    if media.data[:4] == b"RIFF" and media.data[8:12] in _RIFF:
-        return _RIFF[media.data[8:12]]
-    if known := next((kind for start, kind in _BEGINNINGS if media.data.startswith(start)), ""):
-        return known
-    if known := guessed_type(media):
+    if known := media_type_of(media.data) or guessed_type(media):
         return known
     if isinstance(media, File):
         raise UsageError(
@@ -98,8 +79,12 @@ def input_audio(audio: Audio, operation: str) -> Json:
             operation, "recordings that lie elsewhere", "give Audio the bytes, as data or `data:` URL"
         )
     kind, data = at_hand
-    form = _FORMATS.get(kind.lower()) or kind.partition("/")[2].removeprefix("x-")
-    return {"type": "input_audio", "input_audio": {"data": data, "format": form}}
+    return {"type": "input_audio", "input_audio": {"data": data, "format": audio_format(kind)}}
+
+
+def audio_format(kind: str) -> str:
+    """What OpenAI's formats call a media type (`audio/mpeg`)."""
+    return _FORMATS.get(kind.lower()) or kind.partition("/")[2].removeprefix("x-")
 
 
 def audio_type(form: str) -> str:

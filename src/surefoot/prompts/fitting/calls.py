@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import cast
 
-from surefoot.prompts.fitting.meaning import Loaded, Other, Result, Symbol, Text
-from surefoot.prompts.fitting.meanings import Meanings, argument_of, why_not
+from surefoot.prompts.fitting.meaning import Loaded, Other, Result, Symbol, Text, why_not
+from surefoot.prompts.fitting.meanings import Meanings
 from surefoot.prompts.fitting.scopes import Module, Place, Scope
 from surefoot.prompts.fitting.shapes import Shapes
+from surefoot.prompts.fitting.syntax import argument_of
 from surefoot.prompts.fitting.uses import Given, Use, Way
 
 _FETCHING = ("prompt", "Prompty.load_template", "Prompty.load")

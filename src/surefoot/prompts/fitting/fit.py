@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from surefoot.prompts.definition import Prompt, Property
+from surefoot.prompts.definition import FIRST_VERSION, Names, Prompt, Property
 from surefoot.prompts.fitting.uses import Given, Use
 
 _TAKES = {
@@ -19,17 +19,6 @@ _TAKES = {
     "object": frozenset({"object"}),
 }
 """The JSON types that fit a declared one; to other declarations everything may fit."""
-
-
-_SAMPLED = ("promptflow", "prompty-v1")
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """The names of a template: `used` anywhere, and `needed` where every rendering comes by."""
-
-    used: frozenset[str] = frozenset()
-    needed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +78,7 @@ class _Fitting:
 
     def _missing(self, given: Mapping[str, Given]) -> list[str]:
         declared = self.prompt.inputs
-        required = [name for name, one in declared.items() if one.is_required and not one.has_default]
+        required = [name for name, one in declared.items() if one.is_needed]
         required += sorted(self._undeclared())
         return [name for name in required if name not in given]
 
@@ -102,7 +91,7 @@ class _Fitting:
 
     def _has_sample(self, use: Use) -> bool:
         """Whether the sample is meant: in older dialects it is, where nothing at all is given."""
-        return not use.inputs and self.prompt.dialect in _SAMPLED and bool(self.prompt.sample)
+        return not use.inputs and self.prompt.dialect in FIRST_VERSION and bool(self.prompt.sample)
 
     def _input(self, declared: Property, given: Given) -> Iterator[tuple[str, str]]:
         if not _fits(declared, given):

@@ -43,7 +43,7 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Function:
-    """A function of the project; `bound` where it is a method of an object."""
+    """A function of the project, or a method."""
 
     scope: Scope
 
@@ -87,3 +87,44 @@ class Other:
 
 
 Meaning: TypeAlias = "Symbol | Text | FilePath | Loaded | Function | Class | Whole | Literal | Result | Other"
+
+DOOR = frozenset(
+    {"Call", "Prompty", "Reply", "Router", "Tiered", "Workflow", "flow", "generate", "prompt", "step"}
+)
+"""The names in the door of Surefoot that matter here."""
+
+
+def ours(dotted: str) -> Symbol:
+    """A name of Surefoot by its part in the door, whichever of its modules it is taken from."""
+    parts = dotted.split(".")
+    at = max((at for at, part in enumerate(parts) if part in DOOR), default=0)
+    if parts[at:] == ["generate"] and at and parts[at - 1] == "Prompty":
+        at -= 1
+    return Symbol(".".join(parts[at:] if at else parts), is_ours=True)
+
+
+def joined(left: Meaning, op: ast.operator, right: Meaning) -> Meaning | None:
+    """Two texts, or a path and a name, put together; None for others."""
+    match left, op, right:
+        case Text(value=first), ast.Add(), Text(value=second):
+            return Text(first + second)
+        case FilePath(value=folder), ast.Div(), Text(value=name):
+            return FilePath(folder / name)
+        case _:
+            return None
+
+
+def why_not(one: Meaning) -> str:
+    """Why something is no known reference."""
+    if isinstance(one, Other):
+        return one.why
+    if isinstance(one, Loaded):
+        return one.unknown
+    if isinstance(one, Symbol):
+        return f"`{one.dotted.removeprefix('builtins.')}` is not defined in the project"
+    return "it is no text that is written down"
+
+
+def is_none(one: Meaning) -> bool:
+    """Whether it is None, as it is written."""
+    return isinstance(one, Literal) and isinstance(one.node, ast.Constant) and one.node.value is None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from surefoot.prompts.fitting.meaning import (
+    DOOR,
     Class,
     FilePath,
     Function,
@@ -18,10 +19,15 @@ from surefoot.prompts.fitting.meaning import (
     Symbol,
     Text,
     Whole,
+    is_none,
+    joined,
+    ours,
+    why_not,
 )
 from surefoot.prompts.fitting.project import OURS, Project
 from surefoot.prompts.fitting.reaching import reaching
 from surefoot.prompts.fitting.scopes import END, Binding, Module, Place, Scope, first_parameter
+from surefoot.prompts.fitting.syntax import argument_of, is_property, returns_of
 
 MAX_ALTERNATIVES = 8
 MAX_DEPTH = 40
@@ -29,9 +35,6 @@ MAX_STEPS = 2_000
 """How many expressions are looked up for one."""
 
 _NONE = ast.Constant(None)
-_DOOR = frozenset(
-    {"Call", "Prompty", "Reply", "Router", "Tiered", "Workflow", "flow", "generate", "prompt", "step"}
-)
 
 
 @dataclass(slots=True)
@@ -98,7 +101,7 @@ class Meanings:
         """One of several; what stands before `or` is not it where it is None."""
         if isinstance(node, ast.IfExp):
             return (*self.of(node.body, place), *self.of(node.orelse, place))
-        return tuple(one for value in node.values for one in self.of(value, place) if not _is_none(one))
+        return tuple(one for value in node.values for one in self.of(value, place) if not is_none(one))
 
     # Names
 
@@ -175,7 +178,7 @@ class Meanings:
         """A name that may come by `from x import *`."""
         for origin in module.stars:
             if origin == OURS or origin.startswith(f"{OURS}."):
-                if name in _DOOR:
+                if name in DOOR:
                     return (Symbol(name, is_ours=True),)
                 continue
             found, rest = self.project.imported(origin, module)
@@ -186,7 +189,7 @@ class Meanings:
     def imported(self, dotted: str, origin: Module | None) -> tuple[Meaning, ...]:
         """What an import leads to: a module of the project, what stands in it, or something from outside."""
         if dotted == OURS or dotted.startswith(f"{OURS}."):
-            return (_ours(dotted),)
+            return (ours(dotted),)
         module, rest = self.project.imported(dotted, origin)
         if module is None:
             return (Symbol(dotted),)
@@ -218,7 +221,7 @@ class Meanings:
         """What an attribute of something stands for."""
         match one:
             case Symbol(dotted=dotted, is_ours=True):
-                return (_ours(f"{OURS}.{dotted}.{name}" if dotted != OURS else f"{OURS}.{name}"),)
+                return (ours(f"{OURS}.{dotted}.{name}" if dotted != OURS else f"{OURS}.{name}"),)
             case Symbol(dotted=dotted):
                 # A folder without `__init__.py` is no module, and may hold some.
                 return self.imported(f"{dotted}.{name}", origin)
@@ -248,7 +251,7 @@ class Meanings:
 
     def _of_class(self, name: str, binding: Binding) -> tuple[Meaning, ...]:
         made = self.bound(name, binding)
-        if binding.kind == "def" and binding.value is not None and _is_property(binding.value):
+        if binding.kind == "def" and binding.value is not None and is_property(binding.value):
             return tuple(each for one in made if isinstance(one, Function) for each in self.returned(one))
         return made
 
@@ -312,7 +315,7 @@ class Meanings:
                 return self.of(value, place)
             case ast.BinOp(left=left, op=op, right=right):
                 sides = self.of(left, place), self.of(right, place)
-                if len(sides[0]) == len(sides[1]) == 1 and (made := _sum(sides[0][0], op, sides[1][0])):
+                if len(sides[0]) == len(sides[1]) == 1 and (made := joined(sides[0][0], op, sides[1][0])):
                     return (made,)
                 if any(isinstance(one, Literal) for side in sides for one in side):
                     return (Literal(node, place),)
@@ -394,7 +397,7 @@ class Meanings:
         node = function.scope.node
         if isinstance(node, ast.Lambda):
             return self.of(node.body, Place(function.scope, (node.lineno, node.col_offset), ()))
-        values = [value for value in _returns(node) if value is not None]
+        values = [value for value in returns_of(node) if value is not None]
         found = [
             one
             for value in values[:MAX_ALTERNATIVES]
@@ -407,45 +410,8 @@ class Meanings:
         return self._annotated(annotation, _within(function.scope), why)
 
 
-def argument_of(node: ast.Call, at: int, name: str) -> ast.expr | None:
-    """An argument by its position or name; None where it is not written down as such."""
-    if len(node.args) > at and not any(isinstance(one, ast.Starred) for one in node.args[: at + 1]):
-        return node.args[at]
-    return next((one.value for one in node.keywords if one.arg == name), None)
-
-
-def _sum(left: Meaning, op: ast.operator, right: Meaning) -> Meaning | None:
-    match left, op, right:
-        case Text(value=first), ast.Add(), Text(value=second):
-            return Text(first + second)
-        case FilePath(value=folder), ast.Div(), Text(value=name):
-            return FilePath(folder / name)
-        case _:
-            return None
-
-
-def why_not(one: Meaning) -> str:
-    """Why something is no known reference."""
-    if isinstance(one, Other):
-        return one.why
-    if isinstance(one, Loaded):
-        return one.unknown
-    if isinstance(one, Symbol):
-        return f"`{one.dotted.removeprefix('builtins.')}` is not defined in the project"
-    return "it is no text that is written down"
-
-
 def _within(scope: Scope) -> Place:
     return Place(scope.parent or scope, END, ())
-
-
-def _ours(dotted: str) -> Symbol:
-    """A name of Surefoot by its part in the door, whichever of its modules it is taken from."""
-    parts = dotted.split(".")
-    at = max((at for at, part in enumerate(parts) if part in _DOOR), default=0)
-    if parts[at:] == ["generate"] and at and parts[at - 1] == "Prompty":
-        at -= 1
-    return Symbol(".".join(parts[at:] if at else parts), is_ours=True)
 
 
 def _distinct(found: tuple[Meaning, ...]) -> tuple[Meaning, ...]:
@@ -453,34 +419,3 @@ def _distinct(found: tuple[Meaning, ...]) -> tuple[Meaning, ...]:
     if len(kept) > MAX_ALTERNATIVES:
         return (*kept[:MAX_ALTERNATIVES], Other("there are too many ways to what it is"))
     return kept or (Other("nothing is bound to it"),)
-
-
-def _is_none(one: Meaning) -> bool:
-    return isinstance(one, Literal) and isinstance(one.node, ast.Constant) and one.node.value is None
-
-
-def _is_property(node: ast.AST) -> bool:
-    decorators = getattr(node, "decorator_list", [])
-    return any(
-        (isinstance(one, ast.Name) and one.id == "property")
-        or (isinstance(one, ast.Attribute) and one.attr == "cached_property")
-        or (isinstance(one, ast.Name) and one.id == "cached_property")
-        for one in decorators
-    )
-
-
-def _returns(node: ast.AST) -> list[ast.expr | None]:
-    """The values of the `return`s of a function, without those of functions inside."""
-    found: list[ast.expr | None] = []
-    waiting: list[ast.AST] = list(getattr(node, "body", []))
-    while waiting:
-        one = waiting.pop(0)
-        if isinstance(one, ast.Return):
-            found.append(one.value)
-        elif not isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
-            waiting += [
-                child
-                for child in ast.iter_child_nodes(one)
-                if isinstance(child, ast.stmt | ast.excepthandler)
-            ]
-    return found

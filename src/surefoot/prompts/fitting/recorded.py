@@ -7,9 +7,6 @@ from collections.abc import Iterable, Sequence
 from surefoot.prompts.fitting.uses import Given, Scanned, Use, name_in
 from surefoot.values import PromptUse
 
-DAYS = 30
-"""For how many days a recorded use counts."""
-
 _BY_PATH = "file:"
 _TYPES = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
 """Others are names of classes, of which nothing is known."""
@@ -37,8 +34,8 @@ def use_in(recorded: PromptUse) -> Use:
     )
 
 
-def standing(code: Scanned, recorded: Iterable[PromptUse], *, now_ns: int, days: float = DAYS) -> list[Use]:
-    """The recorded uses that count beside those in code: recent ones, of places where code does not tell.
+def standing(code: Scanned, recorded: Iterable[PromptUse], *, now_ns: int, days: float) -> list[Use]:
+    """The recorded uses that count beside those in code: those of the last `days`, of places where code does not tell.
 
     Where the code of today names the prompt at the place it is right, and where a file names it elsewhere and has no
     call at the place that could be meant, that call is gone. What counts: places whose reference or inputs are put

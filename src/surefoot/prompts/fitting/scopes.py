@@ -21,8 +21,8 @@ END: Spot = (1 << 30, 0)
 class Binding:
     """One place that binds a name.
 
-    `value` is what is bound: an expression, a definition, or the annotation of a parameter; `dotted` what an import
-    names. It holds from `spot` on. `block` is where it stands.
+    `value` is what is bound, an expression or a definition; `dotted` what an import names. It holds from `spot` on.
+    `block` is where it stands.
     """
 
     kind: BindingKind

@@ -89,16 +89,13 @@ class Scanned:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Who uses a prompt: a flow, or code of which no flow is known, from where, and whether code or runs say so."""
+    """Who uses a prompt: a flow, or code of which no flow is known, and from where."""
 
     flow: str
     function: str
     file: str
     line: int
     reference: str
-    origins: tuple[str, ...]
-    run_id: str = ""
-    used_ns: int = 0
 
 
 def name_in(reference: str) -> str:
@@ -116,27 +113,11 @@ def concerned(uses: Iterable[Use], name: str, label: str, *, default: str) -> li
 
 
 def users(name: str, uses: Iterable[Use]) -> list[User]:
-    """Who uses the prompt of this name, by flow and place. What code and runs both tell is told once."""
-    found: dict[tuple[str, str, str, int], User] = {}
-    for use in uses:
-        if not use.reference or name_in(use.reference) != name:
-            continue
-        for flow in use.flows or ("",):
-            key = (flow, use.reference, use.file, use.line)
-            known = found.get(key)
-            origins = {use.origin, *(known.origins if known else ())}
-            found[key] = User(
-                flow,
-                use.function or (known.function if known else ""),
-                use.file,
-                use.line,
-                use.reference,
-                tuple(sorted(origins)),
-                run_id=use.run_id or (known.run_id if known else ""),
-                used_ns=max(use.used_ns, known.used_ns if known else 0),
-            )
-    named = {(user.reference, user.file) for user in found.values() if user.flow}
-    return sorted(
-        (user for user in found.values() if user.flow or (user.reference, user.file) not in named),
-        key=lambda user: (user.flow == "", user.flow, user.file, user.line),
-    )
+    """Who uses the prompt of this name, by flow and place."""
+    found = {
+        User(flow, use.function, use.file, use.line, use.reference): None
+        for use in uses
+        if use.reference and name_in(use.reference) == name
+        for flow in use.flows or ("",)
+    }
+    return sorted(found, key=lambda user: (user.flow == "", user.flow, user.file, user.line))
