@@ -165,6 +165,8 @@ def test_files_that_cannot_be_read_and_versions_with_two_texts(project: Path, su
         ("files", "prompts/bad.prompty", 4),
         ("files", "prompts/twin.prompty", 1),
     ]
+    assert [one["column"] for one in findings if one["severity"] == "error"] == [1, None]
+    assert "bad.prompty:4:1: this is not valid YAML" in surefoot("check")[1]
 
 
 def test_files_from_folders_of_the_settings_are_taken_in_without_a_ledger_too(
@@ -406,6 +408,7 @@ def test_what_is_forced_is_recorded(project: Path, surefoot: Surefoot) -> None:
     code, out, _ = surefoot("promote", "prompt:summary@3", "production", "--force", "--reason", "now")
     assert code == 0
     assert "flows.py:7: summary@3 requires `length`" in out
+    assert "1 use, with 2 misfits:" in out
     archive = App.current().prompts.archive
     assert archive is not None
     assert archive.moves("summary")[0].reason == "now (forced over 2 misfits)"
@@ -457,6 +460,8 @@ def test_what_cannot_be_promoted(
 
 def test_labels_are_written_to_git(project: Path, surefoot: Surefoot) -> None:
     file = project / "prompts" / "labels.toml"
+    assert "there are no labels" in surefoot("promote", "--export")[1]
+    assert not file.exists()
     surefoot("promote", "prompt:summary@2", "production")
     assert 'production = "2"' in surefoot("promote", "--export", "--dry-run")[1]
     assert not file.exists()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from surefoot.cli.findings import SEVERITIES, Finding, Heard, told
-from surefoot.cli.options import days_option, documented, json_option
+from surefoot.cli.options import days_option, documented, json_errors, json_option
 from surefoot.values import Json
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ _COLOURS = {"error": "red", "warning": "yellow", "note": "dim"}
 @days_option
 @click.option("--notes", "is_full", is_flag=True, help="Show every note, and not the first ten.")
 @json_option
+@json_errors
 def command(path: Path | None, days: float, is_full: bool, as_json: bool) -> int:  # noqa: FBT001
     """Check the prompts of the project: files, labels, and whether each version fits the places that use it.
 
@@ -46,7 +47,9 @@ def command(path: Path | None, days: float, is_full: bool, as_json: bool) -> int
         findings += [told("files", "warning", message, root=root, file=file) for message in heard.messages]
         if place is not None:
             findings = [one for one in findings if _is_in(app.settings.root / one.file, place)]
-        findings.sort(key=lambda one: (one.file, one.line, SEVERITIES.index(one.severity), one.text))
+        findings.sort(
+            key=lambda one: (one.file, one.line, one.column, SEVERITIES.index(one.severity), one.text)
+        )
         if as_json:
             screen.print_json(_json(findings, subject))
         else:
@@ -82,7 +85,9 @@ def _print(findings: Sequence[Finding], subject: Subject, *, most_notes: int) ->
             continue
         kind = "" if one.severity == "error" else f"{one.severity}: "
         # As an editor or a terminal finds it from here.
-        place = f"{os.path.relpath(subject.root / one.file)}:{one.line}"
+        place = (
+            f"{os.path.relpath(subject.root / one.file)}:{one.line}{f':{one.column}' if one.column else ''}"
+        )
         text = (screen.harmless(f"{kind}{one.text}"), _COLOURS[one.severity])
         out.print(screen.styled((screen.harmless(place), "bold"), ": ", text), soft_wrap=True)
     if notes > most_notes:

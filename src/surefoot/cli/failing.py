@@ -22,8 +22,7 @@ _EXTRAS = ("openai", "anthropic")
 
 def report(error: BaseException) -> int:
     """Say on stderr what went wrong; the exit code for it."""
-    if is_debugging():
-        traceback.print_exception(error, file=sys.stderr)
+    trace(error)
     if isinstance(error, StepFailed) and error.__cause__ is not None:
         _say_failed_run(error, error.__cause__)
         return FAILED
@@ -41,6 +40,12 @@ def report(error: BaseException) -> int:
     return FAILED
 
 
+def trace(error: BaseException) -> None:
+    """The traceback on stderr, where tracebacks are wanted."""
+    if is_debugging():
+        traceback.print_exception(error, file=sys.stderr)
+
+
 def code_of(error: BaseException) -> int:
     """The exit code for an error: what has to be mended before the command makes sense is another thing than a no."""
     return MISUSED if isinstance(error, UsageError) and not isinstance(error, PromptMisfit) else FAILED
@@ -50,6 +55,7 @@ def report_json(error: BaseException) -> int:
     """Print an error as the JSON document of a command; the exit code for it."""
     from surefoot.cli import screen
 
+    trace(error)
     screen.print_json({"error": {"type": type(error).__name__, "message": str(error)}})
     return code_of(error)
 

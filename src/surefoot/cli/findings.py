@@ -15,19 +15,23 @@ Severity: TypeAlias = Literal["error", "warning", "note"]
 
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 
-_PLACE = re.compile(r"(?P<file>[^\n]+?):(?P<line>\d+)(?::\d+)?: (?P<text>.*)", re.DOTALL)
+_PLACE = re.compile(r"(?P<file>[^\n]+?):(?P<line>\d+)(?::(?P<column>\d+))?: (?P<text>.*)", re.DOTALL)
 _FILE = re.compile(r"(?P<file>/[^\n]+?): (?P<text>.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was found by a check. `file` is relative to the project where it is inside."""
+    """One thing that was found by a check. `file` is relative to the project where it is inside.
+
+    `column` is where it begins in the line, 0 where that is not known.
+    """
 
     check: str
     severity: Severity
     file: str
     line: int
     text: str
+    column: int = 0
 
     def to_json(self) -> dict[str, Json]:
         """As plain data."""
@@ -36,6 +40,7 @@ class Finding:
             "severity": self.severity,
             "file": self.file,
             "line": self.line,
+            "column": self.column or None,
             "message": self.text,
         }
 
@@ -47,8 +52,9 @@ def told(check: str, severity: Severity, message: str, *, root: Path, file: Path
     found = _PLACE.match(message) or _FILE.match(message)
     if found is None:
         return Finding(check, severity, relative(file, root), 1, message)
-    line = int(found.groupdict().get("line") or 1)
-    return Finding(check, severity, relative(Path(found["file"]), root), line, found["text"])
+    place = found.groupdict()
+    line, column = int(place.get("line") or 1), int(place.get("column") or 0)
+    return Finding(check, severity, relative(Path(found["file"]), root), line, found["text"], column)
 
 
 class Heard(logging.Handler):

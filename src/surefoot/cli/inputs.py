@@ -29,6 +29,13 @@ def pairs(given: Iterable[str], *, option: str) -> dict[str, str]:
     return values
 
 
+def named_file(pair: str) -> tuple[str, Path] | None:
+    """Name and file of `name=@file`; None for another pair."""
+    name, _, value = pair.partition("=")
+    is_file = value.startswith("@") and not value.startswith("@@") and value != "@-"
+    return (name.strip(), Path(value[1:]).expanduser()) if is_file and name.strip() else None
+
+
 def document(place: str) -> dict[str, object]:
     """The JSON object in a file, or on stdin for `-`. Raises `InvalidInput`."""
     text = _stdin("--inputs") if place == "-" else _text(place, "--inputs")

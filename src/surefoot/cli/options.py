@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -43,6 +44,25 @@ def debug_option(function: F) -> F:
 def json_option(function: F) -> F:
     """`--json`: the result on stdout for programs, and nothing else there."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")(function)
+
+
+def json_errors(function: F) -> F:
+    """With `--json`, what fails is printed as JSON on stdout too; below `json_option`."""
+
+    @functools.wraps(function)
+    def told(*arguments: Any, as_json: bool, **options: Any) -> Any:
+        try:
+            return function(*arguments, as_json=as_json, **options)
+        except (click.ClickException, click.Abort, BrokenPipeError):
+            raise
+        except Exception as error:
+            if not as_json:
+                raise
+            from surefoot.cli import failing
+
+            return failing.report_json(error)
+
+    return cast("F", told)
 
 
 def days_option(function: F) -> F:

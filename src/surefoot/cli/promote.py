@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from surefoot.cli.options import days_option, documented, json_option
-from surefoot.errors import InvalidInput, SurefootError
+from surefoot.cli.options import days_option, documented, json_errors, json_option
+from surefoot.errors import InvalidInput
 from surefoot.values import Json, Label
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 @click.option("--export", "is_export", is_flag=True, help="Write all labels to labels.toml, for git.")
 @days_option
 @json_option
+@json_errors
 def command(  # noqa: PLR0917
     target: str | None,
     label: str | None,
@@ -57,34 +58,27 @@ def command(  # noqa: PLR0917
     a file that was edited under an old version: exit code 1. Who moved it, when and why is recorded in the ledger.
     """
     from surefoot.app import App
-    from surefoot.cli import failing, screen
+    from surefoot.cli import screen
 
     screen.show_warnings()
-    try:
-        with closing(App.current()) as app:
-            if is_export:
-                if target or label:
-                    raise InvalidInput(
-                        "--export writes all labels as they are: leave out what is to be moved"
-                    )
-                return _export(app, is_dry=is_dry, as_json=as_json)
-            if not target or not label:
-                raise InvalidInput(
-                    "say what is to be promoted, and where: surefoot promote prompt:NAME@VERSION LABEL"
-                )
-            planned = _planned(app, target, label, days)
-            if not is_forced and not planned.is_there:
-                planned.check()
-            moved = None if is_dry or planned.is_there else _moved(app, planned, by=by, reason=reason)
-            if as_json:
-                screen.print_json(_json(planned, moved, is_dry=is_dry))
-            else:
-                _print(planned, moved)
-            return 0
-    except SurefootError as error:
-        if not as_json:
-            raise
-        return failing.report_json(error)
+    with closing(App.current()) as app:
+        if is_export:
+            if target or label:
+                raise InvalidInput("--export writes all labels as they are: leave out what is to be moved")
+            return _export(app, is_dry=is_dry, as_json=as_json)
+        if not target or not label:
+            raise InvalidInput(
+                "say what is to be promoted, and where: surefoot promote prompt:NAME@VERSION LABEL"
+            )
+        planned = _planned(app, target, label, days)
+        if not is_forced and not planned.is_there:
+            planned.check()
+        moved = None if is_dry or planned.is_there else _moved(app, planned, by=by, reason=reason)
+        if as_json:
+            screen.print_json(_json(planned, moved, is_dry=is_dry))
+        else:
+            _print(planned, moved)
+        return 0
 
 
 def _planned(app: App, target: str, label: str, days: float) -> Promotion:
@@ -130,6 +124,9 @@ def _export(app: App, *, is_dry: bool, as_json: bool) -> int:
     text = app.prompts.labels_text()
     before = file.read_text(encoding="utf-8") if file.is_file() else ""
     is_same = before == text
+    if not text and not before and not as_json:
+        screen.out().print("there are no labels: `surefoot promote prompt:NAME@VERSION LABEL` points one")
+        return 0
     if not is_dry and not is_same:
         file.parent.mkdir(parents=True, exist_ok=True)
         putting.put(file, text.encode("utf-8"))
@@ -188,10 +185,11 @@ def _print(planned: Promotion, moved: Label | None) -> None:
     )
     for change in _changes(planned):
         out.print(screen.styled((f"  {screen.harmless(change)}", "dim")), soft_wrap=True)
-    fits = "that it fits" if not planned.misfits else f"of which it does not fit {len(planned.misfits)}"
-    out.print(
-        f"  {words.counted(len(planned.uses), 'use')} {fits}" if planned.uses else "  no use of it is known"
-    )
+    uses = words.counted(len(planned.uses), "use")
+    fits = f"{uses} that it fits" if planned.uses else "no use of it is known"
+    if planned.misfits:
+        fits = f"{uses}, with {words.counted(len(planned.misfits), 'misfit')}:"
+    out.print(f"  {fits}")
     for misfit in planned.misfits:
         out.print(screen.styled((f"  {screen.harmless(str(misfit))}", "yellow")), soft_wrap=True)
     if moved is not None and moved.by:

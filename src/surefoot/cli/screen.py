@@ -186,15 +186,21 @@ def size(count: int) -> str:
     for unit, factor in (("GB", 1e9), ("MB", 1e6)):
         if count >= factor:
             return f"{count / factor:.1f} {unit}"
-    return f"{count / 1e3:.0f} KB"
+    return f"{count / 1e3:.0f} KB" if count >= 1e3 else f"{count} bytes"
 
 
 class Warnings(logging.Handler):
-    """The library's warnings as lines on stderr."""
+    """The library's warnings as lines on stderr, each once: a file may be read twice in one command."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self._said: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
         text = f"{record.levelname.lower()}: {record.getMessage()}"
-        sys.stderr.write(text + "\n")
+        if text not in self._said:
+            self._said.add(text)
+            sys.stderr.write(text + "\n")
 
 
 def show_warnings() -> None:

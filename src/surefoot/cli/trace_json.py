@@ -35,6 +35,10 @@ def trace_json(
         "children": [
             {"run": child.id, "flow": child.flow, "status": standing(child, now_ns)} for child in children
         ],
+        "prompts": {
+            reference: {"name": prompt.name, "version": prompt.version, "digest": prompt.digest}
+            for reference, prompt in trace.prompts.items()
+        },
         "inputs": dict(trace.inputs),
         "init": dict(trace.init),
         "output": trace.output,

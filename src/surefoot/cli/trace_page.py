@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _LINES = 6
 """How many lines of a value are shown unless everything is asked for."""
 _PROMPT_LINES = 16
+_MOST_PROMPTS = 12
 _LABEL = 13
 
 
@@ -108,6 +109,11 @@ class Page:
                 yield label, value
         if run.tags:
             yield "tags", ", ".join(f"{name}={value}" for name, value in run.tags.items())
+        for reference, prompt in list(trace.prompts.items())[:_MOST_PROMPTS]:
+            version = f"@{prompt.version}" if prompt.version else ""
+            yield "prompt", f"{reference} → {prompt.name}{version} (digest {prompt.digest[:12]})"
+        if (more := len(trace.prompts) - _MOST_PROMPTS) > 0:
+            yield "prompts", f"{more} more (--json)"
         sound = "the hash chain holds" if trace.chain_break is None else f"BROKEN at {trace.chain_break}"
         pruned = ", some payloads were pruned" if trace.is_pruned else ""
         yield "record", f"{words.counted(trace.rows, 'row')}, {sound}{pruned}"

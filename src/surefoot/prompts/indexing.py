@@ -23,6 +23,7 @@ from surefoot.values import Label, PromptRef, PromptText
 _log = scope.logger("surefoot.prompts")
 
 _MOST_REMEMBERED = 2_000
+_MOST_UNREADABLE = 2
 _PATIENCE = 1.0
 """Seconds to wait for a ledger that is away, for what is only to be told."""
 
@@ -276,6 +277,10 @@ class Library:
 
     def _find(self, reference: str, shelf: Shelf, known: Known, seeds: Seeds) -> Prompt:
         name, selector = selecting.split(reference)
+        if not name or (not selector and reference.endswith("@")):
+            raise UnknownPrompt(
+                f"the reference {reference!r} is not complete: write NAME, or NAME@ and a version, a label or a digest"
+            )
         in_files = shelf.by_name.get(name, ())
         label = selector or self.label
         if label and (selecting.may_be_label(label) or not selector):
@@ -394,7 +399,7 @@ class Library:
         if near:
             parts.append(f"did you mean {near[0]!r}?")
         parts.append(f"there are: {', '.join(names)}" if names else "it holds no prompt")
-        parts += [f"not readable: {problem}" for problem in shelf.problems]
+        parts += _unreadable(name, shelf.problems)
         return UnknownPrompt("; ".join(parts))
 
 
@@ -417,6 +422,16 @@ class _Answers:
 
     def are_of(self, shelf: Shelf, known: Known, seeds: Seeds) -> bool:
         return self.shelf is shelf and self.known is known and self.seeds is seeds
+
+
+def _unreadable(name: str, problems: Sequence[PromptError]) -> list[str]:
+    """What cannot be read, of which the prompt may be: the file of its name first, and few of them."""
+    ordered = sorted(map(str, problems), key=lambda problem: f"/{name}." not in problem.replace("\\", "/"))
+    parts = [f"not readable: {problem}" for problem in ordered[:_MOST_UNREADABLE]]
+    if len(ordered) > _MOST_UNREADABLE:
+        more = len(ordered) - _MOST_UNREADABLE
+        parts.append(f"{more} more file{'s' if more > 1 else ''} cannot be read: `surefoot check` lists them")
+    return parts
 
 
 def _no_single(

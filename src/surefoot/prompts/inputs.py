@@ -129,11 +129,14 @@ class Inputs:
         """Replace texts that promptflow takes for pictures."""
         mistakes: list[str] = []
         for name, value in values.items():
-            if isinstance(value, str) and value.startswith("data:image/"):
-                try:
+            try:
+                if isinstance(value, str) and value.startswith("data:image/"):
                     values[name] = media.written(value, self._prompt) or value
-                except media.MediumError as error:
-                    mistakes.append(f"{name}: {error}")
+                elif isinstance(value, Mapping) and self._rich.get(name) == "image":
+                    table = cast("Mapping[str, object]", value)
+                    values[name] = media.written_table(table, self._prompt) or value
+            except media.MediumError as error:
+                mistakes.append(f"{name}: {error}")
         return mistakes
 
     def _forged(self, values: Mapping[str, object]) -> list[str]:

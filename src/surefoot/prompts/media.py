@@ -93,6 +93,14 @@ def written(text: str, prompt: Prompt) -> Image | None:
     return Image(url=url, media_type=f"image/{found['kind']}", detail="auto")
 
 
+def written_table(value: Mapping[str, object], prompt: Prompt) -> Image | None:
+    """The same in promptflow's data, `{"data:image/png;path": "a.png"}`. Raises `MediumError`."""
+    if len(value) != 1:
+        return None
+    key, said = next(iter(value.items()))
+    return written(f"{key}: {said}", prompt) if isinstance(said, str) else None
+
+
 def inline(target: str, prompt: Prompt) -> Image:
     """The picture of `![...](target)`: an address, or a file beside the prompt. Raises `MediumError`."""
     return Image(url=target) if _ADDRESS.match(target) else beside(prompt, target)

@@ -60,10 +60,14 @@ class LabelDifference:
     in_ledger: Label
 
     def __str__(self) -> str:
-        there = self.in_ledger.version or self.in_ledger.digest[:8]
+        moved = self.in_ledger
+        there = moved.version or moved.digest[:8]
+        also = ""
+        if self.in_file == moved.version:
+            there, also = f"{moved.digest[:8]}", f", whose file has another text than {moved.digest[:8]}"
         return (
             f"the label {self.label!r} of prompt {self.prompt!r} points at {there} in the ledger and at {self.in_file} "
-            f"in {labelling.FILE}; the ledger counts: `surefoot promote --export` writes its labels back"
+            f"in {labelling.FILE}{also}; the ledger counts: `surefoot promote --export` writes its labels back"
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlencode
@@ -12,9 +12,11 @@ from surefoot.server.shown import Shown, pretty, shown, shown_code, shown_text
 from surefoot.server.values import values_of
 from surefoot.traces import UNSENT, Call, Parameter, Span, Trace
 from surefoot.traces.figures import duration, tokens
+from surefoot.values import PromptRef
 
 _MOST_FIELDS = 60
 _MOST_TURNS = 60
+_MOST_PROMPTS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +204,21 @@ def _run_facts(trace: Trace, now_ns: int, *, is_open: bool) -> Iterator[Fact]:
             yield Fact(label, text)
     if run.run_key is not None:
         yield Fact("key", run.run_key)
+    if trace.prompts:
+        yield Fact("prompts", _versions(trace.prompts.values()))
     if run.tags:
         yield Fact("tags", _tags(run.tags))
+
+
+def _versions(prompts: Iterable[PromptRef]) -> str:
+    """The versions that a run has used, each once."""
+    named = [
+        f"{prompt.name}@{prompt.version}" if prompt.version else f"{prompt.name} ({prompt.digest[:8]})"
+        for prompt in prompts
+    ]
+    each = list(dict.fromkeys(named))
+    more = len(each) - _MOST_PROMPTS
+    return ", ".join(each[:_MOST_PROMPTS]) + (f" and {more} more" if more > 0 else "")
 
 
 def _tags(tags: Mapping[str, str]) -> str:

@@ -7,7 +7,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from surefoot.ledger import Detail, Ledger, Link, Outcome, Payload, RunRecord, Totals, is_provably_gone
+from surefoot.ledger import (
+    Detail,
+    Ledger,
+    Link,
+    Outcome,
+    Payload,
+    RunRecord,
+    Totals,
+    is_provably_gone,
+    pins_of,
+)
 from surefoot.traces.calls import Call, read_call
 from surefoot.traces.plain import Failure, failure_in, parsed, plain
 from surefoot.values import CallFacts, Json, PromptRef, RunStatus, StepKind, StepStatus
@@ -100,6 +110,8 @@ class Trace:
     chain_break: str | None
     is_compensated: bool = False
     """Whether the run failed and all that it had done was undone."""
+    prompts: Mapping[str, PromptRef] = field(default_factory=dict[str, PromptRef])
+    """Which versions its references to prompts mean, for good."""
 
     def walk(self) -> Iterator[Span]:
         """All spans, parents before children, in the order in which they began."""
@@ -146,6 +158,7 @@ def trace(ledger: Ledger, run_id: str) -> Trace:
         rows=len(links),
         is_pruned=any(link.is_pruned for link in links),
         chain_break=ledger.first_break(run.id),
+        prompts=pins_of(ledger, run.id),
     )
 
 

@@ -315,3 +315,35 @@ def test_json_is_whole_in_every_encoding(monkeypatch: pytest.MonkeyPatch, encodi
     screen.print_json({"text": "naïve 日本 \ud800"})
     out.flush()
     assert json.loads(out.buffer.getvalue().decode(encoding)) == {"text": "naïve 日本 \ud800"}
+
+
+PICTURE = """---
+name: picture
+model: {id: gpt-4o, provider: openai}
+inputs:
+  - {name: shot, kind: image, required: true}
+---
+user:
+{{shot}}
+"""
+PIXEL = b"\x89PNG\r\n\x1a\n" + bytes(8)
+
+
+def test_a_file_of_the_command_line_is_a_picture_where_one_is_declared(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "prompts" / "picture.prompty").write_text(PICTURE, encoding="utf-8")
+    (project / "a.png").write_bytes(PIXEL)
+    [message] = rendered(capsys, "picture", "--input", "shot=@a.png")["messages"]
+    data = "data:image/png;base64,iVBORw0KGgoAAAAAAAAAAA=="
+    assert message["content"] == [{"type": "image_url", "image_url": {"url": data}}]
+    [message] = rendered(capsys, "picture", "--input", 'shot={"url": "https://example.org/a.png"}')[
+        "messages"
+    ]
+    assert message["content"][0]["image_url"]["url"] == "https://example.org/a.png"
+    for place, problem in (("gone.png", "cannot be read"), ("prompts/picture.prompty", "are no picture")):
+        error = rendered(capsys, "picture", "--input", f"shot=@{place}", code=2)["error"]
+        assert error["message"].startswith("--input shot: ")
+        assert problem in error["message"]
+    assert invoked(["prompt", "render", "picture", "--input", "shot=@a.png"]) == 0
+    assert "[picture image/png, 16 bytes]" in capsys.readouterr().out

@@ -122,6 +122,47 @@ def test_every_command_has_help_with_an_example_and_json(
     assert max(map(len, text.splitlines())) <= 80
 
 
+TARGETS = {"list": [], "test": ["gone"], "diff": ["gone", "summary"], "upgrade": ["gone.prompty"]}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_fails_is_json_with_json(
+    command: str, tmp_path: Path, capsys: Capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    error = as_json(capsys, command, *TARGETS.get(command, ["gone"]), code=2)["error"]
+    assert error["type"] in ("UnknownPrompt", "PromptError")
+    assert "does not exist" in error["message"] or "No such file" in error["message"]
+
+
+def test_a_warning_is_said_once(project: Path, capsys: Capsys) -> None:
+    edited(project, ("description:", "descripton:"))
+    # A file that is asked for in vain is read anew.
+    said = failing(capsys, "show", "gone")
+    assert said.count("the key descripton is not known") == 1
+
+
+def test_what_a_template_takes_without_declaring_it(project: Path, capsys: Capsys) -> None:
+    edited(
+        project, ("At most", "{% if mood %}{{ mood }}{% endif %}{% if mood %}{{ place }}{% endif %} At most")
+    )
+    assert "takes text, words?, mood, place?" in printed(capsys, "list")
+    shown = printed(capsys, "show", "summary")
+    assert "takes, without declaring it\n  mood\n  place?\n" in shown
+    assert all(line == line.rstrip() for line in shown.splitlines())
+
+
+def test_a_run_says_which_versions_it_means(project: Path, capsys: Capsys) -> None:
+    used()
+    digest = as_json(capsys, "show", "summary")["digest"]
+    capsys.readouterr()
+    assert invoked(["show", "last"]) == 0
+    assert f"prompt       summary → summary@1 (digest {digest[:12]})" in capsys.readouterr().out
+    assert invoked(["show", "last", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["prompts"] == {"summary": {"name": "summary", "version": "1", "digest": digest}}
+
+
 # list
 
 
@@ -437,6 +478,20 @@ def test_cases_that_are_not_there_or_malformed(
     (project / "prompts" / "wrong.cases.yaml").write_text("cases:\n  - nme: a\n", encoding="utf-8")
     (project / "lone.cases.yaml").write_text("cases: [{expect: {contains: a}}]\n", encoding="utf-8")
     assert message in failing(capsys, "test", target)
+
+
+def test_no_case_of_a_name_is_a_mistake(project: Path, capsys: Capsys) -> None:
+    error = failing(capsys, "test", "--case", "both msgs")
+    assert "no case has 'both msgs' in its name; there are: 'both messages', 'an answer'" in error
+
+
+@pytest.mark.parametrize("command", ["render", "run"])
+def test_what_is_missing_is_told_with_how_it_is_given(command: str, project: Path, capsys: Capsys) -> None:
+    edited(project, ("sample: {text: The pager is handed over on Monday.}\n", ""))
+    error = failing(capsys, command, "summary")
+    assert "text is missing" in error
+    assert "--input NAME=VALUE gives one" in error
+    assert "NAME=VALUE" not in failing(capsys, command, "summary", "-i", "text=a", "-i", "wrds=2")
 
 
 def test_a_file_of_cases_may_name_its_prompt(project: Path, capsys: Capsys) -> None:

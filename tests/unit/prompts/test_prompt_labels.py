@@ -196,6 +196,17 @@ def test_the_ledger_wins_and_the_difference_is_shown(
     assert library.differences() == []
 
 
+def test_a_label_for_a_version_whose_file_was_edited_is_told_apart(library: Library, folder: Path) -> None:
+    put(folder, "p", "1", "one")
+    first = library.promote("p@1", "production").digest[:8]
+    seed(folder, '[p]\nproduction = "1"\n')
+    put(folder, "p", "1", "another")
+    [difference] = library.differences()
+    assert f"points at {first} in the ledger and at 1 in labels.toml, whose file has another text" in str(
+        difference
+    )
+
+
 def test_labels_are_written_back(library: Library, folder: Path) -> None:
     put(folder, "p", "1", "one")
     put(folder, "q", "", "plain")

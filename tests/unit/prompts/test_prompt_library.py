@@ -105,6 +105,21 @@ def test_an_unknown_prompt_names_what_there_is(tmp_path: Path) -> None:
     assert "no prompt 'nothing'" in unknown(library, "nothing@1")
 
 
+def test_of_many_unreadable_files_the_nearest_is_named(tmp_path: Path) -> None:
+    for name in ("a", "b", "c", "wanted"):
+        (tmp_path / f"{name}.prompty").write_text("---\nname: [\n---\n", encoding="utf-8")
+    message = unknown(Library(tmp_path), "wanted")
+    assert message.index("wanted.prompty:") < message.index("a.prompty:")
+    assert "b.prompty" not in message
+    assert "2 more files cannot be read: `surefoot check` lists them" in message
+
+
+@pytest.mark.parametrize("reference", ["", "@1", "summary@"])
+def test_a_reference_that_is_cut_off(tmp_path: Path, reference: str) -> None:
+    put(tmp_path, "a.yaml", "summary", "1")
+    assert f"the reference {reference!r} is not complete: write NAME" in unknown(Library(tmp_path), reference)
+
+
 def test_an_empty_and_a_missing_folder(tmp_path: Path) -> None:
     assert "it holds no prompt" in unknown(Library(tmp_path), "p")
     assert "does not exist" in unknown(Library(tmp_path / "none"), "p")

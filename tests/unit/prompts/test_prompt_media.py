@@ -178,7 +178,11 @@ def test_pictures_as_promptflow_writes_them(tmp_path: Path) -> None:
             Image(url=f"data:image/png;base64,{encoded}", media_type="image/png", detail="auto"),
         ),
     ]:
-        assert messages(prompt, i=given, q="a\n\n b ") == [Message("user", ("Look:", expected, "a", " b"))]
+        key, _, value = given.partition(": ")
+        for said in (given, {key: value}):
+            assert messages(prompt, i=said, q="a\n\n b ") == [Message("user", ("Look:", expected, "a", " b"))]
+    with pytest.raises(InvalidInput, match="lies outside of the folder"):
+        messages(prompt, i={"data:image/png;path": "../../etc/passwd"}, q="")
     with pytest.raises(InvalidInput, match="lies outside of the folder"):
         messages(prompt, i="data:image/png;path: ../../etc/passwd", q="")
 

@@ -309,6 +309,23 @@ def test_the_names_that_are_given(call: str, names: list[str], is_open: bool, tm
     assert (list(use.inputs), use.is_open) == (names, is_open)
 
 
+def test_a_name_that_a_module_does_not_bind_is_not_known(tmp_path: Path) -> None:
+    texts = {
+        "mod": "def __getattr__(name):\n    return 'summary'\n",
+        "pkg__inner": "REF = 'summary@2'\n",
+        "flows": HEAD + "import mod\nimport pkg\ngenerate(mod.REF, q=1)\ngenerate(pkg.gone, q=1)\n"
+        "generate(pkg.inner.REF, q=1)\n",
+    }
+    (tmp_path / "pkg").mkdir()
+    (tmp_path / "pkg" / "__init__.py").touch()
+    found = scanned(tmp_path, **texts)
+    assert [(use.reference, use.unknown) for use in found.uses] == [
+        ("", "mod has no `REF`"),
+        ("", "pkg has no `gone`"),
+        ("summary@2", ""),
+    ]
+
+
 def test_a_router_gives_the_inputs_to_the_prompt_that_sorts(tmp_path: Path) -> None:
     text = "generate.sync('a', using=Router(classify=prompt('triage'), routes={'x': 'm'}), q=1)"
     uses = [use for use in scanned(tmp_path, flows=HEAD + text).uses if use.way == "generate"]

@@ -12,7 +12,7 @@ import pytest
 from openai import OpenAI
 from starlette.testclient import TestClient
 
-from surefoot import flow, step
+from surefoot import flow, prompt, step
 from surefoot.app import App
 from surefoot.errors import StepFailed
 from surefoot.ledger import START_KEY, Detail, Entry, Note, Outcome, RunRecord, StartRun, this_process
@@ -78,6 +78,11 @@ def asking(url: str) -> str:
             stop=["END", "STOP"],
         )
     return answer.choices[0].message.content or ""
+
+
+@flow
+def rendering() -> list[str]:
+    return [prompt("summary").render(text="x"), prompt("summary@1").render(text="y"), prompt(ATTACK).render()]
 
 
 def run(app: App, what: object, **inputs: object) -> RunRecord:
@@ -504,3 +509,17 @@ def test_a_ledger_that_cannot_be_read_is_an_answer(pages: TestClient, app: App) 
     answer = pages.get("/runs")
     assert answer.status_code == 503
     assert "restore a backup" in text_of(answer.text)
+
+
+def test_a_run_says_which_versions_of_prompts_it_means(pages: TestClient, app: App) -> None:
+    app.prompts.folder.mkdir(parents=True)
+    for name, text in (
+        ("summary", "prompt_id: summary\nversion: '1'\ntemplate: 'say {text}'\n"),
+        ("attack", f"prompt_id: '{ATTACK}'\ntemplate: hello\n"),
+    ):
+        (app.prompts.folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+    record = run(app, rendering)
+    page = pages.get(f"/runs/{record.id}").text
+    assert "summary@1" in text_of(page)
+    assert text_of(page).count("summary@1, ") + text_of(page).count(", summary@1") == 1
+    assert "<script>alert" not in page

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from surefoot.values import Audio, File, Image, Json, Message, Part
 
 if TYPE_CHECKING:
-    from surefoot.prompts import Dialect, Property
+    from surefoot.prompts import Dialect, Prompt, Property
 
 _WORD = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+")
 _SECRET = frozenset(
@@ -155,3 +155,13 @@ def property_json(entry: Property) -> dict[str, Json]:
     if entry.properties:
         shown["properties"] = [property_json(inner) for inner in entry.properties.values()]
     return shown
+
+
+def undeclared(prompt: Prompt) -> list[str]:
+    """What the template takes beside what is declared; with `?` what not every rendering comes by."""
+    from surefoot.prompts import rendering
+
+    names = rendering.names_of(prompt)
+    return [
+        name if name in names.needed else f"{name}?" for name in sorted(names.used - prompt.inputs.keys())
+    ]

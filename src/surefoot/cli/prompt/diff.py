@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from surefoot.cli.options import documented, json_option
+from surefoot.cli.options import documented, json_errors, json_option
 from surefoot.cli.prompt.described import masked, model_json, secrets_in
 from surefoot.cli.prompt.given import inputs_options
 
@@ -31,6 +31,7 @@ _SIGNS = {"added": ("+", "green"), "removed": ("-", "red"), "required": ("!", "r
 @click.argument("second", metavar="[TARGET]", required=False)
 @inputs_options
 @json_option
+@json_errors
 def command(
     first: str,
     second: str | None,

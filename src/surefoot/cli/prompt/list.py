@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from surefoot.cli.options import documented, json_option
+from surefoot.cli.options import documented, json_errors, json_option
 from surefoot.values import Json, PromptUse
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ STATES = {"file": "", "edited": "edited", "ledger": "only in the ledger"}
 
 @documented(example="surefoot prompt list\nsurefoot prompt list --json")
 @json_option
+@json_errors
 def command(as_json: bool) -> int:  # noqa: FBT001
     """List the prompts: their versions and labels, what they take, and who uses them.
 
@@ -138,13 +139,12 @@ def print_rows(console: Console, rows: Sequence[Row], problems: Sequence[str], *
 def _beside(row: Row, now_ns: int) -> list[str]:
     """What a version takes, and who used it."""
     from surefoot.cli import words
-    from surefoot.prompts import rendering
+    from surefoot.cli.prompt.described import undeclared
 
     lines: list[str] = []
     if row.prompt is not None:
         inputs = [name if entry.is_needed else f"{name}?" for name, entry in row.prompt.inputs.items()]
-        # A template without declarations takes what it uses.
-        inputs += sorted(rendering.names_of(row.prompt).used - row.prompt.inputs.keys())
+        inputs += undeclared(row.prompt)
         lines.append(f"takes {', '.join(inputs)}" if inputs else "takes nothing")
     by = f" by {', '.join(row.flows)}" if row.flows else ""
     if row.last is not None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from surefoot.cli.options import documented, json_option
+from surefoot.cli.options import documented, json_errors, json_option
 from surefoot.cli.prompt.given import Given, inputs_options
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ DIALECTS = ("promptflow", "prompty-v1", "prompty-v2")
 )
 @click.option("--text", "is_text", is_flag=True, help="The rendered text as one, and nothing else.")
 @json_option
+@json_errors
 def command(  # noqa: PLR0917
     target: str,
     file: str | None,
@@ -45,24 +46,20 @@ def command(  # noqa: PLR0917
     of the environment has to be set.
     """
     from surefoot.app import App
-    from surefoot.cli import failing, screen
+    from surefoot.cli import screen
     from surefoot.cli.prompt import targets
-    from surefoot.cli.prompt.given import given_to
+    from surefoot.cli.prompt.given import given_to, telling_how
     from surefoot.prompts import Prompty
 
     screen.show_warnings()
-    try:
-        app = App.current()
-        prompt = targets.found(app, target, dialect=dialect)
-        given = given_to(prompt, file, pairs)
+    app = App.current()
+    prompt = targets.found(app, target, dialect=dialect)
+    given = given_to(prompt, file, pairs)
+    with telling_how():
         if is_text and not as_json:
             screen.print_text(Prompty(prompt).render(**given.values))
             return 0
         answer = rendered(prompt, given)
-    except Exception as error:
-        if not as_json:
-            raise
-        return failing.report_json(error)
     if as_json:
         screen.print_json(answer_json(prompt, answer))
     else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from surefoot.cli.options import documented, json_option
+from surefoot.cli.options import documented, json_errors, json_option
 from surefoot.cli.prompt.given import inputs_options
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     "--model", default="", metavar="NAME:MODEL", help="Ask this model in the place of the prompt's own."
 )
 @json_option
+@json_errors
 def command(target: str, file: str | None, pairs: tuple[str, ...], model: str, as_json: bool) -> int:  # noqa: FBT001
     """Ask a model with TARGET, and print its answer as it comes.
 
@@ -36,7 +37,7 @@ def command(target: str, file: str | None, pairs: tuple[str, ...], model: str, a
     from surefoot.cli import screen
     from surefoot.cli.performing import perform
     from surefoot.cli.prompt import targets
-    from surefoot.cli.prompt.given import given_to
+    from surefoot.cli.prompt.given import given_to, telling_how
     from surefoot.prompts import rendering
 
     screen.show_warnings()
@@ -44,7 +45,8 @@ def command(target: str, file: str | None, pairs: tuple[str, ...], model: str, a
     prompt = targets.found(app, target)
     given = given_to(prompt, file, pairs)
     # What does not fit is said before there is a run.
-    rendering.messages_of(prompt, given.values)
+    with telling_how():
+        rendering.messages_of(prompt, given.values)
     inputs = {**targets.flow_inputs(target, prompt), "inputs": dict(given.values), "model": model}
     try:
         if as_json or not sys.stdout.isatty():

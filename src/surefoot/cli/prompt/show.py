@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from surefoot.cli.options import documented, json_option
+from surefoot.cli.options import documented, json_errors, json_option
 from surefoot.values import Json, Label
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @documented(example="surefoot prompt show summary\nsurefoot prompt show summary@production --json")
 @click.argument("target")
 @json_option
+@json_errors
 def command(target: str, as_json: bool) -> int:  # noqa: FBT001
     """Show TARGET: what it takes and gives, its model, its labels and their moves, who uses it, and its text.
 
@@ -121,6 +122,7 @@ def move_json(move: Label) -> dict[str, Json]:
 def print_known(console: Console, known: Known) -> None:
     """The parts of a prompt, each under its title."""
     from surefoot.cli import screen
+    from surefoot.cli.prompt.described import undeclared
     from surefoot.cli.prompt.page import say
 
     prompt = known.prompt
@@ -137,6 +139,7 @@ def print_known(console: Console, known: Known) -> None:
     if prompt.description:
         console.print(screen.harmless(prompt.description))
     _print_properties(console, "takes", prompt.inputs)
+    _section(console, "takes, without declaring it" if prompt.inputs else "takes", undeclared(prompt))
     _print_properties(console, "gives", prompt.outputs)
     _section(console, "model", _settings(known))
     _section(console, "tools", _tools(prompt))
@@ -188,7 +191,10 @@ def _print_properties(console: Console, title: str, entries: Mapping[str, Proper
     table = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
     for name, need in _property_rows(entries):
         table.add_row(f"  {name}", *need)
-    console.print(table)
+    with console.capture() as captured:
+        console.print(table)
+    for line in captured.get().splitlines():
+        console.print(screen.styled(line.rstrip()), soft_wrap=True)
 
 
 def _property_rows(entries: Mapping[str, Property], path: str = "") -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from surefoot.cli.options import documented, json_option
+from surefoot.cli.options import documented, json_errors, json_option
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,6 +38,7 @@ _MARKS = {"passed": ("✓", "green"), "failed": ("✗", "red"), "skipped": ("-",
 @click.option("--model", default="", metavar="NAME:MODEL", help="Ask this model in all cases.")
 @click.option("--junit", metavar="FILE", help="Write the results as JUnit's XML, too.")
 @json_option
+@json_errors
 def command(  # noqa: PLR0917
     targets: tuple[str, ...],
     name: str,
@@ -55,6 +56,7 @@ def command(  # noqa: PLR0917
     """
     from surefoot.app import App
     from surefoot.cli import screen
+    from surefoot.errors import InvalidInput
     from surefoot.evals.prompting import Asking, Results, junit_xml
 
     screen.show_warnings()
@@ -67,13 +69,16 @@ def command(  # noqa: PLR0917
             if not as_json:
                 print_result(pages, result, is_first=not results or results[-1].prompt != result.prompt)
             results.append(result)
+        if not results:
+            names = ", ".join(repr(case.name) for suite in suites for case in suite.cases.cases)
+            raise InvalidInput(f"no case has {name!r} in its name; there are: {names}")
         found = Results(results, untested)
     if junit is not None:
         write(Path(junit).expanduser(), junit_xml(found))
     if as_json:
         screen.print_json(found.to_json())
     else:
-        print_sum(pages, found, name)
+        print_sum(pages, found)
     sys.stdout.flush()
     return 0 if found.is_passed else 1
 
@@ -209,13 +214,10 @@ def print_result(console: Console, result: CaseResult, *, is_first: bool) -> Non
         say(console, screen.styled("got      ", (screen.harmless(one.got), "red")), indent=8)
 
 
-def print_sum(console: Console, results: Results, name: str) -> None:
+def print_sum(console: Console, results: Results) -> None:
     """How many cases there were, and which prompts have none."""
     from surefoot.cli import screen, words
 
-    if not results.cases:
-        console.print(f"no case has {name!r} in its name")
-        return
     said = [f"{results.count('passed')} passed", f"{results.count('failed')} failed"]
     if results.count("skipped"):
         said.append(f"{results.count('skipped')} skipped")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from surefoot.cli.options import documented, json_option
+from surefoot.cli.options import documented, json_errors, json_option
 from surefoot.errors import UsageError
 from surefoot.values import Json
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 @click.option("--write", is_flag=True, help="Put the new text in the place of the old one.")
 @click.option("--check", is_flag=True, help="Exit with 1 where a file would change.")
 @json_option
+@json_errors
 def command(files: tuple[str, ...], write: bool, check: bool, as_json: bool) -> int:  # noqa: FBT001
     """Show how each FILE reads as one of prompty 2, and what means something else there.
 

@@ -45,7 +45,8 @@ def target_for(text: Rendered, given: Call, one: Call, policy: Policy, fake: Fak
         raise ConfigError(f"{section.where}: it names an endpoint, and no model there: add one")
     if not reference:
         raise ConfigError(
-            "no model is named: give using='openai:gpt-4o', a model in the prompt's file, or `default` in [models]"
+            "no model is named: give using='openai:gpt-4o' (`surefoot prompt run --model`), a model in the prompt's "
+            "file, or `default` in [models]"
         )
     with nullcontext() if fake is None else fakes.standing_in(fake):
         if reference == SCRIPTED:

@@ -198,6 +198,14 @@ class Meanings:
             found = tuple(made for one in found for made in self.attribute(one, name, origin))
         return found
 
+    def _inside(self, module: Module, name: str) -> tuple[Meaning, ...]:
+        """A module of a package, which stands for a name that the package itself does not bind."""
+        found, rest = self.project.imported(f"{module.dotted}.{name}", module)
+        if found is None or rest:
+            # Bound at run time, or not at all.
+            return (Other(f"{module.dotted} has no `{name}`"),)
+        return (Whole(found),)
+
     def _global(self, module: Module, name: str) -> tuple[Meaning, ...]:
         """A name of a module, as it is once the module is imported."""
         scope = module.scope
@@ -220,7 +228,7 @@ class Meanings:
             case Whole(module=module):
                 if name in module.scope.bindings or module.stars:
                     return self._global(module, name)
-                return self.imported(f"{module.dotted}.{name}", module)
+                return self._inside(module, name)
             case Class():
                 return self._member(one, name)
             case FilePath(value=path) if name == "parent":
