@@ -45,7 +45,7 @@ def messages(template: str, values: Mapping[str, object], dialect: Dialect = "pr
 
 def taken(prompt: Prompt, values: Mapping[str, object]) -> dict[str, object]:
     """The values that a prompt takes."""
-    known = rendering.names_of(prompt) | prompt.inputs.keys()
+    known = rendering.names_of(prompt).used | prompt.inputs.keys()
     return {name: value for name, value in values.items() if name in known}
 
 
