@@ -137,7 +137,7 @@ def test_what_is_in_order_exits_with_zero(surefoot: Surefoot) -> None:
     code, out, _ = surefoot("check")
     assert code == 0
     assert "flows.py:13: note: which prompt is used here is not known" in out
-    assert out.splitlines()[-1] == "1 note: 1 prompt, 2 uses in 1 file and runs"
+    assert out.splitlines()[-1] == "1 note: 1 prompt, 2 uses in 1 file"
 
 
 def test_an_unknown_reference_names_what_is_near(project: Path, surefoot: Surefoot) -> None:

@@ -97,8 +97,9 @@ def _print(findings: Sequence[Finding], subject: Subject, *, most_notes: int) ->
         out.print(f"runs could not be asked: {gathered}", soft_wrap=True)
     summary = ", ".join(words.counted(count, kind) for kind, count in counts.items() if count)
     uses = len(subject.gathered.code.uses) + len(subject.gathered.runs)
+    asked = "" if subject.gathered.unasked else " and runs"
     out.print(
         f"{summary or 'no mistakes'}: {words.counted(len(subject.library.prompts()), 'prompt')}, "
-        f"{words.counted(uses, 'use')} in {words.counted(len(subject.gathered.code.paths), 'file')} and runs",
+        f"{words.counted(uses, 'use')} in {words.counted(len(subject.gathered.code.paths), 'file')}{asked}",
         soft_wrap=True,
     )
