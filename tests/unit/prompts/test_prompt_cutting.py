@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import prompt_texts
 from surefoot.errors import InvalidInput, PromptError
 from surefoot.prompts import Prompt, Property, rendering, stamps
 from surefoot.prompts.definition import Dialect
@@ -25,17 +25,7 @@ def prompt_of(template: str, dialect: Dialect = "prompty-v2") -> Prompt:
     inputs: dict[str, Property] = {}
     if "{{ th" in template or "(th" in template or "im }}" in template:
         inputs = {"th": Property("th", "thread"), "im": Property("im", "image")}
-    return Prompt(
-        name="p",
-        version="",
-        digest="",
-        dialect=dialect,
-        text="",
-        template=template,
-        template_kind="jinja2",
-        inputs=inputs,
-        source=Path("a.prompty"),
-    )
+    return prompt_texts.prompt_of(template, dialect, inputs=inputs)
 
 
 def messages(template: str, values: Mapping[str, object], dialect: Dialect = "prompty-v2") -> list[Message]:

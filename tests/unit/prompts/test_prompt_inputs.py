@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import pytest
 from pydantic import BaseModel
 
+import prompt_texts
 from surefoot.errors import InvalidInput, PromptError
 from surefoot.prompts import Prompt, Property, rendering
 from surefoot.prompts.definition import Dialect, PropertyType
@@ -20,17 +20,8 @@ def prompt_of(
     *inputs: Property, dialect: Dialect = "prompty-v2", sample: dict[str, Json] | None = None
 ) -> Prompt:
     template = "user:\n" + "".join(f"{{{{ {entry.name} }}}}" for entry in inputs)
-    return Prompt(
-        name="p",
-        version="",
-        digest="",
-        dialect=dialect,
-        text="",
-        template=template,
-        inputs={entry.name: entry for entry in inputs},
-        sample=sample or {},
-        source=Path("a.prompty"),
-    )
+    declared = {entry.name: entry for entry in inputs}
+    return replace(prompt_texts.prompt_of(template, dialect, inputs=declared), sample=sample or {})
 
 
 def mistake(prompt: Prompt, **given: object) -> str:
@@ -168,7 +159,6 @@ def test_where_something_is_given_no_sample_stands_in(dialect: Dialect) -> None:
 
 
 def test_a_sample_that_could_not_be_read_is_an_error_where_it_is_needed() -> None:
-    from dataclasses import replace
 
     prompt = replace(prompt_of(Property("a"), dialect="promptflow"), unread={"sample": "sample.json is gone"})
     assert rendering.text_of(prompt, {"a": 1}) == "user:\n1"

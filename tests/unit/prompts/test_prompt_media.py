@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import prompt_texts
 from surefoot.errors import InvalidInput
 from surefoot.prompts import Prompt, Property, rendering
 from surefoot.prompts.definition import Dialect, PropertyType, TemplateKind
@@ -27,17 +28,8 @@ def prompt_of(
     source: Path | None = None,
     **inputs: PropertyType,
 ) -> Prompt:
-    return Prompt(
-        name="p",
-        version="",
-        digest="d",
-        dialect=dialect,
-        text="",
-        template=template,
-        template_kind=kind,
-        inputs={name: Property(name, kind, is_required=False) for name, kind in inputs.items()},
-        source=source,
-    )
+    declared = {name: Property(name, type_, is_required=False) for name, type_ in inputs.items()}
+    return prompt_texts.prompt_of(template, dialect, kind, inputs=declared, source=source)
 
 
 def messages(prompt: Prompt, **given: object) -> list[Message]:

@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import prompt_texts
 from surefoot.errors import InvalidInput, PromptError
 from surefoot.prompts import Prompt, rendering
 from surefoot.prompts.definition import Dialect
 
 
 def prompt_of(template: str, dialect: Dialect = "prompty-v2") -> Prompt:
-    return Prompt(
-        name="p",
-        version="",
-        digest="",
-        dialect=dialect,
-        text="",
-        template=template,
-        template_kind="mustache",
-        source=Path("a.prompty"),
-    )
+    return prompt_texts.prompt_of(template, dialect, "mustache")
 
 
 def render(template: str, dialect: Dialect = "prompty-v2", /, **given: object) -> str:

@@ -3,38 +3,16 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from prompt_texts import prompt_of
 from surefoot.errors import InvalidInput, PromptError
 from surefoot.prompts import Prompt, Property, rendering, stamps
 from surefoot.prompts.definition import Dialect, TemplateKind
 from surefoot.values import Json, Message, ToolCall
-
-
-def prompt_of(
-    template: str,
-    dialect: Dialect = "prompty-v2",
-    kind: TemplateKind = "jinja2",
-    *,
-    is_strict: bool = False,
-    inputs: dict[str, Property] | None = None,
-) -> Prompt:
-    return Prompt(
-        name="p",
-        version="",
-        digest="",
-        dialect=dialect,
-        text="",
-        template=template,
-        template_kind=kind,
-        is_strict=is_strict,
-        inputs=inputs or {},
-        source=Path("a.prompty"),
-    )
 
 
 def messages(prompt: Prompt, **given: object) -> list[Message]:

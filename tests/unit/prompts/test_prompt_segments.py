@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import prompt_texts
 from surefoot.errors import InvalidInput
 from surefoot.prompts import Prompt, Property, rendering
 from surefoot.prompts.definition import Dialect, TemplateKind
@@ -18,17 +17,7 @@ from surefoot.values import Image
 def prompt_of(
     template: str, dialect: Dialect = "prompty-v2", kind: TemplateKind = "jinja2", **inputs: Property
 ) -> Prompt:
-    return Prompt(
-        name="p",
-        version="",
-        digest="",
-        dialect=dialect,
-        text="",
-        template=template,
-        template_kind=kind,
-        inputs=inputs,
-        source=Path("a.prompty"),
-    )
+    return prompt_texts.prompt_of(template, dialect, kind, inputs=inputs)
 
 
 def sources(template: str, kind: TemplateKind = "jinja2", /, **given: object) -> list[tuple[str, str | None]]:

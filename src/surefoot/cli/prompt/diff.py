@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 
@@ -82,7 +82,9 @@ def without_secrets(comparison: Comparison, before: Prompt, after: Prompt) -> Co
 
 def _unsecret(change: Change) -> Change:
     name = change.name.rpartition(".")[2]
-    before, after = (model_json({name: value})[name] for value in (change.before, change.after))  # type: ignore[index,call-overload]
+    before, after = (
+        cast("dict[str, Json]", model_json({name: value}))[name] for value in (change.before, change.after)
+    )
     return replace(change, before=before, after=after)
 
 
