@@ -65,6 +65,7 @@ WALLS = [
     ({"models"}, ["xllamacpp", "onnxruntime", "tokenizers", "gguf"]),
     ({"prompts", "dag", "config"}, ["yaml"]),
     ({"limits"}, ["redis"]),
+    ({"evals"}, ["rapidfuzz", "sacrebleu", "pyarrow", "mlflow", "ragas"]),
     ({"server"}, ["starlette", "uvicorn", "fastapi"]),
     ({"traces"}, ["opentelemetry"]),
     ({"cli"}, ["click", "rich"]),
@@ -73,8 +74,29 @@ WALLS = [
 
 HEAVY = {
     *("aiohttp", "anthropic", "click", "cryptography", "fastapi", "genai_prices", "gguf", "httpx", "httpx2"),
-    *("jinja2", "numpy", "onnxruntime", "openai", "opentelemetry", "pydantic", "pypdfium2", "re2", "redis"),
-    *("rich", "selectolax", "starlette", "tokenizers", "uvicorn", "xllamacpp", "yaml"),
+    *(
+        "jinja2",
+        "numpy",
+        "onnxruntime",
+        "openai",
+        "opentelemetry",
+        "pyarrow",
+        "pydantic",
+        "pypdfium2",
+        "rapidfuzz",
+    ),
+    *(
+        "re2",
+        "redis",
+        "rich",
+        "sacrebleu",
+        "selectolax",
+        "starlette",
+        "tokenizers",
+        "uvicorn",
+        "xllamacpp",
+        "yaml",
+    ),
 }
 
 

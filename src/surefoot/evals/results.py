@@ -10,7 +10,7 @@ from typing import Literal
 
 from surefoot.evals.judging import Agreement
 from surefoot.evals.scores import Score, Value
-from surefoot.ledger import Totals
+from surefoot.ledger import ExperimentKind, Totals
 from surefoot.values import Json
 
 MetricKind = Literal["rate", "mean", "labels"]
@@ -22,7 +22,8 @@ class Row:
 
     `failures` holds the reason for each metric that applies to the case and has no score. A metric that stands in
     neither does not apply. `latency_ns` is None for a run that was interrupted and resumed. `judging` is what judges
-    used. `is_reused`: the run had ended before this evaluation began.
+    used. `is_reused`: the run had ended before this evaluation began. A case that is run several times has a row for
+    each `repeat`, from 1. `metadata` is the case's, by which slices are cut.
     """
 
     case: str
@@ -35,6 +36,8 @@ class Row:
     judging: Totals = Totals()
     latency_ns: int | None = None
     is_reused: bool = False
+    repeat: int = 1
+    metadata: Mapping[str, object] = field(default_factory=dict[str, object])
 
     def quality(self, metrics: Collection[str]) -> float:
         """0 to 1: the mean of these metrics, where passed is 1, failed is 0 and numbers are cut to 0..1."""
@@ -46,6 +49,7 @@ class Row:
     def to_json(self) -> dict[str, Json]:
         return {
             "case": self.case,
+            "repeat": self.repeat,
             "run": self.run_id,
             "status": self.status,
             "scores": {name: {"value": s.value, "reason": s.reason} for name, s in self.scores.items()},
@@ -135,6 +139,9 @@ class TableRow:
 class Experiment:
     """A flow run over a dataset with scorers. `id` goes on with it: what is recorded is not run again.
 
+    `kind` tells a backtest over recorded runs from an evaluation over a dataset. Each case was run `repeats` times.
+    `prompts` is what the flow's prompts meant in it, name to digest.
+
     `totals` is what the cases have used, `judging` what the judges have, labelled cases included; both count runs of
     former parts of the experiment too. `elapsed_s` is the time of this part.
     """
@@ -151,6 +158,9 @@ class Experiment:
     judging: Totals
     elapsed_s: float
     warnings: tuple[str, ...] = ()
+    kind: ExperimentKind = "eval"
+    repeats: int = 1
+    prompts: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def __getitem__(self, metric: str) -> Metric:
         """The metric of this name. Raises `KeyError`."""

@@ -55,6 +55,7 @@ from surefoot.ledger.payloads import Freight, Payloads, Privacy
 from surefoot.ledger.postgres import PostgresLedger
 from surefoot.ledger.prompt_rows import Pin, PromptRow
 from surefoot.ledger.prompts import Prompts, pins_of
+from surefoot.ledger.scored import CaseRecord, ExperimentKind, ExperimentRecord, ScoreRecord, VerdictRecord
 from surefoot.ledger.sealing import Keyring, seal, unseal
 from surefoot.ledger.spending import CallColumn, RunColumn, Spending, Spent
 from surefoot.ledger.sqlite import SqliteLedger
@@ -74,11 +75,14 @@ __all__ = [
     "Budget",
     "Budgets",
     "CallColumn",
+    "CaseRecord",
     "Detail",
     "DropAnswers",
     "Encoded",
     "EndRun",
     "Entry",
+    "ExperimentKind",
+    "ExperimentRecord",
     "Freight",
     "Guard",
     "KeepPrompts",
@@ -106,6 +110,7 @@ __all__ = [
     "Rules",
     "RunColumn",
     "RunRecord",
+    "ScoreRecord",
     "Send",
     "Settle",
     "Spending",
@@ -117,6 +122,7 @@ __all__ = [
     "Totals",
     "Transact",
     "Transacted",
+    "VerdictRecord",
     "canonical_module",
     "check_exact",
     "decode",

@@ -1,0 +1,98 @@
+"""What is recorded of evaluations: experiments, their judged cases with scores, and the verdicts of gates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from surefoot.ledger.events import Totals
+from surefoot.values import Json
+
+ExperimentKind = Literal["eval", "backtest", "online"]
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentRecord:
+    """A flow run over cases with scorers, as it was begun; it never changes. It is complete with all its cases.
+
+    `kind` is `eval` for a dataset, `backtest` for recorded runs, `online` for a sample of runs of production, which
+    has no end (`cases` is 0 then). `cases` are those of the dataset that were asked for, each `repeats` times.
+    `prompts` is what the flow's prompts mean in it, name to digest, as far as that was known at the start. `settings`
+    holds whatever else has to be the same where somebody goes on with it.
+    """
+
+    id: str
+    kind: ExperimentKind
+    name: str
+    flow: str
+    flow_version: str
+    code_digest: str
+    dataset: str
+    dataset_version: str
+    dataset_size: int
+    cases: int
+    repeats: int = 1
+    prompts: Mapping[str, str] = field(default_factory=dict[str, str])
+    settings: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    tenant: str = ""
+    principal: str = ""
+    begun_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRecord:
+    """What one scorer said of one run: a value, or why there is none (`failure`). `reason` is for people to read.
+
+    `scorer` is a digest of the scorer's code and settings, `judge_run` the run in which a judge gave it.
+    """
+
+    metric: str
+    value: bool | float | str | None
+    reason: str = ""
+    failure: str = ""
+    scorer: str = ""
+    judge_run: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CaseRecord:
+    """One judged case of an experiment: its run, how that ended, and all scores. One per experiment, case and repeat.
+
+    `case` is the case's id, in an online experiment the run's. `metadata` is what slices are cut by. `judging` is what
+    its judges have used; `latency_ns` is None for a run that was interrupted and resumed.
+    """
+
+    experiment: str
+    case: str
+    run_id: str
+    status: Literal["completed", "failed"]
+    repeat: int = 1
+    error: str = ""
+    metadata: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    totals: Totals = Totals()
+    judging: Totals = Totals()
+    latency_ns: int | None = None
+    scored_ns: int = 0
+    scores: tuple[ScoreRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictRecord:
+    """That a gate passed or failed a comparison of two experiments, and why.
+
+    `gate` names it, `gate_digest` is that of its rules. `subjects` are the prompts of the candidate that differ from
+    the baseline's, name to digest; `baselines` are theirs there. `reasons` has a line for each rule that failed.
+    """
+
+    id: str
+    gate: str
+    gate_digest: str
+    candidate: str
+    baseline: str
+    subjects: Mapping[str, str]
+    baselines: Mapping[str, str]
+    has_passed: bool
+    reasons: tuple[str, ...] = ()
+    by: str = ""
+    judged_ns: int = 0
