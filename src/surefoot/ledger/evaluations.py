@@ -32,7 +32,7 @@ from surefoot.ledger.writer import Pending
 LAST = "last"
 DAY_NS = 86_400_000_000_000
 
-_PAGE = 200
+_PAGE = 500
 _LONGEST_TEXT = 20_000
 _LONGEST_LABEL = 300
 _LONGEST_METRIC = 200
