@@ -127,8 +127,8 @@ def _refuse_other_model(call: Call) -> None:
     if name is not None:
         raise UsageError(
             f"{asked.provider}:{asked.model} is asked through an SDK client, whose requests are never altered, and run "
-            f"{call.scope.run_id} is to ask {others[name]} in its place: make the model an input of the flow and change "
-            "that, or ask it with generate()"
+            f"{call.scope.run_id} is to ask {others[name]} in its place: make the model an input of the flow and "
+            "change that, or ask it with generate()"
         )
 
 
