@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from surefoot.errors import InvalidInput
+from surefoot.evals.comparing.comparing import MIN_SLICE, compare
 from surefoot.evals.comparing.comparison import Comparison, Figure
 from surefoot.evals.results import Experiment
 from surefoot.evals.statistics import Direction
@@ -22,9 +23,6 @@ TooFew = Literal["fail", "pass"]
 
 MIN_CASES = 20
 """Pairs below which nothing is judged, where a gate does not say so itself."""
-
-MIN_SLICE = 10
-"""The same within a slice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,12 +165,10 @@ class Gate:
 
     def compare(self, candidate: Experiment, baseline: Experiment) -> Comparison:
         """The comparison by the gate's margins, directions, slices and alpha. Raises as `compare` does."""
-        from surefoot.evals.comparing.comparing import compare
-
-        margins = {name: margin for name in self.metrics if (margin := self.margin_of(name)) is not None}
-        directions = {
-            name: rules.direction for name, rules in self.metrics.items() if rules.direction is not None
-        }
+        known = {metric.name for each in (candidate, baseline) for metric in each.metrics}
+        asked = {name: rules for name, rules in self.metrics.items() if name in known}
+        margins = {name: margin for name in asked if (margin := self.margin_of(name)) is not None}
+        directions = {name: rules.direction for name, rules in asked.items() if rules.direction is not None}
         return compare(
             candidate,
             baseline,

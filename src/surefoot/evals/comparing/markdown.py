@@ -16,6 +16,7 @@ MOST_LINES = 40
 """Rows of a table, and rules in a list: a comment on GitHub holds 65,536 characters."""
 
 _TEXT = 200
+_EFFECT = 6
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-!|~$])")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;"}
 _MARKS = {"improved": "🟢", "worse": "🔴", "equivalent": "⚪", "too few cases": "🟡"}
@@ -71,9 +72,7 @@ def _counted(count: int) -> str:
 
 
 def _table(contrasts: Sequence[Contrast], alpha: float, *, sliced: bool = False) -> Iterator[str]:
-    names = ["metric", "baseline", "candidate", "change", f"{1 - alpha:.4g} interval".replace("0.", "."), "p", ""]
-    names[4] = f"{(1 - alpha) * 100:.4g}% interval"
-    names += ["scored"]
+    names = ["metric", "baseline", "candidate", "change", f"{(1 - alpha) * 100:.4g}% interval", "p", "", "scored"]
     yield _row((["slice"] if sliced else []) + names)
     yield _row((["---"] if sliced else []) + ["---", "---:", "---:", "---:", "---:", "---:", "---", "---:"])
     for each in contrasts:
@@ -89,7 +88,7 @@ def _table(contrasts: Sequence[Contrast], alpha: float, *, sliced: bool = False)
             cells += [wording.signed(each.delta, kind), wording.between(each.interval, kind)]
             mark = _MARKS.get(each.effect or "", "")
             cells += [wording.p_value(each.adjusted_p), f"{mark} {each.effect}", wording.coverages(each)]
-        shown = [escaped(cell) if place not in (6,) else cell for place, cell in enumerate(cells)]
+        shown = [escaped(cell) if place != _EFFECT else cell for place, cell in enumerate(cells)]
         yield _row(([escaped(each.slice)] if sliced else []) + shown)
 
 
@@ -98,11 +97,10 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _ratios(comparison: Comparison) -> Iterator[str]:
-    for each in comparison.ratios:
-        if each.candidate is not None:
-            cells = [f"{each.figure} per run", wording.figure(each.baseline, each)]
-            cells += [wording.figure(each.candidate, each), wording.multiple(each), wording.multiples(each)]
-            yield _row([*map(escaped, cells), "", "", f"{each.n} cases"])
+    for each in wording.spent(comparison):
+        cells = [f"{each.figure} per run", wording.figure(each.baseline, each)]
+        cells += [wording.figure(each.candidate, each), wording.multiple(each), wording.multiples(each)]
+        yield _row([*map(escaped, cells), "", "", f"{each.n} cases"])
 
 
 def _slices(comparison: Comparison) -> Iterator[str]:

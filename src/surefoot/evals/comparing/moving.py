@@ -14,8 +14,8 @@ def moved(pairing: Pairing, metrics: Sequence[Measured]) -> tuple[list[Moved], l
     """The cases that got better, and those that got worse, the biggest change first.
 
     The change of a case is the mean over its metrics, each in units of 0 to 1 or of the distance between its smallest and
-    largest value, and above 0 where it is for the better. A case whose metrics moved both ways and cancel is among the
-    worse: somebody should look at it.
+    largest value, and above 0 where it is for the better. Changes within the metric's margin do not count. A case whose
+    metrics moved both ways and cancel is among the worse: somebody should look at it.
     """
     better: list[Moved] = []
     worse: list[Moved] = []
@@ -34,6 +34,8 @@ def _moved(case: str, pairing: Pairing, metrics: Sequence[Measured]) -> Moved | 
     for each in metrics:
         now, was = each.candidate.values.get(case), each.baseline.values.get(case)
         if now is not None and was is not None:
+            if abs(now - was) <= each.margin:
+                now = was
             towards = 1 if each.direction == "higher" else -1
             changes.append((towards * (now - was) / each.scale.span, each.metric, was, now))
     told = sorted((each for each in changes if each[0]), key=lambda each: -abs(each[0]))

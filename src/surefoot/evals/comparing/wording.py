@@ -108,6 +108,11 @@ def figure(value: float | None, ratio: Ratio) -> str:
             return f"{value:,.0f}"
 
 
+def spent(comparison: Comparison) -> list[Ratio]:
+    """The figures that say something: a model that costs nothing has no cost to compare."""
+    return [each for each in comparison.ratios if each.candidate or each.baseline]
+
+
 def multiple(ratio: Ratio) -> str:
     """`x1.18`; `-` where the baseline is 0."""
     return "-" if ratio.ratio is None else f"{TIMES}{ratio.ratio:.2f}"
@@ -126,7 +131,7 @@ def effect(contrast: Contrast) -> str:
     if contrast.omitted:
         return "not compared"
     if contrast.kind == "labels":
-        return "other labels" if contrast.has_shifted else "too few cases"
+        return "other labels" if contrast.has_shifted else "no shift shown"
     return contrast.effect or "-"
 
 
