@@ -98,6 +98,10 @@ class UnknownRun(UsageError):
     """No run of that id in the ledger."""
 
 
+class UnknownExperiment(UsageError):
+    """No experiment of that id in the ledger."""
+
+
 class UnboundedCall(UsageError):
     """What a call may cost at most cannot be told, and a budget needs to know; the message names what would tell."""
 

@@ -9,17 +9,20 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from surefoot.errors import Fenced, LedgerError, RunBusy, RunPruned, UnknownRun
-from surefoot.ledger import rows, schema, sqlite_accounts, sqlite_answers, sqlite_prompts
+from surefoot.ledger import rows, schema, sqlite_accounts, sqlite_answers, sqlite_prompts, sqlite_scored
 from surefoot.ledger.bodies import Transacted, run_body
 from surefoot.ledger.chain import GENESIS, payload_hash, row_hash
 from surefoot.ledger.entries import (
     Adopt,
     Append,
+    BeginExperiment,
     DropAnswers,
     EndRun,
+    KeepCases,
     KeepFlights,
     KeepHolds,
     KeepPrompts,
+    KeepVerdict,
     LeaveFlight,
     LedgerEntry,
     MoveLabel,
@@ -333,5 +336,8 @@ _APPLY: dict[type, Callable[[Any, Batch], object]] = {
     KeepHolds: lambda entry, batch: sqlite_accounts.keep(entry, batch.connection),
     KeepPrompts: lambda entry, batch: sqlite_prompts.keep(entry.rows, batch.connection),
     MoveLabel: lambda entry, batch: sqlite_prompts.move(entry, batch.connection),
+    BeginExperiment: lambda entry, batch: sqlite_scored.begin(entry, batch.connection),
+    KeepCases: lambda entry, batch: sqlite_scored.keep(entry.cases, batch.connection),
+    KeepVerdict: lambda entry, batch: sqlite_scored.judge(entry, batch.connection),
     SweepHolds: lambda entry, batch: sqlite_accounts.sweep(entry, batch.connection),
 }
