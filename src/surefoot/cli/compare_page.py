@@ -10,6 +10,7 @@ from surefoot.evals.comparing import wording
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from surefoot.evals.comparing import Comparison, Contrast, Moved, Ruling, Verdict
 
@@ -53,7 +54,7 @@ def _print_verdict(console: Console, verdict: Verdict) -> None:
             console.print(_ruling(each, "yellow"), soft_wrap=True)
 
 
-def _ruling(each: Ruling, style: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _ruling(each: Ruling, style: str) -> Text:
     from surefoot.cli import screen
 
     return screen.styled((f"  {screen.harmless(each.name)}: ", style), screen.harmless(each.reason))
@@ -67,7 +68,9 @@ def _print_arms(console: Console, comparison: Comparison) -> None:
         version = f" {arm.flow_version}" if arm.flow_version else ""
         named = f"  {arm.name}" if arm.name else ""
         failed = f", {arm.failed} failed" if arm.failed else ""
-        rest = f"{named}  flow {arm.flow}{version}, {words.counted(arm.cases, 'case')} of {arm.dataset}{failed}"
+        rest = (
+            f"{named}  flow {arm.flow}{version}, {words.counted(arm.cases, 'case')} of {arm.dataset}{failed}"
+        )
         console.print(screen.styled((f"{which}  ", "dim"), arm.id, (screen.harmless(rest), "dim")))
     after, before = comparison.differing
     for name in after:
@@ -132,9 +135,8 @@ def _print_notes(console: Console, comparison: Comparison) -> None:
             notes.append((f"{each.metric}: {screen.harmless(failures)}", "yellow"))
         if said := wording.hint(each):
             notes.append((f"{each.metric}: {said}", "dim"))
-    for ratio in wording.spent(comparison):
-        if ratio.note:
-            notes.append((f"{ratio.figure}: {screen.harmless(ratio.note)}", "dim"))
+    spent = wording.spent(comparison)
+    notes += [(f"{one.figure}: {screen.harmless(one.note)}", "dim") for one in spent if one.note]
     for text, style in notes:
         console.print(screen.styled((f"  {screen.brief(text, max(console.width - 2, 40))}", style)))
 
@@ -171,7 +173,9 @@ def _print_cases(console: Console, title: str, cases: Sequence[Moved]) -> None:
         return
     more = f", the {_CASES} biggest" if len(cases) > _CASES else ""
     console.print(
-        screen.styled((f"{words.counted(len(cases), 'case')} {title}{more}", "bold"), (" (surefoot show RUN)", "dim"))
+        screen.styled(
+            (f"{words.counted(len(cases), 'case')} {title}{more}", "bold"), (" (surefoot show RUN)", "dim")
+        )
     )
     width = min(max(len(each.case) for each in cases[:_CASES]), 24)
     for each in cases[:_CASES]:

@@ -68,7 +68,9 @@ def compare(
         )
         for name in names
     ]
-    least = {key: min_slice if isinstance(min_slice, int) else min_slice.get(key, MIN_SLICE) for key in slices}
+    least = {
+        key: min_slice if isinstance(min_slice, int) else min_slice.get(key, MIN_SLICE) for key in slices
+    }
     cut = [one for key in slices for one in cuts(pairing, key)]
     large = [one for one in cut if len(one.cases) >= least[one.key]]
     drafts = [draft(each) for each in measured]
@@ -86,7 +88,9 @@ def compare(
         pairs=len(pairing.common),
         contrasts=tuple(of_slice.get("", ())),
         slices=tuple(
-            Slice(one.key, one.value, len(one.cases), tuple(of_slice.get(one.name, ())) if one in large else ())
+            Slice(
+                one.key, one.value, len(one.cases), tuple(of_slice.get(one.name, ())) if one in large else ()
+            )
             for one in cut
         ),
         ratios=tuple(ratios(pairing, alpha=alpha, seed=seed)),
@@ -164,9 +168,7 @@ def _arm(experiment: Experiment) -> Arm:
     )
 
 
-def _warnings(
-    candidate: Experiment, baseline: Experiment, contrasts: Sequence[Contrast]
-) -> Iterator[str]:
+def _warnings(candidate: Experiment, baseline: Experiment, contrasts: Sequence[Contrast]) -> Iterator[str]:
     """What a reader has to know before the figures are believed."""
     if candidate.dataset != baseline.dataset:
         yield (

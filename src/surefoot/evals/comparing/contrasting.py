@@ -10,6 +10,7 @@ from surefoot.evals.comparing.comparison import Contrast
 from surefoot.evals.comparing.pairing import Column, Scale
 from surefoot.evals.statistics import (
     Direction,
+    Kind,
     Paired,
     Pairs,
     cases_needed,
@@ -54,9 +55,7 @@ class Draft:
 def draft(measured: Measured, *, name: str = "", within: Collection[str] | None = None) -> Draft:
     """The contrast of a metric over all cases, or over those `within` the slice of this name."""
     ours, theirs = measured.candidate, measured.baseline
-    inside = [
-        {case for case in arm.scored if within is None or case in within} for arm in (ours, theirs)
-    ]
+    inside = [{case for case in arm.scored if within is None or case in within} for arm in (ours, theirs)]
     if measured.scale.kind == "labels":
         common = [case for case in ours.labels if case in theirs.labels]
     else:
@@ -81,7 +80,7 @@ def draft(measured: Measured, *, name: str = "", within: Collection[str] | None 
 def _pairs(measured: Measured, cases: Sequence[str]) -> Iterator[Pairs]:
     ours, theirs = measured.candidate, measured.baseline
     if measured.scale.kind != "labels":
-        kind = "rate" if measured.scale.kind == "rate" else "mean"
+        kind: Kind = "rate" if measured.scale.kind == "rate" else "mean"
         yield Pairs([ours.values[case] for case in cases], [theirs.values[case] for case in cases], kind)
         return
     labels = sorted({label for arm in (ours, theirs) for case in cases for label in arm.labels[case]})
@@ -108,9 +107,7 @@ def finished(drafts: Sequence[Draft], *, alpha: float, seed: int) -> list[Contra
     return [next(finals) if each.pairs else each.contrast for each in drafts]
 
 
-def _finished(
-    each: Draft, said: Paired, *, p: float, adjusted: float, alpha: float, tests: int
-) -> Contrast:
+def _finished(each: Draft, said: Paired, *, p: float, adjusted: float, alpha: float, tests: int) -> Contrast:
     contrast = each.contrast
     if contrast.kind == "labels":
         return replace(contrast, p=p, adjusted_p=adjusted, has_shifted=adjusted < alpha)

@@ -68,9 +68,7 @@ class MetricRules:
 
     @property
     def says_something(self) -> bool:
-        return (
-            self.is_relative or self.at_least is not None or self.at_most is not None or bool(self.labels)
-        )
+        return self.is_relative or self.at_least is not None or self.at_most is not None or bool(self.labels)
 
 
 @dataclass(frozen=True, slots=True)

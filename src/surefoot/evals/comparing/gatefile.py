@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal, TypeVar
 
+from surefoot.config import GateSettings
 from surefoot.errors import ConfigError, InvalidInput, PromptError
+from surefoot.evals.comparing.comparing import MIN_SLICE
 from surefoot.evals.comparing.comparison import Figure
 from surefoot.evals.comparing.gate import (
     MIN_CASES,
-    MIN_SLICE,
     Bounds,
     FigureRules,
     Gate,
@@ -66,6 +67,24 @@ def load(path: Path, *, name: str = "") -> Gate:
     return read(_text(path), where=_shown(path), name=name, stem=path.stem)
 
 
+def find(reference: str, gates: Mapping[str, GateSettings], *, folder: Path | None = None) -> Gate:
+    """The gate of this name in the settings, or in this file, from `folder` or else the working directory.
+
+    A file that the settings name has the name that it has there. Raises `ConfigError`.
+    """
+    if reference in gates:
+        return load(gates[reference].file, name=reference)
+    path = (folder or Path()) / Path(reference).expanduser()
+    if not path.exists() and not path.suffix:
+        near = difflib.get_close_matches(reference, list(gates), n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(gates) or 'none'}"
+        raise ConfigError(
+            f"no gate is called {reference!r} in the settings, and there is no such file; {hint}"
+        )
+    same = (name for name, settings in gates.items() if settings.file.absolute() == path.absolute())
+    return load(path, name=next(same, ""))
+
+
 def read(text: str, *, where: str, name: str = "", stem: str = "gate") -> Gate:
     """The gate of a YAML text; `where` is its file. Raises `ConfigError`."""
     try:
@@ -93,16 +112,22 @@ def _text(path: Path) -> str:
         with path.open("rb") as file:
             content = file.read(MOST_BYTES + 1)
         if len(content) > MOST_BYTES:
-            raise ConfigError(f"{path} is larger than {MOST_BYTES:,} bytes, which no gate is: name the right file")
+            raise ConfigError(
+                f"{path} is larger than {MOST_BYTES:,} bytes, which no gate is: name the right file"
+            )
         return content.decode("utf-8-sig").replace("\r\n", "\n")
     except FileNotFoundError:
         raise ConfigError(
             f"there is no gate {path}: write one, such as `metrics: {{exact_match: {{no_worse: true}}}}`"
         ) from None
     except OSError as error:
-        raise ConfigError(f"the gate {path} cannot be read: {error.strerror}; check its permissions") from None
+        raise ConfigError(
+            f"the gate {path} cannot be read: {error.strerror}; check its permissions"
+        ) from None
     except UnicodeDecodeError as error:
-        raise ConfigError(f"the gate {path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
+        raise ConfigError(
+            f"the gate {path} is not UTF-8 text (byte {error.start}); save it as UTF-8"
+        ) from None
 
 
 class _Reading:
@@ -250,7 +275,7 @@ class _Reading:
         is_low = low is not None and (found < low or (is_open and found == low))
         is_high = high is not None and (found > high or (is_open and found == high))
         if is_low or is_high:
-            self._wrong(path, f"is {found}: {_range(low, high, is_open)}")
+            self._wrong(path, f"is {found}: {_range(low, high, is_open=is_open)}")
         return float(found)
 
     def _whole(self, path: Keys) -> int | None:
@@ -324,7 +349,7 @@ def _said(value: Json) -> str:
     return "a list" if isinstance(value, list) else repr(value)
 
 
-def _range(low: float | None, high: float | None, is_open: bool) -> str:
+def _range(low: float | None, high: float | None, *, is_open: bool) -> str:
     if high is None:
         return f"it has to be {'more than' if is_open else 'at least'} {low}"
     return f"it has to lie between {low} and {high}"

@@ -35,7 +35,9 @@ def _lines(comparison: Comparison, verdict: Verdict | None) -> Iterator[str]:
         yield f"### {'✅' if verdict.has_passed else '❌'} {escaped(verdict.headline)}"
         yield ""
         failed = verdict.failed
-        yield from (f"- **{escaped(each.name)}**: {escaped(each.reason, most=500)}" for each in failed[:MOST_LINES])
+        yield from (
+            f"- **{escaped(each.name)}**: {escaped(each.reason, most=500)}" for each in failed[:MOST_LINES]
+        )
         if len(failed) > MOST_LINES:
             yield f"- and {len(failed) - MOST_LINES} more"
         if failed:
@@ -72,7 +74,16 @@ def _counted(count: int) -> str:
 
 
 def _table(contrasts: Sequence[Contrast], alpha: float, *, sliced: bool = False) -> Iterator[str]:
-    names = ["metric", "baseline", "candidate", "change", f"{(1 - alpha) * 100:.4g}% interval", "p", "", "scored"]
+    names = [
+        "metric",
+        "baseline",
+        "candidate",
+        "change",
+        f"{(1 - alpha) * 100:.4g}% interval",
+        "p",
+        "",
+        "scored",
+    ]
     yield _row((["slice"] if sliced else []) + names)
     yield _row((["---"] if sliced else []) + ["---", "---:", "---:", "---:", "---:", "---:", "---", "---:"])
     for each in contrasts:

@@ -46,8 +46,8 @@ def pair(candidate: Experiment, baseline: Experiment) -> Pairing:
     common = tuple(case for case in ours if case in theirs)
     if not common:
         raise InvalidInput(
-            f"the experiments {candidate.id} ({_said(candidate)}) and {baseline.id} ({_said(baseline)}) have no case in "
-            "common, so that there is nothing to pair: evaluate both on the same dataset"
+            f"the experiments {candidate.id} ({_said(candidate)}) and {baseline.id} ({_said(baseline)}) have no case "
+            "in common, so that there is nothing to pair: evaluate both on the same dataset"
         )
     return Pairing(
         ours,
@@ -136,15 +136,13 @@ class Scale:
 def scale_of(metric: str, arms: Iterable[Cases], direction: Direction) -> Scale:
     """How the values of a metric in both arms are read.
 
-    A failure counts as the worst that there is: 0, or 1 where lower is better; beyond 0 to 1, as the worst value that was
-    seen. Raises `InvalidInput` where one arm has numbers and the other labels.
+    A failure counts as the worst that there is: 0, or 1 where lower is better; beyond 0 to 1, as the worst value that
+    was seen. Raises `InvalidInput` where one arm has numbers and the other labels.
     """
     kinds: set[MetricKind] = set()
     numbers = [0.0, 1.0]
     for cases in arms:
-        values = [
-            row.scores[metric].value for rows in cases.values() for row in rows if metric in row.scores
-        ]
+        values = [row.scores[metric].value for rows in cases.values() for row in rows if metric in row.scores]
         if values:
             kinds.add(kind_of(values))
             numbers += [float(value) for value in values if not isinstance(value, str)]

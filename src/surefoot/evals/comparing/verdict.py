@@ -125,7 +125,11 @@ class _Metric:
         found = next((each for each in comparison.contrasts if each.metric == self.metric), None)
         if found is None or found.omitted:
             known = ", ".join(each.metric for each in comparison.contrasts)
-            why = found.omitted if found is not None else f"neither experiment was scored by it; there are {known}"
+            why = (
+                found.omitted
+                if found is not None
+                else f"neither experiment was scored by it; there are {known}"
+            )
             yield self._ruling("is measured in both arms", "failed", why)
             return
         yield from self._coverage(found)
@@ -191,7 +195,9 @@ class _Metric:
 
     def _changes(self, found: Contrast) -> Iterator[Ruling]:
         if self.rules.is_relative and found.kind == "labels":
-            yield self._ruling("is better or worse", "failed", "labels have no better and no worse: use `labels`")
+            yield self._ruling(
+                "is better or worse", "failed", "labels have no better and no worse: use `labels`"
+            )
             return
         if self.rules.improved:
             yield self._improved(found)
@@ -201,16 +207,21 @@ class _Metric:
             yield self._no_worse(found)
 
     def _improved(self, found: Contrast) -> Ruling:
-        few, standing = self._few(found.n), "passed" if found.effect == "improved" else "failed"
+        few = self._few(found.n)
         if few is not None or found.effect == "too few cases":
             told = few or _too_few(found, "neither that it improved nor that it did not is shown")
             return self._ruling("improved", _on_few(self.gate), told, found, key="improved")
-        return self._ruling("improved", standing, f"it is {found.effect}: {_told(found)}", found, key="improved")  # type: ignore[arg-type]
+        standing: Standing = "passed" if found.effect == "improved" else "failed"
+        return self._ruling(
+            "improved", standing, f"it is {found.effect}: {_told(found)}", found, key="improved"
+        )
 
     def _non_inferior(self, found: Contrast, margin: float) -> Ruling:
         rule, few, interval = f"non_inferior by {margin:g}", self._few(found.n), found.interval
         if few is not None or interval is None:
-            return self._ruling(rule, _on_few(self.gate), few or "nothing is known", found, key="non_inferior")
+            return self._ruling(
+                rule, _on_few(self.gate), few or "nothing is known", found, key="non_inferior"
+            )
         if non_inferior(interval, margin=margin, direction=found.direction):
             return self._ruling(rule, "passed", _told(found), found, key="non_inferior")
         best = interval.high if found.direction == "higher" else -interval.low
@@ -248,9 +259,7 @@ class _Metric:
 
 def _told(found: Contrast) -> str:
     was, now = number(found.baseline.paired, found.kind), number(found.candidate.paired, found.kind)
-    return (
-        f"{was} to {now}, {signed(found.delta, found.kind)} ({between(found.interval, found.kind)}) over {found.n} cases"
-    )
+    return f"{was} to {now}, {signed(found.delta, found.kind)} ({between(found.interval, found.kind)}) over {found.n} cases"
 
 
 def _too_few(found: Contrast, what: str) -> str:

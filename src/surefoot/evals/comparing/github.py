@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from surefoot.evals.comparing.verdict import Verdict
 
 
-def annotations(verdict: Verdict) -> Iterator[str]:
-    """An error for each rule that fails, a warning for each that is not judged, a notice where the gate passes."""
-    file = verdict.gate.file
+def github_commands(verdict: Verdict, *, file: str | None = None) -> Iterator[str]:
+    """An error for each rule that fails, a warning for each that is not judged, a notice where the gate passes.
+
+    file: the gate's, from the root of the repository; by default as it was named.
+    """
+    file = verdict.gate.file if file is None else file
     for each in verdict.rulings:
         if each.standing != "passed":
             level = "error" if each.standing == "failed" else "warning"
