@@ -11,6 +11,7 @@ SurefootError
     UnknownRun               no run of that id in the ledger
     PromptError              a prompt file is malformed or does not render
     PromptMisfit             a version of a prompt no longer fits the calls that use it
+    GatePending              a version of a prompt has not passed the gate that guards a label
     NotData                  a value cannot be recorded
     NotRestored              a recorded value cannot be restored: its class is gone or has changed
     OutsideRun               a step was called where its run cannot be seen
@@ -112,6 +113,10 @@ class PromptError(UsageError):
 
 class PromptMisfit(UsageError):
     """A version of a prompt no longer fits the calls that use it; the message names file and line of each."""
+
+
+class GatePending(UsageError):
+    """A version of a prompt has not passed the gate that guards a label; the message says what was judged."""
 
 
 class NotData(UsageError):
