@@ -67,7 +67,7 @@ def construct(kind: type[Workflow], init: Mapping[str, object], make_client: Mak
     """
     make = inspect.getattr_static(kind, "make", None)
     function: Any = cast("Any", kind).make if isinstance(make, staticmethod) else kind.__init__
-    hints = _hints(function)
+    hints = hints_of(function)
     parameters = [p for p in inspect.signature(function).parameters.values() if p.name != "self"]
     values: dict[str, object] = {}
     mistakes: list[str] = []
@@ -108,7 +108,7 @@ def checked(spec: FlowSpec, inputs: Mapping[str, object], *, is_text: bool = Fal
     """
     from pydantic import ValidationError
 
-    hints = _hints(spec.function)
+    hints = hints_of(spec.function)
     parameters = spec.arguments.signature.parameters
     values: dict[str, object] = {}
     mistakes = [
@@ -170,7 +170,8 @@ def _takes_any(parameters: Mapping[str, inspect.Parameter]) -> bool:
     return any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
 
 
-def _hints(function: Any) -> dict[str, Any]:
+def hints_of(function: Any) -> dict[str, Any]:
+    """The annotations of a function by parameter, and that of its result as `return`, as far as they can be read."""
     try:
         return get_type_hints(function)
     except (NameError, TypeError):
