@@ -1,7 +1,8 @@
 """Flows, steps and the runner."""
 
 from surefoot.flows.background import run_in_background, run_in_thread
-from surefoot.flows.building import AnyFlow, checked, find_spec, hints_of, target_of
+from surefoot.flows.building import AnyFlow, checked, find_spec, hints_of, target_of, with_inputs
+from surefoot.flows.changes import CHANGES, Change, parse_change, recorded_changes, resolved
 from surefoot.flows.children import start
 from surefoot.flows.code import load, load_reference
 from surefoot.flows.control import cancel
@@ -21,10 +22,12 @@ from surefoot.flows.transactions import LEDGER, Address, Databases, databases
 from surefoot.flows.waiting import Waiting, deliver, send, wait_for
 
 __all__ = [
+    "CHANGES",
     "LEDGER",
     "Address",
     "AnyFlow",
     "Ceilings",
+    "Change",
     "CurrentRun",
     "CurrentStep",
     "Databases",
@@ -65,7 +68,10 @@ __all__ = [
     "load",
     "load_reference",
     "now",
+    "parse_change",
     "random",
+    "recorded_changes",
+    "resolved",
     "resume",
     "run_in_background",
     "run_in_thread",
@@ -76,4 +82,5 @@ __all__ = [
     "target_of",
     "uuid4",
     "wait_for",
+    "with_inputs",
 ]

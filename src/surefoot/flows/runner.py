@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import ChainMap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
@@ -22,6 +22,7 @@ from surefoot.errors import (
     RunStopped,
 )
 from surefoot.flows import cancelling, doubts, ending, opened, sources, undoing
+from surefoot.flows.changes import NO_CHANGES, Change, Changes, recorded_changes
 from surefoot.flows.drive import Body, Durable, Logic, Pause
 from surefoot.flows.events import Listener, RunOpened
 from surefoot.flows.host import Host, host
@@ -80,7 +81,8 @@ class Options:
     `run_key` makes it the only run of its flow under that key, `parent` a child of that run. `deadline` is in seconds
     from now, `wait` how many seconds to wait for whoever holds the run. `explains`: raise `StepFailed` from what the
     flow raised. `decisions` says what became of effects in doubt, by name; in a run that `suppresses_effects` they
-    are not done.
+    are not done. `changes` are recorded with a new run, and act in it and its child runs for as long as they go on;
+    whoever changes an input puts it into the inputs (`surefoot.flows.with_inputs`).
     """
 
     tags: RunTags = RunTags()
@@ -93,6 +95,7 @@ class Options:
     explains: bool = False
     decisions: Mapping[str, doubts.Decision] = field(default_factory=dict[str, doubts.Decision])
     suppresses_effects: bool = False
+    changes: Sequence[Change] = ()
 
 
 Make = Callable[[Mapping[str, Any], Mapping[str, Any]], Target]
@@ -113,8 +116,9 @@ def begin(target: Target, options: Options) -> Logic[Any]:
     that one was begun with other inputs, and what `resume` raises.
     """
     app = _host()
-    record = _new_record(app, target, options)
-    run = _open(app, record, options)
+    changes = _changes_of(options)
+    record = _new_record(app, target, options, changes)
+    run = _open(app, record, options, changes)
     given = {"inputs": dict(target.inputs), "init": dict(target.init)}
     freight: Freight = []
     text = records.encode(given, name=f"{target.spec.name}()")
@@ -189,7 +193,7 @@ def _taken(
 
 
 def _go_on(app: Host, taken: RunRecord, target: Target, options: Options) -> Logic[Any]:
-    run = _open(app, taken, options)
+    run = _open(app, taken, options, Changes.of(recorded_changes(taken.tags)))
     digest = sources.digest_of(target.spec.entry)
     is_changed = taken.code_digest != digest
     try:
@@ -243,7 +247,14 @@ def _host() -> Host:
     return app
 
 
-def _new_record(app: Host, target: Target, options: Options) -> RunRecord:
+def _changes_of(options: Options) -> Changes:
+    """What is different in a new run. Raises what `Changes.of` raises."""
+    if options.parent is not None:
+        return options.parent.changes
+    return Changes.of(options.changes) if options.changes else NO_CHANGES
+
+
+def _new_record(app: Host, target: Target, options: Options, changes: Changes) -> RunRecord:
     spec, parent = target.spec, options.parent
     tags = options.tags if parent is None or options.tags != RunTags() else parent.labels
     entry = spec.entry
@@ -259,7 +270,7 @@ def _new_record(app: Host, target: Target, options: Options) -> RunRecord:
         tenant=tags.tenant,
         principal=tags.principal,
         session=tags.session,
-        tags=tags.tags,
+        tags={**tags.tags, **changes.tags} if changes else tags.tags,
         run_key=options.run_key,
         parent_run=parent.id if parent is not None else None,
         owner=this_process(),
@@ -299,8 +310,9 @@ def _deadline_ns(seconds: float | None, begun_ns: int) -> int | None:
     return None if seconds is None else begun_ns + round(seconds * 1e9)
 
 
-def _open(app: Host, record: RunRecord, options: Options) -> OpenRun:
+def _open(app: Host, record: RunRecord, options: Options, changes: Changes) -> OpenRun:
     run = OpenRun.of(record, app.ledger)
+    run.changes = changes
     run.listener = options.listener
     run.accepts_divergence = options.accept_divergence
     run.ceilings = app.ceilings
@@ -440,7 +452,7 @@ def settle(record: RunRecord, options: Options) -> Logic[bool]:
         taken = yield from _taken(app, record, options, 0.0)
         if taken.status in FINAL:
             return False
-        run = _open(app, taken, options)
+        run = _open(app, taken, options, NO_CHANGES)
         app.keeper.hold(run)
         try:
             yield from _reopened(app, run, options)

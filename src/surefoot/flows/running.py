@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextvars import Token
 from hashlib import blake2b
 from types import TracebackType
@@ -154,6 +154,11 @@ class Here:
     def pin(self, reference: str, prompt: PromptRef) -> PromptRef:
         """See `surefoot.scope.Scope.pin`."""
         return self.run.pin(reference, prompt)
+
+    @property
+    def other_models(self) -> Mapping[str, str]:
+        """See `surefoot.scope.Scope.other_models`."""
+        return self.run.changes.models
 
     def carry(self, row: object, *, when_kept: Callable[[], None]) -> None:
         """See `surefoot.scope.Scope.carry`."""

@@ -22,7 +22,7 @@ def of_columns(file: Path) -> Iterator[Record]:
 
     Raises `InvalidInput` for a file that cannot be read, and `MissingExtra`.
     """
-    arrow = _arrow()
+    library = arrow()
     number = 0
     try:
         for batch in _batches(file):
@@ -34,7 +34,7 @@ def of_columns(file: Path) -> Iterator[Record]:
             for row in batch.to_pylist():
                 number += 1
                 yield _record(file, number, row, names)
-    except arrow.ArrowException as error:
+    except library.ArrowException as error:
         raise InvalidInput(
             f"{file} cannot be read behind row {number}: {str(error).splitlines()[0]}"
         ) from None
@@ -45,20 +45,20 @@ def of_columns(file: Path) -> Iterator[Record]:
 
 
 def _batches(file: Path) -> Iterator[Any]:
-    arrow = _arrow()
+    library = arrow()
     if file.suffix.lower() == ".parquet":
         import pyarrow.parquet as parquet
 
         with parquet.ParquetFile(file) as table:
             yield from table.iter_batches(batch_size=_BATCH)
         return
-    with arrow.OSFile(str(file), "rb") as source:
+    with library.OSFile(str(file), "rb") as source:
         try:
-            reader = arrow.ipc.open_file(source)
-        except arrow.ArrowInvalid:
+            reader = library.ipc.open_file(source)
+        except library.ArrowInvalid:
             # The other of its two forms, which has no index at its end.
             source.seek(0)
-            with arrow.ipc.open_stream(source) as stream:
+            with library.ipc.open_stream(source) as stream:
                 for batch in stream:
                     yield from _cut(batch)
             return
@@ -107,7 +107,8 @@ def _plain(value: object, name: str) -> object:
     )
 
 
-def _arrow() -> Any:
+def arrow() -> Any:
+    """The library, imported now. Raises `MissingExtra`."""
     try:
         import pyarrow
         import pyarrow.ipc
