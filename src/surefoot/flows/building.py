@@ -166,7 +166,7 @@ def _checked_alone(spec: FlowSpec, others: Mapping[str, object], *, is_text: boo
     """Some inputs of a flow, without the rest."""
     from pydantic import ValidationError
 
-    hints, parameters = _hints(spec.function), spec.arguments.signature.parameters
+    hints, parameters = hints_of(spec.function), spec.arguments.signature.parameters
     values: dict[str, object] = {}
     mistakes: list[str] = []
     for name, value in others.items():

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
 from hashlib import blake2b
 from pathlib import PurePath
-from typing import Any, cast
+from typing import cast
 from uuid import UUID
 
 import orjson
@@ -75,7 +76,7 @@ class Case:
         return said
 
     def _plain(self, name: str, value: object) -> Json:
-        plain = data_of(value)
+        plain: Json = data_of(value)
         if (problem := _not_json(plain, name)) is not None:
             raise InvalidInput(f"{self.label}: {problem}, which cannot be written as JSON")
         return plain
@@ -90,20 +91,20 @@ def version_of(cases: Iterable[Case], name: str) -> str:
     return whole.hexdigest()[:16]
 
 
-def data_of(value: object) -> Any:
+def data_of(value: object) -> Json:
     """The plain data of a value: models and dataclasses as mappings, enums as their values, dates as ISO texts.
 
     What it does not know stays as it is.
     """
     if isinstance(value, Enum):
         return data_of(value.value)
-    if isinstance(value, _LEAVES):
+    if value is None or isinstance(value, str | int | float):
         return value
     if isinstance(value, Mapping):
         return {str(key): data_of(item) for key, item in cast("Mapping[object, object]", value).items()}
     if isinstance(value, list | tuple):
         return [data_of(item) for item in cast("Iterable[object]", value)]
-    if isinstance(value, Set):
+    if isinstance(value, AbstractSet):
         # In an order of its own, so that equal sets are equal data.
         items = [data_of(item) for item in cast("Iterable[object]", value)]
         return sorted(items, key=lambda item: orjson.dumps(item, default=repr))
@@ -114,7 +115,7 @@ def data_of(value: object) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return {each.name: data_of(getattr(value, each.name)) for each in fields(value)}
     dump = getattr(value, "model_dump", None)
-    return dump(mode="json") if callable(dump) else value
+    return cast("Json", dump(mode="json") if callable(dump) else value)
 
 
 def _digest(content: object, name: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, time
@@ -47,9 +48,7 @@ def of_columns(file: Path) -> Iterator[Record]:
 def _batches(file: Path) -> Iterator[Any]:
     library = arrow()
     if file.suffix.lower() == ".parquet":
-        import pyarrow.parquet as parquet
-
-        with parquet.ParquetFile(file) as table:
+        with library.parquet.ParquetFile(file) as table:
             yield from table.iter_batches(batch_size=_BATCH)
         return
     with library.OSFile(str(file), "rb") as source:
@@ -110,10 +109,11 @@ def _plain(value: object, name: str) -> object:
 def arrow() -> Any:
     """The library, imported now. Raises `MissingExtra`."""
     try:
-        import pyarrow
-        import pyarrow.ipc
+        # By name, as it has no types.
+        importlib.import_module("pyarrow.ipc")
+        importlib.import_module("pyarrow.parquet")
+        return importlib.import_module("pyarrow")
     except ImportError:
         raise MissingExtra(
             'reading and writing parquet and arrow files needs pyarrow: pip install "surefoot[tables]"'
         ) from None
-    return pyarrow

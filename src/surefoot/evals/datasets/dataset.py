@@ -116,7 +116,7 @@ class Dataset:
         return {name: self._of(part, f"{self.name}-{name}") for name, part in parts.items()}
 
     def sample(self, size: int, *, seed: int = 0, by: str | None = None) -> Self:
-        """So many cases, drawn by the digests of their ids: the same ones each time, and among those of a larger sample.
+        """So many cases, drawn by the digests of their ids: the same ones each time, and part of any larger sample.
 
         by: a metadata key (or an input) of which each value has its share of the sample.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
+from itertools import accumulate
 
 from surefoot.errors import InvalidInput
 from surefoot.evals.datasets.case import Case, data_of
@@ -32,15 +33,12 @@ def splits(
         raise InvalidInput("a split needs shares above 0, such as train=0.8, test=0.2")
     if not math.isclose(total := math.fsum(shares.values()), 1.0, abs_tol=1e-9):
         raise InvalidInput(f"the shares {', '.join(shares)} make {total:g} and not 1")
+    ends = dict(zip(shares, accumulate(shares.values()), strict=True))
     found: dict[str, list[Case]] = {name: [] for name in shares}
     for case in cases:
-        at, end = place_of(_key(case, by), seed), 0.0
-        chosen = ""
-        for chosen, share in shares.items():
-            end += share
-            if at < end:
-                break
-        found[chosen].append(case)
+        at = place_of(_key(case, by), seed)
+        # The last one takes what rounding leaves.
+        found[next((name for name, end in ends.items() if at < end), [*ends][-1])].append(case)
     return found
 
 

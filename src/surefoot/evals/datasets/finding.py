@@ -53,17 +53,15 @@ def _add(found: dict[str, Path], file: Path, root: Path, folder: Path) -> None:
 
 def _folders(root: Path) -> Iterator[Path]:
     """The folder and those below it, as far as people put files there; links are not followed."""
-    count = 0
-    for place, folders, _ in os.walk(root):
+    for count, (place, folders, _) in enumerate(os.walk(root)):
         here = Path(place)
         is_deep = len(here.relative_to(root).parts) >= _DEEPEST
         folders[:] = (
             [] if is_deep else sorted(f for f in folders if not f.startswith(".") and f not in _SKIPPED)
         )
-        yield here
-        count += 1
         if count >= _MOST_FOLDERS:
             return
+        yield here
 
 
 def _files(folder: Path, *, with_json: bool) -> Iterator[Path]:

@@ -38,55 +38,72 @@ def of_lines(file: Path, encoding: str | None = None) -> Iterator[Record]:
 
 def of_array(file: Path, encoding: str | None = None) -> Iterator[Record]:
     """A row for each object of the array that the file holds. Raises `InvalidInput`."""
-    whole = text(file, encoding)
-    at, number = 0, 1
-
-    def go_to(end: int) -> None:
-        nonlocal at, number
-        number += whole.count("\n", at, end)
-        at = end
-
-    def skip() -> str:
-        end = at
-        while end < len(whole) and whole[end] in _BLANKS:
-            end += 1
-        go_to(end)
-        return whole[at : at + 1]
-
-    def refuse(why: str) -> NoReturn:
-        raise InvalidInput(f"{file}:{number}: {why}")
-
-    if skip() != "[":
-        refuse(
+    array = _Array(file, text(file, encoding))
+    if array.sign() != "[":
+        array.refuse(
             'the file holds no JSON array: write [{"id": ...}, ...], or one object per line in a .jsonl file'
         )
-    go_to(at + 1)
-    is_first = True
-    while (sign := skip()) != "]":
-        if not is_first:
-            if sign != ",":
-                refuse("a comma or the end of the array is missing here")
-            go_to(at + 1)
-            skip()
-        is_first = False
-        try:
-            row, end = _decoder.raw_decode(whole, at)
-        except RecursionError:
-            refuse("this is nested too deeply")
-        except ValueError as error:
-            if isinstance(error, json.JSONDecodeError):
-                raise InvalidInput(
-                    f"{file}:{error.lineno}:{error.colno}: this is not JSON ({error.msg})"
-                ) from None
-            refuse(f"this is not JSON ({error})")
+    array.step()
+    while array.sign() != "]":
+        number = array.number
+        row = array.value()
         if isinstance(row, dict):
             yield Record(file, number, cast("dict[str, object]", row))
         else:
             yield Record(file, number, {}, mistake="the array holds something here that is no object")
-        go_to(end)
-    go_to(at + 1)
-    if skip():
-        refuse("something follows the array")
+        sign = array.sign()
+        if sign == ",":
+            array.step()
+            if array.sign() == "]":
+                array.refuse("a comma stands behind the last object: remove it")
+        elif sign != "]":
+            array.refuse("a comma or the end of the array is missing here")
+    array.step()
+    if array.sign():
+        array.refuse("something follows the array")
+
+
+class _Array:
+    """A place in the text of an array, and its line: one value after the other, so that not all are there at once."""
+
+    def __init__(self, file: Path, whole: str) -> None:
+        self.number = 1
+        self._file = file
+        self._whole = whole
+        self._at = 0
+
+    def sign(self) -> str:
+        """The next character that is no blank; empty at the end."""
+        end = self._at
+        while end < len(self._whole) and self._whole[end] in _BLANKS:
+            end += 1
+        self._go_to(end)
+        return self._whole[end : end + 1]
+
+    def step(self) -> None:
+        self._go_to(self._at + 1)
+
+    def value(self) -> object:
+        """The value that begins here. Raises `InvalidInput`."""
+        try:
+            value, end = _decoder.raw_decode(self._whole, self._at)
+        except json.JSONDecodeError as error:
+            raise InvalidInput(
+                f"{self._file}:{error.lineno}:{error.colno}: this is not JSON ({error.msg})"
+            ) from None
+        except RecursionError:
+            self.refuse("this is nested too deeply")
+        except ValueError as error:
+            self.refuse(f"this is not JSON ({error})")
+        self._go_to(end)
+        return cast("object", value)
+
+    def refuse(self, why: str) -> NoReturn:
+        raise InvalidInput(f"{self._file}:{self.number}: {why}")
+
+    def _go_to(self, end: int) -> None:
+        self.number += self._whole.count("\n", self._at, end)
+        self._at = end
 
 
 def parsed(line: str) -> object:
@@ -100,8 +117,8 @@ def parsed(line: str) -> object:
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))
+        keys = [key for key, _ in pairs]
+        twice = next(key for index, key in enumerate(keys) if key in keys[:index])
         raise ValueError(f"the key {twice!r} stands twice in one object")
     return found
 

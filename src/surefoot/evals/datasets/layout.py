@@ -168,13 +168,11 @@ class Layout:
     def _empty(self, name: str, record: Record) -> object:
         """What an empty cell means for an input that has to be given."""
         kind = self.kinds.get(name)
-        if kind is None:
-            return ""
-        if kind.takes_nothing:
+        if kind is not None and kind.takes_nothing:
             return None
-        if kind.takes_empty:
+        if kind is None or kind.takes_empty:
             return ""
-        record.refuse(self._column(name), f"flow {self.flow} needs {name!r}: fill the cell in")
+        return record.refuse(self._column(name), f"flow {self.flow} needs {name!r}: fill the cell in")
 
 
 def _unfold(rest: dict[str, object], record: Record, taken: object) -> None:

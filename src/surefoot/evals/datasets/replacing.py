@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -53,7 +53,7 @@ def replace(file: Path, parts: Iterable[bytes], *, is_packed: bool = False) -> N
 
 
 @contextmanager
-def held(file: Path) -> Iterator[BinaryIO]:
+def held(file: Path) -> Generator[BinaryIO]:
     """The bytes of a file that nobody else writes meanwhile, as long as all writers ask here.
 
     The lock is on the file itself, so that none lies beside it. On Windows there is none, as a file that is locked

@@ -6,7 +6,7 @@ import codecs
 import gzip
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -50,7 +50,7 @@ def text(file: Path, encoding: str | None = None) -> str:
 
 
 @contextmanager
-def opened(file: Path) -> Iterator[BinaryIO]:
+def opened(file: Path) -> Generator[BinaryIO]:
     """The bytes of a file, unpacked if its name ends in `.gz`. Raises `InvalidInput` for what cannot be read."""
     try:
         with file.open("rb") as raw:

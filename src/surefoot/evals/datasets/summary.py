@@ -138,7 +138,14 @@ def _column(name: str, role: str, values: Sequence[object]) -> Column:
 
 
 def _kind(value: object) -> str:
-    names = {bool: "bool", int: "int", float: "float", str: "text", list: "list", dict: "object"}
+    names: dict[type, str] = {
+        bool: "bool",
+        int: "int",
+        float: "float",
+        str: "text",
+        list: "list",
+        dict: "object",
+    }
     return names.get(type(value), "null" if value is None else type(value).__name__)
 
 

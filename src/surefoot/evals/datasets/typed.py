@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import is_dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, get_args, get_origin, is_typeddict
+from typing import TYPE_CHECKING, Any, cast, is_typeddict
 
 import orjson
 
@@ -20,7 +20,7 @@ _PLAIN = (str, int, float, bool)
 class Kind:
     """The type of one input, or of the output. Pydantic checks it, and is imported with the first value."""
 
-    def __init__(self, annotation: object) -> None:
+    def __init__(self, annotation: Any) -> None:
         self.annotation = annotation
         # A value of the very type needs no check; a subclass does, as True is an int.
         self._exact = annotation if annotation in _PLAIN else None
@@ -74,7 +74,7 @@ class Kind:
     @property
     def is_structured(self) -> bool:
         """Whether its values have named fields: a model, a dataclass or a TypedDict."""
-        kind: Any = self.annotation
+        kind = self.annotation
         return is_dataclass(kind) or is_typeddict(kind) or hasattr(kind, "model_fields")
 
     def misfit(self, data: object) -> str | None:
@@ -83,21 +83,22 @@ class Kind:
 
         if self._adapter is None or not isinstance(data, dict):
             return None
+        given = cast("dict[str, object]", data)
         try:
-            self._checked(data)
+            self._checked(given)
         except ValidationError as error:
             wrong = [each for each in error.errors() if each["type"] not in ("missing", "missing_argument")]
             if wrong:
                 where = ".".join(map(str, wrong[0]["loc"]))
                 return f"{where}: {_lowered(wrong[0]['msg'])}" if where else _lowered(wrong[0]["msg"])
-        unknown = [name for name in data if name not in self._fields] if self._fields else []
+        unknown = [name for name in given if name not in self._fields] if self._fields else []
         return (
             f"there is no field {unknown[0]!r}: it has {', '.join(sorted(self._fields))}" if unknown else None
         )
 
     @cached_property
     def _fields(self) -> frozenset[str]:
-        kind: Any = self.annotation
+        kind = self.annotation
         fields = getattr(kind, "model_fields", None)
         if fields is not None:
             aliases = {field.alias for field in fields.values() if field.alias}
@@ -109,8 +110,7 @@ class Kind:
 
     def _checked(self, value: object) -> object:
         # As JSON, so that an object is a model and a text is a date.
-        assert self._adapter is not None
-        return _finite(self._adapter.validate_json(orjson.dumps(value)))
+        return value if self._adapter is None else _finite(self._adapter.validate_json(orjson.dumps(value)))
 
     @cached_property
     def _adapter(self) -> TypeAdapter[Any] | None:

@@ -166,11 +166,10 @@ def _columns(cases: Sequence[Case], *, is_parquet: bool) -> bytes:
 
 
 def _writer(*, is_parquet: bool) -> Callable[[Any, Any], object]:
-    if is_parquet:
-        from pyarrow import parquet
-
-        return parquet.write_table  # type: ignore[no-any-return]
     pyarrow = arrow()
+    if is_parquet:
+        write_table: Callable[[Any, Any], object] = pyarrow.parquet.write_table
+        return write_table
 
     def streamed(table: Any, sink: Any) -> None:
         with pyarrow.ipc.new_file(sink, table.schema) as writer:
