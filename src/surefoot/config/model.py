@@ -354,6 +354,16 @@ class NotebookSettings(Section):
     )
 
 
+class EvalSettings(Section):
+    """Evaluations."""
+
+    datasets: Location = Field(
+        default=Path("datasets"),
+        description="The folder whose dataset files `surefoot ui` lists for review, beside those next to an "
+        "`evaluation.py`.",
+    )
+
+
 class Config(Section):
     """All settings. The defaults are complete: no file is needed."""
 
@@ -374,3 +384,4 @@ class Config(Section):
     redis: RedisSettings = RedisSettings()
     retention: RetentionSettings = RetentionSettings()
     notebook: NotebookSettings = NotebookSettings()
+    evals: EvalSettings = EvalSettings()

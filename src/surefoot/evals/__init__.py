@@ -12,6 +12,7 @@ from surefoot.evals.results import Experiment, Failure, Latency, Metric, Row, Ta
 from surefoot.evals.running import evaluate, evaluate_async
 from surefoot.evals.scores import Score, Value
 from surefoot.evals.semantic import citation_correctness, embedding_similarity, right_refusal, support
+from surefoot.evals.subjects import OnExperiment, OnStep
 from surefoot.evals.text import contains_expected, exact_match, normalised_match, token_f1
 
 __all__ = [
@@ -28,6 +29,8 @@ __all__ = [
     "Judged",
     "Latency",
     "Metric",
+    "OnExperiment",
+    "OnStep",
     "Option",
     "Progress",
     "Reader",

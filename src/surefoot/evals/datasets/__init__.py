@@ -1,0 +1,5 @@
+"""Datasets: cases from files, typed by a flow, cut into slices, split, made of runs and reviewed."""
+
+from surefoot.evals.datasets.dataset import Case, Dataset
+
+__all__ = ["Case", "Dataset"]
