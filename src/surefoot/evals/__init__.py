@@ -1,6 +1,7 @@
 """Datasets, scorers and experiments: how good a flow is, and how far that number can be trusted."""
 
 from surefoot.evals.binding import Scorer, name_of
+from surefoot.evals.comparing import Comparison, Gate, Verdict, compare
 from surefoot.evals.datasets import Case, Dataset
 from surefoot.evals.evaluation import BUILT_IN, Evaluation, Found, find
 from surefoot.evals.frontier import Frontier, Option, Target
@@ -12,12 +13,14 @@ from surefoot.evals.results import Experiment, Failure, Latency, Metric, Row, Ta
 from surefoot.evals.running import evaluate, evaluate_async
 from surefoot.evals.scores import Score, Value
 from surefoot.evals.semantic import citation_correctness, embedding_similarity, right_refusal, support
+from surefoot.evals.subjects import OnExperiment, OnStep
 from surefoot.evals.text import contains_expected, exact_match, normalised_match, token_f1
 
 __all__ = [
     "BUILT_IN",
     "Agreement",
     "Case",
+    "Comparison",
     "Dataset",
     "Evaluation",
     "Excerpt",
@@ -25,9 +28,12 @@ __all__ = [
     "Failure",
     "Found",
     "Frontier",
+    "Gate",
     "Judged",
     "Latency",
     "Metric",
+    "OnExperiment",
+    "OnStep",
     "Option",
     "Progress",
     "Reader",
@@ -37,8 +43,10 @@ __all__ = [
     "TableRow",
     "Target",
     "Value",
+    "Verdict",
     "agreement_of",
     "citation_correctness",
+    "compare",
     "contains_expected",
     "embedding_similarity",
     "evaluate",

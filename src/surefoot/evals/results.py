@@ -14,6 +14,7 @@ from surefoot.ledger import ExperimentKind, Totals
 from surefoot.values import Json
 
 MetricKind = Literal["rate", "mean", "labels"]
+MetricScope = Literal["case", "experiment"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class Metric:
     `kind` is `rate` (bools: the share that passed), `mean` (numbers) or `labels` (texts, counted in `labels`).
     `value` is over the `n` cases that have a score, `value_with_failures` counts every failure as 0. `coverage` is
     n / (n + failures), None where the metric applies to no case. A metric that must not be shown is `withheld`, and
-    says why; then it has no value.
+    says why; then it has no value. One whose `scope` is the experiment was scored once, by `OnExperiment`: `n` is 1.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Metric:
     labels: Mapping[str, int] = field(default_factory=dict[str, int])
     agreement: Agreement | None = None
     withheld: str = ""
+    scope: MetricScope = "case"
 
     @property
     def applicable(self) -> int:
@@ -103,6 +105,7 @@ class Metric:
         return {
             "name": self.name,
             "kind": self.kind,
+            "scope": self.scope,
             "value": self.value,
             "value_with_failures": self.value_with_failures,
             "n": self.n,
@@ -253,6 +256,18 @@ def metric_of(
     )
 
 
+def metric_of_experiment(name: str, said: Score | str | None) -> Metric:
+    """What a scorer of the whole experiment came to: a score, why there is none, or None where it does not apply."""
+    if not isinstance(said, Score):
+        failures = () if said is None else (Failure("", "", said),)
+        return Metric(name, "mean", None, None, 0, failures, scope="experiment")
+    kind = kind_of([said.value])
+    if isinstance(said.value, str):
+        return Metric(name, kind, None, None, 1, labels={said.value: 1}, scope="experiment")
+    value = float(said.value)
+    return Metric(name, kind, value, value, 1, scope="experiment")
+
+
 def kind_of(values: Sequence[Value]) -> MetricKind:
     if any(isinstance(value, str) for value in values):
         return "labels"
@@ -303,6 +318,8 @@ def _table_row(metric: Metric) -> TableRow:
         value = ", ".join(f"{label} {count}" for label, count in metric.labels.items())
     elif metric.value is None:
         value = "none"
+    elif metric.scope == "experiment" and metric.kind == "rate":
+        value = "yes" if metric.value else "no"
     elif metric.kind == "rate":
         value = f"{metric.value:.0%} ({round(metric.value * metric.n)} of {metric.n})"
     else:
@@ -314,4 +331,6 @@ def _table_row(metric: Metric) -> TableRow:
     if metric.agreement is not None:
         notes.append(f"the judge {metric.agreement}")
     coverage = "does not apply" if metric.coverage is None else f"{metric.n} of {metric.applicable}"
+    if metric.scope == "experiment" and metric.n:
+        coverage = "of all cases"
     return TableRow(metric.name, value, str(metric.n), coverage, "; ".join(notes))

@@ -13,14 +13,15 @@ from typing import Any, cast
 from surefoot import flows, scope, traces
 from surefoot.errors import InvalidInput
 from surefoot.evals import ordering, recorded, trusting
-from surefoot.evals.binding import Bound, Sample, Scorer, bind, settle
+from surefoot.evals.binding import Bound, Sample, Scorer, bind, columns_of, settle
 from surefoot.evals.datasets import Case, Dataset
 from surefoot.evals.judging import Agreement, agreement_of
 from surefoot.evals.ordering import OnProgress, Order, Progress
 from surefoot.evals.readings import Reader
 from surefoot.evals.recorded import Ended, Runs, Threads
-from surefoot.evals.results import Experiment, Metric, Row, metric_of, summed
+from surefoot.evals.results import Experiment, Metric, Row, metric_of, metric_of_experiment, summed
 from surefoot.evals.scores import Score
+from surefoot.evals.stepping import RecordedSteps
 from surefoot.flows import AnyFlow
 from surefoot.ledger import Totals
 from surefoot.values import new_id
@@ -115,7 +116,7 @@ async def evaluate_async(
         dataset=data,
         cases=cases,
         inputs=ordering.checked(spec, cases),
-        scorers=bind(scorers, reads or {}),
+        scorers=bind(scorers, reads or {}, columns=columns_of(cases)),
         reads=reads or {},
         settings=settings,
         name=name,
@@ -127,7 +128,7 @@ async def evaluate_async(
     )
     for bound in order.scorers:
         if bound.spec is not None and bound.judged is not None and bound.judged.labelled is not None:
-            ordering.checked(bound.spec, bound.judged.labelled.cases)
+            ordering.checked(bound.spec, trusting.labelled_of(bound.judged).cases)
     threads = Threads(concurrency)
     try:
         # It measures what models answer, what that costs and how long it takes: an answer given again tells neither.
@@ -184,6 +185,9 @@ class _Evaluation:
         judging = [row.judging for row in rows]
         metrics: list[Metric] = []
         for bound in order.scorers:
+            if bound.is_of_experiment:
+                metrics.append(await self._of_all(bound, rows))
+                continue
             agreement, withheld, used = await self._trusted(bound)
             metrics.append(metric_of(bound.name, rows, agreement=agreement, withheld=withheld))
             judging.append(used)
@@ -213,15 +217,19 @@ class _Evaluation:
     async def _marked(self, case: Case, ended: Ended) -> _Marks:
         """All that the scorers say of a case that has ended."""
         marks = _Marks()
-        applying = [bound for bound in self._order.scorers if bound.can_apply(case)]
+        applying = [b for b in self._order.scorers if b.can_apply(case) and not b.is_of_experiment]
         if ended.record.status != "completed":
             for bound in applying:
                 marks.failures[bound.name] = f"the run failed: {ended.record.error}"
             return marks
-        trace = None
-        if any(bound.takes_trace for bound in applying):
-            trace = traces.trace(self._order.app.ledger, ended.record.id)
-        sample = Sample(case, ended.output, self._order.reads, trace)
+        ledger, run_id = self._order.app.ledger, ended.record.id
+        sample = Sample(
+            case,
+            ended.output,
+            self._order.reads,
+            trace=lambda: traces.trace(ledger, run_id),
+            steps=RecordedSteps(ledger, run_id),
+        )
         plain = [bound for bound in applying if bound.flow is None and not bound.is_async]
         if plain:
             said = await self._threads.do(lambda: [_asked(bound, sample) for bound in plain])
@@ -237,9 +245,10 @@ class _Evaluation:
     async def _judged(self, bound: Bound, sample: Sample, marks: _Marks) -> Score | str | None:
         """What a judge says, in a run of its own."""
         try:
-            if not bound.is_wanted(sample):
+            subject = bound.subject(sample)
+            if subject is None or not bound.is_wanted(subject):
                 return None
-            inputs = flows.checked(self._judges[bound.name].spec, bound.parameters.arguments(sample))
+            inputs = flows.checked(self._judges[bound.name].spec, bound.arguments(subject))
         except Exception as error:  # noqa: BLE001  (whatever a reading raises is a failed row)
             return _said(error)
         ended = await self._judges[bound.name].run(sample.case.id, inputs)
@@ -248,6 +257,14 @@ class _Evaluation:
         if ended.record.status != "completed":
             return f"the judge failed in run {ended.record.id}: {ended.record.error}"
         return settle(ended.output)
+
+    async def _of_all(self, bound: Bound, rows: Sequence[Row]) -> Metric:
+        """What a scorer of the experiment says of all rows."""
+        try:
+            said: object = bound.function(rows=rows)
+        except Exception as error:  # noqa: BLE001  (whatever a scorer raises is its failure)
+            said = error
+        return metric_of_experiment(bound.name, await _settled(said))
 
     async def _trusted(self, bound: Bound) -> tuple[Agreement | None, str, Totals]:
         """How far a judge agrees with labelled cases, or why its metric is withheld, and what finding out has used."""
@@ -267,7 +284,7 @@ class _Evaluation:
 
         measured = await evaluate_async(
             judged.flow,
-            judged.labelled,
+            trusting.labelled_of(judged),
             [trusting.verdict],
             name=f"agreement of {bound.name}",
             concurrency=order.concurrency,
@@ -322,7 +339,8 @@ def _row(case: Case, ended: Ended, marks: _Marks) -> Row:
 def _asked(bound: Bound, sample: Sample) -> object:
     """What a scorer returned, or the exception that it raised."""
     try:
-        return bound.ask(sample)
+        subject = bound.subject(sample)
+        return None if subject is None else bound.ask(subject)
     except Exception as error:  # noqa: BLE001  (whatever a scorer raises is a failed row)
         return error
 

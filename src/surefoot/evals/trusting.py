@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from hashlib import sha256
 
 from surefoot.evals.datasets import Dataset
@@ -46,10 +47,19 @@ def withheld_for_others(served: Sequence[str], measured: Sequence[str]) -> str:
 
 def experiment_of(judged: Judged, spec: FlowSpec, served: Sequence[str]) -> str:
     """The id under which a judge's agreement is measured: the same for the same code, prompt, labels and models."""
-    labels = judged.labelled.version if judged.labelled is not None else ""
+    labels = labelled_of(judged).version if judged.labelled is not None else ""
     prompt = Prompty.load_template(judged.prompt).digest if judged.prompt else ""
     parts = [spec.entry.qualname, spec.version, digest_of(spec.entry), prompt, labels, *served]
     return f"agreement-{sha256(chr(0).join(parts).encode()).hexdigest()[:16]}"
+
+
+def labelled_of(judged: Judged) -> Dataset:
+    """The labelled cases of a judge that has some, with its constant inputs."""
+    assert judged.labelled is not None  # noqa: S101  (told by the caller)
+    if not judged.inputs:
+        return judged.labelled
+    cases = tuple(replace(case, inputs={**judged.inputs, **case.inputs}) for case in judged.labelled)
+    return replace(judged.labelled, cases=cases)
 
 
 def verdict(output: object) -> Score | None:
