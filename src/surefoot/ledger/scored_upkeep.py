@@ -16,7 +16,7 @@ from typing import Any, cast
 from surefoot.ledger import scored_rows
 from surefoot.ledger.prompt_rows import clean
 from surefoot.ledger.rows import Row
-from surefoot.ledger.scored import CaseRecord, ExperimentRecord
+from surefoot.ledger.scored import LONGEST_ID, LONGEST_LABEL, LONGEST_METRIC, CaseRecord, ExperimentRecord
 from surefoot.ledger.scored_rows import CASE_COLUMNS, SCORE_COLUMNS
 from surefoot.ledger.selecting import Condition
 from surefoot.ledger.tables import Session, Tables, one
@@ -217,7 +217,8 @@ def _experiment(session: Session, experiment: str) -> ExperimentRecord:
     record = scored_rows.experiment_of(found)
     _check_all(str, found[:8], f"the experiment {experiment!r}")
     _check_all(int, (*found[8:11], found[15]), f"the experiment {experiment!r}")
-    if record.kind not in ("eval", "backtest", "online"):
+    _check_all(str, list(record.prompts.values()), f"the experiment {experiment!r}")
+    if len(record.id) > LONGEST_ID or record.kind not in ("eval", "backtest", "online"):
         raise ValueError(f"the experiment {experiment!r} is of kind {record.kind!r}")
     return record
 
@@ -234,20 +235,25 @@ def _is_same(own: ExperimentRecord, theirs: ExperimentRecord) -> bool:
 def _check(case: CaseRecord) -> None:
     """Raise `ValueError` for a case that no ledger has written."""
     what = f"the judged case {case.case!r}"
-    texts = [case.experiment, case.case, case.run_id, case.error, case.tenant]
+    texts = [case.error]
+    short = [(case.tenant, LONGEST_ID), (case.run_id, LONGEST_ID), (case.experiment, LONGEST_ID)]
+    short.append((case.case, LONGEST_ID))
     numbers: list[Any] = [case.repeat, case.place, case.scored_ns, case.latency_ns or 0]
     for totals in (case.totals, case.judging):
         usage = totals.usage
         numbers += (totals.steps, totals.calls, usage.input, usage.cached, usage.output, usage.reasoning)
         numbers.append(totals.cost.nanos)
     for score in case.scores:
-        texts += (score.metric, score.reason, score.failure, score.scorer, score.judge_run)
+        texts += (score.reason, score.failure, score.scorer, score.judge_run)
+        short.append((score.metric, LONGEST_METRIC))
         value: Any = score.value
         if isinstance(value, str):
-            texts.append(value)
+            short.append((value, LONGEST_LABEL))
         elif value is not None and not (isinstance(value, bool | int | float) and math.isfinite(value)):
             raise ValueError(f"{what} has a score that is no number")
-    _check_all(str, texts, what)
+    _check_all(str, (*texts, *(text for text, _ in short)), what)
+    if any(len(text) > most for text, most in short):
+        raise ValueError(f"{what} holds names that are too long")
     _check_all(int, numbers, what)
     if case.status not in ("completed", "failed"):
         raise ValueError(f"{what} is {case.status!r}")
