@@ -166,12 +166,12 @@ def test_a_trend_adds_up_by_spans_of_time(kept: Evaluations) -> None:
         ]
     ).wait()
     assert kept.trend(metric="f1", until_ns=5 * DAY) == [
-        TrendBucket(0, 1, 0, 0.5, 0.25),
-        TrendBucket(DAY, 1, 1, 0.25, 0.0625),
-        TrendBucket(3 * DAY, 1, 0, 1.0, 1.0),
+        TrendBucket(0, 1, 0, 0.5, 0.25, kinds={"eval": 1}),
+        TrendBucket(DAY, 1, 1, 0.25, 0.0625, kinds={"eval": 2}),
+        TrendBucket(3 * DAY, 1, 0, 1.0, 1.0, kinds={"eval": 1}),
     ]
     whole = kept.trend(metric="f1", bucket_ns=10 * DAY)
-    assert whole == [TrendBucket(0, 4, 1, 5.75, 17.3125)]
+    assert whole == [TrendBucket(0, 4, 1, 5.75, 17.3125, kinds={"eval": 5})]
     assert whole[0].mean == 5.75 / 4
     assert whole[0].coverage == 0.8
     assert whole[0].variance == pytest.approx(3.015625)
