@@ -9,11 +9,13 @@ SurefootError
     UnknownPrompt            no prompt of that id or version
     UnknownModel             no such model, or none that is configured
     UnknownRun               no run of that id in the ledger
+    UnknownExperiment        no experiment of that id in the ledger
     PromptError              a prompt file is malformed or does not render
     PromptMisfit             a version of a prompt no longer fits the calls that use it
     NotData                  a value cannot be recorded
     NotRestored              a recorded value cannot be restored: its class is gone or has changed
     OutsideRun               a step was called where its run cannot be seen
+    TooDear                  an evaluation would cost more than it may
     UnboundedCall            what a call may cost at most cannot be told, and a budget needs to know
     UnexpectedCall           a script or cassette was asked for an answer that it does not have
   RunError                   the run: it cannot go on as it is
@@ -100,6 +102,10 @@ class UnknownRun(UsageError):
 
 class UnknownExperiment(UsageError):
     """No experiment of that id in the ledger."""
+
+
+class TooDear(UsageError):
+    """By the record of former runs, what was asked for costs more than it may."""
 
 
 class UnboundedCall(UsageError):
