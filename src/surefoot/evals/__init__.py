@@ -1,10 +1,12 @@
 """Datasets, scorers and experiments: how good a flow is, and how far that number can be trusted."""
 
 from surefoot.evals.binding import Scorer, name_of
+from surefoot.evals.comparing import Comparison, Gate, Verdict, compare
 from surefoot.evals.datasets import Case, Dataset
 from surefoot.evals.evaluation import BUILT_IN, Evaluation, Found, find
 from surefoot.evals.frontier import Frontier, Option, Target
 from surefoot.evals.judging import Agreement, Judged, agreement_of, yes_or_no
+from surefoot.evals.loading import experiment
 from surefoot.evals.measuring import measure
 from surefoot.evals.ordering import Progress
 from surefoot.evals.readings import Excerpt, Reader
@@ -19,6 +21,7 @@ __all__ = [
     "BUILT_IN",
     "Agreement",
     "Case",
+    "Comparison",
     "Dataset",
     "Evaluation",
     "Excerpt",
@@ -26,6 +29,7 @@ __all__ = [
     "Failure",
     "Found",
     "Frontier",
+    "Gate",
     "Judged",
     "Latency",
     "Metric",
@@ -40,13 +44,16 @@ __all__ = [
     "TableRow",
     "Target",
     "Value",
+    "Verdict",
     "agreement_of",
     "citation_correctness",
+    "compare",
     "contains_expected",
     "embedding_similarity",
     "evaluate",
     "evaluate_async",
     "exact_match",
+    "experiment",
     "find",
     "measure",
     "name_of",

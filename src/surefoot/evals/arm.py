@@ -18,7 +18,7 @@ from surefoot.evals.marking import Known, Marker, asked_of_all, settled
 from surefoot.evals.ordering import Order, Progress
 from surefoot.evals.recorded import Place, Runs, Threads
 from surefoot.evals.results import Experiment, Metric, Row, metric_of, metric_of_experiment, summed
-from surefoot.ledger import CaseRecord, ScoreRecord, Totals, prompts_in
+from surefoot.ledger import CaseRecord, ScoreRecord, Totals
 from surefoot.values import Json, Money
 
 log = scope.logger("surefoot.evals")
@@ -43,7 +43,8 @@ class Arm:
         self._digests = {bound.name: digest_of(bound) for bound in order.scorers}
         self._runs = Runs(order.app, order.flow, order.making, threads)
         self._other_code = self._runs.of_other_code()
-        begun = None if order.is_new else self._keeper.begun()
+        is_kept = order.is_kept and not order.is_new
+        begun = self._keeper.begun() if is_kept else None
         ordering.refuse_other(order, begun, iter(self._runs.known.values()))
         self._known = {} if begun is None else self._keeper.known()
         self._judges = {
@@ -101,6 +102,9 @@ class Arm:
     def begin(self) -> None:
         """Record that it begins."""
         self._began = time.monotonic()
+        if not self.order.is_kept:
+            self.tell(None)
+            return
         stands = self._keeper.begin(self.order.record(self._digests))
         # Somebody else may have begun one under this id since it was looked for.
         ordering.refuse_other(self.order, stands, iter(()))
@@ -115,7 +119,8 @@ class Arm:
             self._marker.taken(case, _known_of(known))
         if row is None:
             record, is_reused = await self._judged(place, case, known)
-            await self._keeper.keep(record)
+            if self.order.is_kept:
+                await self._keeper.keep(record)
             row = row_of(record, is_reused=is_reused)
             self._count(record, known, is_reused=is_reused)
         self._runs.forget(place)
@@ -151,7 +156,7 @@ class Arm:
             elapsed_s=time.monotonic() - self._began,
             warnings=tuple(self._warnings()),
             repeats=order.repeats,
-            prompts={**order.record({}).prompts, **prompts_in(order.app.ledger, order.experiment)},
+            prompts=self._keeper.prompts(order.record(self._digests)),
             changes=tuple(str(change) for change in order.changes),
             stopped=self.stopped,
         )

@@ -53,6 +53,7 @@ from surefoot.ledger.events import (
     RunRecord,
     Totals,
 )
+from surefoot.ledger.heads import head_of
 from surefoot.ledger.holding import FINAL, lease_of, lease_until, refuse_pruned
 from surefoot.ledger.owner import holder, is_holder_gone, is_provably_gone, this_process
 from surefoot.ledger.payloads import Freight, Payloads, Privacy
@@ -68,7 +69,6 @@ from surefoot.ledger.scored import (
     TrendBucket,
     VerdictRecord,
 )
-from surefoot.ledger.scored_uses import models_judging, prompts_in
 from surefoot.ledger.sealing import Keyring, seal, unseal
 from surefoot.ledger.spending import CallColumn, RunColumn, Spending, Spent
 from surefoot.ledger.sqlite import SqliteLedger
@@ -149,15 +149,14 @@ __all__ = [
     "encode_large",
     "engine",
     "finished",
+    "head_of",
     "holder",
     "identity",
     "is_holder_gone",
     "is_provably_gone",
     "lease_of",
     "lease_until",
-    "models_judging",
     "pins_of",
-    "prompts_in",
     "refuse_pruned",
     "seal",
     "this_process",
