@@ -131,7 +131,8 @@ class Arm:
         """What it came to, with the cases that are judged."""
         await self._keeper.settle()
         order = self.order
-        rows = tuple(self._rows[place] for place, _ in order.places if place in self._rows)
+        places = ((case.id, repeat) for case in order.cases for repeat in range(1, order.repeats + 1))
+        rows = tuple(self._rows[place] for place in places if place in self._rows)
         judging = [row.judging for row in rows]
         metrics: list[Metric] = []
         for bound in order.scorers:
