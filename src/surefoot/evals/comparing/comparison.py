@@ -133,7 +133,7 @@ class Contrast:
             "candidate": self.candidate.to_json(),
             "baseline": self.baseline.to_json(),
             "delta": self.delta,
-            "interval": interval_json(self.interval),
+            "interval": _interval_json(self.interval),
             "p": self.p,
             "adjusted_p": self.adjusted_p,
             "effect": self.effect,
@@ -170,7 +170,7 @@ class Ratio:
             "candidate": self.candidate,
             "baseline": self.baseline,
             "ratio": self.ratio,
-            "interval": interval_json(self.interval),
+            "interval": _interval_json(self.interval),
             "n": self.n,
             "left_out": self.left_out,
             "note": self.note,
@@ -301,5 +301,5 @@ class Comparison:
         }
 
 
-def interval_json(interval: Interval | None) -> Json:
-    return None if interval is None else {"low": interval.low, "high": interval.high}
+def _interval_json(interval: Interval | None) -> Json:
+    return None if interval is None else interval.to_json()
