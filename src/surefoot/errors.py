@@ -9,6 +9,8 @@ SurefootError
     UnknownPrompt            no prompt of that id or version
     UnknownModel             no such model, or none that is configured
     UnknownRun               no run of that id in the ledger
+    UnknownExperiment        no experiment of that id in the ledger
+    DatasetChanged           a line of a dataset was changed since it was shown
     PromptError              a prompt file is malformed or does not render
     PromptMisfit             a version of a prompt no longer fits the calls that use it
     GatePending              a version of a prompt has not passed the gate that guards a label
@@ -101,6 +103,10 @@ class UnknownRun(UsageError):
 
 class UnknownExperiment(UsageError):
     """No experiment of that id in the ledger."""
+
+
+class DatasetChanged(UsageError):
+    """A line of a dataset is no longer what it was when it was shown; nothing was written."""
 
 
 class UnboundedCall(UsageError):

@@ -53,6 +53,7 @@ from surefoot.ledger.events import (
     RunRecord,
     Totals,
 )
+from surefoot.ledger.heads import head_of
 from surefoot.ledger.holding import FINAL, lease_of, lease_until, refuse_pruned
 from surefoot.ledger.owner import holder, is_holder_gone, is_provably_gone, this_process
 from surefoot.ledger.payloads import Freight, Payloads, Privacy
@@ -148,6 +149,7 @@ __all__ = [
     "encode_large",
     "engine",
     "finished",
+    "head_of",
     "holder",
     "identity",
     "is_holder_gone",

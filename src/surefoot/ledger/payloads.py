@@ -91,6 +91,17 @@ class Payloads:
             sealed = _INLINE + sealed
         return Payload(self._view(redacted, tenant, freight), sealed, key_id)
 
+    def copied(
+        self, payload: Payload, source: Source, freight: Freight, *, of: str, to: str, tenant: str
+    ) -> Payload:
+        """What a run has recorded, for another one of the same tenant: sealed under that one's own key.
+
+        A blob is shared, as it is named by what is in it.
+        """
+        if payload.sealed is None and payload.view.startswith(BLOB_VIEW):
+            return payload
+        return self.store(to, self.exact_large(of, payload, source), freight, tenant=tenant)
+
     @property
     def keyring(self) -> Keyring:
         """The keys under which it seals and names."""

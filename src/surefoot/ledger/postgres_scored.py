@@ -11,7 +11,7 @@ from surefoot.ledger import scored_rows
 from surefoot.ledger.entries import BeginExperiment, KeepVerdict
 from surefoot.ledger.postgres_connection import numbered, state_of
 from surefoot.ledger.scored import ExperimentRecord, VerdictRecord
-from surefoot.ledger.scored_rows import CASE_COLUMNS, SCORE_COLUMNS, CaseRow
+from surefoot.ledger.scored_rows import CASE_COLUMNS, SCORE_COLUMNS, CaseKey, CaseRow
 
 Connection = Any
 
@@ -97,11 +97,10 @@ async def keep(cases: Sequence[CaseRow], connection: Connection) -> None:
 async def _keep(table: Sequence[CaseRow], connection: Connection) -> None:
     added = await connection.fetch(_ADD_NEW, *scored_rows.parameters([case.case for case in table]))
     if len(added) < len(table):
-        new = set(map(tuple, added))
+        new: set[CaseKey] = {(row[0], row[1], row[2]) for row in added}
         there = [case for case in table if case.key not in new]
-        former = set(
-            map(tuple, await connection.fetch(_HOLD, *scored_rows.parameters([c.key for c in there])))
-        )
+        held = await connection.fetch(_HOLD, *scored_rows.parameters([case.key for case in there]))
+        former: set[tuple[str, str]] = {(row[0], row[1]) for row in held}
         former |= {(case.run_id, case.key[0]) for case in there}
         await connection.execute(_DROP, *scored_rows.parameters(sorted(former)))
         await connection.execute(_REPLACE, *scored_rows.parameters([case.case for case in there]))

@@ -19,14 +19,15 @@ def begin(entry: BeginExperiment, connection: sqlite3.Connection) -> ExperimentR
 
 
 def keep(cases: Sequence[CaseRow], connection: sqlite3.Connection) -> None:
-    """See `KeepCases`."""
-    for case in cases:
-        former = connection.execute(scored_rows.RUN_OF_CASE, case.key).fetchone()
+    """See `KeepCases`; of one case that is there several times the last counts."""
+    latest = {case.key: case for case in cases}
+    for key, case in latest.items():
+        former = connection.execute(scored_rows.RUN_OF_CASE, key).fetchone()
         if former is not None:
             for run_id in {former[0], case.run_id}:
-                connection.execute(scored_rows.DROP_SCORES, (run_id, case.key[0]))
-        connection.execute(scored_rows.KEEP_CASE, case.case)
-        connection.executemany(scored_rows.KEEP_SCORE, case.scores)
+                connection.execute(scored_rows.DROP_SCORES, (run_id, key[0]))
+    connection.executemany(scored_rows.KEEP_CASE, [case.case for case in latest.values()])
+    connection.executemany(scored_rows.KEEP_SCORE, [row for case in latest.values() for row in case.scores])
 
 
 def judge(entry: KeepVerdict, connection: sqlite3.Connection) -> VerdictRecord:

@@ -1,5 +1,8 @@
 """The shapes of judges' answers, strict ones and those that ragas takes. Importing this imports pydantic."""
 
+# The docstring of a shape would go to the judge as a part of its schema.
+# ruff: noqa: D101
+
 from __future__ import annotations
 
 from collections.abc import Generator
@@ -83,6 +86,7 @@ class Usefulness(_Strict):
 
 
 class Entities(_Strict):
+    names_nothing: bool
     entities: list[Words]
 
 
@@ -277,7 +281,9 @@ def read(asked: Ask, said: object) -> Any:
         problems = "; ".join(
             f"{'.'.join(map(str, one['loc'])) or 'the answer'}: {one['msg']}" for one in error.errors()
         )
-        raise MalformedResponse(f"the judge's answer to {asked.question!r} does not fit: {problems}") from error
+        raise MalformedResponse(
+            f"the judge's answer to {asked.question!r} does not fit: {problems}"
+        ) from error
 
 
 _adapters: dict[tuple[str, bool], TypeAdapter[Any]] = {}
