@@ -80,7 +80,9 @@ def numbered(values: Sequence[Value], *, metric: str = "quality", **rest: object
     return {f"c{place:03}": Told({metric: value}, **rest) for place, value in enumerate(values)}  # type: ignore[arg-type]
 
 
-def kept(found: Experiment, evaluations: Evaluations, *, begun_ns: int, cases: int | None = None) -> Experiment:
+def kept(
+    found: Experiment, evaluations: Evaluations, *, begun_ns: int, cases: int | None = None
+) -> Experiment:
     """The experiment, in a ledger; `cases` is how many it was to have."""
     evaluations.begin(
         ExperimentRecord(
