@@ -15,7 +15,10 @@ Figure = Literal["cost", "latency", "tokens"]
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """One of the two experiments. `failed` counts its rows whose run failed, `prompts` are name to digest."""
+    """One of the two experiments. `failed` counts its rows whose run failed, `prompts` are name to digest.
+
+    `changes` is what was different in its runs from the code and the settings.
+    """
 
     id: str
     name: str
@@ -28,6 +31,7 @@ class Arm:
     failed: int
     repeats: int
     prompts: Mapping[str, str]
+    changes: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -45,6 +49,7 @@ class Arm:
             "failed": self.failed,
             "repeats": self.repeats,
             "prompts": dict(self.prompts),
+            "changes": list(self.changes),
         }
 
 
