@@ -1,0 +1,145 @@
+"""Before the run: which difference so many cases can show, and how many cases show a difference."""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+
+from surefoot.errors import InvalidInput
+from surefoot.evals.intervals import t_quantile
+from surefoot.evals.statistics.columns import Numbers, column
+
+_NORMAL = NormalDist()
+_STEPS = 400
+_MOST_CASES = 10_000_000
+
+
+def minimum_detectable(
+    differences_or_sd: Numbers | float,
+    n: int,
+    *,
+    alpha: float = 0.05,
+    power: float = 0.8,
+    tests: int = 1,
+) -> float:
+    """The smallest true difference that n cases show (p < alpha, two-sided) with this probability.
+
+    It is in the metric's unit.
+
+    differences_or_sd: paired differences of a former comparison, or their standard deviation. For pass/fail that is
+        about the square root of the share of cases of which the verdict changes; `discordance_sd` says it exactly.
+    tests: how many metrics and slices are looked at; the most careful step of Holm's procedure divides alpha by them.
+
+    Infinite for fewer than two cases. The power is that of Student's paired test, `power_of`.
+    """
+    sd = _spread(differences_or_sd)
+    _check(alpha, power)
+    if n < 2:
+        return math.inf
+    if sd == 0:
+        return 0.0
+    high = sd
+    while power_of(high, sd, n, alpha=alpha, tests=tests) < power:
+        high *= 2
+    low = 0.0
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (
+            (low, middle) if power_of(middle, sd, n, alpha=alpha, tests=tests) >= power else (middle, high)
+        )
+    return high
+
+
+def cases_needed(
+    difference: float,
+    differences_or_sd: Numbers | float,
+    *,
+    alpha: float = 0.05,
+    power: float = 0.8,
+    tests: int = 1,
+) -> int:
+    """How many cases show a true difference of this size with this probability; see `minimum_detectable`.
+
+    Raises `InvalidInput` for a difference of 0, which no number of cases shows.
+    """
+    sd, size = _spread(differences_or_sd), abs(difference)
+    _check(alpha, power)
+    if size == 0:
+        raise InvalidInput(
+            "a difference of 0 is shown by no number of cases: give the smallest one that matters"
+        )
+
+    def is_enough(cases: int) -> bool:
+        return power_of(size, sd, cases, alpha=alpha, tests=tests) >= power
+
+    low, high = 1, 2
+    while not is_enough(high):
+        if high > _MOST_CASES:
+            raise InvalidInput(
+                f"to show a difference of {difference:g} where differences spread by {sd:g} takes over "
+                f"{_MOST_CASES:,} cases"
+            )
+        low, high = high, high * 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if is_enough(middle) else (middle, high)
+    return high
+
+
+def power_of(difference: float, sd: float, n: int, *, alpha: float = 0.05, tests: int = 1) -> float:
+    """With which probability Student's paired test on n cases shows a true difference; sd is that of the differences.
+
+    The noncentral t distribution, integrated over the distribution of the standard deviation that is observed.
+    """
+    if n < 2:
+        return 0.0
+    if sd == 0:
+        return 1.0 if difference else 0.0
+    freedom = n - 1
+    shift = abs(difference) / sd * math.sqrt(n)
+    critical = t_quantile(1 - alpha / tests / 2, freedom)
+    # The observed deviation over the true one: chi / sqrt(freedom), by Simpson's rule where it has any weight.
+    half = 9 / math.sqrt(2 * freedom)
+    start, end = max(0.0, 1 - half), 1 + half
+    width = (end - start) / _STEPS
+    constant = math.log(2) + freedom / 2 * math.log(freedom / 2) - math.lgamma(freedom / 2)
+    total = 0.0
+    for step in range(_STEPS + 1):
+        ratio = start + step * width
+        if ratio == 0:
+            density = math.sqrt(2 / math.pi) if freedom == 1 else 0.0
+        else:
+            density = math.exp(constant + (freedom - 1) * math.log(ratio) - freedom * ratio * ratio / 2)
+        shown = _NORMAL.cdf(shift - critical * ratio) + _NORMAL.cdf(-shift - critical * ratio)
+        total += (1 if step in (0, _STEPS) else 4 if step % 2 else 2) * density * shown
+    return min(1.0, total * width / 3)
+
+
+def discordance_sd(discordance: float, *, difference: float = 0.0) -> float:
+    """The standard deviation of paired differences of pass/fail.
+
+    discordance: the share of cases of which the verdict changes, in whichever direction; `difference`: of the rates.
+    """
+    if not abs(difference) <= discordance <= 1:
+        raise InvalidInput(
+            f"with {discordance:g} of the verdicts changed, the rates cannot differ by {difference:g}"
+        )
+    return math.sqrt(discordance - difference * difference)
+
+
+def _spread(differences_or_sd: Numbers | float) -> float:
+    if isinstance(differences_or_sd, int | float):
+        if not 0 <= differences_or_sd < math.inf:
+            raise InvalidInput(f"{differences_or_sd} is no standard deviation: give a number, 0 or more")
+        return float(differences_or_sd)
+    values = column(differences_or_sd)
+    if len(values) < 2:
+        raise InvalidInput(
+            "the spread of differences is seen from two on: give more, or their standard deviation"
+        )
+    return float(values.std(ddof=1))
+
+
+def _check(alpha: float, power: float) -> None:
+    if not (0 < alpha < 1 and 0 < power < 1):
+        raise InvalidInput(f"alpha is {alpha:g} and the power {power:g}: both are shares between 0 and 1")
