@@ -6,6 +6,7 @@ from surefoot.evals.datasets import Case, Dataset
 from surefoot.evals.evaluation import BUILT_IN, Evaluation, Found, find
 from surefoot.evals.frontier import Frontier, Option, Target
 from surefoot.evals.judging import Agreement, Judged, agreement_of, yes_or_no
+from surefoot.evals.loading import experiment
 from surefoot.evals.measuring import measure
 from surefoot.evals.ordering import Progress
 from surefoot.evals.plain.grounding import citation_correctness
@@ -54,6 +55,7 @@ __all__ = [
     "evaluate",
     "evaluate_async",
     "exact_match",
+    "experiment",
     "find",
     "measure",
     "name_of",
