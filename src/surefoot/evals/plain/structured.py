@@ -7,6 +7,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -39,18 +40,18 @@ def json_schema(schema: Mapping[str, Any] | str | Path) -> Callable[[object], Sc
 
     Raises `InvalidInput` for a file that cannot be read and for what is no schema.
     """
-    name, found = _schema_of(schema)
-    validator = _validator(found, name)
+    held = _Schema.of(schema)
+    _validator(held)
 
     def json_schema(output: object) -> Score:
         try:
             data = data_of(output)
         except ValueError as error:
             return Score(value=False, reason=str(error))
-        problems = _problems(validator, data, name)
+        problems = _problems(held, data)
         return Score(value=True) if not problems else Score(value=False, reason="; ".join(problems))
 
-    return scaled(json_schema, name=f"json_schema:{name}")
+    return scaled(json_schema, name=f"json_schema:{held.name}")
 
 
 def json_equal(
@@ -132,36 +133,52 @@ def _plain(value: object, depth: int) -> Any:
 # Schemas
 
 
-def _schema_of(schema: Mapping[str, Any] | str | Path) -> tuple[str, Mapping[str, Any]]:
-    if isinstance(schema, Mapping):
-        return str(schema.get("title") or "schema"), schema
-    path = Path(schema)
-    try:
-        found: object = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InvalidInput(f"the schema {path} cannot be read ({error.strerror}): check the path") from None
-    except ValueError as error:
-        raise InvalidInput(f"the schema {path} is no JSON: {error}") from None
-    if not isinstance(found, dict):
-        raise InvalidInput(f"the schema {path} is {type(found).__name__}: write a JSON object")
-    return str(schema), cast("Mapping[str, Any]", found)
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Schema:
+    """A schema as text, so that a scorer is another one where its schema has changed, and how errors name it."""
+
+    name: str
+    text: str
+
+    @classmethod
+    def of(cls, schema: Mapping[str, Any] | str | Path) -> _Schema:
+        if isinstance(schema, Mapping):
+            name = str(schema.get("title") or "schema")
+            try:
+                return cls(name, json.dumps(schema))
+            except (TypeError, ValueError, RecursionError) as error:
+                raise InvalidInput(f"{name} is no JSON schema: {error}") from None
+        path = Path(schema)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            said = getattr(error, "strerror", None) or str(error)
+            raise InvalidInput(f"the schema {path} cannot be read ({said}): check the path") from None
+        return cls(str(schema), text)
 
 
-def _validator(schema: Mapping[str, Any], name: str) -> Any:
+@lru_cache(maxsize=64)
+def _validator(schema: _Schema) -> Any:
     from jsonschema import Draft202012Validator, SchemaError
     from jsonschema import validators as untyped
     from referencing import Registry
 
-    validators = cast("Any", untyped)
-    chosen: Any = validators.validator_for(dict(schema), default=Draft202012Validator)
     try:
-        chosen.check_schema(dict(schema))
+        found: object = json.loads(schema.text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"the schema {schema.name} is no JSON: {error}") from None
+    if not isinstance(found, dict | bool):
+        raise InvalidInput(f"the schema {schema.name} is {type(found).__name__}: write a JSON object")
+    validators = cast("Any", untyped)
+    chosen: Any = validators.validator_for(found, default=Draft202012Validator)
+    try:
+        chosen.check_schema(found)
     except SchemaError as error:
-        raise InvalidInput(f"{name} is no JSON schema: {error.json_path}: {error.message}") from None
+        raise InvalidInput(f"{schema.name} is no JSON schema: {error.json_path}: {error.message}") from None
     # An answer may be made to be slow to match: RE2 is not, and an expression that it has not is matched as ever.
     kinds: Any = validators.extend(chosen, {"pattern": _pattern})
     empty: Registry[Any] = Registry()
-    return kinds(dict(schema), registry=empty, format_checker=chosen.FORMAT_CHECKER)
+    return kinds(found, registry=empty, format_checker=chosen.FORMAT_CHECKER)
 
 
 def _pattern(_: object, pattern: str, instance: object, __: object) -> Iterator[Any]:
@@ -177,18 +194,18 @@ def _pattern(_: object, pattern: str, instance: object, __: object) -> Iterator[
         yield ValidationError(f"{shown(instance)} does not match {pattern!r}")
 
 
-def _problems(validator: Any, data: object, name: str) -> list[str]:
+def _problems(schema: _Schema, data: object) -> list[str]:
     from referencing.exceptions import Unresolvable
 
     found: list[str] = []
     try:
-        for error in validator.iter_errors(data):
+        for error in _validator(schema).iter_errors(data):
             if len(found) == _PROBLEMS:
                 return [*found, "and more"]
             found.append(f"{error.json_path}: {_cut(error.message)}")
     except Unresolvable as error:
         raise InvalidInput(
-            f"{name} refers to {error.ref!r}, which is not in it: put it under $defs"
+            f"{schema.name} refers to {error.ref!r}, which is not in it: put it under $defs"
         ) from None
     except RecursionError:
         return ["it is nested too deeply to be held against the schema"]
