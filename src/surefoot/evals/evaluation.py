@@ -75,6 +75,7 @@ class Evaluation:
         columns: Mapping[str, str] | None = None,
         init: Mapping[str, object] | None = None,
         scorers: Sequence[str] = (),
+        judge_model: str = "",
         with_judges: bool = False,
         limit: int | None = None,
         concurrency: int = 4,
@@ -83,12 +84,16 @@ class Evaluation:
         allow_effects: bool = False,
         on_progress: OnProgress | None = None,
     ) -> Experiment:
-        """Prepare and evaluate in the current app; `scorers` adds built-in ones by name. Raises as `evaluate` does."""
+        """Prepare and evaluate in the current app. Raises as `evaluate` does.
+
+        scorers: built-in ones by name, beside those that are declared; `judged.METRICS` too.
+        judge_model: the model that these are judged by, where one is; by default the one of `[models] default`.
+        """
         dataset = data if isinstance(data, Dataset) else self.dataset(data, columns=columns)
         cases = dataset.spread(limit)
         chosen = [
             *self.scorers,
-            *(_built_in(name) for name in scorers),
+            *(_built_in(name, judge_model) for name in scorers),
             *(self.judges if with_judges else ()),
         ]
         if not chosen:
@@ -167,8 +172,13 @@ def find(reference: str) -> Found:
     return Found(Path.cwd(), reference)
 
 
-def _built_in(name: str) -> Scorer:
-    try:
+def _built_in(name: str, judge_model: str) -> Scorer:
+    if name in BUILT_IN:
         return BUILT_IN[name]
-    except KeyError:
-        raise InvalidInput(f"no scorer is called {name!r}: there are {', '.join(BUILT_IN)}") from None
+    from surefoot.evals.judged import METRICS
+
+    if name in METRICS:
+        return METRICS[name](using=judge_model or None)
+    raise InvalidInput(
+        f"no scorer is called {name!r}: there are {', '.join(BUILT_IN)}, and by a model {', '.join(METRICS)}"
+    )
