@@ -141,7 +141,8 @@ def _scores(app: App, metric: str, flow: str, began_ns: int) -> dict[str, float]
     found: dict[str, float] = {}
     for score in Evaluations(app.ledger).scores(metric=metric, flow=flow, since_ns=began_ns):
         if score.value is not None and not isinstance(score.value, str):
-            found[score.run_id] = float(score.value)
+            # The newest comes first, and counts.
+            found.setdefault(score.run_id, float(score.value))
     if not found:
         raise InvalidInput(f"no run of {flow} has a number under {metric!r} in this time: score runs first")
     return found
