@@ -10,6 +10,7 @@ from surefoot.flows.doubts import Decision
 from surefoot.flows.drive import Logic, drive, drive_async
 from surefoot.flows.events import Listener, RunEvent, RunOpened, StepClosed, StepOpened, StepYielded
 from surefoot.flows.flow import Flow, FlowSpec, Workflow, flow
+from surefoot.flows.forking import fork, fork_async
 from surefoot.flows.given import now, random, sleep, uuid4
 from surefoot.flows.handles import CurrentRun, CurrentStep, Run, current_run, current_step, last_run
 from surefoot.flows.host import Host, host
@@ -62,6 +63,8 @@ __all__ = [
     "drive_async",
     "find_spec",
     "flow",
+    "fork",
+    "fork_async",
     "hints_of",
     "host",
     "last_run",

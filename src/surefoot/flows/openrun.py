@@ -35,6 +35,7 @@ from surefoot.values import Caller, PromptRef, RunTags
 
 if TYPE_CHECKING:
     from surefoot.flows.claims import StepClaim
+    from surefoot.flows.origin import Origin
     from surefoot.flows.undoing import Undoable
 
 ErrorT = TypeVar("ErrorT", bound=Exception)
@@ -142,6 +143,8 @@ class OpenRun:
     """What they mean in the runs that it is a part of."""
     changes: Changes = NO_CHANGES
     """What is different in it from its code and settings."""
+    origin: Origin | None = None
+    """The run that it is a fork of."""
     cargo: Cargo = field(default_factory=Cargo)
     _used: Totals = Totals()
     # Counted apart, as all that most steps add to the totals is themselves.
