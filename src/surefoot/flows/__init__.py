@@ -15,7 +15,7 @@ from surefoot.flows.given import now, random, sleep, uuid4
 from surefoot.flows.handles import CurrentRun, CurrentStep, Run, current_run, current_step, last_run
 from surefoot.flows.host import Host, host
 from surefoot.flows.lease import Keeper
-from surefoot.flows.runner import Opaque, Options, Target, begin, resume
+from surefoot.flows.runner import Completed, Opaque, Options, Target, begin, resume
 from surefoot.flows.step import Step, step
 from surefoot.flows.stopping import Ceilings
 from surefoot.flows.threads import carry
@@ -29,6 +29,7 @@ __all__ = [
     "AnyFlow",
     "Ceilings",
     "Change",
+    "Completed",
     "CurrentRun",
     "CurrentStep",
     "Databases",

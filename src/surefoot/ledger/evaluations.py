@@ -31,6 +31,7 @@ from surefoot.ledger.scored import (
 )
 from surefoot.ledger.scored_queries import OverTime
 from surefoot.ledger.scored_rows import CaseRow
+from surefoot.ledger.scored_uses import models_judging, prompts_in
 from surefoot.ledger.store import Ledger
 from surefoot.ledger.writer import Pending
 
@@ -172,6 +173,17 @@ class Evaluations:
     def cases_of_run(self, run_id: str, *, tenant: str | None = None) -> list[CaseRecord]:
         """The judged cases for which a run stands, with their scores: what is known of how good it was."""
         return self._cases(scored_queries.of_run_query(run_id, tenant=tenant))
+
+    def prompts(self, experiment: ExperimentRecord) -> dict[str, str]:
+        """What the prompts meant in the runs of an experiment, name to digest: what they were in most of them.
+
+        What was known when it began stands where no run has used the prompt.
+        """
+        return {**experiment.prompts, **prompts_in(self._ledger, experiment.id)}
+
+    def judges(self, experiment: str, metric: str) -> tuple[str, ...]:
+        """The models that answered the calls of a metric's judge in an experiment, sorted."""
+        return models_judging(self._ledger, experiment, metric)
 
     def judged(self, experiment: ExperimentRecord | str, *, tenant: str | None = None) -> tuple[int, int]:
         """How many cases of an experiment are judged, repeats counted, and how many of their runs failed."""
