@@ -115,7 +115,7 @@ class Evaluations:
         # An id that somebody gave stands as it was given; one that was made is in capitals.
         for wanted in dict.fromkeys((asked, asked.upper())) if asked else ():
             query = scored_queries.experiments_query(
-                ids=(wanted, wanted + "~"), flow=flow, tenant=tenant, limit=5
+                ids=(wanted, f"{wanted}\U0010ffff"), flow=flow, tenant=tenant, limit=5
             )
             found = self._read(query, scored_rows.experiment_of)
             exact = [each for each in found if each.id == wanted]
