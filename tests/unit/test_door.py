@@ -37,6 +37,7 @@ EXPECTED = [
     "embed",
     "evaluate",
     "flow",
+    "fork",
     "generate",
     "http_client",
     "last_run",

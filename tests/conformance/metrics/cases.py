@@ -34,7 +34,9 @@ class Answers:
         self.made += 1
         found = next((call for call in self.calls if _is_same(asked, call["input"])), None)
         if found is None:
-            self.problems.append(f"asked {asked.question} with {dict(asked.inputs)}, which the case does not answer")
+            self.problems.append(
+                f"asked {asked.question} with {dict(asked.inputs)}, which the case does not answer"
+            )
             raise MalformedResponse("the case has no answer")
         self.calls.remove(found)
         return read(asked, found["output"])

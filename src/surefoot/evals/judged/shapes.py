@@ -277,7 +277,9 @@ def read(asked: Ask, said: object) -> Any:
         problems = "; ".join(
             f"{'.'.join(map(str, one['loc'])) or 'the answer'}: {one['msg']}" for one in error.errors()
         )
-        raise MalformedResponse(f"the judge's answer to {asked.question!r} does not fit: {problems}") from error
+        raise MalformedResponse(
+            f"the judge's answer to {asked.question!r} does not fit: {problems}"
+        ) from error
 
 
 _adapters: dict[tuple[str, bool], TypeAdapter[Any]] = {}

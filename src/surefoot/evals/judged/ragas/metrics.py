@@ -44,7 +44,9 @@ def is_known(metric: str) -> bool:
     return metric in _METRICS
 
 
-def conversation(metric: str, sample: RagasSample, *, api: Api = "collections", **settings: Any) -> Talk[float]:
+def conversation(
+    metric: str, sample: RagasSample, *, api: Api = "collections", **settings: Any
+) -> Talk[float]:
     """The conversation of one of ragas' metrics about a row; its score may be NaN.
 
     Raises `InvalidInput` for a metric or settings that ragas has not; the conversation raises it for a row that ragas
