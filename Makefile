@@ -51,6 +51,9 @@ limits: .venv/.installed-dev ## budgets, rates, breakers and the cache under man
 conformance-prompts: .venv/.installed-dev ## prompt files of other libraries and the Prompty project's vectors (DATA=x VECTORS=y)
 	@PYTHONPATH=tests/conformance $(BIN)/python tests/conformance $(DATA:%=--data=%) $(VECTORS:%=--vectors=%)
 
+conformance-metrics: .venv/.installed-dev ## scores that ragas computed from given answers of judges, and ours (DATA=x)
+	@PYTHONPATH=tests/conformance/metrics $(BIN)/python tests/conformance/metrics $(DATA:%=--data=%)
+
 test-peers: $(PEERS:%=test-peer-%) ## run LangChain, pydantic-ai and instructor inside runs, killed and resumed
 
 check: check-format check-lint check-mypy check-pyright check-floors ## format, lint, types and floors
@@ -102,5 +105,5 @@ check-pyright: .venv/.installed-dev
 check-floors: .venv/.installed-dev
 	@$(BIN)/python -m pytest -q tests/unit/test_floors.py
 
-.PHONY: help demo eval-demo test test-peers conformance-prompts crash chaos limits check format cov bench wheel lock clean
+.PHONY: help demo eval-demo test test-peers conformance-prompts conformance-metrics crash chaos limits check format cov bench wheel lock clean
 .PHONY: check-format check-lint check-mypy check-pyright check-floors

@@ -1,6 +1,7 @@
 """Datasets, scorers and experiments: how good a flow is, and how far that number can be trusted."""
 
 from surefoot.evals.binding import Scorer, name_of
+from surefoot.evals.comparing import Comparison, Gate, Verdict, compare
 from surefoot.evals.datasets import Case, Dataset
 from surefoot.evals.evaluation import BUILT_IN, Evaluation, Found, find
 from surefoot.evals.frontier import Frontier, Option, Target
@@ -19,6 +20,7 @@ __all__ = [
     "BUILT_IN",
     "Agreement",
     "Case",
+    "Comparison",
     "Dataset",
     "Evaluation",
     "Excerpt",
@@ -26,6 +28,7 @@ __all__ = [
     "Failure",
     "Found",
     "Frontier",
+    "Gate",
     "Judged",
     "Latency",
     "Metric",
@@ -40,8 +43,10 @@ __all__ = [
     "TableRow",
     "Target",
     "Value",
+    "Verdict",
     "agreement_of",
     "citation_correctness",
+    "compare",
     "contains_expected",
     "embedding_similarity",
     "evaluate",

@@ -1,7 +1,7 @@
 """Flows, steps and the runner."""
 
 from surefoot.flows.background import run_in_background, run_in_thread
-from surefoot.flows.building import AnyFlow, checked, find_spec, target_of, with_inputs
+from surefoot.flows.building import AnyFlow, checked, find_spec, hints_of, target_of, with_inputs
 from surefoot.flows.changes import CHANGES, Change, parse_change, recorded_changes, resolved
 from surefoot.flows.children import start
 from surefoot.flows.code import load, load_reference
@@ -69,6 +69,7 @@ __all__ = [
     "flow",
     "fork",
     "fork_async",
+    "hints_of",
     "host",
     "last_run",
     "load",

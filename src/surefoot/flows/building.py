@@ -68,7 +68,7 @@ def construct(kind: type[Workflow], init: Mapping[str, object], make_client: Mak
     """
     make = inspect.getattr_static(kind, "make", None)
     function: Any = cast("Any", kind).make if isinstance(make, staticmethod) else kind.__init__
-    hints = _hints(function)
+    hints = hints_of(function)
     parameters = [p for p in inspect.signature(function).parameters.values() if p.name != "self"]
     values: dict[str, object] = {}
     mistakes: list[str] = []
@@ -109,7 +109,7 @@ def checked(spec: FlowSpec, inputs: Mapping[str, object], *, is_text: bool = Fal
     """
     from pydantic import ValidationError
 
-    hints = _hints(spec.function)
+    hints = hints_of(spec.function)
     parameters = spec.arguments.signature.parameters
     values: dict[str, object] = {}
     mistakes = [
@@ -166,7 +166,7 @@ def _checked_alone(spec: FlowSpec, others: Mapping[str, object], *, is_text: boo
     """Some inputs of a flow, without the rest."""
     from pydantic import ValidationError
 
-    hints, parameters = _hints(spec.function), spec.arguments.signature.parameters
+    hints, parameters = hints_of(spec.function), spec.arguments.signature.parameters
     values: dict[str, object] = {}
     mistakes: list[str] = []
     for name, value in others.items():
@@ -211,7 +211,8 @@ def _takes_any(parameters: Mapping[str, inspect.Parameter]) -> bool:
     return any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
 
 
-def _hints(function: Any) -> dict[str, Any]:
+def hints_of(function: Any) -> dict[str, Any]:
+    """The annotations of a function by parameter, and that of its result as `return`, as far as they can be read."""
     try:
         return get_type_hints(function)
     except (NameError, TypeError):

@@ -153,6 +153,12 @@ class Payloads:
         text = text if isinstance(text, str) else text.decode()
         return (self._privacy(text) if self._privacy else None) or text
 
+    def readable_all(self, texts: Sequence[str]) -> Sequence[str]:
+        """Several texts as people may read them, looked at in one go: most have nothing to hide."""
+        if self._privacy is None or self._privacy("\n".join(texts)) is None:
+            return texts
+        return [self.readable(text) for text in texts]
+
     def view(self, payload: Payload, source: Source) -> str:
         """The text that people may read, blobs resolved."""
         if not payload.view.startswith(BLOB_VIEW):

@@ -1,40 +1,20 @@
-"""Datasets: cases from a file, with their columns mapped to a flow's inputs."""
+"""`Dataset`: cases with a version, and what is made of it without another file."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Self, cast
-
-import orjson
+from typing import Self
 
 from surefoot.errors import InvalidInput
-from surefoot.flows import AnyFlow, find_spec
-from surefoot.ledger import identity
-
-_SINGLE = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """Inputs of a flow and, if known, the output that is expected.
-
-    `expected` is None where nothing is expected. `metadata` is whatever else is known of the case. `place` says
-    where it was read (`golden.jsonl:3`) and is no part of it.
-    """
-
-    id: str
-    inputs: Mapping[str, object]
-    expected: object = None
-    metadata: Mapping[str, object] = field(default_factory=dict[str, object])
-    place: str = field(default="", compare=False)
-
-    @property
-    def label(self) -> str:
-        """How errors name the case."""
-        return self.place or f"case {self.id!r}"
+from surefoot.evals.datasets.case import Case, version_of
+from surefoot.evals.datasets.drawing import sample, splits
+from surefoot.evals.datasets.filter import Condition, chosen, of_fields
+from surefoot.evals.datasets.formats import Reading, records, stem_of
+from surefoot.evals.datasets.layout import Layout
+from surefoot.evals.datasets.verdict import is_rejected
+from surefoot.flows import AnyFlow
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +38,7 @@ class Dataset:
                 raise InvalidInput(
                     f"{case.label}: the id {case.id!r} stands at {other.label} already: give each case its own"
                 )
-        content = [(c.id, dict(c.inputs), c.expected, dict(c.metadata)) for c in self.cases]
-        object.__setattr__(self, "version", identity(content, name=f"dataset {self.name}").hex()[:16])
+        object.__setattr__(self, "version", version_of(self.cases, self.name))
 
     def __len__(self) -> int:
         return len(self.cases)
@@ -69,21 +48,32 @@ class Dataset:
 
     @classmethod
     def load(
-        cls, path: str | Path, *, flow: AnyFlow | str | None = None, columns: Mapping[str, str] | None = None
+        cls,
+        path: str | Path,
+        *,
+        flow: AnyFlow | str | None = None,
+        columns: Mapping[str, str] | None = None,
+        encoding: str | None = None,
+        delimiter: str | None = None,
     ) -> Self:
-        """The cases in a JSONL file: one JSON object per line, whose keys are its columns.
+        """The cases in a file: JSON lines, an array of JSON objects, CSV, TSV, parquet or arrow, by the file's name.
 
-        flow: the column that is named after an input of the flow is that input; `columns` says where another
-            column is meant, as in `{"query": "question", "expected": "answer"}`. Without a flow every column is an
-            input. `id` (else the line's number) names the case, `expected` is what is expected, and what is left
-            over becomes its metadata. `{"id", "inputs": {...}, "expected", "metadata": {...}}` is understood too.
+        flow: the column that is named after an input of the flow is that input, turned into the type that the flow
+            declares; `columns` says where another column is meant, as in `{"query": "question", "expected": "answer"}`.
+            Without a flow every column is an input, in CSV a text. `id` (else the line's number) names the case,
+            `expected` is what is expected, and what is left over becomes its metadata.
+            `{"id", "inputs": {...}, "expected", "metadata": {...}}` is understood too. Cases that a reviewer has
+            rejected are left out.
+        encoding, delimiter: of a table of text, where the file does not tell: UTF-8 and the sign that its header has
+            most of are taken else.
 
-        Raises `InvalidInput` that names file, line and what is wrong there.
+        Raises `InvalidInput` that names file, line, column and what is wrong there, and `MissingExtra` for parquet
+        and arrow without pyarrow.
         """
         file = Path(path)
-        layout = _Layout.of(flow, columns or {})
-        cases = [_case(row, number, file, layout) for number, row in _rows(file)]
-        return cls(file.stem, tuple(cases), file)
+        layout = Layout.of(flow, columns or {})
+        read = (layout.case(record) for record in records(file, Reading(encoding, delimiter)))
+        return cls(stem_of(file), tuple(case for case in read if not is_rejected(case.metadata)), file)
 
     def spread(self, limit: int | None) -> tuple[Case, ...]:
         """So many cases, evenly spread over the dataset and in its order; all of them without a limit.
@@ -96,104 +86,76 @@ class Dataset:
             raise InvalidInput(f"the limit is {limit}: evaluate at least 1 case")
         return tuple(self.cases[place * len(self.cases) // limit] for place in range(limit))
 
+    def slice(self, *where: str, **fields: object) -> Self:
+        """The cases of which all of this holds: `slice("cost>0.01", topic="billing")`.
 
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    """Which columns a row must have: `inputs` by name (None: all of them), whether each is required."""
+        where: conditions as texts, see `Condition`. A name is that of a metadata column, else of an input.
 
-    flow: str
-    inputs: Mapping[str, bool] | None
-    columns: Mapping[str, str]
-
-    @classmethod
-    def of(cls, flow: AnyFlow | str | None, columns: Mapping[str, str]) -> Self:
-        if flow is None:
-            return cls("", None, columns)
-        spec = find_spec(flow)[1]
-        parameters = spec.arguments.signature.parameters.values()
-        takes_any = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters)
-        inputs = {p.name: p.default is inspect.Parameter.empty for p in parameters if p.kind in _SINGLE}
-        if not takes_any and (unknown := sorted(columns.keys() - inputs.keys() - {"id", "expected"})):
-            raise InvalidInput(
-                f"columns are mapped to {', '.join(unknown)}, but flow {spec.name} takes {', '.join(inputs)} "
-                "(and a case has id and expected)"
-            )
-        return cls(spec.name, None if takes_any else inputs, columns)
-
-    def column(self, name: str) -> str:
-        return self.columns.get(name, name)
-
-
-def _rows(file: Path) -> Iterator[tuple[int, dict[str, object]]]:
-    if file.suffix.lower() in (".csv", ".tsv", ".parquet"):
-        raise InvalidInput(f"{file}: datasets are read from JSONL: write one JSON object per line")
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise InvalidInput(f"the dataset {file} cannot be read ({error.strerror}): check the path") from None
-    for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            row: object = orjson.loads(line)
-        except orjson.JSONDecodeError as error:
-            raise InvalidInput(
-                f"{file}:{number}: this line is not JSON ({error}): write one object per line"
-            ) from None
-        if not isinstance(row, dict):
-            raise InvalidInput(
-                f'{file}:{number}: this line holds no JSON object: write {{"id": ..., "expected": ...}}'
-            )
-        yield number, cast("dict[str, object]", row)
-
-
-def _case(row: Mapping[str, object], number: int, file: Path, layout: _Layout) -> Case:
-    place = f"{file}:{number}"
-    missing = [f"{name}={column}" for name, column in layout.columns.items() if column not in row]
-    if missing:
-        raise InvalidInput(f"{place}: no column for {', '.join(missing)}: it has {', '.join(row)}")
-    rest = dict(row)
-    given = rest.pop(layout.column("id"), number)
-    if not isinstance(given, str | int) or isinstance(given, bool) or given == "":
-        raise InvalidInput(f"{place}: the id is {given!r}: give it as text or a whole number")
-    expected = rest.pop(layout.column("expected"), None)
-    nested = _mapping(rest, "metadata", place)
-    inputs = _inputs(rest, layout, place)
-    return Case(str(given), inputs, expected, {**nested, **rest}, place)
-
-
-def _inputs(rest: dict[str, object], layout: _Layout, place: str) -> dict[str, object]:
-    """The inputs of the flow, taken out of what is left of a row."""
-    wanted = layout.inputs
-    if "inputs" not in layout.columns and (wanted is None or "inputs" not in wanted):
-        rest = rest if "inputs" not in rest else rest | _taken(rest, place)
-    if wanted is None:
-        every = {name: rest.pop(column) for name, column in layout.columns.items() if column in rest}
-        every.update(rest)
-        rest.clear()
-        return every
-    found = {name: rest[layout.column(name)] for name in wanted if layout.column(name) in rest}
-    missing = [name for name, is_required in wanted.items() if is_required and name not in found]
-    if missing:
-        raise InvalidInput(
-            f"{place}: no column {', '.join(map(repr, missing))}, which flow {layout.flow} takes: the columns are "
-            f"{', '.join(rest) or 'none'}; map one with columns={{{missing[0]!r}: COLUMN}}, "
-            f"on the command line --map {missing[0]}=COLUMN"
+        Raises `InvalidInput` for a condition that is none, a name that no case has, and if no case is left.
+        """
+        conditions = [*map(Condition.of, where), *of_fields(fields)]
+        named = [*where, *(f"{name}={value}" for name, value in fields.items())]
+        return self._of(
+            chosen(self.cases, conditions), f"{self.name}[{', '.join(named)}]" if named else self.name
         )
-    for column in {layout.column(name) for name in found}:
-        rest.pop(column, None)
-    return found
 
+    def split(self, *, seed: int = 0, by: str | None = None, **shares: float) -> dict[str, Self]:
+        """The dataset in parts: `split(train=0.8, test=0.2)`. Each case falls by the digest of its id, so that no case
+        moves from one part to another when cases are added; the shares are met on average.
 
-def _taken(rest: dict[str, object], place: str) -> dict[str, object]:
-    return _mapping(rest, "inputs", place)
+        by: a metadata key (or an input); cases that have the same there fall together, such as those of one customer.
 
+        Raises `InvalidInput` for shares that do not make 1, and for a part that no case falls into.
+        """
+        parts = splits(self.cases, shares, seed=seed, by=by)
+        if empty := [name for name, part in parts.items() if not part]:
+            raise InvalidInput(
+                f"no case of {self.name} falls into {', '.join(empty)}: it has {len(self.cases)} cases; "
+                "take a larger share or another seed"
+            )
+        return {name: self._of(part, f"{self.name}-{name}") for name, part in parts.items()}
 
-def _mapping(rest: dict[str, object], key: str, place: str) -> dict[str, object]:
-    """Take the object under `key` out of a row; empty if there is none."""
-    value = rest.pop(key, None)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise InvalidInput(f"{place}: {key!r} is {type(value).__name__}: write a JSON object")
-    return cast("dict[str, object]", value)
+    def sample(self, size: int, *, seed: int = 0, by: str | None = None) -> Self:
+        """So many cases, drawn by the digests of their ids: the same ones each time, and part of any larger sample.
+
+        by: a metadata key (or an input) of which each value has its share of the sample.
+
+        Raises `InvalidInput` for a size below 1.
+        """
+        return self._of(sample(self.cases, size, seed=seed, by=by), self.name)
+
+    def merge(self, *others: Dataset) -> Self:
+        """The cases of all, in order. A case that stands in several with the same content is there once.
+
+        Raises `InvalidInput` for an id that stands for different cases.
+        """
+        found = {case.id: case for case in self.cases}
+        for other in others:
+            for case in other:
+                if (known := found.setdefault(case.id, case)) != case:
+                    raise InvalidInput(
+                        f"{case.label}: the id {case.id!r} stands for another case at {known.label}: give each its own"
+                    )
+        return self._of(list(found.values()), "+".join((self.name, *(other.name for other in others))))
+
+    def dedupe(self) -> Self:
+        """The first of all cases with the same inputs, whatever else they say."""
+        found: dict[bytes, Case] = {}
+        for case in self.cases:
+            found.setdefault(case.asked, case)
+        return self._of(list(found.values()), self.name)
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Write the cases to a file whose name tells the format, as a whole or not at all.
+
+        Raises `InvalidInput` for a file that is there, unless it is to be overwritten, for values that the format has
+        no form for, and `MissingExtra`.
+        """
+        from surefoot.evals.datasets.writing import write
+
+        write(self.cases, Path(path), overwrite=overwrite)
+
+    def _of(self, cases: list[Case], name: str) -> Self:
+        if not cases:
+            raise InvalidInput(f"no case is left in {name}")
+        return replace(self, name=name, cases=tuple(cases))

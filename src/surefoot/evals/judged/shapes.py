@@ -1,5 +1,8 @@
 """The shapes of judges' answers, strict ones and those that ragas takes. Importing this imports pydantic."""
 
+# The docstring of a shape would go to the judge as a part of its schema.
+# ruff: noqa: D101
+
 from __future__ import annotations
 
 from collections.abc import Generator
@@ -83,6 +86,7 @@ class Usefulness(_Strict):
 
 
 class Entities(_Strict):
+    names_nothing: bool
     entities: list[Words]
 
 

@@ -1,18 +1,18 @@
-"""The bias-corrected and accelerated bootstrap of a mean of paired differences."""
+"""The interval of a mean of paired differences: the BCa bootstrap, and what it needs for few cases."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 from surefoot.errors import InvalidInput
-from surefoot.evals.intervals import student, t_quantile
+from surefoot.evals.intervals import t_quantile
 from surefoot.evals.statistics.columns import column
 from surefoot.evals.statistics.draws import Draws
 from surefoot.evals.statistics.interval import EVERYTHING, Interval
+from surefoot.evals.statistics.samples import Sample
 
 if TYPE_CHECKING:
     from surefoot.evals.statistics.columns import Floats, Numbers
@@ -20,31 +20,44 @@ if TYPE_CHECKING:
 FEWEST = 10
 """Below so many cases resamples tell less than Student's t does."""
 
+FEW_MOVED = 6
+"""If so many cases or more differ from the rest, how they differ is seen in them."""
+
 _DRAWS, _LEAST, _MOST = 2_000_000, 2_000, 5_000
 """Draws of a case in all, and resamples at least and at most."""
 
 _BLOCK = 4_000_000
 """Counts that are in memory at a time."""
 
-_TINY = 1e-300
-
 _NORMAL = NormalDist()
 
 
 def bootstrap_interval(
-    differences: Numbers, *, confidence: float = 0.95, seed: int = 0, resamples: int | None = None
+    differences: Numbers,
+    *,
+    confidence: float = 0.95,
+    seed: int = 0,
+    resamples: int | None = None,
+    scale: float = 1.0,
 ) -> Interval:
     """The interval of the mean of paired differences.
 
     differences: shape (n,), one for each case; repeats are averaged before, so that it is cases that are resampled.
     resamples: by default 2,000 to 5,000, the more the fewer cases.
+    scale: how large a difference can be, in the metric's unit; it counts only where nearly all are the same.
 
-    It is `bca_interval` with the small-sample expansion, from 10 cases on; below that Student's, and everything for
-    fewer than two. Raises `InvalidInput` for NaN.
+    It reaches as far as the expanded BCa bootstrap (`bca_interval`) or Student's interval, whichever is further on each
+    side: the first is right where differences are skewed, the second where they have heavy tails. Below 10 cases it is
+    Student's alone. Where half of the differences or more are the same and fewer than 6 are not, it reaches as far as
+    if there were two cases more, one a `scale` above and one below. Everything for fewer than two cases.
+
+    Raises `InvalidInput` for NaN.
     """
-    return bootstrap_intervals([column(differences)], confidence=confidence, seed=seed, resamples=resamples)[
-        0
-    ]
+    values = column(differences)
+    if not len(values):
+        return EVERYTHING
+    sample = Sample((values,), scale)
+    return intervals_of([sample], confidence=confidence, seed=seed, resamples=resamples)[0]
 
 
 def bca_interval(
@@ -68,9 +81,9 @@ def bca_interval(
     values = column(differences)
     if len(values) < 2:
         return EVERYTHING
-    sample, count = Sample((values,)), resamples or resamples_for(len(values))
-    around = sample.resampled(_resampled(values[:, None], Draws(seed, len(values)), count))
-    return _bca(sample, around, confidence=confidence, is_expanded=is_expanded)
+    sample = Sample((values,))
+    means = _resampled(values[:, None], Draws(seed, len(values)), resamples or resamples_for(len(values)))
+    return _bca(sample, sample.influence, means, confidence=confidence, is_expanded=is_expanded)
 
 
 def resamples_for(cases: int) -> int:
@@ -78,53 +91,13 @@ def resamples_for(cases: int) -> int:
     return max(_LEAST, min(_MOST, _DRAWS // max(cases, 1)))
 
 
-def bootstrap_intervals(
-    columns: Sequence[Floats], *, confidence: float, seed: int, resamples: int | None = None
-) -> list[Interval]:
-    """`bootstrap_interval` of many columns; those with as many cases share their resamples."""
-    samples = [Sample((values,)) for values in columns]
-    return intervals_of(samples, confidence=confidence, seed=seed, resamples=resamples)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Sample:
-    """What is resampled: one column, of which the mean is looked at, or two, of which it is log(mean / mean).
-
-    Of two, all values are 0 or more, and neither mean is 0.
-    """
-
-    columns: tuple[Floats] | tuple[Floats, Floats]
-
-    @property
-    def value(self) -> float:
-        means = [float(column.mean()) for column in self.columns]
-        return means[0] if len(means) == 1 else math.log(means[0] / means[1])
-
-    @property
-    def influence(self) -> Floats:
-        """How the value moves with each case, to the first order; its mean is 0."""
-        first, *second = self.columns
-        moved: Floats = (
-            first / first.mean() - second[0] / second[0].mean() if second else first - first.mean()
-        )
-        return moved
-
-    def resampled(self, means: Floats) -> Floats:
-        """The value in each resample less the observed one; `means` has a column for each of its own."""
-        import numpy as np
-
-        if len(self.columns) == 1:
-            around: Floats = means[:, 0] - self.value
-            return around
-        # A resample of zeros alone is further out than any number.
-        logs: Floats = np.log(np.maximum(means, _TINY))
-        return logs[:, 0] - logs[:, 1] - self.value
-
-
 def intervals_of(
     samples: Sequence[Sample], *, confidence: float, seed: int, resamples: int | None = None
 ) -> list[Interval]:
-    """The intervals of their values. Raises `InvalidInput` for a confidence that is none."""
+    """The intervals of their values, as `bootstrap_interval` says; those of as many cases share their resamples.
+
+    Raises `InvalidInput` for a confidence that is none.
+    """
     import numpy as np
 
     if not 0 < confidence < 1:
@@ -132,36 +105,77 @@ def intervals_of(
     intervals = [EVERYTHING] * len(samples)
     groups: dict[int, list[int]] = {}
     for place, sample in enumerate(samples):
-        groups.setdefault(len(sample.columns[0]), []).append(place)
+        groups.setdefault(sample.cases, []).append(place)
     for cases, places in groups.items():
-        if cases < FEWEST:
-            for place in places:
-                intervals[place] = _students(samples[place], confidence)
+        if cases < 2:
             continue
-        data = np.column_stack([column for place in places for column in samples[place].columns])
-        means, start = _resampled(data, Draws(seed, cases), resamples or resamples_for(cases)), 0
+        data = np.column_stack([each for place in places for each in samples[place].columns])
+        count = resamples or resamples_for(cases)
+        means = _resampled(data, Draws(seed, cases), count) if cases >= FEWEST else None
+        start = 0
         for place in places:
-            sample, end = samples[place], start + len(samples[place].columns)
-            around = sample.resampled(means[:, start:end])
-            intervals[place], start = _bca(sample, around, confidence=confidence, is_expanded=True), end
+            end = start + len(samples[place].columns)
+            drawn = None if means is None else means[:, start:end]
+            intervals[place], start = _interval(samples[place], drawn, confidence), end
     return intervals
 
 
-def _students(sample: Sample, confidence: float) -> Interval:
-    found = student([float(each) for each in sample.influence], confidence=confidence)
-    value = sample.value if found is not None else 0.0
-    return EVERYTHING if found is None else Interval(value + found[0], value + found[1])
-
-
-def _bca(sample: Sample, around: Floats, *, confidence: float, is_expanded: bool) -> Interval:
-    """By the resampled values less the observed one, shape (resamples,)."""
+def _interval(sample: Sample, means: Floats | None, confidence: float) -> Interval:
+    """By the resampled means of the sample's columns, if there are any."""
     import numpy as np
 
-    influence, value = sample.influence, sample.value
+    influence = sample.influence
+    if float(np.abs(influence).max()) > 1e100:
+        return EVERYTHING
+    found = [_students(sample.value, influence, confidence)]
+    if means is not None:
+        found.append(_bca(sample, influence, means, confidence=confidence, is_expanded=True))
+    if _is_sparse(influence):
+        found.append(_with_two_more(sample, influence, confidence))
+    return Interval(min(each.low for each in found), max(each.high for each in found))
+
+
+def _students(value: float, influence: Floats, confidence: float) -> Interval:
+    """Student, "The Probable Error of a Mean", Biometrika 6 (1908)."""
+    cases = len(influence)
+    half = t_quantile((1 + confidence) / 2, cases - 1) * float(influence.std(ddof=1)) / math.sqrt(cases)
+    return Interval(value - half, value + half)
+
+
+def _is_sparse(influence: Floats) -> bool:
+    """Whether half of the cases or more are the same, and fewer are not than would tell how those may differ."""
+    import numpy as np
+
+    # What is the same can differ in its last digits.
+    rounded = np.round(influence / (float(np.abs(influence).max()) or 1.0), 9)
+    most = int(np.unique(rounded, return_counts=True)[1].max())
+    return 2 * most >= len(influence) and len(influence) - most < FEW_MOVED
+
+
+def _with_two_more(sample: Sample, influence: Floats, confidence: float) -> Interval:
+    """The interval as if there were a case more a scale above the others, and one below.
+
+    For verdicts that is the adjustment of Bonett and Price, "Improved Confidence Intervals for Paired Binomial
+    Proportions", Journal of Educational and Behavioral Statistics 37 (2012); Student's t in place of the normal.
+    """
+    import numpy as np
+
+    middle = float(np.median(influence))
+    reach = max(sample.scale, float(np.abs(influence - middle).max()))
+    more = np.concatenate([influence, [middle - reach, middle + reach]])
+    return _students(sample.value + float(more.mean()), more, confidence)
+
+
+def _bca(
+    sample: Sample, influence: Floats, means: Floats, *, confidence: float, is_expanded: bool
+) -> Interval:
+    """By the means of the sample's columns in each resample, shape (resamples, columns)."""
+    import numpy as np
+
+    around, value = sample.around(means), sample.value
     squares, cases, resamples = float((influence**2).sum()), len(influence), len(around)
     if squares == 0:
         return Interval(value, value)
-    # The jackknife's acceleration, of what is smooth, is the skewness of the influence of each case.
     acceleration = float((influence**3).sum()) / (6 * squares**1.5)
     below = float((around < 0).mean() + (around <= 0).mean()) / 2
     bias = _NORMAL.inv_cdf(min(max(below, 1 / resamples), 1 - 1 / resamples))

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from surefoot.evals.statistics.bootstrap import FEWEST, Sample, intervals_of
+from surefoot.evals.statistics.bootstrap import FEWEST, intervals_of
 from surefoot.evals.statistics.columns import Numbers
 from surefoot.evals.statistics.interval import EVERYTHING, Interval
 from surefoot.evals.statistics.mcnemar import mcnemar_p
 from surefoot.evals.statistics.permutation import permutation_ps
 from surefoot.evals.statistics.ratios import pair_of
+from surefoot.evals.statistics.samples import Sample
 from surefoot.evals.statistics.tango import tango_interval
 from surefoot.values import Json
 
@@ -112,8 +113,15 @@ def _sample(kind: Kind, candidate: Floats, baseline: Floats) -> Sample | None:
     if len(candidate) == 0:
         return None
     if kind != "ratio":
-        return Sample((candidate - baseline,))
+        return Sample((candidate - baseline,), _scale(candidate, baseline))
     return Sample((candidate, baseline)) if candidate.any() and baseline.any() else None
+
+
+def _scale(candidate: Floats, baseline: Floats) -> float:
+    """How large a difference can be: 1 for what goes from 0 to 1, else the largest value that was seen."""
+    if min(candidate.min(), baseline.min()) >= 0 and max(candidate.max(), baseline.max()) <= 1:
+        return 1.0
+    return float(max(abs(candidate).max(), abs(baseline).max()))
 
 
 def _numbers(kind: Kind, arms: tuple[Floats, Floats], interval: Interval, p: float) -> Paired:

@@ -6,9 +6,10 @@ import math
 from typing import TYPE_CHECKING
 
 from surefoot.errors import InvalidInput
-from surefoot.evals.statistics.bootstrap import Sample, intervals_of
+from surefoot.evals.statistics.bootstrap import intervals_of
 from surefoot.evals.statistics.columns import Numbers, column
 from surefoot.evals.statistics.interval import EVERYTHING, Interval
+from surefoot.evals.statistics.samples import Sample
 
 if TYPE_CHECKING:
     from surefoot.evals.statistics.columns import Floats

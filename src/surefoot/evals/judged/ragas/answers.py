@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from surefoot.evals.judged.conversation import Talk, vectors
 from surefoot.evals.judged.ragas import arithmetic
@@ -27,9 +28,10 @@ def answer_relevancy(sample: RagasSample, api: Api, *, strictness: int = 3) -> T
     """The mean cosine of the question with those that the answer would answer; 0 if all were noncommittal."""
     if api == "collections":
         sample.need("user_input", "response")
-    found = []
+    found: list[Any] = []
     for _ in range(strictness):
-        found.append((yield from one("relevance", response=sample.text("response"))))
+        said = yield from one("relevance", response=sample.text("response"))
+        found.append(said)
     if api == "collections":
         found = [each for each in found if each.question]
         if not found:
@@ -95,7 +97,7 @@ def answer_correctness(
     is_asked = bool(said and wanted) if api == "collections" else bool(said or wanted)
     factuality = 1.0
     if is_asked:
-        found = yield from one("classification", question=question, answer=said, ground_truth=wanted)
+        found = yield from one("classification", question=question, answer=[*said], ground_truth=[*wanted])
         counts = (len(found.TP), len(found.FP), len(found.FN))
         by = arithmetic.f_beta_of_nothing if api == "collections" else arithmetic.f_beta
         factuality = by(*counts, beta)
@@ -111,7 +113,7 @@ def _similarity(sample: RagasSample, api: Api) -> Talk[float]:
     first = yield from vectors([sample.text("response")])
     second = yield from vectors([sample.text("reference")])
     cosine = arithmetic.cosine(first[0], second[0])
-    return cosine if cosine == cosine else 0.0
+    return 0.0 if math.isnan(cosine) else cosine
 
 
 def noise_sensitivity(
@@ -125,7 +127,8 @@ def noise_sensitivity(
     question, reference = sample.text("user_input"), sample.text("reference")
     wanted = yield from statements_of(question, reference)
     said = yield from statements_of(question, sample.text("response"))
-    reference_by, response_by = [], []
+    reference_by: list[list[int]] = []
+    response_by: list[list[int]] = []
     for context in sample.contexts("retrieved_contexts"):
         reference_by.append((yield from verdicts_on(wanted, context)))
         response_by.append((yield from verdicts_on(said, context)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, cast
 
@@ -20,6 +21,7 @@ def domain_specific_rubrics(
     api: Api,  # noqa: ARG001
     *,
     rubrics: Mapping[str, str] | None = None,
+    with_reference: bool = False,  # noqa: ARG001 (which rubric ragas takes where none is given)
 ) -> Talk[float]:
     """The score that the judge gives, whatever it is."""
     rules: dict[str, Json] = {} if rubrics is None else {"rubrics": dict(rubrics)}
@@ -52,7 +54,7 @@ def answer_accuracy(sample: RagasSample, api: Api) -> Talk[float]:
     if api == "collections":
         sample.need("user_input", "response", "reference")
     query, response, reference = (sample.text(name) for name in ("user_input", "response", "reference"))
-    ratings = []
+    ratings: list[float] = []
     for wording, (first, second) in ((1, (response, reference)), (2, (reference, response))):
         inputs: dict[str, Json] = {"query": query, "user_answer": first, "reference_answer": second}
         ratings.append((yield from _rated("accuracy", inputs, wording, (0, 2, 4), api)))
@@ -153,7 +155,7 @@ def _digit(text: str, scale: tuple[int, int, int]) -> int | None:
 def _mean(ratings: Sequence[float], api: Api) -> float:
     """The mean of those that are valid. To the older code a first one that is not makes the whole NaN."""
     first, second = ratings
-    if api == "legacy" and first != first:
+    if api == "legacy" and math.isnan(first):
         return arithmetic.NAN
-    valid = [rating for rating in (first, second) if rating == rating]
+    valid = [rating for rating in (first, second) if not math.isnan(rating)]
     return sum(valid) / len(valid) if valid else arithmetic.NAN

@@ -15,15 +15,12 @@ _METRICS: Mapping[str, Callable[..., Talk[float]]] = {
     "answer_relevancy": answers.answer_relevancy,
     "context_precision_with_reference": contexts.context_precision_with_reference,
     "context_precision_without_reference": contexts.context_precision_without_reference,
-    "context_precision": contexts.context_precision_with_reference,
-    "context_utilization": contexts.context_precision_without_reference,
     "context_recall": contexts.context_recall,
     "context_entity_recall": contexts.context_entity_recall,
     "noise_sensitivity": answers.noise_sensitivity,
     "factual_correctness": answers.factual_correctness,
     "answer_correctness": answers.answer_correctness,
     "semantic_similarity": answers.semantic_similarity,
-    "answer_similarity": answers.semantic_similarity,
     "domain_specific_rubrics": grades.domain_specific_rubrics,
     "instance_specific_rubrics": grades.instance_specific_rubrics,
     "aspect_critic": grades.aspect_critic,
@@ -33,6 +30,25 @@ _METRICS: Mapping[str, Callable[..., Talk[float]]] = {
     "response_groundedness": grades.response_groundedness,
     "summary_score": grades.summary_score,
 }
+_OTHERS = {
+    "answer_similarity": "semantic_similarity",
+    "aspect_critique": "aspect_critic",
+    "context_precision": "context_precision_with_reference",
+    "context_utilization": "context_precision_without_reference",
+    "instance_rubrics": "instance_specific_rubrics",
+    "llm_context_precision_with_reference": "context_precision_with_reference",
+    "llm_context_precision_without_reference": "context_precision_without_reference",
+    "nv_accuracy": "answer_accuracy",
+    "nv_context_relevance": "context_relevance",
+    "nv_response_groundedness": "response_groundedness",
+    "response_relevancy": "answer_relevancy",
+    "rubrics_score_with_reference": "domain_specific_rubrics",
+    "rubrics_score_without_reference": "domain_specific_rubrics",
+    "simple_criteria_score": "simple_criteria",
+    "summarization_score": "summary_score",
+}
+"""Other names that ragas has for them."""
+
 _MODES = {
     "noise_sensitivity": ("relevant", "irrelevant"),
     "factual_correctness": ("precision", "recall", "f1"),
@@ -41,7 +57,7 @@ _MODES = {
 
 def is_known(metric: str) -> bool:
     """Whether ragas has a metric of this name that asks a model."""
-    return metric in _METRICS
+    return _OTHERS.get(metric, metric) in _METRICS
 
 
 def conversation(
@@ -52,6 +68,7 @@ def conversation(
     Raises `InvalidInput` for a metric or settings that ragas has not; the conversation raises it for a row that ragas
     refuses, and `MalformedResponse` for answers that it cannot read.
     """
+    metric = _OTHERS.get(metric, metric)
     try:
         found = _METRICS[metric]
     except KeyError:
