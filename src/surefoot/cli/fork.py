@@ -88,7 +88,7 @@ def command(  # noqa: PLR0917
     labels = inputs.pairs(tags, option="--tag")
     target = None if flow is None else load_reference(flow)
     # As inputs of a command line are: read as JSON where they do not fit as text.
-    named = [*changes, *(Change("input", name, value) for name, value in others.items())]
+    named: list[Change | str] = [*changes, *(Change("input", name, value) for name, value in others.items())]
 
     def action(listener: Listener) -> object:
         return app.fork(
