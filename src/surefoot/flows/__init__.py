@@ -16,7 +16,7 @@ from surefoot.flows.handles import CurrentRun, CurrentStep, Run, current_run, cu
 from surefoot.flows.host import Host, host
 from surefoot.flows.lease import Keeper
 from surefoot.flows.origin import ALL, FORK_STEP, FORKED_FROM
-from surefoot.flows.runner import Opaque, Options, Target, begin, resume
+from surefoot.flows.runner import Completed, Opaque, Options, Target, begin, resume
 from surefoot.flows.step import Step, step
 from surefoot.flows.stopping import Ceilings
 from surefoot.flows.threads import carry
@@ -32,6 +32,7 @@ __all__ = [
     "Address",
     "AnyFlow",
     "Ceilings",
+    "Completed",
     "Change",
     "CurrentRun",
     "CurrentStep",
