@@ -139,6 +139,10 @@ def test_cases_come_in_order_of_their_place_however_they_were_kept(kept: Evaluat
 def test_a_bad_score_is_refused_and_takes_no_other_along(kept: Evaluations) -> None:
     with pytest.raises(InvalidInput, match="'f1' is nan"):
         kept.keep([a_case("c1", "R1", ScoreRecord("f1", float("nan")))])
+    with pytest.raises(
+        InvalidInput, match="'f1' is a number of thousands of digits, which cannot be averaged"
+    ):
+        kept.keep([a_case("c1", "R1", ScoreRecord("f1", 10**5000))])
     with pytest.raises(UnknownExperiment, match="begin it"):
         kept.keep([replace(a_case(), experiment="E2")])
     for bad in (a_case("x" * 401), a_case(""), a_case("c", "R", ScoreRecord("m" * 201, 1.0))):
