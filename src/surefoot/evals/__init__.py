@@ -1,15 +1,18 @@
 """Datasets, scorers and experiments: how good a flow is, and how far that number can be trusted."""
 
+from surefoot.evals.against import Pair, evaluate_against
 from surefoot.evals.binding import Scorer, name_of
 from surefoot.evals.comparing import Comparison, Gate, Verdict, compare
 from surefoot.evals.datasets import Case, Dataset
 from surefoot.evals.evaluation import BUILT_IN, Evaluation, Found, find
+from surefoot.evals.forecasting import Forecast
 from surefoot.evals.frontier import Frontier, Option, Target
 from surefoot.evals.judging import Agreement, Judged, agreement_of, yes_or_no
 from surefoot.evals.loading import experiment
 from surefoot.evals.measuring import measure
 from surefoot.evals.ordering import Progress
 from surefoot.evals.readings import Excerpt, Reader
+from surefoot.evals.repeating import Flakiness
 from surefoot.evals.results import Experiment, Failure, Latency, Metric, Row, TableRow
 from surefoot.evals.running import evaluate, evaluate_async
 from surefoot.evals.scores import Score, Value
@@ -27,6 +30,8 @@ __all__ = [
     "Excerpt",
     "Experiment",
     "Failure",
+    "Flakiness",
+    "Forecast",
     "Found",
     "Frontier",
     "Gate",
@@ -36,6 +41,7 @@ __all__ = [
     "OnExperiment",
     "OnStep",
     "Option",
+    "Pair",
     "Progress",
     "Reader",
     "Row",
@@ -51,6 +57,7 @@ __all__ = [
     "contains_expected",
     "embedding_similarity",
     "evaluate",
+    "evaluate_against",
     "evaluate_async",
     "exact_match",
     "experiment",

@@ -28,7 +28,13 @@ class MeasureAgreement(Protocol):
     """Evaluates a judge over its labelled cases, under this id of an experiment."""
 
     async def __call__(
-        self, order: Order, judged: Judged, *, name: str, experiment: str, on_progress: Callable[[Progress], None]
+        self,
+        order: Order,
+        judged: Judged,
+        *,
+        name: str,
+        experiment: str,
+        on_progress: Callable[[Progress], None],
     ) -> Experiment: ...
 
 
@@ -95,8 +101,8 @@ class Arm:
         if not self._reason or self.done == order.total:
             return ""
         return (
-            f"stopped after {self.done} of {order.total} rows: {self._reason}; what is judged is kept, and the same with "
-            f"experiment={order.experiment!r} (--experiment {order.experiment}) goes on"
+            f"stopped after {self.done} of {order.total} rows: {self._reason}; what is judged is kept, and the same "
+            f"with experiment={order.experiment!r} (--experiment {order.experiment}) goes on"
         )
 
     def begin(self) -> None:
@@ -187,7 +193,9 @@ class Arm:
 
     def _is_over(self, known: CaseRecord, case: Case) -> bool:
         """Whether nothing is to be run or asked of a case that is judged."""
-        if self.order.is_retrying and (known.status == "failed" or any(s.value is None for s in known.scores)):
+        if self.order.is_retrying and (
+            known.status == "failed" or any(s.value is None for s in known.scores)
+        ):
             return False
         return not self._marker.missing(case, _known_of(known))
 

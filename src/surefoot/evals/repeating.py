@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from surefoot.evals.scores import Value
 from surefoot.values import Json
 
 
@@ -29,7 +30,13 @@ class Flakiness:
         return len(self.cases) / self.of if self.of else None
 
     def to_json(self) -> dict[str, Json]:
-        return {"metric": self.metric, "cases": list(self.cases), "of": self.of, "share": self.share, "spread": self.spread}
+        return {
+            "metric": self.metric,
+            "cases": list(self.cases),
+            "of": self.of,
+            "share": self.share,
+            "spread": self.spread,
+        }
 
 
 def mean_of_cases(pairs: Iterable[tuple[str, float]]) -> float | None:
@@ -42,15 +49,17 @@ def mean_of_cases(pairs: Iterable[tuple[str, float]]) -> float | None:
     return math.fsum(math.fsum(values) / len(values) for values in by_case.values()) / len(by_case)
 
 
-def flakiness_of(metric: str, said: Mapping[str, Sequence[bool | float | str | None]]) -> Flakiness:
+def flakiness_of(metric: str, said: Mapping[str, Sequence[Value | None]]) -> Flakiness:
     """How flaky a metric is, by what it said of each case's repeats; None is a failure."""
     several = {case: values for case, values in said.items() if len(values) > 1}
     flaky = [case for case, values in several.items() if len({_verdict(value) for value in values}) > 1]
     spreads = [sd for values in several.values() if (sd := _deviation(values)) is not None]
-    return Flakiness(metric, tuple(flaky), len(several), math.fsum(spreads) / len(spreads) if spreads else None)
+    return Flakiness(
+        metric, tuple(flaky), len(several), math.fsum(spreads) / len(spreads) if spreads else None
+    )
 
 
-def _verdict(value: bool | float | str | None) -> object:
+def _verdict(value: Value | None) -> object:
     """What is compared: of a number only that it is there."""
     if value is None:
         return "failed", ""
@@ -59,7 +68,7 @@ def _verdict(value: bool | float | str | None) -> object:
     return ("label", value) if isinstance(value, str) else ("number", "")
 
 
-def _deviation(values: Sequence[bool | float | str | None]) -> float | None:
+def _deviation(values: Sequence[Value | None]) -> float | None:
     numbers = [value for value in values if isinstance(value, float) and not isinstance(value, bool)]
     if len(numbers) < 2:
         return None
