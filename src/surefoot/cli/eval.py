@@ -43,6 +43,12 @@ if TYPE_CHECKING:
 @click.option(
     "--scorer", "scorers", multiple=True, metavar="NAME", help="A built-in scorer, beside the declared ones."
 )
+@click.option(
+    "--judge-model",
+    metavar="MODEL",
+    default="",
+    help="The model that judges built-in scorers such as faithfulness; else [models] default.",
+)
 @click.option("--judge", is_flag=True, help="Ask the declared judges too; each case costs a model call more.")
 @click.option(
     "--init", multiple=True, metavar="NAME=VALUE", help="A setting for the constructor of a Workflow class."
@@ -117,6 +123,7 @@ def command(  # noqa: PLR0917
     columns: tuple[str, ...],
     reads: tuple[str, ...],
     scorers: tuple[str, ...],
+    judge_model: str,
     judge: bool,  # noqa: FBT001
     init: tuple[str, ...],
     limit: int | None,
@@ -161,6 +168,7 @@ def command(  # noqa: PLR0917
                 evaluation.forecast,
                 dataset,
                 scorers=scorers,
+                judge_model=judge_model,
                 with_judges=judge,
                 limit=limit,
                 repeats=repeats,
@@ -171,6 +179,7 @@ def command(  # noqa: PLR0917
             asked: dict[str, Any] = {
                 "init": inputs.pairs(init, option="--init"),
                 "scorers": scorers,
+                "judge_model": judge_model,
                 "with_judges": judge,
                 "limit": limit,
                 "repeats": repeats,

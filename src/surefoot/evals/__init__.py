@@ -1,24 +1,50 @@
 """Datasets, scorers and experiments: how good a flow is, and how far that number can be trusted."""
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from surefoot.evals.against import Pair, evaluate_against
 from surefoot.evals.binding import Scorer, name_of
-from surefoot.evals.comparing import Comparison, Gate, Verdict, compare
 from surefoot.evals.datasets import Case, Dataset
 from surefoot.evals.evaluation import BUILT_IN, Evaluation, Found, find
 from surefoot.evals.forecasting import Forecast
-from surefoot.evals.frontier import Frontier, Option, Target
 from surefoot.evals.judging import Agreement, Judged, agreement_of, yes_or_no
 from surefoot.evals.loading import experiment
-from surefoot.evals.measuring import measure
 from surefoot.evals.ordering import Progress
+from surefoot.evals.plain.grounding import citation_correctness
+from surefoot.evals.plain.matching import contains_expected, exact_match, normalised_match, token_f1
+from surefoot.evals.plain.meaning import embedding_similarity, support
+from surefoot.evals.plain.refusing import right_refusal
 from surefoot.evals.readings import Excerpt, Reader
 from surefoot.evals.repeating import Flakiness
 from surefoot.evals.results import Experiment, Failure, Latency, Metric, Row, TableRow
 from surefoot.evals.running import evaluate, evaluate_async
 from surefoot.evals.scores import Score, Value
-from surefoot.evals.semantic import citation_correctness, embedding_similarity, right_refusal, support
 from surefoot.evals.subjects import OnExperiment, OnStep
-from surefoot.evals.text import contains_expected, exact_match, normalised_match, token_f1
+
+if TYPE_CHECKING:
+    from surefoot.evals.comparing import Comparison as Comparison
+    from surefoot.evals.comparing import Gate as Gate
+    from surefoot.evals.comparing import Verdict as Verdict
+    from surefoot.evals.comparing import compare as compare
+    from surefoot.evals.frontier import Frontier as Frontier
+    from surefoot.evals.frontier import Option as Option
+    from surefoot.evals.frontier import Target as Target
+    from surefoot.evals.measuring import measure as measure
+
+_LATER = {
+    "Comparison": "surefoot.evals.comparing",
+    "Gate": "surefoot.evals.comparing",
+    "Verdict": "surefoot.evals.comparing",
+    "compare": "surefoot.evals.comparing",
+    "Frontier": "surefoot.evals.frontier",
+    "Option": "surefoot.evals.frontier",
+    "Target": "surefoot.evals.frontier",
+    "measure": "surefoot.evals.measuring",
+}
+"""Names that most evaluations need not, and the modules that they are loaded from when they are first used."""
 
 __all__ = [
     "BUILT_IN",
@@ -70,3 +96,9 @@ __all__ = [
     "token_f1",
     "yes_or_no",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_LATER[name]), name)

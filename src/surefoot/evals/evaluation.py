@@ -14,12 +14,12 @@ from surefoot.evals.binding import Scorer
 from surefoot.evals.datasets import Dataset
 from surefoot.evals.forecasting import Forecast, forecast
 from surefoot.evals.judging import Judged
+from surefoot.evals.naming import scorer_named
 from surefoot.evals.ordering import OnProgress
+from surefoot.evals.plain import names, unaided
 from surefoot.evals.readings import Reader
 from surefoot.evals.results import Experiment
 from surefoot.evals.running import evaluate, order_of
-from surefoot.evals.semantic import embedding_similarity, support
-from surefoot.evals.text import contains_expected, exact_match, normalised_match, token_f1
 from surefoot.flows import AnyFlow, Change
 from surefoot.models import Using
 from surefoot.values import Money
@@ -27,14 +27,7 @@ from surefoot.values import Money
 FILE = "evaluation.py"
 NAME = "evaluation"
 
-BUILT_IN: Mapping[str, Scorer] = {
-    "exact_match": exact_match,
-    "normalised_match": normalised_match,
-    "token_f1": token_f1,
-    "contains_expected": contains_expected,
-    "embedding_similarity": embedding_similarity,
-    "support": support(),
-}
+BUILT_IN: Mapping[str, Scorer] = unaided()
 """The scorers that need nothing but their name."""
 
 
@@ -78,6 +71,7 @@ class Evaluation:
         columns: Mapping[str, str] | None = None,
         init: Mapping[str, object] | None = None,
         scorers: Sequence[str] = (),
+        judge_model: str = "",
         with_judges: bool = False,
         limit: int | None = None,
         repeats: int = 1,
@@ -89,12 +83,16 @@ class Evaluation:
         max_cost: Money | None = None,
         on_progress: OnProgress | None = None,
     ) -> Experiment:
-        """Prepare and evaluate in the current app; `scorers` adds built-in ones by name. Raises as `evaluate` does."""
+        """Prepare and evaluate in the current app. Raises as `evaluate` does.
+
+        scorers: built-in ones by name, beside those that are declared; `judged.METRICS` too.
+        judge_model: the model that these are judged by, where one is; by default the one of `[models] default`.
+        """
         dataset = self.prepared(data, columns=columns, limit=limit)
         return evaluate(
             self.flow,
             dataset,
-            self.chosen(scorers, with_judges=with_judges),
+            self.chosen(scorers, judge_model=judge_model, with_judges=with_judges),
             reads=self.reads,
             init={**self.init, **(init or {})},
             name=self.name,
@@ -117,6 +115,7 @@ class Evaluation:
         columns: Mapping[str, str] | None = None,
         init: Mapping[str, object] | None = None,
         scorers: Sequence[str] = (),
+        judge_model: str = "",
         with_judges: bool = False,
         limit: int | None = None,
         repeats: int = 1,
@@ -134,7 +133,7 @@ class Evaluation:
             evaluate_against(
                 self.flow,
                 dataset,
-                self.chosen(scorers, with_judges=with_judges),
+                self.chosen(scorers, judge_model=judge_model, with_judges=with_judges),
                 against=against,
                 reads=self.reads,
                 init={**self.init, **(init or {})},
@@ -157,6 +156,7 @@ class Evaluation:
         *,
         columns: Mapping[str, str] | None = None,
         scorers: Sequence[str] = (),
+        judge_model: str = "",
         with_judges: bool = False,
         limit: int | None = None,
         repeats: int = 1,
@@ -174,7 +174,7 @@ class Evaluation:
         order = order_of(
             self.flow,
             dataset,
-            self.chosen(scorers, with_judges=with_judges),
+            self.chosen(scorers, judge_model=judge_model, with_judges=with_judges),
             reads=self.reads,
             limit=limit,
             repeats=repeats,
@@ -196,17 +196,17 @@ class Evaluation:
             self.prepare(replace(dataset, cases=dataset.spread(limit)))
         return dataset
 
-    def chosen(self, scorers: Sequence[str] = (), *, with_judges: bool = False) -> list[Scorer]:
+    def chosen(
+        self, scorers: Sequence[str] = (), *, judge_model: str = "", with_judges: bool = False
+    ) -> list[Scorer]:
         """The declared scorers, built-in ones by name, and the judges if wanted. Raises `InvalidInput` for none."""
         found: list[Scorer] = [
             *self.scorers,
-            *(_built_in(name) for name in scorers),
+            *(scorer_named(name, judge_model=judge_model) for name in scorers),
             *(self.judges if with_judges else ()),
         ]
         if not found:
-            raise InvalidInput(
-                f"there is nothing to score by: add --scorer NAME, one of {', '.join(BUILT_IN)}"
-            )
+            raise InvalidInput(f"there is nothing to score by: add --scorer NAME, one of {', '.join(names())}")
         return found
 
     def reading(self, reads: Mapping[str, Reader]) -> Self:
@@ -262,10 +262,3 @@ def find(reference: str) -> Found:
             path.resolve().parent, f"{path}:{NAME}" if is_own else f"{path}:{name}" if name else str(path)
         )
     return Found(Path.cwd(), reference)
-
-
-def _built_in(name: str) -> Scorer:
-    try:
-        return BUILT_IN[name]
-    except KeyError:
-        raise InvalidInput(f"no scorer is called {name!r}: there are {', '.join(BUILT_IN)}") from None

@@ -417,11 +417,7 @@ def _attend(app: Host, run: OpenRun, target: Target, opening: RunOpened, options
     app.keeper.hold(run)
     try:
         run.tell(opening)
-        root = Here(run, is_async=target.spec.is_async)
-        if run.origin is not None:
-            root.twinned((b"", root.attempt))
-            # Other inputs are what a fork is for. What must not be repeated does not happen in it.
-            run.accepts_divergence = run.accepts_divergence or run.suppresses_effects
+        root = _root(run, is_async=target.spec.is_async)
         try:
             result = yield from _sound(app, run, target, root)
             ticket, ended_ns = ending.complete(run, result)
@@ -468,6 +464,16 @@ def _attend(app: Host, run: OpenRun, target: Target, opening: RunOpened, options
 def _tell_completed(run: OpenRun, ended_ns: int, options: Options) -> None:
     if options.on_completed is not None:
         options.on_completed(Completed(run.id, run.epoch, run.totals, run.created_ns, ended_ns))
+
+
+def _root(run: OpenRun, *, is_async: bool) -> Here:
+    """The scope of the flow itself."""
+    root = Here(run, is_async=is_async)
+    if run.origin is not None:
+        root.twinned((b"", root.attempt))
+        # Other inputs are what a fork is for. What must not be repeated does not happen in it.
+        run.accepts_divergence = run.accepts_divergence or run.suppresses_effects
+    return root
 
 
 def _sound(app: Host, run: OpenRun, target: Target, root: Here) -> Logic[Any]:
