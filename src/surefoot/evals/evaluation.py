@@ -14,9 +14,7 @@ from surefoot.evals.binding import Scorer
 from surefoot.evals.datasets import Dataset
 from surefoot.evals.forecasting import Forecast, forecast
 from surefoot.evals.judging import Judged
-from surefoot.evals.naming import scorer_named
 from surefoot.evals.ordering import OnProgress
-from surefoot.evals.plain import names, unaided
 from surefoot.evals.readings import Reader
 from surefoot.evals.results import Experiment
 from surefoot.evals.running import evaluate, order_of
@@ -26,9 +24,6 @@ from surefoot.values import Money
 
 FILE = "evaluation.py"
 NAME = "evaluation"
-
-BUILT_IN: Mapping[str, Scorer] = unaided()
-"""The scorers that need nothing but their name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,13 +195,18 @@ class Evaluation:
         self, scorers: Sequence[str] = (), *, judge_model: str = "", with_judges: bool = False
     ) -> list[Scorer]:
         """The declared scorers, built-in ones by name, and the judges if wanted. Raises `InvalidInput` for none."""
+        # The built-in scorers are loaded where one is named.
         found: list[Scorer] = [
             *self.scorers,
-            *(scorer_named(name, judge_model=judge_model) for name in scorers),
+            *(_named(name, judge_model) for name in scorers),
             *(self.judges if with_judges else ()),
         ]
         if not found:
-            raise InvalidInput(f"there is nothing to score by: add --scorer NAME, one of {', '.join(names())}")
+            from surefoot.evals.plain import names
+
+            raise InvalidInput(
+                f"there is nothing to score by: add --scorer NAME, one of {', '.join(names())}"
+            )
         return found
 
     def reading(self, reads: Mapping[str, Reader]) -> Self:
@@ -262,3 +262,9 @@ def find(reference: str) -> Found:
             path.resolve().parent, f"{path}:{NAME}" if is_own else f"{path}:{name}" if name else str(path)
         )
     return Found(Path.cwd(), reference)
+
+
+def _named(name: str, judge_model: str) -> Scorer:
+    from surefoot.evals.naming import scorer_named
+
+    return scorer_named(name, judge_model=judge_model)
