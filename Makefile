@@ -54,6 +54,9 @@ stats: .venv/.installed-dev ## the statistics of comparisons and judges against 
 conformance-prompts: .venv/.installed-dev ## prompt files of other libraries and the Prompty project's vectors (DATA=x VECTORS=y)
 	@PYTHONPATH=tests/conformance $(BIN)/python tests/conformance $(DATA:%=--data=%) $(VECTORS:%=--vectors=%)
 
+conformance-metrics: .venv/.installed-dev ## scores that ragas computed from given answers of judges, and ours (DATA=x)
+	@PYTHONPATH=tests/conformance/metrics $(BIN)/python tests/conformance/metrics $(DATA:%=--data=%)
+
 test-peers: $(PEERS:%=test-peer-%) ## run LangChain, pydantic-ai and instructor inside runs, killed and resumed
 
 check: check-format check-lint check-mypy check-pyright check-floors ## format, lint, types and floors
@@ -105,5 +108,5 @@ check-pyright: .venv/.installed-dev
 check-floors: .venv/.installed-dev
 	@$(BIN)/python -m pytest -q tests/unit/test_floors.py
 
-.PHONY: help demo eval-demo test test-peers conformance-prompts crash chaos limits stats check format cov bench wheel lock clean
+.PHONY: help demo eval-demo test test-peers conformance-prompts conformance-metrics crash chaos limits stats check format cov bench wheel lock clean
 .PHONY: check-format check-lint check-mypy check-pyright check-floors

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from surefoot.errors import SurefootError as SurefootError
     from surefoot.evals import Case as Case
     from surefoot.evals import Dataset as Dataset
+    from surefoot.evals import Gate as Gate
     from surefoot.evals import Score as Score
+    from surefoot.evals import compare as compare
     from surefoot.evals import evaluate as evaluate
     from surefoot.flows import Workflow as Workflow
     from surefoot.flows import carry as carry
@@ -56,6 +58,7 @@ _HOMES = {
     "Dataset": "surefoot.evals",
     "Done": "surefoot.values",
     "Fallback": "surefoot.models",
+    "Gate": "surefoot.evals",
     "Prompty": "surefoot.prompts",
     "Reply": "surefoot.models",
     "Router": "surefoot.models",
@@ -66,6 +69,7 @@ _HOMES = {
     "Workflow": "surefoot.flows",
     "autolog": "surefoot.models",
     "carry": "surefoot.flows",
+    "compare": "surefoot.evals",
     "current_run": "surefoot.flows",
     "current_step": "surefoot.flows",
     "embed": "surefoot.models",
@@ -94,6 +98,7 @@ __all__ = [
     "Dataset",
     "Done",
     "Fallback",
+    "Gate",
     "Prompty",
     "Reply",
     "Router",
@@ -104,6 +109,7 @@ __all__ = [
     "Workflow",
     "autolog",
     "carry",
+    "compare",
     "current_run",
     "current_step",
     "embed",

@@ -9,11 +9,15 @@ SurefootError
     UnknownPrompt            no prompt of that id or version
     UnknownModel             no such model, or none that is configured
     UnknownRun               no run of that id in the ledger
+    UnknownExperiment        no experiment of that id in the ledger
+    DatasetChanged           a line of a dataset was changed since it was shown
     PromptError              a prompt file is malformed or does not render
     PromptMisfit             a version of a prompt no longer fits the calls that use it
+    GatePending              a version of a prompt has not passed the gate that guards a label
     NotData                  a value cannot be recorded
     NotRestored              a recorded value cannot be restored: its class is gone or has changed
     OutsideRun               a step was called where its run cannot be seen
+    TooDear                  an evaluation would cost more than it may
     UnboundedCall            what a call may cost at most cannot be told, and a budget needs to know
     UnexpectedCall           a script or cassette was asked for an answer that it does not have
   RunError                   the run: it cannot go on as it is
@@ -98,6 +102,16 @@ class UnknownRun(UsageError):
     """No run of that id in the ledger."""
 
 
+class UnknownExperiment(UsageError):
+    """No experiment of that id in the ledger."""
+
+
+class DatasetChanged(UsageError):
+    """A line of a dataset is no longer what it was when it was shown; nothing was written."""
+class TooDear(UsageError):
+    """By the record of former runs, what was asked for costs more than it may."""
+
+
 class UnboundedCall(UsageError):
     """What a call may cost at most cannot be told, and a budget needs to know; the message names what would tell."""
 
@@ -108,6 +122,10 @@ class PromptError(UsageError):
 
 class PromptMisfit(UsageError):
     """A version of a prompt no longer fits the calls that use it; the message names file and line of each."""
+
+
+class GatePending(UsageError):
+    """A version of a prompt has not passed the gate that guards a label; the message says what was judged."""
 
 
 class NotData(UsageError):

@@ -7,7 +7,7 @@ takes the recorded outcome or does the work and finishes the claim. It need not 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -160,6 +160,11 @@ class Scope(Protocol):
 
         It counts at once, and is durable no later than the next outcome of the run.
         """
+        ...
+
+    @property
+    def other_models(self) -> Mapping[str, str]:
+        """Which models are asked in this run in the place of others, by reference; empty for most runs."""
         ...
 
     def carry(self, row: object, *, when_kept: Callable[[], None]) -> None:

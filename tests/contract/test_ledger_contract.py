@@ -558,6 +558,37 @@ def test_every_filter_and_all_of_them_together(ledger: Ledger) -> None:
 # Threads, tasks, processes
 
 
+def test_runs_are_found_by_a_tag_that_they_do_not_have(ledger: Ledger) -> None:
+    """Whatever the tags hold: only the name counts, and all of it."""
+    tags: list[dict[str, str]] = [
+        {},
+        {"a": "b"},
+        {"case": '"experiment":', "b": ',"experiment":"x"', "c": '{"experiment":1}'},
+        {
+            "an experiment": "1",
+            "experiment ": "2",
+            "Experiment": "3",
+            'x","experiment': "4",
+            "experiments": "5",
+        },
+    ]
+    others: list[dict[str, str]] = [
+        {"experiment": "E"},
+        {"a": "b", "experiment": ""},
+        {"é": "1", "experiment": "E"},
+    ]
+    ids = [started(ledger, tags=given, principal="ann") for given in (*tags, *others)]
+    for narrow in ({}, {"flow": "flow"}, {"principal": "ann", "status": "running"}):
+        found = ledger.runs(without_tag="experiment", **narrow)
+        assert [run.id for run in found] == ids[len(tags) - 1 :: -1]
+    assert [run.id for run in ledger.runs(without_tag="experiment", limit=1)] == [ids[len(tags) - 1]]
+    assert [run.id for run in ledger.runs(without_tag="experiment", tags={"a": "b"})] == [ids[1]]
+    assert [run.id for run in ledger.runs(without_tag='x","experiment')] == [
+        run_id for run_id in reversed(ids) if run_id != ids[3]
+    ]
+    assert len(ledger.runs(without_tag="é?%")) == len(ids)
+
+
 def test_many_threads(ledger: Ledger) -> None:
     run_ids = [started(ledger) for _ in range(8)]
 

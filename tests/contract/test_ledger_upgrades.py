@@ -15,7 +15,18 @@ from engines import Place
 from ledgers import outcome, started, take_over
 from surefoot.effects import drive
 from surefoot.errors import BudgetExceeded, LedgerTooNew
-from surefoot.ledger import Append, Budget, Budgets, Ledger, Prompts, schema
+from surefoot.ledger import (
+    Append,
+    Budget,
+    Budgets,
+    CaseRecord,
+    Evaluations,
+    ExperimentRecord,
+    Ledger,
+    Prompts,
+    ScoreRecord,
+    schema,
+)
 from surefoot.ledger.schema import VERSION
 from surefoot.values import Caller, Label, Money
 
@@ -39,8 +50,8 @@ def newer_library(folder: Path) -> Path:
     _edit(copy / "ledger" / "postgres_schema.py", r"^VERSION = \d+", f"VERSION = {VERSION + 1}")
     _edit(
         copy / "ledger" / "postgres_schema.py",
-        r"^(STEPS: .*)\)$",
-        rf"\1, Step({VERSION + 1}, {VERSION}, {EXPANDS['postgres']!r}))",
+        r"^(STEPS: .*\n(?:    Step.*\n)+)\)$",
+        rf"\1    Step({VERSION + 1}, {VERSION}, {EXPANDS['postgres']!r}),)",
     )
     return copy.parent
 
@@ -175,6 +186,28 @@ def test_tables_of_version_three_get_accounts(place: Place) -> None:
         drive(budgets.hold(Caller(), Money(60), what="the call", patience=0.0))
     drive(hold.settle(None))
     assert newer.format() == VERSION
+    assert newer.first_break(run_id) is None
+    assert take_over(newer, run_id).epoch == 2
+
+
+def test_tables_of_version_five_get_experiments(place: Place) -> None:
+    """A ledger that was written before it kept experiments: who only reads it finds none, and then it keeps them."""
+    run_id = written_by(place, 5)
+    newer = place.open()
+    kept = Evaluations(newer)
+    assert (kept.experiments(), kept.verdicts(), kept.metrics(), kept.cases_of_run(run_id)) == (
+        [],
+        [],
+        [],
+        [],
+    )
+    assert newer.format() == VERSION
+    begun = kept.begin(
+        ExperimentRecord("E", "eval", "", "flow", "", "", "golden", "d1", dataset_size=1, cases=1)
+    )
+    case = CaseRecord("E", "c1", run_id, "completed", scores=(ScoreRecord("exact", value=True),), scored_ns=5)
+    kept.keep([case]).wait()
+    assert (kept.experiment("last"), list(kept.cases("E"))) == (begun, [case])
     assert newer.first_break(run_id) is None
     assert take_over(newer, run_id).epoch == 2
 

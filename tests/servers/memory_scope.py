@@ -7,7 +7,7 @@ import json
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -109,6 +109,10 @@ class MemoryScope:
 
     def pin(self, reference: str, prompt: PromptRef) -> PromptRef:
         raise NotImplementedError
+
+    @property
+    def other_models(self) -> Mapping[str, str]:
+        return {}
 
     def carry(self, row: object, *, when_kept: Callable[[], None]) -> None:
         raise NotImplementedError

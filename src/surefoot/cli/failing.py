@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from surefoot.errors import PromptMisfit, StepFailed, UsageError
+from surefoot.errors import GatePending, PromptMisfit, StepFailed, UsageError
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 
@@ -48,7 +48,8 @@ def trace(error: BaseException) -> None:
 
 def code_of(error: BaseException) -> int:
     """The exit code for an error: what has to be mended before the command makes sense is another thing than a no."""
-    return MISUSED if isinstance(error, UsageError) and not isinstance(error, PromptMisfit) else FAILED
+    is_no = isinstance(error, GatePending | PromptMisfit)
+    return MISUSED if isinstance(error, UsageError) and not is_no else FAILED
 
 
 def report_json(error: BaseException) -> int:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import getpass
 import os
+from collections.abc import Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
 import click
 
@@ -15,6 +17,7 @@ from surefoot.values import Json, Label
 
 if TYPE_CHECKING:
     from surefoot.app import App
+    from surefoot.evals.comparing.clearance import Clearance, Move
     from surefoot.prompts import Prompt
     from surefoot.prompts.promoting import Promotion
 
@@ -34,7 +37,10 @@ if TYPE_CHECKING:
     help="Who moves it; by default SUREFOOT_PRINCIPAL, else the user here.",
 )
 @click.option(
-    "--force", "is_forced", is_flag=True, help="Move it though it does not fit; the record says so."
+    "--force",
+    "is_forced",
+    is_flag=True,
+    help="Move it though it does not fit or has not passed its gates; the record says so.",
 )
 @click.option("--dry-run", "is_dry", is_flag=True, help="Say what would be done, and do nothing.")
 @click.option("--export", "is_export", is_flag=True, help="Write all labels to labels.toml, for git.")
@@ -54,8 +60,9 @@ def command(  # noqa: PLR0917
 ) -> int:
     """Point LABEL of a prompt at a version: TARGET is prompt:NAME@VERSION, with a version, a digest or a label.
 
-    A version that does not fit the code and the runs that use LABEL is refused, with file and line of each, and so is
-    a file that was edited under an old version: exit code 1. Who moved it, when and why is recorded in the ledger.
+    A version that does not fit the code and the runs that use LABEL is refused, with file and line of each, and so are
+    a file that was edited under an old version, and a version that has not passed the gates of [gates] that guard
+    LABEL: exit code 1. Who moved it, when and why is recorded in the ledger.
     """
     from surefoot.app import App
     from surefoot.cli import screen
@@ -71,13 +78,16 @@ def command(  # noqa: PLR0917
                 "say what is to be promoted, and where: surefoot promote prompt:NAME@VERSION LABEL"
             )
         planned = _planned(app, target, label, days)
+        gates = _Gates.of(app, planned)
         if not is_forced and not planned.is_there:
             planned.check()
-        moved = None if is_dry or planned.is_there else _moved(app, planned, by=by, reason=reason)
+            gates.check()
+        is_staying = is_dry or planned.is_there
+        moved = None if is_staying else _moved(app, planned, gates, by=by, reason=reason)
         if as_json:
-            screen.print_json(_json(planned, moved, is_dry=is_dry))
+            screen.print_json(_json(planned, gates, moved, is_dry=is_dry))
         else:
-            _print(planned, moved)
+            _print(planned, gates, moved)
         return 0
 
 
@@ -95,12 +105,45 @@ def _planned(app: App, target: str, label: str, days: float) -> Promotion:
     return promotion(app.prompts, reference, label, found.uses)
 
 
-def _moved(app: App, planned: Promotion, *, by: str, reason: str) -> Label:
-    """Move the label. That misfits were passed over is a part of the reason."""
+@dataclass(frozen=True, slots=True)
+class _Gates:
+    """What the gates that guard a label have said of a version."""
+
+    move: Move
+    found: Sequence[Clearance]
+
+    @classmethod
+    def of(cls, app: App, planned: Promotion) -> Self:
+        from surefoot.evals.comparing.clearance import Move, clearances
+        from surefoot.evals.comparing.references import labelled_digests
+        from surefoot.ledger import Evaluations
+
+        prompt, gates = planned.prompt, app.settings.config.gates
+        labelled = labelled_digests(app.prompts, planned.label) if gates else {}
+        before = labelled.get(prompt.name, "")
+        move = Move(prompt.name, prompt.digest, prompt.label, planned.label, before, labelled)
+        is_asked = bool(gates) and not planned.is_there
+        return cls(move, clearances(gates, move, Evaluations(app.ledger)) if is_asked else ())
+
+    @property
+    def closed(self) -> list[Clearance]:
+        return [each for each in self.found if not each.is_open]
+
+    def check(self) -> None:
+        """Raise `GatePending` where one was not passed."""
+        from surefoot.evals.comparing.clearance import check
+
+        check(self.found, self.move)
+
+
+def _moved(app: App, planned: Promotion, gates: _Gates, *, by: str, reason: str) -> Label:
+    """Move the label. That misfits and gates were passed over is a part of the reason."""
     prompt = planned.prompt
-    passed = len(planned.misfits) + (planned.edited is not None)
+    misfits = len(planned.misfits) + (planned.edited is not None)
+    passed = [f"{misfits} misfit{'s' if misfits != 1 else ''}"] if misfits else []
+    passed += [f"gate {each.gate.name}, {each.standing}" for each in gates.closed]
     if passed:
-        reason = f"{reason} (forced over {passed} misfit{'s' if passed != 1 else ''})".strip()
+        reason = f"{reason} (forced over {'; '.join(passed)})".strip()
     return app.prompts.promote(
         f"{prompt.name}@{prompt.digest}", planned.label, by=by or principal(), reason=reason
     )
@@ -146,7 +189,7 @@ def _version(prompt: Prompt | None) -> Json:
     return None if prompt is None else {"version": prompt.version, "digest": prompt.digest}
 
 
-def _json(planned: Promotion, moved: Label | None, *, is_dry: bool) -> dict[str, Json]:
+def _json(planned: Promotion, gates: _Gates, moved: Label | None, *, is_dry: bool) -> dict[str, Json]:
     """What `--json` prints; the time in seconds since the Unix epoch."""
     return {
         "prompt": planned.prompt.name,
@@ -164,11 +207,12 @@ def _json(planned: Promotion, moved: Label | None, *, is_dry: bool) -> dict[str,
             for one in planned.misfits
         ],
         "is_edited": planned.edited is not None,
+        "gates": [each.to_json() for each in gates.found],
         "changes": [*_changes(planned)],
     }
 
 
-def _print(planned: Promotion, moved: Label | None) -> None:
+def _print(planned: Promotion, gates: _Gates, moved: Label | None) -> None:
     from surefoot.cli import screen, words
 
     out = screen.out()
@@ -192,8 +236,26 @@ def _print(planned: Promotion, moved: Label | None) -> None:
     out.print(f"  {fits}")
     for misfit in planned.misfits:
         out.print(screen.styled((f"  {screen.harmless(str(misfit))}", "yellow")), soft_wrap=True)
+    for each in gates.found:
+        _print_gate(each, gates.move)
     if moved is not None and moved.by:
         out.print(screen.styled((f"  moved by {screen.harmless(moved.by)}", "dim")), soft_wrap=True)
+
+
+def _print_gate(each: Clearance, move: Move) -> None:
+    from surefoot.cli import screen
+
+    said = f"gate {each.gate.name}"
+    if each.standing == "no baseline":
+        told = f"{said} is not asked: {move.label} points at nothing yet to hold it against"
+    elif not each.is_open:
+        told = f"{said} passed over: {each.why}"
+    else:
+        told = f"{said} passed"
+        if each.others:
+            told += f", judged together with {', '.join(each.others)}: promote what was judged, too"
+    style = "dim" if each.standing == "passed" and not each.others else "yellow"
+    screen.out().print(screen.styled((f"  {screen.harmless(told)}", style)), soft_wrap=True)
 
 
 def _changes(planned: Promotion) -> list[str]:

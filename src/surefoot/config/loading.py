@@ -173,6 +173,10 @@ def _with_absolute_paths(config: Config, root: Path, state_dir: Path) -> Config:
             ),
             "retrieval": retrieval.model_copy(update={"path": absolute(retrieval.path)}),
             "privacy": privacy.model_copy(update={"key_file": absolute(privacy.key_file)}),
+            "gates": {
+                name: gate.model_copy(update={"file": absolute(gate.file)})
+                for name, gate in config.gates.items()
+            },
         }
     )
 
@@ -287,6 +291,8 @@ def _keys_of(place: Table | Leaf | None) -> Iterator[str]:
 
 def _from_text(place: Leaf, text: str) -> Any:
     """The text of a variable as the type that the setting has, or the text itself where it does not fit."""
+    if place.type == tuple[str, ...]:
+        return [part.strip() for part in text.split(",") if part.strip()]
     if place.type not in (bool, int, float):
         return text
     try:

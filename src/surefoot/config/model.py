@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from surefoot.config.limits import Breaker, Budget, CacheSettings, Limit, RedisSettings
 from surefoot.config.secret import Secret, SecretText
-from surefoot.config.section import Dollars, Location, Section, refuse_password
+from surefoot.config.section import Dollars, Location, Names, Section, refuse_password
 
 Provider: TypeAlias = Literal[
     "openai",
@@ -354,6 +354,26 @@ class NotebookSettings(Section):
     )
 
 
+class EvalSettings(Section):
+    """Evaluations."""
+
+    datasets: Location = Field(
+        default=Path("datasets"),
+        description="The folder whose dataset files `surefoot ui` lists for review, beside those next to an "
+        "`evaluation.py`.",
+    )
+
+
+class GateSettings(Section):
+    """A gate that versions of prompts have to pass before a label is moved to them."""
+
+    file: Location = Field(description="The gate: a YAML file with its rules.")
+    prompts: Names = Field(
+        default=("*",), description="Which prompts it is asked about; `*` stands for any characters."
+    )
+    labels: Names = Field(default=("production",), description="Which labels it guards.")
+
+
 class Config(Section):
     """All settings. The defaults are complete: no file is needed."""
 
@@ -374,3 +394,5 @@ class Config(Section):
     redis: RedisSettings = RedisSettings()
     retention: RetentionSettings = RetentionSettings()
     notebook: NotebookSettings = NotebookSettings()
+    gates: Mapping[str, GateSettings] = {}
+    evals: EvalSettings = EvalSettings()

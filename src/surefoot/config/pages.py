@@ -149,6 +149,13 @@ _BREAKERS = """\
 # cooldown = 5.0
 """
 
+_GATES = """\
+# A gate that versions of prompts have to pass before a label is moved to them.
+# [gates.answer]
+# file = "gate.yaml"
+# prompts = ["answer"]
+"""
+
 _NAMED = {
     "connections": _CONNECTIONS,
     "prices": _PRICES,
@@ -156,6 +163,7 @@ _NAMED = {
     "budgets": _BUDGETS,
     "limits": _LIMITS,
     "breakers": _BREAKERS,
+    "gates": _GATES,
 }
 
 _PROFILE = """\

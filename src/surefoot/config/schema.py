@@ -106,6 +106,7 @@ def expectation(place: Table | Leaf) -> str:
         Secret: "a secret by reference",
         SecretText: "text",
         Decimal: "an amount of dollars",
+        tuple[str, ...]: "a list of texts",
     }
     return words[kind]
 

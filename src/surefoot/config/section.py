@@ -12,6 +12,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 # Strict everywhere: `retries = "2"` is a mistake. Only a path comes as text.
 Location = Annotated[Path, Field(strict=False)]
 
+Names = Annotated[tuple[str, ...], Field(strict=False)]
+"""A list of texts; TOML has lists, and settings do not change."""
+
 
 class Section(BaseModel):
     """What all sections share: frozen, strict, and closed to unknown keys."""

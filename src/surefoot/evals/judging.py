@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from surefoot.errors import MalformedResponse
 from surefoot.evals.datasets import Dataset
@@ -29,6 +29,7 @@ class Judged:
         them too, and its metric is shown beside its agreement with them.
     applies: a function with a scorer's parameters, by which the judge is not asked about some outputs.
     prompt: the prompt in the library that it judges by, so that its agreement is measured anew when that changes.
+    inputs: constant inputs of the flow beside those that are found by name: its settings, recorded with each run.
     """
 
     flow: AnyFlow
@@ -36,6 +37,7 @@ class Judged:
     labelled: Dataset | None = None
     applies: Callable[..., object] | None = None
     prompt: str = ""
+    inputs: Mapping[str, object] = field(default_factory=dict[str, object])
 
 
 @dataclass(frozen=True, slots=True)

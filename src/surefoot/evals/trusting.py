@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from hashlib import sha256
 
 from surefoot.evals.datasets import Dataset
@@ -11,7 +12,7 @@ from surefoot.evals.results import Experiment
 from surefoot.evals.scores import Score, as_score
 from surefoot.flows import FlowSpec
 from surefoot.flows.sources import digest_of
-from surefoot.ledger import Ledger
+from surefoot.ledger import Evaluations, Ledger
 from surefoot.prompts import Prompty
 
 _EMBEDDED = "local:"
@@ -21,6 +22,11 @@ def served_by(ledger: Ledger, run_ids: Iterable[str]) -> tuple[str, ...]:
     """The models that answered the calls of these runs, sorted."""
     calls = (link.outcome.call for run_id in run_ids for link in ledger.history(run_id))
     return tuple(sorted({call.served_model for call in calls if call is not None}))
+
+
+def served_in(ledger: Ledger, experiment: str, metric: str, *, also: Iterable[str] = ()) -> tuple[str, ...]:
+    """The models that answered a judge in an experiment, by its recorded verdicts and by what was seen, sorted."""
+    return tuple(sorted({*Evaluations(ledger).judges(experiment, metric), *also}))
 
 
 def withheld_without_labels(served: Sequence[str]) -> str:
@@ -46,10 +52,19 @@ def withheld_for_others(served: Sequence[str], measured: Sequence[str]) -> str:
 
 def experiment_of(judged: Judged, spec: FlowSpec, served: Sequence[str]) -> str:
     """The id under which a judge's agreement is measured: the same for the same code, prompt, labels and models."""
-    labels = judged.labelled.version if judged.labelled is not None else ""
+    labels = labelled_of(judged).version if judged.labelled is not None else ""
     prompt = Prompty.load_template(judged.prompt).digest if judged.prompt else ""
     parts = [spec.entry.qualname, spec.version, digest_of(spec.entry), prompt, labels, *served]
     return f"agreement-{sha256(chr(0).join(parts).encode()).hexdigest()[:16]}"
+
+
+def labelled_of(judged: Judged) -> Dataset:
+    """The labelled cases of a judge that has some, with its constant inputs."""
+    assert judged.labelled is not None  # noqa: S101  (told by the caller)
+    if not judged.inputs:
+        return judged.labelled
+    cases = tuple(replace(case, inputs={**judged.inputs, **case.inputs}) for case in judged.labelled)
+    return replace(judged.labelled, cases=cases)
 
 
 def verdict(output: object) -> Score | None:

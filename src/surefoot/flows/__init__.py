@@ -1,7 +1,8 @@
 """Flows, steps and the runner."""
 
 from surefoot.flows.background import run_in_background, run_in_thread
-from surefoot.flows.building import AnyFlow, checked, find_spec, target_of
+from surefoot.flows.building import AnyFlow, checked, find_spec, hints_of, target_of, with_inputs
+from surefoot.flows.changes import CHANGES, Change, parse_change, recorded_changes, resolved
 from surefoot.flows.children import start
 from surefoot.flows.code import load, load_reference
 from surefoot.flows.control import cancel
@@ -9,11 +10,12 @@ from surefoot.flows.doubts import Decision
 from surefoot.flows.drive import Logic, drive, drive_async
 from surefoot.flows.events import Listener, RunEvent, RunOpened, StepClosed, StepOpened, StepYielded
 from surefoot.flows.flow import Flow, FlowSpec, Workflow, flow
+from surefoot.flows.forking import fork, fork_async
 from surefoot.flows.given import now, random, sleep, uuid4
 from surefoot.flows.handles import CurrentRun, CurrentStep, Run, current_run, current_step, last_run
 from surefoot.flows.host import Host, host
 from surefoot.flows.lease import Keeper
-from surefoot.flows.runner import Opaque, Options, Target, begin, resume
+from surefoot.flows.runner import Completed, Opaque, Options, Target, begin, resume
 from surefoot.flows.step import Step, step
 from surefoot.flows.stopping import Ceilings
 from surefoot.flows.threads import carry
@@ -21,10 +23,13 @@ from surefoot.flows.transactions import LEDGER, Address, Databases, databases
 from surefoot.flows.waiting import Waiting, deliver, send, wait_for
 
 __all__ = [
+    "CHANGES",
     "LEDGER",
     "Address",
     "AnyFlow",
     "Ceilings",
+    "Completed",
+    "Change",
     "CurrentRun",
     "CurrentStep",
     "Databases",
@@ -59,12 +64,18 @@ __all__ = [
     "drive_async",
     "find_spec",
     "flow",
+    "fork",
+    "fork_async",
+    "hints_of",
     "host",
     "last_run",
     "load",
     "load_reference",
     "now",
+    "parse_change",
     "random",
+    "recorded_changes",
+    "resolved",
     "resume",
     "run_in_background",
     "run_in_thread",
@@ -75,4 +86,5 @@ __all__ = [
     "target_of",
     "uuid4",
     "wait_for",
+    "with_inputs",
 ]

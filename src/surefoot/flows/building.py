@@ -6,14 +6,16 @@ import functools
 import importlib
 import inspect
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast, get_type_hints
+from weakref import WeakKeyDictionary
 
 import orjson
 
 from surefoot.errors import InvalidInput, UnknownFlow
 from surefoot.flows import code
+from surefoot.flows.changes import Change
 from surefoot.flows.flow import Flow, FlowSpec, Workflow, given_data
 from surefoot.flows.runner import Opaque, Target
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 MakeClient = Callable[[type], object | None]
 """An SDK client of a class, or None where the class is no SDK client."""
+
+_known_adapters: WeakKeyDictionary[Any, dict[str, TypeAdapter[Any] | None]] = WeakKeyDictionary()
 
 AnyFlow = Flow[..., Any] | Workflow | type[Workflow]
 
@@ -67,7 +71,7 @@ def construct(kind: type[Workflow], init: Mapping[str, object], make_client: Mak
     """
     make = inspect.getattr_static(kind, "make", None)
     function: Any = cast("Any", kind).make if isinstance(make, staticmethod) else kind.__init__
-    hints = _hints(function)
+    hints = hints_of(function)
     parameters = [p for p in inspect.signature(function).parameters.values() if p.name != "self"]
     values: dict[str, object] = {}
     mistakes: list[str] = []
@@ -108,7 +112,7 @@ def checked(spec: FlowSpec, inputs: Mapping[str, object], *, is_text: bool = Fal
     """
     from pydantic import ValidationError
 
-    hints = _hints(spec.function)
+    adapters = _adapters_of(spec.function)
     parameters = spec.arguments.signature.parameters
     values: dict[str, object] = {}
     mistakes = [
@@ -128,8 +132,7 @@ def checked(spec: FlowSpec, inputs: Mapping[str, object], *, is_text: bool = Fal
             else:
                 values[name] = parameter.default
             continue
-        value, hint = inputs[name], hints.get(name)
-        adapter = None if hint is None else _adapter(hint)
+        value, adapter = inputs[name], adapters.get(name)
         if adapter is None:
             values[name] = value
             continue
@@ -141,6 +144,62 @@ def checked(spec: FlowSpec, inputs: Mapping[str, object], *, is_text: bool = Fal
     if mistakes:
         raise InvalidInput(f"flow {spec.name}: {'; '.join(mistakes)}. It takes {spec.arguments.signature}")
     return values
+
+
+def with_inputs(
+    spec: FlowSpec, recorded: Mapping[str, object], changes: Sequence[Change]
+) -> dict[str, object]:
+    """Inputs that were recorded, with the changed ones in their places: these are checked as those of a command line.
+
+    Raises `InvalidInput` with all mistakes.
+    """
+    others = {change.name: change.to for change in changes if change.kind == "input"}
+    return {**recorded, **(_checked_alone(spec, others, is_text=True) if others else {})}
+
+
+def in_place(
+    spec: FlowSpec, recorded: Mapping[str, object], others: Mapping[str, object]
+) -> dict[str, object]:
+    """Inputs that were recorded, with others in the place of some of them. Raises `InvalidInput` with all mistakes."""
+    return {**recorded, **_checked_alone(spec, others, is_text=False)}
+
+
+def _checked_alone(spec: FlowSpec, others: Mapping[str, object], *, is_text: bool) -> dict[str, object]:
+    """Some inputs of a flow, without the rest."""
+    from pydantic import ValidationError
+
+    hints, parameters = hints_of(spec.function), spec.arguments.signature.parameters
+    values: dict[str, object] = {}
+    mistakes: list[str] = []
+    for name, value in others.items():
+        if name not in parameters and not _takes_any(parameters):
+            mistakes.append(f"{name!r} is no input of it")
+            continue
+        adapter = _adapter(hints[name]) if name in hints else None
+        try:
+            values[name] = value if adapter is None else _converted(adapter, value, is_text=is_text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            mistakes.append(f"{name!r}: {first['msg'][:1].lower()}{first['msg'][1:]} (given {value!r:.80})")
+    if mistakes:
+        raise InvalidInput(f"flow {spec.name}: {'; '.join(mistakes)}. It takes {spec.arguments.signature}")
+    return values
+
+
+def _adapters_of(function: Any) -> Mapping[str, TypeAdapter[Any] | None]:
+    """What checks each annotated parameter, remembered: an evaluation checks the inputs of all of its runs."""
+    try:
+        known = _known_adapters.get(function)
+        if known is None:
+            known = _known_adapters[function] = _new_adapters(function)
+    except TypeError:
+        # It can be no key of a weak mapping.
+        return _new_adapters(function)
+    return known
+
+
+def _new_adapters(function: Any) -> dict[str, TypeAdapter[Any] | None]:
+    return {name: _adapter(hint) for name, hint in hints_of(function).items() if name != "return"}
 
 
 def _adapter(hint: Any) -> TypeAdapter[Any] | None:
@@ -170,7 +229,8 @@ def _takes_any(parameters: Mapping[str, inspect.Parameter]) -> bool:
     return any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
 
 
-def _hints(function: Any) -> dict[str, Any]:
+def hints_of(function: Any) -> dict[str, Any]:
+    """The annotations of a function by parameter, and that of its result as `return`, as far as they can be read."""
     try:
         return get_type_hints(function)
     except (NameError, TypeError):

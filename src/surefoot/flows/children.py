@@ -8,8 +8,10 @@ from typing import Any
 
 from surefoot import ledger as records
 from surefoot.errors import RunStopped, StepFailed
+from surefoot.flows import sources
 from surefoot.flows.claims import StepClaim
 from surefoot.flows.drive import Logic
+from surefoot.flows.origin import Origin, origin_of
 from surefoot.flows.performing import Plan, perform
 from surefoot.flows.runner import Options, Target, begin
 from surefoot.flows.running import Here, open_scope
@@ -47,19 +49,39 @@ def _as_step(here: Here, target: Target, options: Options, conduct: Conduct) -> 
         digest=records.identity(inputs, name=where),
         user_key=options.run_key,
     )
+    origin = here.run.origin
+    # In a fork a key of the user's is taken: by the child of the origin.
+    run_key = options.run_key if origin is None else None
     own = replace(
         options,
         parent=here.run,
-        run_key=options.run_key or child_key(here.run.id, claim.key),
+        run_key=run_key or child_key(here.run.id, claim.key),
         explains=True,
     )
     return (yield from perform(claim, Plan(lambda: conduct(_child(claim, target, own)))))
 
 
+def _origin(claim: StepClaim, target: Target) -> Origin | None:
+    """In a fork: the child run of the origin, of which the child run of this step is one."""
+    run, twin = claim.run, claim.twin
+    if run.origin is None or twin is None:
+        return None
+    child, from_step = run.origin.child_of(twin.outcome)
+    if child is None or child.pruned_ns is not None:
+        return None
+    return origin_of(
+        run.ledger,
+        child,
+        run.changes,
+        from_step=from_step,
+        code_digest=sources.digest_of(target.spec.entry),
+    )
+
+
 def _child(claim: StepClaim, target: Target, options: Options) -> Logic[Any]:
     """The child run. That it alone was stopped is a failure of the step; that the parent was is none."""
     try:
-        return (yield from begin(target, options))
+        return (yield from begin(target, replace(options, origin=_origin(claim, target))))
     except RunStopped as error:
         claim.brake.check()
         name = target.spec.name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from surefoot import ledger as records
@@ -17,9 +18,10 @@ from surefoot.flows.openrun import Doubt, OpenRun
 from surefoot.flows.stopping import Brake
 from surefoot.ledger import Adopt, Append, Freight, Outcome, Pending, Settle, SqlBody, Transact
 from surefoot.scope import Ending, Recorded, Work
-from surefoot.values import PromptRef, StepStatus
+from surefoot.values import Money, PromptRef, StepStatus
 
 if TYPE_CHECKING:
+    from surefoot.flows.origin import Twin
     from surefoot.flows.running import Here
 
 
@@ -43,6 +45,7 @@ class StepClaim:
         "recorded",
         "replayed_from",
         "retry_at_ns",
+        "twin",
     )
 
     def __init__(
@@ -75,6 +78,7 @@ class StepClaim:
         self.recorded: Recorded | None = None
         self.replayed_from: Outcome | None = None
         self.retry_at_ns: int | None = None
+        self.twin: Twin | None = None
 
     def __str__(self) -> str:
         """What it hands over, as messages call it."""
@@ -135,22 +139,74 @@ class StepClaim:
         self._inputs = inputs
 
     def replay(self, outcome: Outcome) -> None:
-        """Take the recorded outcome; it is decoded when somebody reads it."""
-        self.replayed_from = outcome
+        """Take the recorded outcome."""
+        self._take(outcome, self.here.run.ledger.exact_large(outcome.run_id, outcome.output))
+
+    def _take(self, outcome: Outcome, text: records.Encoded) -> None:
+        """Take a recorded outcome, of this run or of its origin, whose output is this."""
         run = self.here.run
-        run.newest = outcome.key
         try:
-            value = records.decode(run.ledger.exact_large(run.id, outcome.output))
+            value = records.decode(text)
         except NotRestored:
             if self._work.function is None or outcome.status == "failed":
                 raise
-            value = restored_as(self._work.function, run.ledger.exact(run.id, outcome.output))
+            value = restored_as(self._work.function, run.ledger.exact(outcome.run_id, outcome.output))
+        self.replayed_from = outcome
+        run.newest = outcome.key
         if outcome.status == "failed" and isinstance(value, BaseException):
             self.recorded = Recorded("failed", error=value)
         else:
             self.recorded = Recorded("failed" if outcome.status == "failed" else "completed", output=value)
         if outcome.status == "failed":
             run.causes.append((value, self.key, outcome.name))
+
+    def share(self, outcome: Outcome) -> None:
+        """Take an outcome of the run's origin, as one of its own that has cost nothing.
+
+        Nobody waits for it: what is recorded later is written later, and the origin has it in any case. Where it cannot
+        be restored, as its class is gone, the work is done anew.
+        """
+        run, payloads = self.here.run, self.here.run.ledger.payloads
+        text = run.ledger.exact_large(outcome.run_id, outcome.output)
+        try:
+            self._take(outcome, text)
+        except NotRestored:
+            return
+        freight: Freight = []
+        if run.cargo:
+            run.cargo.load(freight)
+        now = time.time_ns()
+        own = replace(
+            outcome,
+            run_id=run.id,
+            key=self.key,
+            path=self.here.path,
+            parent_attempt=self.here.attempt,
+            occurrence=self._occurrence,
+            lane=self.lane,
+            attempt=self.attempt,
+            epoch=run.epoch,
+            started_ns=self._started_ns,
+            ended_ns=max(now, self._started_ns),
+            retry_at_ns=None,
+            is_cached=True,
+            call=None if outcome.call is None else replace(outcome.call, cost=Money(0)),
+            inputs=payloads.copied(
+                outcome.inputs, run.ledger, freight, of=outcome.run_id, to=run.id, tenant=run.tenant
+            ),
+            output=payloads.copied(
+                outcome.output, run.ledger, freight, of=outcome.run_id, to=run.id, tenant=run.tenant
+            ),
+        )
+        with run.lock:
+            run.check_open(self)
+            self.here.check_admitted(self)
+            run.count_done(own)
+            pending = run.ledger.submit(Append(own, freight))
+            if run.cargo:
+                run.cargo.sent(pending, freight)
+            run.unconfirmed.append(pending)
+        self.replayed_from = own
 
     @property
     def inner_attempt(self) -> int:

@@ -51,7 +51,10 @@ def _given(name: str, make: Callable[[], T]) -> tuple[T, Ticket | None]:
         refuse_lost_context(name, opened.count())
         return make(), None
     claim = here.claim_step(
-        Work("step", name, {}, is_pure=True), "{}", digest=records.identity({}, name=name)
+        Work("step", name, {}, is_pure=True),
+        "{}",
+        digest=records.identity({}, name=name),
+        is_given=True,
     )
     if claim.recorded is not None:
         return cast("T", outcome_of(claim.recorded)), None
@@ -77,6 +80,7 @@ def sleep(seconds: float) -> Awaitable[None]:
         Work("step", "sleep", inputs, is_pure=True),
         records.encode(inputs, name="sleep"),
         digest=records.identity(inputs, name="sleep"),
+        is_given=True,
     )
     if here.is_async and _is_looping():
         return drive_async(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from surefoot import scope
 from surefoot.errors import Fenced, LedgerError, RunCancelled, RunEnded, RunLimit, UnknownRun
 from surefoot.flows.cargo import Cargo
+from surefoot.flows.changes import NO_CHANGES, Changes
 from surefoot.flows.events import Listener, RunEvent
 from surefoot.flows.recall import Recall
 from surefoot.flows.stopping import Brake, Ceilings
@@ -34,6 +35,7 @@ from surefoot.values import Caller, PromptRef, RunTags
 
 if TYPE_CHECKING:
     from surefoot.flows.claims import StepClaim
+    from surefoot.flows.origin import Origin
     from surefoot.flows.undoing import Undoable
 
 ErrorT = TypeVar("ErrorT", bound=Exception)
@@ -139,6 +141,10 @@ class OpenRun:
     """What references to prompts mean in the run."""
     inherited: Mapping[str, PromptRef] = field(default_factory=dict[str, PromptRef])
     """What they mean in the runs that it is a part of."""
+    changes: Changes = NO_CHANGES
+    """What is different in it from its code and settings."""
+    origin: Origin | None = None
+    """The run that it is a fork of."""
     cargo: Cargo = field(default_factory=Cargo)
     _used: Totals = Totals()
     # Counted apart, as all that most steps add to the totals is themselves.
@@ -194,12 +200,19 @@ class OpenRun:
     def pinned(self, reference: str) -> PromptRef | None:
         """What a reference means in the run: what it does in the runs around it, where it was not used in this one."""
         known = self.pins.get(reference)
+        if known is None and self.changes.prompts:
+            # Names have no `@`.
+            known = self.changes.prompts.get(reference.rpartition("@")[0] or reference)
+            if known is not None:
+                return self.pin(reference, known)
         if known is None and (inherited := self.inherited.get(reference)) is not None:
             return self.pin(reference, inherited)
         return known
 
     def pin(self, reference: str, prompt: PromptRef) -> PromptRef:
         """See `surefoot.scope.Scope.pin`."""
+        # A file that is loaded by its path is known by its prompt's name.
+        prompt = self.changes.prompts.get(prompt.name, prompt)
         with self.lock:
             known = self.pins.setdefault(reference, prompt)
             if known is prompt:

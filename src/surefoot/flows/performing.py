@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from surefoot.errors import (
     BreakerOpen,
@@ -249,7 +249,20 @@ def _undone(claim: StepClaim) -> Logic[None]:
 
 
 def _suppress(claim: StepClaim, plan: Plan) -> Logic[Any]:
-    """Record what stands in for an effect that is not meant to happen in this run."""
+    """Record what stands in for an effect that is not meant to happen in this run.
+
+    In a fork that is what the origin has recorded of it, where it was done with these inputs.
+    """
+    twin = claim.twin
+    if twin is not None and twin.is_done:
+        claim.replay(twin.outcome)
+        recorded = cast("Recorded", claim.recorded)
+        is_failed = recorded.error is not None
+        ending = (
+            Ending("failed", cause=recorded.error) if is_failed else Ending("suppressed", recorded.output)
+        )
+        yield Durable(claim.finish(ending))
+        return outcome_of(recorded)
     give = plan.stand_in or plan.fallback
     result = None if give is None else (yield Body(give))
     yield Durable(claim.finish(Ending("suppressed", result)))

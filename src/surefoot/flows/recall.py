@@ -6,7 +6,7 @@ a scope, numbered within the one that began it; it tells apart equal claims of p
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -110,6 +110,7 @@ class ScopeRecall:
             self._in_lane[line] = record
         self._recorded: dict[Identity, dict[int, Record]] | None = None
         self._done: dict[tuple[int, str | bytes], list[Record]] | None = None
+        self._named: defaultdict[tuple[str, int], deque[Record]] | None = None
         # Lanes of this process that have turned out to be recorded ones, and under which number the others record.
         self._settled: dict[int, int] = {0: 0}
         self._fresh: dict[int, int] = {}
@@ -145,6 +146,19 @@ class ScopeRecall:
         found.is_claimed = True
         self._settle(lane, found.outcome.lane)
         return found
+
+    def namesake(self, name: str, lane: int) -> Record | None:
+        """The next record of a name in a lane that no claim has meant, each once; it is not taken."""
+        if self._named is None:
+            self._named = defaultdict(deque)
+            for record in self._records:
+                self._named[record.outcome.name, record.outcome.lane].append(record)
+        waiting = self._named.get((name, self._settled.get(lane, lane)))
+        while waiting:
+            record = waiting.popleft()
+            if not record.is_claimed:
+                return record
+        return None
 
     def place(self, identity: Identity, lane: int) -> Place:
         """The place of a claim that `match` has found to be new; its key may still be one that is recorded."""
@@ -279,6 +293,7 @@ class Recall:
             outcome = record.outcome
             self._by_scope[outcome.path, outcome.parent_attempt].append(record)
         self._by_identity: defaultdict[Identity, list[Record]] | None = None
+        self._attempts: dict[bytes, int] | None = None
         self._latest = latest
         self._keys = set(latest)
         self.in_doubt = [
@@ -303,6 +318,14 @@ class Recall:
 
     def scope(self, key: ScopeKey) -> ScopeRecall:
         return ScopeRecall(self._by_scope.get(key, ()), is_same_code=self._is_same_code)
+
+    def newest_attempt(self, path: bytes) -> int | None:
+        """The newest attempt of the step at the end of a path in which anything was recorded."""
+        if self._attempts is None:
+            self._attempts = {}
+            for there, attempt in self._by_scope:
+                self._attempts[there] = max(attempt, self._attempts.get(there, 0))
+        return self._attempts.get(path)
 
     def moved(
         self,

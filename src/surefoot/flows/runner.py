@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import ChainMap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
@@ -20,13 +20,16 @@ from surefoot.errors import (
     RunCancelled,
     RunEnded,
     RunStopped,
+    UsageError,
 )
 from surefoot.flows import cancelling, doubts, ending, opened, sources, undoing
+from surefoot.flows.changes import CHANGES, NO_CHANGES, Change, Changes, recorded_changes
 from surefoot.flows.drive import Body, Durable, Logic, Pause
 from surefoot.flows.events import Listener, RunOpened
 from surefoot.flows.host import Host, host
 from surefoot.flows.keyed import check_same
 from surefoot.flows.openrun import OpenRun, callers_around
+from surefoot.flows.origin import FORK_STEP, FORKED_FROM, Origin, forked_from
 from surefoot.flows.recall import Recall
 from surefoot.flows.running import Here
 from surefoot.flows.threads import patch_executors
@@ -39,6 +42,7 @@ from surefoot.ledger import (
     Send,
     StartRun,
     TakeOver,
+    Totals,
     lease_of,
     lease_until,
     this_process,
@@ -49,6 +53,11 @@ if TYPE_CHECKING:
     from surefoot.flows.flow import FlowSpec
 
 log = scope.logger("surefoot.flows")
+
+EFFECTS, SUPPRESSED = "effects", "suppressed"
+"""The tag of a run in which effects do not happen, whoever goes on with it."""
+
+_RESERVED = frozenset((CHANGES, FORKED_FROM, FORK_STEP, EFFECTS))
 
 _LOOK_AGAIN = 0.2
 """Seconds between two looks at a run that somebody else holds."""
@@ -74,13 +83,27 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class Completed:
+    """That a run has completed: what it has used, and when it ended (nanoseconds since the epoch)."""
+
+    run_id: str
+    epoch: int
+    totals: Totals
+    created_ns: int
+    ended_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """How a run is made.
 
     `run_key` makes it the only run of its flow under that key, `parent` a child of that run. `deadline` is in seconds
     from now, `wait` how many seconds to wait for whoever holds the run. `explains`: raise `StepFailed` from what the
     flow raised. `decisions` says what became of effects in doubt, by name; in a run that `suppresses_effects` they
-    are not done.
+    are not done. `changes` are recorded with a new run, and act in it and its child runs for as long as they go on;
+    whoever changes an input puts it into the inputs (`surefoot.flows.with_inputs`). A new run with an `origin` is a
+    fork of that, under the id `run_id` if one is given. `on_completed` is called once the run has completed and that
+    is durable.
     """
 
     tags: RunTags = RunTags()
@@ -93,6 +116,10 @@ class Options:
     explains: bool = False
     decisions: Mapping[str, doubts.Decision] = field(default_factory=dict[str, doubts.Decision])
     suppresses_effects: bool = False
+    changes: Sequence[Change] = ()
+    origin: Origin | None = None
+    run_id: str = ""
+    on_completed: Callable[[Completed], None] | None = None
 
 
 Make = Callable[[Mapping[str, Any], Mapping[str, Any]], Target]
@@ -113,12 +140,14 @@ def begin(target: Target, options: Options) -> Logic[Any]:
     that one was begun with other inputs, and what `resume` raises.
     """
     app = _host()
-    record = _new_record(app, target, options)
-    run = _open(app, record, options)
+    changes = _changes_of(options)
+    record = _new_record(app, target, options, changes)
+    run = _open(app, record, options, changes)
+    _share(run, options.origin)
     given = {"inputs": dict(target.inputs), "init": dict(target.init)}
     freight: Freight = []
     text = records.encode(given, name=f"{target.spec.name}()")
-    start = ending.boundary(run, "running", inputs=text, freight=freight)
+    start = ending.boundary(run, "running", inputs=text, output=_made_of(options), freight=freight)
     # Before the run can be seen: another thread that looks for it under its key must find it open.
     opened.add(run.id)
     try:
@@ -189,10 +218,11 @@ def _taken(
 
 
 def _go_on(app: Host, taken: RunRecord, target: Target, options: Options) -> Logic[Any]:
-    run = _open(app, taken, options)
+    run = _open(app, taken, options, Changes.of(recorded_changes(taken.tags)))
     digest = sources.digest_of(target.spec.entry)
     is_changed = taken.code_digest != digest
     try:
+        _share(run, forked_from(app.ledger, taken, run.changes, code_digest=digest))
         yield from _reopened(app, run, options, is_same_code=bool(digest) and not is_changed)
     except BaseException:
         ending.release(run)
@@ -243,13 +273,56 @@ def _host() -> Host:
     return app
 
 
-def _new_record(app: Host, target: Target, options: Options) -> RunRecord:
+def _changes_of(options: Options) -> Changes:
+    """What is different in a new run. Raises what `Changes.of` raises."""
+    if options.parent is not None:
+        return options.parent.changes
+    return Changes.of(options.changes) if options.changes else NO_CHANGES
+
+
+def _share(run: OpenRun, origin: Origin | None) -> None:
+    """Let a fork find what it shares; what is not changed means what it did."""
+    if origin is not None:
+        run.origin = origin
+        run.inherited = {**run.inherited, **records.pins_of(run.ledger, origin.run.id)}
+
+
+def _made_of(options: Options) -> str:
+    """What a run begins with beside its inputs: for a fork, the hash that binds all that its origin had recorded."""
+    origin = options.origin
+    if origin is None:
+        return "null"
+    return records.encode({"forked_from": origin.run.id, "hash": origin.head.hex()}, name="fork")
+
+
+def _tags_of(options: Options, changes: Changes) -> dict[str, str]:
+    """The tags of a new run: those that it was given, and what whoever resumes it has to know."""
+    parent, origin = options.parent, options.origin
+    if parent is None or options.tags != RunTags():
+        given = options.tags.tags
+        if reserved := sorted(_RESERVED & given.keys()):
+            raise UsageError(
+                f"the tag {reserved[0]!r} is for runs that are forks, have changes or suppress effects: give yours "
+                "another name"
+            )
+    else:
+        given = {name: value for name, value in parent.labels.tags.items() if name not in _RESERVED}
+    is_suppressed = options.suppresses_effects or (parent is not None and parent.suppresses_effects)
+    return {
+        **given,
+        **changes.tags,
+        **({} if origin is None else origin.tags),
+        **({EFFECTS: SUPPRESSED} if is_suppressed else {}),
+    }
+
+
+def _new_record(app: Host, target: Target, options: Options, changes: Changes) -> RunRecord:
     spec, parent = target.spec, options.parent
     tags = options.tags if parent is None or options.tags != RunTags() else parent.labels
     entry = spec.entry
     now = time.time_ns()
     return RunRecord(
-        id=new_id(),
+        id=options.run_id or new_id(),
         flow=spec.name,
         entry=entry,
         status="running",
@@ -259,7 +332,7 @@ def _new_record(app: Host, target: Target, options: Options) -> RunRecord:
         tenant=tags.tenant,
         principal=tags.principal,
         session=tags.session,
-        tags=tags.tags,
+        tags=_tags_of(options, changes),
         run_key=options.run_key,
         parent_run=parent.id if parent is not None else None,
         owner=this_process(),
@@ -299,8 +372,9 @@ def _deadline_ns(seconds: float | None, begun_ns: int) -> int | None:
     return None if seconds is None else begun_ns + round(seconds * 1e9)
 
 
-def _open(app: Host, record: RunRecord, options: Options) -> OpenRun:
+def _open(app: Host, record: RunRecord, options: Options, changes: Changes) -> OpenRun:
     run = OpenRun.of(record, app.ledger)
+    run.changes = changes
     run.listener = options.listener
     run.accepts_divergence = options.accept_divergence
     run.ceilings = app.ceilings
@@ -315,7 +389,11 @@ def _open(app: Host, record: RunRecord, options: Options) -> OpenRun:
             run.inherited = {**run.inherited, **records.pins_of(app.ledger, run_id)}
     if parent is not None and parent.deadline_ns == run.deadline_ns:
         run.brake.is_due_with(parent.brake)
-    run.suppresses_effects = options.suppresses_effects or (parent is not None and parent.suppresses_effects)
+    run.suppresses_effects = (
+        options.suppresses_effects
+        or (parent is not None and parent.suppresses_effects)
+        or record.tags.get(EFFECTS) == SUPPRESSED
+    )
     run.is_strict = app.is_strict
     return run
 
@@ -340,9 +418,13 @@ def _attend(app: Host, run: OpenRun, target: Target, opening: RunOpened, options
     try:
         run.tell(opening)
         root = Here(run, is_async=target.spec.is_async)
+        if run.origin is not None:
+            root.twinned((b"", root.attempt))
+            # Other inputs are what a fork is for. What must not be repeated does not happen in it.
+            run.accepts_divergence = run.accepts_divergence or run.suppresses_effects
         try:
             result = yield from _sound(app, run, target, root)
-            ticket = ending.complete(run, result)
+            ticket, ended_ns = ending.complete(run, result)
         except Exception as raised:
             # Asked once: while it is undone its deadline may pass, and that is not why.
             why = run.brake.explained(raised)
@@ -353,6 +435,8 @@ def _attend(app: Host, run: OpenRun, target: Target, opening: RunOpened, options
             finally:
                 del why  # else exception, traceback and this frame hold each other
         yield Durable(ticket)
+        if options.on_completed is not None:
+            options.on_completed(Completed(run.id, run.epoch, run.totals, run.created_ns, ended_ns))
         return result
     except (Fenced, LedgerError, RunEnded) as error:
         # Nothing that is recorded now would be true, or would get there.
@@ -440,7 +524,7 @@ def settle(record: RunRecord, options: Options) -> Logic[bool]:
         taken = yield from _taken(app, record, options, 0.0)
         if taken.status in FINAL:
             return False
-        run = _open(app, taken, options)
+        run = _open(app, taken, options, NO_CHANGES)
         app.keeper.hold(run)
         try:
             yield from _reopened(app, run, options)
@@ -482,6 +566,7 @@ def _cancel_children(app: Host, parent: str, reason: RunCancelled) -> Logic[None
 
 
 __all__ = [
+    "Completed",
     "Make",
     "Opaque",
     "Options",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextvars import Token
 from hashlib import blake2b
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from surefoot import ledger as records
 from surefoot import scope
@@ -16,10 +16,13 @@ from surefoot.flows import lanes
 from surefoot.flows.claims import StepClaim
 from surefoot.flows.early import EarlyEnd
 from surefoot.flows.openrun import OpenRun
-from surefoot.flows.recall import Identity, Place, Record, ScopeRecall, key_in_lane
+from surefoot.flows.recall import Identity, Place, Record, ScopeKey, ScopeRecall, key_in_lane
 from surefoot.ledger import Outcome
 from surefoot.scope import Work
 from surefoot.values import Caller, PromptRef
+
+if TYPE_CHECKING:
+    from surefoot.flows.origin import Origin, Twin
 
 log = scope.logger("surefoot.flows")
 
@@ -36,6 +39,8 @@ class Here:
         "_lanes",
         "_recall",
         "_token",
+        "_twin_at",
+        "_twins",
         "attempt",
         "closed_by",
         "ending",
@@ -70,6 +75,9 @@ class Here:
         self.refusal: RunError | None = None
         # The transaction whose body runs: nothing that is recorded begins in it.
         self.closed_by = ""
+        # In a fork: where the origin has recorded what happened here, and that.
+        self._twin_at: ScopeKey | None = None
+        self._twins: ScopeRecall | None = None
         # Most steps do no others: this is made for those that do.
         self._recall: ScopeRecall | None = None
         self._lanes = lanes.Lanes()
@@ -155,6 +163,11 @@ class Here:
         """See `surefoot.scope.Scope.pin`."""
         return self.run.pin(reference, prompt)
 
+    @property
+    def other_models(self) -> Mapping[str, str]:
+        """See `surefoot.scope.Scope.other_models`."""
+        return self.run.changes.models
+
     def carry(self, row: object, *, when_kept: Callable[[], None]) -> None:
         """See `surefoot.scope.Scope.carry`."""
         self.run.cargo.add(cast("records.PromptRow", row), when_kept)
@@ -224,9 +237,17 @@ class Here:
         return self.claim_step(work, None, digest=records.identity(work.inputs, name=f"{work.name}()"))
 
     def claim_step(
-        self, work: Work, inputs: records.Encoded | None, *, digest: bytes, user_key: str | None = None
+        self,
+        work: Work,
+        inputs: records.Encoded | None,
+        *,
+        digest: bytes,
+        user_key: str | None = None,
+        is_given: bool = False,
     ) -> StepClaim:
         """Claim work of that digest; `inputs` are its own, encoded when they are needed, if none are given.
+
+        `is_given`: its result is what the world gives to the run, which a fork takes from its origin in any case.
 
         Raises `Diverged`, `RunEnded`, `RunStopped`, `Fenced`.
         """
@@ -266,11 +287,30 @@ class Here:
                 )
             else:
                 claim = self._reclaim(work, inputs, digest, user_key, record)
+            if self._twin_at is not None:
+                # Of what the fork has recorded by itself too, so that the rest goes to whom it is meant for.
+                claim.twin = self._twin(self._twin_at, identity, digest, lane, is_given=is_given)
+        if record is None and claim.twin is not None and claim.twin.is_usable:
+            claim.share(claim.twin.outcome)
         if inputs is None and claim.recorded is None:
             # Now: the body may change them.
             claim.note_inputs(records.encode_large(work.inputs, name=f"{work.name}()"))
         claim.announce()
         return claim
+
+    def _twin(
+        self, at: ScopeKey, identity: Identity, digest: bytes, lane: int, *, is_given: bool
+    ) -> Twin | None:
+        """What the origin of the run has recorded of a claim. Called under the lock."""
+        origin = cast("Origin", self.run.origin)
+        if self._twins is None:
+            self._twins = origin.scope(at)
+        return origin.twin(self._twins, identity, digest, lane, is_given=is_given)
+
+    def twinned(self, at: ScopeKey) -> Self:
+        """Note where the origin of the run has recorded what happened here."""
+        self._twin_at = at
+        return self
 
     def _reclaim(
         self, work: Work, inputs: records.Encoded | None, digest: bytes, user_key: str | None, record: Record
@@ -372,7 +412,7 @@ class Here:
 def inside_of(claim: StepClaim, *, is_async: bool = False) -> Here:
     """The scope of the body of a claim, in its attempt of now."""
     here = claim.here
-    return Here(
+    inside = Here(
         here.run,
         path=here.path + claim.key,
         attempt=claim.inner_attempt,
@@ -381,6 +421,9 @@ def inside_of(claim: StepClaim, *, is_async: bool = False) -> Here:
         lane=claim.lane,
         is_async=is_async,
     )
+    if claim.twin is not None and here.run.origin is not None:
+        inside.twinned(here.run.origin.inside_of(claim.twin.outcome))
+    return inside
 
 
 def _retry_at(outcome: Outcome) -> int | None:

@@ -94,6 +94,8 @@ def _claimed(here: Here, name: str, inputs: dict[str, object], *, is_pure: bool)
         Work("step", name, inputs, is_pure=is_pure),
         records.encode(inputs, name=name),
         digest=records.identity(inputs, name=name),
+        # An event that was sent is what the world gave; sending one is not.
+        is_given=is_pure,
     )
 
 
@@ -180,7 +182,9 @@ def send(run_id: str, event: str, value: object = None) -> None:
         return
     claim = _claimed(here, "send", {"run": run_id, "event": event, "value": value}, is_pure=False)
     message_id = claim.idempotency_key
-    drive(perform(claim, Plan(lambda: drive(deliver(run_id, event, value, message_id=message_id)))))
+    # To another run it does something: like an effect it does not happen in runs that suppress these.
+    send_it = Plan(lambda: drive(deliver(run_id, event, value, message_id=message_id)), is_transaction=True)
+    drive(perform(claim, send_it))
 
 
 def deliver(run_id: str, event: str, value: object, *, message_id: str) -> Logic[None]:

@@ -18,9 +18,12 @@ from surefoot.ledger.encoding import (
 from surefoot.ledger.entries import (
     Adopt,
     Append,
+    BeginExperiment,
     DropAnswers,
     EndRun,
+    KeepCases,
     KeepPrompts,
+    KeepVerdict,
     LedgerEntry,
     MoveLabel,
     Note,
@@ -33,6 +36,7 @@ from surefoot.ledger.entries import (
     TakeOver,
     Transact,
 )
+from surefoot.ledger.evaluations import Evaluations
 from surefoot.ledger.events import (
     END_KEY,
     START_KEY,
@@ -49,13 +53,22 @@ from surefoot.ledger.events import (
     RunRecord,
     Totals,
 )
+from surefoot.ledger.heads import head_of
 from surefoot.ledger.holding import FINAL, lease_of, lease_until, refuse_pruned
 from surefoot.ledger.owner import holder, is_holder_gone, is_provably_gone, this_process
 from surefoot.ledger.payloads import Freight, Payloads, Privacy
 from surefoot.ledger.postgres import PostgresLedger
 from surefoot.ledger.prompt_rows import Pin, PromptRow
 from surefoot.ledger.prompts import Prompts, pins_of
-from surefoot.ledger.scored import CaseRecord, ExperimentKind, ExperimentRecord, ScoreRecord, VerdictRecord
+from surefoot.ledger.scored import (
+    CaseRecord,
+    ExperimentKind,
+    ExperimentRecord,
+    ScoreRecord,
+    TimedScore,
+    TrendBucket,
+    VerdictRecord,
+)
 from surefoot.ledger.sealing import Keyring, seal, unseal
 from surefoot.ledger.spending import CallColumn, RunColumn, Spending, Spent
 from surefoot.ledger.sqlite import SqliteLedger
@@ -71,6 +84,7 @@ __all__ = [
     "AnswerRow",
     "Answers",
     "Append",
+    "BeginExperiment",
     "Blob",
     "Budget",
     "Budgets",
@@ -81,11 +95,14 @@ __all__ = [
     "Encoded",
     "EndRun",
     "Entry",
+    "Evaluations",
     "ExperimentKind",
     "ExperimentRecord",
     "Freight",
     "Guard",
+    "KeepCases",
     "KeepPrompts",
+    "KeepVerdict",
     "Keyring",
     "Ledger",
     "LedgerEntry",
@@ -119,9 +136,11 @@ __all__ = [
     "SqliteLedger",
     "StartRun",
     "TakeOver",
+    "TimedScore",
     "Totals",
     "Transact",
     "Transacted",
+    "TrendBucket",
     "VerdictRecord",
     "canonical_module",
     "check_exact",
@@ -130,6 +149,7 @@ __all__ = [
     "encode_large",
     "engine",
     "finished",
+    "head_of",
     "holder",
     "identity",
     "is_holder_gone",

@@ -11,6 +11,8 @@ from surefoot.ledger.accounts import Line
 from surefoot.ledger.events import Detail, Message, Outcome, Owner, RunRecord, Totals
 from surefoot.ledger.payloads import Freight
 from surefoot.ledger.prompt_rows import PromptRow
+from surefoot.ledger.rows import Row
+from surefoot.ledger.scored_rows import CaseRow
 from surefoot.values import CachedChoice, CacheRow, Label, Money, RunStatus, Settlement
 
 
@@ -213,6 +215,34 @@ class MoveLabel:
     rows: Sequence[PromptRow] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class BeginExperiment:
+    """A new experiment, as a row. Returns the `ExperimentRecord` that then stands under its id, perhaps another one."""
+
+    row: Row
+
+
+@dataclass(frozen=True, slots=True)
+class KeepCases:
+    """Judged cases of experiments with all their scores. Returns nothing.
+
+    A case that is there is replaced, and so are the scores of the run that it stood for.
+    """
+
+    cases: Sequence[CaseRow]
+
+
+@dataclass(frozen=True, slots=True)
+class KeepVerdict:
+    """What a gate has said, as a row, and which versions of prompts it is about.
+
+    Returns the `VerdictRecord` as recorded: that of a former time where its id is there.
+    """
+
+    row: Row
+    subjects: Sequence[Row]
+
+
 SqlBody = Callable[[sqlite3.Connection], object]
 """SQL of the user's own, for the transaction that is open on the connection."""
 
@@ -239,7 +269,8 @@ RunEntry = Append | StartRun | EndRun | TakeOver | Renew | Release | Note | Send
 BudgetEntry = Reserve | Settle | KeepHolds | SweepHolds
 CacheEntry = TakeFlight | KeepFlights | LeaveFlight | DropAnswers
 PromptEntry = KeepPrompts | MoveLabel
-LedgerEntry = RunEntry | BudgetEntry | CacheEntry | PromptEntry
+ScoredEntry = BeginExperiment | KeepCases | KeepVerdict
+LedgerEntry = RunEntry | BudgetEntry | CacheEntry | PromptEntry | ScoredEntry
 
 
 def already_recorded(entry: LedgerEntry) -> AlreadyRecorded:
@@ -272,4 +303,10 @@ def _named(entry: LedgerEntry) -> str:
         return f"the label {entry.label.label!r} of prompt {entry.label.prompt!r}"
     if isinstance(entry, KeepPrompts):
         return "what was used of prompts"
+    if isinstance(entry, BeginExperiment):
+        return f"experiment {entry.row[0]}"
+    if isinstance(entry, KeepCases):
+        return f"a judged case of experiment {entry.cases[0].key[0]}" if entry.cases else "no case"
+    if isinstance(entry, KeepVerdict):
+        return f"the verdict {entry.row[0]} of gate {entry.row[1]!r}"
     return type(entry).__name__

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import orjson
+
 from surefoot.ledger import rows
 from surefoot.values import first_id
 
@@ -29,11 +31,17 @@ _INDEXES = {
 }
 _FACETS = frozenset(("flow", "status", "tenant", "principal", "session"))
 _TAGGED = "EXISTS (SELECT 1 FROM run_tags WHERE name = ? AND value = ? AND run_id = runs.id)"
+# By the run's own row: the index of tags goes by name and value, and would be gone through for each run. The tags begin
+# with a brace, in place of which a comma is read: so each name has the same signs around it, which no value can hold.
+_UNTAGGED = "replace(',' || substr(runs.tags, 2), ?, '') = ',' || substr(runs.tags, 2)"
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Runs by what they have to be: `columns` equal to these, `tags` among theirs, begun and named within bounds."""
+    """Runs by what they have to be: `columns` equal to these, `tags` among theirs, begun and named within bounds.
+
+    `without_tag` is the name of a tag that they must not have.
+    """
 
     columns: Mapping[str, str] = field(default_factory=dict[str, str])
     tags: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -41,6 +49,7 @@ class Wanted:
     until_ns: int | None = None
     before: str | None = None
     limit: int | None = 50
+    without_tag: str | None = None
 
     def query(self, source: str = "runs", *, less: str = "", by: Way | None = None) -> Query:
         """The newest first. With a way, from what it leads to; `less` is a column that need not be compared."""
@@ -56,6 +65,9 @@ class Wanted:
         for name, value in self.tags.items():
             terms.append(_TAGGED)
             values += (name, value)
+        if self.without_tag is not None:
+            terms.append(_UNTAGGED)
+            values.append(f",{orjson.dumps(self.without_tag).decode()}:")
         where = " AND ".join(terms) or "1 = 1"
         if self.limit is not None:
             values.append(self.limit)

@@ -91,6 +91,17 @@ class Payloads:
             sealed = _INLINE + sealed
         return Payload(self._view(redacted, tenant, freight), sealed, key_id)
 
+    def copied(
+        self, payload: Payload, source: Source, freight: Freight, *, of: str, to: str, tenant: str
+    ) -> Payload:
+        """What a run has recorded, for another one of the same tenant: sealed under that one's own key.
+
+        A blob is shared, as it is named by what is in it.
+        """
+        if payload.sealed is None and payload.view.startswith(BLOB_VIEW):
+            return payload
+        return self.store(to, self.exact_large(of, payload, source), freight, tenant=tenant)
+
     @property
     def keyring(self) -> Keyring:
         """The keys under which it seals and names."""
@@ -141,6 +152,12 @@ class Payloads:
         """A text as people may read it, whole: for short ones."""
         text = text if isinstance(text, str) else text.decode()
         return (self._privacy(text) if self._privacy else None) or text
+
+    def readable_all(self, texts: Sequence[str]) -> Sequence[str]:
+        """Several texts as people may read them, looked at in one go: most have nothing to hide."""
+        if self._privacy is None or self._privacy("\n".join(texts)) is None:
+            return texts
+        return [self.readable(text) for text in texts]
 
     def view(self, payload: Payload, source: Source) -> str:
         """The text that people may read, blobs resolved."""

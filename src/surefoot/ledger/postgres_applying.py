@@ -9,15 +9,24 @@ from collections import OrderedDict
 from typing import Any
 
 from surefoot.errors import Fenced, LedgerError, RunBusy, UnknownRun, UsageError
-from surefoot.ledger import postgres_accounts, postgres_answers, postgres_prompts, postgres_reserving, rows
+from surefoot.ledger import (
+    postgres_accounts,
+    postgres_answers,
+    postgres_prompts,
+    postgres_reserving,
+    postgres_scored,
+    rows,
+)
 from surefoot.ledger import postgres_statements as sql
 from surefoot.ledger.chain import GENESIS, payload_hash, row_hash
 from surefoot.ledger.entries import (
     Adopt,
     Append,
+    BeginExperiment,
     CacheEntry,
     EndRun,
     KeepHolds,
+    KeepVerdict,
     PromptEntry,
     Release,
     Renew,
@@ -39,7 +48,7 @@ _LONGEST_PAUSE = 0.02
 
 Connection = Any
 Chained = Append | EndRun
-_APART = CacheEntry | PromptEntry
+_APART = CacheEntry | PromptEntry | BeginExperiment | KeepVerdict
 
 
 class Applier:
@@ -72,6 +81,7 @@ class Applier:
             await postgres_reserving.reserve(batch, reserves, connection)
             for items in apart([item for item in one.settles if batch.is_open(item)]):
                 await postgres_reserving.settle(batch, items, connection)
+            await self._keep_cases(batch, [item for item in one.cases if batch.is_open(item)], connection)
             for item in one.others:
                 if batch.is_open(item):
                     apply = self._apply_apart if isinstance(item[1], _APART) else self._apply_other
@@ -280,12 +290,35 @@ class Applier:
         try:
             if isinstance(entry, CacheEntry):
                 batch.settle(place, await postgres_answers.apply(entry, connection))
+            elif isinstance(entry, BeginExperiment):
+                batch.settle(place, await postgres_scored.begin(entry, connection))
+            elif isinstance(entry, KeepVerdict):
+                batch.settle(place, await postgres_scored.judge(entry, connection))
             else:
                 batch.settle(place, await postgres_prompts.apply(entry, connection))
         except Exception as error:
             if is_lost(error) or not is_refusal(error):
                 raise
             batch.settle(place, error=not_recordable(entry, error))
+
+    async def _keep_cases(self, batch: Batch, items: list[Item], connection: Connection) -> None:
+        """Write judged cases, all at once; one that the tables do not take takes no other along."""
+        if not items:
+            return
+        try:
+            await postgres_scored.keep([case for _, entry in items for case in entry.cases], connection)
+        except Exception as error:
+            if is_lost(error) or not is_refusal(error):
+                raise
+            if len(items) > 1:
+                half = len(items) // 2
+                await self._keep_cases(batch, items[:half], connection)
+                await self._keep_cases(batch, items[half:], connection)
+                return
+            batch.settle(items[0][0], error=not_recordable(items[0][1], error))
+            return
+        for place, _ in items:
+            batch.settle(place)
 
     async def _keep_answers(self, batch: Batch, items: list[Item], connection: Connection) -> None:
         """Of outcomes that were accepted, note which are given again. Behind them: without this they are not found."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from surefoot.ledger.entries import Append, EndRun, LedgerEntry, Note, Reserve, Settle, StartRun
+from surefoot.ledger.entries import Append, EndRun, KeepCases, LedgerEntry, Note, Reserve, Settle, StartRun
 from surefoot.ledger.writer import Settled
 
 Item = tuple[int, Any]
@@ -47,6 +47,7 @@ class Round:
     notes: list[Item] = field(default_factory=list[Item])
     reserves: list[Item] = field(default_factory=list[Item])
     settles: list[Item] = field(default_factory=list[Item])
+    cases: list[Item] = field(default_factory=list[Item])
     others: list[Item] = field(default_factory=list[Item])
 
 
@@ -67,6 +68,8 @@ def rounds(entries: Sequence[LedgerEntry]) -> Iterator[Round]:
         elif isinstance(entry, Settle):
             current.settles.append(item)
             settled.add(entry.settlement.hold)
+        elif isinstance(entry, KeepCases):
+            current.cases.append(item)
         elif isinstance(entry, Append | EndRun | StartRun):
             cost = entry.settlement if isinstance(entry, Append) else None
             if current.others or (cost is not None and cost.hold in settled):

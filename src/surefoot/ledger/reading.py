@@ -88,6 +88,7 @@ class Reading(ABC):
         principal: str | None = None,
         session: str | None = None,
         tags: Mapping[str, str] | None = None,
+        without_tag: str | None = None,
         run_key: str | None = None,
         parent_run: str | None = None,
         since_ns: int | None = None,
@@ -97,8 +98,9 @@ class Reading(ABC):
     ) -> list[RunRecord]:
         """The newest runs first, all of them without a limit; `before` is the id that a former page ended with.
 
-        `tags` are those that a run must have, among others. A run began at `since_ns` or later, and before
-        `until_ns` (nanoseconds since the epoch).
+        `tags` are those that a run must have, among others, `without_tag` is the name of one that it must not have:
+        `experiment` leaves out what evaluations have run. A run began at `since_ns` or later, and before `until_ns`
+        (nanoseconds since the epoch).
         """
         columns = {
             "flow": flow,
@@ -116,6 +118,7 @@ class Reading(ABC):
             until_ns=until_ns,
             before=before,
             limit=limit,
+            without_tag=without_tag,
         )
         return [rows.run_record(row) for row in self._listed(wanted)]
 

@@ -7,7 +7,7 @@ import sqlite3
 
 from surefoot.errors import LedgerError, LedgerTooNew
 
-VERSION = 5
+VERSION = 6
 
 # `outcomes` and `runs` hold a column for everything that later features record, so that rows of today stay rows.
 _V1 = """
@@ -291,10 +291,114 @@ CREATE TABLE prompt_uses (
 CREATE INDEX prompt_uses_by_prompt ON prompt_uses (prompt, used_ns);
 """
 
+# Experiments, their judged cases with scores, and what gates have said of them (see `evaluations`). A score holds what
+# it is looked for by, so that scores over time are read from one index.
+_V6 = """
+CREATE TABLE experiments (
+  id TEXT PRIMARY KEY,
+  kind TEXT NOT NULL,
+  name TEXT NOT NULL,
+  flow TEXT NOT NULL,
+  flow_version TEXT NOT NULL,
+  code_digest TEXT NOT NULL,
+  dataset TEXT NOT NULL,
+  dataset_version TEXT NOT NULL,
+  dataset_size INTEGER NOT NULL,
+  cases INTEGER NOT NULL,
+  repeats INTEGER NOT NULL,
+  prompts TEXT NOT NULL,
+  settings TEXT NOT NULL,
+  tenant TEXT NOT NULL,
+  principal TEXT NOT NULL,
+  begun_ns INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX experiments_by_flow ON experiments (flow, begun_ns);
+CREATE INDEX experiments_by_time ON experiments (begun_ns);
+
+CREATE TABLE experiment_cases (
+  experiment TEXT NOT NULL,
+  case_id TEXT NOT NULL,
+  repeat INTEGER NOT NULL,
+  place INTEGER NOT NULL,
+  run_id TEXT NOT NULL,
+  tenant TEXT NOT NULL,
+  status TEXT NOT NULL,
+  error TEXT NOT NULL,
+  metadata TEXT NOT NULL,
+  latency_ns INTEGER,
+  scored_ns INTEGER NOT NULL,
+  steps INTEGER NOT NULL,
+  calls INTEGER NOT NULL,
+  tokens_in INTEGER NOT NULL,
+  tokens_cached INTEGER NOT NULL,
+  tokens_out INTEGER NOT NULL,
+  tokens_reasoning INTEGER NOT NULL,
+  cost_nanos INTEGER NOT NULL,
+  is_cost_complete INTEGER NOT NULL,
+  is_degraded INTEGER NOT NULL,
+  judging_steps INTEGER NOT NULL,
+  judging_calls INTEGER NOT NULL,
+  judging_tokens_in INTEGER NOT NULL,
+  judging_tokens_cached INTEGER NOT NULL,
+  judging_tokens_out INTEGER NOT NULL,
+  judging_tokens_reasoning INTEGER NOT NULL,
+  judging_cost_nanos INTEGER NOT NULL,
+  judging_is_cost_complete INTEGER NOT NULL,
+  judging_is_degraded INTEGER NOT NULL,
+  PRIMARY KEY (experiment, case_id, repeat)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX experiment_cases_by_place ON experiment_cases (experiment, place, case_id, repeat);
+CREATE INDEX experiment_cases_by_run ON experiment_cases (run_id);
+
+CREATE TABLE scores (
+  run_id TEXT NOT NULL,
+  experiment TEXT NOT NULL,
+  metric TEXT NOT NULL,
+  flow TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  tenant TEXT NOT NULL,
+  value_type TEXT NOT NULL,
+  number REAL,
+  label TEXT,
+  reason TEXT NOT NULL,
+  failure TEXT NOT NULL,
+  scorer TEXT NOT NULL,
+  judge_run TEXT NOT NULL,
+  scored_ns INTEGER NOT NULL,
+  PRIMARY KEY (run_id, experiment, metric)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX scores_by_metric ON scores (metric, scored_ns, flow, kind, tenant, value_type, number, label);
+
+CREATE TABLE verdicts (
+  seq INTEGER PRIMARY KEY,
+  id TEXT NOT NULL,
+  gate TEXT NOT NULL,
+  gate_digest TEXT NOT NULL,
+  candidate TEXT NOT NULL,
+  baseline TEXT NOT NULL,
+  subjects TEXT NOT NULL,
+  baselines TEXT NOT NULL,
+  has_passed INTEGER NOT NULL,
+  reasons TEXT NOT NULL,
+  judged_by TEXT NOT NULL,
+  judged_ns INTEGER NOT NULL,
+  tenant TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX verdicts_by_id ON verdicts (id);
+CREATE INDEX verdicts_by_gate ON verdicts (gate, seq);
+
+CREATE TABLE verdict_subjects (
+  prompt TEXT NOT NULL,
+  digest TEXT NOT NULL,
+  verdict TEXT NOT NULL,
+  PRIMARY KEY (prompt, digest, verdict)
+) STRICT, WITHOUT ROWID;
+"""
+
 # A step after these either *expands*: what it adds has a default or may be null, and can be ignored by the version
 # before, which goes on working beside the new one. Or it *contracts* and takes away what no version needs that is
 # still in use: then it sets `ledger.readable_by` to the version that a library must know from there on.
-_STEPS: dict[int, str] = {0: _V1, 1: _V2, 2: _V3, 3: _V4, 4: _V5}
+_STEPS: dict[int, str] = {0: _V1, 1: _V2, 2: _V3, 3: _V4, 4: _V5, 5: _V6}
 
 TABLES = frozenset(re.findall(r"CREATE TABLE (\w+)", "".join(_STEPS.values())))
 """The tables that are the ledger's own."""

@@ -11,6 +11,9 @@ from surefoot.values import Json
 
 ExperimentKind = Literal["eval", "backtest", "online"]
 
+LONGEST_ID, LONGEST_METRIC, LONGEST_LABEL = 400, 200, 300
+"""In characters: what stands in an index has a length that every engine takes."""
+
 
 @dataclass(frozen=True, slots=True)
 class ExperimentRecord:
@@ -59,8 +62,10 @@ class ScoreRecord:
 class CaseRecord:
     """One judged case of an experiment: its run, how that ended, and all scores. One per experiment, case and repeat.
 
-    `case` is the case's id, in an online experiment the run's. `metadata` is what slices are cut by. `judging` is what
-    its judges have used; `latency_ns` is None for a run that was interrupted and resumed.
+    `case` is the case's id, in an online experiment the run's; `place` is where it stands in the dataset, from 0, and
+    cases are read in that order. `metadata` is what slices are cut by. `judging` is what its judges have used;
+    `latency_ns` is None for a run that was interrupted and resumed. `tenant` is the run's, where that is another than
+    the experiment's, as it may be online. `scored_ns` of 0 means when it is kept.
     """
 
     experiment: str
@@ -75,6 +80,8 @@ class CaseRecord:
     latency_ns: int | None = None
     scored_ns: int = 0
     scores: tuple[ScoreRecord, ...] = ()
+    place: int = 0
+    tenant: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +90,7 @@ class VerdictRecord:
 
     `gate` names it, `gate_digest` is that of its rules. `subjects` are the prompts of the candidate that differ from
     the baseline's, name to digest; `baselines` are theirs there. `reasons` has a line for each rule that failed.
+    `judged_ns` of 0 means when it is recorded.
     """
 
     id: str
@@ -96,3 +104,57 @@ class VerdictRecord:
     reasons: tuple[str, ...] = ()
     by: str = ""
     judged_ns: int = 0
+    tenant: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TimedScore:
+    """A score as one of many over time. `value` is None where the metric applies and there is no score."""
+
+    metric: str
+    value: bool | float | str | None
+    scored_ns: int
+    flow: str
+    kind: ExperimentKind
+    experiment: str
+    run_id: str
+    tenant: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TrendBucket:
+    """The scores of one metric in a span of time that begins at `began_ns` (nanoseconds since the epoch).
+
+    `n` have a value and `failures` have none. `total` and `squares` are the sums of the numbers and of their squares,
+    where passed is 1 and failed is 0; `is_rate` says that there are no others. Labels are counted in `labels`.
+    """
+
+    began_ns: int
+    n: int = 0
+    failures: int = 0
+    total: float = 0.0
+    squares: float = 0.0
+    is_rate: bool = False
+    labels: Mapping[str, int] = field(default_factory=dict[str, int])
+
+    @property
+    def numbers(self) -> int:
+        """How many values are no labels."""
+        return self.n - sum(self.labels.values())
+
+    @property
+    def mean(self) -> float | None:
+        """The mean of the numbers; None where there is none."""
+        return self.total / self.numbers if self.numbers else None
+
+    @property
+    def variance(self) -> float | None:
+        """The sample variance of the numbers, of which there have to be two."""
+        if self.numbers < 2:
+            return None
+        return max(self.squares - self.total * self.total / self.numbers, 0.0) / (self.numbers - 1)
+
+    @property
+    def coverage(self) -> float | None:
+        """n / (n + failures); None of nothing."""
+        return self.n / (self.n + self.failures) if self.n + self.failures else None

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from surefoot.errors import Fenced, LedgerError, RunBusy, RunPruned, UnknownRun
-from surefoot.ledger import rows, schema, sqlite_accounts, sqlite_answers, sqlite_prompts
+from surefoot.ledger import rows, schema, sqlite_accounts, sqlite_answers, sqlite_prompts, sqlite_scored
 from surefoot.ledger.bodies import Transacted, run_body
 from surefoot.ledger.chain import GENESIS, payload_hash, row_hash
 from surefoot.ledger.entries import (
     Adopt,
     Append,
+    BeginExperiment,
     DropAnswers,
     EndRun,
+    KeepCases,
     KeepFlights,
     KeepHolds,
     KeepPrompts,
+    KeepVerdict,
     LeaveFlight,
     LedgerEntry,
     MoveLabel,
@@ -40,6 +43,7 @@ from surefoot.ledger.entries import (
 from surefoot.ledger.events import Blob, Outcome, RunRecord
 from surefoot.ledger.holding import check_epoch, is_takeable, longest_until
 from surefoot.ledger.payloads import Freight
+from surefoot.ledger.scored_rows import CaseRow
 from surefoot.ledger.sealing import DataKey
 from surefoot.ledger.writer import Settled
 
@@ -75,6 +79,7 @@ class Batch:
         self._known = known
         self._outcomes: list[rows.Row] = []
         self._blobs: list[rows.Row] = []
+        self._cases: list[CaseRow] = []
 
     def check_fence(self, run_id: str, epoch: int) -> None:
         """Raise `Fenced` unless `epoch` is the run's current one."""
@@ -99,8 +104,15 @@ class Batch:
         self._outcomes.append(rows.outcome_row(outcome, payloads, chained))
         return chained
 
+    def judge(self, cases: Sequence[CaseRow]) -> None:
+        """Keep judged cases."""
+        self._cases += cases
+
     def flush(self) -> None:
         """Write what was collected; the order of outcomes is the order of appends."""
+        if self._cases:
+            sqlite_scored.keep(self._cases, self.connection)
+            self._cases.clear()
         if self._blobs:
             self.connection.executemany(
                 "INSERT OR IGNORE INTO blobs (digest, size, data) VALUES (?, ?, ?)", self._blobs
@@ -114,6 +126,7 @@ class Batch:
         """Drop what was collected, after the database has undone the rest of it."""
         self._outcomes.clear()
         self._blobs.clear()
+        self._cases.clear()
 
     def run(self, where: str, *values: object) -> RunRecord | None:
         """The run that a condition finds."""
@@ -333,5 +346,8 @@ _APPLY: dict[type, Callable[[Any, Batch], object]] = {
     KeepHolds: lambda entry, batch: sqlite_accounts.keep(entry, batch.connection),
     KeepPrompts: lambda entry, batch: sqlite_prompts.keep(entry.rows, batch.connection),
     MoveLabel: lambda entry, batch: sqlite_prompts.move(entry, batch.connection),
+    BeginExperiment: lambda entry, batch: sqlite_scored.begin(entry, batch.connection),
+    KeepCases: lambda entry, batch: batch.judge(entry.cases),
+    KeepVerdict: lambda entry, batch: sqlite_scored.judge(entry, batch.connection),
     SweepHolds: lambda entry, batch: sqlite_accounts.sweep(entry, batch.connection),
 }

@@ -40,20 +40,21 @@ def _add(suite: ET.Element, result: CaseResult) -> None:
         suite,
         "testcase",
         {
-            "classname": _text(result.prompt),
-            "name": _text(result.case.name),
-            "file": _text(file),
+            "classname": xml_text(result.prompt),
+            "name": xml_text(result.case.name),
+            "file": xml_text(file),
             "line": line,
             "time": f"{result.seconds:.3f}",
         },
     )
     if result.standing == "skipped":
-        ET.SubElement(case, "skipped", {"message": _text(result.reason)})
+        ET.SubElement(case, "skipped", {"message": xml_text(result.reason)})
     elif result.standing == "failed":
         lines = [*map(str, result.misses), *([result.reason] if result.reason else [])]
-        failure = ET.SubElement(case, "failure", {"message": _text(lines[0])})
-        failure.text = _text("\n".join(lines))
+        failure = ET.SubElement(case, "failure", {"message": xml_text(lines[0])})
+        failure.text = xml_text("\n".join(lines))
 
 
-def _text(text: str) -> str:
+def xml_text(text: str) -> str:
+    """A text as XML can hold it; what it has no way to write is replaced."""
     return _NO_XML.sub("\N{REPLACEMENT CHARACTER}", text)

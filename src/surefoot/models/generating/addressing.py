@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
+from surefoot import scope
 from surefoot.errors import ConfigError, UnknownModel, UsageError
 from surefoot.models import fakes
 from surefoot.models.chain.connections import SCRIPTED, Target, in_responses, unnamed
@@ -64,6 +65,39 @@ def target_for(text: Rendered, given: Call, one: Call, policy: Policy, fake: Fak
                 raise type(error)(f"{section.where}: {masked}") from None
             raise
     return in_responses(target) if is_of_file and section.api == "responses" else target
+
+
+def in_place_of(given: Call, one: Call, policy: Policy) -> tuple[Call, Call]:
+    """A call as the code has it and with what its prompt adds, where the open run asks another model in its place.
+
+    Then the code is taken to have named that one: what the prompt's file says of its endpoint is of the other.
+    """
+    here = scope.current()
+    others = None if here is None else here.other_models
+    if not others:
+        return given, one
+    other = _other(one.model or policy.default, others, policy)
+    return (given, one) if other is None else (replace(given, model=other), replace(one, model=other))
+
+
+def reference_in_place_of(reference: str, policy: Policy) -> str:
+    """The model that the open run asks where the code names this one."""
+    here = scope.current()
+    others = None if here is None else here.other_models
+    return (_other(reference, others, policy) if others else None) or reference
+
+
+def _other(reference: str, others: Mapping[str, str], policy: Policy) -> str | None:
+    """Which model is asked in the place of one, under whichever of its names that was said."""
+    if reference in others:
+        return others[reference]
+    try:
+        target = policy.target(reference)
+    except (ConfigError, UnknownModel):
+        # It is not the one that is changed, or cannot be asked in any case.
+        return None
+    names = (f"{target.connection}:{target.model}", f"{target.provider}:{target.model}", target.model)
+    return next((others[name] for name in names if name in others), None)
 
 
 def wire_for(text: Rendered, given: Call, target: Target) -> Wire:

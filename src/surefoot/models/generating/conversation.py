@@ -22,6 +22,7 @@ from surefoot.errors import (
 from surefoot.models.fakes import Fake, Script
 from surefoot.models.generating.addressing import (
     extra_for,
+    in_place_of,
     refuse_unspeakable,
     spoken_for,
     target_for,
@@ -76,6 +77,8 @@ class Conversation:
         refuse_unspeakable(text)
         given = calls_of(using)
         calls = tuple(over(one, text.settings) for one in given)
+        pairs = [in_place_of(*pair, question.policy) for pair in zip(given, calls, strict=True)]
+        given, calls = tuple(one for one, _ in pairs), tuple(one for _, one in pairs)
         tools = toolbox_of(tools_in(calls), text, is_turn=question.form == "turn")
         fake = using if isinstance(using, Script) else None
         return cls(question, given, calls, tools, list(text.messages), fake)

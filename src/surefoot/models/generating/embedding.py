@@ -8,6 +8,7 @@ from functools import partial
 from surefoot.effects import Program, drive, drive_async
 from surefoot.errors import ConfigError, InvalidInput
 from surefoot.models.chain.endpoints import policy
+from surefoot.models.generating.addressing import reference_in_place_of
 from surefoot.models.generating.calling import Asked, call
 from surefoot.models.wires import embedding_wire_of
 from surefoot.scope import check_cache
@@ -73,7 +74,7 @@ def _program(
         if not text:
             raise InvalidInput(f"text {index} of {len(texts)} is empty, and has no vector: leave it out")
     chosen = policy()
-    target = chosen.target(using)
+    target = chosen.target(reference_in_place_of(using, chosen))
     wire = embedding_wire_of(target.wire)
     if wire is None:
         raise ConfigError(f"{target.provider} makes no vectors of texts: name a model of another provider")

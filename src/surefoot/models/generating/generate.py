@@ -12,7 +12,7 @@ from surefoot.errors import UsageError
 from surefoot.models.chain.endpoints import policy
 from surefoot.models.fakes import Script
 from surefoot.models.generating import trials
-from surefoot.models.generating.addressing import refuse_unspeakable, target_for
+from surefoot.models.generating.addressing import in_place_of, refuse_unspeakable, target_for
 from surefoot.models.generating.answering import Answered, Escalation, Question
 from surefoot.models.generating.asking import Finish, Logprob
 from surefoot.models.generating.choices import Fallback, Single, calls_of, settings_in
@@ -224,7 +224,7 @@ def made(question: Question, using: Using) -> Program[Any]:
     if isinstance(using, Tiered | Router | Fallback):
         refuse_unspeakable(text)
     (given,) = calls_of(cast("Single", using))
-    one = over(given, text.settings)
+    given, one = in_place_of(given, over(given, text.settings), policy)
     fake = using if isinstance(using, Script) else None
     target = target_for(text, given, one, policy, fake)
     making = Making(text, one, target, policy, fake)

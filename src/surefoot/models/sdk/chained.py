@@ -6,7 +6,7 @@ A call outside a run is under the policy as one inside is, but there is no recor
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -19,6 +19,7 @@ from surefoot.values import Caller, PromptRef
 _MARK = "__surefoot_chained__"
 
 _NOBODY = Caller()
+_NO_MODELS: Mapping[str, str] = {}
 
 _is_everywhere = False
 # Set while an SDK that was found to be on the chain sends by HTTP clients of its own, which nobody has marked.
@@ -102,6 +103,10 @@ class _Outside(Scope):
 
     def pin(self, reference: str, prompt: PromptRef) -> PromptRef:  # noqa: ARG002
         return prompt
+
+    @property
+    def other_models(self) -> Mapping[str, str]:
+        return _NO_MODELS
 
     def carry(self, row: object, *, when_kept: Callable[[], None]) -> None:
         pass

@@ -14,7 +14,7 @@ import orjson
 
 from surefoot import scope
 from surefoot.effects import Block, Commit, Program
-from surefoot.errors import ConfigError, SurefootError
+from surefoot.errors import ConfigError, SurefootError, UsageError
 from surefoot.locks import ForkSafeLock
 from surefoot.models.chain.answers import is_answer, is_answer_in_events
 from surefoot.models.chain.attempts import Attempts, Head, is_stopped
@@ -96,6 +96,8 @@ def exchange(call: Call, policy: Policy) -> Program[httpx2.Response]:
         if _is_retry(call.request) and failure.scope is call.scope and failure.digest == call.asked.digest:
             return _replay(call, failure.outcome)
         _last_failure.set(None)
+    if call.scope.other_models:
+        _refuse_other_model(call)
     claim = call.scope.claim(call.asked.work)
     if claim.recorded is not None:
         if claim.recorded.status == "failed":
@@ -112,6 +114,22 @@ def exchange(call: Call, policy: Policy) -> Program[httpx2.Response]:
             else:
                 yield from claimed.fail(error)
         raise
+
+
+def _refuse_other_model(call: Call) -> None:
+    """Raise `UsageError` where the run is to ask another model than the client asks: its requests are not altered."""
+    asked = call.asked
+    names = (asked.model, f"{asked.provider}:{asked.model}")
+    others = call.scope.other_models
+    name = next((name for name in names if name in others), None)
+    if name is None:
+        name = next((one for one in others if one.partition(":")[2] == asked.model), None)
+    if name is not None:
+        raise UsageError(
+            f"{asked.provider}:{asked.model} is asked through an SDK client, whose requests are never altered, and run "
+            f"{call.scope.run_id} is to ask {others[name]} in its place: make the model an input of the flow and "
+            "change that, or ask it with generate()"
+        )
 
 
 @dataclass(slots=True)

@@ -1,0 +1,142 @@
+"""Contrasts of many metrics and slices at once: their figures, p adjusted over all of them, and effects."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from surefoot.errors import InvalidInput
+from surefoot.evals.comparing.comparison import Contrast
+from surefoot.evals.comparing.pairing import Column, Scale
+from surefoot.evals.statistics import (
+    Direction,
+    Kind,
+    Paired,
+    Pairs,
+    cases_needed,
+    compare_pairs,
+    effect_of,
+    holm,
+    minimum_detectable,
+)
+
+POWER = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A metric as both arms have it. `omitted` says why it cannot be compared; then the columns are empty."""
+
+    metric: str
+    direction: Direction
+    scale: Scale
+    candidate: Column
+    baseline: Column
+    margin: float
+    omitted: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A contrast before its statistics: the levels are there, and the pairs that are to be tested.
+
+    `pairs` is one for numbers, and for labels one for each label; none where no case has the metric in both arms.
+    """
+
+    contrast: Contrast
+    pairs: tuple[Pairs, ...]
+
+    def differences(self) -> list[float]:
+        """Candidate minus baseline of each case."""
+        found = self.pairs[0]
+        return [ours - theirs for ours, theirs in zip(found.candidate, found.baseline, strict=True)]
+
+
+def draft(measured: Measured, *, name: str = "", within: Collection[str] | None = None) -> Draft:
+    """The contrast of a metric over all cases, or over those `within` the slice of this name."""
+    ours, theirs = measured.candidate, measured.baseline
+    inside = [{case for case in arm.scored if within is None or case in within} for arm in (ours, theirs)]
+    if measured.scale.kind == "labels":
+        common = [case for case in ours.labels if case in theirs.labels]
+    else:
+        common = [case for case in ours.values if case in theirs.values]
+    cases = [case for case in common if within is None or case in within]
+    contrast = Contrast(
+        metric=measured.metric,
+        kind=measured.scale.kind,
+        direction=measured.direction,
+        candidate=ours.level(cases, within=within),
+        baseline=theirs.level(cases, within=within),
+        slice=name,
+        n=len(cases),
+        margin=measured.margin,
+        only_candidate=len(inside[0] - inside[1]),
+        only_baseline=len(inside[1] - inside[0]),
+        omitted=measured.omitted or ("" if cases else "no case has it in both arms"),
+    )
+    return Draft(contrast, () if contrast.omitted else tuple(_pairs(measured, cases)))
+
+
+def _pairs(measured: Measured, cases: Sequence[str]) -> Iterator[Pairs]:
+    ours, theirs = measured.candidate, measured.baseline
+    if measured.scale.kind != "labels":
+        kind: Kind = "rate" if measured.scale.kind == "rate" else "mean"
+        yield Pairs([ours.values[case] for case in cases], [theirs.values[case] for case in cases], kind)
+        return
+    labels = sorted({label for arm in (ours, theirs) for case in cases for label in arm.labels[case]})
+    for label in labels:
+        yield Pairs(
+            [ours.labels[case].get(label, 0.0) for case in cases],
+            [theirs.labels[case].get(label, 0.0) for case in cases],
+            "rate",
+        )
+
+
+def finished(drafts: Sequence[Draft], *, alpha: float, seed: int) -> list[Contrast]:
+    """The contrasts with their figures; p is adjusted over all that can be compared."""
+    tested = [each for each in drafts if each.pairs]
+    said = iter(
+        compare_pairs([pairs for each in tested for pairs in each.pairs], confidence=1 - alpha, seed=seed)
+    )
+    found = [[next(said) for _ in each.pairs] for each in tested]
+    ps = [min(holm([one.p for one in of_one])) for of_one in found]
+    finals = iter(
+        _finished(each, of_one[0], p=p, adjusted=adjusted, alpha=alpha, tests=len(tested))
+        for each, of_one, p, adjusted in zip(tested, found, ps, holm(ps), strict=True)
+    )
+    return [next(finals) if each.pairs else each.contrast for each in drafts]
+
+
+def _finished(each: Draft, said: Paired, *, p: float, adjusted: float, alpha: float, tests: int) -> Contrast:
+    contrast = each.contrast
+    if contrast.kind == "labels":
+        return replace(contrast, p=p, adjusted_p=adjusted, has_shifted=adjusted < alpha)
+    effect = effect_of(
+        said.interval, margin=contrast.margin, p=adjusted, alpha=alpha, direction=contrast.direction
+    )
+    detectable, needed = _forecast(each.differences(), said, alpha=alpha, tests=tests)
+    return replace(
+        contrast,
+        delta=said.delta,
+        interval=said.interval,
+        p=p,
+        adjusted_p=adjusted,
+        effect=effect,
+        detectable=detectable,
+        needed=needed if effect == "too few cases" else None,
+    )
+
+
+def _forecast(
+    differences: Sequence[float], said: Paired, *, alpha: float, tests: int
+) -> tuple[float | None, int | None]:
+    """The smallest difference that so many cases show, and how many cases would show the one that was seen."""
+    if len(differences) < 2 or len(set(differences)) == 1:
+        return None, None
+    detectable = minimum_detectable(differences, len(differences), alpha=alpha, power=POWER, tests=tests)
+    try:
+        needed = cases_needed(said.delta or 0.0, differences, alpha=alpha, power=POWER, tests=tests)
+    except InvalidInput:
+        # So small a difference is shown by no number of cases that anybody has.
+        return detectable, None
+    return detectable, needed

@@ -1,0 +1,351 @@
+"""Experiments, what was scored in them, and verdicts of gates: the ledger's part of evaluation."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import cast
+
+import orjson
+
+from surefoot.errors import InvalidInput, LedgerCorrupt, UnknownExperiment
+from surefoot.ledger import scored_queries, scored_rows
+from surefoot.ledger.entries import BeginExperiment, KeepCases, KeepVerdict
+from surefoot.ledger.prompt_rows import clean
+from surefoot.ledger.rows import Row
+from surefoot.ledger.scored import (
+    LONGEST_ID,
+    LONGEST_LABEL,
+    LONGEST_METRIC,
+    CaseRecord,
+    ExperimentKind,
+    ExperimentRecord,
+    ScoreRecord,
+    TimedScore,
+    TrendBucket,
+    VerdictRecord,
+)
+from surefoot.ledger.scored_queries import OverTime
+from surefoot.ledger.scored_rows import CaseRow
+from surefoot.ledger.scored_uses import models_judging, prompts_in
+from surefoot.ledger.store import Ledger
+from surefoot.ledger.writer import Pending
+
+LAST = "last"
+DAY_NS = 86_400_000_000_000
+
+_PAGE = 500
+_LONGEST_TEXT = 20_000
+_MOST_KNOWN = 1000
+
+_About = tuple[str, ExperimentKind, str]
+"""Flow, kind and tenant of an experiment, which its scores repeat."""
+
+
+class Evaluations:
+    """Keeps experiments, judged cases and verdicts in a ledger, and finds them again. Safe to use from any thread.
+
+    What people wrote or models said in them (reasons, failures, errors, labels, metadata, settings) is kept as people
+    may read it: secrets are masked, and a text longer than 20,000 characters, or a label longer than 300, is cut. Every
+    read can be restricted to a `tenant`; None means all of them, the empty one what belongs to none. Everything raises
+    `LedgerError` and its kin.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._known: dict[str, _About] = {}
+
+    # Writing
+
+    def begin(self, record: ExperimentRecord) -> ExperimentRecord:
+        """Record that an experiment has begun; durable when this returns.
+
+        Returns what stands under its id: another record where somebody began one before, which the caller has to
+        compare. Raises `InvalidInput` for an id that is empty or too long.
+        """
+        _check(record.id, "the id of an experiment")
+        settings = self._object(record.settings)
+        row = scored_rows.experiment_row(
+            replace(record, begun_ns=record.begun_ns or time.time_ns()), settings=settings
+        )
+        stands = cast("ExperimentRecord", self._ledger.submit(BeginExperiment(row)).result())
+        self._note(stands)
+        return stands
+
+    def keep(self, cases: Sequence[CaseRecord]) -> Pending:
+        """Record judged cases with all their scores: one entry of the ledger, durable once that is waited for.
+
+        A case that is there already is replaced, with the scores of the run that it stood for. Raises
+        `UnknownExperiment` for a case of one that was not begun, and `InvalidInput` for a score that is no number and
+        for names that are too long.
+        """
+        return self._ledger.submit(KeepCases(list(map(self._row, cases))))
+
+    def verdict(self, record: VerdictRecord) -> VerdictRecord:
+        """Record what a gate has said; durable when this returns. None is ever changed: of one id the first stands."""
+        _check(record.id, "the id of a verdict")
+        reasons = [_cut(text) for text in self._ledger.payloads.readable_all(record.reasons)]
+        record = replace(record, judged_ns=record.judged_ns or time.time_ns())
+        row = scored_rows.verdict_row(record, reasons=reasons)
+        entry = KeepVerdict(row, scored_rows.subject_rows(record))
+        return cast("VerdictRecord", self._ledger.submit(entry).result())
+
+    # Experiments and their cases
+
+    def experiment(self, experiment: str, *, flow: str = "", tenant: str | None = None) -> ExperimentRecord:
+        """The experiment with this id, with an id that begins so, or the newest one (of a flow) for `last`.
+
+        Raises `UnknownExperiment`, also for the beginning of several ids.
+        """
+        if experiment == LAST:
+            found = self.experiments(flow=flow, tenant=tenant, limit=1)
+            if not found:
+                of = f" of {flow}" if flow else ""
+                raise UnknownExperiment(
+                    f"the ledger {self._ledger.where} holds no experiment{of} yet: `surefoot eval` makes one"
+                )
+            return found[0]
+        asked = clean(experiment.strip())
+        # An id that somebody gave stands as it was given; one that was made is in capitals.
+        for wanted in dict.fromkeys((asked, asked.upper())) if asked else ():
+            query = scored_queries.experiments_query(
+                ids=(wanted, wanted + "~"), flow=flow, tenant=tenant, limit=5
+            )
+            found = list(map(scored_rows.experiment_of, self._ledger.ask(query)))
+            exact = [each for each in found if each.id == wanted]
+            if exact or len(found) == 1:
+                return (exact or found)[0]
+            if found:
+                several = ", ".join(each.id for each in found)
+                raise UnknownExperiment(f"{experiment!r} is the beginning of several experiments: {several}")
+        raise UnknownExperiment(
+            f"no experiment {experiment!r} in the ledger {self._ledger.where}: `surefoot eval` prints the id of each"
+        )
+
+    def experiments(
+        self,
+        *,
+        flow: str = "",
+        kind: ExperimentKind | None = None,
+        name: str = "",
+        dataset_version: str = "",
+        tenant: str | None = None,
+        since_ns: int | None = None,
+        until_ns: int | None = None,
+        limit: int | None = 50,
+    ) -> list[ExperimentRecord]:
+        """The newest first, all of them without a limit; begun at `since_ns` or later, and before `until_ns`."""
+        query = scored_queries.experiments_query(
+            flow=flow,
+            kind=kind or "",
+            name=name,
+            dataset_version=dataset_version,
+            tenant=tenant,
+            since_ns=since_ns,
+            until_ns=until_ns,
+            limit=limit,
+        )
+        return list(map(scored_rows.experiment_of, self._ledger.ask(query)))
+
+    def cases(self, experiment: ExperimentRecord | str, *, tenant: str | None = None) -> Iterator[CaseRecord]:
+        """The judged cases of an experiment (by its whole id) in order of place, id and repeat, read as they are used.
+
+        The scores of a case are in the order of their metrics' names. A case that is judged again meanwhile is there
+        as it was or as it is then.
+        """
+        experiment_id = experiment if isinstance(experiment, str) else experiment.id
+        after = (-(1 << 62), "", 0)
+        while True:
+            query = scored_queries.page_query(experiment_id, after, tenant=tenant, size=_PAGE)
+            page = list(self._cases_of(self._ledger.ask(query)))
+            yield from page
+            if len(page) < _PAGE:
+                return
+            last = page[-1]
+            after = (last.place, last.case, last.repeat)
+
+    def cases_of_run(self, run_id: str, *, tenant: str | None = None) -> list[CaseRecord]:
+        """The judged cases for which a run stands, with their scores: what is known of how good it was."""
+        return list(self._cases_of(self._ledger.ask(scored_queries.of_run_query(run_id, tenant=tenant))))
+
+    def prompts(self, experiment: ExperimentRecord) -> dict[str, str]:
+        """What the prompts meant in the runs of an experiment, name to digest: what they were in most of them.
+
+        What was known when it began stands where no run has used the prompt.
+        """
+        return {**experiment.prompts, **prompts_in(self._ledger, experiment.id)}
+
+    def judges(self, experiment: str, metric: str) -> tuple[str, ...]:
+        """The models that answered the calls of a metric's judge in an experiment, sorted."""
+        return models_judging(self._ledger, experiment, metric)
+
+    def judged(self, experiment: ExperimentRecord | str, *, tenant: str | None = None) -> tuple[int, int]:
+        """How many cases of an experiment are judged, repeats counted, and how many of their runs failed."""
+        experiment_id = experiment if isinstance(experiment, str) else experiment.id
+        found = self._ledger.ask(scored_queries.count_query(experiment_id, tenant=tenant))
+        return (int(found[0][0]), int(found[0][1])) if found else (0, 0)
+
+    # Over time
+
+    def scores(
+        self,
+        *,
+        metric: str,
+        flow: str = "",
+        kind: ExperimentKind | None = None,
+        tenant: str | None = None,
+        since_ns: int | None = None,
+        until_ns: int | None = None,
+        limit: int | None = None,
+    ) -> list[TimedScore]:
+        """The scores of a metric, the newest first; given at `since_ns` or later, and before `until_ns`."""
+        asked = OverTime(
+            metric=metric, flow=flow, kind=kind or "", tenant=tenant, since_ns=since_ns, until_ns=until_ns
+        )
+        query = scored_queries.scores_query(asked, limit)
+        return list(map(scored_queries.timed_score, self._ledger.ask(query)))
+
+    def trend(
+        self,
+        *,
+        metric: str,
+        flow: str = "",
+        kind: ExperimentKind | None = None,
+        tenant: str | None = None,
+        since_ns: int | None = None,
+        until_ns: int | None = None,
+        bucket_ns: int = DAY_NS,
+    ) -> list[TrendBucket]:
+        """The scores of a metric, added up by spans of time that are counted from the epoch, the oldest first.
+
+        A span without scores is left out. Raises `InvalidInput` for a span that is none.
+        """
+        if bucket_ns <= 0:
+            raise InvalidInput(f"bucket_ns={bucket_ns}: give the length of a span of time in nanoseconds")
+        asked = OverTime(
+            metric=metric, flow=flow, kind=kind or "", tenant=tenant, since_ns=since_ns, until_ns=until_ns
+        )
+        query = scored_queries.trend_query(asked, bucket_ns)
+        return scored_queries.buckets_of(self._ledger.ask(query), bucket_ns=bucket_ns)
+
+    def metrics(self, flow: str = "", *, tenant: str | None = None) -> list[str]:
+        """The names of the metrics that have scores, of a flow or of all."""
+        return [row[0] for row in self._ledger.ask(scored_queries.metrics_query(flow, tenant=tenant))]
+
+    # Verdicts
+
+    def verdicts(
+        self,
+        *,
+        gate: str = "",
+        subject: str = "",
+        digest: str = "",
+        candidate: str = "",
+        tenant: str | None = None,
+        limit: int | None = 50,
+    ) -> list[VerdictRecord]:
+        """What gates have said, the newest first.
+
+        gate: the name of the gate.
+        subject, digest: the name of a prompt that was changed, and the digest of the version that it became, or the
+            beginning of one.
+        candidate: the id of the experiment that was judged.
+        """
+        query = scored_queries.verdicts_query(
+            gate=gate, subject=subject, digest=digest, candidate=candidate, tenant=tenant, limit=limit
+        )
+        return list(map(scored_rows.verdict_of, self._ledger.ask(query)))
+
+    # Rows
+
+    def _row(self, record: CaseRecord) -> CaseRow:
+        _check(record.case, "the id of a case")
+        flow, kind, tenant = self._about(record.experiment)
+        scores = record.scores
+        texts = [record.error, scored_rows.as_json(dict(record.metadata)) if record.metadata else "{}"]
+        for score in scores:
+            _check(score.metric, "the name of a metric", most=LONGEST_METRIC)
+            value = score.value
+            if isinstance(value, float) and not math.isfinite(value):
+                raise InvalidInput(
+                    f"case {record.case}: metric {score.metric!r} is {value}, which cannot be averaged: keep a failure"
+                )
+            texts += (score.reason, score.failure, value if isinstance(value, str) else "")
+        shown = self._ledger.payloads.readable_all(texts)
+        if shown is not texts:
+            scores = tuple(map(_shown, scores, shown[2::3], shown[3::3], shown[4::3]))
+        return scored_rows.case_row(
+            record,
+            error=_cut(shown[0]),
+            metadata=shown[1] if shown is texts else _sound(shown[1]),
+            scores=[_bounded(score) for score in scores],
+            flow=flow,
+            kind=kind,
+            tenant=clean(record.tenant) if record.tenant else tenant,
+            scored_ns=record.scored_ns or time.time_ns(),
+        )
+
+    def _about(self, experiment: str) -> _About:
+        known = self._known.get(experiment)
+        if known is None:
+            found = self._ledger.ask((scored_rows.EXPERIMENT_BY_ID, (clean(experiment),)))
+            if not found:
+                raise UnknownExperiment(
+                    f"experiment {experiment!r} is not in the ledger {self._ledger.where}: begin it before its cases "
+                    "are kept"
+                )
+            known = self._note(scored_rows.experiment_of(found[0]))
+        return known
+
+    def _note(self, record: ExperimentRecord) -> _About:
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+        about = self._known[record.id] = (record.flow, record.kind, record.tenant)
+        return about
+
+    def _object(self, value: object) -> str:
+        return _sound(self._ledger.payloads.readable(scored_rows.as_json(value)))
+
+    def _cases_of(self, found: Sequence[Row]) -> Iterator[CaseRecord]:
+        try:
+            yield from scored_rows.cases_of(found)
+        except (ValueError, TypeError) as error:
+            raise LedgerCorrupt(
+                f"a judged case in the ledger {self._ledger.where} is damaged ({error}): restore a backup"
+            ) from None
+
+
+def _check(name: str, what: str, *, most: int = LONGEST_ID) -> None:
+    """Raise `InvalidInput` for what no index takes."""
+    if not name or len(clean(name)) > most:
+        shown = f"{name[:40]}…" if len(name) > 40 else name
+        raise InvalidInput(f"{what} has 1 to {most} characters, {shown!r} has {len(name)}: give another one")
+
+
+def _cut(text: str, most: int = _LONGEST_TEXT) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _shown(score: ScoreRecord, reason: str, failure: str, label: str) -> ScoreRecord:
+    value = label if isinstance(score.value, str) else score.value
+    return replace(score, value=value, reason=reason, failure=failure)
+
+
+def _bounded(score: ScoreRecord) -> ScoreRecord:
+    value = score.value
+    is_long = isinstance(value, str) and len(clean(value)) > LONGEST_LABEL
+    if not is_long and len(score.reason) <= _LONGEST_TEXT and len(score.failure) <= _LONGEST_TEXT:
+        return score
+    label = _cut(clean(value), LONGEST_LABEL) if isinstance(value, str) else value
+    return replace(score, value=label, reason=_cut(score.reason), failure=_cut(score.failure))
+
+
+def _sound(text: str) -> str:
+    """JSON that is still an object after what was masked in it."""
+    try:
+        is_sound = text == "{}" or isinstance(orjson.loads(text), dict)
+    except ValueError:
+        is_sound = False
+    return text if is_sound else "{}"

@@ -1,0 +1,226 @@
+"""What a ledger keeps of evaluations, on each engine: experiments, judged cases with scores, verdicts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from engines import Place
+from scored import a_case, a_verdict, an_experiment
+from surefoot.errors import InvalidInput, LedgerError, UnknownExperiment
+from surefoot.ledger import (
+    CaseRecord,
+    Evaluations,
+    Ledger,
+    ScoreRecord,
+    TrendBucket,
+)
+from surefoot.values import new_id
+
+DAY = 86_400_000_000_000
+
+
+@pytest.fixture
+def kept(ledger: Ledger) -> Evaluations:
+    evaluations = Evaluations(ledger)
+    evaluations.begin(an_experiment())
+    return evaluations
+
+
+def test_an_experiment_comes_back_as_it_was_begun(ledger: Ledger) -> None:
+    record = an_experiment(repeats=3, tenant="acme", principal="ann", kind="backtest")
+    evaluations = Evaluations(ledger)
+    assert evaluations.begin(record) == record
+    assert evaluations.begin(replace(record, name="other")) == record, "the first one stands"
+    assert Evaluations(ledger).experiment("E1") == record
+    assert evaluations.begin(an_experiment("E2", begun_ns=0)).begun_ns > 10**18
+
+
+def test_nothing_is_made_where_somebody_only_reads(place: Place) -> None:
+    evaluations = Evaluations(place.open())
+    assert evaluations.experiments() == list(evaluations.cases("E1")) == evaluations.verdicts() == []
+    assert (
+        evaluations.trend(metric="exact") == evaluations.scores(metric="exact") == evaluations.metrics() == []
+    )
+    assert evaluations.judged("E1") == (0, 0)
+    with pytest.raises(UnknownExperiment, match="no experiment yet"):
+        evaluations.experiment("last")
+    assert not (place.folder / "ledger.db").exists()
+
+
+def test_an_experiment_is_found_by_its_beginning_and_the_newest_is_the_last(ledger: Ledger) -> None:
+    evaluations = Evaluations(ledger)
+    made = [new_id(), new_id()]
+    for n, name in enumerate((*made, "nightly-1", "nightly-12")):
+        evaluations.begin(an_experiment(name, begun_ns=n + 1, flow="answer" if n != 3 else "other"))
+    assert evaluations.experiment("nightly-1").id == "nightly-1"
+    assert evaluations.experiment("nightly-12").id == evaluations.experiment("last").id == "nightly-12"
+    assert evaluations.experiment("last", flow="answer").id == "nightly-1"
+    assert evaluations.experiment(made[1].lower()[:-1]).id == made[1]
+    with pytest.raises(UnknownExperiment, match="several experiments: nightly-12, nightly-1"):
+        evaluations.experiment("night")
+    for unknown in ("nobody", "", " ", "%", "é\x00\ud800"):
+        with pytest.raises(UnknownExperiment, match="no experiment"):
+            evaluations.experiment(unknown)
+
+
+def test_experiments_are_listed_by_what_they_are(ledger: Ledger) -> None:
+    evaluations = Evaluations(ledger)
+    evaluations.begin(an_experiment("A", begun_ns=1, tenant="acme"))
+    evaluations.begin(an_experiment("B", begun_ns=2, kind="online", name=""))
+    evaluations.begin(an_experiment("C", begun_ns=3, flow="other", dataset_version="d2"))
+
+    def listed(**asked: Any) -> str:
+        return "".join(each.id for each in evaluations.experiments(**asked))
+
+    assert listed() == "CBA"
+    assert listed(limit=2) == "CB"
+    assert listed(flow="answer") == "BA"
+    assert listed(kind="online") == "B"
+    assert listed(name="nightly") == "CA"
+    assert listed(dataset_version="d2") == "C"
+    assert listed(since_ns=2, until_ns=3) == "B"
+    assert listed(tenant="acme") == "A"
+    assert listed(tenant="") == "CB"
+
+
+def test_a_case_comes_back_with_its_scores(ledger: Ledger, kept: Evaluations) -> None:
+    scores = (
+        ScoreRecord("exact", value=False, reason="it is another word", scorer="s1"),
+        ScoreRecord("f1", 0.25),
+        ScoreRecord("judge", None, failure="the judge said no JSON", scorer="s2", judge_run="J1"),
+        ScoreRecord("tone", "polite", reason="é\n“”"),
+    )
+    first = a_case("c1", "R1", *scores)
+    failed = CaseRecord("E1", "c2", "R2", "failed", error="ValueError: no", scored_ns=9)
+    kept.keep([first, failed]).wait()
+    found = list(Evaluations(ledger).cases("E1"))
+    assert found == [first, failed]
+    assert [type(score.value) for score in found[0].scores] == [bool, float, type(None), str]
+    assert kept.judged("E1") == (2, 1)
+    assert kept.cases_of_run("R1") == [first]
+
+
+def test_a_case_that_is_kept_again_stands_once_with_its_new_scores(kept: Evaluations) -> None:
+    kept.keep([a_case("c1", "R1", ScoreRecord("exact", value=True), ScoreRecord("gone", 1.0))]).wait()
+    again = a_case("c1", "R1", ScoreRecord("exact", value=False), ScoreRecord("new", 0.5))
+    kept.keep([again]).wait()
+    assert list(kept.cases("E1")) == [again]
+    assert kept.metrics() == ["exact", "new"]
+    other_run = a_case("c1", "R2", ScoreRecord("exact", value=True))
+    kept.keep([other_run]).wait()
+    assert list(kept.cases("E1")) == [other_run]
+    assert [score.run_id for score in kept.scores(metric="exact")] == ["R2"]
+    repeat = a_case("c1", "R3", repeat=2)
+    kept.keep([other_run, repeat, other_run]).wait()
+    assert list(kept.cases("E1")) == [other_run, repeat]
+
+
+def test_cases_come_in_order_of_their_place_however_they_were_kept(kept: Evaluations) -> None:
+    places = [(n * 7919) % 1000 for n in range(1000)]
+    cases = [
+        a_case(f"case-{1000 - place}", f"R{place}-{repeat}", place=place, repeat=repeat)
+        for place in places
+        for repeat in (2, 1)
+    ]
+    for start in range(0, len(cases), 100):
+        kept.keep(cases[start : start + 100])
+    kept.keep([]).wait()
+    read = kept.cases("E1")
+    assert [(case.place, case.repeat) for case in read] == [
+        (n, repeat) for n in range(1000) for repeat in (1, 2)
+    ]
+
+
+def test_a_bad_score_is_refused_and_takes_no_other_along(kept: Evaluations) -> None:
+    with pytest.raises(InvalidInput, match="'f1' is nan"):
+        kept.keep([a_case("c1", "R1", ScoreRecord("f1", float("nan")))])
+    with pytest.raises(UnknownExperiment, match="begin it"):
+        kept.keep([replace(a_case(), experiment="E2")])
+    for bad in (a_case("x" * 401), a_case(""), a_case("c", "R", ScoreRecord("m" * 201, 1.0))):
+        with pytest.raises(InvalidInput, match="characters"):
+            kept.keep([bad])
+    good = [kept.keep([a_case(f"good-{n}", f"G{n}")]) for n in range(3)]
+    wrong = kept.keep([a_case("bad", "B1", latency_ns=2**70)])
+    good += [kept.keep([a_case(f"good-{n}", f"G{n}")]) for n in range(3, 6)]
+    for pending in good:
+        pending.wait()
+    with pytest.raises(LedgerError, match="judged case of experiment E1 cannot be recorded"):
+        wrong.wait()
+    assert [case.case for case in kept.cases("E1")] == [f"good-{n}" for n in range(6)]
+
+
+def test_a_trend_adds_up_by_spans_of_time(kept: Evaluations) -> None:
+    values: list[Any] = [(0, 0.5), (1, 0.25), (1, None), (3, 1.0), (5, 4.0)]
+    kept.keep(
+        [
+            a_case(
+                f"c{n}",
+                f"R{n}",
+                ScoreRecord("f1", value, failure="" if value else "no"),
+                scored_ns=day * DAY + n + 1,
+            )
+            for n, (day, value) in enumerate(values)
+        ]
+    ).wait()
+    assert kept.trend(metric="f1", until_ns=5 * DAY) == [
+        TrendBucket(0, 1, 0, 0.5, 0.25),
+        TrendBucket(DAY, 1, 1, 0.25, 0.0625),
+        TrendBucket(3 * DAY, 1, 0, 1.0, 1.0),
+    ]
+    whole = kept.trend(metric="f1", bucket_ns=10 * DAY)
+    assert whole == [TrendBucket(0, 4, 1, 5.75, 17.3125)]
+    assert whole[0].mean == 5.75 / 4
+    assert whole[0].coverage == 0.8
+    assert whole[0].variance == pytest.approx(3.015625)
+    assert [score.value for score in kept.scores(metric="f1", since_ns=DAY)] == [4.0, 1.0, None, 0.25]
+    assert kept.trend(metric="f1", flow="other") == kept.trend(metric="f1", kind="online") == []
+    assert kept.trend(metric="nothing") == []
+    with pytest.raises(InvalidInput, match="bucket_ns"):
+        kept.trend(metric="f1", bucket_ns=0)
+
+
+def test_a_trend_tells_verdicts_and_labels_apart(kept: Evaluations) -> None:
+    cases = [
+        a_case(f"c{n}", f"R{n}", ScoreRecord("ok", value=n < 3), ScoreRecord("tone", "good" if n else "bad"))
+        for n in range(5)
+    ]
+    kept.keep(cases).wait()
+    (ok,) = kept.trend(metric="ok")
+    assert (ok.n, ok.total, ok.is_rate, ok.mean) == (5, 3.0, True, 0.6)
+    (tone,) = kept.trend(metric="tone")
+    assert (tone.n, tone.numbers, dict(tone.labels), tone.mean) == (5, 0, {"good": 4, "bad": 1}, None)
+
+
+def test_scores_are_of_the_tenant_of_the_run(ledger: Ledger) -> None:
+    evaluations = Evaluations(ledger)
+    evaluations.begin(an_experiment(kind="online"))
+    mine = a_case("R1", "R1", tenant="acme")
+    evaluations.keep([mine, a_case("R2", "R2", tenant="other"), a_case("R3", "R3")]).wait()
+    assert list(evaluations.cases("E1", tenant="acme")) == [mine]
+    assert evaluations.cases_of_run("R1", tenant="other") == []
+    assert evaluations.judged("E1", tenant="acme") == (1, 0)
+    assert [score.run_id for score in evaluations.scores(metric="exact", tenant="acme")] == ["R1"]
+    assert [bucket.n for bucket in evaluations.trend(metric="exact", tenant="")] == [1]
+    assert evaluations.metrics(tenant="nobody") == []
+
+
+def test_verdicts_are_kept_as_they_were_and_the_newest_comes_first(ledger: Ledger) -> None:
+    evaluations = Evaluations(ledger)
+    one = a_verdict("V2", judged_ns=9)
+    two = a_verdict(
+        "V1", has_passed=True, reasons=(), gate="other", subjects={"judge": "c" * 64, "answer": "d" * 64}
+    )
+    assert evaluations.verdict(one) == one
+    assert evaluations.verdict(two) == two
+    assert evaluations.verdict(replace(one, has_passed=True)) == one, "the first one stands"
+    assert evaluations.verdicts() == [two, one]
+    assert evaluations.verdicts(limit=1) == [two]
+    assert evaluations.verdicts(gate="release") == evaluations.verdicts(digest="bbbb") == [one]
+    assert evaluations.verdicts(subject="answer") == [two, one]
+    assert evaluations.verdicts(subject="judge", digest="d") == []
+    assert evaluations.verdicts(subject="answer", digest="d" * 64, gate="other") == [two]
+    assert evaluations.verdicts(candidate="E9") == evaluations.verdicts(tenant="acme") == []
+    assert evaluations.verdict(a_verdict("V3", judged_ns=0)).judged_ns > 10**18
