@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from surefoot.errors import InvalidInput, UnknownExperiment
+from surefoot.evals.results import Experiment
 from surefoot.ledger import Evaluations, ExperimentRecord
 from surefoot.prompts import Library
 
@@ -31,6 +32,24 @@ def baseline(
     Raises `UnknownExperiment` and `LedgerError`.
     """
     return _found(reference, evaluations, library, like=like)
+
+
+def likeness(found: Experiment) -> ExperimentRecord:
+    """What says of an experiment, which may be in another ledger, what its baseline has to be like."""
+    return ExperimentRecord(
+        id=found.id,
+        kind=found.kind,
+        name=found.name,
+        flow=found.flow,
+        flow_version=found.flow_version,
+        code_digest="",
+        dataset=found.dataset,
+        dataset_version=found.dataset_version,
+        dataset_size=found.dataset_size,
+        cases=found.dataset_size,
+        repeats=found.repeats,
+        prompts=found.prompts,
+    )
 
 
 def _found(
