@@ -28,7 +28,13 @@ class MeasureAgreement(Protocol):
     """Evaluates a judge over its labelled cases, under this id of an experiment."""
 
     async def __call__(
-        self, order: Order, judged: Judged, *, name: str, experiment: str, on_progress: Callable[[Progress], None]
+        self,
+        order: Order,
+        judged: Judged,
+        *,
+        name: str,
+        experiment: str,
+        on_progress: Callable[[Progress], None],
     ) -> Experiment: ...
 
 
@@ -131,7 +137,8 @@ class Arm:
         """What it came to, with the cases that are judged."""
         await self._keeper.settle()
         order = self.order
-        rows = tuple(self._rows[place] for place, _ in order.places if place in self._rows)
+        places = ((case.id, repeat) for case in order.cases for repeat in range(1, order.repeats + 1))
+        rows = tuple(self._rows[place] for place in places if place in self._rows)
         judging = [row.judging for row in rows]
         metrics: list[Metric] = []
         for bound in order.scorers:
@@ -186,7 +193,9 @@ class Arm:
 
     def _is_over(self, known: CaseRecord, case: Case) -> bool:
         """Whether nothing is to be run or asked of a case that is judged."""
-        if self.order.is_retrying and (known.status == "failed" or any(s.value is None for s in known.scores)):
+        if self.order.is_retrying and (
+            known.status == "failed" or any(s.value is None for s in known.scores)
+        ):
             return False
         return not self._marker.missing(case, _known_of(known))
 

@@ -161,7 +161,9 @@ def _source(found: Any) -> str:
         code = getattr(found, "__code__", None)
         if code is None:
             return f"{getattr(found, '__module__', '')}.{getattr(found, '__qualname__', '')}"
-        return f"{code.co_code.hex()} {[c for c in code.co_consts if isinstance(c, str | int | float | bytes)]}"
+        return (
+            f"{code.co_code.hex()} {[c for c in code.co_consts if isinstance(c, str | int | float | bytes)]}"
+        )
 
 
 @functools.lru_cache(maxsize=64)

@@ -131,7 +131,9 @@ def forecast(orders: Iterable[tuple[Order, int]]) -> Forecast:
     rows = concurrency = 0
     for order, left in orders:
         rows, concurrency = rows + left, order.concurrency
-        parts.append(_part(order.app.ledger, order.spec.name, "", left, Changes.of(order.changes).tags.get(CHANGES)))
+        parts.append(
+            _part(order.app.ledger, order.spec.name, "", left, Changes.of(order.changes).tags.get(CHANGES))
+        )
         parts += [
             _part(order.app.ledger, bound.spec.name, bound.name, left, None)
             for bound in order.scorers

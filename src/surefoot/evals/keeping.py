@@ -63,7 +63,14 @@ class Keeper:
 
 
 def record_of(
-    experiment: str, place: Place, case: Case, ended: Ended, marks: Marks, *, number: int, metadata: Mapping[str, Json]
+    experiment: str,
+    place: Place,
+    case: Case,
+    ended: Ended,
+    marks: Marks,
+    *,
+    number: int,
+    metadata: Mapping[str, Json],
 ) -> CaseRecord:
     """A case that has been judged. `number` is where it stands in the dataset, from 0."""
     return CaseRecord(
@@ -89,7 +96,9 @@ def row_of(record: CaseRecord, *, is_reused: bool) -> Row:
         run_id=record.run_id,
         status=record.status,
         scores={
-            score.metric: Score(score.value, score.reason) for score in record.scores if score.value is not None
+            score.metric: Score(score.value, score.reason)
+            for score in record.scores
+            if score.value is not None
         },
         failures={score.metric: score.failure for score in record.scores if score.value is None},
         error=record.error,
@@ -107,7 +116,9 @@ def json_of(metadata: Mapping[str, object]) -> dict[str, Json]:
     if not metadata:
         return {}
     try:
-        found: object = orjson.loads(orjson.dumps(dict(metadata), default=str, option=orjson.OPT_NON_STR_KEYS))
+        found: object = orjson.loads(
+            orjson.dumps(dict(metadata), default=str, option=orjson.OPT_NON_STR_KEYS)
+        )
     except (TypeError, ValueError):
         return {str(name): str(value) for name, value in metadata.items()}
     return cast("dict[str, Json]", found)

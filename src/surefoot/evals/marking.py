@@ -85,9 +85,7 @@ class Marker:
             self.judgements[name] += 1
         return found
 
-    async def marks(
-        self, place: Place, case: Case, ended: Ended, *, known: Known = NOTHING_KNOWN
-    ) -> Marks:
+    async def marks(self, place: Place, case: Case, ended: Ended, *, known: Known = NOTHING_KNOWN) -> Marks:
         """All that the scorers say, of which what is known is taken."""
         marks = Marks(self.taken(case, known), known.judging)
         asking = self.missing(case, known)

@@ -169,7 +169,12 @@ class Runs:
         return sum(record.code_digest != now for record in self._known.values())
 
     def _logic(
-        self, flow: AnyFlow, known: RunRecord | None, place: Place, inputs: Mapping[str, object], watch: _Watch
+        self,
+        flow: AnyFlow,
+        known: RunRecord | None,
+        place: Place,
+        inputs: Mapping[str, object],
+        watch: _Watch,
     ) -> flows.Logic[object]:
         making = self._making
         options = Options(
@@ -197,7 +202,9 @@ class Runs:
     def _output(self, run_id: str) -> object:
         end = self._app.ledger.end(run_id)
         if end is None:
-            raise UnknownRun(f"run {run_id} has no end in the ledger {self._app.ledger.where}: restore a backup")
+            raise UnknownRun(
+                f"run {run_id} has no end in the ledger {self._app.ledger.where}: restore a backup"
+            )
         output: object = decode(self._app.ledger.exact(run_id, end.output))
         return output
 

@@ -29,7 +29,13 @@ class Flakiness:
         return len(self.cases) / self.of if self.of else None
 
     def to_json(self) -> dict[str, Json]:
-        return {"metric": self.metric, "cases": list(self.cases), "of": self.of, "share": self.share, "spread": self.spread}
+        return {
+            "metric": self.metric,
+            "cases": list(self.cases),
+            "of": self.of,
+            "share": self.share,
+            "spread": self.spread,
+        }
 
 
 def mean_of_cases(pairs: Iterable[tuple[str, float]]) -> float | None:
@@ -47,7 +53,9 @@ def flakiness_of(metric: str, said: Mapping[str, Sequence[bool | float | str | N
     several = {case: values for case, values in said.items() if len(values) > 1}
     flaky = [case for case, values in several.items() if len({_verdict(value) for value in values}) > 1]
     spreads = [sd for values in several.values() if (sd := _deviation(values)) is not None]
-    return Flakiness(metric, tuple(flaky), len(several), math.fsum(spreads) / len(spreads) if spreads else None)
+    return Flakiness(
+        metric, tuple(flaky), len(several), math.fsum(spreads) / len(spreads) if spreads else None
+    )
 
 
 def _verdict(value: bool | float | str | None) -> object:
