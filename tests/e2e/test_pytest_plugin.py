@@ -199,7 +199,7 @@ def test_a_gate_fails_the_test_of_a_version_that_is_worse_than_production(folder
     (folder / "test_it.py").write_text(GATED)
     done = pytest_in(folder)
     assert "1 failed, 2 passed" in done.stdout, done.stdout
-    assert "gate gate failed: 1 of 3 rules do not hold" in done.stdout
+    assert "gate failed: 1 of 3 rules do not hold" in done.stdout
     assert "is_right: non_inferior by 0.4: it is worse by more than that: 100.0% to 0.0%" in done.stdout
     assert "Traceback" not in done.stdout
     # What only a test has seen is in no record that anything is promoted by.
