@@ -62,22 +62,21 @@ def _found(
         )
     if asked == LAST:
         return _newest(evaluations, like, name="")
-    unknown: UnknownExperiment | None = None
+    found: ExperimentRecord | UnknownExperiment
     try:
         found = evaluations.experiment(asked)
     except UnknownExperiment as error:
-        unknown = error
-    else:
-        if found.id == asked:
-            return found
+        found = error
+    if isinstance(found, ExperimentRecord) and found.id == asked:
+        return found
     named = _of_name(evaluations, like, asked)
     if named is not None:
         return named
     labelled = labelled_digests(library, asked)
     if labelled:
         return _labelled(asked, labelled, evaluations, like)
-    if unknown is not None:
-        raise _without(asked, unknown, library)
+    if isinstance(found, UnknownExperiment):
+        raise _without(asked, found, library)
     return found
 
 
