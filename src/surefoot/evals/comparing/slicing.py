@@ -46,10 +46,10 @@ def cuts(pairing: Pairing, key: str) -> list[Cut]:
 
 def _values(metadata: Mapping[str, object], key: str) -> Iterator[str]:
     value = metadata.get(key)
-    if isinstance(value, list | tuple) and value:
-        yield from dict.fromkeys(map(_text, cast("Sequence[object]", value)))
-    else:
-        yield _text(value)
+    items = cast("Sequence[object]", value) if isinstance(value, list | tuple) else ()
+    yield from dict.fromkeys(map(_text, items))
+    if not items:
+        yield NONE if isinstance(value, list | tuple) else _text(value)
 
 
 def _text(value: object) -> str:
