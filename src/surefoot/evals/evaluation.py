@@ -12,8 +12,9 @@ from surefoot.errors import InvalidInput
 from surefoot.evals.binding import Scorer
 from surefoot.evals.datasets import Dataset
 from surefoot.evals.judging import Judged
+from surefoot.evals.naming import scorer_named
 from surefoot.evals.ordering import OnProgress
-from surefoot.evals.plain import names, scorer_of, unaided
+from surefoot.evals.plain import names, unaided
 from surefoot.evals.readings import Reader
 from surefoot.evals.results import Experiment
 from surefoot.evals.running import evaluate
@@ -67,6 +68,7 @@ class Evaluation:
         columns: Mapping[str, str] | None = None,
         init: Mapping[str, object] | None = None,
         scorers: Sequence[str] = (),
+        judge_model: str = "",
         with_judges: bool = False,
         limit: int | None = None,
         concurrency: int = 4,
@@ -75,12 +77,16 @@ class Evaluation:
         allow_effects: bool = False,
         on_progress: OnProgress | None = None,
     ) -> Experiment:
-        """Prepare and evaluate in the current app; `scorers` adds built-in ones by name. Raises as `evaluate` does."""
+        """Prepare and evaluate in the current app. Raises as `evaluate` does.
+
+        scorers: built-in ones by name, beside those that are declared; `judged.METRICS` too.
+        judge_model: the model that these are judged by, where one is; by default the one of `[models] default`.
+        """
         dataset = data if isinstance(data, Dataset) else self.dataset(data, columns=columns)
         cases = dataset.spread(limit)
         chosen = [
             *self.scorers,
-            *(scorer_of(name) for name in scorers),
+            *(scorer_named(name, judge_model=judge_model) for name in scorers),
             *(self.judges if with_judges else ()),
         ]
         if not chosen:

@@ -207,18 +207,20 @@ def resolved(spec: FlowSpec, changes: Iterable[Change | str]) -> tuple[Change, .
     return found
 
 
-async def conduct(orders: Sequence[Order]) -> list[Experiment]:
+async def conduct(
+    orders: Sequence[Order], *, check: Callable[[Sequence[Arm]], None] = spending.refuse_too_dear
+) -> list[Experiment]:
     """Evaluate one order, or several over the same cases interleaved.
 
     All of a case's runs are made one after the other, and who is first alternates, so that a slow minute of a provider
-    hits all alike. Raises what `evaluate` raises.
+    hits all alike. `check` refuses what may not begin. Raises what `evaluate` raises.
     """
     threads = Threads(orders[0].concurrency)
     try:
         # It measures what models answer, what that costs and how long it takes: an answer given again tells neither.
         with scope.caching("never"):
             arms = [await threads.do(lambda order=order: Arm(order, threads)) for order in orders]
-            spending.refuse_too_dear(arms)
+            check(arms)
             for arm in arms:
                 await threads.do(arm.begin)
             await _interleaved(arms)
