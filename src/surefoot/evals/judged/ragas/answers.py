@@ -132,5 +132,7 @@ def noise_sensitivity(
     for context in sample.contexts("retrieved_contexts"):
         reference_by.append((yield from verdicts_on(wanted, context)))
         response_by.append((yield from verdicts_on(said, context)))
+    # Before it asks the last question, ragas makes arrays of the answers so far.
+    arithmetic.refuse_ragged(reference_by, response_by)
     against = yield from verdicts_on(said, reference)
     return arithmetic.noise(reference_by, response_by, against, counts_irrelevant=mode == "irrelevant")
