@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Literal
 
+from surefoot.errors import MalformedResponse
 from surefoot.evals.judged.conversation import Talk, vectors
 from surefoot.evals.judged.ragas import arithmetic
 from surefoot.evals.judged.ragas.asks import one, statements_of, verdicts_on
@@ -65,8 +67,15 @@ def factual_correctness(
         verdicts = yield from verdicts_on(found.claims, against)
         return [bool(verdict) for verdict in verdicts]
 
-    said = yield from verified(response, reference)
     wanted: list[bool] = []
+    try:
+        said = yield from verified(response, reference)
+    except MalformedResponse:
+        if api == "legacy" and mode != "precision":
+            # It has both under way at once: the second goes on where the first has failed.
+            with suppress(MalformedResponse):
+                yield from verified(reference, response)
+        raise
     if mode != "precision":
         wanted = yield from verified(reference, response)
     tp, fp, fn = sum(said), len(said) - sum(said), len(wanted) - sum(wanted)
