@@ -56,7 +56,7 @@ class Case:
             for part in name.split("."):
                 if not isinstance(found, Mapping) or part not in found:
                     break
-                found = cast("Mapping[str, object]", found)[part]
+                found = cast("object", found[part])
             else:
                 return found
         raise KeyError(name)
