@@ -24,7 +24,19 @@ from surefoot import flow
 from surefoot.errors import InvalidInput
 from surefoot.evals import Case, Dataset
 
-ENDINGS = ("jsonl", "jsonl.gz", "ndjson", "json", "json.gz", "csv", "csv.gz", "tsv", "parquet", "arrow", "feather")
+ENDINGS = (
+    "jsonl",
+    "jsonl.gz",
+    "ndjson",
+    "json",
+    "json.gz",
+    "csv",
+    "csv.gz",
+    "tsv",
+    "parquet",
+    "arrow",
+    "feather",
+)
 
 
 class Plan(Enum):
@@ -54,7 +66,7 @@ class Answer(BaseModel):
 
 
 @flow
-def answer(
+def answer(  # noqa: PLR0917  (as flows are)
     query: str,
     top: int,
     plan: Plan = Plan.FREE,
@@ -120,8 +132,8 @@ def test_cells_are_turned_into_the_types_of_the_flow(tmp_path: Path) -> None:
     path = write(
         tmp_path / "cases.csv",
         "id,query,top,plan,level,mode,tags,at,within,since,price,ratio,strict,anything,expected,topic\n"
-        'a,"When,\nnow?", 3 ,pro,2,1,"[""x""]","{""city"": ""Bern""}","{""low"": 1, ""high"": 2}",2026-01-02,1.10,1,no,5,'
-        '"{""text"": ""soon""}",billing\n'
+        'a,"When,\nnow?", 3 ,pro,2,1,"[""x""]","{""city"": ""Bern""}","{""low"": 1, ""high"": 2}",'
+        '2026-01-02,1.10,1,no,5,"{""text"": ""soon""}",billing\n'
         "\n"
         "b,Why?,5,,,,,,,,,,,,,\n",
     )
@@ -165,8 +177,9 @@ def test_cells_are_turned_into_the_types_of_the_flow(tmp_path: Path) -> None:
     ],
 )
 def test_an_error_names_line_column_and_value(tmp_path: Path, column: str, cell: str, wanted: str) -> None:
-    path = write(tmp_path / "cases.csv", f"query,top,{column}2\nfine,1,\n".replace("2\n", "2\n", 1))
-    path = write(tmp_path / "cases.csv", f"query,other,{column}\n" if column == "top" else f"query,top,{column}\n")
+    path = write(
+        tmp_path / "cases.csv", f"query,other,{column}\n" if column == "top" else f"query,top,{column}\n"
+    )
     with path.open("a") as file:
         file.write("fine,1,\n" if column != "top" else "fine,,1\n")
         file.write(f"q,1,{cell}\n")
@@ -176,7 +189,9 @@ def test_an_error_names_line_column_and_value(tmp_path: Path, column: str, cell:
 
 def test_json_values_are_held_against_the_flow_too(tmp_path: Path) -> None:
     path = write(tmp_path / "cases.jsonl", '{"query": "q", "top": 1}\n{"query": 5, "top": 1}\n')
-    with pytest.raises(InvalidInput, match=r"cases\.jsonl:2: 'query' is 5: input 'query' of flow answer: .*string"):
+    with pytest.raises(
+        InvalidInput, match=r"cases\.jsonl:2: 'query' is 5: input 'query' of flow answer: .*string"
+    ):
         Dataset.load(path, flow=answer)
 
 
@@ -231,13 +246,21 @@ def test_without_a_flow_cells_are_texts(tmp_path: Path) -> None:
 
 
 def test_columns_are_mapped_in_every_format(tmp_path: Path) -> None:
-    rows = [{"key": "k1", "question": "a", "n": 1, "gold": None}, {"key": "k2", "question": "b", "n": 2, "gold": "{}"}]
+    rows = [
+        {"key": "k1", "question": "a", "n": 1, "gold": None},
+        {"key": "k2", "question": "b", "n": 2, "gold": "{}"},
+    ]
     parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "cases.parquet")
     write(tmp_path / "cases.csv", "key,question,n,gold\nk1,a,1,\nk2,b,2,{}\n")
     columns = {"id": "key", "query": "question", "top": "n", "expected": "gold"}
     for name in ("cases.parquet", "cases.csv"):
         first, second = Dataset.load(tmp_path / name, flow=answer, columns=columns)
-        assert (first.id, first.inputs, first.expected, first.metadata) == ("k1", {"query": "a", "top": 1}, None, {})
+        assert (first.id, first.inputs, first.expected, first.metadata) == (
+            "k1",
+            {"query": "a", "top": 1},
+            None,
+            {},
+        )
         assert second.id == "k2"
         with pytest.raises(InvalidInput, match="no column for query=nothing"):
             Dataset.load(tmp_path / name, flow=answer, columns={"query": "nothing"})
@@ -320,7 +343,7 @@ def test_a_cell_of_ten_megabytes_is_read_and_an_endless_one_is_not(tmp_path: Pat
 def test_a_compressed_line_without_end_does_not_fill_the_memory(tmp_path: Path) -> None:
     path = tmp_path / "bomb.jsonl.gz"
     with gzip.open(path, "wb", compresslevel=1) as file:
-        for _ in range(400):
+        for _ in range(70):
             file.write(b" " * 1_000_000)
     tracemalloc.start()
     try:
@@ -347,7 +370,10 @@ def test_columns_of_other_types_in_parquet_and_arrow(tmp_path: Path) -> None:
     )
     parquet.write_table(table.slice(0, 1), tmp_path / "one.parquet")
     feather.write_feather(table.slice(0, 1), str(tmp_path / "one.feather"))
-    with pa.OSFile(str(tmp_path / "one.arrow"), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
+    with (
+        pa.OSFile(str(tmp_path / "one.arrow"), "wb") as sink,
+        pa.ipc.new_stream(sink, table.schema) as writer,
+    ):
         writer.write_table(table.slice(0, 1))
     for name in ("one.parquet", "one.feather", "one.arrow"):
         (case,) = Dataset.load(tmp_path / name, flow=answer)
@@ -382,7 +408,9 @@ try:
 except MissingExtra as error:
     print(error)
 """
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    said = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
     assert 'pip install "surefoot[tables]"' in said.stdout
 
 
@@ -423,6 +451,6 @@ def test_a_row_costs_as_much_in_a_large_file_as_in_a_small_one(tmp_path: Path) -
             tracemalloc.stop()
 
     peak(10)
-    small, large = peak(500), peak(5_000)
+    small, large = peak(300), peak(3_000)
     assert large[0] < 11 * small[0]
     assert large[1] - large[0] < 0.3 * large[0], "what reading needs beside the cases does not grow with them"
