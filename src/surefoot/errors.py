@@ -17,6 +17,7 @@ SurefootError
     NotData                  a value cannot be recorded
     NotRestored              a recorded value cannot be restored: its class is gone or has changed
     OutsideRun               a step was called where its run cannot be seen
+    TooDear                  an evaluation would cost more than it may
     UnboundedCall            what a call may cost at most cannot be told, and a budget needs to know
     UnexpectedCall           a script or cassette was asked for an answer that it does not have
   RunError                   the run: it cannot go on as it is
@@ -107,6 +108,10 @@ class UnknownExperiment(UsageError):
 
 class DatasetChanged(UsageError):
     """A line of a dataset is no longer what it was when it was shown; nothing was written."""
+
+
+class TooDear(UsageError):
+    """By the record of former runs, what was asked for costs more than it may."""
 
 
 class UnboundedCall(UsageError):

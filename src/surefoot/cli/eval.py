@@ -45,6 +45,12 @@ _FAILURES = 3
 @click.option(
     "--scorer", "scorers", multiple=True, metavar="NAME", help="A built-in scorer, beside the declared ones."
 )
+@click.option(
+    "--judge-model",
+    metavar="MODEL",
+    default="",
+    help="The model that judges built-in scorers such as faithfulness; else [models] default.",
+)
 @click.option("--judge", is_flag=True, help="Ask the declared judges too; each case costs a model call more.")
 @click.option(
     "--init", multiple=True, metavar="NAME=VALUE", help="A setting for the constructor of a Workflow class."
@@ -89,6 +95,7 @@ def command(  # noqa: PLR0917
     columns: tuple[str, ...],
     reads: tuple[str, ...],
     scorers: tuple[str, ...],
+    judge_model: str,
     judge: bool,  # noqa: FBT001
     init: tuple[str, ...],
     limit: int | None,
@@ -125,6 +132,7 @@ def command(  # noqa: PLR0917
                     dataset,
                     init=inputs.pairs(init, option="--init"),
                     scorers=scorers,
+                    judge_model=judge_model,
                     with_judges=judge,
                     limit=limit,
                     concurrency=concurrency,

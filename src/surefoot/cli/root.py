@@ -18,6 +18,7 @@ COMMANDS = {
     "demo": "See a run killed and resumed, on your machine and without a key.",
     "run": "Run a flow as a durable run.",
     "resume": "Go on with a run where its record ends.",
+    "fork": "Run a recorded run once more, from a step on or with something changed.",
     "cancel": "End a run, whichever process has it.",
     "send": "Send an event to a run that waits for it.",
     "runs": "List runs, the newest first.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from surefoot import flows
 from surefoot.errors import InvalidInput
@@ -11,11 +11,12 @@ from surefoot.evals import recorded
 from surefoot.evals.binding import Bound
 from surefoot.evals.datasets import Case, Dataset
 from surefoot.evals.readings import Reader
-from surefoot.evals.recorded import Runs
+from surefoot.evals.recorded import Making, Place, Runs, Threads
 from surefoot.evals.results import Row
-from surefoot.flows import AnyFlow, FlowSpec, Host
+from surefoot.flows import AnyFlow, Change, FlowSpec, Host
 from surefoot.flows.sources import digest_of
-from surefoot.ledger import identity
+from surefoot.ledger import ExperimentKind, ExperimentRecord, RunRecord, identity
+from surefoot.values import Json, Money
 
 LAST = "last"
 _MOST_MISTAKES = 5
@@ -23,9 +24,12 @@ _MOST_MISTAKES = 5
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """That `done` of `total` cases are judged, the last of them as `row` says (None at the start).
+    """That `done` of `total` rows are judged, the last of them as `row` says (None at the start).
 
-    `judge` names the judge whose labelled cases these are; empty for the cases of the evaluation itself.
+    `total` counts the repeats of cases. `judge` names the judge whose labelled cases these are; empty for the cases of
+    the evaluation itself. `arm` tells the two experiments of a comparison apart (`candidate`, `baseline`). `spent` is
+    what this part of the experiment has cost so far, judges included, without calls whose price is not known
+    (`is_cost_complete`). `left_s` is how many seconds it takes still at the pace so far, None at the start.
     """
 
     experiment: str
@@ -33,6 +37,10 @@ class Progress:
     total: int
     row: Row | None = None
     judge: str = ""
+    arm: str = ""
+    spent: Money = Money(0)
+    is_cost_complete: bool = True
+    left_s: float | None = None
 
 
 OnProgress = Callable[[Progress], None]
@@ -40,7 +48,7 @@ OnProgress = Callable[[Progress], None]
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be evaluated, checked."""
+    """What is to be evaluated, checked. `is_new`: nothing of it can be recorded yet."""
 
     app: Host
     flow: AnyFlow
@@ -57,18 +65,107 @@ class Order:
     is_retrying: bool
     allows_effects: bool
     on_progress: OnProgress | None
+    is_new: bool = False
+    repeats: int = 1
+    changes: tuple[Change, ...] = ()
+    max_cost: Money | None = None
+    arm: str = ""
+    is_kept: bool = True
+    """Whether it is an experiment of its own in the ledger: a judge's labelled cases are a part of others."""
+    numbers: Mapping[str, int] = field(default_factory=dict[str, int])
+    """Where each case stands in the dataset, from 0."""
+    kind: ExperimentKind = "eval"
+    runs: Callable[[Order, Threads], Runs] | None = None
+    """Where the runs of its cases come from, if they are not made of the cases' inputs."""
+    prompts: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What is known of its prompts beside what changes say, name to digest."""
+    more: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    """Settings that are recorded with it, beside those that all have."""
+
+    @property
+    def settings_digest(self) -> str:
+        """What its runs are made with, beside the code: empty for nothing."""
+        # Scores of runs with effects and of runs without are not to be mixed.
+        settings = {**self.settings, **({"allow_effects": True} if self.allows_effects else {})}
+        return identity(settings, name="init").hex()[:16] if settings else ""
 
     @property
     def tags(self) -> dict[str, str]:
         """What each run of a case is recorded with."""
         tags = {recorded.EXPERIMENT: self.experiment, recorded.DATASET: self.dataset.version}
-        # Scores of runs with effects and of runs without are not to be mixed.
-        settings = {**self.settings, **({"allow_effects": True} if self.allows_effects else {})}
-        if settings:
-            tags[recorded.SETTINGS] = identity(settings, name="init").hex()[:16]
+        if digest := self.settings_digest:
+            tags[recorded.SETTINGS] = digest
         if self.name:
             tags[recorded.NAME] = self.name
         return tags
+
+    @property
+    def making(self) -> Making:
+        """How the runs of its cases are made."""
+        return Making(
+            self.tags,
+            self.settings,
+            self.changes,
+            is_new=self.is_new,
+            is_retrying=self.is_retrying,
+            allows_effects=self.allows_effects,
+        )
+
+    def judging(self, bound: Bound, digest: str) -> Making:
+        """How the runs of a judge are made."""
+        tags = {
+            recorded.EXPERIMENT: self.experiment,
+            recorded.SCORER: bound.name,
+            recorded.SCORER_DIGEST: digest,
+        }
+        return Making(
+            tags,
+            {},
+            is_new=self.is_new,
+            is_retrying=self.is_retrying,
+            allows_effects=self.allows_effects,
+        )
+
+    @property
+    def places(self) -> Iterator[tuple[Place, Case]]:
+        """Every case once, then every case again for its next repeat."""
+        for repeat in range(1, self.repeats + 1):
+            for case in self.cases:
+                yield (case.id, repeat), case
+
+    @property
+    def total(self) -> int:
+        return len(self.cases) * self.repeats
+
+    def record(self, digests: Mapping[str, str]) -> ExperimentRecord:
+        """The experiment as it is begun."""
+        settings: dict[str, Json] = {
+            "init": self.settings_digest,
+            "allow_effects": self.allows_effects,
+            "changes": [str(change) for change in self.changes],
+            "scorers": dict(digests),
+            **self.more,
+        }
+        if self.arm:
+            settings["arm"] = self.arm
+        return ExperimentRecord(
+            self.experiment,
+            self.kind,
+            self.name,
+            self.spec.name,
+            self.spec.version,
+            digest_of(self.spec.entry),
+            self.dataset.name,
+            self.dataset.version,
+            len(self.dataset),
+            len(self.cases),
+            self.repeats,
+            prompts={
+                **self.prompts,
+                **{change.name: change.to for change in self.changes if change.kind == "prompt"},
+            },
+            settings=settings,
+        )
 
 
 def checked(spec: FlowSpec, cases: Sequence[Case]) -> dict[str, Mapping[str, object]]:
@@ -98,27 +195,40 @@ def last(app: Host, spec: FlowSpec, dataset: Dataset) -> str:
     return found[0].tags[recorded.EXPERIMENT]
 
 
-def refuse_other(order: Order, runs: Runs) -> None:
-    """Raise `InvalidInput` where an experiment would be mixed from different datasets or settings."""
+def refuse_other(order: Order, begun: ExperimentRecord | None, runs: Iterator[RunRecord]) -> None:
+    """Raise `InvalidInput` where an experiment would be mixed from different flows, datasets or settings.
+
+    `runs` are those that are recorded of it: one that was begun before experiments were recorded has nothing else.
+    """
+    wanted = order.record({})
+    if begun is not None:
+        was, now = begun.settings, wanted.settings
+        for what, before, after in (
+            ("another flow", begun.flow, wanted.flow),
+            ("another version of the dataset", begun.dataset_version, wanted.dataset_version),
+            ("other settings", was.get("init") or "none", now["init"] or "none"),
+            ("other repeats", begun.repeats, wanted.repeats),
+            ("other changes", _texts(was.get("changes")) or "none", _texts(now["changes"]) or "none"),
+        ):
+            if before != after:
+                raise _mixed(order, what, before, after)
+        return
     tags = order.tags
-    for record in runs.known.values():
+    for record in runs:
         for tag, what in (
             (recorded.DATASET, "another version of the dataset"),
             (recorded.SETTINGS, "other settings"),
         ):
             if record.tags.get(tag) != tags.get(tag):
-                raise InvalidInput(
-                    f"experiment {order.experiment} was begun with {what} ({record.tags.get(tag) or 'none'}, now "
-                    f"{tags.get(tag) or 'none'}): begin a new one, or put back what has changed"
-                )
+                raise _mixed(order, what, record.tags.get(tag) or "none", tags.get(tag) or "none")
 
 
-def warnings(order: Order, runs: Runs) -> Iterator[str]:
-    """What a reader of the result has to know."""
-    now = digest_of(order.spec.entry)
-    others = [case for case in order.cases if (r := runs.known.get(case.id)) and r.code_digest != now]
-    if others:
-        yield (
-            f"{len(others)} of {len(order.cases)} cases began with other code of {order.spec.entry}: "
-            "begin a new experiment to judge the code as it is"
-        )
+def _mixed(order: Order, what: str, before: object, after: object) -> InvalidInput:
+    return InvalidInput(
+        f"experiment {order.experiment} was begun with {what} ({before}, now {after}): begin a new one, or put back "
+        "what has changed"
+    )
+
+
+def _texts(changes: Json) -> str:
+    return ", ".join(map(str, changes)) if isinstance(changes, list) else ""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from surefoot.evals.judging import Agreement
+from surefoot.evals.repeating import Flakiness, flakiness_of, mean_of_cases
 from surefoot.evals.scores import Score, Value
 from surefoot.ledger import ExperimentKind, Totals
 from surefoot.values import Json
@@ -77,8 +78,9 @@ class Metric:
     """The aggregate of one scorer over the cases that it applies to.
 
     `kind` is `rate` (bools: the share that passed), `mean` (numbers) or `labels` (texts, counted in `labels`).
-    `value` is over the `n` cases that have a score, `value_with_failures` counts every failure as 0. `coverage` is
-    n / (n + failures), None where the metric applies to no case. A metric that must not be shown is `withheld`, and
+    `value` is over the `n` rows that have a score, `value_with_failures` counts every failure as 0; where cases are
+    repeated both average within each of the `cases` first. `coverage` is n / (n + failures), None where the metric
+    applies to no case. A metric that must not be shown is `withheld`, and
     says why; then it has no value. One whose `scope` is the experiment was scored once, by `OnExperiment`: `n` is 1.
     """
 
@@ -92,6 +94,7 @@ class Metric:
     agreement: Agreement | None = None
     withheld: str = ""
     scope: MetricScope = "case"
+    cases: int = 0
 
     @property
     def applicable(self) -> int:
@@ -109,6 +112,7 @@ class Metric:
             "value": self.value,
             "value_with_failures": self.value_with_failures,
             "n": self.n,
+            "cases": self.cases,
             "applicable": self.applicable,
             "coverage": self.coverage,
             "labels": dict(self.labels),
@@ -143,7 +147,8 @@ class Experiment:
     """A flow run over a dataset with scorers. `id` goes on with it: what is recorded is not run again.
 
     `kind` tells a backtest over recorded runs from an evaluation over a dataset. Each case was run `repeats` times.
-    `prompts` is what the flow's prompts meant in it, name to digest.
+    `prompts` is what the flow's prompts meant in it, name to digest, `changes` what was different in its runs from the
+    code and the settings (`prompt:answer@...`). `stopped` says why not all cases are judged, where that is so.
 
     `totals` is what the cases have used, `judging` what the judges have, labelled cases included; both count runs of
     former parts of the experiment too. `elapsed_s` is the time of this part.
@@ -164,6 +169,8 @@ class Experiment:
     kind: ExperimentKind = "eval"
     repeats: int = 1
     prompts: Mapping[str, str] = field(default_factory=dict[str, str])
+    changes: tuple[str, ...] = ()
+    stopped: str = ""
 
     def __getitem__(self, metric: str) -> Metric:
         """The metric of this name. Raises `KeyError`."""
@@ -185,6 +192,26 @@ class Experiment:
     def reused(self) -> int:
         """How many cases were taken from the record."""
         return sum(row.is_reused for row in self.rows)
+
+    @property
+    def flakiness(self) -> tuple[Flakiness, ...]:
+        """How far the repeats of a case differ, by metric; nothing where no case was repeated."""
+        if self.repeats == 1:
+            return ()
+        return tuple(
+            flakiness_of(metric.name, _said(metric.name, self.rows))
+            for metric in self.metrics
+            if metric.scope == "case" and not metric.withheld
+        )
+
+    @property
+    def flaky(self) -> tuple[str, ...]:
+        """The cases of which some verdict differs between repeats, or of which some runs failed and some did not."""
+        statuses: dict[str, set[str]] = {}
+        for row in self.rows:
+            statuses.setdefault(row.case, set()).add(row.status)
+        flaky = {case for each in self.flakiness for case in each.cases}
+        return tuple(case for case, found in statuses.items() if len(found) > 1 or case in flaky)
 
     @property
     def latency(self) -> Latency:
@@ -215,7 +242,14 @@ class Experiment:
             "flow": self.flow,
             "flow_version": self.flow_version,
             "dataset": {"name": self.dataset, "version": self.dataset_version, "cases": self.dataset_size},
-            "cases": len(self.rows),
+            "cases": len({row.case for row in self.rows}),
+            "repeats": self.repeats,
+            "kind": self.kind,
+            "prompts": dict(self.prompts),
+            "changes": list(self.changes),
+            "stopped": self.stopped,
+            "flaky": list(self.flaky),
+            "flakiness": [each.to_json() for each in self.flakiness],
             "failed": len(self.failed),
             "reused": self.reused,
             "metrics": [metric.to_json() for metric in self.metrics],
@@ -231,18 +265,18 @@ def metric_of(
     name: str, rows: Sequence[Row], *, agreement: Agreement | None = None, withheld: str = ""
 ) -> Metric:
     """The aggregate of one scorer over the rows."""
-    values = [row.scores[name].value for row in rows if name in row.scores]
+    scored = [(row.case, row.scores[name].value) for row in rows if name in row.scores]
     failures = tuple(
         Failure(row.case, row.run_id, row.failures[name]) for row in rows if name in row.failures
     )
+    values = [value for _, value in scored]
     kind = kind_of(values)
     labels = Counter(str(value) for value in values) if kind == "labels" else Counter[str]()
     mean = with_failures = None
     if kind != "labels" and not withheld:
-        total = math.fsum(float(value) for value in values)
-        mean = total / len(values) if values else None
-        applicable = len(values) + len(failures)
-        with_failures = total / applicable if applicable else None
+        numbers = [(case, float(value)) for case, value in scored]
+        mean = mean_of_cases(numbers)
+        with_failures = mean_of_cases([*numbers, *((failure.case, 0.0) for failure in failures)])
     return Metric(
         name,
         kind,
@@ -253,6 +287,7 @@ def metric_of(
         {} if withheld else dict(labels.most_common()),
         agreement,
         withheld,
+        cases=len({case for case, _ in scored}),
     )
 
 
@@ -309,6 +344,17 @@ def totals_json(totals: Totals) -> dict[str, Json]:
     }
 
 
+def _said(name: str, rows: Sequence[Row]) -> dict[str, list[Value | None]]:
+    """What a metric said of each case's repeats, None for a failure."""
+    found: dict[str, list[Value | None]] = {}
+    for row in rows:
+        if name in row.scores:
+            found.setdefault(row.case, []).append(row.scores[name].value)
+        elif name in row.failures:
+            found.setdefault(row.case, []).append(None)
+    return found
+
+
 def _table_row(metric: Metric) -> TableRow:
     notes: list[str] = []
     if metric.withheld:
@@ -320,6 +366,8 @@ def _table_row(metric: Metric) -> TableRow:
         value = "none"
     elif metric.scope == "experiment" and metric.kind == "rate":
         value = "yes" if metric.value else "no"
+    elif metric.kind == "rate" and metric.cases != metric.n:
+        value = f"{metric.value:.1%} ({metric.cases} cases, {metric.n} runs)"
     elif metric.kind == "rate":
         value = f"{metric.value:.0%} ({round(metric.value * metric.n)} of {metric.n})"
     else:

@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
-import time
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from surefoot import flows, scope, traces
+from surefoot import flows, scope
 from surefoot.errors import InvalidInput
-from surefoot.evals import ordering, recorded, trusting
-from surefoot.evals.binding import Bound, Sample, Scorer, bind, columns_of, settle
-from surefoot.evals.datasets import Case, Dataset
-from surefoot.evals.judging import Agreement, agreement_of
+from surefoot.evals import ordering, spending, trusting
+from surefoot.evals.arm import Arm, refuse_unfit
+from surefoot.evals.binding import Scorer, bind, columns_of
+from surefoot.evals.datasets import Dataset
+from surefoot.evals.judging import Judged
 from surefoot.evals.ordering import OnProgress, Order, Progress
 from surefoot.evals.readings import Reader
-from surefoot.evals.recorded import Ended, Runs, Threads
-from surefoot.evals.results import Experiment, Metric, Row, metric_of, metric_of_experiment, summed
-from surefoot.evals.scores import Score
-from surefoot.evals.stepping import RecordedSteps
-from surefoot.flows import AnyFlow
-from surefoot.ledger import Totals
-from surefoot.values import new_id
+from surefoot.evals.recorded import Threads
+from surefoot.evals.results import Experiment
+from surefoot.flows import AnyFlow, Change, FlowSpec
+from surefoot.values import Money, new_id
 
-log = scope.logger("surefoot.evals")
+AT_ONCE, AT_ONCE_ASYNC = 4, 16
+"""How many cases are under way at a time where nobody says: of a sync flow each takes a thread."""
 
 
 def evaluate(
@@ -39,33 +35,46 @@ def evaluate(
     init: Mapping[str, object] | None = None,
     name: str = "",
     limit: int | None = None,
-    concurrency: int = 4,
+    repeats: int = 1,
+    concurrency: int | None = None,
     experiment: str | None = None,
     retry_failed: bool = False,
     allow_effects: bool = False,
+    changes: Sequence[Change | str] = (),
+    max_cost: Money | None = None,
     on_progress: OnProgress | None = None,
 ) -> Experiment:
     """Run a flow over the cases of a dataset and score what it returns.
 
-    Every case is a run in the ledger with the tags `experiment` and `case`. A run that fails, and a scorer that
-    raises, are failed rows with their reason: they lower a metric's coverage and are never left out. Ctrl-C lets the
-    cases that are under way end or be resumable; whatever has ended is not run again by `experiment=`.
+    Every case is a run in the ledger with the tags `experiment` and `case`, and what is said of it is kept there too. A
+    run that fails, and a scorer that raises, are failed rows with their reason: they lower a metric's coverage and are
+    never left out. Ctrl-C lets the cases that are under way end or be resumable; whatever has been judged is not run
+    or asked again by `experiment=`, but for scorers that have changed since.
 
     flow: a flow, or where it is, as in `FILE.py:NAME`.
     dataset: a dataset, or the path of a JSONL file whose `columns` are mapped as `Dataset.load` says.
-    scorers: functions, flows or `Judged`; see `Scorer`. A mapping names them.
-    reads: where scorers' parameters stand in the output: a path as in `context_used.text`, or a function of it.
+    scorers: functions, flows, `Judged`, `OnStep` or `OnExperiment`; see `Scorer`. A mapping names them.
+    reads: where scorers' parameters stand: a path in the output as in `context_used.text`, one that begins with
+        `$inputs`, `$expected`, `$metadata` or `$steps.NAME`, or a function of the output.
     init: settings for the constructor of a `Workflow` class.
     limit: so many cases, evenly spread over the dataset.
-    concurrency: so many cases at a time; sync flows and scorers run in worker threads, async ones on one loop.
+    repeats: how often each case is run. Metrics average within a case first, and `Experiment.flakiness` says how far
+        repeats differ.
+    concurrency: so many cases at a time; by default 16 of an async flow, which run on one loop, and 4 of a sync one,
+        which run in worker threads.
     experiment: goes on with this experiment, or begins it under this id; `last` is the newest of this flow and
         dataset. By default a new one begins.
-    retry_failed: go on with runs of the experiment that failed, too.
+    retry_failed: go on with runs of the experiment that failed, and ask again scorers and judges that did.
     allow_effects: let effects and transactions happen. By default none does: what the step declares as its `stand_in`
         is recorded instead, or its fallback, or None.
+    changes: what is different in its runs from the code and the settings: `prompt:answer@candidate`,
+        `model:openai:gpt-4o=openai:gpt-4o-mini`.
+    max_cost: no case begins once this part of the experiment has cost as much; `Experiment.stopped` says so then. It
+        does not begin at all where the record of former runs says that it will cost more.
 
     Raises `InvalidInput` before anything is run if a case does not fit the flow, a scorer takes what nothing fills, or
-    the experiment was begun with another dataset or other settings; `RunBusy` if another process runs it.
+    the experiment was begun with another dataset or other settings; `TooDear` where the forecast is above
+    `max_cost`; `RunBusy` if another process runs it.
     """
     return flows.run_in_background(
         evaluate_async(
@@ -77,10 +86,13 @@ def evaluate(
             init=init,
             name=name,
             limit=limit,
+            repeats=repeats,
             concurrency=concurrency,
             experiment=experiment,
             retry_failed=retry_failed,
             allow_effects=allow_effects,
+            changes=changes,
+            max_cost=max_cost,
             on_progress=on_progress,
         )
     )
@@ -96,19 +108,65 @@ async def evaluate_async(
     init: Mapping[str, object] | None = None,
     name: str = "",
     limit: int | None = None,
-    concurrency: int = 4,
+    repeats: int = 1,
+    concurrency: int | None = None,
     experiment: str | None = None,
     retry_failed: bool = False,
     allow_effects: bool = False,
+    changes: Sequence[Change | str] = (),
+    max_cost: Money | None = None,
     on_progress: OnProgress | None = None,
 ) -> Experiment:
     """`evaluate` for async code: async flows and scorers run on the caller's loop."""
-    if concurrency < 1:
+    order = order_of(
+        flow,
+        dataset,
+        scorers,
+        reads=reads,
+        columns=columns,
+        init=init,
+        name=name,
+        limit=limit,
+        repeats=repeats,
+        concurrency=concurrency,
+        experiment=experiment,
+        retry_failed=retry_failed,
+        allow_effects=allow_effects,
+        changes=changes,
+        max_cost=max_cost,
+        on_progress=on_progress,
+    )
+    [result] = await conduct([order])
+    return result
+
+
+def order_of(
+    flow: AnyFlow | str,
+    dataset: Dataset | str | Path,
+    scorers: Sequence[Scorer] | Mapping[str, Scorer],
+    *,
+    reads: Mapping[str, Reader] | None = None,
+    columns: Mapping[str, str] | None = None,
+    init: Mapping[str, object] | None = None,
+    name: str = "",
+    limit: int | None = None,
+    repeats: int = 1,
+    concurrency: int | None = None,
+    experiment: str | None = None,
+    retry_failed: bool = False,
+    allow_effects: bool = False,
+    changes: Sequence[Change | str] = (),
+    max_cost: Money | None = None,
+    on_progress: OnProgress | None = None,
+    arm: str = "",
+    is_kept: bool = True,
+) -> Order:
+    """What is to be evaluated, checked, as `evaluate` takes it. Raises `InvalidInput`, and for `changes` `UsageError`."""
+    if concurrency is not None and concurrency < 1:
         raise InvalidInput(f"the concurrency is {concurrency}: let at least 1 case run at a time")
     found, spec = flows.find_spec(flow)
     data = dataset if isinstance(dataset, Dataset) else Dataset.load(dataset, flow=found, columns=columns)
-    cases, settings = data.spread(limit), dict(init or {})
-    app = flows.host()
+    cases, app = data.spread(limit), flows.host()
     order = Order(
         app=app,
         flow=found,
@@ -118,244 +176,94 @@ async def evaluate_async(
         inputs=ordering.checked(spec, cases),
         scorers=bind(scorers, reads or {}, columns=columns_of(cases)),
         reads=reads or {},
-        settings=settings,
+        settings=dict(init or {}),
         name=name,
         experiment=ordering.last(app, spec, data) if experiment == ordering.LAST else experiment or new_id(),
-        concurrency=concurrency,
+        concurrency=concurrency or (AT_ONCE_ASYNC if spec.is_async else AT_ONCE),
         is_retrying=retry_failed,
         allows_effects=allow_effects,
         on_progress=on_progress,
+        is_new=not experiment,
+        repeats=repeats,
+        changes=resolved(spec, changes),
+        max_cost=max_cost,
+        arm=arm,
+        is_kept=is_kept,
+        numbers={case.id: number for number, case in enumerate(data.cases)},
     )
-    for bound in order.scorers:
-        if bound.spec is not None and bound.judged is not None and bound.judged.labelled is not None:
-            ordering.checked(bound.spec, trusting.labelled_of(bound.judged).cases)
-    threads = Threads(concurrency)
+    refuse_unfit(order)
+    return order
+
+
+def resolved(spec: FlowSpec, changes: Iterable[Change | str]) -> tuple[Change, ...]:
+    """Changes of all runs of an experiment. Raises `InvalidInput` for those that only single runs can have."""
+    found = flows.resolved(changes)
+    for change in found:
+        if change.kind in ("input", "step"):
+            raise InvalidInput(
+                f"the change {change} is one of single runs of {spec.name}: an experiment changes prompts and models, "
+                "and its inputs are the dataset's"
+            )
+    return found
+
+
+async def conduct(
+    orders: Sequence[Order], *, check: Callable[[Sequence[Arm]], None] = spending.refuse_too_dear
+) -> list[Experiment]:
+    """Evaluate one order, or several over the same cases interleaved.
+
+    All of a case's runs are made one after the other, and who is first alternates, so that a slow minute of a provider
+    hits all alike. `check` refuses what may not begin. Raises what `evaluate` raises.
+    """
+    threads = Threads(orders[0].concurrency)
     try:
         # It measures what models answer, what that costs and how long it takes: an answer given again tells neither.
         with scope.caching("never"):
-            return await _Evaluation(order, threads).run()
+            arms = [await threads.do(lambda order=order: Arm(order, threads)) for order in orders]
+            check(arms)
+            for arm in arms:
+                await threads.do(arm.begin)
+            await _interleaved(arms)
+            return [await arm.result(_agreement) for arm in arms]
     finally:
         threads.close()
 
 
-@dataclass(slots=True)
-class _Marks:
-    """What was said of one case."""
+async def _interleaved(arms: Sequence[Arm]) -> None:
+    order, purse = arms[0].order, spending.Purse(arms)
+    waiting = iter(enumerate(order.places))
 
-    scores: dict[str, Score] = field(default_factory=dict[str, Score])
-    failures: dict[str, str] = field(default_factory=dict[str, str])
-    judging: list[Totals] = field(default_factory=list[Totals])
-
-    def note(self, name: str, said: Score | str | None) -> None:
-        if isinstance(said, str):
-            self.failures[name] = said
-        elif said is not None:
-            self.scores[name] = said
-
-
-class _Evaluation:
-    """One evaluation under way."""
-
-    def __init__(self, order: Order, threads: Threads) -> None:
-        self._order = order
-        self._threads = threads
-        self._runs = self._runs_of(order.flow, order.settings, order.tags)
-        self._judges = {
-            bound.name: self._runs_of(
-                bound.flow, {}, {recorded.EXPERIMENT: order.experiment, recorded.SCORER: bound.name}
-            )
-            for bound in order.scorers
-            if bound.flow is not None
-        }
-        self._judgements: dict[str, list[str]] = {name: [] for name in self._judges}
-        self._rows: dict[str, Row] = {}
-        ordering.refuse_other(order, self._runs)
-
-    async def run(self) -> Experiment:
-        began, order = time.monotonic(), self._order
-        self._tell(None)
-        waiting = iter(order.cases)
-        try:
-            async with asyncio.TaskGroup() as workers:
-                for _ in range(min(order.concurrency, len(order.cases))):
-                    workers.create_task(self._work(waiting))
-        except BaseExceptionGroup as errors:
-            raise _first(errors) from None
-        rows = tuple(self._rows[case.id] for case in order.cases)
-        judging = [row.judging for row in rows]
-        metrics: list[Metric] = []
-        for bound in order.scorers:
-            if bound.is_of_experiment:
-                metrics.append(await self._of_all(bound, rows))
-                continue
-            agreement, withheld, used = await self._trusted(bound)
-            metrics.append(metric_of(bound.name, rows, agreement=agreement, withheld=withheld))
-            judging.append(used)
-        return Experiment(
-            id=order.experiment,
-            name=order.name,
-            flow=order.spec.name,
-            flow_version=order.spec.version,
-            dataset=order.dataset.name,
-            dataset_version=order.dataset.version,
-            dataset_size=len(order.dataset),
-            rows=rows,
-            metrics=tuple(metrics),
-            judging=summed(judging),
-            elapsed_s=time.monotonic() - began,
-            warnings=tuple(ordering.warnings(order, self._runs)),
-        )
-
-    async def _work(self, waiting: Iterator[Case]) -> None:
-        for case in waiting:
-            ended = await self._runs.run(case.id, self._order.inputs[case.id])
-            marks = await self._marked(case, ended)
-            row = _row(case, ended, marks)
-            self._rows[case.id] = row
-            self._tell(row)
-
-    async def _marked(self, case: Case, ended: Ended) -> _Marks:
-        """All that the scorers say of a case that has ended."""
-        marks = _Marks()
-        applying = [b for b in self._order.scorers if b.can_apply(case) and not b.is_of_experiment]
-        if ended.record.status != "completed":
-            for bound in applying:
-                marks.failures[bound.name] = f"the run failed: {ended.record.error}"
-            return marks
-        ledger, run_id = self._order.app.ledger, ended.record.id
-        sample = Sample(
-            case,
-            ended.output,
-            self._order.reads,
-            trace=lambda: traces.trace(ledger, run_id),
-            steps=RecordedSteps(ledger, run_id),
-        )
-        plain = [bound for bound in applying if bound.flow is None and not bound.is_async]
-        if plain:
-            said = await self._threads.do(lambda: [_asked(bound, sample) for bound in plain])
-            for bound, each in zip(plain, said, strict=True):
-                marks.note(bound.name, await _settled(each))
-        for bound in applying:
-            if bound.flow is not None:
-                marks.note(bound.name, await self._judged(bound, sample, marks))
-            elif bound.is_async:
-                marks.note(bound.name, await _settled(_asked(bound, sample)))
-        return marks
-
-    async def _judged(self, bound: Bound, sample: Sample, marks: _Marks) -> Score | str | None:
-        """What a judge says, in a run of its own."""
-        try:
-            subject = bound.subject(sample)
-            if subject is None or not bound.is_wanted(subject):
-                return None
-            inputs = flows.checked(self._judges[bound.name].spec, bound.arguments(subject))
-        except Exception as error:  # noqa: BLE001  (whatever a reading raises is a failed row)
-            return _said(error)
-        ended = await self._judges[bound.name].run(sample.case.id, inputs)
-        self._judgements[bound.name].append(ended.record.id)
-        marks.judging.append(ended.record.totals)
-        if ended.record.status != "completed":
-            return f"the judge failed in run {ended.record.id}: {ended.record.error}"
-        return settle(ended.output)
-
-    async def _of_all(self, bound: Bound, rows: Sequence[Row]) -> Metric:
-        """What a scorer of the experiment says of all rows."""
-        try:
-            said: object = bound.function(rows=rows)
-        except Exception as error:  # noqa: BLE001  (whatever a scorer raises is its failure)
-            said = error
-        return metric_of_experiment(bound.name, await _settled(said))
-
-    async def _trusted(self, bound: Bound) -> tuple[Agreement | None, str, Totals]:
-        """How far a judge agrees with labelled cases, or why its metric is withheld, and what finding out has used."""
-        order, judged = self._order, bound.judged
-        if judged is None or bound.spec is None or not self._judgements[bound.name]:
-            return None, "", Totals()
-        served = trusting.served_by(order.app.ledger, self._judgements[bound.name])
-        if judged.labelled is None:
-            return None, trusting.withheld_without_labels(served), Totals()
-
-        def tell(progress: Progress) -> None:
-            if order.on_progress is None:
+    async def work() -> None:
+        for number, (place, case) in waiting:
+            if purse.is_empty():
                 return
-            order.on_progress(
-                Progress(progress.experiment, progress.done, progress.total, progress.row, bound.name)
-            )
+            for arm in arms if number % 2 == 0 else reversed(arms):
+                await arm.judge(place, case)
 
-        measured = await evaluate_async(
-            judged.flow,
-            trusting.labelled_of(judged),
-            [trusting.verdict],
-            name=f"agreement of {bound.name}",
-            concurrency=order.concurrency,
-            experiment=trusting.experiment_of(judged, bound.spec, served),
-            on_progress=tell,
-        )
-        pairs = trusting.pairs(judged.labelled, measured)
-        ids = [row.run_id for row in measured.rows]
-        models = trusting.served_by(order.app.ledger, ids)
-        agreement = agreement_of(pairs, models=models, experiment=measured.id)
-        used = summed(row.totals for row in measured.rows if not row.is_reused)
-        return agreement, trusting.withheld_for_others(served, models), used
-
-    def _runs_of(self, flow: AnyFlow, init: Mapping[str, object], tags: Mapping[str, str]) -> Runs:
-        order = self._order
-        return Runs(
-            order.app,
-            flow,
-            init=init,
-            tags=tags,
-            threads=self._threads,
-            is_retrying=order.is_retrying,
-            allows_effects=order.allows_effects,
-        )
-
-    def _tell(self, row: Row | None) -> None:
-        order = self._order
-        if order.on_progress is None:
-            return
-        try:
-            order.on_progress(Progress(order.experiment, len(self._rows), len(order.cases), row))
-        except Exception:
-            log.exception("experiment %s: whoever watches it failed", order.experiment)
+    try:
+        async with asyncio.TaskGroup() as workers:
+            for _ in range(min(order.concurrency, order.total)):
+                workers.create_task(work())
+    except BaseExceptionGroup as errors:
+        raise _first(errors) from None
 
 
-def _row(case: Case, ended: Ended, marks: _Marks) -> Row:
-    record = ended.record
-    return Row(
-        case=case.id,
-        run_id=record.id,
-        status="completed" if record.status == "completed" else "failed",
-        scores=marks.scores,
-        failures=marks.failures,
-        error=record.error or "",
-        totals=record.totals,
-        judging=summed(marks.judging),
-        latency_ns=ended.latency_ns,
-        is_reused=ended.is_reused,
+async def _agreement(
+    order: Order, judged: Judged, *, name: str, experiment: str, on_progress: Callable[[Progress], None]
+) -> Experiment:
+    """A judge over its labelled cases, which are asked about once for as long as it stays the same."""
+    labelled = order_of(
+        judged.flow,
+        trusting.labelled_of(judged),
+        [trusting.verdict],
+        name=name,
+        concurrency=order.concurrency,
+        experiment=experiment,
+        on_progress=on_progress,
+        is_kept=False,
     )
-
-
-def _asked(bound: Bound, sample: Sample) -> object:
-    """What a scorer returned, or the exception that it raised."""
-    try:
-        subject = bound.subject(sample)
-        return None if subject is None else bound.ask(subject)
-    except Exception as error:  # noqa: BLE001  (whatever a scorer raises is a failed row)
-        return error
-
-
-async def _settled(said: object) -> Score | str | None:
-    try:
-        if inspect.isawaitable(said):
-            said = await cast("Awaitable[object]", said)
-    except Exception as error:  # noqa: BLE001  (whatever a scorer raises is a failed row)
-        said = error
-    return _said(said) if isinstance(said, Exception) else settle(said)
-
-
-def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
+    [result] = await conduct([labelled])
+    return result
 
 
 def _first(errors: BaseExceptionGroup[Any]) -> BaseException:

@@ -12,7 +12,7 @@ from surefoot.evals.results import Experiment
 from surefoot.evals.scores import Score, as_score
 from surefoot.flows import FlowSpec
 from surefoot.flows.sources import digest_of
-from surefoot.ledger import Ledger
+from surefoot.ledger import Evaluations, Ledger
 from surefoot.prompts import Prompty
 
 _EMBEDDED = "local:"
@@ -22,6 +22,11 @@ def served_by(ledger: Ledger, run_ids: Iterable[str]) -> tuple[str, ...]:
     """The models that answered the calls of these runs, sorted."""
     calls = (link.outcome.call for run_id in run_ids for link in ledger.history(run_id))
     return tuple(sorted({call.served_model for call in calls if call is not None}))
+
+
+def served_in(ledger: Ledger, experiment: str, metric: str, *, also: Iterable[str] = ()) -> tuple[str, ...]:
+    """The models that answered a judge in an experiment, by its recorded verdicts and by what was seen, sorted."""
+    return tuple(sorted({*Evaluations(ledger).judges(experiment, metric), *also}))
 
 
 def withheld_without_labels(served: Sequence[str]) -> str:

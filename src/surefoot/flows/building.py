@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast, get_type_hints
+from weakref import WeakKeyDictionary
 
 import orjson
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 MakeClient = Callable[[type], object | None]
 """An SDK client of a class, or None where the class is no SDK client."""
+
+_known_adapters: WeakKeyDictionary[Any, dict[str, TypeAdapter[Any] | None]] = WeakKeyDictionary()
 
 AnyFlow = Flow[..., Any] | Workflow | type[Workflow]
 
@@ -109,7 +112,7 @@ def checked(spec: FlowSpec, inputs: Mapping[str, object], *, is_text: bool = Fal
     """
     from pydantic import ValidationError
 
-    hints = hints_of(spec.function)
+    adapters = _adapters_of(spec.function)
     parameters = spec.arguments.signature.parameters
     values: dict[str, object] = {}
     mistakes = [
@@ -129,8 +132,7 @@ def checked(spec: FlowSpec, inputs: Mapping[str, object], *, is_text: bool = Fal
             else:
                 values[name] = parameter.default
             continue
-        value, hint = inputs[name], hints.get(name)
-        adapter = None if hint is None else _adapter(hint)
+        value, adapter = inputs[name], adapters.get(name)
         if adapter is None:
             values[name] = value
             continue
@@ -166,14 +168,14 @@ def _checked_alone(spec: FlowSpec, others: Mapping[str, object], *, is_text: boo
     """Some inputs of a flow, without the rest."""
     from pydantic import ValidationError
 
-    hints, parameters = hints_of(spec.function), spec.arguments.signature.parameters
+    adapters, parameters = _adapters_of(spec.function), spec.arguments.signature.parameters
     values: dict[str, object] = {}
     mistakes: list[str] = []
     for name, value in others.items():
         if name not in parameters and not _takes_any(parameters):
             mistakes.append(f"{name!r} is no input of it")
             continue
-        adapter = _adapter(hints[name]) if name in hints else None
+        adapter = adapters.get(name)
         try:
             values[name] = value if adapter is None else _converted(adapter, value, is_text=is_text)
         except ValidationError as error:
@@ -182,6 +184,22 @@ def _checked_alone(spec: FlowSpec, others: Mapping[str, object], *, is_text: boo
     if mistakes:
         raise InvalidInput(f"flow {spec.name}: {'; '.join(mistakes)}. It takes {spec.arguments.signature}")
     return values
+
+
+def _adapters_of(function: Any) -> Mapping[str, TypeAdapter[Any] | None]:
+    """What checks each annotated parameter, remembered: an evaluation checks the inputs of all of its runs."""
+    try:
+        known = _known_adapters.get(function)
+        if known is None:
+            known = _known_adapters[function] = _new_adapters(function)
+    except TypeError:
+        # It can be no key of a weak mapping.
+        return _new_adapters(function)
+    return known
+
+
+def _new_adapters(function: Any) -> dict[str, TypeAdapter[Any] | None]:
+    return {name: _adapter(hint) for name, hint in hints_of(function).items() if name != "return"}
 
 
 def _adapter(hint: Any) -> TypeAdapter[Any] | None:

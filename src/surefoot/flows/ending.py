@@ -61,8 +61,11 @@ def boundary(
     )
 
 
-def complete(run: OpenRun, result: object) -> records.Pending:
-    """The run is over and this is what came out. Raises `NotData`, and `RunStopped` if it was stopped before."""
+def complete(run: OpenRun, result: object) -> tuple[records.Pending, int]:
+    """The run is over and this is what came out, and when (nanoseconds since the epoch).
+
+    Raises `NotData`, and `RunStopped` if it was stopped before.
+    """
     freight: Freight = []
     text = records.encode_large(result, name=f"{run.flow}()")
     if run.is_strict:
@@ -71,7 +74,7 @@ def complete(run: OpenRun, result: object) -> records.Pending:
     # Asked once nothing can be adopted any more: what was adopted counts.
     run.brake.check()
     end = boundary(run, "completed", output=text, freight=freight)
-    return run.ledger.submit(EndRun(end, freight, "completed", run.totals))
+    return run.ledger.submit(EndRun(end, freight, "completed", run.totals)), end.ended_ns
 
 
 def fail(run: OpenRun, error: Exception, entry: Entry) -> tuple[records.Pending, str, str]:

@@ -42,6 +42,7 @@ from surefoot.ledger import (
     Send,
     StartRun,
     TakeOver,
+    Totals,
     lease_of,
     lease_until,
     this_process,
@@ -82,6 +83,17 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class Completed:
+    """That a run has completed: what it has used, and when it ended (nanoseconds since the epoch)."""
+
+    run_id: str
+    epoch: int
+    totals: Totals
+    created_ns: int
+    ended_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """How a run is made.
 
@@ -90,7 +102,8 @@ class Options:
     flow raised. `decisions` says what became of effects in doubt, by name; in a run that `suppresses_effects` they
     are not done. `changes` are recorded with a new run, and act in it and its child runs for as long as they go on;
     whoever changes an input puts it into the inputs (`surefoot.flows.with_inputs`). A new run with an `origin` is a
-    fork of that, under the id `run_id` if one is given.
+    fork of that, under the id `run_id` if one is given. `on_completed` is called once the run has completed and that
+    is durable.
     """
 
     tags: RunTags = RunTags()
@@ -106,6 +119,7 @@ class Options:
     changes: Sequence[Change] = ()
     origin: Origin | None = None
     run_id: str = ""
+    on_completed: Callable[[Completed], None] | None = None
 
 
 Make = Callable[[Mapping[str, Any], Mapping[str, Any]], Target]
@@ -403,14 +417,10 @@ def _attend(app: Host, run: OpenRun, target: Target, opening: RunOpened, options
     app.keeper.hold(run)
     try:
         run.tell(opening)
-        root = Here(run, is_async=target.spec.is_async)
-        if run.origin is not None:
-            root.twinned((b"", root.attempt))
-            # Other inputs are what a fork is for. What must not be repeated does not happen in it.
-            run.accepts_divergence = run.accepts_divergence or run.suppresses_effects
+        root = _root(run, is_async=target.spec.is_async)
         try:
             result = yield from _sound(app, run, target, root)
-            ticket = ending.complete(run, result)
+            ticket, ended_ns = ending.complete(run, result)
         except Exception as raised:
             # Asked once: while it is undone its deadline may pass, and that is not why.
             why = run.brake.explained(raised)
@@ -421,6 +431,8 @@ def _attend(app: Host, run: OpenRun, target: Target, opening: RunOpened, options
             finally:
                 del why  # else exception, traceback and this frame hold each other
         yield Durable(ticket)
+        if options.on_completed is not None:
+            options.on_completed(Completed(run.id, run.epoch, run.totals, run.created_ns, ended_ns))
         return result
     except (Fenced, LedgerError, RunEnded) as error:
         # Nothing that is recorded now would be true, or would get there.
@@ -448,6 +460,16 @@ def _attend(app: Host, run: OpenRun, target: Target, opening: RunOpened, options
         run.undone = run.poison = None
         app.keeper.let_go(run)
         _last_run = (app, run.id)
+
+
+def _root(run: OpenRun, *, is_async: bool) -> Here:
+    """The scope of the flow itself."""
+    root = Here(run, is_async=is_async)
+    if run.origin is not None:
+        root.twinned((b"", root.attempt))
+        # Other inputs are what a fork is for. What must not be repeated does not happen in it.
+        run.accepts_divergence = run.accepts_divergence or run.suppresses_effects
+    return root
 
 
 def _sound(app: Host, run: OpenRun, target: Target, root: Here) -> Logic[Any]:
@@ -550,6 +572,7 @@ def _cancel_children(app: Host, parent: str, reason: RunCancelled) -> Logic[None
 
 
 __all__ = [
+    "Completed",
     "Make",
     "Opaque",
     "Options",

@@ -1,0 +1,27 @@
+"""What the runs of an experiment have used: versions of prompts, and the models that its judges asked."""
+
+from __future__ import annotations
+
+from surefoot.ledger.store import Ledger
+
+_PROMPTS = (
+    "SELECT p.name, p.digest, COUNT(*) FROM experiment_cases c JOIN prompt_pins p ON p.run_id = c.run_id "
+    "WHERE c.experiment = ? GROUP BY p.name, p.digest ORDER BY 3, p.name, p.digest"
+)
+_MODELS = (
+    "SELECT DISTINCT o.served_model FROM scores s JOIN outcomes o ON o.run_id = s.judge_run "
+    "WHERE s.experiment = ? AND s.metric = ? AND s.judge_run <> '' AND o.served_model IS NOT NULL"
+)
+
+
+def prompts_in(ledger: Ledger, experiment: str) -> dict[str, str]:
+    """What the prompts meant in the runs of an experiment, name to digest; of several that of most runs.
+
+    Raises `LedgerError`.
+    """
+    return {name: digest for name, digest, _ in ledger.ask((_PROMPTS, (experiment,)))}
+
+
+def models_judging(ledger: Ledger, experiment: str, metric: str) -> tuple[str, ...]:
+    """The models that answered the calls of a metric's judge in an experiment, sorted. Raises `LedgerError`."""
+    return tuple(sorted(row[0] for row in ledger.ask((_MODELS, (experiment, metric)))))
