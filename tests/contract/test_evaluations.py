@@ -8,51 +8,18 @@ from typing import Any
 import pytest
 
 from engines import Place
+from scored import a_case, a_verdict, an_experiment
 from surefoot.errors import InvalidInput, LedgerError, UnknownExperiment
 from surefoot.ledger import (
     CaseRecord,
     Evaluations,
-    ExperimentRecord,
     Ledger,
     ScoreRecord,
-    Totals,
     TrendBucket,
-    VerdictRecord,
 )
-from surefoot.values import Money, Usage, new_id
+from surefoot.values import new_id
 
 DAY = 86_400_000_000_000
-
-
-def an_experiment(id_: str = "E1", **rest: Any) -> ExperimentRecord:
-    given: dict[str, Any] = {
-        "kind": "eval",
-        "name": "nightly",
-        "flow": "answer",
-        "flow_version": "v1",
-        "code_digest": "c0de",
-        "dataset": "golden.jsonl",
-        "dataset_version": "d1",
-        "dataset_size": 100,
-        "cases": 10,
-        "prompts": {"answer": "a" * 64},
-        "settings": {"init": "ab12", "limit": 10},
-        "begun_ns": 1_000,
-    }
-    return ExperimentRecord(id_, **(given | rest))
-
-
-def a_case(case: str = "c1", run: str = "R1", *scores: ScoreRecord, **rest: Any) -> CaseRecord:
-    given: dict[str, Any] = {
-        "metadata": {"lang": "de", "n": 3},
-        "totals": Totals(3, 2, Usage(10, 1, 5, 2), Money(70)),
-        "judging": Totals(1, 1, Usage(4, 0, 2, 0), Money(30), is_cost_complete=False),
-        "latency_ns": 5_000,
-        "scored_ns": 2_000,
-    }
-    return CaseRecord(
-        "E1", case, run, "completed", scores=scores or (ScoreRecord("exact", value=True),), **(given | rest)
-    )
 
 
 @pytest.fixture
@@ -238,22 +205,6 @@ def test_scores_are_of_the_tenant_of_the_run(ledger: Ledger) -> None:
     assert [score.run_id for score in evaluations.scores(metric="exact", tenant="acme")] == ["R1"]
     assert [bucket.n for bucket in evaluations.trend(metric="exact", tenant="")] == [1]
     assert evaluations.metrics(tenant="nobody") == []
-
-
-def a_verdict(name: str = "V1", **rest: Any) -> VerdictRecord:
-    given: dict[str, Any] = {
-        "gate": "release",
-        "gate_digest": "9a",
-        "candidate": "E2",
-        "baseline": "E1",
-        "subjects": {"answer": "b" * 64},
-        "baselines": {"answer": "a" * 64},
-        "has_passed": False,
-        "reasons": ("f1: worse by 0.04",),
-        "by": "ann",
-        "judged_ns": 5,
-    }
-    return VerdictRecord(name, **(given | rest))
 
 
 def test_verdicts_are_kept_as_they_were_and_the_newest_comes_first(ledger: Ledger) -> None:

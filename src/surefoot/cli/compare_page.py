@@ -63,15 +63,14 @@ def _ruling(each: Ruling, style: str) -> Text:
 def _print_arms(console: Console, comparison: Comparison) -> None:
     from surefoot.cli import screen, words
 
-    ours, theirs = comparison.candidate, comparison.baseline
-    for which, arm in (("candidate", ours), ("baseline ", theirs)):
-        version = f" {arm.flow_version}" if arm.flow_version else ""
+    for which, arm in (("candidate", comparison.candidate), ("baseline ", comparison.baseline)):
         named = f"  {arm.name}" if arm.name else ""
+        of = f"{words.counted(arm.cases, 'case')} of {arm.dataset}"
         failed = f", {arm.failed} failed" if arm.failed else ""
-        rest = (
-            f"{named}  flow {arm.flow}{version}, {words.counted(arm.cases, 'case')} of {arm.dataset}{failed}"
-        )
-        console.print(screen.styled((f"{which}  ", "dim"), arm.id, (screen.harmless(rest), "dim")))
+        changed = f", with {', '.join(arm.changes)}" if arm.changes else ""
+        flow = f"  flow {arm.flow}{f' {arm.flow_version}' if arm.flow_version else ''}"
+        rest = screen.harmless(f"{named}{flow}, {of}{failed}{changed}")
+        console.print(screen.styled((f"{which}  ", "dim"), arm.id, (rest, "dim")), soft_wrap=True)
     after, before = comparison.differing
     for name in after:
         change = f"{before[name][:8] or 'none'} -> {after[name][:8] or 'none'}"

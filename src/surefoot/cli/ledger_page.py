@@ -39,6 +39,8 @@ class Verification:
             "runs": found.runs,
             "rows": found.rows,
             "blobs": found.blobs,
+            "experiments": found.experiments,
+            "scores": found.scores,
             "pruned_runs": found.pruned_runs,
             "pruned_rows": found.pruned_rows,
             "half_pruned_runs": found.half_pruned,
@@ -99,6 +101,8 @@ class Verification:
         parts += [f"{_counted(found.withheld, 'sealed part')} withheld"] if found.withheld else []
         yield "rows", ", ".join(parts)
         yield "blobs", f"{found.blobs:,}"
+        if found.experiments:
+            yield "scores", f"{found.scores:,}, of {_counted(found.experiments, 'experiment')}"
         left = [
             *(
                 [f"{_counted(found.left_over_blobs, 'blob')}, {size(found.left_over_bytes)}"]
@@ -186,6 +190,8 @@ class Pruning:
             yield "details", f"{dropped.details:,}"
         if dropped.accounts:
             yield "accounts", f"{dropped.accounts:,} of budgets"
+        if dropped.score_texts:
+            yield "scores", f"what was written of {dropped.score_texts:,}; their numbers stay"
         if dropped.prompt_uses:
             yield "prompts", f"{dropped.prompt_uses:,} notes of how they were used"
 
@@ -219,6 +225,7 @@ def export_json(done: Exported) -> dict[str, Json]:
         "runs": done.runs,
         "rows": done.rows,
         "blobs": done.blobs,
+        "cases": done.cases,
         "unfinished": done.unfinished,
         "is_sealed": done.is_sealed,
         "withheld": done.verified.withheld,
@@ -234,6 +241,8 @@ def show_export(done: Exported) -> None:
     console = screen.out()
     figures = f"{_counted(done.runs, 'run')}, {_counted(done.rows, 'row')}, {screen.size(done.bytes)}"
     console.print(f"{done.file}: {figures}", soft_wrap=True)
+    if done.cases:
+        console.print(f"  with the scores of {_counted(done.cases, 'case')} of experiments", soft_wrap=True)
     if done.is_sealed:
         console.print(
             "  with exact payloads, under the key of the export: keep that key apart", soft_wrap=True
@@ -261,6 +270,8 @@ def import_json(done: Imported, file: Path) -> dict[str, Json]:
         "kept": done.kept,
         "rows": done.rows,
         "unfinished": done.unfinished,
+        "cases": done.cases,
+        "other_cases": done.other_cases,
         "is_sealed": done.is_sealed,
         "refused": [{"run": refused.run_id, "reason": refused.reason} for refused in done.refused],
     }
@@ -279,6 +290,11 @@ def show_import(done: Imported, file: Path) -> None:
     if done.unfinished:
         how = "can be resumed here" if done.is_sealed else "cannot be resumed if something of them was sealed"
         console.print(f"  {_counted(done.unfinished, 'run')} not ended; they {how}", soft_wrap=True)
+    if done.cases:
+        console.print(f"  with the scores of {_counted(done.cases, 'case')} of experiments", soft_wrap=True)
+    if done.other_cases:
+        text = f"  {_counted(done.other_cases, 'case')} left out: another experiment is here under the id of theirs"
+        screen.err().print(screen.styled((text, "yellow")), soft_wrap=True)
     for refused in done.refused[:_SHOWN]:
         screen.err().print(
             screen.styled(("refused", "red"), f"  {refused.run_id}  {refused.reason}"), soft_wrap=True

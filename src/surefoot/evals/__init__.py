@@ -6,15 +6,18 @@ from surefoot.evals.datasets import Case, Dataset
 from surefoot.evals.evaluation import BUILT_IN, Evaluation, Found, find
 from surefoot.evals.frontier import Frontier, Option, Target
 from surefoot.evals.judging import Agreement, Judged, agreement_of, yes_or_no
+from surefoot.evals.loading import experiment
 from surefoot.evals.measuring import measure
 from surefoot.evals.ordering import Progress
+from surefoot.evals.plain.grounding import citation_correctness
+from surefoot.evals.plain.matching import contains_expected, exact_match, normalised_match, token_f1
+from surefoot.evals.plain.meaning import embedding_similarity, support
+from surefoot.evals.plain.refusing import right_refusal
 from surefoot.evals.readings import Excerpt, Reader
 from surefoot.evals.results import Experiment, Failure, Latency, Metric, Row, TableRow
 from surefoot.evals.running import evaluate, evaluate_async
 from surefoot.evals.scores import Score, Value
-from surefoot.evals.semantic import citation_correctness, embedding_similarity, right_refusal, support
 from surefoot.evals.subjects import OnExperiment, OnStep
-from surefoot.evals.text import contains_expected, exact_match, normalised_match, token_f1
 
 __all__ = [
     "BUILT_IN",
@@ -52,6 +55,7 @@ __all__ = [
     "evaluate",
     "evaluate_async",
     "exact_match",
+    "experiment",
     "find",
     "measure",
     "name_of",

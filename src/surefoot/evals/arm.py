@@ -18,7 +18,7 @@ from surefoot.evals.marking import Known, Marker, asked_of_all, settled
 from surefoot.evals.ordering import Order, Progress
 from surefoot.evals.recorded import Ended, Place, Runs, Threads
 from surefoot.evals.results import Experiment, Metric, Row, metric_of, metric_of_experiment, summed
-from surefoot.ledger import CaseRecord, ScoreRecord, Totals, prompts_in
+from surefoot.ledger import CaseRecord, ScoreRecord, Totals
 from surefoot.values import Json, Money
 
 log = scope.logger("surefoot.evals")
@@ -52,7 +52,8 @@ class Arm:
             Runs(order.app, order.flow, order.making, threads) if make is None else make(order, threads)
         )
         self._other_code = self._runs.of_other_code()
-        begun = None if order.is_new else self._keeper.begun()
+        is_kept = order.is_kept and not order.is_new
+        begun = self._keeper.begun() if is_kept else None
         ordering.refuse_other(order, begun, iter(self._runs.known.values()))
         self._known = {} if begun is None else self._keeper.known()
         self._judges = {
@@ -110,6 +111,9 @@ class Arm:
     def begin(self) -> None:
         """Record that it begins."""
         self._began = time.monotonic()
+        if not self.order.is_kept:
+            self.tell(None)
+            return
         stands = self._keeper.begin(self.order.record(self._digests))
         # Somebody else may have begun one under this id since it was looked for.
         ordering.refuse_other(self.order, stands, iter(()))
@@ -124,7 +128,8 @@ class Arm:
             self._marker.taken(case, _known_of(known))
         if row is None:
             record, ended = await self._judged(place, case, known)
-            await self._keeper.keep(record)
+            if self.order.is_kept:
+                await self._keeper.keep(record)
             row = row_of(record, is_reused=ended.is_reused)
             self._count(record, known, ended)
         self._runs.forget(place)
@@ -135,7 +140,8 @@ class Arm:
         """What it came to, with the cases that are judged."""
         await self._keeper.settle()
         order = self.order
-        rows = tuple(self._rows[place] for place, _ in order.places if place in self._rows)
+        places = ((case.id, repeat) for case in order.cases for repeat in range(1, order.repeats + 1))
+        rows = tuple(self._rows[place] for place in places if place in self._rows)
         judging = [row.judging for row in rows]
         metrics: list[Metric] = []
         for bound in order.scorers:
@@ -160,7 +166,7 @@ class Arm:
             elapsed_s=time.monotonic() - self._began,
             warnings=tuple(self._warnings()),
             repeats=order.repeats,
-            prompts={**order.record({}).prompts, **prompts_in(order.app.ledger, order.experiment)},
+            prompts=self._keeper.prompts(order.record(self._digests)),
             changes=tuple(str(change) for change in order.changes),
             kind=order.kind,
             stopped=self.stopped,

@@ -12,6 +12,7 @@ from surefoot.evals import readings
 from surefoot.evals.datasets import Case
 from surefoot.evals.judging import Judged
 from surefoot.evals.readings import Grounds, Reader, Steps
+from surefoot.evals.scales import Direction, direction_of
 from surefoot.evals.scores import Score, as_score
 from surefoot.evals.subjects import OnExperiment, OnStep
 from surefoot.flows import AnyFlow, FlowSpec, find_spec
@@ -144,6 +145,13 @@ class Bound:
     @property
     def is_async(self) -> bool:
         return inspect.iscoroutinefunction(self.function)
+
+    @property
+    def direction(self) -> Direction:
+        """Which values are better, by the attribute `direction` of the judge or else of its function: "higher" where
+        none says otherwise. Raises `InvalidInput` for any other direction."""
+        said = self.judged is not None and hasattr(self.judged, "direction")
+        return direction_of(self.judged if said else self.function)
 
     def can_apply(self, case: Case) -> bool:
         """Whether the case has what the scorer compares with."""

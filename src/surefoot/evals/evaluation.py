@@ -13,25 +13,17 @@ from surefoot.evals.binding import Scorer
 from surefoot.evals.datasets import Dataset
 from surefoot.evals.judging import Judged
 from surefoot.evals.ordering import OnProgress
+from surefoot.evals.plain import names, scorer_of, unaided
 from surefoot.evals.readings import Reader
 from surefoot.evals.results import Experiment
 from surefoot.evals.running import evaluate
-from surefoot.evals.semantic import embedding_similarity, support
-from surefoot.evals.text import contains_expected, exact_match, normalised_match, token_f1
 from surefoot.flows import AnyFlow
 from surefoot.models import Using
 
 FILE = "evaluation.py"
 NAME = "evaluation"
 
-BUILT_IN: Mapping[str, Scorer] = {
-    "exact_match": exact_match,
-    "normalised_match": normalised_match,
-    "token_f1": token_f1,
-    "contains_expected": contains_expected,
-    "embedding_similarity": embedding_similarity,
-    "support": support(),
-}
+BUILT_IN: Mapping[str, Scorer] = unaided()
 """The scorers that need nothing but their name."""
 
 
@@ -88,12 +80,12 @@ class Evaluation:
         cases = dataset.spread(limit)
         chosen = [
             *self.scorers,
-            *(_built_in(name) for name in scorers),
+            *(scorer_of(name) for name in scorers),
             *(self.judges if with_judges else ()),
         ]
         if not chosen:
             raise InvalidInput(
-                f"there is nothing to score by: add --scorer NAME, one of {', '.join(BUILT_IN)}"
+                f"there is nothing to score by: add --scorer NAME, one of {', '.join(names())}"
             )
         if self.prepare is not None:
             self.prepare(replace(dataset, cases=cases))
@@ -165,10 +157,3 @@ def find(reference: str) -> Found:
             path.resolve().parent, f"{path}:{NAME}" if is_own else f"{path}:{name}" if name else str(path)
         )
     return Found(Path.cwd(), reference)
-
-
-def _built_in(name: str) -> Scorer:
-    try:
-        return BUILT_IN[name]
-    except KeyError:
-        raise InvalidInput(f"no scorer is called {name!r}: there are {', '.join(BUILT_IN)}") from None

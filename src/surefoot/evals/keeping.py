@@ -45,6 +45,10 @@ class Keeper:
         """The cases that are judged."""
         return {(case.case, case.repeat): case for case in self._evaluations.cases(self._experiment)}
 
+    def prompts(self, record: ExperimentRecord) -> dict[str, str]:
+        """What the prompts meant in its runs, name to digest."""
+        return self._evaluations.prompts(record)
+
     async def keep(self, case: CaseRecord) -> None:
         """Hand a judged case over. Raises `LedgerError` where one could not be kept."""
         pending = self._evaluations.keep([case])

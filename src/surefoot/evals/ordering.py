@@ -70,6 +70,8 @@ class Order:
     changes: tuple[Change, ...] = ()
     max_cost: Money | None = None
     arm: str = ""
+    is_kept: bool = True
+    """Whether it is an experiment of its own in the ledger: a judge's labelled cases are a part of others."""
     numbers: Mapping[str, int] = field(default_factory=dict[str, int])
     """Where each case stands in the dataset, from 0."""
     kind: ExperimentKind = "eval"

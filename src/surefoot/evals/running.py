@@ -159,6 +159,7 @@ def order_of(
     max_cost: Money | None = None,
     on_progress: OnProgress | None = None,
     arm: str = "",
+    is_kept: bool = True,
 ) -> Order:
     """What is to be evaluated, checked, as `evaluate` takes it. Raises `InvalidInput`, and for `changes` `UsageError`."""
     if concurrency is not None and concurrency < 1:
@@ -187,6 +188,7 @@ def order_of(
         changes=resolved(spec, changes),
         max_cost=max_cost,
         arm=arm,
+        is_kept=is_kept,
         numbers={case.id: number for number, case in enumerate(data.cases)},
     )
     refuse_unfit(order)
@@ -250,7 +252,7 @@ async def _agreement(
     order: Order, judged: Judged, *, name: str, experiment: str, on_progress: Callable[[Progress], None]
 ) -> Experiment:
     """A judge over its labelled cases, which are asked about once for as long as it stays the same."""
-    return await evaluate_async(
+    labelled = order_of(
         judged.flow,
         trusting.labelled_of(judged),
         [trusting.verdict],
@@ -258,7 +260,10 @@ async def _agreement(
         concurrency=order.concurrency,
         experiment=experiment,
         on_progress=on_progress,
+        is_kept=False,
     )
+    [result] = await conduct([labelled])
+    return result
 
 
 def _first(errors: BaseExceptionGroup[Any]) -> BaseException:

@@ -12,7 +12,7 @@ from surefoot.evals.results import Experiment
 from surefoot.evals.scores import Score, as_score
 from surefoot.flows import FlowSpec
 from surefoot.flows.sources import digest_of
-from surefoot.ledger import Ledger, models_judging
+from surefoot.ledger import Evaluations, Ledger
 from surefoot.prompts import Prompty
 
 _EMBEDDED = "local:"
@@ -26,7 +26,7 @@ def served_by(ledger: Ledger, run_ids: Iterable[str]) -> tuple[str, ...]:
 
 def served_in(ledger: Ledger, experiment: str, metric: str, *, also: Iterable[str] = ()) -> tuple[str, ...]:
     """The models that answered a judge in an experiment, by its recorded verdicts and by what was seen, sorted."""
-    return tuple(sorted({*models_judging(ledger, experiment, metric), *also}))
+    return tuple(sorted({*Evaluations(ledger).judges(experiment, metric), *also}))
 
 
 def withheld_without_labels(served: Sequence[str]) -> str:

@@ -102,8 +102,8 @@ class Options:
     flow raised. `decisions` says what became of effects in doubt, by name; in a run that `suppresses_effects` they
     are not done. `changes` are recorded with a new run, and act in it and its child runs for as long as they go on;
     whoever changes an input puts it into the inputs (`surefoot.flows.with_inputs`). A new run with an `origin` is a
-    fork of that, under the id `run_id` if one is given. `on_completed` is called once the run has completed
-    and that is durable.
+    fork of that, under the id `run_id` if one is given. `on_completed` is called once the run has completed and that
+    is durable.
     """
 
     tags: RunTags = RunTags()

@@ -69,7 +69,6 @@ from surefoot.ledger.scored import (
     TrendBucket,
     VerdictRecord,
 )
-from surefoot.ledger.scored_uses import models_judging, prompts_in
 from surefoot.ledger.sealing import Keyring, seal, unseal
 from surefoot.ledger.spending import CallColumn, RunColumn, Spending, Spent
 from surefoot.ledger.sqlite import SqliteLedger
@@ -157,9 +156,7 @@ __all__ = [
     "is_provably_gone",
     "lease_of",
     "lease_until",
-    "models_judging",
     "pins_of",
-    "prompts_in",
     "refuse_pruned",
     "seal",
     "this_process",

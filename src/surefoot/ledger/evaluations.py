@@ -16,6 +16,9 @@ from surefoot.ledger.entries import BeginExperiment, KeepCases, KeepVerdict
 from surefoot.ledger.prompt_rows import clean
 from surefoot.ledger.rows import Row
 from surefoot.ledger.scored import (
+    LONGEST_ID,
+    LONGEST_LABEL,
+    LONGEST_METRIC,
     CaseRecord,
     ExperimentKind,
     ExperimentRecord,
@@ -26,17 +29,15 @@ from surefoot.ledger.scored import (
 )
 from surefoot.ledger.scored_queries import OverTime
 from surefoot.ledger.scored_rows import CaseRow
+from surefoot.ledger.scored_uses import models_judging, prompts_in
 from surefoot.ledger.store import Ledger
 from surefoot.ledger.writer import Pending
 
 LAST = "last"
 DAY_NS = 86_400_000_000_000
 
-_PAGE = 200
+_PAGE = 500
 _LONGEST_TEXT = 20_000
-_LONGEST_LABEL = 300
-_LONGEST_METRIC = 200
-_LONGEST_ID = 400
 _MOST_KNOWN = 1000
 
 _About = tuple[str, ExperimentKind, str]
@@ -169,6 +170,17 @@ class Evaluations:
         """The judged cases for which a run stands, with their scores: what is known of how good it was."""
         return list(self._cases_of(self._ledger.ask(scored_queries.of_run_query(run_id, tenant=tenant))))
 
+    def prompts(self, experiment: ExperimentRecord) -> dict[str, str]:
+        """What the prompts meant in the runs of an experiment, name to digest: what they were in most of them.
+
+        What was known when it began stands where no run has used the prompt.
+        """
+        return {**experiment.prompts, **prompts_in(self._ledger, experiment.id)}
+
+    def judges(self, experiment: str, metric: str) -> tuple[str, ...]:
+        """The models that answered the calls of a metric's judge in an experiment, sorted."""
+        return models_judging(self._ledger, experiment, metric)
+
     def judged(self, experiment: ExperimentRecord | str, *, tenant: str | None = None) -> tuple[int, int]:
         """How many cases of an experiment are judged, repeats counted, and how many of their runs failed."""
         experiment_id = experiment if isinstance(experiment, str) else experiment.id
@@ -254,7 +266,7 @@ class Evaluations:
         scores = record.scores
         texts = [record.error, scored_rows.as_json(dict(record.metadata)) if record.metadata else "{}"]
         for score in scores:
-            _check(score.metric, "the name of a metric", most=_LONGEST_METRIC)
+            _check(score.metric, "the name of a metric", most=LONGEST_METRIC)
             value = score.value
             if isinstance(value, float) and not math.isfinite(value):
                 raise InvalidInput(
@@ -305,9 +317,9 @@ class Evaluations:
             ) from None
 
 
-def _check(name: str, what: str, *, most: int = _LONGEST_ID) -> None:
+def _check(name: str, what: str, *, most: int = LONGEST_ID) -> None:
     """Raise `InvalidInput` for what no index takes."""
-    if not name or len(name) > most:
+    if not name or len(clean(name)) > most:
         shown = f"{name[:40]}…" if len(name) > 40 else name
         raise InvalidInput(f"{what} has 1 to {most} characters, {shown!r} has {len(name)}: give another one")
 
@@ -323,10 +335,10 @@ def _shown(score: ScoreRecord, reason: str, failure: str, label: str) -> ScoreRe
 
 def _bounded(score: ScoreRecord) -> ScoreRecord:
     value = score.value
-    is_long = isinstance(value, str) and len(value) > _LONGEST_LABEL
+    is_long = isinstance(value, str) and len(clean(value)) > LONGEST_LABEL
     if not is_long and len(score.reason) <= _LONGEST_TEXT and len(score.failure) <= _LONGEST_TEXT:
         return score
-    label = _cut(value, _LONGEST_LABEL) if isinstance(value, str) else value
+    label = _cut(clean(value), LONGEST_LABEL) if isinstance(value, str) else value
     return replace(score, value=label, reason=_cut(score.reason), failure=_cut(score.failure))
 
 

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from surefoot.errors import LedgerError, LedgerFull
-from surefoot.ledger import rows, schema
+from surefoot.ledger import rows, schema, scored_upkeep
 from surefoot.ledger.chain import WITHHELD, Link, is_first_form, is_withheld, seal_digest
 from surefoot.ledger.drafts import Draft
 from surefoot.ledger.events import Payload
@@ -38,13 +38,17 @@ _UNFINISHED = ("pending", "running", "waiting", "in_doubt")
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """A finished export. `unfinished` runs are in it too; `verified` is what was checked in the file itself."""
+    """A finished export. `unfinished` runs are in it too, and `cases` of experiments for which its runs stand.
+
+    `verified` is what was checked in the file itself.
+    """
 
     file: Path
     bytes: int
     runs: int
     rows: int
     blobs: int
+    cases: int
     unfinished: int
     is_sealed: bool
     verified: Verified
@@ -85,7 +89,9 @@ def export(
         draft.drop()
         raise
     return Exported(
-        file, size, writer.runs, writer.rows, writer.blobs, writer.unfinished, key is not None, verified
+        *(file, size, writer.runs, writer.rows, writer.blobs, writer.cases, writer.unfinished),
+        is_sealed=key is not None,
+        verified=verified,
     )
 
 
@@ -99,7 +105,8 @@ class _Writer:
         self._tables = tables
         self._payloads = payloads
         self._key = key
-        self.runs = self.rows = self.blobs = self.unfinished = 0
+        self.runs = self.rows = self.blobs = self.cases = self.unfinished = 0
+        self._has_scores = scored_upkeep.has_scores(tables)
 
     def begin(self, made_ns: int) -> None:
         """Make the tables."""
@@ -152,6 +159,8 @@ class _Writer:
         )
         self._write_outcomes(session, run.id, run.tenant)
         export_run(session, self._target, run.id, self._payloads, self._key)
+        if self._has_scores:
+            self.cases += scored_upkeep.export_run(session, self._target, run.id)
         self._copy(session, "details", DETAIL_COLUMNS, run.id, order="seq")
         if self._key is not None:
             self._copy(session, "inbox", MESSAGE_COLUMNS, run.id, order="seq")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from surefoot.errors import InvalidInput, LedgerCorrupt, LedgerError
-from surefoot.ledger import rows
+from surefoot.ledger import rows, scored_upkeep
 from surefoot.ledger.chain import is_withheld
 from surefoot.ledger.connection import connect_reader, explained
 from surefoot.ledger.events import RunRecord
@@ -48,13 +48,19 @@ class Refused:
 
 @dataclass(slots=True)
 class Imported:
-    """What an import did: runs that were not there, that went on since, that were there already, or were refused."""
+    """What an import did: runs that were not there, that went on since, that were there already, or were refused.
+
+    `cases` are judged cases of experiments that came with them; `other_cases` were left out, as the experiment that is
+    here under the id of theirs is another one.
+    """
 
     added: int = 0
     updated: int = 0
     kept: int = 0
     rows: int = 0
     unfinished: int = 0
+    cases: int = 0
+    other_cases: int = 0
     is_sealed: bool = False
     refused: list[Refused] = field(default_factory=list[Refused])
 
@@ -211,6 +217,9 @@ class _Merging:
         own = None if own_row is None else _held(here, own_row)
         decision = decide(own, theirs, brings_sealed=self.has_sealed, now_ns=self.now_ns)
         if decision == "keep":
+            # It may have been judged since; but not after it was pruned here, or forgotten.
+            if own is not None and own.run.pruned_ns is None:
+                self._take_cases(there, here, run.id)
             self.imported.kept += 1
             return
         if run.run_key is not None:
@@ -228,6 +237,12 @@ class _Merging:
         else:
             self.imported.added += 1
         self._insert(there, here, run, row)
+        self._take_cases(there, here, run.id)
+
+    def _take_cases(self, there: Session, here: Session, run_id: str) -> None:
+        taken, left_out = scored_upkeep.import_run(there, here, run_id)
+        self.imported.cases += taken
+        self.imported.other_cases += left_out
 
     def _insert(self, there: Session, here: Session, run: RunRecord, row: Row) -> None:
         if run.status in _UNFINISHED:

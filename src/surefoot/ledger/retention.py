@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from typing import Literal, cast
 
+from surefoot.ledger import scored_upkeep
 from surefoot.ledger.bookkeeping import count_accounts, drop_accounts, forget_principals
 from surefoot.ledger.prompt_upkeep import count_prompts, drop_prompts
 from surefoot.ledger.selecting import BEGUN, Condition, Selection, page_of
@@ -81,6 +82,7 @@ class Dropped:
     blob_bytes: int = 0
     accounts: int = 0
     prompt_uses: int = 0
+    score_texts: int = 0
 
     @property
     def is_nothing(self) -> bool:
@@ -125,6 +127,7 @@ def prune(
     if whole := [rule for rule in rules if rule.what == "runs"]:
         dropped.accounts = drop_accounts(tables, before_ns=_before_ns(whole))
         dropped.prompt_uses = drop_prompts(tables, before_ns=_before_ns(whole))
+    dropped.score_texts += scored_upkeep.drop_late_texts(tables)
     sweep(tables, dropped, on_progress=on_progress, pause=_pause)
     return dropped
 
@@ -168,6 +171,8 @@ def forget(
         after = page[-1]
         with tables.writing() as session:
             forget_principals(tables, session, page)
+            if scored_upkeep.has_scores(tables):
+                scored_upkeep.forget_principals(session, page)
             for run_id in page:
                 forgotten.runs += pruner.begin_forgetting(session, run_id, is_whole=is_whole)
     pruner.finish_begun()
@@ -206,6 +211,7 @@ class _Pruner:
         self._dropped = dropped
         self._now_ns = now_ns
         self._on_progress = on_progress
+        self._has_scores = scored_upkeep.has_scores(tables)
 
     def finish_begun(self) -> None:
         """Go on with runs that are marked."""
@@ -296,6 +302,8 @@ class _Pruner:
             self._dropped.keys += session.change("DELETE FROM data_keys WHERE run_id = ?", run_id)
             self._dropped.details += session.change("DELETE FROM details WHERE run_id = ?", run_id)
             session.change("DELETE FROM inbox WHERE run_id = ?", run_id)
+            if self._has_scores:
+                self._dropped.score_texts += scored_upkeep.drop_texts(session, run_id)
         return changed > 0
 
     def begin_forgetting(self, session: Session, run_id: str, *, is_whole: bool) -> bool:
@@ -401,6 +409,7 @@ def _estimate(tables: Tables, rules: Sequence[Rule], dropped: Dropped) -> None:
             tables, any_of([*whole, begun]), before_ns=_before_ns(rules_of_runs)
         )
         dropped.prompt_uses = count_prompts(tables, before_ns=_before_ns(rules_of_runs))
+    dropped.score_texts = scored_upkeep.count_texts(tables, any_of([*doomed, begun]))
     sweep(tables, dropped, without=any_of([*doomed, begun]), is_dry=True)
 
 
@@ -418,6 +427,7 @@ def _estimate_forgetting(tables: Tables, ended: Condition, forgotten: Forgotten,
             detailed=[left],
             begun=nothing,
         )
+    forgotten.dropped.score_texts = scored_upkeep.count_texts(tables, left)
     sweep(tables, forgotten.dropped, without=left, is_dry=True)
 
 

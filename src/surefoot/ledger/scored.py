@@ -11,6 +11,9 @@ from surefoot.values import Json
 
 ExperimentKind = Literal["eval", "backtest", "online"]
 
+LONGEST_ID, LONGEST_METRIC, LONGEST_LABEL = 400, 200, 300
+"""In characters: what stands in an index has a length that every engine takes."""
+
 
 @dataclass(frozen=True, slots=True)
 class ExperimentRecord:

@@ -45,6 +45,7 @@ VERDICT_COLUMNS = (
     "judged_by, judged_ns, tenant"
 )
 CASE_WIDTH = CASE_COLUMNS.count(",") + 1
+_MOST = 1 << 63
 # What a score adds to its case where both are read together.
 _SCORE_OF_CASE = "metric, value_type, number, label, reason, failure, scorer, judge_run"
 
@@ -250,16 +251,27 @@ def as_json(value: object) -> str:
     try:
         return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
     except TypeError:
-        # Halves of characters, and numbers of more than 64 bits, which orjson does not take.
-        import json
+        # Halves of characters, and numbers of more than 64 bits.
+        return orjson.dumps(_plain(value)).decode()
 
-        return json.dumps(value, default=str, skipkeys=True)
+
+def _plain(value: object) -> Json:
+    if isinstance(value, Mapping):
+        pairs = cast("Mapping[object, object]", value).items()
+        return {clean(str(name)): _plain(held) for name, held in pairs}
+    if isinstance(value, list | tuple):
+        return list(map(_plain, cast("Sequence[object]", value)))
+    if value is None or isinstance(value, float) or (isinstance(value, int) and -_MOST <= value < _MOST):
+        return value
+    return clean(str(value))
 
 
 def mapping(text: str) -> Mapping[str, Json]:
-    """An object from its JSON."""
-    found: dict[str, Json] = orjson.loads(text)
-    return found
+    """An object from its JSON. Raises `ValueError` for anything else."""
+    found: object = orjson.loads(text)
+    if isinstance(found, dict):
+        return cast("dict[str, Json]", found)
+    raise ValueError(f"{text[:40]!r} is no object")
 
 
 def parameters(table: Sequence[Row]) -> list[tuple[Any, ...]]:

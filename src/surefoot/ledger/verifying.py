@@ -14,6 +14,7 @@ from surefoot.ledger.bookkeeping import wrong_accounts
 from surefoot.ledger.chain import GENESIS, Link, broken_end, broken_link, is_first_form, is_withheld, named
 from surefoot.ledger.payloads import PLAIN, Payloads, blob_digests
 from surefoot.ledger.prompt_upkeep import wrong_texts
+from surefoot.ledger.scored_upkeep import count_scored, wrong_scores
 from surefoot.ledger.scratch import Scratch
 from surefoot.ledger.sealing import DataKey
 from surefoot.ledger.selecting import BEGUN, EVERY_RUN, Selection, count, page_of
@@ -43,10 +44,11 @@ class Verified:
     """What was looked at, and what was found.
 
     `broken` names the first `MOST_NAMED` of `broken_runs`. `damage` is what the engine says of its own file, and
-    accounts of budgets that do not agree with their holds; `strays` are rows that belong to no run. Pruned, forgotten
-    and withheld things are no faults; unreferenced blobs and details or keys of no run are left over, and `surefoot
-    ledger prune` drops them. `moved_on` are anchored runs that went on after the anchor and were pruned since, so that
-    nothing can be compared; `half_pruned` are those that a prune was killed at, and that the next one finishes.
+    accounts of budgets that do not agree with their holds, texts of prompts that were changed, scores of nothing;
+    `strays` are rows that belong to no run. Pruned, forgotten and withheld things are no faults; unreferenced blobs and
+    details or keys of no run are left over, and `surefoot ledger prune` drops them. `moved_on` are anchored runs that
+    went on after the anchor and were pruned since, so that nothing can be compared; `half_pruned` are those that a
+    prune was killed at, and that the next one finishes.
     """
 
     runs: int = 0
@@ -66,6 +68,8 @@ class Verified:
     left_over_details: int = 0
     anchored_runs: int = 0
     moved_on: int = 0
+    experiments: int = 0
+    scores: int = 0
 
     @property
     def is_whole(self) -> bool:
@@ -118,6 +122,8 @@ def verify(
                 _look_for_left_overs(tables, blobs, verified)
                 verified.damage += wrong_accounts(tables)
                 verified.damage += wrong_texts(tables)
+                verified.experiments, verified.scores = count_scored(tables)
+                verified.damage += wrong_scores(tables)
         except LedgerCorrupt as error:
             # What is behind a damaged page cannot be looked at.
             verified.damage.append(str(error))

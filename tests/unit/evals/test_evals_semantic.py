@@ -14,7 +14,7 @@ from surefoot.evals import (
     right_refusal,
     support,
 )
-from surefoot.evals.semantic import taken_apart
+from surefoot.evals.plain.meaning import taken_apart
 
 PAGE = "The duty engineer must acknowledge a page within 15 minutes, at any hour of the day."
 OTHER = "Nobody under notice of leaving is placed on the rota."

@@ -150,6 +150,8 @@ def _reasons_to_omit(name: str, arms: tuple[Experiment, Experiment]) -> Iterator
             yield f"the {which} was not scored by it"
         elif metric.withheld:
             yield f"it is withheld in the {which}: {metric.withheld}"
+        elif metric.scope == "experiment":
+            yield "it is one score of the whole experiment, so that there are no cases to pair"
 
 
 def _arm(experiment: Experiment) -> Arm:
@@ -165,6 +167,7 @@ def _arm(experiment: Experiment) -> Arm:
         failed=len(experiment.failed),
         repeats=experiment.repeats,
         prompts=dict(experiment.prompts),
+        changes=experiment.changes,
     )
 
 
@@ -191,6 +194,8 @@ def _warnings(candidate: Experiment, baseline: Experiment, contrasts: Sequence[C
                 f"{each.only_baseline} in the baseline alone, which are in neither level of the pairs"
             )
     for which, experiment in (("candidate", candidate), ("baseline", baseline)):
+        if experiment.stopped:
+            yield f"the {which} is not complete: {experiment.stopped}"
         for metric in experiment.metrics:
             if metric.agreement is not None and metric.agreement.is_near_chance and not metric.withheld:
                 yield f"the judge of {metric.name} in the {which} {metric.agreement}"

@@ -15,7 +15,10 @@ Figure = Literal["cost", "latency", "tokens"]
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """One of the two experiments. `failed` counts its rows whose run failed, `prompts` are name to digest."""
+    """One of the two experiments. `failed` counts its rows whose run failed, `prompts` are name to digest.
+
+    `changes` is what was different in its runs from the code and the settings.
+    """
 
     id: str
     name: str
@@ -28,6 +31,7 @@ class Arm:
     failed: int
     repeats: int
     prompts: Mapping[str, str]
+    changes: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -45,6 +49,7 @@ class Arm:
             "failed": self.failed,
             "repeats": self.repeats,
             "prompts": dict(self.prompts),
+            "changes": list(self.changes),
         }
 
 
@@ -133,7 +138,7 @@ class Contrast:
             "candidate": self.candidate.to_json(),
             "baseline": self.baseline.to_json(),
             "delta": self.delta,
-            "interval": interval_json(self.interval),
+            "interval": _interval_json(self.interval),
             "p": self.p,
             "adjusted_p": self.adjusted_p,
             "effect": self.effect,
@@ -170,7 +175,7 @@ class Ratio:
             "candidate": self.candidate,
             "baseline": self.baseline,
             "ratio": self.ratio,
-            "interval": interval_json(self.interval),
+            "interval": _interval_json(self.interval),
             "n": self.n,
             "left_out": self.left_out,
             "note": self.note,
@@ -301,5 +306,5 @@ class Comparison:
         }
 
 
-def interval_json(interval: Interval | None) -> Json:
-    return None if interval is None else {"low": interval.low, "high": interval.high}
+def _interval_json(interval: Interval | None) -> Json:
+    return None if interval is None else interval.to_json()

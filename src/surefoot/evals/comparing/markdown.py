@@ -18,6 +18,8 @@ MOST_LINES = 40
 _TEXT = 200
 _EFFECT = 6
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-!|~$])")
+_NO_ID = re.compile(r"[^\w.#:/+ -]+")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;"}
 _MARKS = {"improved": "🟢", "worse": "🔴", "equivalent": "⚪", "too few cases": "🟡"}
 
@@ -189,12 +191,12 @@ def _folded(title: str, lines: Iterator[str] | Sequence[str]) -> Iterator[str]:
 
 def escaped(text: str, *, most: int = _TEXT) -> str:
     """A text on one line, cut, that makes no markup and mentions nobody."""
-    plain = " ".join(text.split())
+    plain = _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", " ".join(text.split()))
     if len(plain) > most:
         plain = plain[: most - 1] + "…"
     return "".join(_ENTITIES.get(sign, sign) for sign in _SPECIAL.sub(r"\\\1", plain))
 
 
 def _code(text: str) -> str:
-    """What may stand between backticks, in a table too."""
-    return " ".join(text.split()).replace("`", "'").replace("|", "/")
+    """An id or a path that may stand between backticks, in a table too."""
+    return _NO_ID.sub("_", text)[:_TEXT]

@@ -14,8 +14,8 @@ def moved(pairing: Pairing, metrics: Sequence[Measured]) -> tuple[list[Moved], l
     """The cases that got better, and those that got worse, the biggest change first.
 
     The change of a case is the mean over its metrics, each in units of 0 to 1 or of the distance between its smallest
-    and largest value, and above 0 where it is for the better. Changes within the metric's margin do not count. A case whose
-    metrics moved both ways and cancel is among the worse: somebody should look at it.
+    and largest value, and above 0 where it is for the better. Changes within the metric's margin do not count. A case
+    whose metrics moved both ways and cancel is among the worse: somebody should look at it.
     """
     better: list[Moved] = []
     worse: list[Moved] = []

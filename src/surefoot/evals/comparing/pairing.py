@@ -96,7 +96,7 @@ class Column:
         shares: dict[str, float] = {}
         for case in pairs:
             for label, share in self.labels.get(case, {}).items():
-                shares[label] = shares.get(label, 0.0) + share / len(pairs)
+                shares[label] = shares.get(label, 0.0) + share
         return Level(
             paired=_mean([self.values[case] for case in pairs if case in self.values]),
             overall=_mean([self.values[case] for case in inside if case in self.values]),
@@ -104,7 +104,10 @@ class Column:
             scored=scored,
             applicable=scored + reasons.total(),
             reasons=dict(reasons.most_common()),
-            labels=dict(sorted(shares.items(), key=lambda each: (-each[1], each[0]))),
+            labels={
+                label: total / len(pairs)
+                for label, total in sorted(shares.items(), key=lambda each: (-each[1], each[0]))
+            },
         )
 
 

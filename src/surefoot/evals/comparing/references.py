@@ -114,7 +114,8 @@ def _fitting(
     for each in every:
         if like is not None and (each.id == like.id or each.dataset != like.dataset):
             continue
-        used = {name: digest for name, digest in each.prompts.items() if name in digests}
+        meant = evaluations.prompts(each)
+        used = {name: digest for name, digest in meant.items() if name in digests}
         is_same = bool(used) and all(digests[name] == digest for name, digest in used.items())
         if is_same and each.kind != "online" and is_complete(each, evaluations):
             yield each

@@ -158,9 +158,10 @@ class _Metric:
             is_enough = share >= least
             reason = f"{level.scored} of {level.applicable} rows of the {which} have a score"
             if not is_enough and level.reasons:
+                why, count = next(iter(level.reasons.items()))
                 reason += (
-                    f"; {next(iter(level.reasons.values()))} have none because: {next(iter(level.reasons))}. Go on with "
-                    f"`--experiment` and `--retry-failed`, or ask for less by `coverage`"
+                    f"; {count} have none because: {why}. Go on with `--experiment` and `--retry-failed`, or ask for "
+                    "less by `coverage`"
                 )
             rule = f"coverage of the {which} at least {least:.4g}"
             yield self._ruling(rule, "passed" if is_enough else "failed", reason, line=line)
@@ -259,7 +260,8 @@ class _Metric:
 
 def _told(found: Contrast) -> str:
     was, now = number(found.baseline.paired, found.kind), number(found.candidate.paired, found.kind)
-    return f"{was} to {now}, {signed(found.delta, found.kind)} ({between(found.interval, found.kind)}) over {found.n} cases"
+    change, interval = signed(found.delta, found.kind), between(found.interval, found.kind)
+    return f"{was} to {now}, {change} ({interval}) over {found.n} cases"
 
 
 def _too_few(found: Contrast, what: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from surefoot.errors import InvalidInput
-from surefoot.evals.plain import extras, rouge
+from surefoot.evals.plain import extras, summarizing
 
 _Fields = Mapping[str, object]
 
@@ -73,9 +73,9 @@ def _rouge(sample: _Fields, params: _Fields) -> float:
     kind, mode = params.get("rouge_type", "rougeL"), params.get("mode", "fmeasure")
     if kind not in ("rouge1", "rouge2", "rougeL") or mode not in ("fmeasure", "precision", "recall"):
         raise InvalidInput(f"ROUGE has no {kind!r} with {mode!r}")
-    said = rouge.ascii_tokens(_text(sample, "response"))
-    wanted = rouge.ascii_tokens(_text(sample, "reference"))
-    return rouge.overlap(kind, said, wanted).part(mode)
+    said = summarizing.ascii_tokens(_text(sample, "response"))
+    wanted = summarizing.ascii_tokens(_text(sample, "reference"))
+    return summarizing.overlap(kind, said, wanted).part(mode)
 
 
 def _bleu(sample: _Fields, params: _Fields) -> float:
@@ -154,23 +154,27 @@ def _folded(text: str) -> str:
 
 def _text(sample: _Fields, name: str) -> str:
     value = sample.get(name)
-    if not isinstance(value, str):
-        raise InvalidInput(f"{name} is {type(value).__name__}: ragas takes a text here")
-    return value
+    if isinstance(value, str):
+        return value
+    raise InvalidInput(f"{name} is {type(value).__name__}: ragas takes a text here")
 
 
 def _texts(sample: _Fields, name: str) -> list[str]:
-    value = sample.get(name)
-    if not isinstance(value, list) or not all(isinstance(each, str) for each in cast("list[object]", value)):
-        raise InvalidInput(f"{name} is {type(value).__name__}: ragas takes a list of texts here")
-    return cast("list[str]", value)
+    several = _list(sample, name)
+    if not all(isinstance(each, str) for each in several):
+        raise InvalidInput(f"{name} does not hold texts alone: ragas takes a list of texts here")
+    return cast("list[str]", several)
 
 
 def _ids(sample: _Fields, name: str) -> set[str]:
+    return {str(each) for each in _list(sample, name)}
+
+
+def _list(sample: _Fields, name: str) -> list[object]:
     value = sample.get(name)
-    if not isinstance(value, list):
-        raise InvalidInput(f"{name} is {type(value).__name__}: ragas takes a list of ids here")
-    return {str(each) for each in cast("list[object]", value)}
+    if isinstance(value, list):
+        return cast("list[object]", value)
+    raise InvalidInput(f"{name} is {type(value).__name__}: ragas takes a list here")
 
 
 def _threshold(params: _Fields) -> float:

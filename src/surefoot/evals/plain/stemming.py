@@ -2,7 +2,8 @@
 
 The rules are those of Porter, "An algorithm for suffix stripping", Program 14 (1980). The deviations are those that
 NLTK makes by default, as `rouge_score` stems with it: a few irregular words, `ies` and `ied` after one letter, `y`
-after any consonant but the first letter, `fulli` and `logi`, and that a word of a vowel and a consonant ends like `hop`.
+after any consonant but the first letter, `fulli` and `logi`, and that two letters, a vowel and a consonant, end like
+`hop`.
 """
 
 from __future__ import annotations

@@ -7,11 +7,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from surefoot.errors import InvalidInput
+from surefoot.evals.plain.matching import shown, text_of, texts
+from surefoot.evals.plain.normalising import letters
 from surefoot.evals.plain.stemming import stem
+from surefoot.evals.scales import scaled
+from surefoot.evals.scores import Score
 
 Kind = Literal["rouge1", "rouge2", "rougeL"]
 Part = Literal["fmeasure", "precision", "recall"]
@@ -79,3 +84,40 @@ def _grams(words: Sequence[str], size: int) -> Counter[tuple[str, ...]]:
 
 def _share(shared: int, said: int, wanted: int) -> Overlap:
     return Overlap(shared / max(said, 1), shared / max(wanted, 1))
+
+
+def rouge(
+    kind: Kind = "rougeL",
+    *,
+    part: Part = "fmeasure",
+    stems: bool = True,
+    compat: Literal["ragas"] | None = None,
+) -> Callable[[str, str | Sequence[str]], Score]:
+    """A scorer: ROUGE of the response and what is expected, 0 to 1. The best of several expected ones counts.
+
+    Words are runs of letters and digits of any script, folded; English ones longer than 3 letters are stemmed.
+
+    kind: single words (`rouge1`), pairs (`rouge2`) or the longest common subsequence (`rougeL`).
+    part: the F-measure, or the `precision` or `recall` of the expected words.
+    compat: `ragas` gives that library's number, in which letters beyond ASCII part words and are none.
+
+    Raises `InvalidInput` for a kind or part that there is not.
+    """
+    if kind not in ("rouge1", "rouge2", "rougeL") or part not in ("fmeasure", "precision", "recall"):
+        raise InvalidInput(
+            f"there is no {kind!r} with {part!r}: name rouge1, rouge2 or rougeL, and fmeasure, precision or recall"
+        )
+
+    def tokens(text: str) -> list[str]:
+        if compat is not None:
+            return ascii_tokens(text)
+        return [stemmed(word) if stems and word.isascii() else word for word in letters(text)]
+
+    def rouge(response: str, expected: str | Sequence[str]) -> Score:
+        said = tokens(text_of(response, "the response"))
+        found = [(overlap(kind, said, tokens(text)), text) for text in texts(expected)]
+        best, text = max(found, key=lambda each: each[0].part(part))
+        reason = f"precision {best.precision:.3f}, recall {best.recall:.3f}, compared with {shown(text)}"
+        return Score(best.part(part), reason)
+
+    return scaled(rouge, name=kind if part == "fmeasure" else f"{kind}:{part}")
