@@ -32,6 +32,7 @@ COMMANDS = {
     "promote": "Point a label at a version of a prompt, if it fits.",
     "ui": "Look at runs in the browser.",
     "eval": "Score a flow over a dataset.",
+    "backtest": "Run recorded runs once more with something changed, and compare.",
     "compare": "Compare two experiments, and judge them by a gate.",
     "ingest": "Take documents into a collection.",
     "traces": "Send runs as traces to other tools.",

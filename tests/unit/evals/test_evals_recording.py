@@ -70,7 +70,8 @@ def fragile(response: str) -> float:
 
 def cases(*numbers: int) -> Dataset:
     return Dataset(
-        "numbers", tuple(Case(f"c{n}", {"number": n}, str(n), {"parity": n % 2, "who": {"a": 1}}) for n in numbers)
+        "numbers",
+        tuple(Case(f"c{n}", {"number": n}, str(n), {"parity": n % 2, "who": {"a": 1}}) for n in numbers),
     )
 
 
