@@ -90,7 +90,8 @@ def command(  # noqa: PLR0917
     --experiment goes on. The exit code is 1 where a fork failed or the gate is not passed.
     """
     from surefoot.cli import backtest_page, screen
-    from surefoot.cli.eval import Bar, app_of
+    from surefoot.cli.eval import app_of
+    from surefoot.cli.eval_bar import Bar
     from surefoot.evals import find
     from surefoot.evals.backtesting import backtest
 
