@@ -33,6 +33,7 @@ COMMANDS = {
     "ui": "Look at runs in the browser.",
     "eval": "Score a flow over a dataset.",
     "dataset": "Look at datasets, check, compare, split and review them, make them of runs.",
+    "backtest": "Run recorded runs once more with something changed, and compare.",
     "compare": "Compare two experiments, and judge them by a gate.",
     "trend": "Show a metric over time, by hour or day.",
     "ingest": "Take documents into a collection.",
