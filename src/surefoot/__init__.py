@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from surefoot.flows import carry as carry
     from surefoot.flows import current_run as current_run
     from surefoot.flows import current_step as current_step
+    from surefoot.flows import fork as fork
     from surefoot.flows import last_run as last_run
     from surefoot.flows import now as now
     from surefoot.flows import random as random
@@ -75,6 +76,7 @@ _HOMES = {
     "embed": "surefoot.models",
     "evaluate": "surefoot.evals",
     "flow": "surefoot.flows",
+    "fork": "surefoot.flows",
     "generate": "surefoot.models",
     "http_client": "surefoot.models",
     "last_run": "surefoot.flows",
@@ -115,6 +117,7 @@ __all__ = [
     "embed",
     "evaluate",
     "flow",
+    "fork",
     "generate",
     "http_client",
     "last_run",

@@ -262,6 +262,61 @@ class App:
                 flows.drive_async(logic) if is_async else flows.run_in_thread(lambda: flows.drive(logic))
             )
 
+    def fork(
+        self,
+        run: str | flows.Run,
+        from_step: str | None = None,
+        *,
+        changes: Sequence[flows.Change | str] = (),
+        inputs: Mapping[str, object] | None = None,
+        flow: AnyFlow | None = None,
+        tags: Mapping[str, str] | None = None,
+        allow_effects: bool = False,
+        deadline: float | None = None,
+        listener: Listener | None = None,
+    ) -> flows.Run:
+        """Run a recorded run's flow once more, with its record in the place of what need not be done anew.
+
+        See `surefoot.fork`.
+        """
+        with self.entered():
+            return flows.fork(
+                *(run, from_step),
+                changes=changes,
+                inputs=inputs,
+                flow=flow,
+                tags=tags,
+                allow_effects=allow_effects,
+                deadline=deadline,
+                listener=listener,
+            )
+
+    async def fork_async(
+        self,
+        run: str | flows.Run,
+        from_step: str | None = None,
+        *,
+        changes: Sequence[flows.Change | str] = (),
+        inputs: Mapping[str, object] | None = None,
+        flow: AnyFlow | None = None,
+        tags: Mapping[str, str] | None = None,
+        allow_effects: bool = False,
+        deadline: float | None = None,
+        listener: Listener | None = None,
+    ) -> flows.Run:
+        """`fork` for async code."""
+        with self.entered():
+            return await flows.fork_async(
+                *(run, from_step),
+                changes=changes,
+                inputs=inputs,
+                flow=flow,
+                tags=tags,
+                allow_effects=allow_effects,
+                deadline=deadline,
+                listener=listener,
+            )
+
     def cancel(self, run_id: str, *, reason: str = "", wait: float = 0.0) -> flows.Run:
         """Ask for the end of a run, in whichever process it is; the run as it is then.
 

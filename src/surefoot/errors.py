@@ -108,6 +108,8 @@ class UnknownExperiment(UsageError):
 
 class DatasetChanged(UsageError):
     """A line of a dataset is no longer what it was when it was shown; nothing was written."""
+
+
 class TooDear(UsageError):
     """By the record of former runs, what was asked for costs more than it may."""
 

@@ -286,7 +286,8 @@ class WireServer:
                 "tool_calls": [{"id": f"call_{digest(body)}", "type": "function", "function": call}],
             }
             finish = "tool_calls"
-        elif schema:
+        elif schema and not str(message["content"]).startswith("{"):
+            # A rule of a test that answers in JSON knows what it does.
             message["content"] = json.dumps(example(schema))
         likely = {"content": _logprobs(message["content"] or "", body), "refusal": None}
         choice = {"index": 0, "message": message, "finish_reason": finish}

@@ -39,6 +39,7 @@ EXPECTED = [
     "embed",
     "evaluate",
     "flow",
+    "fork",
     "generate",
     "http_client",
     "last_run",

@@ -10,7 +10,8 @@ import click
 
 
 class Commands(click.Group):
-    """A group of commands in the order of its table; the module of each is named after it and holds `command`."""
+    """A group of commands in the order of its table; the module of each is named after it (`from_runs` for
+    `from-runs`) and holds `command`."""
 
     def __init__(self, *arguments: Any, package: str, table: Mapping[str, str], **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -23,7 +24,7 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in self._table:
             return None
-        module = importlib.import_module(f"{self._package}.{cmd_name}")
+        module = importlib.import_module(f"{self._package}.{cmd_name.replace('-', '_')}")
         return cast("click.Command", module.command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

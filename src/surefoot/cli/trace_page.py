@@ -100,8 +100,7 @@ class Page:
             yield "deadline", words.clock(run.deadline_ns)
         if run.owner is not None:
             yield "process", f"{run.owner.pid} on {run.owner.host}"
-        if run.parent_run is not None:
-            yield "parent run", run.parent_run
+        yield from _made_of(run)
         if run.run_key is not None and not run.is_child:
             yield "key", run.run_key
         for label, value in (("tenant", run.tenant), ("principal", run.principal), ("session", run.session)):
@@ -208,6 +207,14 @@ class Page:
             )
 
 
+def _made_of(run: RunRecord) -> Iterator[tuple[str, str]]:
+    """The runs that a run is a part or a fork of."""
+    if run.parent_run is not None:
+        yield "parent run", run.parent_run
+    if fork := words.fork_of(run):
+        yield "made as", fork
+
+
 def _tail(span: Span) -> str:
     """What stands behind a step's name: kind, time, marks."""
     parts: list[str] = [span.kind]
@@ -217,7 +224,9 @@ def _tail(span: Span) -> str:
         parts.append(f"attempt {span.attempt}{' failed' if span.status == 'failed' else ''}")
     if span.is_degraded:
         parts.append("degraded")
-    if span.is_cached:
+    if span.taken_from:
+        parts.append(f"taken from run {span.taken_from}")
+    elif span.is_cached:
         parts.append(f"cached from run {span.cached_from}" if span.cached_from else "cached")
     if span.user_key is not None:
         parts.append(f"key {span.user_key!r}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from surefoot import flows
 from surefoot.ledger import RunRecord, Totals
 from surefoot.traces.figures import cost, counted, duration, model, tokens, total_cost
 from surefoot.values import Json, Usage
@@ -18,6 +19,7 @@ __all__ = [
     "cost",
     "counted",
     "duration",
+    "fork_of",
     "model",
     "run_json",
     "tokens",
@@ -121,6 +123,15 @@ def run_json(run: RunRecord, status: str, now_ns: int) -> dict[str, Json]:
         "error": run.error,
         **totals_json(run.totals),
     }
+
+
+def fork_of(run: RunRecord) -> str:
+    """What a fork was made of, from which step on, and with which changes; empty for other runs."""
+    origin, step = run.tags.get(flows.FORKED_FROM), run.tags.get(flows.FORK_STEP)
+    if origin is None:
+        return ""
+    parts = [f"fork of {origin}", *([f"from step {step[:8]}"] if step and step != flows.ALL else [])]
+    return ", ".join([*parts, *(change.shown for change in flows.recorded_changes(run.tags))])
 
 
 def cancelled(run: RunRecord) -> str:

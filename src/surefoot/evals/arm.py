@@ -16,7 +16,7 @@ from surefoot.evals.judging import Agreement, Judged, agreement_of
 from surefoot.evals.keeping import Keeper, json_of, record_of, row_of
 from surefoot.evals.marking import Known, Marker, asked_of_all, settled
 from surefoot.evals.ordering import Order, Progress
-from surefoot.evals.recorded import Place, Runs, Threads
+from surefoot.evals.recorded import Ended, Place, Runs, Threads
 from surefoot.evals.results import Experiment, Metric, Row, metric_of, metric_of_experiment, summed
 from surefoot.ledger import CaseRecord, ScoreRecord, Totals
 from surefoot.values import Json, Money
@@ -47,7 +47,10 @@ class Arm:
         self._reason = ""
         self._keeper = Keeper(order.app.ledger, order.experiment)
         self._digests = {bound.name: digest_of(bound) for bound in order.scorers}
-        self._runs = Runs(order.app, order.flow, order.making, threads)
+        make = order.runs
+        self._runs = (
+            Runs(order.app, order.flow, order.making, threads) if make is None else make(order, threads)
+        )
         self._other_code = self._runs.of_other_code()
         is_kept = order.is_kept and not order.is_new
         begun = self._keeper.begun() if is_kept else None
@@ -101,8 +104,8 @@ class Arm:
         if not self._reason or self.done == order.total:
             return ""
         return (
-            f"stopped after {self.done} of {order.total} rows: {self._reason}; what is judged is kept, and the same with "
-            f"experiment={order.experiment!r} (--experiment {order.experiment}) goes on"
+            f"stopped after {self.done} of {order.total} rows: {self._reason}; what is judged is kept, and the same "
+            f"with experiment={order.experiment!r} (--experiment {order.experiment}) goes on"
         )
 
     def begin(self) -> None:
@@ -124,11 +127,11 @@ class Arm:
             row = row_of(known, is_reused=True)
             self._marker.taken(case, _known_of(known))
         if row is None:
-            record, is_reused = await self._judged(place, case, known)
+            record, ended = await self._judged(place, case, known)
             if self.order.is_kept:
                 await self._keeper.keep(record)
-            row = row_of(record, is_reused=is_reused)
-            self._count(record, known, is_reused=is_reused)
+            row = row_of(record, is_reused=ended.is_reused)
+            self._count(record, known, ended)
         self._runs.forget(place)
         self._rows[place] = row
         self.tell(row)
@@ -165,6 +168,7 @@ class Arm:
             repeats=order.repeats,
             prompts=self._keeper.prompts(order.record(self._digests)),
             changes=tuple(str(change) for change in order.changes),
+            kind=order.kind,
             stopped=self.stopped,
         )
 
@@ -199,8 +203,8 @@ class Arm:
             return False
         return not self._marker.missing(case, _known_of(known))
 
-    async def _judged(self, place: Place, case: Case, known: CaseRecord | None) -> tuple[CaseRecord, bool]:
-        """The case as it is judged now, and whether its run was there before."""
+    async def _judged(self, place: Place, case: Case, known: CaseRecord | None) -> tuple[CaseRecord, Ended]:
+        """The case as it is judged now, and its run."""
         order = self.order
         is_known = known is not None and (known.status == "completed" or not order.is_retrying)
         if known is not None and known.status == "completed":
@@ -225,15 +229,16 @@ class Arm:
             number=order.numbers.get(case.id, 0),
             metadata=self._metadata[case.id] if order.repeats > 1 else self._metadata.pop(case.id),
         )
-        return record, ended.is_reused
+        return record, ended
 
-    def _count(self, record: CaseRecord, known: CaseRecord | None, *, is_reused: bool) -> None:
+    def _count(self, record: CaseRecord, known: CaseRecord | None, ended: Ended) -> None:
         """What this part of the experiment has used: not the run that was there, nor verdicts that were."""
         self._new += 1
         before = Totals() if known is None else known.judging
         cost = record.judging.cost - before.cost
         judging = Totals(cost=cost, is_cost_complete=record.judging.is_cost_complete)
-        self._spent = summed((self._spent, Totals() if is_reused else record.totals, judging))
+        ran = record.totals if ended.paid is None else ended.paid
+        self._spent = summed((self._spent, Totals() if ended.is_reused else ran, judging))
 
     async def _trusted(self, bound: Bound, measure: MeasureAgreement) -> tuple[Agreement | None, str, Totals]:
         """How far a judge agrees with labelled cases, or why its metric is withheld, and what finding out has used."""

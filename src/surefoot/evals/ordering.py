@@ -11,11 +11,11 @@ from surefoot.evals import recorded
 from surefoot.evals.binding import Bound
 from surefoot.evals.datasets import Case, Dataset
 from surefoot.evals.readings import Reader
-from surefoot.evals.recorded import Making, Place
+from surefoot.evals.recorded import Making, Place, Runs, Threads
 from surefoot.evals.results import Row
 from surefoot.flows import AnyFlow, Change, FlowSpec, Host
 from surefoot.flows.sources import digest_of
-from surefoot.ledger import ExperimentRecord, RunRecord, identity
+from surefoot.ledger import ExperimentKind, ExperimentRecord, RunRecord, identity
 from surefoot.values import Json, Money
 
 LAST = "last"
@@ -74,6 +74,13 @@ class Order:
     """Whether it is an experiment of its own in the ledger: a judge's labelled cases are a part of others."""
     numbers: Mapping[str, int] = field(default_factory=dict[str, int])
     """Where each case stands in the dataset, from 0."""
+    kind: ExperimentKind = "eval"
+    runs: Callable[[Order, Threads], Runs] | None = None
+    """Where the runs of its cases come from, if they are not made of the cases' inputs."""
+    prompts: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What is known of its prompts beside what changes say, name to digest."""
+    more: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    """Settings that are recorded with it, beside those that all have."""
 
     @property
     def settings_digest(self) -> str:
@@ -137,12 +144,13 @@ class Order:
             "allow_effects": self.allows_effects,
             "changes": [str(change) for change in self.changes],
             "scorers": dict(digests),
+            **self.more,
         }
         if self.arm:
             settings["arm"] = self.arm
         return ExperimentRecord(
             self.experiment,
-            "eval",
+            self.kind,
             self.name,
             self.spec.name,
             self.spec.version,
@@ -152,7 +160,10 @@ class Order:
             len(self.dataset),
             len(self.cases),
             self.repeats,
-            prompts={change.name: change.to for change in self.changes if change.kind == "prompt"},
+            prompts={
+                **self.prompts,
+                **{change.name: change.to for change in self.changes if change.kind == "prompt"},
+            },
             settings=settings,
         )
 

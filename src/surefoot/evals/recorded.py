@@ -40,7 +40,8 @@ Place = tuple[str, int]
 class Ended:
     """A run that completed or failed, with its output if it completed.
 
-    `latency_ns` is from start to end; None where the run was interrupted in between.
+    `latency_ns` is from start to end; None where the run was interrupted in between. `paid` is what it has used of
+    `totals` itself, where that is not all.
     """
 
     run_id: str
@@ -50,6 +51,7 @@ class Ended:
     error: str = ""
     totals: Totals = Totals()
     latency_ns: int | None = None
+    paid: Totals | None = None
 
     @classmethod
     def of(cls, record: RunRecord, output: object, *, is_reused: bool) -> Ended:
@@ -182,14 +184,25 @@ class Runs:
         )
 
         def target(given: Mapping[str, object], _init: Mapping[str, object] = making.init) -> Target:
-            return flows.target_of(flow, self.spec, given, init={}, make_client=self._app.client)
+            own = _init if isinstance(flow, type) else {}
+            return flows.target_of(flow, self.spec, given, init=own, make_client=self._app.client)
 
         if known is not None:
             # Its changes are recorded with it.
             return flows.resume(known, target, options)
+        return self.fresh(flow, place, lambda: target(inputs), options)
+
+    def fresh(
+        self,
+        flow: AnyFlow,  # noqa: ARG002  (forks are made of it)
+        place: Place,
+        target: Callable[[], Target],
+        options: Options,
+    ) -> flows.Logic[object]:
+        """The run of a case from its beginning."""
         case, repeat = place
-        tags = {**making.tags, CASE: case, **({REPEAT: str(repeat)} if repeat > 1 else {})}
-        return flows.begin(target(inputs), replace(options, tags=RunTags(tags=tags), changes=making.changes))
+        tags = {**self._making.tags, CASE: case, **({REPEAT: str(repeat)} if repeat > 1 else {})}
+        return flows.begin(target(), replace(options, tags=RunTags(tags=tags), changes=self._making.changes))
 
     def _is_over(self, known: RunRecord) -> bool:
         return known.status == "completed" or (known.status == "failed" and not self._making.is_retrying)

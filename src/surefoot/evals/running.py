@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -161,7 +162,7 @@ def order_of(
     arm: str = "",
     is_kept: bool = True,
 ) -> Order:
-    """What is to be evaluated, checked, as `evaluate` takes it. Raises `InvalidInput`, and for `changes` `UsageError`."""
+    """What is to be evaluated, checked, as `evaluate` takes it. Raises `UsageError` and its kin."""
     if concurrency is not None and concurrency < 1:
         raise InvalidInput(f"the concurrency is {concurrency}: let at least 1 case run at a time")
     found, spec = flows.find_spec(flow)
@@ -207,18 +208,20 @@ def resolved(spec: FlowSpec, changes: Iterable[Change | str]) -> tuple[Change, .
     return found
 
 
-async def conduct(orders: Sequence[Order]) -> list[Experiment]:
+async def conduct(
+    orders: Sequence[Order], *, check: Callable[[Sequence[Arm]], None] = spending.refuse_too_dear
+) -> list[Experiment]:
     """Evaluate one order, or several over the same cases interleaved.
 
     All of a case's runs are made one after the other, and who is first alternates, so that a slow minute of a provider
-    hits all alike. Raises what `evaluate` raises.
+    hits all alike. `check` refuses what may not begin. Raises what `evaluate` raises.
     """
     threads = Threads(orders[0].concurrency)
     try:
         # It measures what models answer, what that costs and how long it takes: an answer given again tells neither.
         with scope.caching("never"):
-            arms = [await threads.do(lambda order=order: Arm(order, threads)) for order in orders]
-            spending.refuse_too_dear(arms)
+            arms = [await threads.do(partial(Arm, order, threads)) for order in orders]
+            check(arms)
             for arm in arms:
                 await threads.do(arm.begin)
             await _interleaved(arms)

@@ -15,6 +15,7 @@ from surefoot.flows.given import now, random, sleep, uuid4
 from surefoot.flows.handles import CurrentRun, CurrentStep, Run, current_run, current_step, last_run
 from surefoot.flows.host import Host, host
 from surefoot.flows.lease import Keeper
+from surefoot.flows.origin import ALL, FORK_STEP, FORKED_FROM
 from surefoot.flows.runner import Completed, Opaque, Options, Target, begin, resume
 from surefoot.flows.step import Step, step
 from surefoot.flows.stopping import Ceilings
@@ -23,13 +24,16 @@ from surefoot.flows.transactions import LEDGER, Address, Databases, databases
 from surefoot.flows.waiting import Waiting, deliver, send, wait_for
 
 __all__ = [
+    "ALL",
     "CHANGES",
+    "FORKED_FROM",
+    "FORK_STEP",
     "LEDGER",
     "Address",
     "AnyFlow",
     "Ceilings",
-    "Completed",
     "Change",
+    "Completed",
     "CurrentRun",
     "CurrentStep",
     "Databases",

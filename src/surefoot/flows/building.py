@@ -168,14 +168,14 @@ def _checked_alone(spec: FlowSpec, others: Mapping[str, object], *, is_text: boo
     """Some inputs of a flow, without the rest."""
     from pydantic import ValidationError
 
-    hints, parameters = hints_of(spec.function), spec.arguments.signature.parameters
+    adapters, parameters = _adapters_of(spec.function), spec.arguments.signature.parameters
     values: dict[str, object] = {}
     mistakes: list[str] = []
     for name, value in others.items():
         if name not in parameters and not _takes_any(parameters):
             mistakes.append(f"{name!r} is no input of it")
             continue
-        adapter = _adapter(hints[name]) if name in hints else None
+        adapter = adapters.get(name)
         try:
             values[name] = value if adapter is None else _converted(adapter, value, is_text=is_text)
         except ValidationError as error:

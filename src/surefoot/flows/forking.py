@@ -31,7 +31,6 @@ _CHANGING = ("running", "waiting")
 def fork(
     run: str | Run,
     from_step: str | None = None,
-    /,
     *,
     changes: Sequence[Change | str] = (),
     inputs: Mapping[str, object] | None = None,
@@ -81,7 +80,6 @@ def fork(
 async def fork_async(
     run: str | Run,
     from_step: str | None = None,
-    /,
     *,
     changes: Sequence[Change | str] = (),
     inputs: Mapping[str, object] | None = None,

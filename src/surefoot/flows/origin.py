@@ -44,6 +44,7 @@ class Origin:
     """What a fork shares of the run that it was made of."""
 
     run: RunRecord
+    history: Sequence[Outcome]
     recall: Recall
     barred: frozenset[bytes]
     """The keys of what is run anew."""
@@ -87,6 +88,16 @@ class Origin:
         is_done = record.is_over and outcome.digest == digest and outcome.key not in self.recall.retry
         return Twin(outcome, is_done=is_done, is_usable=is_done and (is_given or not is_barred))
 
+    def following(self) -> frozenset[bytes]:
+        """What may be run anew, as its inputs may change: all that can depend on what is run anew in any case."""
+        work = _in_order(self.history)
+        own = {outcome.key: outcome for outcome in work}
+        around = {key for barred in self.barred for key in _around(own[barred])}
+        found: set[bytes] = set()
+        for key in self.barred - around:
+            found |= _behind(own[key], work) - {o.key for o in work if _is_inside(o, key)}
+        return frozenset(_outwards(found | self.barred, own))
+
     def child_of(self, outcome: Outcome) -> tuple[RunRecord | None, str]:
         """The child run that a step began, and from where it is run anew."""
         is_behind = self.from_step == ALL or outcome.key in self.behind
@@ -121,6 +132,7 @@ def origin_of(
     touched = _touched(ledger, run, work, children, changes)
     return Origin(
         run,
+        history,
         recall,
         frozenset(_outwards(behind | touched, work)),
         frozenset(behind),
@@ -212,11 +224,13 @@ def _is_inside(outcome: Outcome, key: bytes) -> bool:
 
 def _outwards(barred: set[bytes], work: Mapping[bytes, Outcome]) -> set[bytes]:
     """With all steps around."""
-    found = set(barred)
-    for key in barred:
-        path = work[key].path
-        found |= {path[start : start + 16] for start in range(0, len(path), 16)}
-    return found
+    return barred.union(*(_around(work[key]) for key in barred))
+
+
+def _around(outcome: Outcome) -> set[bytes]:
+    """The keys of the steps that work lies inside of."""
+    path = outcome.path
+    return {path[start : start + 16] for start in range(0, len(path), 16)}
 
 
 def _children(ledger: Ledger, run: RunRecord, work: Mapping[bytes, Outcome]) -> dict[bytes, RunRecord]:

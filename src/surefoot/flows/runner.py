@@ -417,11 +417,7 @@ def _attend(app: Host, run: OpenRun, target: Target, opening: RunOpened, options
     app.keeper.hold(run)
     try:
         run.tell(opening)
-        root = Here(run, is_async=target.spec.is_async)
-        if run.origin is not None:
-            root.twinned((b"", root.attempt))
-            # Other inputs are what a fork is for. What must not be repeated does not happen in it.
-            run.accepts_divergence = run.accepts_divergence or run.suppresses_effects
+        root = _root(run, is_async=target.spec.is_async)
         try:
             result = yield from _sound(app, run, target, root)
             ticket, ended_ns = ending.complete(run, result)
@@ -435,8 +431,7 @@ def _attend(app: Host, run: OpenRun, target: Target, opening: RunOpened, options
             finally:
                 del why  # else exception, traceback and this frame hold each other
         yield Durable(ticket)
-        if options.on_completed is not None:
-            options.on_completed(Completed(run.id, run.epoch, run.totals, run.created_ns, ended_ns))
+        _tell_completed(run, ended_ns, options)
         return result
     except (Fenced, LedgerError, RunEnded) as error:
         # Nothing that is recorded now would be true, or would get there.
@@ -464,6 +459,21 @@ def _attend(app: Host, run: OpenRun, target: Target, opening: RunOpened, options
         run.undone = run.poison = None
         app.keeper.let_go(run)
         _last_run = (app, run.id)
+
+
+def _tell_completed(run: OpenRun, ended_ns: int, options: Options) -> None:
+    if options.on_completed is not None:
+        options.on_completed(Completed(run.id, run.epoch, run.totals, run.created_ns, ended_ns))
+
+
+def _root(run: OpenRun, *, is_async: bool) -> Here:
+    """The scope of the flow itself."""
+    root = Here(run, is_async=is_async)
+    if run.origin is not None:
+        root.twinned((b"", root.attempt))
+        # Other inputs are what a fork is for. What must not be repeated does not happen in it.
+        run.accepts_divergence = run.accepts_divergence or run.suppresses_effects
+    return root
 
 
 def _sound(app: Host, run: OpenRun, target: Target, root: Here) -> Logic[Any]:

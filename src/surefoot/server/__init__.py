@@ -1,4 +1,4 @@
-"""The web pages of an app: runs and what is recorded of them, to look at and not to change."""
+"""The web pages of an app: runs and what is recorded of them, to look at; datasets, to review their cases."""
 
 from surefoot.server.gate import Gate, loopback_hosts
 from surefoot.server.serving import DEFAULT_PORT, serve

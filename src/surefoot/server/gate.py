@@ -26,13 +26,14 @@ class Gate:
 
     A page on another site can make a browser ask this server under a name that resolves to it (DNS rebinding), and
     would then read the answers as its own. Such a request carries the other name in `Host`; `hosts` are the names,
-    with port, that this server goes by.
+    with port, that this server goes by. `written` is what the paths begin with under which something may be posted;
+    empty where nothing may. Who posts is asked there.
     """
 
-    def __init__(self, app: ASGIApp, *, hosts: frozenset[str], methods: frozenset[str] = READING) -> None:
+    def __init__(self, app: ASGIApp, *, hosts: frozenset[str], written: str = "") -> None:
         self._app = app
         self._hosts = hosts
-        self._methods = methods
+        self._written = written
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -58,8 +59,10 @@ class Gate:
         if len(named) != 1 or named[0].lower() not in self._hosts:
             known = ", ".join(sorted(self._hosts))
             return PlainTextResponse(f"This server goes by {known} only.\n", status_code=421)
-        if scope["method"] not in self._methods:
-            allowed = {"allow": ", ".join(sorted(self._methods))}
+        is_written = bool(self._written) and scope["path"].startswith(self._written)
+        methods = READING | {"POST"} if is_written else READING
+        if scope["method"] not in methods:
+            allowed = {"allow": ", ".join(sorted(methods))}
             return PlainTextResponse(
                 "These pages can be read, not changed.\n", status_code=405, headers=allowed
             )

@@ -28,9 +28,11 @@ def serve(
     host: str = "127.0.0.1",
     port: int | None = None,
     open_browser: bool = False,
+    is_read_only: bool = False,
     announce: Callable[[str], object] | None = None,
 ) -> None:
     """Serve the pages of an app until Ctrl-C. `announce` is called with the address once it is listened on.
+    `is_read_only`: datasets can be looked at and not reviewed.
 
     Without a port, the first free one from `DEFAULT_PORT` on is taken. Raises `UsageError` for a host that other
     machines could reach, as these pages ask nobody who they are, and `WorldError` for a port that is taken.
@@ -46,7 +48,7 @@ def serve(
             # Some browsers are programs in this terminal; they must not keep the server from answering.
             threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
         config = uvicorn.Config(
-            web(app, hosts=loopback_hosts(taken)),
+            web(app, hosts=loopback_hosts(taken), is_read_only=is_read_only),
             http="h11",
             ws="none",
             lifespan="off",

@@ -18,8 +18,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from surefoot.app import App
-from surefoot.errors import LedgerError, UnknownRun
+from surefoot.errors import InvalidInput, LedgerError, UnknownRun
 from surefoot.server import detail, figures
+from surefoot.server.datasets import DATASETS, FILTERS, DatasetPages
 from surefoot.server.gate import Gate
 from surefoot.server.listing import SCANNED, Wanted, page
 from surefoot.server.shown import LIMIT, brief, plainly, pretty, visible
@@ -47,31 +48,38 @@ _FILTERS: dict[str, Any] = {
     "tokens": tokens,
     "size": partial(counted, noun="character"),
     "percent": "{:.2f}%".format,
+    **FILTERS,
 }
 
 
-def web(app: App, *, hosts: frozenset[str]) -> ASGIApp:
-    """The pages of an app for requests whose `Host` is one of `hosts` (name and port)."""
-    pages = Pages(app)
+def web(app: App, *, hosts: frozenset[str], is_read_only: bool = False) -> ASGIApp:
+    """The pages of an app for requests whose `Host` is one of `hosts` (name and port).
+
+    is_read_only: nothing can be posted, so that datasets can be looked at and not reviewed.
+    """
+    pages = Pages(app, is_read_only=is_read_only)
     errors = {
         HTTPException: pages.refused,
         UnknownRun: pages.unknown,
+        InvalidInput: pages.misread,
         LedgerError: pages.unreadable,
         Exception: pages.broken,
     }
-    return Gate(Starlette(routes=pages.routes(), exception_handlers=errors), hosts=hosts)
+    written = "" if is_read_only else DATASETS
+    return Gate(Starlette(routes=pages.routes(), exception_handlers=errors), hosts=hosts, written=written)
 
 
 class Pages:
-    """Renders what the ledger holds. Every endpoint reads, in a worker thread; none writes."""
+    """Renders what the ledger holds. Every endpoint of these reads, in a worker thread; none writes."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, *, is_read_only: bool) -> None:
         self._app = app
         self._static = {name: (_HERE / "static" / name).read_bytes() for name in _STATIC}
         self._version = _digest(b"".join(self._static.values()))
         self._templates = _environment(
             version=self._version, project=app.settings.root.name, limit=LIMIT, scanned=SCANNED
         )
+        self._datasets = DatasetPages(app, self._templates, is_read_only=is_read_only)
 
     def routes(self) -> list[Route]:
         return [
@@ -80,6 +88,7 @@ class Pages:
             Route("/runs/{run_id}", self.run),
             Route("/runs/{run_id}/raw", self.raw),
             Route("/static/{name}", self.static),
+            *self._datasets.routes(),
         ]
 
     def home(self, request: Request) -> Response:  # noqa: ARG002
@@ -187,6 +196,9 @@ class Pages:
 
     def unknown(self, request: Request, error: Exception) -> Response:  # noqa: ARG002
         return self._message(404, "No such run", str(error))
+
+    def misread(self, request: Request, error: Exception) -> Response:  # noqa: ARG002
+        return self._message(422, "The file cannot be read so", str(error))
 
     def unreadable(self, request: Request, error: Exception) -> Response:  # noqa: ARG002
         return self._message(503, "The ledger cannot be read", str(error))

@@ -80,7 +80,9 @@ def _details(span: Span, state: LineState) -> Iterator[str]:
         yield span.call.problem.partition("\n")[0] or figures.call(span.call.facts)
     if span.is_degraded:
         yield "degraded"
-    if span.is_cached:
+    if span.taken_from:
+        yield f"taken from run {span.taken_from}"
+    elif span.is_cached:
         yield f"cached from run {span.cached_from}" if span.cached_from else "cached"
     if span.status == "suppressed":
         yield "suppressed"

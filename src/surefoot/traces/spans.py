@@ -59,6 +59,8 @@ class Span:
     is_pure: bool = False
     is_degraded: bool = False
     is_cached: bool = False
+    taken_from: str = ""
+    """Of a fork: the run whose outcome this is."""
     is_tried_again: bool = False
     totals: Totals = Totals()
     children: tuple[Span, ...] = ()
@@ -201,6 +203,9 @@ def _tree(
         if outcome.is_intent:
             status: StepStatus = "running" if run.status in ("running", "waiting") else "in_doubt"
             span = replace(span, status=status, ended_ns=None)
+        if outcome.is_cached and (origin := run.tags.get("forked_from")):
+            # An answer that the cache gave to a fork says so itself.
+            span = span if span.cached_from else replace(span, taken_from=origin)
         spans[place] = span
         parents[place] = (outcome.parent, outcome.parent_attempt) if outcome.path else None
         paths[place] = outcome.path

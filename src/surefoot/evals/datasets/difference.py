@@ -73,8 +73,10 @@ def difference(before: Iterable[Case], after: Iterable[Case], *, by_inputs: bool
 
 def _names(before: Case, after: Case, *, with_id: bool) -> tuple[str, ...]:
     found: list[str] = ["id"] if with_id and before.id != after.id else []
-    for part in ("inputs", "metadata"):
-        old, new = data_of(getattr(before, part)), data_of(getattr(after, part))
+    pairs = {"inputs": (before.inputs, after.inputs), "metadata": (before.metadata, after.metadata)}
+    for part, (was, now) in pairs.items():
+        old = {name: data_of(value) for name, value in was.items()}
+        new = {name: data_of(value) for name, value in now.items()}
         found += [
             f"{part}.{name}"
             for name in dict.fromkeys((*old, *new))

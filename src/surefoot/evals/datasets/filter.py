@@ -77,9 +77,10 @@ class Condition:
             found = case.value(self.name)
         except KeyError:
             return _NOTHING
+        plain = data_of(found)
         if not self.is_length:
-            return data_of(found)
-        return len(found) if isinstance(found, str | list | tuple | Mapping) else _NOTHING
+            return plain
+        return len(plain) if isinstance(plain, str | list | dict) else _NOTHING
 
     def _is_equal(self, found: object) -> bool:
         if isinstance(found, list):

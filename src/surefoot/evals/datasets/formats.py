@@ -37,6 +37,9 @@ class Reading:
     delimiter: str | None = None
 
 
+AS_IT_IS = Reading()
+
+
 def format_of(file: Path) -> Format:
     """The format that a file's name tells. Raises `InvalidInput` for none that is known."""
     suffixes = [suffix.lower() for suffix in file.suffixes]
@@ -56,7 +59,7 @@ def stem_of(file: Path) -> str:
     return Path(name).stem
 
 
-def records(file: Path, reading: Reading = Reading()) -> Iterator[Record]:
+def records(file: Path, reading: Reading = AS_IT_IS) -> Iterator[Record]:
     """The rows of a file, read as they are asked for. Raises `InvalidInput` and `MissingExtra`."""
     read: dict[Format, Callable[[], Iterator[Record]]] = {
         "jsonl": lambda: of_lines(file, reading.encoding),

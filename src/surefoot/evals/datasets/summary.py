@@ -120,7 +120,7 @@ def redacted_in(inputs: Mapping[str, object]) -> list[str]:
     return [name for name, value in inputs.items() if _holds_mask(data_of(value))]
 
 
-def _holds_mask(value: object) -> bool:
+def _holds_mask(value: Json) -> bool:
     if isinstance(value, str):
         return MASK in value
     if isinstance(value, dict):

@@ -138,7 +138,42 @@
     go(link.href, true);
   }
 
+  // Keys of a page on which something is decided: each presses a button, follows a link, or goes to a field.
+  function onHotkey(event) {
+    const field = event.target.closest?.("textarea, input:not([type=radio]), select");
+    if (field && event.key === "Escape") field.blur();
+    if (field && event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      event.preventDefault();
+      document.querySelector("[data-hotkey=c]")?.click();
+    }
+    if (field || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return false;
+    const goal = /^[a-z]$/.test(event.key) && document.querySelector(`[data-hotkey=${event.key}]`);
+    if (!goal || goal.disabled) return false;
+    event.preventDefault();
+    if (goal.matches("textarea")) goal.focus(); else goal.click();
+    return true;
+  }
+
+  // What was edited can only be sent as a correction, and is not lost by a key.
+  function watchReview(form) {
+    const text = form.querySelector("textarea");
+    const whole = () => `${form.elements.form?.value}:${text.value}`;
+    const before = text && whole();
+    const look = () => {
+      const isEdited = whole() !== before;
+      form.querySelector("[data-edited]").hidden = !isEdited;
+      for (const button of form.querySelectorAll("[data-plain]")) button.disabled = isEdited;
+    };
+    if (text) form.addEventListener("input", look);
+    const name = form.querySelector("[data-reviewer]");
+    try { name.value = localStorage.getItem("surefoot-reviewer") || name.value; } catch { /* as it was given */ }
+    form.addEventListener("submit", () => {
+      try { localStorage.setItem("surefoot-reviewer", name.value); } catch { /* asked again next time */ }
+    });
+  }
+
   function onKey(event) {
+    if (onHotkey(event)) return;
     const row = event.target.closest?.("[data-rows] > a");
     if (!row || event.metaKey || event.ctrlKey || event.altKey) return;
     const rows = [...row.parentElement.querySelectorAll(":scope > a")];
@@ -165,6 +200,7 @@
       try { localStorage.setItem("surefoot-theme", next); } catch { /* remembered for this page only */ }
     });
     show(document);
+    document.querySelectorAll("form[data-review]").forEach(watchReview);
     const form = document.querySelector("form[data-instant]");
     form?.addEventListener("change", () => form.requestSubmit());
     document.addEventListener("click", onClick);
