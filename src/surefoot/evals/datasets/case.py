@@ -16,7 +16,7 @@ from uuid import UUID
 
 import orjson
 
-from surefoot.errors import InvalidInput
+from surefoot.errors import InvalidInput, NotData
 from surefoot.ledger import identity
 from surefoot.values import Json
 
@@ -87,7 +87,7 @@ def version_of(cases: Iterable[Case], name: str) -> str:
     whole = blake2b(digest_size=16)
     for case in cases:
         content = (case.id, data_of(case.inputs), data_of(case.expected), data_of(case.metadata))
-        whole.update(_digest(content, f"dataset {name}"))
+        whole.update(_digest(content, f"dataset {name}, {case.label}"))
     return whole.hexdigest()[:16]
 
 
@@ -119,7 +119,11 @@ def data_of(value: object) -> Json:
 
 
 def _digest(content: object, name: str) -> bytes:
-    return identity(content, name=name)
+    """Raises `InvalidInput` for what is no data, or nested too deeply to be recorded with a run."""
+    try:
+        return identity(content, name="case")
+    except NotData as error:
+        raise InvalidInput(f"{name}: {str(error)[:300]}") from None
 
 
 def _not_json(value: object, place: str) -> str | None:

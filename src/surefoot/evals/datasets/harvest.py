@@ -190,7 +190,7 @@ def _metadata(ledger: Ledger, run: RunRecord) -> dict[str, Json]:
     if not run.totals.is_cost_complete:
         found["is_cost_complete"] = False
     if run.ended_ns is not None:
-        found["latency"] = _latency_ns(run) / 1e9
+        found["latency"] = round(_latency_ns(run) / 1e9, 6)
     if run.error:
         found["error"] = run.error
     if run.tenant:
