@@ -13,7 +13,7 @@ from surefoot import flows, scope
 from surefoot.errors import InvalidInput, SurefootError, UsageError
 from surefoot.evals.binding import Sample, Scorer, bind
 from surefoot.evals.datasets import Case
-from surefoot.evals.evaluation import BUILT_IN
+from surefoot.evals.naming import BUILT_IN
 from surefoot.evals.plain import is_known, scorer_of
 from surefoot.evals.prompting.asking import ask_prompt, asked
 from surefoot.evals.prompting.cases import PromptCase, ScorerWish
