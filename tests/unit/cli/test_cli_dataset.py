@@ -12,6 +12,7 @@ from surefoot import App
 from surefoot.cli.dataset.group import COMMANDS
 from surefoot.cli.root import invoked
 from surefoot.evals import Dataset
+from surefoot.ledger import CaseRecord, Evaluations, ExperimentRecord, ScoreRecord
 
 Surefoot = Callable[..., tuple[int, str, str]]
 
@@ -199,6 +200,27 @@ def test_from_runs_then_review(surefoot: Surefoot, project: Path) -> None:
         "eva",
         "max",
     )
+
+
+def test_from_runs_takes_the_lowest_scores_first(surefoot: Surefoot, project: Path) -> None:
+    app = App.current()
+    runs: list[str] = []
+    for question in ("one?", "two?", "three?"):
+        app.run("flows.py:answer", {"question": question})
+        runs.append(app.ledger.run("last").id)
+    evaluations = Evaluations(app.ledger)
+    record = ExperimentRecord("online-1", "online", "watch", "answer", "2", "", "", "", 0, 0)
+    evaluations.begin(record)
+    cases = [
+        CaseRecord("online-1", run, run, "completed", scores=(ScoreRecord("quality", value),))
+        for run, value in zip(runs, (0.9, 0.2, 0.5), strict=True)
+    ]
+    evaluations.keep(cases).result()
+    app.close()
+    found = as_json(
+        surefoot, "from-runs", "--flow", "answer", "--low", "quality", "--sample", "2", "-o", "low.jsonl"
+    )
+    assert found["cases"] == [runs[1], runs[2]]
 
 
 @pytest.mark.parametrize(
