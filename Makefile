@@ -48,6 +48,9 @@ chaos: .venv/.installed-dev ## every fault below every SDK and below generate, i
 limits: .venv/.installed-dev ## budgets, rates, breakers and the cache under many processes that are killed; `make test` has a part
 	@SUREFOOT_TEST_LIMITS=all $(BIN)/python -m pytest -q -s $(wildcard $(LIMITS:%=tests/contract/test_%_many_processes.py)) $(ARGS)
 
+stats: .venv/.installed-dev ## the statistics of comparisons and judges against thousands of simulated experiments; `make test` has a part
+	@SUREFOOT_TEST_STATISTICS=all OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q -rP --numprocesses=2 --timeout=600 $(wildcard tests/unit/evals/test_*_simulated.py) $(ARGS)
+
 conformance-prompts: .venv/.installed-dev ## prompt files of other libraries and the Prompty project's vectors (DATA=x VECTORS=y)
 	@PYTHONPATH=tests/conformance $(BIN)/python tests/conformance $(DATA:%=--data=%) $(VECTORS:%=--vectors=%)
 
@@ -105,5 +108,5 @@ check-pyright: .venv/.installed-dev
 check-floors: .venv/.installed-dev
 	@$(BIN)/python -m pytest -q tests/unit/test_floors.py
 
-.PHONY: help demo eval-demo test test-peers conformance-prompts conformance-metrics crash chaos limits check format cov bench wheel lock clean
+.PHONY: help demo eval-demo test test-peers conformance-prompts conformance-metrics crash chaos limits stats check format cov bench wheel lock clean
 .PHONY: check-format check-lint check-mypy check-pyright check-floors

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from surefoot.cli.options import documented, json_option
+from surefoot.cli.options import documented, json_errors, json_option
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from surefoot.app import App
-    from surefoot.evals import Experiment, Found, Progress, Row
-
-_WORST = 5
-_FAILURES = 3
+    from surefoot.evals import Experiment, Forecast, Found, Frontier, Pair
+    from surefoot.evals.comparing import Comparison
+    from surefoot.values import Money
 
 
 @documented(
     example="surefoot eval examples/summarization --data golden.jsonl --limit 8\n"
+    "surefoot eval examples/summarization --data golden.jsonl --against production\n"
     "surefoot eval flow.py:Answer --data cases.jsonl --map query=question \\\n"
     "    --read response=summary --scorer token_f1 --scorer contains_expected"
 )
@@ -57,7 +55,36 @@ _FAILURES = 3
 )
 @click.option("--limit", type=click.IntRange(min=1), help="So many cases, evenly spread over the dataset.")
 @click.option(
-    "--concurrency", type=click.IntRange(min=1), default=4, show_default=True, help="So many cases at a time."
+    "--repeats",
+    type=click.IntRange(min=1),
+    default=1,
+    help="Run each case so often, and tell how far its results differ.",
+)
+@click.option(
+    "--concurrency",
+    type=click.IntRange(min=1),
+    help="So many cases at a time; 16 of an async flow and 4 of a sync one by default.",
+)
+@click.option(
+    "--against",
+    metavar="LABEL|ID",
+    help="Run what a label of prompts points at on the same cases, interleaved, and compare; or compare with an "
+    "experiment.",
+)
+@click.option(
+    "--change",
+    "changes",
+    multiple=True,
+    metavar="CHANGE",
+    help="What is different in the runs: prompt:NAME@VERSION or model:MODEL=OTHER.",
+)
+@click.option(
+    "--forecast", is_flag=True, help="Tell calls, tokens, cost and time by former runs; run nothing."
+)
+@click.option(
+    "--max-cost",
+    metavar="DOLLARS",
+    help="Do not begin where the forecast is above it, and stop, with everything kept, once it has cost as much.",
 )
 @click.option(
     "--experiment",
@@ -89,6 +116,7 @@ _FAILURES = 3
     help="Let effects and transactions of the flow happen, and not be suppressed.",
 )
 @json_option
+@json_errors
 def command(  # noqa: PLR0917
     what: str,
     data: str | None,
@@ -99,7 +127,12 @@ def command(  # noqa: PLR0917
     judge: bool,  # noqa: FBT001
     init: tuple[str, ...],
     limit: int | None,
-    concurrency: int,
+    repeats: int,
+    concurrency: int | None,
+    against: str | None,
+    changes: tuple[str, ...],
+    forecast: bool,  # noqa: FBT001
+    max_cost: str | None,
     experiment: str | None,
     frontier: str | None,
     metric: str,
@@ -113,38 +146,64 @@ def command(  # noqa: PLR0917
 
     WHAT is a folder with an evaluation.py, FOLDER:NAME for another evaluation in it, or FILE.py:NAME for an
     evaluation or a flow. The settings of its folder hold. Every case is a run in the ledger. A failed run and a scorer
-    that fails are counted, and the exit code is 1 then. Ctrl-C loses nothing: --experiment goes on.
+    that fails are counted, and the exit code is 1 then, as it is where it was stopped. Ctrl-C loses nothing:
+    --experiment goes on.
     """
-    from surefoot.cli import frontier_page, inputs, screen
-    from surefoot.evals import Frontier, Target, find, measure
+    from surefoot.cli import eval_bar, inputs, screen
+    from surefoot.evals import find, measure
+    from surefoot.evals.frontier import Target
 
     screen.show_warnings()
+    _check(frontier, against, forecast=forecast)
+    cost = None if max_cost is None else _money(max_cost)
     found = find(what)
     app = app_of(found)
-    bar = Bar()
+    bar = eval_bar.Bar()
+    result: Experiment | Frontier | Pair | Forecast
     try:
         with app.entered():
             evaluation = found.load().reading(inputs.pairs(reads, option="--read"))
-            with bar:
-                dataset = evaluation.dataset(data, columns=inputs.pairs(columns, option="--map"))
-                run = partial(
-                    evaluation.run,
-                    dataset,
-                    init=inputs.pairs(init, option="--init"),
-                    scorers=scorers,
-                    judge_model=judge_model,
-                    with_judges=judge,
-                    limit=limit,
-                    concurrency=concurrency,
-                    retry_failed=retry_failed,
-                    allow_effects=allow_effects,
-                    on_progress=bar.see,
-                )
-                if frontier is None:
-                    result: Experiment | Frontier = run(experiment=experiment)
-                else:
+            dataset = evaluation.dataset(data, columns=inputs.pairs(columns, option="--map"))
+            expected = partial(
+                evaluation.forecast,
+                dataset,
+                scorers=scorers,
+                judge_model=judge_model,
+                with_judges=judge,
+                limit=limit,
+                repeats=repeats,
+                concurrency=concurrency,
+                changes=changes,
+                arms=1 if against is None else 2,
+            )
+            asked: dict[str, Any] = {
+                "init": inputs.pairs(init, option="--init"),
+                "scorers": scorers,
+                "judge_model": judge_model,
+                "with_judges": judge,
+                "limit": limit,
+                "repeats": repeats,
+                "concurrency": concurrency,
+                "retry_failed": retry_failed,
+                "allow_effects": allow_effects,
+                "changes": changes,
+                "max_cost": cost,
+                "on_progress": bar.see,
+            }
+            if forecast:
+                result = expected()
+            elif against is not None:
+                _foretell(expected, experiment)
+                with bar:
+                    result = evaluation.run_against(against, dataset, experiment=experiment, **asked)
+            elif frontier is None:
+                _foretell(expected, experiment)
+                with bar:
+                    result = evaluation.run(dataset, experiment=experiment, **asked)
+            else:
+                with bar:
                     result = measure(
-                        lambda under: run(experiment=under),
+                        lambda under: evaluation.run(dataset, experiment=under, **asked),
                         flow=evaluation.flow,
                         dataset=dataset,
                         candidates=_named(frontier) or evaluation.frontier,
@@ -162,18 +221,99 @@ def command(  # noqa: PLR0917
     finally:
         sys.stdout.flush()
         app.close()
+    return _show(app, result, as_json=as_json)
+
+
+def _check(frontier: str | None, against: str | None, *, forecast: bool) -> None:
+    """Refuse what cannot be meant together, before anything is read."""
+    if frontier is not None and (against is not None or forecast):
+        other = "--forecast" if forecast else "--against"
+        raise click.UsageError(f"--frontier and {other} are two things to do: leave one out")
+
+
+def _money(text: str) -> Money:
+    from decimal import Decimal, InvalidOperation
+
+    from surefoot.errors import InvalidInput
+    from surefoot.values import Money
+
+    try:
+        amount = Decimal(text.strip().removeprefix("$"))
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or amount <= 0:
+        raise InvalidInput(f"--max-cost {text}: give an amount of US dollars above 0, as in 2.50")
+    return Money.dollars(amount)
+
+
+def _foretell(expected: Callable[[], Forecast], experiment: str | None) -> None:
+    """The line before the start; whoever goes on with an experiment has seen it."""
+    from surefoot.cli import eval_page, screen
+
+    if experiment is None:
+        eval_page.print_forecast(screen.err(), expected())
+
+
+def _show(app: App, result: Experiment | Frontier | Pair | Forecast, *, as_json: bool) -> int:
+    """Print what came out; the exit code."""
+    from surefoot.cli import eval_page, screen
+    from surefoot.evals import Experiment, Forecast, Frontier
+
+    if isinstance(result, Frontier | Forecast):
+        if as_json:
+            screen.print_json(result.to_json())
+        elif isinstance(result, Forecast):
+            eval_page.print_forecast(screen.out(), result)
+        else:
+            from surefoot.cli import frontier_page
+
+            frontier_page.print_frontier(screen.out(), result)
+        return 0
+    if isinstance(result, Experiment):
+        if as_json:
+            screen.print_json(result.to_json())
+        else:
+            eval_page.print_experiment(screen.out(), result, hint=eval_page.hint_of(app))
+        return _code(result)
+    return _show_pair(result, as_json=as_json)
+
+
+def _show_pair(pair: Pair, *, as_json: bool) -> int:
+    from surefoot.cli import compare_page, screen
+
+    comparison = _compared(pair)
     if as_json:
-        screen.print_json(result.to_json())
-    elif isinstance(result, Frontier):
-        frontier_page.print_frontier(screen.out(), result)
-    else:
-        print_experiment(screen.out(), result, hint=_hint(app))
-    return 0 if isinstance(result, Frontier) else _code(result)
+        both: dict[str, object] = {
+            "comparison": None if comparison is None else comparison.to_json(),
+            "candidate": pair.candidate.to_json(),
+            "baseline": pair.baseline.to_json(),
+            "warnings": list(pair.warnings),
+        }
+        screen.print_json(both)  # type: ignore[arg-type]
+    elif comparison is not None:
+        compare_page.print_comparison(screen.out(), comparison)
+    for warning in () if as_json else _warnings(pair):
+        screen.out().print(screen.styled((warning, "yellow")), soft_wrap=True)
+    return max(_code(pair.candidate), _code(pair.baseline))
+
+
+def _compared(pair: Pair) -> Comparison | None:
+    """None where one of the two was stopped before its first case."""
+    from surefoot.evals.comparing import compare
+
+    if not (pair.candidate.rows and pair.baseline.rows):
+        return None
+    return compare(pair.candidate, pair.baseline)
+
+
+def _warnings(pair: Pair) -> list[str]:
+    own = [each for found in (pair.candidate, pair.baseline) for each in found.warnings]
+    return [*pair.warnings, *dict.fromkeys(own)]
 
 
 def _code(result: Experiment) -> int:
-    """1 where something failed, else 0."""
-    return 1 if any(metric.failures for metric in result.metrics) or result.failed else 0
+    """1 where something failed or is missing, else 0."""
+    return 1 if any(metric.failures for metric in result.metrics) or result.failed or result.stopped else 0
 
 
 def _named(frontier: str) -> list[str]:
@@ -188,137 +328,3 @@ def app_of(found: Found) -> App:
 
     settings, current = load(found.folder), App.current()
     return current if settings.root == current.settings.root else App(settings)
-
-
-def print_experiment(console: Console, result: Experiment, *, hint: str = "") -> None:
-    """The metrics as a table, then cost and time, then the worst cases."""
-    from rich.table import Table
-
-    from surefoot.cli import screen, words
-
-    head = f"{result.name or result.flow}: {words.counted(len(result.rows), 'case')} of {result.dataset}"
-    version = f"  flow {result.flow}{f' {result.flow_version}' if result.flow_version else ''}"
-    console.print(screen.styled((head, "bold"), (f"{version}, dataset {result.dataset_version}", "dim")))
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column, justify in (("METRIC", "left"), ("VALUE", "right"), ("N", "right"), ("COVERAGE", "right")):
-        table.add_column(column, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    rows = result.table()
-    for row, metric in zip(rows, result.metrics, strict=True):
-        style = "yellow" if metric.failures or metric.withheld or _is_doubtful(metric.agreement) else ""
-        table.add_row(row.metric, row.value, row.n, row.coverage, style=style)
-    console.print(table)
-    for row in rows:
-        if row.note:
-            console.print(screen.styled((f"{row.metric}: {row.note}", "yellow")))
-    _print_failures(console, result)
-    _print_worst(console, result, hint)
-    _print_figures(console, result)
-
-
-def _is_doubtful(agreement: object) -> bool:
-    return bool(getattr(agreement, "is_near_chance", False))
-
-
-def _print_failures(console: Console, result: Experiment) -> None:
-    """The reasons why metrics do not cover all cases, each once."""
-    from surefoot.cli import screen, words
-
-    reasons: dict[str, list[str]] = {}
-    for metric in result.metrics:
-        for failure in metric.failures:
-            reasons.setdefault(failure.reason, []).append(failure.run_id)
-    for reason, runs in list(reasons.items())[:_FAILURES]:
-        cases = words.counted(len(set(runs)), "case")
-        console.print(
-            screen.styled(("failed: ", "red"), screen.brief(f"{cases}: {reason}", console.width - 8))
-        )
-    if len(reasons) > _FAILURES:
-        console.print(screen.styled((f"  and {len(reasons) - _FAILURES} more reasons (--json)", "dim")))
-
-
-def _print_worst(console: Console, result: Experiment, hint: str) -> None:
-    from surefoot.cli import screen
-
-    worst = result.worst(_WORST)
-    if not worst:
-        return
-    width = max(len(row.case) for row in worst)
-    console.print(screen.styled((f"worst cases{hint}", "bold")))
-    for row in worst:
-        said = screen.brief(lacking(row), max(console.width - width - 32, 20))
-        console.print(f"  {row.case:<{width}}  {row.run_id}  {said}", soft_wrap=True)
-
-
-def lacking(row: Row) -> str:
-    """What a case did not reach, in a few words."""
-    if row.status == "failed":
-        return f"failed: {row.error}"
-    parts = [f"{name} failed" for name in row.failures]
-    parts += [f"not {name}" for name, score in row.scores.items() if score.value is False]
-    for name, score in row.scores.items():
-        if isinstance(score.value, float) and score.value < 1:
-            parts.append(f"{name} {score.value:.2f}")
-    return ", ".join(parts)
-
-
-def _print_figures(console: Console, result: Experiment) -> None:
-    """Experiment, tokens, cost, time: what the cases used, and beside it what judges did."""
-    from surefoot.cli import screen, words
-
-    latency = result.latency
-    terms = words.totals_terms(result.totals)
-    if latency.p50 is not None and latency.p95 is not None:
-        p50, p95 = (words.duration(round(seconds * 1e9)) for seconds in (latency.p50, latency.p95))
-        terms.append(f"p50 {p50}, p95 {p95} per case")
-    terms.append(f"{words.duration(round(result.elapsed_s * 1e9))} in all")
-    console.print(screen.styled(("experiment ", "dim"), result.id, (_standing(result), "dim")))
-    console.print(screen.styled((screen.terms(console, terms, indent="  "), "dim")))
-    if result.judging.calls:
-        used = screen.terms(console, ["judges", *words.totals_terms(result.judging)[1:]], indent="  ")
-        console.print(screen.styled((used, "dim")))
-    for warning in result.warnings:
-        console.print(screen.styled((f"  {warning}", "yellow")))
-
-
-def _standing(result: Experiment) -> str:
-    parts = [f"{len(result.failed)} failed"] if result.failed else []
-    parts += [f"{result.reused} of {len(result.rows)} cases from the record"] if result.reused else []
-    return f"  {', '.join(parts)}" if parts else ""
-
-
-def _hint(app: App) -> str:
-    """Where `surefoot show` finds the runs, if that is not here."""
-    from surefoot.app import App
-
-    root = app.settings.root
-    if App.current().settings.root == root:
-        return " (surefoot show RUN)"
-    folder = root.relative_to(Path.cwd()) if root.is_relative_to(Path.cwd()) else root
-    return f" (cd {folder} && surefoot show RUN)"
-
-
-class Bar:
-    """A progress bar over the cases on stderr where that is a terminal, else a line at the start."""
-
-    def __init__(self) -> None:
-        from surefoot.cli import screen
-
-        self._console = screen.err()
-        self.experiment, self.done, self.total = "", 0, 0
-        self._bars = screen.bars(self._console)
-        self._task = self._bars.add_task("preparing", total=None)
-
-    def __enter__(self) -> Self:
-        self._bars.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bars.stop()
-
-    def see(self, progress: Progress) -> None:
-        if not progress.judge:
-            if not self.experiment:
-                self._bars.print(f"experiment {progress.experiment}")
-            self.experiment, self.done, self.total = progress.experiment, progress.done, progress.total
-        what = f"labelled cases of {progress.judge}" if progress.judge else "cases"
-        self._bars.update(self._task, description=what, total=progress.total, completed=progress.done)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -57,12 +58,11 @@ class Loaded:
 
     def ensure_state_dir(self) -> Path:
         """Make the state folder with its own `.gitignore`. Raises `ConfigError` if that is not possible."""
-        ignore = self.state_dir / ".gitignore"
         try:
-            # Asked first: making a folder that is there costs a file system ten times as much.
-            if not ignore.exists():
+            # Asked first, before every run: making a folder that is there costs a file system ten times as much.
+            if not os.path.exists(f"{self.state_dir}/.gitignore"):
                 self.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-                ignore.write_text("*\n", encoding="utf-8")
+                (self.state_dir / ".gitignore").write_text("*\n", encoding="utf-8")
         except OSError as error:
             raise ConfigError(
                 f"the state folder {self.state_dir} cannot be made: {error.strerror}; "

@@ -104,8 +104,8 @@ class Arm:
         if not self._reason or self.done == order.total:
             return ""
         return (
-            f"stopped after {self.done} of {order.total} rows: {self._reason}; what is judged is kept, and the same with "
-            f"experiment={order.experiment!r} (--experiment {order.experiment}) goes on"
+            f"stopped after {self.done} of {order.total} rows: {self._reason}; what is judged is kept, and the same "
+            f"with experiment={order.experiment!r} (--experiment {order.experiment}) goes on"
         )
 
     def begin(self) -> None:

@@ -9,23 +9,21 @@ from typing import Self
 
 from surefoot import flows
 from surefoot.errors import InvalidInput
+from surefoot.evals.against import Pair, evaluate_against
 from surefoot.evals.binding import Scorer
 from surefoot.evals.datasets import Dataset
+from surefoot.evals.forecasting import Forecast, forecast
 from surefoot.evals.judging import Judged
-from surefoot.evals.naming import scorer_named
 from surefoot.evals.ordering import OnProgress
-from surefoot.evals.plain import names, unaided
 from surefoot.evals.readings import Reader
 from surefoot.evals.results import Experiment
-from surefoot.evals.running import evaluate
-from surefoot.flows import AnyFlow
+from surefoot.evals.running import evaluate, order_of
+from surefoot.flows import AnyFlow, Change
 from surefoot.models import Using
+from surefoot.values import Money
 
 FILE = "evaluation.py"
 NAME = "evaluation"
-
-BUILT_IN: Mapping[str, Scorer] = unaided()
-"""The scorers that need nothing but their name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +69,13 @@ class Evaluation:
         judge_model: str = "",
         with_judges: bool = False,
         limit: int | None = None,
-        concurrency: int = 4,
+        repeats: int = 1,
+        concurrency: int | None = None,
         experiment: str | None = None,
         retry_failed: bool = False,
         allow_effects: bool = False,
+        changes: Sequence[Change | str] = (),
+        max_cost: Money | None = None,
         on_progress: OnProgress | None = None,
     ) -> Experiment:
         """Prepare and evaluate in the current app. Raises as `evaluate` does.
@@ -82,33 +83,131 @@ class Evaluation:
         scorers: built-in ones by name, beside those that are declared; `judged.METRICS` too.
         judge_model: the model that these are judged by, where one is; by default the one of `[models] default`.
         """
-        dataset = data if isinstance(data, Dataset) else self.dataset(data, columns=columns)
-        cases = dataset.spread(limit)
-        chosen = [
-            *self.scorers,
-            *(scorer_named(name, judge_model=judge_model) for name in scorers),
-            *(self.judges if with_judges else ()),
-        ]
-        if not chosen:
-            raise InvalidInput(
-                f"there is nothing to score by: add --scorer NAME, one of {', '.join(names())}"
-            )
-        if self.prepare is not None:
-            self.prepare(replace(dataset, cases=cases))
+        dataset = self.prepared(data, columns=columns, limit=limit)
         return evaluate(
             self.flow,
             dataset,
-            chosen,
+            self.chosen(scorers, judge_model=judge_model, with_judges=with_judges),
             reads=self.reads,
             init={**self.init, **(init or {})},
             name=self.name,
             limit=limit,
+            repeats=repeats,
             concurrency=concurrency,
             experiment=experiment,
             retry_failed=retry_failed,
             allow_effects=allow_effects,
+            changes=changes,
+            max_cost=max_cost,
             on_progress=on_progress,
         )
+
+    def run_against(
+        self,
+        against: str,
+        data: Dataset | str | Path | None = None,
+        *,
+        columns: Mapping[str, str] | None = None,
+        init: Mapping[str, object] | None = None,
+        scorers: Sequence[str] = (),
+        judge_model: str = "",
+        with_judges: bool = False,
+        limit: int | None = None,
+        repeats: int = 1,
+        concurrency: int | None = None,
+        experiment: str | None = None,
+        retry_failed: bool = False,
+        allow_effects: bool = False,
+        changes: Sequence[Change | str] = (),
+        max_cost: Money | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Pair:
+        """Evaluate a candidate and its baseline on the same cases. Raises as `evaluate_against` does."""
+        dataset = self.prepared(data, columns=columns, limit=limit)
+        return flows.run_in_background(
+            evaluate_against(
+                self.flow,
+                dataset,
+                self.chosen(scorers, judge_model=judge_model, with_judges=with_judges),
+                against=against,
+                reads=self.reads,
+                init={**self.init, **(init or {})},
+                name=self.name,
+                limit=limit,
+                repeats=repeats,
+                concurrency=concurrency,
+                experiment=experiment,
+                retry_failed=retry_failed,
+                allow_effects=allow_effects,
+                changes=changes,
+                max_cost=max_cost,
+                on_progress=on_progress,
+            )
+        )
+
+    def forecast(
+        self,
+        data: Dataset | str | Path | None = None,
+        *,
+        columns: Mapping[str, str] | None = None,
+        scorers: Sequence[str] = (),
+        judge_model: str = "",
+        with_judges: bool = False,
+        limit: int | None = None,
+        repeats: int = 1,
+        concurrency: int | None = None,
+        changes: Sequence[Change | str] = (),
+        arms: int = 1,
+    ) -> Forecast:
+        """What evaluating it may use, by former runs of its flow and its judges; nothing is prepared or run.
+
+        arms: 2 where a candidate and its baseline are to be run.
+
+        Raises as `evaluate` does.
+        """
+        dataset = data if isinstance(data, Dataset) else self.dataset(data, columns=columns)
+        order = order_of(
+            self.flow,
+            dataset,
+            self.chosen(scorers, judge_model=judge_model, with_judges=with_judges),
+            reads=self.reads,
+            limit=limit,
+            repeats=repeats,
+            concurrency=concurrency,
+            changes=changes,
+        )
+        return forecast([(order, order.total)] * arms)
+
+    def prepared(
+        self,
+        data: Dataset | str | Path | None = None,
+        *,
+        columns: Mapping[str, str] | None = None,
+        limit: int | None = None,
+    ) -> Dataset:
+        """The dataset, after `prepare` has been called with its cases. Raises `InvalidInput`."""
+        dataset = data if isinstance(data, Dataset) else self.dataset(data, columns=columns)
+        if self.prepare is not None:
+            self.prepare(replace(dataset, cases=dataset.spread(limit)))
+        return dataset
+
+    def chosen(
+        self, scorers: Sequence[str] = (), *, judge_model: str = "", with_judges: bool = False
+    ) -> list[Scorer]:
+        """The declared scorers, built-in ones by name, and the judges if wanted. Raises `InvalidInput` for none."""
+        # The built-in scorers are loaded where one is named.
+        found: list[Scorer] = [
+            *self.scorers,
+            *(_named(name, judge_model) for name in scorers),
+            *(self.judges if with_judges else ()),
+        ]
+        if not found:
+            from surefoot.evals.plain import names
+
+            raise InvalidInput(
+                f"there is nothing to score by: add --scorer NAME, one of {', '.join(names())}"
+            )
+        return found
 
     def reading(self, reads: Mapping[str, Reader]) -> Self:
         """The same with more readings of the output."""
@@ -163,3 +262,9 @@ def find(reference: str) -> Found:
             path.resolve().parent, f"{path}:{NAME}" if is_own else f"{path}:{name}" if name else str(path)
         )
     return Found(Path.cwd(), reference)
+
+
+def _named(name: str, judge_model: str) -> Scorer:
+    from surefoot.evals.naming import scorer_named
+
+    return scorer_named(name, judge_model=judge_model)

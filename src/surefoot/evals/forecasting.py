@@ -21,8 +21,8 @@ _P95 = 1.6448536269514722
 class Expectation:
     """A sum over runs that are still to be made: half of the time it is no more than `p50`, in 95 % than `p95`.
 
-    For `n` runs by a sample of m with mean x and standard deviation s: p50 = n x, and p95 = n x + 1.645 s sqrt(n + n²/m),
-    the second term under the root being that the mean itself is known from a sample only.
+    For n runs by a sample of m with mean x and standard deviation s: p50 = n x, p95 = n x + 1.645 s sqrt(n + n²/m), the
+    second term under the root being that the mean itself is known from a sample only.
     """
 
     p50: float

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from surefoot.errors import InvalidInput
 from surefoot.evals.binding import Scorer
-from surefoot.evals.plain import is_known, scorer_of
+from surefoot.evals.plain import is_known, scorer_of, unaided
+
+BUILT_IN: Mapping[str, Scorer] = unaided()
+"""The scorers that need nothing but their name."""
 
 
 def scorer_named(text: str, *, judge_model: str = "") -> Scorer:

@@ -193,7 +193,11 @@ class Runs:
         return self.fresh(flow, place, lambda: target(inputs), options)
 
     def fresh(
-        self, flow: AnyFlow, place: Place, target: Callable[[], Target], options: Options
+        self,
+        flow: AnyFlow,  # noqa: ARG002  (forks are made of it)
+        place: Place,
+        target: Callable[[], Target],
+        options: Options,
     ) -> flows.Logic[object]:
         """The run of a case from its beginning."""
         case, repeat = place

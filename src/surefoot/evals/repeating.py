@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from surefoot.evals.scores import Value
 from surefoot.values import Json
 
 
@@ -48,7 +49,7 @@ def mean_of_cases(pairs: Iterable[tuple[str, float]]) -> float | None:
     return math.fsum(math.fsum(values) / len(values) for values in by_case.values()) / len(by_case)
 
 
-def flakiness_of(metric: str, said: Mapping[str, Sequence[bool | float | str | None]]) -> Flakiness:
+def flakiness_of(metric: str, said: Mapping[str, Sequence[Value | None]]) -> Flakiness:
     """How flaky a metric is, by what it said of each case's repeats; None is a failure."""
     several = {case: values for case, values in said.items() if len(values) > 1}
     flaky = [case for case, values in several.items() if len({_verdict(value) for value in values}) > 1]
@@ -58,7 +59,7 @@ def flakiness_of(metric: str, said: Mapping[str, Sequence[bool | float | str | N
     )
 
 
-def _verdict(value: bool | float | str | None) -> object:
+def _verdict(value: Value | None) -> object:
     """What is compared: of a number only that it is there."""
     if value is None:
         return "failed", ""
@@ -67,7 +68,7 @@ def _verdict(value: bool | float | str | None) -> object:
     return ("label", value) if isinstance(value, str) else ("number", "")
 
 
-def _deviation(values: Sequence[bool | float | str | None]) -> float | None:
+def _deviation(values: Sequence[Value | None]) -> float | None:
     numbers = [value for value in values if isinstance(value, float) and not isinstance(value, bool)]
     if len(numbers) < 2:
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -161,7 +162,7 @@ def order_of(
     arm: str = "",
     is_kept: bool = True,
 ) -> Order:
-    """What is to be evaluated, checked, as `evaluate` takes it. Raises `InvalidInput`, and for `changes` `UsageError`."""
+    """What is to be evaluated, checked, as `evaluate` takes it. Raises `UsageError` and its kin."""
     if concurrency is not None and concurrency < 1:
         raise InvalidInput(f"the concurrency is {concurrency}: let at least 1 case run at a time")
     found, spec = flows.find_spec(flow)
@@ -219,7 +220,7 @@ async def conduct(
     try:
         # It measures what models answer, what that costs and how long it takes: an answer given again tells neither.
         with scope.caching("never"):
-            arms = [await threads.do(lambda order=order: Arm(order, threads)) for order in orders]
+            arms = [await threads.do(partial(Arm, order, threads)) for order in orders]
             check(arms)
             for arm in arms:
                 await threads.do(arm.begin)

@@ -431,8 +431,7 @@ def _attend(app: Host, run: OpenRun, target: Target, opening: RunOpened, options
             finally:
                 del why  # else exception, traceback and this frame hold each other
         yield Durable(ticket)
-        if options.on_completed is not None:
-            options.on_completed(Completed(run.id, run.epoch, run.totals, run.created_ns, ended_ns))
+        _tell_completed(run, ended_ns, options)
         return result
     except (Fenced, LedgerError, RunEnded) as error:
         # Nothing that is recorded now would be true, or would get there.
@@ -460,6 +459,11 @@ def _attend(app: Host, run: OpenRun, target: Target, opening: RunOpened, options
         run.undone = run.poison = None
         app.keeper.let_go(run)
         _last_run = (app, run.id)
+
+
+def _tell_completed(run: OpenRun, ended_ns: int, options: Options) -> None:
+    if options.on_completed is not None:
+        options.on_completed(Completed(run.id, run.epoch, run.totals, run.created_ns, ended_ns))
 
 
 def _root(run: OpenRun, *, is_async: bool) -> Here:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import cast
+from typing import TypeVar, cast
 
 import orjson
 
 from surefoot.errors import InvalidInput, LedgerCorrupt, UnknownExperiment
 from surefoot.ledger import scored_queries, scored_rows
 from surefoot.ledger.entries import BeginExperiment, KeepCases, KeepVerdict
+from surefoot.ledger.listing import Query
 from surefoot.ledger.prompt_rows import clean
 from surefoot.ledger.rows import Row
 from surefoot.ledger.scored import (
@@ -32,6 +34,8 @@ from surefoot.ledger.scored_rows import CaseRow
 from surefoot.ledger.scored_uses import models_judging, prompts_in
 from surefoot.ledger.store import Ledger
 from surefoot.ledger.writer import Pending
+
+T = TypeVar("T")
 
 LAST = "last"
 DAY_NS = 86_400_000_000_000
@@ -111,9 +115,9 @@ class Evaluations:
         # An id that somebody gave stands as it was given; one that was made is in capitals.
         for wanted in dict.fromkeys((asked, asked.upper())) if asked else ():
             query = scored_queries.experiments_query(
-                ids=(wanted, wanted + "~"), flow=flow, tenant=tenant, limit=5
+                ids=(wanted, f"{wanted}\U0010ffff"), flow=flow, tenant=tenant, limit=5
             )
-            found = list(map(scored_rows.experiment_of, self._ledger.ask(query)))
+            found = self._read(query, scored_rows.experiment_of)
             exact = [each for each in found if each.id == wanted]
             if exact or len(found) == 1:
                 return (exact or found)[0]
@@ -147,7 +151,7 @@ class Evaluations:
             until_ns=until_ns,
             limit=limit,
         )
-        return list(map(scored_rows.experiment_of, self._ledger.ask(query)))
+        return self._read(query, scored_rows.experiment_of)
 
     def cases(self, experiment: ExperimentRecord | str, *, tenant: str | None = None) -> Iterator[CaseRecord]:
         """The judged cases of an experiment (by its whole id) in order of place, id and repeat, read as they are used.
@@ -159,7 +163,7 @@ class Evaluations:
         after = (-(1 << 62), "", 0)
         while True:
             query = scored_queries.page_query(experiment_id, after, tenant=tenant, size=_PAGE)
-            page = list(self._cases_of(self._ledger.ask(query)))
+            page = self._cases(query)
             yield from page
             if len(page) < _PAGE:
                 return
@@ -168,7 +172,7 @@ class Evaluations:
 
     def cases_of_run(self, run_id: str, *, tenant: str | None = None) -> list[CaseRecord]:
         """The judged cases for which a run stands, with their scores: what is known of how good it was."""
-        return list(self._cases_of(self._ledger.ask(scored_queries.of_run_query(run_id, tenant=tenant))))
+        return self._cases(scored_queries.of_run_query(run_id, tenant=tenant))
 
     def prompts(self, experiment: ExperimentRecord) -> dict[str, str]:
         """What the prompts meant in the runs of an experiment, name to digest: what they were in most of them.
@@ -256,7 +260,7 @@ class Evaluations:
         query = scored_queries.verdicts_query(
             gate=gate, subject=subject, digest=digest, candidate=candidate, tenant=tenant, limit=limit
         )
-        return list(map(scored_rows.verdict_of, self._ledger.ask(query)))
+        return self._read(query, scored_rows.verdict_of)
 
     # Rows
 
@@ -290,13 +294,15 @@ class Evaluations:
     def _about(self, experiment: str) -> _About:
         known = self._known.get(experiment)
         if known is None:
-            found = self._ledger.ask((scored_rows.EXPERIMENT_BY_ID, (clean(experiment),)))
+            found = self._read(
+                (scored_rows.EXPERIMENT_BY_ID, (clean(experiment),)), scored_rows.experiment_of
+            )
             if not found:
                 raise UnknownExperiment(
                     f"experiment {experiment!r} is not in the ledger {self._ledger.where}: begin it before its cases "
                     "are kept"
                 )
-            known = self._note(scored_rows.experiment_of(found[0]))
+            known = self._note(found[0])
         return known
 
     def _note(self, record: ExperimentRecord) -> _About:
@@ -308,12 +314,22 @@ class Evaluations:
     def _object(self, value: object) -> str:
         return _sound(self._ledger.payloads.readable(scored_rows.as_json(value)))
 
-    def _cases_of(self, found: Sequence[Row]) -> Iterator[CaseRecord]:
+    def _cases(self, query: Query) -> list[CaseRecord]:
+        with self._told():
+            return list(scored_rows.cases_of(self._ledger.ask(query)))
+
+    def _read(self, query: Query, record: Callable[[Row], T]) -> list[T]:
+        with self._told():
+            return list(map(record, self._ledger.ask(query)))
+
+    @contextmanager
+    def _told(self) -> Generator[None]:
+        """Rows that cannot be read are damaged: raise `LedgerCorrupt` for them."""
         try:
-            yield from scored_rows.cases_of(found)
+            yield
         except (ValueError, TypeError) as error:
             raise LedgerCorrupt(
-                f"a judged case in the ledger {self._ledger.where} is damaged ({error}): restore a backup"
+                f"what the ledger {self._ledger.where} holds of evaluations is damaged ({error}): restore a backup"
             ) from None
 
 

@@ -1,4 +1,4 @@
-"""What is judged is kept: loaded whole from the ledger, gone on with, and asked anew only where a scorer has changed."""
+"""What is judged is kept: loaded whole, gone on with, and asked anew only where a scorer has changed."""
 
 from __future__ import annotations
 
@@ -70,7 +70,8 @@ def fragile(response: str) -> float:
 
 def cases(*numbers: int) -> Dataset:
     return Dataset(
-        "numbers", tuple(Case(f"c{n}", {"number": n}, str(n), {"parity": n % 2, "who": {"a": 1}}) for n in numbers)
+        "numbers",
+        tuple(Case(f"c{n}", {"number": n}, str(n), {"parity": n % 2, "who": {"a": 1}}) for n in numbers),
     )
 
 

@@ -11,11 +11,11 @@ from surefoot.evals.plain.matching import shown, text_of, texts
 from surefoot.evals.scales import scaled
 from surefoot.evals.scores import Score
 
-Distance = Literal["levenshtein", "damerau_levenshtein", "indel", "hamming", "jaro", "jaro_winkler"]
+Distance = Literal["levenshtein", "osa", "indel", "hamming", "jaro", "jaro_winkler"]
 
 _CLASSES = {
     "levenshtein": "Levenshtein",
-    "damerau_levenshtein": "DamerauLevenshtein",
+    "osa": "OSA",
     "indel": "Indel",
     "hamming": "Hamming",
     "jaro": "Jaro",
@@ -27,7 +27,8 @@ def string_similarity(distance: Distance = "levenshtein") -> Callable[[str, str 
     """A scorer: 1 - the normalised distance of the answer and what is expected, 0 to 1; two empty texts are alike.
 
     Nothing is normalised: case and spaces count. `hamming` compares place by place, and what is longer is different
-    there. Where several answers are expected the nearest counts. The same numbers as ragas'.
+    there; `osa` counts two letters that changed places as one difference. Where several answers are expected the
+    nearest counts. The numbers are ragas' too.
 
     Raises `InvalidInput` for a distance that there is not. The scorer raises `MissingExtra` without rapidfuzz.
     """

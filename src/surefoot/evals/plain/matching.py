@@ -42,6 +42,10 @@ def contains_expected(response: str, expected: str | Sequence[str]) -> Score:
     return _contains_expected(response, expected, "squad")
 
 
+for _comparison in (exact_match, normalised_match, token_f1, contains_expected):
+    scaled(_comparison)
+
+
 def contains(*parts: str, folds_case: bool = False) -> Callable[[str], Score]:
     """A scorer: whether every one of these texts stands in the response. Raises `InvalidInput` without any."""
     wanted = _parts(parts)

@@ -138,8 +138,9 @@ class _Entry:
                 named[order[0]] = self.takes[order[0]](part)
         if self.several and len(positional) < self.required:
             raise ValueError("it takes more")
-        if not self.several and len(named) < self.required:
-            raise ValueError(f"{order[0]} is missing")
+        missing = [] if self.several else [key for key in order[: self.required] if key not in named]
+        if missing:
+            raise ValueError(f"{missing[0]} is missing")
         return positional, named
 
     def _wrong(self, name: str, problem: str) -> InvalidInput:
@@ -291,7 +292,7 @@ _ENTRIES: Mapping[str, _Entry] = {
     "weighted_f1": _f1("weighted"),
     **{
         name: _Entry(partial(distances.string_similarity, name))
-        for name in ("levenshtein", "damerau_levenshtein", "indel", "hamming", "jaro", "jaro_winkler")
+        for name in ("levenshtein", "osa", "indel", "hamming", "jaro", "jaro_winkler")
     },
     **{
         name: _Entry(partial(summarizing.rouge, name), _PART, usage="[:recall]")

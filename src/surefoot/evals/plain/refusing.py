@@ -58,6 +58,9 @@ def no_refusal(response: str) -> Score:
     return Score(value=True) if found is None else Score(value=False, reason=f"it declines: {shown(found)}")
 
 
+scaled(no_refusal)
+
+
 def right_refusal(
     refused: Refused, *, unanswerable: str = "unanswerable"
 ) -> Callable[[str, Case], Score | None]:

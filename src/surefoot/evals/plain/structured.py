@@ -33,6 +33,9 @@ def is_json(output: object) -> Score:
     return Score(value=True)
 
 
+scaled(is_json)
+
+
 def json_schema(schema: Mapping[str, Any] | str | Path) -> Callable[[object], Score]:
     """A scorer: whether the output, as JSON, fits a schema (draft 2020-12 unless `$schema` names another).
 

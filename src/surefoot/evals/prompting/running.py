@@ -13,7 +13,8 @@ from surefoot import flows, scope
 from surefoot.errors import InvalidInput, SurefootError, UsageError
 from surefoot.evals.binding import Sample, Scorer, bind
 from surefoot.evals.datasets import Case
-from surefoot.evals.evaluation import BUILT_IN
+from surefoot.evals.naming import BUILT_IN
+from surefoot.evals.plain import is_known, scorer_of
 from surefoot.evals.prompting.asking import ask_prompt, asked
 from surefoot.evals.prompting.cases import PromptCase, ScorerWish
 from surefoot.evals.prompting.expectations import (
@@ -24,6 +25,7 @@ from surefoot.evals.prompting.expectations import (
 from surefoot.evals.prompting.results import CaseResult, Misses
 from surefoot.evals.readings import Reader
 from surefoot.evals.scores import Score, as_score
+from surefoot.evals.subjects import OnExperiment
 from surefoot.flows import AnyFlow, Listener, RunEvent, RunOpened
 from surefoot.models import estimated, policy, scripted
 from surefoot.prompts import Prompt, Prompty, rendering
@@ -230,8 +232,11 @@ async def _awaited(said: Awaitable[object]) -> object:
 
 
 def _scorer(name: str) -> Scorer:
-    if name in BUILT_IN:
-        return BUILT_IN[name]
+    if is_known(name):
+        made = scorer_of(name)
+        if isinstance(made, OnExperiment):
+            raise InvalidInput(f"the scorer {name} is for all cases together, and a case of a prompt is one")
+        return made
     if ":" not in name:
         raise InvalidInput(
             f"no scorer is called {name!r}: there are {', '.join(BUILT_IN)}, and your own as module:function or "

@@ -1,0 +1,301 @@
+"""Evaluations of flows that ask a model: against production, forecasts, and what they may cost, on a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from surefoot import App, flow, generate
+from surefoot.cli import eval as command
+from surefoot.config import load
+from surefoot.errors import InvalidInput, TooDear
+from surefoot.evals import (
+    Case,
+    Dataset,
+    Judged,
+    Pair,
+    Progress,
+    Score,
+    evaluate,
+    evaluate_against,
+    experiment,
+)
+from surefoot.prompts import library
+from surefoot.values import Money
+from wire import WireServer
+
+FLOW = """
+from surefoot import flow, generate
+from surefoot.evals import Evaluation
+
+@flow
+async def told(question: str) -> str:
+    return str(await generate("answer", question=question))
+
+def polite(response: str) -> bool:
+    return "please" in response
+
+evaluation = Evaluation(told, [polite], data="cases.jsonl")
+"""
+
+
+@flow
+async def told(question: str) -> str:
+    return str(await generate("answer", question=question))
+
+
+@flow
+async def plain(question: str) -> str:
+    return str(await generate([{"role": "user", "content": question}], using="openai:gpt-4o-mini"))
+
+
+@flow
+async def judge(response: str) -> Score:
+    return Score(bool(await generate([{"role": "user", "content": response}], using="openai:gpt-4o-mini")))
+
+
+def polite(response: str) -> bool:
+    return "please" in response
+
+
+def cases(count: int) -> Dataset:
+    return Dataset("asked", tuple(Case(f"c{n}", {"question": f"question {n}"}) for n in range(count)))
+
+
+def put(folder: Path, version: str, said: str) -> None:
+    (folder / "prompts").mkdir(exist_ok=True)
+    (folder / "prompts" / f"answer-{version}.prompty").write_text(
+        f"---\nname: answer\nversion: '{version}'\nmodel: openai:gpt-4o-mini\ninputs:\n  question: {{type: string}}\n---\n"
+        f"user:\n{said} {{{{question}}}}\n"
+    )
+
+
+@pytest.fixture(autouse=True)
+def own_policy() -> None:
+    """The policy is that of the app."""
+
+
+@pytest.fixture
+def wire() -> Iterator[WireServer]:
+    with WireServer(reply=lambda model, text: f"{model} {text}") as server:
+        yield server
+
+
+@pytest.fixture
+def app(tmp_path: Path, wire: WireServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENAI_API_KEY", "test-key-of-openai")
+    monkeypatch.setenv("OPENAI_BASE_URL", wire.openai_url)
+    (tmp_path / "surefoot.toml").write_text("[prompts]\nrefresh = 0.0\n")
+    put(tmp_path, "1", "say")
+    own = App(load(tmp_path))
+    with own.entered():
+        library().promote("answer@1", "production")
+        yield own
+    own.close()
+
+
+def against(what: str = "production", count: int = 6, **options: Any) -> Pair:
+    return asyncio.run(evaluate_against(told, cases(count), [polite], against=what, **options))
+
+
+def said(pair: Pair) -> tuple[float | None, float | None]:
+    return pair.candidate["polite"].value, pair.baseline["polite"].value
+
+
+def test_the_working_tree_is_held_against_what_is_in_production(
+    app: App, tmp_path: Path, wire: WireServer
+) -> None:
+    put(tmp_path, "2", "please say")
+    told_of: list[Progress] = []
+    pair = against(on_progress=told_of.append)
+    assert said(pair) == (1.0, 0.0)
+    assert wire.count() == 12
+    production, newest = library().find("answer@1").digest, library().find("answer@2").digest
+    assert (pair.candidate.prompts, pair.baseline.prompts) == ({"answer": newest}, {"answer": production})
+    assert pair.warnings == ()
+    assert {progress.arm for progress in told_of} == {"candidate", "baseline"}
+    base = pair.candidate.id.partition("#")[0]
+    assert (pair.candidate.id, pair.baseline.id) == (f"{base}#candidate", f"{base}#baseline")
+    # Both can be found again, and going on with them asks nobody.
+    assert experiment(pair.baseline.id).prompts == {"answer": production}
+    again = against(experiment=base)
+    assert (said(again), wire.count(), again.candidate.reused) == ((1.0, 0.0), 12, 6)
+
+
+def test_both_arms_of_a_case_are_made_side_by_side_and_who_is_first_alternates(
+    app: App, tmp_path: Path, wire: WireServer
+) -> None:
+    put(tmp_path, "2", "please say")
+    against(concurrency=1, count=4)
+    order = [
+        ("please" in call.body["messages"][0]["content"], call.body["messages"][0]["content"][-1])
+        for call in wire.received
+    ]
+    assert order == [
+        *((True, "0"), (False, "0"), (False, "1"), (True, "1")),
+        *((True, "2"), (False, "2"), (False, "3"), (True, "3")),
+    ]
+
+
+def test_where_nothing_differs_nothing_is_spent(app: App, wire: WireServer) -> None:
+    with pytest.raises(InvalidInput, match=r"nothing differs between the candidate and production \(answer@"):
+        against()
+    with pytest.raises(InvalidInput, match="nothing differs"):
+        against(changes=["prompt:answer@1"])
+    with pytest.raises(
+        InvalidInput, match="no prompt has the label 'staging', and no experiment is called so"
+    ):
+        against("staging")
+    first = evaluate(told, cases(3), [polite])
+    with pytest.raises(InvalidInput, match="nothing differs between the working tree and experiment"):
+        against(first.id, count=3)
+    with pytest.raises(InvalidInput, match="nothing could be paired"):
+        against(first.id, count=4)
+    assert wire.count() == 3
+
+
+def test_changes_alone_make_the_candidate(app: App, tmp_path: Path, wire: WireServer) -> None:
+    put(tmp_path, "2", "please say")
+    pair = against(changes=["model:openai:gpt-4o-mini=openai:gpt-4o"])
+    # The newer file is no part of it: what differs is the model.
+    assert said(pair) == (0.0, 0.0)
+    assert {call.body["model"] for call in wire.received} == {"gpt-4o", "gpt-4o-mini"}
+    assert pair.candidate.changes == ("model:openai:gpt-4o-mini=openai:gpt-4o",)
+    assert pair.baseline.changes == ()
+    assert said(against(changes=["prompt:answer@2"])) == (1.0, 0.0)
+
+
+def test_a_change_that_no_run_has_used_is_said(app: App, tmp_path: Path) -> None:
+    put(tmp_path, "2", "please say")
+    pair = asyncio.run(evaluate_against(plain, cases(2), [polite], against="production"))
+    assert pair.warnings == ("no run has used the prompt 'answer', which is different in the candidate",)
+
+
+def test_an_experiment_that_was_recorded_is_a_baseline(app: App, tmp_path: Path, wire: WireServer) -> None:
+    first = evaluate(told, cases(3), [polite])
+    put(tmp_path, "2", "please say")
+    pair = against(first.id[:20], count=3, changes=["prompt:answer@2"])
+    assert (pair.baseline.id, said(pair), wire.count()) == (first.id, (1.0, 0.0), 6)
+
+
+def test_a_forecast_tells_what_former_runs_have_used(app: App) -> None:
+    from surefoot.evals import Evaluation
+
+    evaluation = Evaluation(plain, [polite], judges=[Judged(judge)])
+    unknown = evaluation.forecast(cases(10), with_judges=True)
+    assert (unknown.rows, unknown.calls, unknown.cost_nanos, unknown.seconds) == (10, None, None, None)
+    assert unknown.unknown == (
+        "no completed run of flow plain is recorded",
+        "no completed run of judge judge is recorded",
+    )
+    first = evaluation.run(cases(4), with_judges=True)
+    found = evaluation.forecast(cases(10), with_judges=True, repeats=3)
+    assert (found.rows, found.calls and found.calls.p50, found.unknown) == (30, 60, ())
+    spent = first.totals.cost.nanos + first.judging.cost.nanos
+    assert found.cost_nanos is not None
+    assert found.cost_nanos.p50 == pytest.approx(spent / 4 * 30)
+    assert found.cost_nanos.p95 >= found.cost_nanos.p50
+    assert found.tokens is not None
+    assert found.tokens.p50 == pytest.approx((first.totals.usage.total + first.judging.usage.total) / 4 * 30)
+    assert found.seconds is not None and found.seconds > 0
+    # What another model asks for is not known by the runs of this one.
+    other = evaluation.forecast(cases(10), changes=["model:openai:gpt-4o-mini=openai:gpt-4o"])
+    assert other.calls is None and "is recorded with" in other.unknown[0]
+
+
+def test_what_would_cost_more_does_not_begin(app: App, wire: WireServer) -> None:
+    first = evaluate(plain, cases(4), [polite])
+    asked = wire.count()
+    one = first.totals.cost.nanos // 4
+    with pytest.raises(TooDear, match=r"by the record of former runs this costs .* Nothing was run"):
+        evaluate(plain, cases(100), [polite], max_cost=Money(50 * one))
+    assert wire.count() == asked
+
+
+def test_it_stops_with_everything_kept_once_it_has_cost_as_much(app: App, wire: WireServer) -> None:
+    one = evaluate(plain, cases(1), [polite]).totals.cost
+    spent: list[int] = []
+    # Another flow, of which no record tells what it costs.
+    found = evaluate(
+        told,
+        cases(20),
+        [polite],
+        max_cost=Money(3 * one.nanos),
+        concurrency=1,
+        on_progress=lambda progress: spent.append(progress.spent.nanos),
+    )
+    assert 0 < len(found.rows) < 20
+    assert f"stopped after {len(found.rows)} of 20 rows: it has cost" in found.stopped
+    assert spent[-1] == found.totals.cost.nanos >= 3 * one.nanos
+    asked = wire.count()
+    loaded = experiment(found.id)
+    assert (len(loaded.rows), loaded["polite"].n) == (len(found.rows), len(found.rows))
+    assert f"{len(found.rows)} of 20 rows are judged" in loaded.stopped
+    whole = evaluate(told, cases(20), [polite], experiment=found.id)
+    assert (len(whole.rows), whole.stopped, wire.count()) == (20, "", asked + 20 - len(found.rows))
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(command.command, list(arguments), standalone_mode=False)
+
+
+@pytest.fixture
+def folder(app: App, tmp_path: Path) -> Iterator[Path]:
+    """A project of its own beside that of the working directory: the command closes the app that it has opened."""
+    own = tmp_path / "asking"
+    own.mkdir()
+    (own / "surefoot.toml").write_text("[prompts]\nrefresh = 0.0\n")
+    (own / "evaluation.py").write_text(FLOW)
+    (own / "cases.jsonl").write_text("".join(json.dumps({"question": f"q{n}"}) + "\n" for n in range(6)))
+    put(own, "1", "say")
+    (own / "prompts" / "labels.toml").write_text("[answer]\nproduction = '1'\n")
+    yield own
+    sys.modules.pop("evaluation", None)
+    if str(own) in sys.path:
+        sys.path.remove(str(own))
+
+
+def test_the_command_compares(folder: Path, wire: WireServer) -> None:
+    put(folder, "2", "please say")
+    done = invoke("asking", "--forecast")
+    assert done.return_value == 0, done.output
+    assert done.stdout.startswith(
+        "forecast 6 rows, calls unknown, tokens unknown, cost unknown, time unknown"
+    )
+    assert wire.count() == 0
+    done = invoke("asking", "--against", "production", "--json")
+    told_of = json.loads(done.stdout)
+    assert done.return_value == 0
+    assert [each["name"] for each in told_of["candidate"]["metrics"]] == ["polite"]
+    assert (told_of["candidate"]["metrics"][0]["value"], told_of["baseline"]["metrics"][0]["value"]) == (
+        1.0,
+        0.0,
+    )
+    assert told_of["comparison"]["pairs"] == 6
+    done = invoke("asking", "--forecast", "--against", "production", "--json")
+    forecast = json.loads(done.stdout)
+    assert (forecast["rows"], forecast["calls"]["p50"]) == (12, 12)
+    assert wire.count() == 12
+    done = invoke("asking", "--against", "production", "--change", "prompt:answer@2")
+    assert "6 cases paired" in done.stdout
+    assert "forecast 12 rows, 12 calls" in done.stderr
+
+
+def test_the_command_stops_and_says_how_to_go_on(folder: Path) -> None:
+    done = invoke("asking", "--max-cost", "0.000001", "--experiment", "mine", "--concurrency", "1")
+    assert done.return_value == 1
+    assert "stopped after 1 of 6 rows" in done.stdout
+    assert "--experiment mine" in done.stdout
+    with pytest.raises(InvalidInput, match="give an amount of US dollars above 0"):
+        raise invoke("asking", "--max-cost", "nan").exception or AssertionError
+    done = invoke("asking", "--repeats", "2", "--limit", "2")
+    assert "2 cases of cases, each 2 times" in done.stdout
+    assert "flaky: none of 2 cases" in done.stdout
