@@ -12,6 +12,7 @@ from surefoot import App
 from surefoot.cli.dataset.group import COMMANDS
 from surefoot.cli.root import invoked
 from surefoot.evals import Dataset
+from surefoot.ledger import CaseRecord, Evaluations, ExperimentRecord, ScoreRecord
 
 Surefoot = Callable[..., tuple[int, str, str]]
 
@@ -79,7 +80,7 @@ def test_show_and_its_slices(surefoot: Surefoot) -> None:
     assert "topic  b 5, a 5" in out or "topic  a 5, b 5" in out
     found = as_json(surefoot, "show", "cases.jsonl", "--flow", "flows.py:answer", "--where", "topic=a")
     assert found["cases"] == 5
-    assert found["slices"] == {"topic": {"a": 5}}
+    assert found["slices"] == {}, "one value is no slice"
     flow_version = as_json(surefoot, "show", "cases.jsonl", "--flow", "flows.py:answer")["version"]
     assert flow_version != as_json(surefoot, "show", "cases.jsonl")["version"]
 
@@ -92,7 +93,10 @@ def test_errors_are_json_too_and_exit_with_2(surefoot: Surefoot) -> None:
 
 
 def test_check_finds_all_mistakes_at_once(surefoot: Surefoot, project: Path) -> None:
-    assert as_json(surefoot, "check", "cases.jsonl", "--flow", "flows.py:answer")["mistakes"] == []
+    fine = as_json(surefoot, "check", "cases.jsonl", "--flow", "flows.py:answer")
+    assert (fine["mistakes"], fine["notes"]) == ([], [])
+    (project / "bare.jsonl").write_text('{"question": "q"}\n')
+    assert "no case has an id" in str(as_json(surefoot, "check", "bare.jsonl")["notes"])
     (project / "bad.csv").write_text("id,question,top\n1,q,x\n1,,3\n2,q\n2,q,4\n2,q,4\n")
     found = as_json(surefoot, "check", "bad.csv", "--flow", "flows.py:answer", code=1)
     mistakes = found["mistakes"]
@@ -199,6 +203,27 @@ def test_from_runs_then_review(surefoot: Surefoot, project: Path) -> None:
         "eva",
         "max",
     )
+
+
+def test_from_runs_takes_the_lowest_scores_first(surefoot: Surefoot, project: Path) -> None:
+    app = App.current()
+    runs: list[str] = []
+    for question in ("one?", "two?", "three?"):
+        app.run("flows.py:answer", {"question": question})
+        runs.append(app.ledger.run("last").id)
+    evaluations = Evaluations(app.ledger)
+    record = ExperimentRecord("online-1", "online", "watch", "answer", "2", "", "", "", 0, 0)
+    evaluations.begin(record)
+    cases = [
+        CaseRecord("online-1", run, run, "completed", scores=(ScoreRecord("quality", value),))
+        for run, value in zip(runs, (0.9, 0.2, 0.5), strict=True)
+    ]
+    evaluations.keep(cases).result()
+    app.close()
+    found = as_json(
+        surefoot, "from-runs", "--flow", "answer", "--low", "quality", "--sample", "2", "-o", "low.jsonl"
+    )
+    assert found["cases"] == [runs[1], runs[2]]
 
 
 @pytest.mark.parametrize(

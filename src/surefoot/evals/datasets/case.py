@@ -54,10 +54,8 @@ class Case:
                 return values[name]
             found: object = values
             for part in name.split("."):
-                if not isinstance(found, Mapping) or part not in found:
-                    break
-                found = cast("object", found[part])
-            else:
+                found = _below(found, part)
+            if found is not _NOTHING:
                 return found
         raise KeyError(name)
 
@@ -116,6 +114,15 @@ def data_of(value: object) -> Json:
         return {each.name: data_of(getattr(value, each.name)) for each in fields(value)}
     dump = getattr(value, "model_dump", None)
     return cast("Json", dump(mode="json") if callable(dump) else value)
+
+
+_NOTHING = object()
+
+
+def _below(value: object, name: str) -> object:
+    """What a mapping or a model has under a name; `_NOTHING` where it has none."""
+    plain = data_of(value)
+    return plain[name] if isinstance(plain, dict) and name in plain else _NOTHING
 
 
 def _digest(content: object, name: str) -> bytes:

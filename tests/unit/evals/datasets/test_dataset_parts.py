@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from surefoot import Case, Dataset
@@ -100,6 +100,7 @@ def made(size: int) -> Dataset:
     )
 
 
+@settings(max_examples=25)
 @given(st.integers(1, 5), st.integers(0, 3), st.booleans())
 def test_no_case_moves_when_others_are_added_or_the_order_changes(times: int, seed: int, by: bool) -> None:
     key = "group" if by else None
@@ -141,6 +142,7 @@ def test_shares_that_are_none_are_told(shares: dict[str, float], why: str) -> No
         made(10).split(**shares)
 
 
+@settings(max_examples=25)
 @given(st.integers(1, 90), st.integers(0, 5))
 def test_a_sample_is_the_same_each_time_and_part_of_a_larger_one(size: int, seed: int) -> None:
     whole = made(90)

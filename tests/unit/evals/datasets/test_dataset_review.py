@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -190,16 +192,34 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "cases.jsonl"
     path.write_bytes(b"old")
 
-    def parts() -> object:
+    def parts() -> Iterator[bytes]:
         yield b"new"
         raise RuntimeError("in the middle")
 
     with pytest.raises(RuntimeError, match="in the middle"):
-        replace(path, parts())  # type: ignore[arg-type]
+        replace(path, parts())
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["cases.jsonl"]
     with pytest.raises(InvalidInput, match="cannot be written"):
         replace(tmp_path / "no folder" / "cases.jsonl", [b"x"])
+
+
+def test_a_writer_that_is_killed_leaves_the_old_file_and_no_lock(file: Path) -> None:
+    before = file.read_bytes()
+    child = os.fork()
+    if child == 0:
+
+        def parts() -> Iterator[bytes]:
+            yield b"half of the new content" * 10_000
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        with held(file):
+            replace(file, parts())
+    _, status = os.waitpid(child, 0)
+    assert os.WTERMSIG(status) == signal.SIGKILL
+    assert file.read_bytes() == before
+    decide(file, Review.of(file).entry("a"), "accepted", by="Eva")
+    assert Review.of(file).entry("a").state == "accepted"
 
 
 def test_a_link_stays_a_link(tmp_path: Path) -> None:
