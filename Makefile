@@ -42,11 +42,17 @@ crash: .venv/.installed-dev ## kill 2,000 runs over and over on each engine, and
 	@SUREFOOT_TEST_CRASHES=300 $(BIN)/python -m pytest -q --numprocesses=$(WORKERS) tests/contract/test_edit_scenarios.py
 	@PYTHONPATH=tests/crash:tests/servers:tests/support $(BIN)/python tests/crash $(ARGS)
 
+backtest-proof: .venv/.installed-dev ## backtest 500 runs, killed twice, and count what the model was asked (ARGS="--runs 60")
+	@$(BIN)/python tests/crash/backtests.py $(ARGS)
+
 chaos: .venv/.installed-dev ## every fault below every SDK and below generate, in every form; `make test` has a part of them
 	@SUREFOOT_TEST_FAULTS=all $(BIN)/python -m pytest -q --numprocesses=$(WORKERS) tests/contract/test_faults.py tests/contract/test_generate_faults.py $(ARGS)
 
 limits: .venv/.installed-dev ## budgets, rates, breakers and the cache under many processes that are killed; `make test` has a part
 	@SUREFOOT_TEST_LIMITS=all $(BIN)/python -m pytest -q -s $(wildcard $(LIMITS:%=tests/contract/test_%_many_processes.py)) $(ARGS)
+
+stats: .venv/.installed-dev ## the statistics of comparisons and judges against thousands of simulated experiments; `make test` has a part
+	@SUREFOOT_TEST_STATISTICS=all OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q -rP --numprocesses=2 --timeout=600 $(wildcard tests/unit/evals/test_*_simulated.py) $(ARGS)
 
 conformance-prompts: .venv/.installed-dev ## prompt files of other libraries and the Prompty project's vectors (DATA=x VECTORS=y)
 	@PYTHONPATH=tests/conformance $(BIN)/python tests/conformance $(DATA:%=--data=%) $(VECTORS:%=--vectors=%)
@@ -105,5 +111,6 @@ check-pyright: .venv/.installed-dev
 check-floors: .venv/.installed-dev
 	@$(BIN)/python -m pytest -q tests/unit/test_floors.py
 
-.PHONY: help demo eval-demo test test-peers conformance-prompts conformance-metrics crash chaos limits check format cov bench wheel lock clean
+.PHONY: help demo eval-demo test test-peers conformance-prompts conformance-metrics crash chaos limits stats check format cov bench wheel lock clean
+.PHONY: help demo eval-demo test test-peers conformance-prompts conformance-metrics crash backtest-proof chaos limits check format cov bench wheel lock clean
 .PHONY: check-format check-lint check-mypy check-pyright check-floors

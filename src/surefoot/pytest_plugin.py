@@ -1,11 +1,11 @@
-"""Fixtures for pytest: an app of the test's own, and models that answer from a script or from a cassette."""
+"""Fixtures for pytest: an app of the test's own, models that answer from a script or a cassette, and gates."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ import pytest
 # Every run of pytest where Surefoot is installed loads this module, so that all else is imported by who uses it.
 if TYPE_CHECKING:
     from surefoot.app import App
+    from surefoot.evals import Experiment, Verdict
     from surefoot.models import Recording, Script
 
 _has_failed = pytest.StashKey[bool]()
@@ -105,6 +106,54 @@ def recorded_model(request: pytest.FixtureRequest, surefoot_app: App) -> Iterato
         _save(surefoot_app, file)
     else:
         recording.assert_done()
+
+
+@pytest.fixture
+def gate(request: pytest.FixtureRequest) -> Callable[..., Verdict]:
+    """Fails the test where an experiment does not pass a gate: `gate(evaluate(...))`.
+
+    It is called with the candidate, and with
+
+    baseline: another experiment, or what names one: an id, a name, `last`, or a label of prompts (`production`), looked
+        for in the ledger of the project that the test's file is in.
+    file: the gate, in the folder of the test's file or else of the project's settings; or its name in `[gates]`.
+
+    It returns the verdict, and records nothing.
+    """
+
+    def judge(
+        candidate: Experiment, baseline: Experiment | str = "production", *, file: str | Path = "gate.yaml"
+    ) -> Verdict:
+        __tracebackhide__ = True
+        from surefoot.config import load
+        from surefoot.evals.comparing import gatefile
+
+        settings = load(request.path.parent)
+        near = request.path.parent / file
+        folder = request.path.parent if near.is_file() else settings.root
+        found = gatefile.find(str(file), settings.config.gates, folder=folder)
+        against = _baseline(request, baseline, candidate) if isinstance(baseline, str) else baseline
+        verdict = found.judge(candidate, against)
+        if not verdict.has_passed:
+            lines = [verdict.headline, *verdict.reasons, f"candidate {candidate.id}, baseline {against.id}"]
+            pytest.fail("\n  ".join(lines), pytrace=False)
+        return verdict
+
+    return judge
+
+
+def _baseline(request: pytest.FixtureRequest, reference: str, candidate: Experiment) -> Experiment:
+    """The experiment in the ledger of the project, whichever app the test itself has."""
+    from surefoot.app import App
+    from surefoot.config import load
+    from surefoot.evals.comparing.references import baseline, likeness
+    from surefoot.evals.loading import opened
+    from surefoot.ledger import Evaluations
+
+    with closing(App(load(request.path.parent))) as app:
+        evaluations = Evaluations(app.ledger)
+        record = baseline(reference, evaluations, app.prompts, like=likeness(candidate))
+        return opened(record, evaluations)
 
 
 def _save(app: App, file: Path) -> None:

@@ -59,6 +59,8 @@ def test_an_experiment_is_found_by_its_beginning_and_the_newest_is_the_last(ledg
     assert evaluations.experiment("nightly-12").id == evaluations.experiment("last").id == "nightly-12"
     assert evaluations.experiment("last", flow="answer").id == "nightly-1"
     assert evaluations.experiment(made[1].lower()[:-1]).id == made[1]
+    evaluations.begin(an_experiment("été-é", begun_ns=0))
+    assert evaluations.experiment("été-").id == "été-é"
     with pytest.raises(UnknownExperiment, match="several experiments: nightly-12, nightly-1"):
         evaluations.experiment("night")
     for unknown in ("nobody", "", " ", "%", "é\x00\ud800"):
@@ -137,18 +139,27 @@ def test_cases_come_in_order_of_their_place_however_they_were_kept(kept: Evaluat
 def test_a_bad_score_is_refused_and_takes_no_other_along(kept: Evaluations) -> None:
     with pytest.raises(InvalidInput, match="'f1' is nan"):
         kept.keep([a_case("c1", "R1", ScoreRecord("f1", float("nan")))])
+    with pytest.raises(
+        InvalidInput, match="'f1' is a number of thousands of digits, which cannot be averaged"
+    ):
+        kept.keep([a_case("c1", "R1", ScoreRecord("f1", 10**5000))])
     with pytest.raises(UnknownExperiment, match="begin it"):
         kept.keep([replace(a_case(), experiment="E2")])
     for bad in (a_case("x" * 401), a_case(""), a_case("c", "R", ScoreRecord("m" * 201, 1.0))):
         with pytest.raises(InvalidInput, match="characters"):
             kept.keep([bad])
     good = [kept.keep([a_case(f"good-{n}", f"G{n}")]) for n in range(3)]
-    wrong = kept.keep([a_case("bad", "B1", latency_ns=2**70)])
+    wrong = [
+        kept.keep([a_case("bad", "B1", latency_ns=2**70)]),
+        kept.keep([a_case("bad", "B2", latency_ns="soon")]),
+        kept.keep([a_case("bad", "B3", repeat=None)]),
+    ]
     good += [kept.keep([a_case(f"good-{n}", f"G{n}")]) for n in range(3, 6)]
     for pending in good:
         pending.wait()
-    with pytest.raises(LedgerError, match="judged case of experiment E1 cannot be recorded"):
-        wrong.wait()
+    for pending in wrong:
+        with pytest.raises(LedgerError, match="judged case of experiment E1 cannot be recorded"):
+            pending.wait()
     assert [case.case for case in kept.cases("E1")] == [f"good-{n}" for n in range(6)]
 
 
@@ -166,12 +177,12 @@ def test_a_trend_adds_up_by_spans_of_time(kept: Evaluations) -> None:
         ]
     ).wait()
     assert kept.trend(metric="f1", until_ns=5 * DAY) == [
-        TrendBucket(0, 1, 0, 0.5, 0.25),
-        TrendBucket(DAY, 1, 1, 0.25, 0.0625),
-        TrendBucket(3 * DAY, 1, 0, 1.0, 1.0),
+        TrendBucket(0, 1, 0, 0.5, 0.25, kinds={"eval": 1}),
+        TrendBucket(DAY, 1, 1, 0.25, 0.0625, kinds={"eval": 2}),
+        TrendBucket(3 * DAY, 1, 0, 1.0, 1.0, kinds={"eval": 1}),
     ]
     whole = kept.trend(metric="f1", bucket_ns=10 * DAY)
-    assert whole == [TrendBucket(0, 4, 1, 5.75, 17.3125)]
+    assert whole == [TrendBucket(0, 4, 1, 5.75, 17.3125, kinds={"eval": 5})]
     assert whole[0].mean == 5.75 / 4
     assert whole[0].coverage == 0.8
     assert whole[0].variance == pytest.approx(3.015625)

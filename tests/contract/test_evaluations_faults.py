@@ -225,8 +225,11 @@ def test_texts_from_anywhere_are_taken_and_have_a_length(kept: Evaluations) -> N
 def test_a_damaged_case_is_told(place: Place, kept: Evaluations) -> None:
     kept.keep([a_case()]).wait()
     place.execute("UPDATE experiment_cases SET metadata = '[1'")
-    with pytest.raises(LedgerCorrupt, match=r"judged case .* is damaged"):
+    place.execute("UPDATE experiments SET settings = '7'")
+    with pytest.raises(LedgerCorrupt, match=r"evaluations is damaged"):
         list(kept.cases("E1"))
+    with pytest.raises(LedgerCorrupt, match=r"evaluations is damaged"):
+        kept.experiments()
 
 
 def test_verify_finds_scores_of_nothing(place: Place, ledger: Ledger, kept: Evaluations) -> None:

@@ -1,10 +1,11 @@
 """The fixtures that ship, in a pytest of its own: found by the entry point, and free of cost until they are used.
 
-The example of docs/guide/testing.md is among them.
+The examples of docs/guide/testing.md and of docs/guide/gates.md are among them.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from command_line import surefoot
 from wire import WireServer
 
 FLOW = """
@@ -61,6 +63,42 @@ from project import summary
 @pytest.mark.parametrize("text", ["a/b", "c d"])
 def test_a_summary(recorded_model, text):
     assert summary(text) == f"gpt-4o heard: {text}"
+"""
+
+
+CAPITALS = """
+import os
+from surefoot import flow, prompt
+
+KNOWN = {f"country {i}": f"capital {i}" for i in range(12)}
+
+@flow
+def capital(country: str) -> str:
+    rules = str(prompt(f"rules@{os.environ.get('RULES', '1')}").render())
+    return "no idea" if "Guess" in rules else KNOWN[country]
+
+def is_right(output: str, expected: str) -> bool:
+    return output == expected
+"""
+
+GATED = """
+import pytest
+from capitals import capital, is_right
+from surefoot import evaluate
+
+@pytest.mark.usefixtures("surefoot_app")
+@pytest.mark.parametrize("rules", ["2", "3"])
+def test_the_rules_are_no_worse(gate, monkeypatch, rules):
+    monkeypatch.setenv("RULES", rules)
+    found = evaluate(capital, "cases.jsonl", [is_right])
+    assert gate(found).comparison.pairs == 12
+
+def test_two_experiments(gate, surefoot_app, monkeypatch):
+    monkeypatch.setenv("RULES", "3")
+    worse = evaluate(capital, "cases.jsonl", [is_right])
+    monkeypatch.setenv("RULES", "1")
+    better = evaluate(capital, "cases.jsonl", [is_right])
+    assert gate(better, baseline=worse, file="better.yaml").has_passed
 """
 
 
@@ -139,3 +177,31 @@ def test_a_run_of_pytest_that_uses_no_fixture_pays_nothing(folder: Path) -> None
     )
     done = pytest_in(folder)
     assert "1 passed" in done.stdout, done.stdout
+
+
+def test_a_gate_fails_the_test_of_a_version_that_is_worse_than_production(folder: Path) -> None:
+    cases = [{"country": f"country {i}", "expected": f"capital {i}"} for i in range(12)]
+    (folder / "cases.jsonl").write_text("".join(f"{json.dumps(case)}\n" for case in cases))
+    (folder / "prompts").mkdir()
+    for version, text in (("1", "Be exact."), ("2", "Be very exact."), ("3", "Guess.")):
+        (folder / "prompts" / f"rules{version}.prompty").write_text(
+            f"---\nname: rules\nversion: '{version}'\n---\nuser:\n{text}\n"
+        )
+    (folder / "capitals.py").write_text(CAPITALS)
+    (folder / "gate.yaml").write_text("min_cases: 12\nmetrics: {is_right: {non_inferior: 0.4}}\n")
+    (folder / "better.yaml").write_text("min_cases: 12\nmetrics: {is_right: {improved: true}}\n")
+    (folder / "evaluation.py").write_text(
+        "from surefoot.evals import Evaluation\nfrom capitals import capital, is_right\n"
+        "evaluation = Evaluation(capital, [is_right], data='cases.jsonl')\n"
+    )
+    surefoot("promote", "prompt:rules@1", "production", cwd=folder)
+    surefoot("eval", ".", cwd=folder)
+    (folder / "test_it.py").write_text(GATED)
+    done = pytest_in(folder)
+    assert "1 failed, 2 passed" in done.stdout, done.stdout
+    assert "gate failed: 1 of 3 rules do not hold" in done.stdout
+    assert "is_right: non_inferior by 0.4: it is worse by more than that: 100.0% to 0.0%" in done.stdout
+    assert "Traceback" not in done.stdout
+    # What only a test has seen is in no record that anything is promoted by.
+    told = surefoot("promote", "prompt:rules@2", "production", "--json", cwd=folder)
+    assert json.loads(told.stdout)["gates"] == []

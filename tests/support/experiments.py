@@ -28,7 +28,7 @@ class Told:
 
 
 def experiment(
-    id: str,  # noqa: A002
+    id: str,
     cases: Mapping[str, Told] | Sequence[tuple[str, Told]],
     *,
     dataset: str = "golden",

@@ -105,39 +105,42 @@ def _table(alpha: float) -> Table:
 
 
 def _add(table: Table, each: Contrast) -> None:
+    """A row of the table; labels have none, as they have no change."""
     from surefoot.cli import screen
 
+    if each.kind == "labels" and not each.omitted:
+        return
     name = screen.harmless(f"{each.metric} [{each.slice}]" if each.slice else each.metric)
     if each.omitted:
         table.add_row(name, "-", "-", "-", "-", "-", "not compared", "-", style="yellow")
         return
     shown = wording.effect(each)
-    style = _STYLES.get(shown, "")
-    if each.kind == "labels":
-        was, now = (screen.harmless(wording.labels_of(level, 2)) for level in (each.baseline, each.candidate))
-        cells = [was, now, "", ""]
-    else:
-        cells = [wording.number(level.paired, each.kind) for level in (each.baseline, each.candidate)]
-        cells += [wording.signed(each.delta, each.kind), wording.between(each.interval, each.kind)]
-    table.add_row(name, *cells, wording.p_value(each.adjusted_p), shown, wording.coverages(each), style=style)
+    cells = [wording.number(level.paired, each.kind) for level in (each.baseline, each.candidate)]
+    cells += [wording.signed(each.delta, each.kind), wording.between(each.interval, each.kind)]
+    cells += [wording.p_value(each.adjusted_p), shown, wording.coverages(each)]
+    table.add_row(name, *cells, style=_STYLES.get(shown, ""))
 
 
 def _print_notes(console: Console, comparison: Comparison) -> None:
     """What the figures alone do not say."""
     from surefoot.cli import screen
 
-    notes = [(screen.harmless(warning), "yellow") for warning in comparison.warnings]
+    notes = [(warning, "yellow") for warning in comparison.warnings]
+    failures: dict[str, list[str]] = {}
     for each in comparison.contrasts:
         if each.omitted:
-            notes.append((f"{each.metric} is not compared: {screen.harmless(each.omitted)}", "yellow"))
-        if failures := wording.counted_failures(each):
-            notes.append((f"{each.metric}: {screen.harmless(failures)}", "yellow"))
+            notes.append((f"{each.metric} is not compared: {each.omitted}", "yellow"))
+        elif each.kind == "labels":
+            notes.append((f"{each.metric}: {wording.shifted(each)}", "bold" if each.has_shifted else "dim"))
+        if said := wording.counted_failures(each):
+            failures.setdefault(said, []).append(each.metric)
         if said := wording.hint(each):
             notes.append((f"{each.metric}: {said}", "dim"))
-    spent = wording.spent(comparison)
-    notes += [(f"{one.figure}: {screen.harmless(one.note)}", "dim") for one in spent if one.note]
+    notes += [(f"{', '.join(metrics)}: {said}", "yellow") for said, metrics in failures.items()]
+    notes += [(f"{one.figure}: {one.note}", "dim") for one in wording.spent(comparison) if one.note]
     for text, style in notes:
-        console.print(screen.styled((f"  {screen.brief(text, max(console.width - 2, 40))}", style)))
+        shown = screen.brief(screen.harmless(text), max(2 * console.width - 4, 40))
+        console.print(screen.styled((f"  {shown}", style)))
 
 
 def _print_slices(console: Console, comparison: Comparison) -> None:
@@ -147,7 +150,7 @@ def _print_slices(console: Console, comparison: Comparison) -> None:
     if not comparison.slices:
         return
     every = [each for one in comparison.slices for each in one.contrasts if not each.omitted]
-    telling = [each for each in every if each.effect in ("worse", "improved") or each.has_shifted]
+    telling = [each for each in every if each.effect in ("worse", "improved")]
     telling.sort(key=lambda each: each.effect != "worse")
     large = sum(not one.is_too_small for one in comparison.slices)
     said = "where something is shown" if telling else "in none of which anything is shown"

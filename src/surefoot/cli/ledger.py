@@ -181,7 +181,8 @@ def prune(  # noqa: PLR0917
     """Drop what is older than [retention] says, or than --older-than, and what nothing refers to.
 
     Without payloads a run keeps its figures, its names and its chain; a whole run leaves its line in the list and
-    its last hash. Neither can be resumed. Runs that have not ended are never touched.
+    its last hash. Neither can be resumed. Runs that have not ended are never touched. Scores of evaluations stay,
+    without what was written of them.
 
     --forget drops the data keys of RUN..., or of all runs of a tenant, principal or session, so that what is sealed
     cannot be read from that moment on, and then their payloads, tags and names. With --what runs the rows go too.
@@ -306,8 +307,9 @@ def export(  # noqa: PLR0917
 ) -> int:
     """Write runs to FILE, one SQLite file that opens without a server: all of them, or the selected ones.
 
-    What people may read is in it, secrets redacted; chains can be verified in it. With --with-sealed whoever has FILE
-    and the key of the export can read everything and resume the runs: --key-file makes that key if it is not there.
+    What people may read is in it, secrets redacted; chains can be verified in it. Runs of evaluations bring their
+    scores. With --with-sealed whoever has FILE and the key of the export can read everything and resume the runs:
+    --key-file makes that key if it is not there.
     """
     from surefoot.app import App
     from surefoot.cli import ledger_page, screen, working

@@ -100,10 +100,7 @@ class Page:
             yield "deadline", words.clock(run.deadline_ns)
         if run.owner is not None:
             yield "process", f"{run.owner.pid} on {run.owner.host}"
-        if run.parent_run is not None:
-            yield "parent run", run.parent_run
-        if fork := words.fork_of(run):
-            yield "made as", fork
+        yield from _made_of(run)
         if run.run_key is not None and not run.is_child:
             yield "key", run.run_key
         for label, value in (("tenant", run.tenant), ("principal", run.principal), ("session", run.session)):
@@ -208,6 +205,14 @@ class Page:
             self._console.print(
                 screen.styled((f"{guide}  ", "dim"), (head, "dim"), (line, style)), soft_wrap=True
             )
+
+
+def _made_of(run: RunRecord) -> Iterator[tuple[str, str]]:
+    """The runs that a run is a part or a fork of."""
+    if run.parent_run is not None:
+        yield "parent run", run.parent_run
+    if fork := words.fork_of(run):
+        yield "made as", fork
 
 
 def _tail(span: Span) -> str:

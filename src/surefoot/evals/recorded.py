@@ -184,7 +184,7 @@ class Runs:
         )
 
         def target(given: Mapping[str, object], _init: Mapping[str, object] = making.init) -> Target:
-            own = _init if isinstance(flow, type) else {}
+            own: Mapping[str, object] = _init if isinstance(flow, type) else {}
             return flows.target_of(flow, self.spec, given, init=own, make_client=self._app.client)
 
         if known is not None:
@@ -193,7 +193,11 @@ class Runs:
         return self.fresh(flow, place, lambda: target(inputs), options)
 
     def fresh(
-        self, flow: AnyFlow, place: Place, target: Callable[[], Target], options: Options
+        self,
+        flow: AnyFlow,  # noqa: ARG002  (forks are made of it)
+        place: Place,
+        target: Callable[[], Target],
+        options: Options,
     ) -> flows.Logic[object]:
         """The run of a case from its beginning."""
         case, repeat = place

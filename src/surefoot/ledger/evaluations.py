@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import cast
-
-import orjson
+from typing import TypeVar, cast
 
 from surefoot.errors import InvalidInput, LedgerCorrupt, UnknownExperiment
-from surefoot.ledger import scored_queries, scored_rows
+from surefoot.ledger import scored_queries, scored_rows, scored_texts
 from surefoot.ledger.entries import BeginExperiment, KeepCases, KeepVerdict
+from surefoot.ledger.listing import Query
 from surefoot.ledger.prompt_rows import clean
 from surefoot.ledger.rows import Row
 from surefoot.ledger.scored import (
-    LONGEST_ID,
-    LONGEST_LABEL,
-    LONGEST_METRIC,
     CaseRecord,
     ExperimentKind,
     ExperimentRecord,
-    ScoreRecord,
     TimedScore,
     TrendBucket,
     VerdictRecord,
@@ -33,11 +28,12 @@ from surefoot.ledger.scored_uses import models_judging, prompts_in
 from surefoot.ledger.store import Ledger
 from surefoot.ledger.writer import Pending
 
+T = TypeVar("T")
+
 LAST = "last"
 DAY_NS = 86_400_000_000_000
 
 _PAGE = 500
-_LONGEST_TEXT = 20_000
 _MOST_KNOWN = 1000
 
 _About = tuple[str, ExperimentKind, str]
@@ -65,8 +61,8 @@ class Evaluations:
         Returns what stands under its id: another record where somebody began one before, which the caller has to
         compare. Raises `InvalidInput` for an id that is empty or too long.
         """
-        _check(record.id, "the id of an experiment")
-        settings = self._object(record.settings)
+        scored_texts.check_name(record.id, "the id of an experiment")
+        settings = scored_texts.ready_object(record.settings, self._ledger.payloads)
         row = scored_rows.experiment_row(
             replace(record, begun_ns=record.begun_ns or time.time_ns()), settings=settings
         )
@@ -85,8 +81,8 @@ class Evaluations:
 
     def verdict(self, record: VerdictRecord) -> VerdictRecord:
         """Record what a gate has said; durable when this returns. None is ever changed: of one id the first stands."""
-        _check(record.id, "the id of a verdict")
-        reasons = [_cut(text) for text in self._ledger.payloads.readable_all(record.reasons)]
+        scored_texts.check_name(record.id, "the id of a verdict")
+        reasons = scored_texts.ready_texts(record.reasons, self._ledger.payloads)
         record = replace(record, judged_ns=record.judged_ns or time.time_ns())
         row = scored_rows.verdict_row(record, reasons=reasons)
         entry = KeepVerdict(row, scored_rows.subject_rows(record))
@@ -111,9 +107,9 @@ class Evaluations:
         # An id that somebody gave stands as it was given; one that was made is in capitals.
         for wanted in dict.fromkeys((asked, asked.upper())) if asked else ():
             query = scored_queries.experiments_query(
-                ids=(wanted, wanted + "~"), flow=flow, tenant=tenant, limit=5
+                ids=(wanted, f"{wanted}\U0010ffff"), flow=flow, tenant=tenant, limit=5
             )
-            found = list(map(scored_rows.experiment_of, self._ledger.ask(query)))
+            found = self._read(query, scored_rows.experiment_of)
             exact = [each for each in found if each.id == wanted]
             if exact or len(found) == 1:
                 return (exact or found)[0]
@@ -147,7 +143,7 @@ class Evaluations:
             until_ns=until_ns,
             limit=limit,
         )
-        return list(map(scored_rows.experiment_of, self._ledger.ask(query)))
+        return self._read(query, scored_rows.experiment_of)
 
     def cases(self, experiment: ExperimentRecord | str, *, tenant: str | None = None) -> Iterator[CaseRecord]:
         """The judged cases of an experiment (by its whole id) in order of place, id and repeat, read as they are used.
@@ -159,7 +155,7 @@ class Evaluations:
         after = (-(1 << 62), "", 0)
         while True:
             query = scored_queries.page_query(experiment_id, after, tenant=tenant, size=_PAGE)
-            page = list(self._cases_of(self._ledger.ask(query)))
+            page = self._cases(query)
             yield from page
             if len(page) < _PAGE:
                 return
@@ -168,7 +164,7 @@ class Evaluations:
 
     def cases_of_run(self, run_id: str, *, tenant: str | None = None) -> list[CaseRecord]:
         """The judged cases for which a run stands, with their scores: what is known of how good it was."""
-        return list(self._cases_of(self._ledger.ask(scored_queries.of_run_query(run_id, tenant=tenant))))
+        return self._cases(scored_queries.of_run_query(run_id, tenant=tenant))
 
     def prompts(self, experiment: ExperimentRecord) -> dict[str, str]:
         """What the prompts meant in the runs of an experiment, name to digest: what they were in most of them.
@@ -256,47 +252,34 @@ class Evaluations:
         query = scored_queries.verdicts_query(
             gate=gate, subject=subject, digest=digest, candidate=candidate, tenant=tenant, limit=limit
         )
-        return list(map(scored_rows.verdict_of, self._ledger.ask(query)))
+        return self._read(query, scored_rows.verdict_of)
 
     # Rows
 
     def _row(self, record: CaseRecord) -> CaseRow:
-        _check(record.case, "the id of a case")
         flow, kind, tenant = self._about(record.experiment)
-        scores = record.scores
-        texts = [record.error, scored_rows.as_json(dict(record.metadata)) if record.metadata else "{}"]
-        for score in scores:
-            _check(score.metric, "the name of a metric", most=LONGEST_METRIC)
-            value = score.value
-            if isinstance(value, float) and not math.isfinite(value):
-                raise InvalidInput(
-                    f"case {record.case}: metric {score.metric!r} is {value}, which cannot be averaged: keep a failure"
-                )
-            texts += (score.reason, score.failure, value if isinstance(value, str) else "")
-        shown = self._ledger.payloads.readable_all(texts)
-        if shown is not texts:
-            scores = tuple(map(_shown, scores, shown[2::3], shown[3::3], shown[4::3]))
+        ready, metadata = scored_texts.ready_case(record, self._ledger.payloads)
         return scored_rows.case_row(
-            record,
-            error=_cut(shown[0]),
-            metadata=shown[1] if shown is texts else _sound(shown[1]),
-            scores=[_bounded(score) for score in scores],
+            ready,
+            metadata=metadata,
             flow=flow,
             kind=kind,
-            tenant=clean(record.tenant) if record.tenant else tenant,
+            tenant=ready.tenant or tenant,
             scored_ns=record.scored_ns or time.time_ns(),
         )
 
     def _about(self, experiment: str) -> _About:
         known = self._known.get(experiment)
         if known is None:
-            found = self._ledger.ask((scored_rows.EXPERIMENT_BY_ID, (clean(experiment),)))
+            found = self._read(
+                (scored_rows.EXPERIMENT_BY_ID, (clean(experiment),)), scored_rows.experiment_of
+            )
             if not found:
                 raise UnknownExperiment(
                     f"experiment {experiment!r} is not in the ledger {self._ledger.where}: begin it before its cases "
                     "are kept"
                 )
-            known = self._note(scored_rows.experiment_of(found[0]))
+            known = self._note(found[0])
         return known
 
     def _note(self, record: ExperimentRecord) -> _About:
@@ -305,47 +288,20 @@ class Evaluations:
         about = self._known[record.id] = (record.flow, record.kind, record.tenant)
         return about
 
-    def _object(self, value: object) -> str:
-        return _sound(self._ledger.payloads.readable(scored_rows.as_json(value)))
+    def _cases(self, query: Query) -> list[CaseRecord]:
+        with self._told():
+            return list(scored_rows.cases_of(self._ledger.ask(query)))
 
-    def _cases_of(self, found: Sequence[Row]) -> Iterator[CaseRecord]:
+    def _read(self, query: Query, record: Callable[[Row], T]) -> list[T]:
+        with self._told():
+            return list(map(record, self._ledger.ask(query)))
+
+    @contextmanager
+    def _told(self) -> Generator[None]:
+        """Rows that cannot be read are damaged: raise `LedgerCorrupt` for them."""
         try:
-            yield from scored_rows.cases_of(found)
+            yield
         except (ValueError, TypeError) as error:
             raise LedgerCorrupt(
-                f"a judged case in the ledger {self._ledger.where} is damaged ({error}): restore a backup"
+                f"what the ledger {self._ledger.where} holds of evaluations is damaged ({error}): restore a backup"
             ) from None
-
-
-def _check(name: str, what: str, *, most: int = LONGEST_ID) -> None:
-    """Raise `InvalidInput` for what no index takes."""
-    if not name or len(clean(name)) > most:
-        shown = f"{name[:40]}…" if len(name) > 40 else name
-        raise InvalidInput(f"{what} has 1 to {most} characters, {shown!r} has {len(name)}: give another one")
-
-
-def _cut(text: str, most: int = _LONGEST_TEXT) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"
-
-
-def _shown(score: ScoreRecord, reason: str, failure: str, label: str) -> ScoreRecord:
-    value = label if isinstance(score.value, str) else score.value
-    return replace(score, value=value, reason=reason, failure=failure)
-
-
-def _bounded(score: ScoreRecord) -> ScoreRecord:
-    value = score.value
-    is_long = isinstance(value, str) and len(clean(value)) > LONGEST_LABEL
-    if not is_long and len(score.reason) <= _LONGEST_TEXT and len(score.failure) <= _LONGEST_TEXT:
-        return score
-    label = _cut(clean(value), LONGEST_LABEL) if isinstance(value, str) else value
-    return replace(score, value=label, reason=_cut(score.reason), failure=_cut(score.failure))
-
-
-def _sound(text: str) -> str:
-    """JSON that is still an object after what was masked in it."""
-    try:
-        is_sound = text == "{}" or isinstance(orjson.loads(text), dict)
-    except ValueError:
-        is_sound = False
-    return text if is_sound else "{}"

@@ -126,7 +126,8 @@ class TrendBucket:
     """The scores of one metric in a span of time that begins at `began_ns` (nanoseconds since the epoch).
 
     `n` have a value and `failures` have none. `total` and `squares` are the sums of the numbers and of their squares,
-    where passed is 1 and failed is 0; `is_rate` says that there are no others. Labels are counted in `labels`.
+    where passed is 1 and failed is 0; `is_rate` says that there are no others. Labels are counted in `labels`, and in
+    `kinds` all scores, failures too, by the kind of experiment that they are from.
     """
 
     began_ns: int
@@ -136,6 +137,7 @@ class TrendBucket:
     squares: float = 0.0
     is_rate: bool = False
     labels: Mapping[str, int] = field(default_factory=dict[str, int])
+    kinds: Mapping[ExperimentKind, int] = field(default_factory=dict[ExperimentKind, int])
 
     @property
     def numbers(self) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from surefoot.ledger.listing import Query
 from surefoot.ledger.prompt_rows import beginning, clean
 from surefoot.ledger.rows import Row
-from surefoot.ledger.scored import TimedScore, TrendBucket
+from surefoot.ledger.scored import ExperimentKind, TimedScore, TrendBucket
 from surefoot.ledger.scored_rows import CASE_COLUMNS, EXPERIMENT_COLUMNS, VERDICT_COLUMNS, joined, value_of
 
 
@@ -105,11 +105,11 @@ def timed_score(row: Row) -> TimedScore:
 
 
 def trend_query(asked: OverTime, bucket_ns: int) -> Query:
-    """Sums by span of time, kind of value and label."""
+    """Sums by span of time, type of value, label and kind of experiment."""
     where, values = asked.where()
     sums = "count(*), sum(number), sum(number * number)"
     return (
-        f"SELECT scored_ns / {bucket_ns}, value_type, label, {sums} FROM scores{where} GROUP BY 1, 2, 3",
+        f"SELECT scored_ns / {bucket_ns}, value_type, label, kind, {sums} FROM scores{where} GROUP BY 1, 2, 3, 4",
         values,
     )
 
@@ -126,19 +126,23 @@ def _bucket(began_ns: int, groups: Sequence[Row]) -> TrendBucket:
     n = failures = 0
     total = squares = 0.0
     labels: dict[str, int] = {}
-    kinds: set[str] = set()
-    for value_type, label, count, summed, squared in groups:
+    kinds: dict[ExperimentKind, int] = {}
+    types: set[str] = set()
+    for value_type, label, kind, count, summed, squared in groups:
+        kinds[kind] = kinds.get(kind, 0) + count
         if value_type == "none":
             failures += count
             continue
-        kinds.add(value_type)
+        types.add(value_type)
         n += count
         total += summed or 0.0
         squares += squared or 0.0
         if value_type == "label":
             labels[label] = labels.get(label, 0) + count
     ordered = dict(sorted(labels.items(), key=lambda each: (-each[1], each[0])))
-    return TrendBucket(began_ns, n, failures, total, squares, kinds == {"bool"}, ordered)
+    return TrendBucket(
+        began_ns, n, failures, total, squares, types == {"bool"}, ordered, dict(sorted(kinds.items()))
+    )
 
 
 def metrics_query(flow: str, *, tenant: str | None) -> Query:

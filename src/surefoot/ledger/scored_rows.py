@@ -91,39 +91,31 @@ class CaseRow:
 
 
 def case_row(
-    record: CaseRecord,
-    *,
-    error: str,
-    metadata: str,
-    scores: Sequence[ScoreRecord],
-    flow: str,
-    kind: ExperimentKind,
-    tenant: str,
-    scored_ns: int,
+    record: CaseRecord, *, metadata: str, flow: str, kind: ExperimentKind, tenant: str, scored_ns: int
 ) -> CaseRow:
-    """The rows of a case. What is given beside the record takes the place of what it holds; `metadata` is JSON."""
-    experiment, run_id = clean(record.experiment), clean(record.run_id)
+    """The rows of a case whose texts are such as the tables take; `metadata` is its metadata as JSON."""
+    experiment, run_id = record.experiment, record.run_id
     case: Row = (
-        *(experiment, clean(record.case), record.repeat, record.place, run_id, tenant, record.status),
-        *(clean(error), metadata, record.latency_ns, scored_ns),
+        *(experiment, record.case, record.repeat, record.place, run_id, tenant, record.status),
+        *(record.error, metadata, record.latency_ns, scored_ns),
         *rows.total_columns(record.totals),
         *rows.total_columns(record.judging),
     )
     written: list[Row] = []
-    for score in scores:
+    for score in record.scores:
         value = score.value
         value_type, number, label = "number", None, None
         if value is None:
             value_type = "none"
         elif isinstance(value, str):
-            value_type, label = "label", clean(value)
+            value_type, label = "label", value
         else:
             value_type = "bool" if isinstance(value, bool) else "number"
             number = float(value)
         written.append(
             (
-                *(run_id, experiment, clean(score.metric), flow, kind, tenant, value_type, number, label),
-                *(clean(score.reason), clean(score.failure), score.scorer, score.judge_run, scored_ns),
+                *(run_id, experiment, score.metric, flow, kind, tenant, value_type, number, label),
+                *(score.reason, score.failure, score.scorer, score.judge_run, scored_ns),
             )
         )
     return CaseRow(case, written)
@@ -249,10 +241,14 @@ def verdict_of(row: Row) -> VerdictRecord:
 def as_json(value: object) -> str:
     """A value as JSON, whatever it holds: what is no JSON as its text."""
     try:
-        return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+        return orjson.dumps(value, default=_other, option=orjson.OPT_NON_STR_KEYS).decode()
     except TypeError:
         # Halves of characters, and numbers of more than 64 bits.
         return orjson.dumps(_plain(value)).decode()
+
+
+def _other(value: object) -> object:
+    return dict(cast("Mapping[object, object]", value)) if isinstance(value, Mapping) else str(value)
 
 
 def _plain(value: object) -> Json:

@@ -18,6 +18,7 @@ from surefoot.ledger.prompt_rows import clean
 from surefoot.ledger.rows import Row
 from surefoot.ledger.scored import LONGEST_ID, LONGEST_LABEL, LONGEST_METRIC, CaseRecord, ExperimentRecord
 from surefoot.ledger.scored_rows import CASE_COLUMNS, SCORE_COLUMNS
+from surefoot.ledger.scored_texts import NothingHidden, ready_case
 from surefoot.ledger.selecting import Condition
 from surefoot.ledger.tables import Session, Tables, one
 
@@ -188,14 +189,13 @@ def _take(here: Session, case: CaseRecord, experiment: ExperimentRecord) -> bool
             return False
         for run_id in {own[1], case.run_id}:
             here.change(scored_rows.DROP_SCORES, run_id, key[0])
+    ready, metadata = ready_case(case, NothingHidden())
     row = scored_rows.case_row(
-        case,
-        error=case.error,
-        metadata=scored_rows.as_json(dict(case.metadata)),
-        scores=case.scores,
+        ready,
+        metadata=metadata,
         flow=clean(experiment.flow),
         kind=experiment.kind,
-        tenant=clean(case.tenant),
+        tenant=ready.tenant,
         scored_ns=case.scored_ns,
     )
     here.insert(scored_rows.KEEP_CASE, [row.case])

@@ -53,6 +53,8 @@ REFUSALS = (
     *(TypeError, ValueError, OverflowError),
 )
 
+_THERE_ALREADY = (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
+
 
 @dataclass(slots=True)
 class Heads:
@@ -175,7 +177,7 @@ def apply_alone(entry: LedgerEntry, batch: Batch) -> Settled:
         heads.clear()
         heads.update(before)
         _settle_all_the_same(entry, batch)
-        is_there = isinstance(error, sqlite3.IntegrityError)
+        is_there = getattr(error, "sqlite_errorcode", 0) in _THERE_ALREADY
         settled = (None, already_recorded(entry) if is_there else not_recordable(entry, error))
     connection.execute("RELEASE alone")
     return settled

@@ -29,6 +29,7 @@ from surefoot.locks import ForkSafeLock
 from surefoot.server.posting import Posting
 from surefoot.server.reviewing import LONGEST, Draft, Posted, Progress, facts_of, fields_of, next_of
 from surefoot.server.shown import pretty, shown
+from surefoot.traces.figures import counted
 
 DATASETS = "/datasets/"
 _RAW_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
@@ -276,4 +277,8 @@ def _size(count: int) -> str:
     return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{max(count / 1e3, 0.1):.1f} KB"
 
 
-FILTERS: dict[str, Any] = {"reviewed_moment": _moment, "file_size": _size}
+FILTERS: dict[str, Any] = {
+    "lines": partial(counted, noun="line"),
+    "reviewed_moment": _moment,
+    "file_size": _size,
+}

@@ -65,7 +65,7 @@ def digest(version: str) -> str:
 
 
 def evaluated(
-    id: str,  # noqa: A002
+    id: str,
     mean: float,
     *,
     begun: int,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ class Killed(BaseException):
 
 
 @pytest.fixture(autouse=True)
-def prompts(app: App) -> Iterator[Path]:
+def prompts(app: App) -> Path:
     DONE.clear()
     DYING.clear()
     folder = app.settings.root / "prompts"
@@ -36,7 +35,7 @@ def prompts(app: App) -> Iterator[Path]:
             (folder / f"{name}{version}.yaml").write_text(text)
         app.prompts.promote(f"{name}@1", "production")
         app.prompts.promote(f"{name}@2", "candidate")
-    yield folder
+    return folder
 
 
 @step

@@ -1,4 +1,4 @@
-"""Two experiments made by hand, compared: pairing, failures, directions, labels, slices, cost and the cases that moved."""
+"""Two experiments made by hand, compared: pairing, failures, directions, labels, slices, cost, cases that moved."""
 
 from __future__ import annotations
 

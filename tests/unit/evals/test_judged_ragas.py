@@ -131,6 +131,24 @@ def test_noise_sensitivity_fails_where_numbers_of_verdicts_make_no_array() -> No
         scored("noise_sensitivity", three)
 
 
+@pytest.mark.parametrize(("api", "calls"), [("collections", 1), ("legacy", 3)])
+def test_the_older_code_asks_about_the_other_text_too_where_one_fails(api: ragas.Api, calls: int) -> None:
+    judge = Judge([{"claims": None}, {"claims": ["x"]}, judging(1)])
+    talk = ragas.conversation("factual_correctness", FULL, api=api)
+    with pytest.raises(MalformedResponse):
+        hold(talk, answer=judge.answer, embed=lambda _: [])
+    assert len(judge.asked) == calls
+
+
+def test_ragged_verdicts_end_it_before_the_last_question() -> None:
+    judge = Judge(
+        [{"statements": ["x"]}, {"statements": ["a"]}, judging(1), judging(1), judging(1, 1), judging(1)]
+    )
+    with pytest.raises(MalformedResponse, match="different numbers"):
+        hold(ragas.conversation("noise_sensitivity", FULL), answer=judge.answer, embed=lambda _: [])
+    assert len(judge.asked) == 6
+
+
 def test_a_zero_vector_is_nan_but_not_in_every_metric() -> None:
     zero = RagasSample("q", "o", "e")
     stated = [{"statements": []}, {"statements": []}]

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from surefoot.errors import InvalidInput
 from surefoot.evals.comparing.comparing import MIN_SLICE, compare
@@ -166,7 +166,9 @@ class Gate:
         known = {metric.name for each in (candidate, baseline) for metric in each.metrics}
         asked = {name: rules for name, rules in self.metrics.items() if name in known}
         margins = {name: margin for name in asked if (margin := self.margin_of(name)) is not None}
-        directions = {name: rules.direction for name, rules in asked.items() if rules.direction is not None}
+        directions: dict[str, Direction] = {
+            name: rules.direction for name, rules in asked.items() if rules.direction is not None
+        }
         return compare(
             candidate,
             baseline,
@@ -202,13 +204,12 @@ def _plain(rules: MetricRules | FigureRules | SliceRules) -> dict[str, Json]:
         if each.name in ("lines", "line") or value == getattr(plain, each.name):
             continue
         if isinstance(value, Mapping):
+            bounds = cast("Mapping[str, Bounds]", value)
             made[each.name] = {
-                str(label): {"at_least": bounds.at_least, "at_most": bounds.at_most}
-                for label, bounds in value.items()
-                if isinstance(bounds, Bounds)
+                label: {"at_least": one.at_least, "at_most": one.at_most} for label, one in bounds.items()
             }
         elif isinstance(value, tuple):
-            made[each.name] = [str(item) for item in value]
+            made[each.name] = [*cast("tuple[str, ...]", value)]
         elif isinstance(value, bool | int | float | str):
             made[each.name] = value
     return made

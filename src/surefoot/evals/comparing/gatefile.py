@@ -144,13 +144,13 @@ class _Reading:
         named = self._text(("name",)) or stem
         self._text(("description",))
         metrics = {each: self._metric(("metrics", each)) for each in self._table(("metrics",))}
-        figures = {each: self._figure((each,)) for each in FIGURES if each in data}
+        figures: dict[Figure, FigureRules] = {each: self._figure((each,)) for each in FIGURES if each in data}
         slices = self._slices()
         alpha = self._number(("alpha",), low=0, high=0.5, is_open=True)
         coverage = self._number(("coverage",), low=0, high=1)
         min_cases = self._whole(("min_cases",))
-        unpaired = self._choice(("unpaired",), _FAIL_OR_PASS)
-        on_too_few = self._choice(("on_too_few",), _FAIL_OR_PASS)
+        unpaired: TooFew | None = self._choice(("unpaired",), _FAIL_OR_PASS)
+        on_too_few: TooFew | None = self._choice(("on_too_few",), _FAIL_OR_PASS)
         margin = self._number(("margin",), low=0)
         lines = {key: self.document.line(key) for key in data}
         if self.mistakes:
@@ -231,7 +231,8 @@ class _Reading:
             path = ("slices", key)
             rules = self._table(path, may_be_empty=True)
             self._known(path, rules, SLICE)
-            chosen, least = self._choice((*path, "rules"), _SLICED), self._whole((*path, "min_cases"))
+            chosen: Literal["no_worse", "all"] | None = self._choice((*path, "rules"), _SLICED)
+            least = self._whole((*path, "min_cases"))
             made[key] = SliceRules(
                 rules=chosen or "no_worse",
                 min_cases=MIN_SLICE if least is None else least,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from surefoot.errors import InvalidInput, UnknownExperiment
+from surefoot.evals.results import Experiment
 from surefoot.ledger import Evaluations, ExperimentRecord
 from surefoot.prompts import Library
 
@@ -33,6 +34,24 @@ def baseline(
     return _found(reference, evaluations, library, like=like)
 
 
+def likeness(found: Experiment) -> ExperimentRecord:
+    """What says of an experiment, which may be in another ledger, what its baseline has to be like."""
+    return ExperimentRecord(
+        id=found.id,
+        kind=found.kind,
+        name=found.name,
+        flow=found.flow,
+        flow_version=found.flow_version,
+        code_digest="",
+        dataset=found.dataset,
+        dataset_version=found.dataset_version,
+        dataset_size=found.dataset_size,
+        cases=found.dataset_size,
+        repeats=found.repeats,
+        prompts=found.prompts,
+    )
+
+
 def _found(
     reference: str, evaluations: Evaluations, library: Library, *, like: ExperimentRecord | None
 ) -> ExperimentRecord:
@@ -43,22 +62,21 @@ def _found(
         )
     if asked == LAST:
         return _newest(evaluations, like, name="")
-    unknown: UnknownExperiment | None = None
+    found: ExperimentRecord | UnknownExperiment
     try:
         found = evaluations.experiment(asked)
     except UnknownExperiment as error:
-        unknown = error
-    else:
-        if found.id == asked:
-            return found
+        found = error
+    if isinstance(found, ExperimentRecord) and found.id == asked:
+        return found
     named = _of_name(evaluations, like, asked)
     if named is not None:
         return named
     labelled = labelled_digests(library, asked)
     if labelled:
         return _labelled(asked, labelled, evaluations, like)
-    if unknown is not None:
-        raise _without(asked, unknown, library)
+    if isinstance(found, UnknownExperiment):
+        raise _without(asked, found, library)
     return found
 
 

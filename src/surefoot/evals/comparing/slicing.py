@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from surefoot.errors import InvalidInput
 from surefoot.evals.comparing.pairing import Pairing
@@ -45,10 +46,10 @@ def cuts(pairing: Pairing, key: str) -> list[Cut]:
 
 def _values(metadata: Mapping[str, object], key: str) -> Iterator[str]:
     value = metadata.get(key)
-    if isinstance(value, list | tuple) and value:
-        yield from dict.fromkeys(_text(item) for item in value)
-    else:
-        yield _text(value)
+    items = cast("Sequence[object]", value) if isinstance(value, list | tuple) else ()
+    yield from dict.fromkeys(map(_text, items))
+    if not items:
+        yield NONE if isinstance(value, list | tuple) else _text(value)
 
 
 def _text(value: object) -> str:

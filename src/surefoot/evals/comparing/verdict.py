@@ -33,7 +33,7 @@ class Ruling:
     @property
     def name(self) -> str:
         where = f" [{self.slice}]" if self.slice else ""
-        return f"{self.subject}{where}: {self.rule}" if self.subject else self.rule
+        return f"{self.subject}{where}: {self.rule}" if self.subject else f"{self.rule}{where}"
 
     def to_json(self) -> dict[str, Json]:
         return {
@@ -73,10 +73,11 @@ class Verdict:
         count, failed = len(self.rulings), len(self.failed)
         open_ = sum(each.standing == "not judged" for each in self.rulings)
         left = f", {open_} not judged" if open_ else ""
+        named = "gate" if self.gate.name == "gate" else f"gate {self.gate.name}"
         if failed:
-            return f"gate {self.gate.name} failed: {failed} of {count} rules do not hold{left}"
+            return f"{named} failed: {failed} of {count} rules do not hold{left}"
         held = count - open_
-        return f"gate {self.gate.name} passed: {held} rule{'s hold' if held != 1 else ' holds'}{left}"
+        return f"{named} passed: {held} rule{'s hold' if held != 1 else ' holds'}{left}"
 
     def to_json(self) -> dict[str, Json]:
         return {
@@ -160,7 +161,7 @@ class _Metric:
             if not is_enough and level.reasons:
                 why, count = next(iter(level.reasons.items()))
                 reason += (
-                    f"; {count} have none because: {why}. Go on with `--experiment` and `--retry-failed`, or ask for "
+                    f"; {count} without: {why}. Go on with `--experiment` and `--retry-failed`, or ask for "
                     "less by `coverage`"
                 )
             rule = f"coverage of the {which} at least {least:.4g}"

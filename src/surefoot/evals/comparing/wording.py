@@ -141,10 +141,11 @@ def hint(contrast: Contrast) -> str:
         return ""
     parts: list[str] = []
     if contrast.detectable is not None:
-        parts.append(f"{contrast.n} cases show a difference of {number(contrast.detectable, contrast.kind)}")
+        shown = signed(contrast.detectable, contrast.kind).removeprefix("+")
+        parts.append(f"{contrast.n} cases can show a difference of {shown}")
     if contrast.needed is not None:
-        parts.append(f"{signed(contrast.delta, contrast.kind)} would take {contrast.needed:,}")
-    return ", ".join(parts)
+        parts.append(f"to show {signed(contrast.delta, contrast.kind)} takes about {contrast.needed:,}")
+    return "; ".join(parts)
 
 
 def counted_failures(contrast: Contrast) -> str:
@@ -155,6 +156,12 @@ def counted_failures(contrast: Contrast) -> str:
         if level.failures
     ]
     return f"rows without a score count as the worst: {', '.join(parts)}" if parts else ""
+
+
+def shifted(contrast: Contrast) -> str:
+    """Labels before and after."""
+    was, now = labels_of(contrast.baseline), labels_of(contrast.candidate)
+    return f"{was} \N{RIGHTWARDS ARROW} {now}: {effect(contrast)} (p {p_value(contrast.adjusted_p)})"
 
 
 def cases_alone(comparison: Comparison) -> str:

@@ -16,7 +16,7 @@ from uuid import UUID
 
 import orjson
 
-from surefoot.errors import InvalidInput
+from surefoot.errors import InvalidInput, NotData
 from surefoot.ledger import identity
 from surefoot.values import Json
 
@@ -54,10 +54,8 @@ class Case:
                 return values[name]
             found: object = values
             for part in name.split("."):
-                if not isinstance(found, Mapping) or part not in found:
-                    break
-                found = cast("object", found[part])
-            else:
+                found = _below(found, part)
+            if found is not _NOTHING:
                 return found
         raise KeyError(name)
 
@@ -87,7 +85,7 @@ def version_of(cases: Iterable[Case], name: str) -> str:
     whole = blake2b(digest_size=16)
     for case in cases:
         content = (case.id, data_of(case.inputs), data_of(case.expected), data_of(case.metadata))
-        whole.update(_digest(content, f"dataset {name}"))
+        whole.update(_digest(content, f"dataset {name}, {case.label}"))
     return whole.hexdigest()[:16]
 
 
@@ -118,8 +116,21 @@ def data_of(value: object) -> Json:
     return cast("Json", dump(mode="json") if callable(dump) else value)
 
 
+_NOTHING = object()
+
+
+def _below(value: object, name: str) -> object:
+    """What a mapping or a model has under a name; `_NOTHING` where it has none."""
+    plain = data_of(value)
+    return plain[name] if isinstance(plain, dict) and name in plain else _NOTHING
+
+
 def _digest(content: object, name: str) -> bytes:
-    return identity(content, name=name)
+    """Raises `InvalidInput` for what is no data, or nested too deeply to be recorded with a run."""
+    try:
+        return identity(content, name="case")
+    except NotData as error:
+        raise InvalidInput(f"{name}: {str(error)[:300]}") from None
 
 
 def _not_json(value: object, place: str) -> str | None:

@@ -56,10 +56,12 @@ def check(
     cases: list[Case] = []
     mistakes: list[str] = []
     ids: dict[str, Case] = {}
-    rows = 0
+    rows = named = 0
+    column = layout.columns.get("id", "id")
     try:
         for record in records(file, reading):
             rows += 1
+            named += record.values.get(column) not in (None, "")
             try:
                 case = layout.case(record)
             except InvalidInput as error:
@@ -76,10 +78,10 @@ def check(
     if not rows and not mistakes:
         mistakes.append(f"{file} holds no case")
     version = "" if mistakes else version_of(cases, stem_of(file))
-    return Checked(file, len(cases), tuple(mistakes), tuple(_notes(cases)), version)
+    return Checked(file, len(cases), tuple(mistakes), tuple(_notes(cases, named)), version)
 
 
-def _notes(cases: list[Case]) -> list[str]:
+def _notes(cases: list[Case], named: int) -> list[str]:
     notes: list[str] = []
     for group in duplicates(cases):
         notes.append(f"the same inputs in {len(group)} cases: {_named(group)}")  # noqa: PERF401
@@ -90,7 +92,7 @@ def _notes(cases: list[Case]) -> list[str]:
         notes.append(f"{len(pending)} cases wait for review: {_named(pending)}")
     if redacted := [case.id for case in cases if is_redacted(case)]:
         notes.append(f"a secret is masked in the inputs of {len(redacted)} cases: {_named(redacted)}")
-    if cases and all(case.place.endswith(f":{case.id}") for case in cases):
+    if cases and not named:
         notes.append(
             "no case has an id: each is named by its line, so that a split moves cases when one is put between"
         )

@@ -181,16 +181,17 @@ def _metadata(ledger: Ledger, run: RunRecord) -> dict[str, Json]:
         REVIEW: PENDING,
         "run": run.id,
         "flow": run.flow,
-        "flow_version": run.flow_version,
         "status": run.status,
         "began": datetime.fromtimestamp(run.created_ns / 1e9, UTC).isoformat(timespec="seconds"),
         "cost": run.totals.cost.nanos / 1e9,
         "tokens": run.totals.usage.total,
     }
+    if run.flow_version:
+        found["flow_version"] = run.flow_version
     if not run.totals.is_cost_complete:
         found["is_cost_complete"] = False
     if run.ended_ns is not None:
-        found["latency"] = _latency_ns(run) / 1e9
+        found["latency"] = round(_latency_ns(run) / 1e9, 6)
     if run.error:
         found["error"] = run.error
     if run.tenant:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn, cast
 
+import orjson
+
 from surefoot.errors import InvalidInput
 from surefoot.evals.datasets.record import Record
 from surefoot.evals.datasets.source import lines, text
@@ -38,7 +40,12 @@ def of_lines(file: Path, encoding: str | None = None) -> Iterator[Record]:
 
 def of_array(file: Path, encoding: str | None = None) -> Iterator[Record]:
     """A row for each object of the array that the file holds. Raises `InvalidInput`."""
-    array = _Array(file, text(file, encoding))
+    whole = text(file, encoding)
+    try:
+        _check_halves(whole)
+    except ValueError as error:
+        raise InvalidInput(f"{file} is not JSON ({error})") from None
+    array = _Array(file, whole)
     if array.sign() != "[":
         array.refuse(
             'the file holds no JSON array: write [{"id": ...}, ...], or one object per line in a .jsonl file'
@@ -108,10 +115,17 @@ class _Array:
 
 def parsed(line: str) -> object:
     """The value of a JSON text. Raises `ValueError` for what JSON has no form for, and for a key that stands twice."""
+    _check_halves(line)
     try:
         return _decoder.decode(line)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+
+
+def _check_halves(whole: str) -> None:
+    """Raise `ValueError` for the escape of half a character, which is no text and cannot be written anywhere."""
+    if "\\ud" in whole or "\\uD" in whole:
+        orjson.loads(whole)
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:

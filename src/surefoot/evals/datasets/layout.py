@@ -60,7 +60,7 @@ class Layout:
             raise InvalidInput(
                 f"{record.place}: no column for {', '.join(missing)}: it has {', '.join(rest)}"
             )
-        if record.is_text:
+        if record.header:
             _unfold(rest, record, () if self.inputs is None else self.inputs)
         identity = self._id(rest, record)
         expected = self._expected(rest, record)
@@ -84,10 +84,10 @@ class Layout:
         """What is expected; an object is held against the fields of what the flow returns, and stays plain data."""
         column = self._column("expected")
         value = rest.pop(column, None)
-        if record.is_text:
-            if value in (None, ""):
-                return None
-            value = self._of_cell(cast("str", value), record, column)
+        if record.is_text and value == "":
+            return None
+        if record.header and isinstance(value, str):
+            value = self._of_cell(value, record, column)
         output = self.output
         if output is not None and output.is_structured and (why := output.misfit(value)) is not None:
             record.refuse(column, f"it is no output of flow {self.flow}, {why}")
@@ -154,7 +154,8 @@ class Layout:
         if kind is None:
             return value
         try:
-            if record.is_text and isinstance(value, str):
+            # In tables objects are JSON, also where a column has a type.
+            if record.header and isinstance(value, str):
                 return kind.of_text(value)
             return kind.of_data(value)
         except ValueError as error:
@@ -176,11 +177,13 @@ class Layout:
 
 
 def _unfold(rest: dict[str, object], record: Record, taken: object) -> None:
-    """In a table of text the columns `inputs` and `metadata` hold objects as JSON."""
+    """In a table the columns `inputs` and `metadata` hold objects as JSON."""
     for name in _NESTED:
         if name not in rest or name in cast("Mapping[str, object]", taken):
             continue
-        text = cast("str", rest[name])
+        text = rest[name]
+        if not isinstance(text, str):
+            continue
         if not text.strip():
             del rest[name]
             continue

@@ -106,14 +106,15 @@ def decide(
         line = parts[number - 1]
         mark = _MARK if number == 1 and line.startswith(_MARK) else b""
         end = b"\r" if line.endswith(b"\r") else b""
-        row = cast("dict[str, Any]", parsed(line[len(mark) :].decode()))
+        text = line[len(mark) :].decode()
+        row = cast("dict[str, Any]", parsed(text))
         _judge(row, verdict, by.strip(), expected, at or datetime.now(UTC))
         # In the style that the line had, so that its change is all that a diff shows.
-        separators = (", ", ": ") if b'": ' in line else (",", ":")
-        is_ascii = b"\\u" in line and line.isascii()
+        separators = (", ", ": ") if '": ' in text else (",", ":")
+        is_ascii = "\\u" in text and text.isascii()
         try:
-            text = json.dumps(row, ensure_ascii=is_ascii, separators=separators, allow_nan=False)
-            parts[number - 1] = mark + text.encode() + end
+            judged = json.dumps(row, ensure_ascii=is_ascii, separators=separators, allow_nan=False)
+            parts[number - 1] = mark + judged.encode() + end
         except ValueError as error:
             raise InvalidInput(f"what is expected cannot be written as JSON: {error}") from None
         replace(file, [b"\n".join(parts)])

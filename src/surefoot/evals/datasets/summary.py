@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from surefoot.evals.datasets.case import Case, data_of
 from surefoot.evals.datasets.dataset import Dataset
-from surefoot.evals.datasets.verdict import state_of
+from surefoot.evals.datasets.verdict import AT, BY, RECORDED, REVIEW, state_of
 from surefoot.guards.secrets import MASK
 from surefoot.values import Json
 
@@ -94,7 +94,11 @@ def summary(dataset: Dataset) -> Summary:
         dataset.version,
         len(dataset),
         tuple(columns),
-        {name: counts for name, values in metadata.items() if (counts := _slices(values))},
+        {
+            name: counts
+            for name, values in metadata.items()
+            if name not in (REVIEW, BY, AT, RECORDED) and (counts := _slices(values))
+        },
         len(dataset) - len(expected),
         duplicates(dataset),
         dict(reviews),
@@ -150,14 +154,14 @@ def _kind(value: object) -> str:
 
 
 def _slices(values: Sequence[object]) -> dict[str, int]:
-    """The values that a key has, the most frequent first; none where they are many or hardly repeat."""
+    """The values that a key has, the most frequent first; none where they are many, one, or each another."""
     counts: Counter[str] = Counter()
     for value in values:
         plain = data_of(value)
-        if isinstance(plain, dict) or (isinstance(plain, str) and len(plain) > 60):
+        if isinstance(plain, dict | float) or (isinstance(plain, str) and len(plain) > 60):
             return {}
         each = plain if isinstance(plain, list) else [plain]
         counts.update(str(item).lower() if isinstance(item, bool) else str(item) for item in each)
         if len(counts) > MOST_VALUES:
             return {}
-    return dict(counts.most_common()) if len(counts) < max(len(values), 2) else {}
+    return dict(counts.most_common()) if 1 < len(counts) < len(values) else {}

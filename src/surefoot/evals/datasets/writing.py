@@ -149,9 +149,10 @@ def _columns(cases: Sequence[Case], *, is_parquet: bool) -> bytes:
     columns, rows = _flat(cases)
     every = [{name: data_of(value) for name, value in row.items()} for row in rows]
     # An object is JSON here as well: objects with different keys would be one with all of them.
+    folded = {name for name in columns if any(_holds_object(row.get(name)) for row in every)}
     for row in every:
-        if "metadata" in row:
-            row["metadata"] = dumped(row["metadata"], "metadata").decode()
+        for name in folded & row.keys():
+            row[name] = dumped(row[name], name).decode()
     sink = pyarrow.BufferOutputStream()
     try:
         arrays: dict[str, Any] = {name: pyarrow.array([row.get(name) for row in every]) for name in columns}
@@ -163,6 +164,10 @@ def _columns(cases: Sequence[Case], *, is_parquet: bool) -> bytes:
         ) from None
     whole: bytes = sink.getvalue().to_pybytes()
     return whole
+
+
+def _holds_object(value: Json) -> bool:
+    return isinstance(value, dict) or (isinstance(value, list) and any(map(_holds_object, value)))
 
 
 def _writer(*, is_parquet: bool) -> Callable[[Any, Any], object]:

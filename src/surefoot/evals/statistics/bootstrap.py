@@ -26,6 +26,8 @@ FEW_MOVED = 6
 _DRAWS, _LEAST, _MOST = 2_000_000, 2_000, 5_000
 """Draws of a case in all, and resamples at least and at most."""
 
+_SLACK = 1e-12
+
 _BLOCK = 4_000_000
 """Counts that are in memory at a time."""
 
@@ -122,17 +124,21 @@ def intervals_of(
 
 def _interval(sample: Sample, means: Floats | None, confidence: float) -> Interval:
     """By the resampled means of the sample's columns, if there are any."""
-    import numpy as np
-
-    influence = sample.influence
-    if float(np.abs(influence).max()) > 1e100:
+    if sample.hangs_on_one:
         return EVERYTHING
+    influence = sample.influence
     found = [_students(sample.value, influence, confidence)]
     if means is not None:
         found.append(_bca(sample, influence, means, confidence=confidence, is_expanded=True))
     if _is_sparse(influence):
         found.append(_with_two_more(sample, influence, confidence))
-    return Interval(min(each.low for each in found), max(each.high for each in found))
+    low, high = min(each.low for each in found), max(each.high for each in found)
+    return Interval(_rounded(low), _rounded(high))
+
+
+def _rounded(bound: float) -> float:
+    """To 12 digits: the last ones depend on the order in which a machine adds."""
+    return float(f"{bound:.12g}")
 
 
 def _students(value: float, influence: Floats, confidence: float) -> Interval:
@@ -177,6 +183,8 @@ def _bca(
     if squares == 0:
         return Interval(value, value)
     acceleration = float((influence**3).sum()) / (6 * squares**1.5)
+    # Sums that are the same can differ in their last digits.
+    around[np.abs(around) < _SLACK * math.sqrt(squares)] = 0.0
     below = float((around < 0).mean() + (around <= 0).mean()) / 2
     bias = _NORMAL.inv_cdf(min(max(below, 1 / resamples), 1 - 1 / resamples))
     reach = _NORMAL.inv_cdf((1 + confidence) / 2)

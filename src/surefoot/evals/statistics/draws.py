@@ -42,5 +42,6 @@ class Draws:
 
         size = count * self._cases
         raw = self._bits.random_raw((size + 63) // 64).astype("<u8", copy=False).view(np.uint8)
-        bits = np.unpackbits(raw)[:size].reshape(count, self._cases)
-        return bits.astype(np.float64) * 2 - 1
+        # Each byte gives eight signs.
+        eight = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype(np.float64) * 2 - 1
+        return eight[raw].reshape(-1)[:size].reshape(count, self._cases)

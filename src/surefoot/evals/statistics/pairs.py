@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -12,7 +11,7 @@ from surefoot.evals.statistics.columns import Numbers
 from surefoot.evals.statistics.interval import EVERYTHING, Interval
 from surefoot.evals.statistics.mcnemar import mcnemar_p
 from surefoot.evals.statistics.permutation import permutation_ps
-from surefoot.evals.statistics.ratios import pair_of
+from surefoot.evals.statistics.ratios import exponential, pair_of
 from surefoot.evals.statistics.samples import Sample
 from surefoot.evals.statistics.tango import tango_interval
 from surefoot.values import Json
@@ -133,6 +132,7 @@ def _numbers(kind: Kind, arms: tuple[Floats, Floats], interval: Interval, p: flo
     delta: float | None = means[0] - means[1]
     if kind == "ratio":
         delta = means[0] / means[1] - 1 if means[1] else None
-        interval = Interval(math.expm1(interval.low), math.expm1(interval.high))
+        ratio = exponential(interval)
+        interval = Interval(ratio.low - 1, ratio.high - 1)
     method = f"{'Student' if cases < FEWEST else 'BCa bootstrap'}, permutation"
     return Paired(cases, *means, delta, interval, p, method)

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from surefoot.evals.statistics.columns import Floats
 
 
+_MOST = 700.0
+"""The logarithm of the largest numbers."""
+
+
 def ratio_interval(
     candidate: Numbers,
     baseline: Numbers,
@@ -31,9 +35,15 @@ def ratio_interval(
     """
     first, second = pair_of(candidate, baseline)
     if len(first) == 0 or not (first.any() and second.any()):
-        return EVERYTHING
+        return exponential(EVERYTHING)
     found = intervals_of([Sample((first, second))], confidence=confidence, seed=seed, resamples=resamples)[0]
-    return Interval(math.exp(found.low), math.exp(found.high))
+    return exponential(found)
+
+
+def exponential(logs: Interval) -> Interval:
+    """The interval of a ratio by that of its logarithm."""
+    low, high = (math.exp(bound) if bound < _MOST else math.inf for bound in (logs.low, logs.high))
+    return Interval(low, high)
 
 
 def pair_of(candidate: Numbers, baseline: Numbers, *, is_ratio: bool = True) -> tuple[Floats, Floats]:

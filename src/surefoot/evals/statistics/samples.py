@@ -33,12 +33,18 @@ class Sample:
         return means[0] if len(means) == 1 else math.log(means[0] / means[1])
 
     @property
+    def hangs_on_one(self) -> bool:
+        """Whether a ratio is none without a single case, as all other values of an arm are 0."""
+        return len(self.columns) == 2 and any(
+            float(column.max()) >= float(column.sum()) for column in self.columns
+        )
+
+    @property
     def influence(self) -> Floats:
         """How the value moves with each case, about 0: (n - 1) * (mean of the jackknife's values - each), shape (n,).
 
         Of a mean it is what each case lies above it. Of a ratio it takes in how unsure the means are, which the first
-        derivative does not: that makes the interval of few skewed costs wide enough. Beyond measure where all but one
-        case are 0. Takes two cases or more.
+        derivative does not: that makes the interval of few skewed costs wide enough. Takes two cases or more.
         """
         import numpy as np
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Literal
 
+from surefoot.errors import MalformedResponse
 from surefoot.evals.judged.conversation import Talk, vectors
 from surefoot.evals.judged.ragas import arithmetic
 from surefoot.evals.judged.ragas.asks import one, statements_of, verdicts_on
@@ -65,8 +67,15 @@ def factual_correctness(
         verdicts = yield from verdicts_on(found.claims, against)
         return [bool(verdict) for verdict in verdicts]
 
-    said = yield from verified(response, reference)
     wanted: list[bool] = []
+    try:
+        said = yield from verified(response, reference)
+    except MalformedResponse:
+        if api == "legacy" and mode != "precision":
+            # It has both under way at once: the second goes on where the first has failed.
+            with suppress(MalformedResponse):
+                yield from verified(reference, response)
+        raise
     if mode != "precision":
         wanted = yield from verified(reference, response)
     tp, fp, fn = sum(said), len(said) - sum(said), len(wanted) - sum(wanted)
@@ -132,5 +141,7 @@ def noise_sensitivity(
     for context in sample.contexts("retrieved_contexts"):
         reference_by.append((yield from verdicts_on(wanted, context)))
         response_by.append((yield from verdicts_on(said, context)))
+    # Before it asks the last question, ragas makes arrays of the answers so far.
+    arithmetic.refuse_ragged(reference_by, response_by)
     against = yield from verdicts_on(said, reference)
     return arithmetic.noise(reference_by, response_by, against, counts_irrelevant=mode == "irrelevant")

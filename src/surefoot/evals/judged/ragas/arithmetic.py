@@ -61,6 +61,12 @@ def weighted(factuality: float, similarity: float, weights: Sequence[float]) -> 
     return (factuality * weights[0] + similarity * weights[1]) / (weights[0] + weights[1])
 
 
+def refuse_ragged(*tables: Sequence[Sequence[int]]) -> None:
+    """Raise `MalformedResponse` where contexts got different numbers of verdicts on the same statements."""
+    if any(len({len(row) for row in table}) != 1 for table in tables):
+        raise MalformedResponse("the judge gave different numbers of verdicts on the same statements")
+
+
 def noise(
     reference_by_context: Sequence[Sequence[int]],
     response_by_context: Sequence[Sequence[int]],
@@ -76,9 +82,6 @@ def noise(
 
     Raises `MalformedResponse` where ragas raises: numbers of verdicts that make no array, none on the reference.
     """
-    for verdicts in (reference_by_context, response_by_context):
-        if len({len(row) for row in verdicts}) != 1:
-            raise MalformedResponse("the judge gave different numbers of verdicts on the same statements")
     if not reference_by_context[0]:
         raise MalformedResponse("the judge found no statement in the reference")
     relevant = [any(row) for row in reference_by_context]

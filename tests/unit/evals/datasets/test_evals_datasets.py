@@ -99,8 +99,9 @@ def test_a_mapping_that_fits_nothing_is_an_error(jsonl: Lines) -> None:
 
 
 def test_other_formats_and_missing_files_are_named(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match=r"cases\.csv: datasets are read from JSONL"):
-        Dataset.load(tmp_path / "cases.csv")
+    for name in ("cases.xlsx", "cases", "cases.parquet.gz", "cases.gz"):
+        with pytest.raises(InvalidInput, match=rf"{name}: datasets are files named .jsonl"):
+            Dataset.load(tmp_path / name)
     with pytest.raises(InvalidInput, match=r"none\.jsonl cannot be read \(No such file"):
         Dataset.load(tmp_path / "none.jsonl")
 

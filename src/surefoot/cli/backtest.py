@@ -1,0 +1,232 @@
+"""`surefoot backtest`: recorded runs once more with something changed, beside what they were."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from surefoot.cli.options import documented, json_errors, json_option
+
+if TYPE_CHECKING:
+    from surefoot.app import App
+    from surefoot.evals import Evaluation, Progress, Scorer
+    from surefoot.evals.backtesting import Backtest, Forecast, Wanted
+    from surefoot.evals.comparing import Verdict
+    from surefoot.values import Money
+
+
+@documented(
+    example="surefoot backtest flow.py:answer --runs 'last 7 days' --scorer token_f1 \\\n"
+    "    --change prompt:answer@candidate --gate gate.yaml"
+)
+@click.argument("what")
+@click.argument("named", nargs=-1, metavar="[RUN]...")
+@click.option("--runs", "period", metavar="PERIOD", help="Runs of this time, as in 'last 7 days'.")
+@click.option("--since", metavar="TIME", help="Runs that began in this time: 30m, 1h, 7d, 2w or a date.")
+@click.option("--until", metavar="TIME", help="Runs that began before this.")
+@click.option("--where", "tags", multiple=True, metavar="TAG=VALUE", help="Runs with this tag.")
+@click.option("--limit", type=click.IntRange(min=1), help="The newest so many of them.")
+@click.option("--sample", type=click.IntRange(min=1), help="So many of them, drawn by --seed.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Which runs a sample draws.")
+@click.option("--failed", is_flag=True, help="Runs that failed, too.")
+@click.option(
+    "--change",
+    "changes",
+    multiple=True,
+    metavar="CHANGE",
+    help="What is different: prompt:NAME@VERSION, model:MODEL=OTHER, step:NAME or input:NAME=VALUE.",
+)
+@click.option(
+    "--scorer", "scorers", multiple=True, metavar="NAME", help="A built-in scorer, beside the declared ones."
+)
+@click.option("--judge", is_flag=True, help="Ask the declared judges too; each run costs a model call more.")
+@click.option(
+    "--concurrency", type=click.IntRange(min=1), help="So many runs at a time; 4, or 16 of an async flow."
+)
+@click.option("--max-cost", metavar="DOLLARS", help="Begin no further run once so much is paid.")
+@click.option(
+    "--experiment",
+    metavar="ID",
+    help="Go on with this backtest, its runs and its changes; `last` is the newest.",
+)
+@click.option("--retry-failed", is_flag=True, help="Go on with its forks that failed, too.")
+@click.option("--gate", metavar="FILE|NAME", help="Judge by this gate, and record the verdict for promote.")
+@click.option(
+    "--allow-effects",
+    is_flag=True,
+    help="Let effects and transactions happen that are not taken from the record.",
+)
+@json_option
+@json_errors
+def command(  # noqa: PLR0917
+    what: str,
+    named: tuple[str, ...],
+    period: str | None,
+    since: str | None,
+    until: str | None,
+    tags: tuple[str, ...],
+    limit: int | None,
+    sample: int | None,
+    seed: int,
+    failed: bool,  # noqa: FBT001
+    changes: tuple[str, ...],
+    scorers: tuple[str, ...],
+    judge: bool,  # noqa: FBT001
+    concurrency: int | None,
+    max_cost: str | None,
+    experiment: str | None,
+    retry_failed: bool,  # noqa: FBT001
+    gate: str | None,
+    allow_effects: bool,  # noqa: FBT001
+    as_json: bool,  # noqa: FBT001
+) -> int:
+    """Run recorded runs of a flow once more with something changed, and compare.
+
+    WHAT is a folder with an evaluation.py, or FILE.py:NAME for an evaluation or a flow. The runs are those that are
+    named, or those of a time; runs of evaluations, and forks, are left out. What the changes do not touch, and whose
+    inputs are the same, is taken from the record and costs nothing. Effects do not happen. Ctrl-C loses nothing:
+    --experiment goes on. The exit code is 1 where a fork failed or the gate is not passed.
+    """
+    from surefoot.cli import backtest_page, screen
+    from surefoot.cli.eval import app_of
+    from surefoot.cli.eval_bar import Bar
+    from surefoot.evals import find
+    from surefoot.evals.backtesting import backtest
+
+    screen.show_warnings()
+    wanted = _wanted(named, period, since, until, tags, limit=limit, sample=sample, seed=seed, failed=failed)
+    if wanted is None and experiment is None:
+        raise click.UsageError(
+            "no runs are chosen: add --runs 'last 7 days', --since TIME, --limit N or ids of runs"
+        )
+    most = _money(max_cost)
+    found = find(what)
+    app = app_of(found)
+    bar = Bar()
+
+    def see(progress: Progress) -> None:
+        if progress.arm != "baseline":
+            bar.see(progress)
+
+    def tell(expected: Forecast) -> None:
+        if not as_json:
+            backtest_page.print_forecast(screen.err(), expected)
+
+    try:
+        with app.entered():
+            evaluation = found.load()
+            with bar:
+                result = backtest(
+                    evaluation.flow,
+                    _scorers(evaluation, scorers, with_judges=judge),
+                    runs=wanted,
+                    changes=changes,
+                    reads=evaluation.reads,
+                    name=evaluation.name,
+                    concurrency=concurrency,
+                    experiment=experiment,
+                    retry_failed=retry_failed,
+                    allow_effects=allow_effects,
+                    max_cost=most,
+                    on_forecast=tell,
+                    on_progress=see,
+                )
+            verdict = None if gate is None else _judged(app, gate, result)
+    except KeyboardInterrupt as interruption:
+        if bar.experiment:
+            interruption.add_note(
+                f"{bar.done} of {bar.total} runs are judged; `surefoot backtest {what} --experiment {bar.experiment}` "
+                "goes on"
+            )
+        raise
+    finally:
+        sys.stdout.flush()
+        app.close()
+    if as_json:
+        told = None if verdict is None else verdict.to_json()
+        screen.print_json({"gate": told, **result.to_json()})
+    else:
+        backtest_page.print_backtest(screen.out(), result, verdict)
+    has_passed = verdict is None or verdict.has_passed
+    return 0 if has_passed and not result.candidate.failed else 1
+
+
+def _wanted(
+    named: tuple[str, ...],
+    period: str | None,
+    since: str | None,
+    until: str | None,
+    tags: tuple[str, ...],
+    *,
+    limit: int | None,
+    sample: int | None,
+    seed: int,
+    failed: bool,
+) -> Wanted | None:
+    """Which runs are meant; None where nothing says so."""
+    import time
+
+    from surefoot.cli import inputs
+    from surefoot.cli.since import since_ns
+    from surefoot.evals.backtesting import Wanted
+    from surefoot.evals.backtesting.choosing import since_of
+
+    if period is not None and since is not None:
+        raise click.UsageError("--runs and --since both say when the runs began: leave one out")
+    if named and any((period, since, until, tags, limit)):
+        raise click.UsageError("runs are named: leave out --runs, --since, --until, --where and --limit")
+    if not any((named, period, since, until, tags, limit, sample)):
+        return None
+    now_ns = time.time_ns()
+    begun = since_of(period) if period is not None else since_ns(since, now_ns) if since is not None else None
+    return Wanted(
+        ids=named,
+        since_ns=begun,
+        until_ns=None if until is None else since_ns(until, now_ns, option="--until"),
+        tags=inputs.pairs(tags, option="--where"),
+        limit=limit,
+        size=sample,
+        seed=seed,
+        with_failed=failed,
+    )
+
+
+def _money(text: str | None) -> Money | None:
+    from decimal import Decimal, InvalidOperation
+
+    from surefoot.values import Money
+
+    if text is None:
+        return None
+    try:
+        amount = Decimal(text.removeprefix("$"))
+    except InvalidOperation:
+        amount = Decimal(-1)
+    if not amount.is_finite() or amount <= 0:
+        raise click.UsageError(f"--max-cost {text}: give dollars above 0, as in 2.50")
+    return Money.dollars(amount)
+
+
+def _scorers(evaluation: Evaluation, named: tuple[str, ...], *, with_judges: bool) -> list[Scorer]:
+    from surefoot.errors import InvalidInput
+    from surefoot.evals.plain.naming import scorer_of
+
+    chosen = [*evaluation.scorers, *map(scorer_of, named), *(evaluation.judges if with_judges else ())]
+    if not chosen:
+        raise InvalidInput(
+            "there is nothing to score by: add --scorer NAME, or name an evaluation that declares some"
+        )
+    return chosen
+
+
+def _judged(app: App, gate: str, result: Backtest) -> Verdict:
+    from surefoot.cli.promote import principal
+    from surefoot.evals.comparing import gatefile
+    from surefoot.evals.comparing.recording import recorded
+    from surefoot.ledger import Evaluations
+
+    verdict = gatefile.find(gate, app.settings.config.gates).judge(result.candidate, result.baseline)
+    recorded(verdict, Evaluations(app.ledger), by=principal())
+    return verdict
