@@ -106,9 +106,7 @@ def test_over_all_cases_they_are_those_of_sacrebleu_too(pairs: list[tuple[str, s
     assert isinstance(of_bleu, Score)
     assert isinstance(of_chrf, Score)
 
-    assert number(of_bleu) == pytest.approx(
-        min(THEIRS.corpus_bleu(said, [wanted]).score / 100, 1), abs=1e-9
-    )
+    assert number(of_bleu) == pytest.approx(min(THEIRS.corpus_bleu(said, [wanted]).score / 100, 1), abs=1e-9)
     assert number(of_chrf) == pytest.approx(sacrebleu.corpus_chrf(said, [wanted]).score / 100, abs=1e-9)
 
 
