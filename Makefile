@@ -42,6 +42,9 @@ crash: .venv/.installed-dev ## kill 2,000 runs over and over on each engine, and
 	@SUREFOOT_TEST_CRASHES=300 $(BIN)/python -m pytest -q --numprocesses=$(WORKERS) tests/contract/test_edit_scenarios.py
 	@PYTHONPATH=tests/crash:tests/servers:tests/support $(BIN)/python tests/crash $(ARGS)
 
+backtest-proof: .venv/.installed-dev ## backtest 500 runs, killed twice, and count what the model was asked (ARGS="--runs 60")
+	@$(BIN)/python tests/crash/backtests.py $(ARGS)
+
 chaos: .venv/.installed-dev ## every fault below every SDK and below generate, in every form; `make test` has a part of them
 	@SUREFOOT_TEST_FAULTS=all $(BIN)/python -m pytest -q --numprocesses=$(WORKERS) tests/contract/test_faults.py tests/contract/test_generate_faults.py $(ARGS)
 
@@ -109,4 +112,5 @@ check-floors: .venv/.installed-dev
 	@$(BIN)/python -m pytest -q tests/unit/test_floors.py
 
 .PHONY: help demo eval-demo test test-peers conformance-prompts conformance-metrics crash chaos limits stats check format cov bench wheel lock clean
+.PHONY: help demo eval-demo test test-peers conformance-prompts conformance-metrics crash backtest-proof chaos limits check format cov bench wheel lock clean
 .PHONY: check-format check-lint check-mypy check-pyright check-floors

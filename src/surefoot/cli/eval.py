@@ -41,7 +41,11 @@ if TYPE_CHECKING:
     help="Where `response`, `answer` or `context` stands in the output, as in context_used.text.",
 )
 @click.option(
-    "--scorer", "scorers", multiple=True, metavar="NAME", help="A built-in scorer, beside the declared ones."
+    "--scorer",
+    "scorers",
+    multiple=True,
+    metavar="NAME[:ARGS]",
+    help="A built-in scorer, beside the declared ones: token_f1, recall_at:5, 'regex:^[0-9]+$', short=max_words:50.",
 )
 @click.option(
     "--judge-model",

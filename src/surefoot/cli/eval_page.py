@@ -135,12 +135,15 @@ def _print_worst(console: Console, result: Experiment, hint: str) -> None:
 
 def lacking(row: Row) -> str:
     """What a case did not reach, in a few words."""
+    from surefoot.evals.scales import direction_of_name
+
     if row.status == "failed":
         return f"failed: {row.error}"
     parts = [f"{name} failed" for name in row.failures]
     parts += [f"not {name}" for name, score in row.scores.items() if score.value is False]
     for name, score in row.scores.items():
-        if isinstance(score.value, float) and score.value < 1:
+        # Seconds and dollars are no share of anything.
+        if isinstance(score.value, float) and score.value < 1 and direction_of_name(name) == "higher":
             parts.append(f"{name} {score.value:.2f}")
     return ", ".join(parts)
 

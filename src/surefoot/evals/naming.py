@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from surefoot.errors import InvalidInput
 from surefoot.evals.binding import Scorer
 from surefoot.evals.plain import is_known, scorer_of, unaided
 
@@ -28,7 +27,4 @@ def scorer_named(text: str, *, judge_model: str = "") -> Scorer:
     if name in METRICS:
         judged = METRICS[name](using=judge_model or None)
         return replace(judged, name=metric) if equals else judged
-    try:
-        return scorer_of(text)
-    except InvalidInput as error:
-        raise InvalidInput(f"{error}; and by a model {', '.join(METRICS)}") from None
+    return scorer_of(text, further=tuple(METRICS))

@@ -184,7 +184,7 @@ class Runs:
         )
 
         def target(given: Mapping[str, object], _init: Mapping[str, object] = making.init) -> Target:
-            own = _init if isinstance(flow, type) else {}
+            own: Mapping[str, object] = _init if isinstance(flow, type) else {}
             return flows.target_of(flow, self.spec, given, init=own, make_client=self._app.client)
 
         if known is not None:

@@ -10,6 +10,7 @@ from typing import Literal
 
 from surefoot.evals.judging import Agreement
 from surefoot.evals.repeating import Flakiness, flakiness_of, mean_of_cases
+from surefoot.evals.scales import direction_of_name
 from surefoot.evals.scores import Score, Value
 from surefoot.ledger import ExperimentKind, Totals
 from surefoot.values import Json
@@ -221,10 +222,14 @@ class Experiment:
     def worst(self, most: int = 5) -> list[Row]:
         """The cases that did worst: failed runs, then the least mean of their metrics. None that is perfect.
 
-        Metrics that are withheld, or whose judge is near chance, do not count.
+        Metrics that are withheld, or whose judge is near chance, do not count, nor do those that are better when they
+        are lower, as time and cost are.
         """
         telling = {
-            m.name for m in self.metrics if not (m.withheld or (m.agreement and m.agreement.is_near_chance))
+            m.name
+            for m in self.metrics
+            if not (m.withheld or (m.agreement and m.agreement.is_near_chance))
+            and direction_of_name(m.name) == "higher"
         }
         ranked = [(row.status != "failed", row.quality(telling), row) for row in self.rows]
         imperfect = [each for each in ranked if not each[0] or each[1] < 1]

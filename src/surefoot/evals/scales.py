@@ -8,6 +8,9 @@ from typing import Any, Literal, TypeVar, cast
 from surefoot.errors import InvalidInput
 
 Direction = Literal["higher", "lower"]
+_LOWER = ("noise_sensitivity", "latency", "cost", "tokens", "input_tokens", "output_tokens", "calls", "steps")
+"""Metrics that are better when they are lower, by names whose meaning is fixed."""
+
 Range = tuple[float | None, float | None]
 """The least and the greatest value; None where there is none."""
 
@@ -33,6 +36,14 @@ def direction_of(scorer: object) -> Direction:
     if found not in ("higher", "lower"):
         raise InvalidInput(f"the direction of {scorer!r} is {found!r}: write 'higher' or 'lower'")
     return found
+
+
+def direction_of_name(metric: str) -> Direction:
+    """The direction of a metric of which only the name is known, as of one in the ledger. Variants count, such as
+    `noise_sensitivity_irrelevant` and `tokens:output`."""
+    named = metric.partition(":")[0]
+    is_lower = any(named == name or named.startswith(f"{name}_") for name in _LOWER)
+    return "lower" if is_lower else "higher"
 
 
 def range_of(scorer: object) -> Range | None:

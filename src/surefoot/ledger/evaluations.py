@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeVar, cast
 
-import orjson
-
 from surefoot.errors import InvalidInput, LedgerCorrupt, UnknownExperiment
-from surefoot.ledger import scored_queries, scored_rows
-from surefoot.ledger.entries import BeginExperiment, KeepCases, KeepVerdict
+from surefoot.ledger import scored_queries, scored_rows, scored_texts
+from surefoot.ledger.entries import BeginExperiment, KeepCases, KeepMetrics, KeepVerdict
 from surefoot.ledger.listing import Query
 from surefoot.ledger.prompt_rows import clean
 from surefoot.ledger.rows import Row
 from surefoot.ledger.scored import (
-    LONGEST_ID,
-    LONGEST_LABEL,
     LONGEST_METRIC,
     CaseRecord,
     ExperimentKind,
     ExperimentRecord,
-    ScoreRecord,
+    MetricRecord,
     TimedScore,
     TrendBucket,
     VerdictRecord,
@@ -41,7 +36,6 @@ LAST = "last"
 DAY_NS = 86_400_000_000_000
 
 _PAGE = 500
-_LONGEST_TEXT = 20_000
 _MOST_KNOWN = 1000
 
 _About = tuple[str, ExperimentKind, str]
@@ -69,8 +63,8 @@ class Evaluations:
         Returns what stands under its id: another record where somebody began one before, which the caller has to
         compare. Raises `InvalidInput` for an id that is empty or too long.
         """
-        _check(record.id, "the id of an experiment")
-        settings = self._object(record.settings)
+        scored_texts.check_name(record.id, "the id of an experiment")
+        settings = scored_texts.ready_object(record.settings, self._ledger.payloads)
         row = scored_rows.experiment_row(
             replace(record, begun_ns=record.begun_ns or time.time_ns()), settings=settings
         )
@@ -87,10 +81,24 @@ class Evaluations:
         """
         return self._ledger.submit(KeepCases(list(map(self._row, cases))))
 
+    def note(self, metrics: Sequence[MetricRecord]) -> None:
+        """Record what is known of the metrics of an experiment beside their scores; durable when this returns.
+
+        Of a metric that is there what was noted last stands, but for what its judge said of labelled cases: that stays
+        where it is not said anew, and the scorer is the same. Raises `InvalidInput` for a name that is too long.
+        """
+        for each in metrics:
+            scored_texts.check_name(each.experiment, "the id of an experiment")
+            scored_texts.check_name(each.metric, "the name of a metric", most=LONGEST_METRIC)
+        now = time.time_ns()
+        rows = [scored_rows.metric_row(replace(each, noted_ns=each.noted_ns or now)) for each in metrics]
+        if rows:
+            self._ledger.submit(KeepMetrics(rows)).result()
+
     def verdict(self, record: VerdictRecord) -> VerdictRecord:
         """Record what a gate has said; durable when this returns. None is ever changed: of one id the first stands."""
-        _check(record.id, "the id of a verdict")
-        reasons = [_cut(text) for text in self._ledger.payloads.readable_all(record.reasons)]
+        scored_texts.check_name(record.id, "the id of a verdict")
+        reasons = scored_texts.ready_texts(record.reasons, self._ledger.payloads)
         record = replace(record, judged_ns=record.judged_ns or time.time_ns())
         row = scored_rows.verdict_row(record, reasons=reasons)
         entry = KeepVerdict(row, scored_rows.subject_rows(record))
@@ -173,6 +181,10 @@ class Evaluations:
     def cases_of_run(self, run_id: str, *, tenant: str | None = None) -> list[CaseRecord]:
         """The judged cases for which a run stands, with their scores: what is known of how good it was."""
         return self._cases(scored_queries.of_run_query(run_id, tenant=tenant))
+
+    def noted(self, experiment: str) -> list[MetricRecord]:
+        """What is known of the metrics of an experiment (by its whole id) beside their scores, in their order."""
+        return self._read((scored_rows.METRICS_OF, (clean(experiment),)), scored_rows.metric_of)
 
     def prompts(self, experiment: ExperimentRecord) -> dict[str, str]:
         """What the prompts meant in the runs of an experiment, name to digest: what they were in most of them.
@@ -265,29 +277,14 @@ class Evaluations:
     # Rows
 
     def _row(self, record: CaseRecord) -> CaseRow:
-        _check(record.case, "the id of a case")
         flow, kind, tenant = self._about(record.experiment)
-        scores = record.scores
-        texts = [record.error, scored_rows.as_json(dict(record.metadata)) if record.metadata else "{}"]
-        for score in scores:
-            _check(score.metric, "the name of a metric", most=LONGEST_METRIC)
-            value = score.value
-            if isinstance(value, float) and not math.isfinite(value):
-                raise InvalidInput(
-                    f"case {record.case}: metric {score.metric!r} is {value}, which cannot be averaged: keep a failure"
-                )
-            texts += (score.reason, score.failure, value if isinstance(value, str) else "")
-        shown = self._ledger.payloads.readable_all(texts)
-        if shown is not texts:
-            scores = tuple(map(_shown, scores, shown[2::3], shown[3::3], shown[4::3]))
+        ready, metadata = scored_texts.ready_case(record, self._ledger.payloads)
         return scored_rows.case_row(
-            record,
-            error=_cut(shown[0]),
-            metadata=shown[1] if shown is texts else _sound(shown[1]),
-            scores=[_bounded(score) for score in scores],
+            ready,
+            metadata=metadata,
             flow=flow,
             kind=kind,
-            tenant=clean(record.tenant) if record.tenant else tenant,
+            tenant=ready.tenant or tenant,
             scored_ns=record.scored_ns or time.time_ns(),
         )
 
@@ -311,9 +308,6 @@ class Evaluations:
         about = self._known[record.id] = (record.flow, record.kind, record.tenant)
         return about
 
-    def _object(self, value: object) -> str:
-        return _sound(self._ledger.payloads.readable(scored_rows.as_json(value)))
-
     def _cases(self, query: Query) -> list[CaseRecord]:
         with self._told():
             return list(scored_rows.cases_of(self._ledger.ask(query)))
@@ -331,37 +325,3 @@ class Evaluations:
             raise LedgerCorrupt(
                 f"what the ledger {self._ledger.where} holds of evaluations is damaged ({error}): restore a backup"
             ) from None
-
-
-def _check(name: str, what: str, *, most: int = LONGEST_ID) -> None:
-    """Raise `InvalidInput` for what no index takes."""
-    if not name or len(clean(name)) > most:
-        shown = f"{name[:40]}…" if len(name) > 40 else name
-        raise InvalidInput(f"{what} has 1 to {most} characters, {shown!r} has {len(name)}: give another one")
-
-
-def _cut(text: str, most: int = _LONGEST_TEXT) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"
-
-
-def _shown(score: ScoreRecord, reason: str, failure: str, label: str) -> ScoreRecord:
-    value = label if isinstance(score.value, str) else score.value
-    return replace(score, value=value, reason=reason, failure=failure)
-
-
-def _bounded(score: ScoreRecord) -> ScoreRecord:
-    value = score.value
-    is_long = isinstance(value, str) and len(clean(value)) > LONGEST_LABEL
-    if not is_long and len(score.reason) <= _LONGEST_TEXT and len(score.failure) <= _LONGEST_TEXT:
-        return score
-    label = _cut(clean(value), LONGEST_LABEL) if isinstance(value, str) else value
-    return replace(score, value=label, reason=_cut(score.reason), failure=_cut(score.failure))
-
-
-def _sound(text: str) -> str:
-    """JSON that is still an object after what was masked in it."""
-    try:
-        is_sound = text == "{}" or isinstance(orjson.loads(text), dict)
-    except ValueError:
-        is_sound = False
-    return text if is_sound else "{}"

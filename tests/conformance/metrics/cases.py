@@ -17,7 +17,11 @@ _TOLERANCE = 1e-9
 # What is no question to ragas' judge, but a setting of it, or ours.
 _SETTINGS = ("definition", "wording", "atomicity", "coverage", "rubrics")
 _FIELDS = ("user_input", "response", "reference", "retrieved_contexts", "reference_contexts", "rubrics")
-_ERRORS = {"ValueError": (InvalidInput, MalformedResponse), "TypeError": (InvalidInput,)}
+_ERRORS = {
+    "ValueError": (InvalidInput, MalformedResponse),
+    "TypeError": (InvalidInput,),
+    "AssertionError": (InvalidInput,),
+}
 
 
 @dataclass(slots=True)

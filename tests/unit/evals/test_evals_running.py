@@ -280,7 +280,9 @@ def test_mistakes_are_found_before_anything_runs(app: App, jsonl: Lines) -> None
     path = jsonl({"number": 1}, {"number": "many"})
     with pytest.raises(InvalidInput, match=r"cases\.jsonl:2: 'number' is 'many'"):
         evaluate(squared, path, [right])
-    wrong = Dataset("d", (Case("1", {"number": "many"}, place="d:1"), Case("2", {"number": "more"}, place="d:2")))
+    wrong = Dataset(
+        "d", (Case("1", {"number": "many"}, place="d:1"), Case("2", {"number": "more"}, place="d:2"))
+    )
     with pytest.raises(InvalidInput) as caught:
         evaluate(squared, wrong, [right])
     assert "d:1: flow squared: 'number'" in str(caught.value)

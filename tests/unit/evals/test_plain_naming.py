@@ -19,8 +19,8 @@ from surefoot.app import App
 from surefoot.errors import InvalidInput
 from surefoot.evals import BUILT_IN, Case, Dataset, Evaluation, Experiment, Score, evaluate
 from surefoot.evals.binding import bind
-from surefoot.evals.readings import Reader
 from surefoot.evals.plain import is_known, names, numeric, recall_at, scorer_of, unaided
+from surefoot.evals.readings import Reader
 from surefoot.evals.scales import direction_of, range_of, scaled
 from surefoot.evals.subjects import OnExperiment
 

@@ -27,6 +27,7 @@ from surefoot.evals.statistics import (
     holm,
     mcnemar_p,
     minimum_detectable,
+    minimum_detectable_rate,
     non_inferior,
     permutation_p,
     power_of,
@@ -117,6 +118,13 @@ def test_what_is_detectable_is_that_of_statsmodels_and_so_many_cases_are_needed(
     theirs = TTestPower().solve_power(nobs=cases, alpha=0.05, power=0.8)
     assert found == pytest.approx(2.0 * float(theirs), rel=1e-4)
     assert cases_needed(found * 1.000_01, 2.0) == cases
+
+
+def test_a_detectable_difference_of_rates_is_within_what_changes() -> None:
+    found = minimum_detectable_rate(0.2, 400)
+    assert power_of(found, discordance_sd(0.2, difference=found), 400) == pytest.approx(0.8, abs=1e-6)
+    assert minimum_detectable_rate(0.05, 20) == math.inf
+    assert minimum_detectable_rate(0.05, 1) == math.inf
 
 
 def test_more_tests_need_more_cases() -> None:

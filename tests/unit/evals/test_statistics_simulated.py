@@ -12,10 +12,10 @@ from surefoot.evals.statistics import (
     Paired,
     Pairs,
     compare_pairs,
-    discordance_sd,
     effect_of,
     holm,
     minimum_detectable,
+    minimum_detectable_rate,
 )
 from surefoot.traces import wilson
 
@@ -31,7 +31,7 @@ ALIKE = 6_000 if IS_FULL else 300
 FAMILIES = 2_000 if IS_FULL else 300
 """Experiments with several metrics and slices."""
 
-CASES = (20, 50, 200, 1000) if IS_FULL else (20, 50)
+CASES = (20, 50, 200, 1000) if IS_FULL else (40,)
 
 NOISE = 0 if IS_FULL else 3.5 * (0.05 * 0.95 / EXPERIMENTS) ** 0.5
 """What 300 experiments may lie off by chance; the bounds of the full simulation hold without."""
@@ -94,7 +94,8 @@ def test_arms_that_are_alike_are_called_different_no_more_often_than_alpha(
     tell(f"false positives of {population.name}, n = {cases}, by p alone", ps / len(found))
     tell(f"false positives of {population.name}, n = {cases}", called / len(found))
     assert upper(called, len(found)) <= ALPHA + 0.012 + NOISE
-    assert upper(ps, len(found)) <= ALPHA + 0.012 + NOISE
+    # By theory p alone is right to the last digit, or below: this many tests may lie 3.5 standard errors off by chance.
+    assert ps / len(found) <= ALPHA + 3.5 * (ALPHA * (1 - ALPHA) / len(found)) ** 0.5
 
 
 @pytest.mark.parametrize("cases", (60, 200) if IS_FULL else (60,))
@@ -103,21 +104,24 @@ def test_an_experiment_with_metrics_and_slices_has_a_false_positive_no_more_ofte
 ) -> None:
     rng = np.random.default_rng(cases)
     drawn = [(each.kind, *each.draw(rng, FAMILIES, cases, True)[:2]) for each in POPULATIONS]
-    slices = [slice(None), slice(0, None, 3), slice(1, None, 3), slice(2, None, 3)]
+    slices = [slice(None), slice(0, None, 3), slice(1, None, 3), slice(2, None, 3)][: 4 if IS_FULL else 2]
     wrong = 0
-    for place in range(FAMILIES):
+    for start in range(0, FAMILIES, 50):
+        # Many at a time share their draws; what each says is the same as alone.
         pairs = [
             Pairs(candidate[place, part], baseline[place, part], kind)
+            for place in range(start, start + 50)
             for kind, candidate, baseline in drawn
             for part in slices
         ]
-        found = compare_pairs(pairs)
-        adjusted = holm([each.p for each in found])
-        wrong += any(
-            effect_of(each.interval, margin=0, p=p, alpha=ALPHA) in ("improved", "worse")
-            for each, p in zip(found, adjusted, strict=True)
-        )
-    tell(f"experiments of 5 metrics in 4 slices, n = {cases}, with a false positive", wrong / FAMILIES)
+        found, size = compare_pairs(pairs), len(drawn) * len(slices)
+        for family in (found[first : first + size] for first in range(0, len(found), size)):
+            adjusted = holm([each.p for each in family])
+            wrong += any(
+                effect_of(each.interval, margin=0, p=p, alpha=ALPHA) in ("improved", "worse")
+                for each, p in zip(family, adjusted, strict=True)
+            )
+    tell(f"experiments of 5 metrics and their slices, n = {cases}, with a false positive", wrong / FAMILIES)
     assert upper(wrong, FAMILIES) <= ALPHA + 0.012 + NOISE
 
 
@@ -130,14 +134,13 @@ def test_the_power_is_near_the_forecast(kind: str, cases: int) -> None:
         baseline = rng.random((EXPERIMENTS, cases))
         pairs = [Pairs(b + rng.normal(delta, 0.2, cases), b) for b in baseline]
     else:
-        changing = 0.4
-        delta = minimum_detectable(discordance_sd(changing), cases)
-        delta = minimum_detectable(discordance_sd(changing, difference=delta), cases)
+        changing = 0.6
+        delta = minimum_detectable_rate(changing, cases)
         moves = rng.random((EXPERIMENTS, cases))
         better, worse = moves < (changing + delta) / 2, moves >= 1 - (changing - delta) / 2
         pairs = [Pairs(b, w, "rate") for b, w in zip(better * 1.0, worse * 1.0, strict=True)]
     shown = sum(each.p < ALPHA and each.interval.low > 0 for each in compare_pairs(pairs))
     tell(f"power of {kind}, n = {cases}, where 80 % was forecast", shown / EXPERIMENTS)
-    # Few verdicts are coarse: from 20 cases on there are a handful of p values near alpha.
-    slack = 0.08 if kind == "verdicts" and cases == 20 else 0.03
+    # The forecast is that of Student's test: of few verdicts, which are coarse, McNemar's shows less than that.
+    slack = 0.08 if kind == "verdicts" and cases <= 50 else 0.03
     assert shown / EXPERIMENTS == pytest.approx(0.8, abs=slack + 2 * NOISE)

@@ -19,6 +19,7 @@ from surefoot.evals.comparing import Comparison, compare
 from surefoot.evals.datasets import Case, Dataset
 from surefoot.evals.ordering import LAST, OnProgress, Order
 from surefoot.evals.readings import Reader
+from surefoot.evals.recorded import Threads
 from surefoot.evals.results import Experiment
 from surefoot.evals.running import AT_ONCE, AT_ONCE_ASYNC, conduct
 from surefoot.flows import AnyFlow, Change
@@ -144,6 +145,12 @@ async def backtest_async(
     records = {run.id: run for run in selection.runs if run.id in own}
     dataset = Dataset(f"runs of {spec.name}", tuple(own.values()))
     bound = bind(scorers, reads or {}, columns=columns_of(dataset.cases))
+    made: list[Forks] = []
+
+    def forks_of(order: Order, threads: Threads) -> Forks:
+        made.append(Forks(order, threads, records, in_force))
+        return made[-1]
+
     order = Order(
         app=app,
         flow=found,
@@ -166,7 +173,7 @@ async def backtest_async(
         numbers={case.id: number for number, case in enumerate(dataset.cases)},
         kind="backtest",
         arm="candidate",
-        runs=lambda order, threads: Forks(order, threads, records, in_force),
+        runs=forks_of,
         prompts=(meant := _prompts(app.ledger, list(records))),
         more={"runs": list(records)},
     )
@@ -190,7 +197,7 @@ async def backtest_async(
         now,
         was,
         expected,
-        _reuse(app.ledger, now),
+        _reuse(app.ledger, now, made[0].reuse),
         {**selection.left_out, **left_out},
         tuple(_warnings(bound, dataset)),
     )
@@ -272,17 +279,17 @@ def _expected(store: Ledger, runs: Sequence[RunRecord], changes: Changes) -> For
 def _refuse_too_dear(expected: Forecast, limit: Money | None) -> None:
     if limit is not None and expected.least.cost.nanos > limit.nanos:
         raise TooDear(
-            f"what the changes touch in {expected.runs} runs has cost {expected.least.cost}, and this may cost {limit}: "
-            "take fewer runs (limit, --limit; size, --sample), or let it cost more (max_cost=, --max-cost). Nothing "
-            "was run"
+            f"what the changes touch in {expected.runs} runs has cost {expected.least.cost}, and this may cost "
+            f"{limit}: take fewer runs (limit, --limit; size, --sample), or let it cost more (max_cost=, --max-cost). "
+            "Nothing was run"
         )
 
 
-def _reuse(store: Ledger, experiment: Experiment) -> Reuse:
+def _reuse(store: Ledger, experiment: Experiment, known: Mapping[str, Reuse]) -> Reuse:
     """What all forks of a backtest took and made, those of former parts of it too."""
     total = Reuse()
     for row in experiment.rows:
-        total += Reuse.of(store, row.run_id, row.case)
+        total += known.get(row.run_id) or Reuse.of(store, row.run_id, row.case)
     return total
 
 
@@ -294,7 +301,9 @@ def _warnings(scorers: Sequence[Bound], dataset: Dataset) -> list[str]:
     ]
     if not unfit:
         return []
-    return [
-        f"{', '.join(unfit)} compare{'s' if len(unfit) == 1 else ''} with an expected output, which recorded runs do not "
-        "have: make a dataset of runs (`surefoot dataset from-runs`), correct it and evaluate that, or score without one"
-    ]
+    verb = "compares" if len(unfit) == 1 else "compare"
+    said = (
+        f"{', '.join(unfit)} {verb} with an expected output, which recorded runs do not have: make a dataset of runs "
+        "(`surefoot dataset from-runs`), correct it and evaluate that, or score without one"
+    )
+    return [said]

@@ -79,7 +79,8 @@ def chosen(ledger: Ledger, flow: str, wanted: Wanted) -> Chosen:
     if not runs:
         why = "; ".join(f"{count} {reason}" for reason, count in left_out.items())
         raise InvalidInput(
-            f"no run of {flow} is there to be backtested{f' ({why})' if why else ''}: choose a longer time, or name runs"
+            f"no run of {flow} is there to be backtested{f' ({why})' if why else ''}: choose a longer time, or name "
+            "runs"
         )
     return Chosen(tuple(sorted(runs, key=lambda run: run.id)), dict(left_out))
 

@@ -53,6 +53,8 @@ class Forks(Runs):
         self, order: Order, threads: Threads, runs: Mapping[str, RunRecord], changes: Changes
     ) -> None:
         super().__init__(order.app, order.flow, order.making, threads)
+        self.reuse: dict[str, Reuse] = {}
+        """What forks took and made, by the fork's id."""
         self._ledger = order.app.ledger
         self._origins = runs
         self._changes = changes
@@ -88,7 +90,7 @@ class Forks(Runs):
 
     def _told(self, ended: Ended, origin: str) -> Ended:
         """With what it would have used as a run of its own; how long that would have taken nobody knows."""
-        reuse = Reuse.of(self._ledger, ended.run_id, origin)
+        reuse = self.reuse[ended.run_id] = Reuse.of(self._ledger, ended.run_id, origin)
         is_whole = not reuse.taken.steps and not reuse.taken.calls
         return replace(
             ended,

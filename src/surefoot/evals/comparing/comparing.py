@@ -45,7 +45,7 @@ def compare(
     alpha: intervals are at 1 - alpha, and effects are told at this level over all metrics and slices together (Holm).
     slices: keys of the cases' metadata; each value with `min_slice` pairs or more (a number, or one for each key) is
         compared, too.
-    directions: by metric, which way it gets better, where its name does not say so: see `directions.LOWER`.
+    directions: by metric, which way it gets better, where its name does not say so: see `scales.direction_of_name`.
     counts_failures: a row without a score counts as the worst that there is, in both arms: 0, or 1 for metrics that are
         better when lower, and beyond 0 to 1 the worst value seen. Else it is left out, and only coverage tells of it.
     seed: of the bootstrap and the permutations; equal inputs give equal numbers.

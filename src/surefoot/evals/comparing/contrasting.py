@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from statistics import stdev
 
 from surefoot.errors import InvalidInput
 from surefoot.evals.comparing.comparison import Contrast
@@ -114,7 +116,10 @@ def _finished(each: Draft, said: Paired, *, p: float, adjusted: float, alpha: fl
     effect = effect_of(
         said.interval, margin=contrast.margin, p=adjusted, alpha=alpha, direction=contrast.direction
     )
-    detectable, needed = _forecast(each.differences(), said, alpha=alpha, tests=tests)
+    differences = each.differences()
+    detectable, needed = _detectable(differences, alpha=alpha, tests=tests), None
+    if effect == "too few cases" and detectable is not None:
+        needed = _needed(said.delta or 0.0, differences, alpha=alpha, tests=tests)
     return replace(
         contrast,
         delta=said.delta,
@@ -123,20 +128,27 @@ def _finished(each: Draft, said: Paired, *, p: float, adjusted: float, alpha: fl
         adjusted_p=adjusted,
         effect=effect,
         detectable=detectable,
-        needed=needed if effect == "too few cases" else None,
+        needed=needed,
     )
 
 
-def _forecast(
-    differences: Sequence[float], said: Paired, *, alpha: float, tests: int
-) -> tuple[float | None, int | None]:
-    """The smallest difference that so many cases show, and how many cases would show the one that was seen."""
-    if len(differences) < 2 or len(set(differences)) == 1:
-        return None, None
-    detectable = minimum_detectable(differences, len(differences), alpha=alpha, power=POWER, tests=tests)
+def _detectable(differences: Sequence[float], *, alpha: float, tests: int) -> float | None:
+    """The smallest difference that so many cases show; None where they do not differ among each other."""
+    if len(set(differences)) < 2:
+        return None
+    return stdev(differences) * _detectable_of_unit(len(differences), alpha, tests)
+
+
+@lru_cache(maxsize=1024)
+def _detectable_of_unit(n: int, alpha: float, tests: int) -> float:
+    """The same for a standard deviation of 1, in which it is linear; slices are often as large as each other."""
+    return minimum_detectable(1.0, n, alpha=alpha, power=POWER, tests=tests)
+
+
+def _needed(delta: float, differences: Sequence[float], *, alpha: float, tests: int) -> int | None:
+    """How many cases would show the difference that was seen."""
     try:
-        needed = cases_needed(said.delta or 0.0, differences, alpha=alpha, power=POWER, tests=tests)
+        return cases_needed(delta, differences, alpha=alpha, power=POWER, tests=tests)
     except InvalidInput:
         # So small a difference is shown by no number of cases that anybody has.
-        return detectable, None
-    return detectable, needed
+        return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial, wraps
 from typing import Any
@@ -38,11 +38,13 @@ Reading = Callable[[str], object]
 _NAMED = re.compile(r"(?P<metric>[^\W\d][\w.-]*)=(?P<rest>[A-Za-z]\w*(?::.*)?)", re.DOTALL)
 
 
-def scorer_of(text: str) -> Plain:
+def scorer_of(text: str, *, further: Sequence[str] = ()) -> Plain:
     """The scorer that a text names: `NAME`, `NAME:ARGUMENTS`, or `METRIC=NAME:ARGUMENTS` for a metric of that name.
 
     Arguments stand between commas, `key=value` where they are not the first; those of scorers that look for a text are
     all that follows the colon. The metric is called as the scorer is written.
+
+    further: names that are known elsewhere, for the error.
 
     Raises `InvalidInput` for a name that is not known, with the nearest one, and for arguments that do not fit.
     """
@@ -51,7 +53,7 @@ def scorer_of(text: str) -> Plain:
     name, colon, arguments = written.partition(":")
     entry = _ENTRIES.get(name)
     if entry is None:
-        raise InvalidInput(f"no scorer is called {name!r}: {_nearest(name)}")
+        raise InvalidInput(f"no scorer is called {name!r}: {_nearest(name, further)}")
     if entry.rest is None:
         arguments = ",".join(part.strip() for part in arguments.split(","))
     made = entry.made(name, arguments if colon else None)
@@ -160,10 +162,10 @@ def _renamed(scorer: Callable[..., Any], name: str) -> Callable[..., Any]:
     return renamed
 
 
-def _nearest(name: str) -> str:
-    near = difflib.get_close_matches(name, list(_ENTRIES), n=1, cutoff=0.5)
-    every = ", ".join(_ENTRIES)
-    return f"did you mean {near[0]}? There are {every}" if near else f"there are {every}"
+def _nearest(name: str, further: Sequence[str]) -> str:
+    every = [*_ENTRIES, *further]
+    near = difflib.get_close_matches(name.lower(), every, n=1, cutoff=0.6)
+    return f"did you mean {near[0]}?" if near else f"there are {', '.join(every)}"
 
 
 # How arguments are read

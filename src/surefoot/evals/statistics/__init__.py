@@ -7,7 +7,13 @@ from surefoot.evals.statistics.interval import EVERYTHING, Interval
 from surefoot.evals.statistics.mcnemar import mcnemar_p
 from surefoot.evals.statistics.pairs import Kind, Paired, Pairs, compare_pairs
 from surefoot.evals.statistics.permutation import permutation_p
-from surefoot.evals.statistics.power import cases_needed, discordance_sd, minimum_detectable, power_of
+from surefoot.evals.statistics.power import (
+    cases_needed,
+    discordance_sd,
+    minimum_detectable,
+    minimum_detectable_rate,
+    power_of,
+)
 from surefoot.evals.statistics.ratios import ratio_interval
 from surefoot.evals.statistics.tango import tango_interval
 
@@ -28,6 +34,7 @@ __all__ = [
     "holm",
     "mcnemar_p",
     "minimum_detectable",
+    "minimum_detectable_rate",
     "non_inferior",
     "permutation_p",
     "power_of",

@@ -50,6 +50,24 @@ def minimum_detectable(
     return high
 
 
+def minimum_detectable_rate(
+    discordance: float, n: int, *, alpha: float = 0.05, power: float = 0.8, tests: int = 1
+) -> float:
+    """`minimum_detectable` of pass/fail, as a difference of rates, 0 to 1.
+
+    discordance: the share of cases of which the verdict will change, in whichever direction.
+
+    Infinite where not even all of those changing in one direction would be shown.
+    """
+    discordance_sd(discordance)
+    each = minimum_detectable(1.0, n, alpha=alpha, power=power, tests=tests)
+    if math.isinf(each):
+        return math.inf
+    # The difference takes its own square from the variance: d = each * sqrt(discordance - d**2).
+    found = each * math.sqrt(discordance / (1 + each * each))
+    return found if found <= discordance else math.inf
+
+
 def cases_needed(
     difference: float,
     differences_or_sd: Numbers | float,
