@@ -91,8 +91,8 @@ def _missed_by_json(schema: Mapping[str, Json], answer: str) -> Iterator[Misses]
     empty: Registry[Any] = Registry()
     try:
         errors = list(cast("Any", Draft202012Validator(dict(schema), registry=empty)).iter_errors(data))
-    except Unresolvable as error:
-        yield Misses("json_schema", "to refer to what is in it ($defs)", shown(error.ref))
+    except Unresolvable as unresolved:
+        yield Misses("json_schema", "to refer to what is in it ($defs)", shown(unresolved.ref))
         return
     for number, error in enumerate(errors):
         if number == _PROBLEMS:
