@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from surefoot.flows import carry as carry
     from surefoot.flows import current_run as current_run
     from surefoot.flows import current_step as current_step
-    from surefoot.flows.flow import flow as flow
     from surefoot.flows import fork as fork
     from surefoot.flows import last_run as last_run
     from surefoot.flows import now as now
     from surefoot.flows import random as random
     from surefoot.flows import send as send
     from surefoot.flows import sleep as sleep
-    from surefoot.flows.step import step as step
     from surefoot.flows import uuid4 as uuid4
     from surefoot.flows import wait_for as wait_for
+    from surefoot.flows.flow import flow as flow
+    from surefoot.flows.step import step as step
     from surefoot.models import Call as Call
     from surefoot.models import Fallback as Fallback
     from surefoot.models import Reply as Reply

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from surefoot.ledger.entries import DropAnswers as DropAnswers
     from surefoot.ledger.entries import EndRun as EndRun
     from surefoot.ledger.entries import KeepCases as KeepCases
+    from surefoot.ledger.entries import KeepMetrics as KeepMetrics
     from surefoot.ledger.entries import KeepPrompts as KeepPrompts
     from surefoot.ledger.entries import KeepVerdict as KeepVerdict
     from surefoot.ledger.entries import LedgerEntry as LedgerEntry
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
     from surefoot.ledger.scored import CaseRecord as CaseRecord
     from surefoot.ledger.scored import ExperimentKind as ExperimentKind
     from surefoot.ledger.scored import ExperimentRecord as ExperimentRecord
+    from surefoot.ledger.scored import MetricRecord as MetricRecord
     from surefoot.ledger.scored import ScoreRecord as ScoreRecord
     from surefoot.ledger.scored import TimedScore as TimedScore
     from surefoot.ledger.scored import TrendBucket as TrendBucket
@@ -116,6 +118,7 @@ else:
                 "DropAnswers",
                 "EndRun",
                 "KeepCases",
+                "KeepMetrics",
                 "KeepPrompts",
                 "KeepVerdict",
                 "LedgerEntry",
@@ -158,6 +161,7 @@ else:
                 "CaseRecord",
                 "ExperimentKind",
                 "ExperimentRecord",
+                "MetricRecord",
                 "ScoreRecord",
                 "TimedScore",
                 "TrendBucket",
