@@ -36,6 +36,7 @@ COMMANDS = {
     "backtest": "Run recorded runs once more with something changed, and compare.",
     "compare": "Compare two experiments, and judge them by a gate.",
     "trend": "Show a metric over time, by hour or day.",
+    "ragas": "Set up ragas apart from the rest, and list its metrics.",
     "ingest": "Take documents into a collection.",
     "traces": "Send runs as traces to other tools.",
     "ledger": "Verify, prune, back up, move and migrate the ledger.",
