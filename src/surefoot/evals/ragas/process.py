@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import threading
 import weakref
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +28,7 @@ Grant: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[Json]]
 _MOST_ATTEMPTS = 3
 _SILENCE_SECONDS = 180.0
 _LAST_LINES = 12
+_READ_BYTES = 65_536
 # All that the process sees of the environment: it asks no model, so it needs no key.
 _ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "HF_HOME", "SYSTEMROOT")
 
@@ -196,6 +197,8 @@ class _Child:
         try:
             process = subprocess.Popen(
                 [str(python), "-I", str(CHILD)],
+                # Buffers have locks, which a fork could find held.
+                bufsize=0,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -233,14 +236,14 @@ class _Child:
 
     def send(self, said: Mapping[str, Json]) -> None:
         """Raises `_Died`."""
-        line = orjson.dumps(said) + b"\n"
+        left = memoryview(orjson.dumps(said) + b"\n")
         try:
             with self._lock:
                 pipe = self.process.stdin
                 if pipe is None or pipe.closed:
                     raise _Died
-                pipe.write(line)
-                pipe.flush()
+                while left:
+                    left = left[pipe.write(left) :]
         except OSError as error:
             raise _Died from error
 
@@ -270,18 +273,14 @@ class _Child:
         """In a forked process: let go of what belongs to the parent."""
         self._lock = threading.Lock()
         self._is_over = True
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe is not None:
-                with suppress(OSError):
-                    os.close(pipe.fileno())
+        self._close()
         # Else Popen would wait for a process that is no child of this one.
         self.process.returncode = 0
 
     def _listen(self) -> None:
         """Hand on each line to whoever waits for it, until there are no more."""
-        pipe = self.process.stdout
         with suppress(OSError, ValueError):
-            for line in pipe or ():
+            for line in _lines(self.process.stdout):
                 said = orjson.loads(line)
                 if "ready" in said:
                     self.was_ready = True
@@ -297,10 +296,18 @@ class _Child:
             talk.put(None)
 
     def _close(self) -> None:
-        for pipe in (self.process.stdin, self.process.stdout):
+        for pipe in (self.process.stdin, self.process.stdout, self._log):
             if pipe is not None:
                 with suppress(OSError):
                     pipe.close()
+
+
+def _lines(pipe: IO[bytes] | None) -> Iterator[bytes]:
+    """The lines of a pipe without a buffer, each as soon as it is whole."""
+    begun = b""
+    while pipe is not None and (part := pipe.read(_READ_BYTES)):
+        *whole, begun = (begun + part).split(b"\n")
+        yield from whole
 
 
 _processes: weakref.WeakSet[RagasProcess] = weakref.WeakSet()
