@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -127,23 +127,22 @@ def _print_worst(console: Console, result: Experiment, hint: str) -> None:
     if not worst:
         return
     width = max(len(row.case) for row in worst)
+    lower = {metric.name for metric in result.metrics if metric.direction == "lower"}
     console.print(screen.styled((f"worst cases{hint}", "bold")))
     for row in worst:
-        said = screen.brief(lacking(row), max(console.width - width - 32, 20))
+        said = screen.brief(lacking(row, lower), max(console.width - width - 32, 20))
         console.print(f"  {row.case:<{width}}  {row.run_id}  {said}", soft_wrap=True)
 
 
-def lacking(row: Row) -> str:
-    """What a case did not reach, in a few words."""
-    from surefoot.evals.scales import direction_of_name
-
+def lacking(row: Row, lower: Collection[str] = ()) -> str:
+    """What a case did not reach, in a few words; of metrics that are better when `lower` nothing."""
     if row.status == "failed":
         return f"failed: {row.error}"
     parts = [f"{name} failed" for name in row.failures]
     parts += [f"not {name}" for name, score in row.scores.items() if score.value is False]
     for name, score in row.scores.items():
         # Seconds and dollars are no share of anything.
-        if isinstance(score.value, float) and score.value < 1 and direction_of_name(name) == "higher":
+        if isinstance(score.value, float) and score.value < 1 and name not in lower:
             parts.append(f"{name} {score.value:.2f}")
     return ", ".join(parts)
 

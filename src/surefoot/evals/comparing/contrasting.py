@@ -9,6 +9,7 @@ from statistics import stdev
 
 from surefoot.errors import InvalidInput
 from surefoot.evals.comparing.comparison import Contrast
+from surefoot.evals.comparing.correcting import NO_JUDGE, Judge, corrected
 from surefoot.evals.comparing.pairing import Column, Scale
 from surefoot.evals.statistics import (
     Direction,
@@ -36,6 +37,7 @@ class Measured:
     baseline: Column
     margin: float
     omitted: str = ""
+    judge: Judge = NO_JUDGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +45,14 @@ class Draft:
     """A contrast before its statistics: the levels are there, and the pairs that are to be tested.
 
     `pairs` is one for numbers, and for labels one for each label; none where no case has the metric in both arms.
+    `cases` are those of the pairs, and `inside` those of each arm, the candidate's first.
     """
 
     contrast: Contrast
     pairs: tuple[Pairs, ...]
+    measured: Measured
+    cases: Sequence[str]
+    inside: tuple[Sequence[str], Sequence[str]]
 
     def differences(self) -> list[float]:
         """Candidate minus baseline of each case."""
@@ -57,7 +63,7 @@ class Draft:
 def draft(measured: Measured, *, name: str = "", within: Collection[str] | None = None) -> Draft:
     """The contrast of a metric over all cases, or over those `within` the slice of this name."""
     ours, theirs = measured.candidate, measured.baseline
-    inside = [{case for case in arm.scored if within is None or case in within} for arm in (ours, theirs)]
+    inside = [[case for case in arm.scored if within is None or case in within] for arm in (ours, theirs)]
     if measured.scale.kind == "labels":
         common = [case for case in ours.labels if case in theirs.labels]
     else:
@@ -72,11 +78,13 @@ def draft(measured: Measured, *, name: str = "", within: Collection[str] | None 
         slice=name,
         n=len(cases),
         margin=measured.margin,
-        only_candidate=len(inside[0] - inside[1]),
-        only_baseline=len(inside[1] - inside[0]),
+        only_candidate=sum(case not in theirs.scored for case in inside[0]),
+        only_baseline=sum(case not in ours.scored for case in inside[1]),
         omitted=measured.omitted or ("" if cases else "no case has it in both arms"),
+        uncorrected="" if measured.omitted else measured.judge.why,
     )
-    return Draft(contrast, () if contrast.omitted else tuple(_pairs(measured, cases)))
+    pairs = () if contrast.omitted else tuple(_pairs(measured, cases))
+    return Draft(contrast, pairs, measured, cases, (inside[0], inside[1]))
 
 
 def _pairs(measured: Measured, cases: Sequence[str]) -> Iterator[Pairs]:
@@ -120,7 +128,7 @@ def _finished(each: Draft, said: Paired, *, p: float, adjusted: float, alpha: fl
     detectable, needed = _detectable(differences, alpha=alpha, tests=tests), None
     if effect == "too few cases" and detectable is not None:
         needed = _needed(said.delta or 0.0, differences, alpha=alpha, tests=tests)
-    return replace(
+    found = replace(
         contrast,
         delta=said.delta,
         interval=said.interval,
@@ -129,6 +137,18 @@ def _finished(each: Draft, said: Paired, *, p: float, adjusted: float, alpha: fl
         effect=effect,
         detectable=detectable,
         needed=needed,
+    )
+    measured = each.measured
+    if measured.judge.accuracy is None:
+        return found
+    return corrected(
+        found,
+        measured.judge.accuracy,
+        (measured.candidate, measured.baseline),
+        cases=each.cases,
+        inside=each.inside,
+        scale=measured.scale,
+        alpha=alpha,
     )
 
 
