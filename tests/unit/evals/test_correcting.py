@@ -150,15 +150,15 @@ def test_slices_are_corrected_too() -> None:
 
 
 def test_a_biased_judge_alone_misses_the_truth_and_with_its_labels_does_not() -> None:
-    """60 comparisons of 400 cases: the candidate is right in 15 points more of them."""
+    """25 comparisons of 500 cases: the candidate is right in 15 points more of them."""
     rng = np.random.default_rng(8)
-    sensitivity, specificity, delta, rounds = 0.85, 0.75, 0.15, 60
+    sensitivity, specificity, delta, rounds = 0.85, 0.75, 0.15, 25
     held = naive = 0
     for _ in range(rounds):
-        drawn, passed = rng.random(400), rng.random(400) < 0.6
+        drawn, passed = rng.random(500), rng.random(500) < 0.6
         better, worse = drawn < 0.225, (drawn >= 0.225) & (drawn < 0.3)
         arms = [
-            np.where(truth, rng.random(400) < sensitivity, rng.random(400) >= specificity)
+            np.where(truth, rng.random(500) < sensitivity, rng.random(500) >= specificity)
             for truth in (better | passed & ~worse, worse | passed & ~better)
         ]
         pairs = labelled(100, int(rng.binomial(100, sensitivity)), 100, int(rng.binomial(100, specificity)))
@@ -172,4 +172,4 @@ def test_a_biased_judge_alone_misses_the_truth_and_with_its_labels_does_not() ->
         held += found.interval.low <= delta <= found.interval.high
         naive += found.as_judged.interval.low <= delta <= found.as_judged.interval.high
     assert held >= 0.9 * rounds
-    assert naive <= 0.65 * rounds
+    assert naive <= 0.6 * rounds

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from statistics import stdev
 
 from surefoot.errors import InvalidInput
 from surefoot.evals.comparing.comparison import Contrast
@@ -22,6 +21,7 @@ from surefoot.evals.statistics import (
     holm,
     minimum_detectable,
 )
+from surefoot.evals.statistics.columns import column
 
 POWER = 0.8
 
@@ -54,10 +54,13 @@ class Draft:
     cases: Sequence[str]
     inside: tuple[Sequence[str], Sequence[str]]
 
-    def differences(self) -> list[float]:
-        """Candidate minus baseline of each case."""
+    def spread(self) -> float | None:
+        """The standard deviation of the differences of cases; None where they do not differ among each other."""
         found = self.pairs[0]
-        return [ours - theirs for ours, theirs in zip(found.candidate, found.baseline, strict=True)]
+        differences = column(found.candidate) - column(found.baseline)
+        if len(differences) < 2 or differences.min() == differences.max():
+            return None
+        return float(differences.std(ddof=1))
 
 
 def draft(measured: Measured, *, name: str = "", within: Collection[str] | None = None) -> Draft:
@@ -124,10 +127,12 @@ def _finished(each: Draft, said: Paired, *, p: float, adjusted: float, alpha: fl
     effect = effect_of(
         said.interval, margin=contrast.margin, p=adjusted, alpha=alpha, direction=contrast.direction
     )
-    differences = each.differences()
-    detectable, needed = _detectable(differences, alpha=alpha, tests=tests), None
-    if effect == "too few cases" and detectable is not None:
-        needed = _needed(said.delta or 0.0, differences, alpha=alpha, tests=tests)
+    spread = each.spread()
+    detectable, needed = None, None
+    if spread is not None:
+        detectable = spread * _detectable_of_unit(contrast.n, alpha, tests)
+        if effect == "too few cases":
+            needed = _needed(said.delta or 0.0, spread, alpha=alpha, tests=tests)
     found = replace(
         contrast,
         delta=said.delta,
@@ -152,23 +157,17 @@ def _finished(each: Draft, said: Paired, *, p: float, adjusted: float, alpha: fl
     )
 
 
-def _detectable(differences: Sequence[float], *, alpha: float, tests: int) -> float | None:
-    """The smallest difference that so many cases show; None where they do not differ among each other."""
-    if len(set(differences)) < 2:
-        return None
-    return stdev(differences) * _detectable_of_unit(len(differences), alpha, tests)
-
-
 @lru_cache(maxsize=1024)
 def _detectable_of_unit(n: int, alpha: float, tests: int) -> float:
-    """The same for a standard deviation of 1, in which it is linear; slices are often as large as each other."""
+    """The smallest difference that so many cases show, for differences with a standard deviation of 1: it is linear in
+    that, and slices are often as large as each other."""
     return minimum_detectable(1.0, n, alpha=alpha, power=POWER, tests=tests)
 
 
-def _needed(delta: float, differences: Sequence[float], *, alpha: float, tests: int) -> int | None:
+def _needed(delta: float, spread: float, *, alpha: float, tests: int) -> int | None:
     """How many cases would show the difference that was seen."""
     try:
-        return cases_needed(delta, differences, alpha=alpha, power=POWER, tests=tests)
+        return cases_needed(delta, spread, alpha=alpha, power=POWER, tests=tests)
     except InvalidInput:
         # So small a difference is shown by no number of cases that anybody has.
         return None
