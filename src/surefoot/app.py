@@ -89,7 +89,9 @@ class App:
     @made_once
     def prompts(self) -> prompts.Library:
         """The prompts of this project."""
-        return wiring.library_of(self.config.prompts, self.ledger, self.settings.root)
+        return wiring.library_of(
+            self.config.prompts, self.ledger, self.settings.root, gates=self.config.gates
+        )
 
     @made_once
     def home(self) -> retrieval.Home:

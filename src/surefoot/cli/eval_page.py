@@ -40,6 +40,7 @@ def print_experiment(console: Console, result: Experiment, *, hint: str = "") ->
     for row in rows:
         if row.note:
             console.print(screen.styled((f"{row.metric}: {row.note}", "yellow")))
+    _print_judges(console, result)
     _print_flaky(console, result)
     _print_failures(console, result)
     _print_worst(console, result, hint)
@@ -48,6 +49,31 @@ def print_experiment(console: Console, result: Experiment, *, hint: str = "") ->
 
 def _is_doubtful(agreement: object) -> bool:
     return bool(getattr(agreement, "is_near_chance", False))
+
+
+def _print_judges(console: Console, result: Experiment) -> None:
+    """What judges say of labelled cases, and what sways them."""
+    from surefoot.cli import screen
+    from surefoot.evals import biases
+
+    for metric in result.metrics:
+        found = metric.agreement
+        if found is None:
+            continue
+        positives = found.true_positive + found.false_negative
+        negatives = found.true_negative + found.false_positive
+        failed = f", {found.failed} without a verdict" if found.failed else ""
+        lines = [
+            f"labelled true: {found.true_positive} of {positives} judged true; "
+            f"labelled false: {found.true_negative} of {negatives} judged false{failed}"
+        ]
+        if found.said:
+            lines.append(f"length of the answer: {biases.by_length(found.said)}")
+            position = biases.by_position(found.said)
+            lines += [f"position: {position}"] if position is not None else []
+        for line in lines:
+            said = screen.harmless(f"  {metric.name}: {line}")
+            console.print(screen.styled((said, "dim")), soft_wrap=True)
 
 
 def _print_flaky(console: Console, result: Experiment) -> None:

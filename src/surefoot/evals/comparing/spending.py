@@ -39,8 +39,8 @@ class _Figured:
         missing = Counter(
             ours.missing.get(case) or theirs.missing[case] for case in pairing.common if case not in there
         )
-        values = ([arm.values[case] for case in cases] for arm in (ours, theirs))
-        return cls(figure, Pairs(*values, "ratio"), len(cases), missing)
+        pairs = Pairs([ours.values[case] for case in cases], [theirs.values[case] for case in cases], "ratio")
+        return cls(figure, pairs, len(cases), missing)
 
     def ratio(self, said: Paired) -> Ratio:
         if said.delta is None or said.interval == EVERYTHING:
