@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from surefoot.app import App
     from surefoot.evals import Experiment, Forecast, Row
-    from surefoot.evals.forecasting import Expectation
+    from surefoot.evals.experiments.forecasting import Expectation
 
 _WORST = 5
 _FAILURES = 3
@@ -54,7 +54,7 @@ def _is_doubtful(agreement: object) -> bool:
 def _print_judges(console: Console, result: Experiment) -> None:
     """What judges say of labelled cases, and what sways them."""
     from surefoot.cli import screen
-    from surefoot.evals import biases
+    from surefoot.evals.scoring import biases
 
     for metric in result.metrics:
         found = metric.agreement
@@ -63,10 +63,11 @@ def _print_judges(console: Console, result: Experiment) -> None:
         positives = found.true_positive + found.false_negative
         negatives = found.true_negative + found.false_positive
         failed = f", {found.failed} without a verdict" if found.failed else ""
-        lines = [
+        counts = (
             f"labelled true: {found.true_positive} of {positives} judged true; "
             f"labelled false: {found.true_negative} of {negatives} judged false{failed}"
-        ]
+        )
+        lines = [counts]
         if found.said:
             lines.append(f"length of the answer: {biases.by_length(found.said)}")
             position = biases.by_position(found.said)

@@ -11,7 +11,7 @@ import pytest
 from experiments import FAILS, Told, experiment
 from surefoot.evals import Experiment, agreement_of
 from surefoot.evals.comparing import Gate, MetricRules, compare, junit_xml, markdown
-from surefoot.evals.results import About
+from surefoot.evals.experiments.results import About
 
 METRIC = "is_faithful"
 ABOUT = About("5c04e", "higher", (0.0, 1.0), ("gpt-4o",))

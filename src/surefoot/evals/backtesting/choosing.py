@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from surefoot.errors import InvalidInput, UnknownRun
 from surefoot.evals.datasets.drawing import place_of
-from surefoot.evals.recorded import EXPERIMENT
+from surefoot.evals.experiments.recorded import EXPERIMENT
 from surefoot.flows import CHANGES, FORKED_FROM
 from surefoot.ledger import Ledger, RunRecord
 

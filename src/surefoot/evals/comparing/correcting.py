@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from surefoot.evals.calibrating import JudgeAccuracy, Verdicts, carried, corrected_rate
 from surefoot.evals.comparing.comparison import AsJudged, Contrast, Level
 from surefoot.evals.comparing.pairing import Column, Scale
-from surefoot.evals.results import Metric
+from surefoot.evals.experiments.results import Metric
 from surefoot.evals.statistics import effect_of
 
 

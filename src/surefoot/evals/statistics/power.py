@@ -7,8 +7,8 @@ from functools import lru_cache
 from statistics import NormalDist
 
 from surefoot.errors import InvalidInput
-from surefoot.evals.intervals import t_quantile
 from surefoot.evals.statistics.columns import Numbers, column
+from surefoot.evals.statistics.intervals import t_quantile
 
 _NORMAL = NormalDist()
 _STEPS, _FEW_STEPS = 400, 90

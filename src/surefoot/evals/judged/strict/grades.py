@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from surefoot.errors import InvalidInput
-from surefoot.evals.biases import PLACE, WAVERING
 from surefoot.evals.judged.conversation import Ask, Check, Talk, ask, ask_all
 from surefoot.evals.judged.strict import arithmetic, checks
 from surefoot.evals.judged.strict.asks import joined, listing, need
 from surefoot.evals.scores import Score
+from surefoot.evals.scoring.biases import PLACE, WAVERING
 from surefoot.values import Json
 
 _LEVEL = re.compile(r"(?:score)?_?(-?\d+)(?:_description)?", re.IGNORECASE)

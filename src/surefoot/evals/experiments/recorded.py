@@ -273,6 +273,9 @@ def _newest(app: Host, spec: FlowSpec, tags: Mapping[str, str]) -> dict[Place, R
         case = run.tags.get(CASE)
         if case is None or (SCORER in run.tags) != (SCORER in tags):
             continue
+        if run.parent_run is not None:
+            # A flow that runs itself: its child runs have the tags of the run of the case, and are none.
+            continue
         if digest and run.tags.get(SCORER_DIGEST, digest) != digest:
             continue
         place = (case, _repeat(run.tags))

@@ -10,8 +10,8 @@ from surefoot.values import Json
 
 if TYPE_CHECKING:
     from surefoot.evals.calibrating import Choice, LengthBias, PositionBias
-    from surefoot.evals.judging import LabelledVerdict
     from surefoot.evals.scores import Score
+    from surefoot.evals.scoring.judging import LabelledVerdict
 
 
 PLACE = "inconsistent: the judge prefers whichever stands {}"

@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from surefoot.evals.judging import Agreement
-from surefoot.evals.repeating import Flakiness, flakiness_of, mean_of_cases
+from surefoot.evals.experiments.repeating import Flakiness, flakiness_of, mean_of_cases
 from surefoot.evals.scales import Direction, Range, direction_of_name
 from surefoot.evals.scores import Score, Value
+from surefoot.evals.scoring.judging import Agreement
 from surefoot.ledger import ExperimentKind, Totals
 from surefoot.values import Json
 

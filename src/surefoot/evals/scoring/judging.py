@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from surefoot.errors import MalformedResponse
-from surefoot.evals import biases
 from surefoot.evals.datasets import Dataset
 from surefoot.evals.scales import Direction, Range
 from surefoot.evals.scores import Score
+from surefoot.evals.scoring import biases
 from surefoot.flows import AnyFlow
 from surefoot.values import Json
 

@@ -69,7 +69,7 @@ def _verdict(value: Value | None) -> object:
 
 
 def _deviation(values: Sequence[Value | None]) -> float | None:
-    numbers = [value for value in values if isinstance(value, float) and not isinstance(value, bool)]
+    numbers = [value for value in values if isinstance(value, float)]
     if len(numbers) < 2:
         return None
     mean = math.fsum(numbers) / len(numbers)

@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from surefoot.errors import InvalidInput
-from surefoot.evals.binding import Scorer, name_of
 from surefoot.evals.datasets import Dataset
-from surefoot.evals.judging import Judged
+from surefoot.evals.scoring.binding import Scorer, name_of
+from surefoot.evals.scoring.judging import Judged
 from surefoot.flows import find_spec
 
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 from hashlib import sha256
 
 from surefoot.errors import LedgerCorrupt
-from surefoot.evals.biases import places_of
 from surefoot.evals.datasets import Dataset
-from surefoot.evals.judging import Agreement, Judged, LabelledVerdict, agreement_of
-from surefoot.evals.results import Experiment
+from surefoot.evals.experiments.results import Experiment
 from surefoot.evals.scores import Score, as_score
+from surefoot.evals.scoring.biases import places_of
+from surefoot.evals.scoring.judging import Agreement, Judged, LabelledVerdict, agreement_of
 from surefoot.flows import FlowSpec
 from surefoot.flows.sources import digest_of
 from surefoot.ledger import Evaluations, Ledger

@@ -13,13 +13,14 @@ import inspect
 import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from hashlib import sha256
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, cast
 
 from surefoot.errors import NotData, SurefootError
-from surefoot.evals.binding import Bound
-from surefoot.evals.readings import Reader
+from surefoot.evals.scoring.binding import Bound
+from surefoot.evals.scoring.readings import Reader
 from surefoot.ledger import identity
 from surefoot.prompts import Prompty
 
@@ -138,12 +139,11 @@ def _of_value(value: object, seen: set[int]) -> str:
     """Data by its value; what is none by its class."""
     if callable(value) and not isinstance(value, type):
         return "".join(_of_function(value, seen))
-    if not isinstance(value, _PLAIN) and not hasattr(value, "__dataclass_fields__"):
-        return f"{type(value).__module__}.{type(value).__qualname__}"
-    try:
-        return identity(value, name="a scorer's setting").hex()
-    except (NotData, TypeError, ValueError):
-        return f"{type(value).__module__}.{type(value).__qualname__}"
+    kind = type(value)
+    if issubclass(kind, _PLAIN) or hasattr(kind, "__dataclass_fields__"):
+        with suppress(NotData, TypeError, ValueError):
+            return identity(value, name="a scorer's setting").hex()
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _names(code: CodeType) -> Iterator[str]:

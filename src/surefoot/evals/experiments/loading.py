@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from surefoot import flows
-from surefoot.evals import trusting
-from surefoot.evals.keeping import row_of
-from surefoot.evals.results import About, Experiment, Metric, Row, metric_of, summed
+from surefoot.evals.experiments import trusting
+from surefoot.evals.experiments.keeping import row_of
+from surefoot.evals.experiments.results import About, Experiment, Metric, Row, metric_of, summed
 from surefoot.evals.scales import direction_of_name
 from surefoot.ledger import Evaluations, ExperimentRecord, MetricRecord
 from surefoot.values import Json

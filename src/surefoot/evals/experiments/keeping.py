@@ -9,11 +9,11 @@ from typing import cast
 import orjson
 
 from surefoot.errors import UnknownExperiment
-from surefoot.evals import trusting
 from surefoot.evals.datasets import Case
-from surefoot.evals.marking import Marks
-from surefoot.evals.recorded import Ended, Place
-from surefoot.evals.results import Metric, Row
+from surefoot.evals.experiments import trusting
+from surefoot.evals.experiments.marking import Marks
+from surefoot.evals.experiments.recorded import Ended, Place
+from surefoot.evals.experiments.results import Metric, Row
 from surefoot.evals.scores import Score
 from surefoot.ledger import CaseRecord, Evaluations, ExperimentRecord, Ledger, MetricRecord, Pending
 from surefoot.values import Json
