@@ -59,7 +59,7 @@ from surefoot.ledger.owner import holder, is_holder_gone, is_provably_gone, this
 from surefoot.ledger.payloads import Freight, Payloads, Privacy
 from surefoot.ledger.postgres import PostgresLedger
 from surefoot.ledger.prompt_rows import Pin, PromptRow
-from surefoot.ledger.prompts import Prompts, pins_of
+from surefoot.ledger.prompts import Prompts, pins_of, prompts_of
 from surefoot.ledger.scored import (
     CaseRecord,
     ExperimentKind,
@@ -157,6 +157,7 @@ __all__ = [
     "lease_of",
     "lease_until",
     "pins_of",
+    "prompts_of",
     "refuse_pruned",
     "seal",
     "this_process",
