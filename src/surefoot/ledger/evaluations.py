@@ -73,6 +73,15 @@ class Evaluations:
         self._note(stands)
         return stands
 
+    def readable(self, case: CaseRecord) -> CaseRecord:
+        """A judged case as it is read again: secrets are masked, and texts are of a length. Raises as `keep` does."""
+        ready, metadata = scored_texts.ready_case(case, self._ledger.payloads)
+        return ready if ready is case else replace(ready, metadata=scored_rows.mapping(metadata))
+
+    def readable_texts(self, texts: Sequence[str]) -> list[str]:
+        """Texts of an evaluation as people may read them."""
+        return scored_texts.ready_texts(texts, self._ledger.payloads)
+
     def keep(self, cases: Sequence[CaseRecord]) -> Pending:
         """Record judged cases with all their scores: one entry of the ledger, durable once that is waited for.
 

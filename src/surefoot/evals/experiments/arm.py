@@ -28,6 +28,8 @@ from surefoot.evals.scoring.binding import Bound
 from surefoot.evals.scoring.digests import digest_of
 from surefoot.evals.scoring.judging import Agreement, Judged, agreement_of
 from surefoot.ledger import CaseRecord, Pending, ScoreRecord, Totals
+from surefoot.ledger.scored import LONGEST_METRIC
+from surefoot.ledger.scored_texts import check_name
 from surefoot.values import Json, Money
 
 log = scope.logger("surefoot.evals")
@@ -151,6 +153,7 @@ class Arm:
             self._marker.taken(case, _known_of(known))
         if row is None:
             record, ended = await self._judged(place, case, known)
+            record = self._keeper.readable(record)
             if self.order.is_kept:
                 await self._keeper.keep(record)
             row = row_of(record, is_reused=ended.is_reused)
@@ -170,6 +173,7 @@ class Arm:
         for bound in order.scorers:
             if bound.is_of_experiment:
                 said = await settled(asked_of_all(bound.function, rows))
+                said = self._keeper.readable_said(said)
                 metrics.append(metric_of_experiment(bound.name, said, about=self._about(bound)))
                 continue
             trusted = await self._trusted(bound, measure)
@@ -329,7 +333,11 @@ def _known_of(record: CaseRecord, *, is_retrying: bool = False) -> Known:
 
 
 def refuse_unfit(order: Order) -> None:
-    """Raise `InvalidInput` for labelled cases that do not fit their judge."""
+    """Raise `InvalidInput` for labelled cases that do not fit their judge, and for names that cannot be kept."""
+    for case in order.cases if order.is_kept else ():
+        check_name(case.id, "the id of a case")
+    for bound in order.scorers:
+        check_name(bound.name, "the name of a metric", most=LONGEST_METRIC)
     for bound in order.scorers:
         if bound.spec is not None and bound.judged is not None and bound.judged.labelled is not None:
             ordering.checked(bound.spec, trusting.labelled_of(bound.judged).cases)

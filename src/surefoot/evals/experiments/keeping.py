@@ -54,6 +54,19 @@ class Keeper:
         """What the prompts meant in its runs, name to digest."""
         return self._evaluations.prompts(record)
 
+    def readable(self, case: CaseRecord) -> CaseRecord:
+        """A judged case as it is read again from the ledger, secrets masked."""
+        return self._evaluations.readable(case)
+
+    def readable_said(self, said: Score | str | None) -> Score | str | None:
+        """What was said of the whole experiment, in the same way."""
+        if isinstance(said, str):
+            return self._evaluations.readable_texts([said])[0]
+        if said is None or not isinstance(said.value, str):
+            return said
+        value, reason = self._evaluations.readable_texts([said.value, said.reason])
+        return Score(value, reason)
+
     async def keep(self, case: CaseRecord) -> None:
         """Hand a judged case over. Raises `LedgerError` where one could not be kept."""
         pending = self._evaluations.keep([case])
