@@ -20,6 +20,7 @@ from surefoot.values import Caller, Money, RunTags, new_id
 if TYPE_CHECKING:
     from surefoot import limits, prompts, retrieval
     from surefoot.config import Loaded
+    from surefoot.evals.online import Watch
     from surefoot.flows import AnyFlow, Decision, Listener, Options
     from surefoot.ledger import Account, Ledger, RunRecord
     from surefoot.limits.rates import Rates
@@ -64,6 +65,7 @@ class App:
         """Whether runs in a notebook are not shown in their cell."""
         self.breakers = wiring.breakers_of(config, self.redis)
         """The circuit breakers of this project: those of models' endpoints, and those that steps and code name."""
+        self._watches: list[Watch] = []
         self.endpoints = ProjectEndpoints(self.settings, lambda: self.embedded)
         self.policy: Policy = wiring.policy_of(
             config,
@@ -357,8 +359,25 @@ class App:
         with self.entered():
             await flows.drive_async(flows.deliver(run_id, event, value, message_id=new_id()))
 
+    def score_online(self, *names: str, every: float = 60.0) -> Watch:
+        """Score runs of production in the background of this process, as `[online.NAME]` says; all of them by default.
+
+        Every so many seconds a thread looks for runs that have completed, here or elsewhere, and scores those of the
+        sample that nobody has scored. Runs do not wait for it and do not fail by it. `close` lets what is being judged
+        end. Raises `InvalidInput`, and what importing what the settings name raises.
+        """
+        from surefoot.evals.online import Watch, declared
+
+        with self.entered():
+            samples = declared(self.config.online, names, root=self.settings.root)
+            watch = Watch(samples, self, every=every)
+        self._watches.append(watch)
+        return watch
+
     def close(self) -> None:
         """Write what is queued and close the ledger, and the connections to databases and to Redis."""
+        while self._watches:
+            self._watches.pop().close()
         self.breakers.close()
         self.databases.close()
         if (redis := vars(self).get("redis")) is not None:

@@ -155,7 +155,7 @@ def command(  # noqa: PLR0917
     """
     from surefoot.cli import eval_bar, inputs, screen
     from surefoot.evals import find, measure
-    from surefoot.evals.frontier import Target
+    from surefoot.evals.tiering.frontier import Target
 
     screen.show_warnings()
     _check(frontier, against, forecast=forecast)

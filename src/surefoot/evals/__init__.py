@@ -5,10 +5,6 @@ from typing import TYPE_CHECKING
 from surefoot import doors
 
 if TYPE_CHECKING:
-    from surefoot.evals.against import Pair as Pair
-    from surefoot.evals.against import evaluate_against as evaluate_against
-    from surefoot.evals.binding import Scorer as Scorer
-    from surefoot.evals.binding import name_of as name_of
     from surefoot.evals.comparing import Comparison as Comparison
     from surefoot.evals.comparing import Gate as Gate
     from surefoot.evals.comparing import Verdict as Verdict
@@ -18,18 +14,21 @@ if TYPE_CHECKING:
     from surefoot.evals.evaluation import Evaluation as Evaluation
     from surefoot.evals.evaluation import Found as Found
     from surefoot.evals.evaluation import find as find
-    from surefoot.evals.forecasting import Forecast as Forecast
-    from surefoot.evals.frontier import Frontier as Frontier
-    from surefoot.evals.frontier import Option as Option
-    from surefoot.evals.frontier import Target as Target
-    from surefoot.evals.judging import Agreement as Agreement
-    from surefoot.evals.judging import Judged as Judged
-    from surefoot.evals.judging import agreement_of as agreement_of
-    from surefoot.evals.judging import yes_or_no as yes_or_no
-    from surefoot.evals.loading import experiment as experiment
-    from surefoot.evals.measuring import measure as measure
+    from surefoot.evals.experiments.against import Pair as Pair
+    from surefoot.evals.experiments.against import evaluate_against as evaluate_against
+    from surefoot.evals.experiments.forecasting import Forecast as Forecast
+    from surefoot.evals.experiments.loading import experiment as experiment
+    from surefoot.evals.experiments.ordering import Progress as Progress
+    from surefoot.evals.experiments.repeating import Flakiness as Flakiness
+    from surefoot.evals.experiments.results import Experiment as Experiment
+    from surefoot.evals.experiments.results import Failure as Failure
+    from surefoot.evals.experiments.results import Latency as Latency
+    from surefoot.evals.experiments.results import Metric as Metric
+    from surefoot.evals.experiments.results import Row as Row
+    from surefoot.evals.experiments.results import TableRow as TableRow
+    from surefoot.evals.experiments.running import evaluate as evaluate
+    from surefoot.evals.experiments.running import evaluate_async as evaluate_async
     from surefoot.evals.naming import BUILT_IN as BUILT_IN
-    from surefoot.evals.ordering import Progress as Progress
     from surefoot.evals.plain.grounding import citation_correctness as citation_correctness
     from surefoot.evals.plain.matching import contains_expected as contains_expected
     from surefoot.evals.plain.matching import exact_match as exact_match
@@ -38,46 +37,47 @@ if TYPE_CHECKING:
     from surefoot.evals.plain.meaning import embedding_similarity as embedding_similarity
     from surefoot.evals.plain.meaning import support as support
     from surefoot.evals.plain.refusing import right_refusal as right_refusal
-    from surefoot.evals.readings import Excerpt as Excerpt
-    from surefoot.evals.readings import Reader as Reader
-    from surefoot.evals.repeating import Flakiness as Flakiness
-    from surefoot.evals.results import Experiment as Experiment
-    from surefoot.evals.results import Failure as Failure
-    from surefoot.evals.results import Latency as Latency
-    from surefoot.evals.results import Metric as Metric
-    from surefoot.evals.results import Row as Row
-    from surefoot.evals.results import TableRow as TableRow
-    from surefoot.evals.running import evaluate as evaluate
-    from surefoot.evals.running import evaluate_async as evaluate_async
     from surefoot.evals.scores import Score as Score
     from surefoot.evals.scores import Value as Value
-    from surefoot.evals.subjects import OnExperiment as OnExperiment
-    from surefoot.evals.subjects import OnStep as OnStep
+    from surefoot.evals.scoring.binding import Scorer as Scorer
+    from surefoot.evals.scoring.binding import name_of as name_of
+    from surefoot.evals.scoring.judging import Agreement as Agreement
+    from surefoot.evals.scoring.judging import Judged as Judged
+    from surefoot.evals.scoring.judging import agreement_of as agreement_of
+    from surefoot.evals.scoring.judging import yes_or_no as yes_or_no
+    from surefoot.evals.scoring.readings import Excerpt as Excerpt
+    from surefoot.evals.scoring.readings import Reader as Reader
+    from surefoot.evals.scoring.subjects import OnExperiment as OnExperiment
+    from surefoot.evals.scoring.subjects import OnStep as OnStep
+    from surefoot.evals.tiering.frontier import Frontier as Frontier
+    from surefoot.evals.tiering.frontier import Option as Option
+    from surefoot.evals.tiering.frontier import Target as Target
+    from surefoot.evals.tiering.measuring import measure as measure
 else:
     __getattr__, __dir__ = doors.lazy(
         __name__,
         {
-            "against": ["Pair", "evaluate_against"],
-            "binding": ["Scorer", "name_of"],
             "comparing": ["Comparison", "Gate", "Verdict", "compare"],
             "datasets": ["Case", "Dataset"],
             "evaluation": ["Evaluation", "Found", "find"],
-            "forecasting": ["Forecast"],
-            "frontier": ["Frontier", "Option", "Target"],
-            "judging": ["Agreement", "Judged", "agreement_of", "yes_or_no"],
-            "loading": ["experiment"],
-            "measuring": ["measure"],
+            "experiments.against": ["Pair", "evaluate_against"],
+            "experiments.forecasting": ["Forecast"],
+            "experiments.loading": ["experiment"],
+            "experiments.ordering": ["Progress"],
+            "experiments.repeating": ["Flakiness"],
+            "experiments.results": ["Experiment", "Failure", "Latency", "Metric", "Row", "TableRow"],
+            "experiments.running": ["evaluate", "evaluate_async"],
             "naming": ["BUILT_IN"],
-            "ordering": ["Progress"],
             "plain.grounding": ["citation_correctness"],
             "plain.matching": ["contains_expected", "exact_match", "normalised_match", "token_f1"],
             "plain.meaning": ["embedding_similarity", "support"],
             "plain.refusing": ["right_refusal"],
-            "readings": ["Excerpt", "Reader"],
-            "repeating": ["Flakiness"],
-            "results": ["Experiment", "Failure", "Latency", "Metric", "Row", "TableRow"],
-            "running": ["evaluate", "evaluate_async"],
             "scores": ["Score", "Value"],
-            "subjects": ["OnExperiment", "OnStep"],
+            "scoring.binding": ["Scorer", "name_of"],
+            "scoring.judging": ["Agreement", "Judged", "agreement_of", "yes_or_no"],
+            "scoring.readings": ["Excerpt", "Reader"],
+            "scoring.subjects": ["OnExperiment", "OnStep"],
+            "tiering.frontier": ["Frontier", "Option", "Target"],
+            "tiering.measuring": ["measure"],
         },
     )

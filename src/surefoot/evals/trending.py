@@ -10,8 +10,8 @@ from statistics import NormalDist
 from typing import Literal, TypeVar
 
 from surefoot.errors import InvalidInput
-from surefoot.evals.intervals import t_quantile
-from surefoot.evals.results import MetricKind
+from surefoot.evals.experiments.results import MetricKind
+from surefoot.evals.statistics.intervals import t_quantile
 from surefoot.ledger import Evaluations, ExperimentKind, TrendBucket
 from surefoot.values import Json
 

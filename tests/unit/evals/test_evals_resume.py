@@ -182,7 +182,7 @@ def test_an_experiment_is_never_a_mixture(app: App) -> None:
 def test_a_run_of_other_code_is_said(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     first = evaluate(sometimes, numbers(2), [is_number])
     assert first.warnings == ()
-    monkeypatch.setattr("surefoot.evals.recorded.digest_of", lambda entry: "another digest")
+    monkeypatch.setattr("surefoot.evals.experiments.recorded.digest_of", lambda entry: "another digest")
     again = evaluate(sometimes, numbers(2), [is_number], experiment=first.id)
     assert "2 of 2 cases began with other code" in again.warnings[0]
 

@@ -11,8 +11,8 @@ from types import ModuleType
 import pytest
 
 from surefoot.evals import Judged, OnStep, exact_match
-from surefoot.evals.binding import Scorer, bind
-from surefoot.evals.digests import digest_of
+from surefoot.evals.scoring.binding import Scorer, bind
+from surefoot.evals.scoring.digests import digest_of
 
 MODULE = """
 from surefoot import flow

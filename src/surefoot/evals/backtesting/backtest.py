@@ -8,19 +8,19 @@ from typing import cast
 
 from surefoot import flows, ledger
 from surefoot.errors import InvalidInput, NotRestored, RunPruned, TooDear, UnknownExperiment
-from surefoot.evals.arm import refuse_unfit
 from surefoot.evals.backtesting.choosing import Wanted, chosen
 from surefoot.evals.backtesting.forecast import Forecast, forecast, of_inputs
 from surefoot.evals.backtesting.forks import Forks, Originals
 from surefoot.evals.backtesting.reuse import Reuse
-from surefoot.evals.binding import Bound, Scorer, bind, columns_of
 from surefoot.evals.comparing import Comparison, compare
 from surefoot.evals.datasets import Case, Dataset
-from surefoot.evals.ordering import LAST, OnProgress, Order
-from surefoot.evals.readings import Reader
-from surefoot.evals.recorded import Threads
-from surefoot.evals.results import Experiment
-from surefoot.evals.running import AT_ONCE, AT_ONCE_ASYNC, conduct
+from surefoot.evals.experiments.arm import refuse_unfit
+from surefoot.evals.experiments.ordering import LAST, OnProgress, Order
+from surefoot.evals.experiments.recorded import Threads
+from surefoot.evals.experiments.results import Experiment
+from surefoot.evals.experiments.running import AT_ONCE, AT_ONCE_ASYNC, conduct
+from surefoot.evals.scoring.binding import Bound, Scorer, bind, columns_of
+from surefoot.evals.scoring.readings import Reader
 from surefoot.flows import AnyFlow, Change
 from surefoot.flows.changes import Changes
 from surefoot.ledger import Evaluations, ExperimentRecord, Ledger, RunRecord, pins_of

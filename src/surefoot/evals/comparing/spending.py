@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from surefoot.evals.comparing.comparison import Figure, Ratio
 from surefoot.evals.comparing.pairing import Pairing, costs
-from surefoot.evals.results import Row
+from surefoot.evals.experiments.results import Row
 from surefoot.evals.statistics import Pairs, compare_pairs
 from surefoot.evals.statistics.interval import EVERYTHING, Interval
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Literal
 
-from surefoot.evals.intervals import (
+from surefoot.evals.statistics.intervals import (
     evidence_for_mean,
     evidence_for_share,
     mean_at_least,

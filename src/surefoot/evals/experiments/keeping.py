@@ -10,9 +10,9 @@ import orjson
 
 from surefoot.errors import UnknownExperiment
 from surefoot.evals.datasets import Case
-from surefoot.evals.marking import Marks
-from surefoot.evals.recorded import Ended, Place
-from surefoot.evals.results import Row
+from surefoot.evals.experiments.marking import Marks
+from surefoot.evals.experiments.recorded import Ended, Place
+from surefoot.evals.experiments.results import Row
 from surefoot.evals.scores import Score
 from surefoot.ledger import CaseRecord, Evaluations, ExperimentRecord, Ledger, Pending
 from surefoot.values import Json

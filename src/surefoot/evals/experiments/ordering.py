@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 from surefoot import flows
 from surefoot.errors import InvalidInput
-from surefoot.evals import recorded
-from surefoot.evals.binding import Bound
 from surefoot.evals.datasets import Case, Dataset
-from surefoot.evals.readings import Reader
-from surefoot.evals.recorded import Making, Place, Runs, Threads
-from surefoot.evals.results import Row
+from surefoot.evals.experiments import recorded
+from surefoot.evals.experiments.recorded import Making, Place, Runs, Threads
+from surefoot.evals.experiments.results import Row
+from surefoot.evals.scoring.binding import Bound
+from surefoot.evals.scoring.readings import Reader
 from surefoot.flows import AnyFlow, Change, FlowSpec, Host
 from surefoot.flows.sources import digest_of
 from surefoot.ledger import ExperimentKind, ExperimentRecord, RunRecord, identity

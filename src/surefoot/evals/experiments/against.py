@@ -8,13 +8,13 @@ from pathlib import Path
 
 from surefoot import flows
 from surefoot.errors import InvalidInput, PromptError, UnknownExperiment, UnknownPrompt
-from surefoot.evals import loading
-from surefoot.evals.binding import Scorer
 from surefoot.evals.datasets import Dataset
-from surefoot.evals.ordering import OnProgress, Order
-from surefoot.evals.readings import Reader
-from surefoot.evals.results import Experiment
-from surefoot.evals.running import conduct, order_of, resolved
+from surefoot.evals.experiments import loading
+from surefoot.evals.experiments.ordering import OnProgress, Order
+from surefoot.evals.experiments.results import Experiment
+from surefoot.evals.experiments.running import conduct, order_of, resolved
+from surefoot.evals.scoring.binding import Scorer
+from surefoot.evals.scoring.readings import Reader
 from surefoot.flows import AnyFlow, Change
 from surefoot.flows.sources import digest_of
 from surefoot.ledger import Evaluations, ExperimentRecord

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from surefoot.errors import InvalidInput
-from surefoot.evals import readings
 from surefoot.evals.datasets import Case
-from surefoot.evals.judging import Judged
-from surefoot.evals.readings import Grounds, Reader, Steps
 from surefoot.evals.scales import Direction, direction_of
 from surefoot.evals.scores import Score, as_score
-from surefoot.evals.subjects import OnExperiment, OnStep
+from surefoot.evals.scoring import readings
+from surefoot.evals.scoring.judging import Judged
+from surefoot.evals.scoring.readings import Grounds, Reader, Steps
+from surefoot.evals.scoring.subjects import OnExperiment, OnStep
 from surefoot.flows import AnyFlow, FlowSpec, find_spec
 from surefoot.traces import Trace
 

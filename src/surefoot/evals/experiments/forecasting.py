@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from surefoot.evals.ordering import Order
+from surefoot.evals.experiments.ordering import Order
 from surefoot.flows.changes import CHANGES, Changes
 from surefoot.ledger import Ledger, RunRecord
 from surefoot.values import Json, Money

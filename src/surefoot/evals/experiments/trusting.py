@@ -7,9 +7,9 @@ from dataclasses import replace
 from hashlib import sha256
 
 from surefoot.evals.datasets import Dataset
-from surefoot.evals.judging import Judged
-from surefoot.evals.results import Experiment
+from surefoot.evals.experiments.results import Experiment
 from surefoot.evals.scores import Score, as_score
+from surefoot.evals.scoring.judging import Judged
 from surefoot.flows import FlowSpec
 from surefoot.flows.sources import digest_of
 from surefoot.ledger import Evaluations, Ledger

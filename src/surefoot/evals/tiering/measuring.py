@@ -8,10 +8,11 @@ from typing import Any, cast
 
 from surefoot import flows, models
 from surefoot.errors import InvalidInput
-from surefoot.evals import frontier, ordering
 from surefoot.evals.datasets import Dataset
-from surefoot.evals.frontier import Climb, Finding, Frontier, Target, Tried
-from surefoot.evals.results import Experiment, Row
+from surefoot.evals.experiments import ordering
+from surefoot.evals.experiments.results import Experiment, Row
+from surefoot.evals.tiering import frontier
+from surefoot.evals.tiering.frontier import Climb, Finding, Frontier, Target, Tried
 from surefoot.flows import AnyFlow
 from surefoot.ledger import Ledger, decode
 from surefoot.models import Call, Trial, Using

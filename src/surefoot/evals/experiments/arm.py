@@ -8,16 +8,23 @@ from typing import Protocol
 
 from surefoot import scope
 from surefoot.errors import InvalidInput
-from surefoot.evals import ordering, trusting
-from surefoot.evals.binding import Bound
 from surefoot.evals.datasets import Case
-from surefoot.evals.digests import digest_of
-from surefoot.evals.judging import Agreement, Judged, agreement_of
-from surefoot.evals.keeping import Keeper, json_of, record_of, row_of
-from surefoot.evals.marking import Known, Marker, asked_of_all, settled
-from surefoot.evals.ordering import Order, Progress
-from surefoot.evals.recorded import Ended, Place, Runs, Threads
-from surefoot.evals.results import Experiment, Metric, Row, metric_of, metric_of_experiment, summed
+from surefoot.evals.experiments import ordering, trusting
+from surefoot.evals.experiments.keeping import Keeper, json_of, record_of, row_of
+from surefoot.evals.experiments.marking import Known, Marker, asked_of_all, settled
+from surefoot.evals.experiments.ordering import Order, Progress
+from surefoot.evals.experiments.recorded import Ended, Place, Runs, Threads
+from surefoot.evals.experiments.results import (
+    Experiment,
+    Metric,
+    Row,
+    metric_of,
+    metric_of_experiment,
+    summed,
+)
+from surefoot.evals.scoring.binding import Bound
+from surefoot.evals.scoring.digests import digest_of
+from surefoot.evals.scoring.judging import Agreement, Judged, agreement_of
 from surefoot.ledger import CaseRecord, ScoreRecord, Totals
 from surefoot.values import Json, Money
 

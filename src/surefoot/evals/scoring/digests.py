@@ -19,8 +19,8 @@ from types import CodeType, FunctionType, ModuleType
 from typing import Any, cast
 
 from surefoot.errors import NotData, SurefootError
-from surefoot.evals.binding import Bound
-from surefoot.evals.readings import Reader
+from surefoot.evals.scoring.binding import Bound
+from surefoot.evals.scoring.readings import Reader
 from surefoot.ledger import identity
 from surefoot.prompts import Prompty
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from surefoot.evals.judging import Judged
-from surefoot.evals.readings import Reader
+from surefoot.evals.scoring.judging import Judged
+from surefoot.evals.scoring.readings import Reader
 from surefoot.flows import AnyFlow
 
 

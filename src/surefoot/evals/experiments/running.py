@@ -10,15 +10,15 @@ from typing import Any, cast
 
 from surefoot import flows, scope
 from surefoot.errors import InvalidInput
-from surefoot.evals import ordering, spending, trusting
-from surefoot.evals.arm import Arm, refuse_unfit
-from surefoot.evals.binding import Scorer, bind, columns_of
 from surefoot.evals.datasets import Dataset
-from surefoot.evals.judging import Judged
-from surefoot.evals.ordering import OnProgress, Order, Progress
-from surefoot.evals.readings import Reader
-from surefoot.evals.recorded import Threads
-from surefoot.evals.results import Experiment
+from surefoot.evals.experiments import ordering, spending, trusting
+from surefoot.evals.experiments.arm import Arm, refuse_unfit
+from surefoot.evals.experiments.ordering import OnProgress, Order, Progress
+from surefoot.evals.experiments.recorded import Threads
+from surefoot.evals.experiments.results import Experiment
+from surefoot.evals.scoring.binding import Scorer, bind, columns_of
+from surefoot.evals.scoring.judging import Judged
+from surefoot.evals.scoring.readings import Reader
 from surefoot.flows import AnyFlow, Change, FlowSpec
 from surefoot.values import Money, new_id
 

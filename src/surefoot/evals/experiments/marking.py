@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from surefoot import flows, traces
-from surefoot.evals.binding import Bound, Sample, settle
 from surefoot.evals.datasets import Case
-from surefoot.evals.readings import Reader
-from surefoot.evals.recorded import Ended, Place, Runs, Threads
-from surefoot.evals.results import summed
+from surefoot.evals.experiments.recorded import Ended, Place, Runs, Threads
+from surefoot.evals.experiments.results import summed
 from surefoot.evals.scores import Score
-from surefoot.evals.stepping import RecordedSteps
+from surefoot.evals.scoring.binding import Bound, Sample, settle
+from surefoot.evals.scoring.readings import Reader
+from surefoot.evals.scoring.stepping import RecordedSteps
 from surefoot.flows import Host
 from surefoot.ledger import ScoreRecord, Totals
 

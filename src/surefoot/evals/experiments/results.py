@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from surefoot.evals.judging import Agreement
-from surefoot.evals.repeating import Flakiness, flakiness_of, mean_of_cases
+from surefoot.evals.experiments.repeating import Flakiness, flakiness_of, mean_of_cases
 from surefoot.evals.scales import direction_of_name
 from surefoot.evals.scores import Score, Value
+from surefoot.evals.scoring.judging import Agreement
 from surefoot.ledger import ExperimentKind, Totals
 from surefoot.values import Json
 
@@ -104,6 +104,10 @@ class Metric:
     @property
     def coverage(self) -> float | None:
         return self.n / self.applicable if self.applicable else None
+
+    def in_words(self) -> TableRow:
+        """A line of the table of metrics."""
+        return _table_row(self)
 
     def to_json(self) -> dict[str, Json]:
         return {
@@ -237,7 +241,7 @@ class Experiment:
 
     def table(self) -> list[TableRow]:
         """The metrics in words."""
-        return [_table_row(metric) for metric in self.metrics]
+        return [metric.in_words() for metric in self.metrics]
 
     def to_json(self) -> dict[str, Json]:
         latency = self.latency

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from surefoot.errors import TooDear
-from surefoot.evals.arm import Arm
-from surefoot.evals.forecasting import forecast, money_of
+from surefoot.evals.experiments.arm import Arm
+from surefoot.evals.experiments.forecasting import forecast, money_of
 from surefoot.values import Money
 
 
