@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import NoReturn
 
 import click
@@ -56,7 +55,7 @@ COMMANDS = {
     "Exit codes: 0 all is well, 1 a run or a check failed, 2 something to mend in the command, the code or the "
     "settings, 130 interrupted.",
 )
-@click.version_option(version("surefoot"), prog_name="surefoot")
+@click.version_option(package_name="surefoot", prog_name="surefoot")
 def surefoot() -> None:
     """LLM workflows that keep their footing: every run recorded, resumable, measurable and bounded."""
 
