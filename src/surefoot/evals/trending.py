@@ -6,11 +6,10 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import NormalDist
 from typing import Literal, TypeVar
 
 from surefoot.errors import InvalidInput
-from surefoot.evals.intervals import t_quantile
+from surefoot.evals.intervals import t_quantile, wilson
 from surefoot.evals.results import MetricKind
 from surefoot.ledger import Evaluations, ExperimentKind, TrendBucket
 from surefoot.values import Json
@@ -130,6 +129,12 @@ def trend(
     )
 
 
+def summed(bucket: TrendBucket) -> tuple[MetricKind, Span]:
+    """What the scores of one metric came to, whenever they were given."""
+    kind = _kind([bucket])
+    return kind, _span(bucket, kind)
+
+
 def _kind(buckets: Sequence[TrendBucket]) -> MetricKind:
     """As of one evaluation: a label anywhere makes labels, and only verdicts make a rate."""
     scored = [bucket for bucket in buckets if bucket.n]
@@ -169,7 +174,7 @@ def _whole(buckets: Sequence[TrendBucket]) -> TrendBucket:
 def _span(bucket: TrendBucket, kind: MetricKind) -> Span:
     if kind == "labels":
         return Span(bucket.began_ns, bucket.n, bucket.failures, labels=bucket.labels)
-    interval = _wilson(bucket.total, bucket.n) if kind == "rate" else _student(bucket)
+    interval = wilson(bucket.total, bucket.n, confidence=CONFIDENCE) if kind == "rate" else _student(bucket)
     low, high = interval or (None, None)
     return Span(bucket.began_ns, bucket.n, bucket.failures, bucket.mean, low, high)
 
@@ -181,21 +186,6 @@ def _student(bucket: TrendBucket) -> tuple[float, float] | None:
         return None
     half = t_quantile((1 + CONFIDENCE) / 2, n - 1) * math.sqrt(variance / n)
     return mean - half, mean + half
-
-
-def _wilson(passed: float, n: int) -> tuple[float, float] | None:
-    """The interval of a share, which holds where nearly all passed, or none did.
-
-    Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", Journal of the American Statistical
-    Association 22 (1927).
-    """
-    if n == 0:
-        return None
-    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
-    share = passed / n
-    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
 def _counted(parts: Iterable[Mapping[K, int]]) -> dict[K, int]:
