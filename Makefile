@@ -19,7 +19,7 @@ export PYTHON SEED
 BIN := .venv/bin
 LIMITS := budgets rates breakers cache
 # Frameworks on top of the SDKs, each in an environment of its own: requirements/peers-NAME.txt.
-PEERS := langchain pydantic-ai instructor
+PEERS := langchain pydantic-ai instructor ragas mlflow
 # The tools look at what the project wrote, whatever else lies in the checkout.
 WRITTEN = $(wildcard src tests benchmarks examples)
 

@@ -67,7 +67,7 @@ def _print_arms(console: Console, comparison: Comparison) -> None:
         named = f"  {arm.name}" if arm.name else ""
         of = f"{words.counted(arm.cases, 'case')} of {arm.dataset}"
         failed = f", {arm.failed} failed" if arm.failed else ""
-        changed = f", with {', '.join(arm.changes)}" if arm.changes else ""
+        changed = f", with {', '.join(words.change(one) for one in arm.changes)}" if arm.changes else ""
         flow = f"  flow {arm.flow}{f' {arm.flow_version}' if arm.flow_version else ''}"
         rest = screen.harmless(f"{named}{flow}, {of}{failed}{changed}")
         console.print(screen.styled((f"{which}  ", "dim"), arm.id, (rest, "dim")), soft_wrap=True)

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     example="surefoot eval examples/summarization --data golden.jsonl --limit 8\n"
     "surefoot eval examples/summarization --data golden.jsonl --against production\n"
     "surefoot eval flow.py:Answer --data cases.jsonl --map query=question \\\n"
-    "    --read response=summary --scorer token_f1 --scorer contains_expected"
+    "    --read response=summary --scorer token_f1 --scorer contains_expected\n"
+    "surefoot eval --experiment last --to mlflow"
 )
-@click.argument("what")
+@click.argument("what", required=False, default="")
 @click.option("--data", metavar="FILE.jsonl", help="The dataset, one JSON object per line.")
 @click.option(
     "--map",
@@ -119,6 +120,13 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Let effects and transactions of the flow happen, and not be suppressed.",
 )
+@click.option(
+    "--to",
+    "receivers",
+    multiple=True,
+    type=click.Choice(["mlflow"]),
+    help="Send what came out to the MLflow server of the settings, [mlflow]; without WHAT, a recorded --experiment.",
+)
 @json_option
 @json_errors
 def command(  # noqa: PLR0917
@@ -144,6 +152,7 @@ def command(  # noqa: PLR0917
     absolute: bool,  # noqa: FBT001
     retry_failed: bool,  # noqa: FBT001
     allow_effects: bool,  # noqa: FBT001
+    receivers: tuple[str, ...],
     as_json: bool,  # noqa: FBT001
 ) -> int:
     """Run the flow of WHAT over a dataset and score what it answers.
@@ -153,12 +162,15 @@ def command(  # noqa: PLR0917
     that fails are counted, and the exit code is 1 then, as it is where it was stopped. Ctrl-C loses nothing:
     --experiment goes on.
     """
-    from surefoot.cli import eval_bar, inputs, screen
+    from surefoot.cli import eval_bar, eval_sending, inputs, screen
     from surefoot.evals import find, measure
-    from surefoot.evals.frontier import Target
+    from surefoot.evals.tiering.frontier import Target
 
     screen.show_warnings()
+    if not what:
+        return eval_sending.recorded(experiment, receivers, as_json=as_json)
     _check(frontier, against, forecast=forecast)
+    eval_sending.check(receivers, is_measured=frontier is None and not forecast)
     cost = None if max_cost is None else _money(max_cost)
     found = find(what)
     app = app_of(found)
@@ -225,7 +237,10 @@ def command(  # noqa: PLR0917
     finally:
         sys.stdout.flush()
         app.close()
-    return _show(app, result, as_json=as_json)
+    code = _show(app, result, as_json=as_json)
+    if receivers:
+        eval_sending.send(app, result)
+    return code
 
 
 def _check(frontier: str | None, against: str | None, *, forecast: bool) -> None:

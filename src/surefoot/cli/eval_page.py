@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from surefoot.app import App
     from surefoot.evals import Experiment, Forecast, Row
-    from surefoot.evals.forecasting import Expectation
+    from surefoot.evals.experiments.forecasting import Expectation
 
 _WORST = 5
 _FAILURES = 3

@@ -37,6 +37,7 @@ COMMANDS = {
     "compare": "Compare two experiments, and judge them by a gate.",
     "trend": "Show a metric over time, by hour or day; fail where it is below a bound.",
     "score": "Score a sample of the runs of production, each once.",
+    "ragas": "Set up ragas apart from the rest, and list its metrics.",
     "ingest": "Take documents into a collection.",
     "traces": "Send runs as traces to other tools.",
     "ledger": "Verify, prune, back up, move and migrate the ledger.",

@@ -9,15 +9,15 @@ from typing import Self
 
 from surefoot import flows
 from surefoot.errors import InvalidInput
-from surefoot.evals.against import Pair, evaluate_against
-from surefoot.evals.binding import Scorer
 from surefoot.evals.datasets import Dataset
-from surefoot.evals.forecasting import Forecast, forecast
-from surefoot.evals.judging import Judged
-from surefoot.evals.ordering import OnProgress
-from surefoot.evals.readings import Reader
-from surefoot.evals.results import Experiment
-from surefoot.evals.running import evaluate, order_of
+from surefoot.evals.experiments.against import Pair, evaluate_against
+from surefoot.evals.experiments.forecasting import Forecast, forecast
+from surefoot.evals.experiments.ordering import OnProgress
+from surefoot.evals.experiments.results import Experiment
+from surefoot.evals.experiments.running import evaluate, order_of
+from surefoot.evals.scoring.binding import Scorer
+from surefoot.evals.scoring.judging import Judged
+from surefoot.evals.scoring.readings import Reader
 from surefoot.flows import AnyFlow, Change
 from surefoot.models import Using
 from surefoot.values import Money

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from surefoot.errors import UnknownRun
-from surefoot.evals.recorded import EXPERIMENT
+from surefoot.evals.experiments.recorded import EXPERIMENT
 from surefoot.flows import CHANGES, FORKED_FROM
 from surefoot.ledger import Ledger, RunRecord
 

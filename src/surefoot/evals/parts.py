@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import cast
 
-from surefoot.evals.intervals import student, wilson
-from surefoot.evals.results import Experiment, Metric, Row, metric_of
+from surefoot.evals.experiments.results import Experiment, Metric, Row, metric_of
+from surefoot.evals.statistics.intervals import student, wilson
 
 NONE = "(none)"
 """The value of cases that have none under a key."""

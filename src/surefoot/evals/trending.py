@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
 from surefoot.errors import InvalidInput
-from surefoot.evals.intervals import t_quantile, wilson
-from surefoot.evals.results import MetricKind
+from surefoot.evals.experiments.results import MetricKind
+from surefoot.evals.statistics.intervals import t_quantile, wilson
 from surefoot.ledger import Evaluations, ExperimentKind, TrendBucket
 from surefoot.values import Json
 
@@ -174,7 +174,7 @@ def _whole(buckets: Sequence[TrendBucket]) -> TrendBucket:
 def _span(bucket: TrendBucket, kind: MetricKind) -> Span:
     if kind == "labels":
         return Span(bucket.began_ns, bucket.n, bucket.failures, labels=bucket.labels)
-    interval = wilson(bucket.total, bucket.n, confidence=CONFIDENCE) if kind == "rate" else _student(bucket)
+    interval = wilson(bucket.total, bucket.n) if kind == "rate" else _student(bucket)
     low, high = interval or (None, None)
     return Span(bucket.began_ns, bucket.n, bucket.failures, bucket.mean, low, high)
 

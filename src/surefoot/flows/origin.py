@@ -63,8 +63,11 @@ class Origin:
         return {FORKED_FROM: self.run.id, **({FORK_STEP: self.from_step} if self.from_step else {})}
 
     def scope(self, at: ScopeKey) -> ScopeRecall:
-        """What the origin has recorded in a scope."""
-        return self.recall.scope(at)
+        """What the origin has recorded in a scope, of which nothing is taken yet.
+
+        Each attempt of a fork's step looks for the whole of it: what an attempt that failed took is there for the next.
+        """
+        return self.recall.afresh(at)
 
     def inside_of(self, outcome: Outcome) -> ScopeKey:
         """Where the origin has recorded what happened inside of a step, in the attempt by which that ended."""

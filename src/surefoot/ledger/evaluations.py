@@ -10,14 +10,16 @@ from typing import TypeVar, cast
 
 from surefoot.errors import InvalidInput, LedgerCorrupt, UnknownExperiment
 from surefoot.ledger import scored_queries, scored_rows, scored_texts
-from surefoot.ledger.entries import BeginExperiment, KeepCases, KeepVerdict
+from surefoot.ledger.entries import BeginExperiment, KeepCases, KeepMetrics, KeepVerdict
 from surefoot.ledger.listing import Query
 from surefoot.ledger.prompt_rows import clean
 from surefoot.ledger.rows import Row
 from surefoot.ledger.scored import (
+    LONGEST_METRIC,
     CaseRecord,
     ExperimentKind,
     ExperimentRecord,
+    MetricRecord,
     Summary,
     TimedScore,
     TrendBucket,
@@ -80,6 +82,20 @@ class Evaluations:
         for names that are too long.
         """
         return self._ledger.submit(KeepCases(list(map(self._row, cases))))
+
+    def note(self, metrics: Sequence[MetricRecord]) -> None:
+        """Record what is known of the metrics of an experiment beside their scores; durable when this returns.
+
+        Of a metric that is there what was noted last stands, but for what its judge said of labelled cases: that stays
+        where it is not said anew, and the scorer is the same. Raises `InvalidInput` for a name that is too long.
+        """
+        for each in metrics:
+            scored_texts.check_name(each.experiment, "the id of an experiment")
+            scored_texts.check_name(each.metric, "the name of a metric", most=LONGEST_METRIC)
+        now = time.time_ns()
+        rows = [scored_rows.metric_row(replace(each, noted_ns=each.noted_ns or now)) for each in metrics]
+        if rows:
+            self._ledger.submit(KeepMetrics(rows)).result()
 
     def verdict(self, record: VerdictRecord) -> VerdictRecord:
         """Record what a gate has said; durable when this returns. None is ever changed: of one id the first stands."""
@@ -171,6 +187,10 @@ class Evaluations:
     def cases_of_run(self, run_id: str, *, tenant: str | None = None) -> list[CaseRecord]:
         """The judged cases for which a run stands, with their scores: what is known of how good it was."""
         return self._cases(scored_queries.of_run_query(run_id, tenant=tenant))
+
+    def noted(self, experiment: str) -> list[MetricRecord]:
+        """What is known of the metrics of an experiment (by its whole id) beside their scores, in their order."""
+        return self._read((scored_rows.METRICS_OF, (clean(experiment),)), scored_rows.metric_of)
 
     def prompts(self, experiment: ExperimentRecord) -> dict[str, str]:
         """What the prompts meant in the runs of an experiment, name to digest: what they were in most of them.

@@ -16,12 +16,12 @@ from starlette.routing import Route
 
 from surefoot.app import App
 from surefoot.errors import UnknownExperiment
-from surefoot.evals.loading import opened
+from surefoot.evals.experiments.loading import opened
+from surefoot.evals.experiments.results import Experiment, Metric, Row
+from surefoot.evals.experiments.trusting import withheld_without_labels
 from surefoot.evals.parts import Lack, Part, interval_of, keys_of, lacks_of, parts_of
-from surefoot.evals.results import Experiment, Metric, Row
 from surefoot.evals.scales import direction_of_name
 from surefoot.evals.trending import Span, summed
-from surefoot.evals.trusting import withheld_without_labels
 from surefoot.ledger import Evaluations, ExperimentKind, ExperimentRecord, Summary
 from surefoot.locks import ForkSafeLock
 from surefoot.server.charts import Axis, Whisker, whisker

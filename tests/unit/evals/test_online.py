@@ -9,14 +9,13 @@ import sys
 import textwrap
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from surefoot import evaluate, flow, generate, scripted, step
+from surefoot import evaluate, flow, generate, scripted
 from surefoot.app import App
 from surefoot.config import load
 from surefoot.errors import ConfigError, InvalidInput

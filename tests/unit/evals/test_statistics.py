@@ -13,7 +13,6 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 
 from surefoot.errors import InvalidInput, MissingExtra
-from surefoot.evals.intervals import t_quantile
 from surefoot.evals.statistics import (
     EVERYTHING,
     Interval,
@@ -34,6 +33,7 @@ from surefoot.evals.statistics import (
     ratio_interval,
     tango_interval,
 )
+from surefoot.evals.statistics.intervals import t_quantile
 
 # Against scipy and statsmodels
 

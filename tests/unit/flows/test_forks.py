@@ -478,6 +478,26 @@ def test_a_failed_attempt_and_its_inside_are_left_behind(app: App) -> None:
     assert DONE == ["trying"]
 
 
+def test_each_attempt_of_a_fork_takes_what_lies_inside(app: App) -> None:
+    @step(retries=2, backoff=lambda _failures: 0.0)
+    def trying(to: str) -> str:
+        found = f"{inner(1)} {mail(to)}"
+        noted("trying")
+        return found
+
+    @flow
+    def retrying(to: str) -> str:
+        return trying(to)
+
+    assert retrying("ann") == "10 sent to ann"
+    origin = app.ledger.run("last").id
+    DONE.clear()
+    FAILING.extend(["trying", "trying"])
+    # What stands in for an effect does so however often it is asked for.
+    assert fork(origin, changes=["step:trying"], flow=retrying).output == "10 sent to ann"
+    assert DONE == ["trying"]
+
+
 def test_chains_side_by_side_keep_to_their_own(app: App) -> None:
     @step
     async def slow(n: int) -> int:

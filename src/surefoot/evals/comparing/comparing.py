@@ -13,7 +13,7 @@ from surefoot.evals.comparing.moving import moved
 from surefoot.evals.comparing.pairing import Pairing, Scale, column, pair, scale_of
 from surefoot.evals.comparing.slicing import cuts
 from surefoot.evals.comparing.spending import ratios
-from surefoot.evals.results import Experiment
+from surefoot.evals.experiments.results import Experiment
 from surefoot.evals.statistics import Direction
 
 MARGIN = 0.02

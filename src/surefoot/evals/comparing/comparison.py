@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from surefoot.evals.results import MetricKind
+from surefoot.evals.experiments.results import MetricKind
 from surefoot.evals.statistics import Direction, Effect, Interval
 from surefoot.values import Json
 

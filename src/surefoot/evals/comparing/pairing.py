@@ -10,7 +10,7 @@ from statistics import fmean
 
 from surefoot.errors import InvalidInput
 from surefoot.evals.comparing.comparison import Level
-from surefoot.evals.results import Experiment, MetricKind, Row, kind_of
+from surefoot.evals.experiments.results import Experiment, MetricKind, Row, kind_of
 from surefoot.evals.scores import Value
 from surefoot.evals.statistics import Direction
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from surefoot.evals.comparing.comparison import Figure, Ratio
 from surefoot.evals.comparing.pairing import Pairing, costs
-from surefoot.evals.results import Row
+from surefoot.evals.experiments.results import Row
 from surefoot.evals.statistics import Pairs, compare_pairs
 from surefoot.evals.statistics.interval import EVERYTHING, Interval
 
@@ -22,8 +22,9 @@ def _ratio(
 ) -> Ratio:
     ours, theirs = costs(pairing.candidate, of), costs(pairing.baseline, of)
     cases = [case for case in pairing.common if case in ours.values and case in theirs.values]
+    measured = set(cases)
     missing = Counter(
-        ours.missing.get(case) or theirs.missing[case] for case in pairing.common if case not in set(cases)
+        ours.missing.get(case) or theirs.missing[case] for case in pairing.common if case not in measured
     )
     note = "; ".join(f"{count} without: {reason}" for reason, count in missing.most_common())
     pairs = Pairs([ours.values[case] for case in cases], [theirs.values[case] for case in cases], "ratio")

@@ -9,7 +9,7 @@ from surefoot.errors import InvalidInput
 from surefoot.evals.judged import flows, judges
 from surefoot.evals.judged.settings import Compat, Model, Settings
 from surefoot.evals.judged.strict.grades import levels_of
-from surefoot.evals.judging import Judged
+from surefoot.evals.scoring.judging import Judged
 from surefoot.flows import AnyFlow
 
 Prompts = str | Mapping[str, str] | None

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from surefoot import flows
 from surefoot.errors import InvalidInput
-from surefoot.evals.binding import Scorer
 from surefoot.evals.evaluation import Evaluation, find
 from surefoot.evals.naming import scorer_named
 from surefoot.evals.online.sample import Sample
+from surefoot.evals.scoring.binding import Scorer
 from surefoot.values import Money
 
 if TYPE_CHECKING:

@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 
 from surefoot import ledger
 from surefoot.errors import InvalidInput
-from surefoot.evals import recorded
-from surefoot.evals.binding import Bound, bind, columns_of
 from surefoot.evals.datasets import Case
-from surefoot.evals.digests import digest_of
-from surefoot.evals.keeping import Keeper, json_of, record_of, row_of
-from surefoot.evals.marking import Marker
+from surefoot.evals.experiments import recorded
+from surefoot.evals.experiments.keeping import Keeper, json_of, record_of, row_of
+from surefoot.evals.experiments.marking import Marker
+from surefoot.evals.experiments.recorded import Ended, Making, Threads
+from surefoot.evals.experiments.results import Row
 from surefoot.evals.online.keyed import KeyedRuns
 from surefoot.evals.online.sample import Sample, day_ns
-from surefoot.evals.recorded import Ended, Making, Threads
-from surefoot.evals.results import Row
+from surefoot.evals.scoring.binding import Bound, bind, columns_of
+from surefoot.evals.scoring.digests import digest_of
 from surefoot.flows import Host
 from surefoot.ledger import Evaluations, ExperimentRecord, Ledger, RunRecord
 

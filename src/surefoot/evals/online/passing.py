@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from surefoot.evals.results import Metric, Row, metric_of, totals_json
+from surefoot.evals.experiments.results import Metric, Row, metric_of, totals_json
 from surefoot.ledger import Totals
 from surefoot.values import Json
 

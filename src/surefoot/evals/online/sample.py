@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 
 from surefoot.errors import InvalidInput
 from surefoot.evals.backtesting.choosing import since_of
-from surefoot.evals.binding import Scorer
 from surefoot.evals.datasets.drawing import place_of
-from surefoot.evals.readings import Reader
+from surefoot.evals.scoring.binding import Scorer
+from surefoot.evals.scoring.readings import Reader
 from surefoot.values import Money
 
 _SEED = 0

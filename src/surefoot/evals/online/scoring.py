@@ -11,12 +11,12 @@ from itertools import islice
 
 from surefoot import flows, scope
 from surefoot.errors import InvalidInput, LedgerError, NotRestored, RunBusy, RunPruned, SurefootError
+from surefoot.evals.experiments.recorded import Threads
+from surefoot.evals.experiments.results import Row, summed
 from surefoot.evals.online.jury import Jury, Read, read
 from surefoot.evals.online.passing import Pass
 from surefoot.evals.online.sample import Sample
 from surefoot.evals.online.traffic import Seen, Traffic
-from surefoot.evals.recorded import Threads
-from surefoot.evals.results import Row, summed
 from surefoot.flows import Host
 from surefoot.ledger import RunRecord
 

@@ -6,8 +6,8 @@ import math
 from statistics import NormalDist
 
 from surefoot.errors import InvalidInput
-from surefoot.evals.intervals import t_quantile
 from surefoot.evals.statistics.columns import Numbers, column
+from surefoot.evals.statistics.intervals import t_quantile
 
 _NORMAL = NormalDist()
 _STEPS = 400
