@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from surefoot.ledger.prompt_rows import PromptRow as PromptRow
     from surefoot.ledger.prompts import Prompts as Prompts
     from surefoot.ledger.prompts import pins_of as pins_of
+    from surefoot.ledger.prompts import prompts_of as prompts_of
     from surefoot.ledger.scored import CaseRecord as CaseRecord
     from surefoot.ledger.scored import ExperimentKind as ExperimentKind
     from surefoot.ledger.scored import ExperimentRecord as ExperimentRecord
@@ -157,7 +158,7 @@ else:
             "payloads": ["Freight", "Payloads", "Privacy"],
             "postgres": ["PostgresLedger"],
             "prompt_rows": ["Pin", "PromptRow"],
-            "prompts": ["Prompts", "pins_of"],
+            "prompts": ["Prompts", "pins_of", "prompts_of"],
             "scored": [
                 "CaseRecord",
                 "ExperimentKind",

@@ -110,8 +110,8 @@ class VerdictRecord:
     """That a gate passed or failed a comparison of two experiments, and why.
 
     `gate` names it, `gate_digest` is that of its rules. `subjects` are the prompts of the candidate that differ from
-    the baseline's, name to digest; `baselines` are theirs there. `reasons` has a line for each rule that failed.
-    `judged_ns` of 0 means when it is recorded.
+    the baseline's, name to digest; `baselines` are all of the baseline's. `reasons` has a line for each rule that
+    failed. `judged_ns` of 0 means when it is recorded.
     """
 
     id: str

@@ -68,6 +68,12 @@ class Ended:
         )
 
 
+def is_cancelled() -> bool:
+    """Whether somebody cancels the task that runs now: else it was its own code that raised `CancelledError`."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 class Threads:
     """Worker threads for sync code, in the caller's context. They are made when they are first needed."""
 
@@ -149,6 +155,13 @@ class Runs:
                 output = await flows.drive_async(logic)
             else:
                 output = await self._threads.do(lambda: flows.drive(logic))
+        except asyncio.CancelledError as error:
+            record = self._recorded(watch.run_id)
+            if record is None or is_cancelled():
+                raise
+            # The flow's own: as the end of a worker it would take the cases with it that come behind.
+            failed = replace(Ended.of(record, None, is_reused=False), status="failed")
+            return replace(failed, error=f"the flow raised {type(error).__name__}")
         except Exception:
             record = self._recorded(watch.run_id)
             if record is None or record.status != "failed":
