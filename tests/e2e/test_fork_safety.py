@@ -144,6 +144,8 @@ LOCKS_OF_THEIR_OWN = {
     "limits/cache/leases.py": "made anew in a child",
     "evals/ragas/process.py": "made anew in a child",
     "evals/ragas/child.py": "a process of its own, which never forks",
+    "evals/online/watching.py": "made and waited for by a thread that no child has",
+    "evals/online/watching.py": "made and waited for by a thread that no child has",
     "cli/progress.py": "the command line draws in one process and does not fork",
 }
 

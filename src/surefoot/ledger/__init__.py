@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from surefoot.ledger.scored import ExperimentRecord as ExperimentRecord
     from surefoot.ledger.scored import MetricRecord as MetricRecord
     from surefoot.ledger.scored import ScoreRecord as ScoreRecord
+    from surefoot.ledger.scored import Summary as Summary
     from surefoot.ledger.scored import TimedScore as TimedScore
     from surefoot.ledger.scored import TrendBucket as TrendBucket
     from surefoot.ledger.scored import VerdictRecord as VerdictRecord
@@ -164,6 +165,7 @@ else:
                 "ExperimentRecord",
                 "MetricRecord",
                 "ScoreRecord",
+                "Summary",
                 "TimedScore",
                 "TrendBucket",
                 "VerdictRecord",

@@ -20,6 +20,7 @@ from surefoot.ledger.scored import (
     ExperimentKind,
     ExperimentRecord,
     MetricRecord,
+    Summary,
     TimedScore,
     TrendBucket,
     VerdictRecord,
@@ -227,6 +228,15 @@ class Evaluations:
     def spent(self, experiment: str, *, since_ns: int) -> tuple[Money, bool]:
         """What an experiment's runs (online: its judges') that began since then have cost; whether all is known."""
         return spent_in(self._ledger, experiment, since_ns=since_ns)
+
+    def summary(self, experiment: str, *, tenant: str | None = None, first: str = "") -> Summary:
+        """What an experiment (by its whole id) comes to, without reading its cases one by one.
+
+        first: of an online experiment, the cases from this id on.
+        """
+        counts = self._ledger.ask(scored_queries.costs_query(experiment, tenant=tenant, first=first))
+        sums = self._ledger.ask(scored_queries.sums_query(experiment, tenant=tenant, first=first))
+        return scored_queries.summary_of(counts[0] if counts else (0, 0, 0, 1, 0, 1), sums)
 
     # Over time
 

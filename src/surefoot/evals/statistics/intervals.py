@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from statistics import NormalDist, fmean, stdev
 
 BETS = 40
@@ -30,7 +29,6 @@ def student(values: Sequence[float], *, confidence: float = 0.95) -> tuple[float
     return mean - half, mean + half
 
 
-@lru_cache(maxsize=4096)
 def wilson(passed: float, n: int, *, confidence: float = 0.95) -> tuple[float, float] | None:
     """The interval of a share, which holds where nearly all passed, or none did.
 
