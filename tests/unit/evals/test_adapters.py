@@ -47,7 +47,7 @@ def unused_port() -> int:
 
 
 def test_a_metric_of_ragas_says_what_to_do_where_it_is_not_set_up(app: App) -> None:
-    with pytest.raises(ConfigError, match="not set up in .*ragas: run `surefoot ragas setup`"):
+    with pytest.raises(ConfigError, match=r"not set up in .*ragas: run `surefoot ragas setup`"):
         ragas.metric("AnswerRelevancy")
 
 
@@ -69,7 +69,7 @@ def test_a_process_that_cannot_start_says_so(tmp_path: Path) -> None:
     async def nobody(question: object) -> None:
         raise AssertionError(question)
 
-    with pytest.raises(ScorerUnavailable, match="cannot be started with .*python"):
+    with pytest.raises(ScorerUnavailable, match=r"cannot be started with .*python"):
         asyncio.run(RagasProcess(tmp_path / "python").score({}, nobody))
 
 
