@@ -22,7 +22,8 @@ async def rows(ask: Ask, number: int) -> int:
         nonlocal passed
         for one in left:
             answer = str(await ask(question(one)))
-            passed += verdict(str(await ask(judging(question(one), answer))))
+            said = str(await ask(judging(question(one), answer)))
+            passed += verdict(said)
 
     await asyncio.gather(*(work() for _ in range(AT_ONCE_ROWS)))
     return passed

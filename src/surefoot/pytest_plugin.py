@@ -147,7 +147,7 @@ def _baseline(request: pytest.FixtureRequest, reference: str, candidate: Experim
     from surefoot.app import App
     from surefoot.config import load
     from surefoot.evals.comparing.references import baseline, likeness
-    from surefoot.evals.loading import opened
+    from surefoot.evals.experiments.loading import opened
     from surefoot.ledger import Evaluations
 
     with closing(App(load(request.path.parent))) as app:

@@ -12,7 +12,7 @@ import pytest
 import postgres
 from engines import Place
 from ledgers import started
-from scored import a_case, a_verdict, an_experiment
+from scored import a_case, a_metric, a_verdict, an_experiment
 from surefoot.errors import LedgerCorrupt, LedgerError, LedgerFull
 from surefoot.ledger import Evaluations, Ledger, PostgresLedger, ScoreRecord, SqliteLedger
 from surefoot.ledger.opening import tables_of
@@ -239,11 +239,13 @@ def test_verify_finds_scores_of_nothing(place: Place, ledger: Ledger, kept: Eval
         whole = verify(tables, ledger.payloads)
         assert (whole.is_whole, whole.experiments, whole.scores) == (True, 1, 2)
         place.execute("DELETE FROM experiment_cases WHERE case_id = 'c1'")
+        kept.note([a_metric()]).wait()
         place.execute("DELETE FROM experiments")
         found = verify(tables, ledger.payloads)
     assert found.damage == [
         "1 judged case of experiments that are not there",
         "1 score of cases that are not there",
+        "1 metric of experiments that are not there",
     ]
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from engines import Place
 from ledgers import end, started
-from scored import a_case, a_verdict, an_experiment
+from scored import a_case, a_metric, a_verdict, an_experiment
 from surefoot.ledger import CaseRecord, Evaluations, Ledger, ScoreRecord
 from surefoot.ledger.exporting import Exported, export
 from surefoot.ledger.importing import Imported, import_runs
@@ -148,6 +148,8 @@ def test_cases_go_with_their_runs_and_bring_their_experiment(
     evaluations.begin(an_experiment("E2"))
     evaluations.keep([a_case("c9", "R9", experiment="E2")]).wait()
     evaluations.verdict(a_verdict())
+    metric = a_metric()
+    evaluations.note([metric, a_metric(experiment="E2")]).wait()
     done = exported(ledger, file, selection=Selection(ids=(first.run_id,)))
     assert (done.runs, done.cases, done.verified.is_whole) == (1, 1, True)
     assert (done.verified.experiments, done.verified.scores) == (1, 3)
@@ -157,6 +159,8 @@ def test_cases_go_with_their_runs_and_bring_their_experiment(
     assert [each.id for each in copy.experiments()] == ["E1"]
     assert copy.experiment("E1") == evaluations.experiment("E1")
     assert list(copy.cases("E1")) == [first]
+    assert copy.noted("E1") == [metric]
+    assert copy.noted("E2") == []
     assert copy.verdicts() == [], "nobody passes a gate by a file"
     assert exported(ledger, file).cases == 2
     assert imported(there, file).cases == 1
@@ -227,6 +231,9 @@ LIES = {
     "bytes for a name": "UPDATE scores SET metric = x'00' WHERE metric = 'exact'",
     "a name that is too long": "UPDATE scores SET metric = hex(zeroblob(9000)) WHERE metric = 'exact'",
     "a text for a number": "UPDATE experiment_cases SET cost_nanos = 'free'",
+    "a direction": "UPDATE experiment_metrics SET direction = 'sideways'",
+    "a range that is none": "UPDATE experiment_metrics SET low = 9e999",
+    "labelled cases that are a list": "UPDATE experiment_metrics SET labelled = '[]'",
     "a text without an end": "UPDATE scores SET reason = replace(hex(zeroblob(100000)), '0', 'x')",
 }
 
@@ -234,6 +241,7 @@ LIES = {
 @pytest.mark.parametrize("lie", LIES.values(), ids=list(LIES))
 def test_a_file_that_lies_gets_nothing_in(ledger: Ledger, there: Ledger, file: Path, lie: str) -> None:
     kept = judged(there)
+    Evaluations(there).note([a_metric()]).wait()
     exported(there, file, selection=Selection(ids=(kept.run_id,)))
     started(ledger)
     with closing(sqlite3.connect(file, isolation_level=None)) as connection:
@@ -248,3 +256,4 @@ def test_a_file_that_lies_gets_nothing_in(ledger: Ledger, there: Ledger, file: P
     assert "malformed" in done.refused[0].reason
     evaluations = Evaluations(ledger)
     assert (evaluations.experiments(), list(evaluations.cases("E1")), evaluations.metrics()) == ([], [], [])
+    assert evaluations.noted("E1") == []

@@ -23,6 +23,7 @@ from surefoot.ledger import (
     Evaluations,
     ExperimentRecord,
     Ledger,
+    MetricRecord,
     Prompts,
     ScoreRecord,
     schema,
@@ -195,18 +196,17 @@ def test_tables_of_version_five_get_experiments(place: Place) -> None:
     run_id = written_by(place, 5)
     newer = place.open()
     kept = Evaluations(newer)
-    assert (kept.experiments(), kept.verdicts(), kept.metrics(), kept.cases_of_run(run_id)) == (
-        [],
-        [],
-        [],
-        [],
-    )
+    assert (kept.experiments(), kept.verdicts(), kept.metrics(), kept.noted("E")) == ([], [], [], [])
+    assert kept.cases_of_run(run_id) == []
     assert newer.format() == VERSION
     begun = kept.begin(
         ExperimentRecord("E", "eval", "", "flow", "", "", "golden", "d1", dataset_size=1, cases=1)
     )
     case = CaseRecord("E", "c1", run_id, "completed", scores=(ScoreRecord("exact", value=True),), scored_ns=5)
     kept.keep([case]).wait()
+    metric = MetricRecord("E", "exact", scorer="ab", high=1.0, labelled={"pairs": []}, noted_ns=4)
+    kept.note([metric]).wait()
+    assert kept.noted("E") == [metric]
     assert (kept.experiment("last"), list(kept.cases("E"))) == (begun, [case])
     assert newer.first_break(run_id) is None
     assert take_over(newer, run_id).epoch == 2

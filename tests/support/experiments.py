@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from surefoot.evals import Experiment, Row, Score
-from surefoot.evals.results import metric_of
+from surefoot.evals.experiments.results import metric_of
 from surefoot.evals.scores import Value
 from surefoot.ledger import CaseRecord, Evaluations, ExperimentRecord, ScoreRecord, Totals
 from surefoot.values import Money, Usage

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from surefoot.ledger import CaseRecord, ExperimentRecord, ScoreRecord, Totals, VerdictRecord
+from surefoot.ledger import CaseRecord, ExperimentRecord, MetricRecord, ScoreRecord, Totals, VerdictRecord
 from surefoot.values import Money, Usage
 
 
@@ -38,6 +38,19 @@ def a_case(case: str = "c1", run: str = "R1", *scores: ScoreRecord, **rest: Any)
         "scores": scores or (ScoreRecord("exact", value=True),),
     }
     return CaseRecord(case=case, run_id=run, status="completed", **(given | rest))
+
+
+def a_metric(metric: str = "exact", **rest: Any) -> MetricRecord:
+    """A metric of experiment E1."""
+    given: dict[str, Any] = {
+        "experiment": "E1",
+        "scorer": "5c04e",
+        "direction": "lower",
+        "low": 0.0,
+        "labelled": {"pairs": [[True, False, 120], [0.5, None, None]], "models": ["m"]},
+        "noted_ns": 7,
+    }
+    return MetricRecord(metric=metric, **(given | rest))
 
 
 def a_verdict(id_: str = "V1", **rest: Any) -> VerdictRecord:

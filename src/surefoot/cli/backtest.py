@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from surefoot.app import App
     from surefoot.evals import Evaluation, Progress, Scorer
     from surefoot.evals.backtesting import Backtest, Forecast, Wanted
-    from surefoot.evals.comparing import Verdict
+    from surefoot.evals.comparing import Gate, Verdict
     from surefoot.values import Money
 
 
@@ -117,6 +117,8 @@ def command(  # noqa: PLR0917
     try:
         with app.entered():
             evaluation = found.load()
+            # Before anything is run and paid.
+            judging = None if gate is None else _gate(app, gate)
             with bar:
                 result = backtest(
                     evaluation.flow,
@@ -133,7 +135,7 @@ def command(  # noqa: PLR0917
                     on_forecast=tell,
                     on_progress=see,
                 )
-            verdict = None if gate is None else _judged(app, gate, result)
+            verdict = None if judging is None else _judged(app, judging, result)
     except KeyboardInterrupt as interruption:
         if bar.experiment:
             interruption.add_note(
@@ -221,12 +223,17 @@ def _scorers(evaluation: Evaluation, named: tuple[str, ...], *, with_judges: boo
     return chosen
 
 
-def _judged(app: App, gate: str, result: Backtest) -> Verdict:
-    from surefoot.cli.promote import principal
+def _gate(app: App, named: str) -> Gate:
     from surefoot.evals.comparing import gatefile
+
+    return gatefile.find(named, app.settings.config.gates)
+
+
+def _judged(app: App, gate: Gate, result: Backtest) -> Verdict:
+    from surefoot.cli.promote import principal
     from surefoot.evals.comparing.recording import recorded
     from surefoot.ledger import Evaluations
 
-    verdict = gatefile.find(gate, app.settings.config.gates).judge(result.candidate, result.baseline)
+    verdict = gate.judge(result.candidate, result.baseline)
     recorded(verdict, Evaluations(app.ledger), by=principal())
     return verdict

@@ -188,7 +188,7 @@ def _margins(given: tuple[str, ...]) -> tuple[Mapping[str, float], float | None]
 
 def _experiments(app: App, candidate: str, baseline: str) -> tuple[Experiment, Experiment]:
     from surefoot.evals.comparing import references
-    from surefoot.evals.loading import opened
+    from surefoot.evals.experiments.loading import opened
     from surefoot.ledger import Evaluations
 
     evaluations = Evaluations(app.ledger)

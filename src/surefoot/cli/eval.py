@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     "surefoot eval examples/summarization --data golden.jsonl --against production\n"
     "surefoot eval flow.py:Answer --data cases.jsonl --map query=question \\\n"
     "    --read response=summary --scorer token_f1 --scorer contains_expected\n"
-    "surefoot eval --experiment last --to mlflow"
+    "surefoot eval --experiment last --to mlflow\n"
+    "surefoot eval flow.py:answer --data cases.jsonl --scorer faithfulness --labels faithfulness=labels.jsonl"
 )
 @click.argument("what", required=False, default="")
 @click.option("--data", metavar="FILE.jsonl", help="The dataset, one JSON object per line.")
@@ -53,6 +54,12 @@ if TYPE_CHECKING:
     metavar="MODEL",
     default="",
     help="The model that judges built-in scorers such as faithfulness; else [models] default.",
+)
+@click.option(
+    "--labels",
+    multiple=True,
+    metavar="METRIC=FILE",
+    help="Cases that people have labelled: the inputs of the judge, and `expected` true or false.",
 )
 @click.option("--judge", is_flag=True, help="Ask the declared judges too; each case costs a model call more.")
 @click.option(
@@ -136,6 +143,7 @@ def command(  # noqa: PLR0917
     reads: tuple[str, ...],
     scorers: tuple[str, ...],
     judge_model: str,
+    labels: tuple[str, ...],
     judge: bool,  # noqa: FBT001
     init: tuple[str, ...],
     limit: int | None,
@@ -164,7 +172,7 @@ def command(  # noqa: PLR0917
     """
     from surefoot.cli import eval_bar, eval_sending, inputs, screen
     from surefoot.evals import find, measure
-    from surefoot.evals.frontier import Target
+    from surefoot.evals.tiering.frontier import Target
 
     screen.show_warnings()
     if not what:
@@ -179,12 +187,14 @@ def command(  # noqa: PLR0917
     try:
         with app.entered():
             evaluation = found.load().reading(inputs.pairs(reads, option="--read"))
+            labelled = inputs.pairs(labels, option="--labels")
             dataset = evaluation.dataset(data, columns=inputs.pairs(columns, option="--map"))
             expected = partial(
                 evaluation.forecast,
                 dataset,
                 scorers=scorers,
                 judge_model=judge_model,
+                labels=labelled,
                 with_judges=judge,
                 limit=limit,
                 repeats=repeats,
@@ -196,6 +206,7 @@ def command(  # noqa: PLR0917
                 "init": inputs.pairs(init, option="--init"),
                 "scorers": scorers,
                 "judge_model": judge_model,
+                "labels": labelled,
                 "with_judges": judge,
                 "limit": limit,
                 "repeats": repeats,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from surefoot.app import App
     from surefoot.evals import Experiment, Forecast, Row
-    from surefoot.evals.forecasting import Expectation
+    from surefoot.evals.experiments.forecasting import Expectation
 
 _WORST = 5
 _FAILURES = 3
@@ -40,6 +40,7 @@ def print_experiment(console: Console, result: Experiment, *, hint: str = "") ->
     for row in rows:
         if row.note:
             console.print(screen.styled((f"{row.metric}: {row.note}", "yellow")))
+    _print_judges(console, result)
     _print_flaky(console, result)
     _print_failures(console, result)
     _print_worst(console, result, hint)
@@ -48,6 +49,32 @@ def print_experiment(console: Console, result: Experiment, *, hint: str = "") ->
 
 def _is_doubtful(agreement: object) -> bool:
     return bool(getattr(agreement, "is_near_chance", False))
+
+
+def _print_judges(console: Console, result: Experiment) -> None:
+    """What judges say of labelled cases, and what sways them."""
+    from surefoot.cli import screen
+    from surefoot.evals.scoring import biases
+
+    for metric in result.metrics:
+        found = metric.agreement
+        if found is None:
+            continue
+        positives = found.true_positive + found.false_negative
+        negatives = found.true_negative + found.false_positive
+        failed = f", {found.failed} without a verdict" if found.failed else ""
+        counts = (
+            f"labelled true: {found.true_positive} of {positives} judged true; "
+            f"labelled false: {found.true_negative} of {negatives} judged false{failed}"
+        )
+        lines = [counts]
+        if found.said:
+            lines.append(f"length of the answer: {biases.by_length(found.said)}")
+            position = biases.by_position(found.said)
+            lines += [f"position: {position}"] if position is not None else []
+        for line in lines:
+            said = screen.harmless(f"  {metric.name}: {line}")
+            console.print(screen.styled((said, "dim")), soft_wrap=True)
 
 
 def _print_flaky(console: Console, result: Experiment) -> None:
@@ -127,23 +154,22 @@ def _print_worst(console: Console, result: Experiment, hint: str) -> None:
     if not worst:
         return
     width = max(len(row.case) for row in worst)
+    lower = {metric.name for metric in result.metrics if metric.direction == "lower"}
     console.print(screen.styled((f"worst cases{hint}", "bold")))
     for row in worst:
-        said = screen.brief(lacking(row), max(console.width - width - 32, 20))
+        said = screen.brief(lacking(row, lower), max(console.width - width - 32, 20))
         console.print(f"  {row.case:<{width}}  {row.run_id}  {said}", soft_wrap=True)
 
 
-def lacking(row: Row) -> str:
-    """What a case did not reach, in a few words."""
-    from surefoot.evals.scales import direction_of_name
-
+def lacking(row: Row, lower: Collection[str] = ()) -> str:
+    """What a case did not reach, in a few words; of metrics that are better when `lower` nothing."""
     if row.status == "failed":
         return f"failed: {row.error}"
     parts = [f"{name} failed" for name in row.failures]
     parts += [f"not {name}" for name, score in row.scores.items() if score.value is False]
     for name, score in row.scores.items():
         # Seconds and dollars are no share of anything.
-        if isinstance(score.value, float) and score.value < 1 and direction_of_name(name) == "higher":
+        if isinstance(score.value, float) and score.value < 1 and name not in lower:
             parts.append(f"{name} {score.value:.2f}")
     return ", ".join(parts)
 

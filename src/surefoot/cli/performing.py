@@ -58,7 +58,7 @@ def print_recorded(app: App, run: RunRecord, *, as_json: bool) -> None:
     output = trace(app.ledger, run.id).output
     if as_json:
         described = words.run_json(run, run.status, time.time_ns())
-        screen.print_json({**described, "output": output, "replayed": [], "performed": []})
+        screen.print_json({**described, "output": output, "replayed": [], "performed": [], "suppressed": []})
     else:
         screen.err().print(f"run {run.id} is completed; this is its recorded output")
         screen.print_output(output, hint=f"surefoot show {run.id[:13]}")
@@ -79,6 +79,7 @@ def result_json(app: App, watch: Watch, output: Json) -> dict[str, Json]:
         "output": output,
         "replayed": [event.name for event in watch.replayed],
         "performed": [event.name for event in watch.performed],
+        "suppressed": [event.name for event in watch.suppressed],
     }
 
 
@@ -109,6 +110,9 @@ def print_replayed(watch: Watch) -> None:
         console.print(
             screen.styled((f"  {verb + ':':<10} {names}{said}", "cyan" if verb == "replayed" else ""))
         )
+    if watch.suppressed:
+        names = ", ".join(_counted_names([event.name for event in watch.suppressed]))
+        console.print(screen.styled((f"  suppressed: {names} (effects do not happen in this run)", "dim")))
 
 
 def _counted_names(names: list[str]) -> list[str]:

@@ -44,6 +44,8 @@ class Watch:
     changed_files: tuple[tuple[str, int], ...] = ()
     replayed: list[StepClosed] = field(default_factory=list[StepClosed])
     performed: list[StepClosed] = field(default_factory=list[StepClosed])
+    suppressed: list[StepClosed] = field(default_factory=list[StepClosed])
+    """Effects that did not happen, as the run is a trial."""
 
     def __call__(self, event: RunEvent) -> None:
         if isinstance(event, RunOpened):
@@ -52,6 +54,8 @@ class Watch:
         elif isinstance(event, StepClosed):
             if event.is_replayed:
                 self.replayed.append(event)
+            elif event.status == "suppressed":
+                self.suppressed.append(event)
             elif event.status != "abandoned":
                 self.performed.append(event)
         for other in self.others:

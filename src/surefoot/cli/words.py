@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from surefoot import flows
+from surefoot.errors import UsageError
 from surefoot.ledger import RunRecord, Totals
 from surefoot.traces.figures import cost, counted, duration, model, tokens, total_cost
 from surefoot.values import Json, Usage
@@ -15,6 +16,7 @@ __all__ = [
     "ago",
     "all_tokens",
     "cancelled",
+    "change",
     "clock",
     "cost",
     "counted",
@@ -132,6 +134,14 @@ def fork_of(run: RunRecord) -> str:
         return ""
     parts = [f"fork of {origin}", *([f"from step {step[:8]}"] if step and step != flows.ALL else [])]
     return ", ".join([*parts, *(change.shown for change in flows.recorded_changes(run.tags))])
+
+
+def change(text: str) -> str:
+    """A change as people read it, out of how it is recorded."""
+    try:
+        return flows.parse_change(text).shown
+    except UsageError:
+        return text
 
 
 def cancelled(run: RunRecord) -> str:

@@ -1,34 +1,33 @@
 """Datasets, scorers and experiments: how good a flow is, and how far that number can be trusted."""
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
-from surefoot.evals.against import Pair, evaluate_against
-from surefoot.evals.binding import Scorer, name_of
-from surefoot.evals.datasets import Case, Dataset
-from surefoot.evals.evaluation import Evaluation, Found, find
-from surefoot.evals.forecasting import Forecast
-from surefoot.evals.judging import Agreement, Judged, agreement_of, yes_or_no
-from surefoot.evals.loading import experiment
-from surefoot.evals.ordering import Progress
-from surefoot.evals.readings import Excerpt, Reader
-from surefoot.evals.repeating import Flakiness
-from surefoot.evals.results import Experiment, Failure, Latency, Metric, Row, TableRow
-from surefoot.evals.running import evaluate, evaluate_async
-from surefoot.evals.scores import Score, Value
-from surefoot.evals.subjects import OnExperiment, OnStep
+from surefoot import doors
 
 if TYPE_CHECKING:
     from surefoot.evals.comparing import Comparison as Comparison
     from surefoot.evals.comparing import Gate as Gate
     from surefoot.evals.comparing import Verdict as Verdict
     from surefoot.evals.comparing import compare as compare
-    from surefoot.evals.frontier import Frontier as Frontier
-    from surefoot.evals.frontier import Option as Option
-    from surefoot.evals.frontier import Target as Target
-    from surefoot.evals.measuring import measure as measure
+    from surefoot.evals.datasets import Case as Case
+    from surefoot.evals.datasets import Dataset as Dataset
+    from surefoot.evals.evaluation import Evaluation as Evaluation
+    from surefoot.evals.evaluation import Found as Found
+    from surefoot.evals.evaluation import find as find
+    from surefoot.evals.experiments.against import Pair as Pair
+    from surefoot.evals.experiments.against import evaluate_against as evaluate_against
+    from surefoot.evals.experiments.forecasting import Forecast as Forecast
+    from surefoot.evals.experiments.loading import experiment as experiment
+    from surefoot.evals.experiments.ordering import Progress as Progress
+    from surefoot.evals.experiments.repeating import Flakiness as Flakiness
+    from surefoot.evals.experiments.results import Experiment as Experiment
+    from surefoot.evals.experiments.results import Failure as Failure
+    from surefoot.evals.experiments.results import Latency as Latency
+    from surefoot.evals.experiments.results import Metric as Metric
+    from surefoot.evals.experiments.results import Row as Row
+    from surefoot.evals.experiments.results import TableRow as TableRow
+    from surefoot.evals.experiments.running import evaluate as evaluate
+    from surefoot.evals.experiments.running import evaluate_async as evaluate_async
     from surefoot.evals.naming import BUILT_IN as BUILT_IN
     from surefoot.evals.plain.grounding import citation_correctness as citation_correctness
     from surefoot.evals.plain.matching import contains_expected as contains_expected
@@ -38,81 +37,47 @@ if TYPE_CHECKING:
     from surefoot.evals.plain.meaning import embedding_similarity as embedding_similarity
     from surefoot.evals.plain.meaning import support as support
     from surefoot.evals.plain.refusing import right_refusal as right_refusal
-
-_LATER = {
-    "citation_correctness": "surefoot.evals.plain.grounding",
-    "contains_expected": "surefoot.evals.plain.matching",
-    "exact_match": "surefoot.evals.plain.matching",
-    "normalised_match": "surefoot.evals.plain.matching",
-    "token_f1": "surefoot.evals.plain.matching",
-    "embedding_similarity": "surefoot.evals.plain.meaning",
-    "support": "surefoot.evals.plain.meaning",
-    "right_refusal": "surefoot.evals.plain.refusing",
-    "BUILT_IN": "surefoot.evals.naming",
-    "Comparison": "surefoot.evals.comparing",
-    "Gate": "surefoot.evals.comparing",
-    "Verdict": "surefoot.evals.comparing",
-    "compare": "surefoot.evals.comparing",
-    "Frontier": "surefoot.evals.frontier",
-    "Option": "surefoot.evals.frontier",
-    "Target": "surefoot.evals.frontier",
-    "measure": "surefoot.evals.measuring",
-}
-"""Names that most evaluations need not, and the modules that they are loaded from when they are first used."""
-
-__all__ = [
-    "BUILT_IN",
-    "Agreement",
-    "Case",
-    "Comparison",
-    "Dataset",
-    "Evaluation",
-    "Excerpt",
-    "Experiment",
-    "Failure",
-    "Flakiness",
-    "Forecast",
-    "Found",
-    "Frontier",
-    "Gate",
-    "Judged",
-    "Latency",
-    "Metric",
-    "OnExperiment",
-    "OnStep",
-    "Option",
-    "Pair",
-    "Progress",
-    "Reader",
-    "Row",
-    "Score",
-    "Scorer",
-    "TableRow",
-    "Target",
-    "Value",
-    "Verdict",
-    "agreement_of",
-    "citation_correctness",
-    "compare",
-    "contains_expected",
-    "embedding_similarity",
-    "evaluate",
-    "evaluate_against",
-    "evaluate_async",
-    "exact_match",
-    "experiment",
-    "find",
-    "measure",
-    "name_of",
-    "normalised_match",
-    "right_refusal",
-    "support",
-    "token_f1",
-    "yes_or_no",
-]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_LATER[name]), name)
+    from surefoot.evals.scores import Score as Score
+    from surefoot.evals.scores import Value as Value
+    from surefoot.evals.scoring.binding import Scorer as Scorer
+    from surefoot.evals.scoring.binding import name_of as name_of
+    from surefoot.evals.scoring.judging import Agreement as Agreement
+    from surefoot.evals.scoring.judging import Judged as Judged
+    from surefoot.evals.scoring.judging import agreement_of as agreement_of
+    from surefoot.evals.scoring.judging import yes_or_no as yes_or_no
+    from surefoot.evals.scoring.readings import Excerpt as Excerpt
+    from surefoot.evals.scoring.readings import Reader as Reader
+    from surefoot.evals.scoring.subjects import OnExperiment as OnExperiment
+    from surefoot.evals.scoring.subjects import OnStep as OnStep
+    from surefoot.evals.tiering.frontier import Frontier as Frontier
+    from surefoot.evals.tiering.frontier import Option as Option
+    from surefoot.evals.tiering.frontier import Target as Target
+    from surefoot.evals.tiering.measuring import measure as measure
+else:
+    __getattr__, __dir__ = doors.lazy(
+        __name__,
+        {
+            "comparing": ["Comparison", "Gate", "Verdict", "compare"],
+            "datasets": ["Case", "Dataset"],
+            "evaluation": ["Evaluation", "Found", "find"],
+            "experiments.against": ["Pair", "evaluate_against"],
+            "experiments.forecasting": ["Forecast"],
+            "experiments.loading": ["experiment"],
+            "experiments.ordering": ["Progress"],
+            "experiments.repeating": ["Flakiness"],
+            "experiments.results": ["Experiment", "Failure", "Latency", "Metric", "Row", "TableRow"],
+            "experiments.running": ["evaluate", "evaluate_async"],
+            "naming": ["BUILT_IN"],
+            "plain.grounding": ["citation_correctness"],
+            "plain.matching": ["contains_expected", "exact_match", "normalised_match", "token_f1"],
+            "plain.meaning": ["embedding_similarity", "support"],
+            "plain.refusing": ["right_refusal"],
+            "scores": ["Score", "Value"],
+            "scoring.binding": ["Scorer", "name_of"],
+            "scoring.judging": ["Agreement", "Judged", "agreement_of", "yes_or_no"],
+            "scoring.readings": ["Excerpt", "Reader"],
+            "scoring.subjects": ["OnExperiment", "OnStep"],
+            "tiering.frontier": ["Frontier", "Option", "Target"],
+            "tiering.measuring": ["measure"],
+        },
+    )

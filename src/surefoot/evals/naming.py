@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from surefoot.evals.binding import Scorer
 from surefoot.evals.plain import is_known, scorer_of, unaided
+from surefoot.evals.scoring.binding import Scorer
 
 BUILT_IN: Mapping[str, Scorer] = unaided()
 """The scorers that need nothing but their name."""

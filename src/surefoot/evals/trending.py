@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
 from surefoot.errors import InvalidInput
-from surefoot.evals.intervals import t_quantile, wilson
-from surefoot.evals.results import MetricKind
+from surefoot.evals.experiments.results import MetricKind
+from surefoot.evals.statistics.intervals import t_quantile, wilson
 from surefoot.ledger import Evaluations, ExperimentKind, TrendBucket
 from surefoot.values import Json
 

@@ -221,6 +221,14 @@ class OpenRun:
                 )
         return known
 
+    def note_rendered(self, step: bytes, prompt: PromptRef) -> None:
+        """Note that a step rendered a prompt that its outcome may not name, for whoever changes that prompt."""
+        self.cargo.add(Pin.of_step(self.id, self.epoch, step, prompt))
+
+    def rendered_before(self, outcome: Outcome) -> Sequence[PromptRef]:
+        """What a step of the origin rendered beside the prompt that its outcome names."""
+        return () if self.origin is None else self.origin.rendered.get(outcome.key, ())
+
     def unload(self) -> Pending | None:
         """Hand over what goes with outcomes without one; None where there is nothing."""
         freight: Freight = []

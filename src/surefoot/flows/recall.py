@@ -319,6 +319,11 @@ class Recall:
     def scope(self, key: ScopeKey) -> ScopeRecall:
         return ScopeRecall(self._by_scope.get(key, ()), is_same_code=self._is_same_code)
 
+    def afresh(self, key: ScopeKey) -> ScopeRecall:
+        """A scope of which no claim has meant anything, whatever was claimed of it elsewhere."""
+        untaken = [Record(record.outcome) for record in self._by_scope.get(key, ())]
+        return ScopeRecall(untaken, is_same_code=self._is_same_code)
+
     def newest_attempt(self, path: bytes) -> int | None:
         """The newest attempt of the step at the end of a path in which anything was recorded."""
         if self._attempts is None:

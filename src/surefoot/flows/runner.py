@@ -284,7 +284,7 @@ def _share(run: OpenRun, origin: Origin | None) -> None:
     """Let a fork find what it shares; what is not changed means what it did."""
     if origin is not None:
         run.origin = origin
-        run.inherited = {**run.inherited, **records.pins_of(run.ledger, origin.run.id)}
+        run.inherited = {**run.inherited, **origin.pins}
 
 
 def _made_of(options: Options) -> str:

@@ -233,6 +233,16 @@ class KeepCases:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepMetrics:
+    """What is known of the metrics of one experiment beside their scores, as rows. Returns nothing.
+
+    What was noted last stands; what a judge said of labelled cases stays until its scorer is another one.
+    """
+
+    rows: Sequence[Row]
+
+
+@dataclass(frozen=True, slots=True)
 class KeepVerdict:
     """What a gate has said, as a row, and which versions of prompts it is about.
 
@@ -269,7 +279,7 @@ RunEntry = Append | StartRun | EndRun | TakeOver | Renew | Release | Note | Send
 BudgetEntry = Reserve | Settle | KeepHolds | SweepHolds
 CacheEntry = TakeFlight | KeepFlights | LeaveFlight | DropAnswers
 PromptEntry = KeepPrompts | MoveLabel
-ScoredEntry = BeginExperiment | KeepCases | KeepVerdict
+ScoredEntry = BeginExperiment | KeepCases | KeepMetrics | KeepVerdict
 LedgerEntry = RunEntry | BudgetEntry | CacheEntry | PromptEntry | ScoredEntry
 
 
@@ -307,6 +317,8 @@ def _named(entry: LedgerEntry) -> str:
         return f"experiment {entry.row[0]}"
     if isinstance(entry, KeepCases):
         return f"a judged case of experiment {entry.cases[0].key[0]}" if entry.cases else "no case"
+    if isinstance(entry, KeepMetrics):
+        return f"the metrics of experiment {entry.rows[0][0]}" if entry.rows else "no metric"
     if isinstance(entry, KeepVerdict):
         return f"the verdict {entry.row[0]} of gate {entry.row[1]!r}"
     return type(entry).__name__

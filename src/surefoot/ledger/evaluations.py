@@ -10,23 +10,26 @@ from typing import TypeVar, cast
 
 from surefoot.errors import InvalidInput, LedgerCorrupt, UnknownExperiment
 from surefoot.ledger import scored_queries, scored_rows, scored_texts
-from surefoot.ledger.entries import BeginExperiment, KeepCases, KeepVerdict
+from surefoot.ledger.entries import BeginExperiment, KeepCases, KeepMetrics, KeepVerdict
 from surefoot.ledger.listing import Query
 from surefoot.ledger.prompt_rows import clean
 from surefoot.ledger.rows import Row
 from surefoot.ledger.scored import (
+    LONGEST_METRIC,
     CaseRecord,
     ExperimentKind,
     ExperimentRecord,
+    MetricRecord,
     TimedScore,
     TrendBucket,
     VerdictRecord,
 )
 from surefoot.ledger.scored_queries import OverTime
 from surefoot.ledger.scored_rows import CaseRow
-from surefoot.ledger.scored_uses import models_judging, prompts_in
+from surefoot.ledger.scored_uses import models_judging, prompts_in, spent_in
 from surefoot.ledger.store import Ledger
 from surefoot.ledger.writer import Pending
+from surefoot.values import Money
 
 T = TypeVar("T")
 
@@ -70,6 +73,15 @@ class Evaluations:
         self._note(stands)
         return stands
 
+    def readable(self, case: CaseRecord) -> CaseRecord:
+        """A judged case as it is read again: secrets are masked, and texts are of a length. Raises as `keep` does."""
+        ready, metadata = scored_texts.ready_case(case, self._ledger.payloads)
+        return ready if ready is case else replace(ready, metadata=scored_rows.mapping(metadata))
+
+    def readable_texts(self, texts: Sequence[str]) -> list[str]:
+        """Texts of an evaluation as people may read them."""
+        return scored_texts.ready_texts(texts, self._ledger.payloads)
+
     def keep(self, cases: Sequence[CaseRecord]) -> Pending:
         """Record judged cases with all their scores: one entry of the ledger, durable once that is waited for.
 
@@ -78,6 +90,19 @@ class Evaluations:
         for names that are too long.
         """
         return self._ledger.submit(KeepCases(list(map(self._row, cases))))
+
+    def note(self, metrics: Sequence[MetricRecord]) -> Pending:
+        """Record what is known of the metrics of an experiment beside their scores; durable once that is waited for.
+
+        Of a metric that is there what was noted last stands, but for what its judge said of labelled cases: that stays
+        where it is not said anew, and the scorer is the same. Raises `InvalidInput` for a name that is too long.
+        """
+        for each in metrics:
+            scored_texts.check_name(each.experiment, "the id of an experiment")
+            scored_texts.check_name(each.metric, "the name of a metric", most=LONGEST_METRIC)
+        now = time.time_ns()
+        rows = [scored_rows.metric_row(replace(each, noted_ns=each.noted_ns or now)) for each in metrics]
+        return self._ledger.submit(KeepMetrics(rows))
 
     def verdict(self, record: VerdictRecord) -> VerdictRecord:
         """Record what a gate has said; durable when this returns. None is ever changed: of one id the first stands."""
@@ -145,14 +170,18 @@ class Evaluations:
         )
         return self._read(query, scored_rows.experiment_of)
 
-    def cases(self, experiment: ExperimentRecord | str, *, tenant: str | None = None) -> Iterator[CaseRecord]:
+    def cases(
+        self, experiment: ExperimentRecord | str, *, tenant: str | None = None, first: str = ""
+    ) -> Iterator[CaseRecord]:
         """The judged cases of an experiment (by its whole id) in order of place, id and repeat, read as they are used.
+
+        first: of an online experiment, whose cases have no place but their id, those from this id on.
 
         The scores of a case are in the order of their metrics' names. A case that is judged again meanwhile is there
         as it was or as it is then.
         """
         experiment_id = experiment if isinstance(experiment, str) else experiment.id
-        after = (-(1 << 62), "", 0)
+        after = (0, first, 0) if first else (-(1 << 62), "", 0)
         while True:
             query = scored_queries.page_query(experiment_id, after, tenant=tenant, size=_PAGE)
             page = self._cases(query)
@@ -165,6 +194,10 @@ class Evaluations:
     def cases_of_run(self, run_id: str, *, tenant: str | None = None) -> list[CaseRecord]:
         """The judged cases for which a run stands, with their scores: what is known of how good it was."""
         return self._cases(scored_queries.of_run_query(run_id, tenant=tenant))
+
+    def noted(self, experiment: str) -> list[MetricRecord]:
+        """What is known of the metrics of an experiment (by its whole id) beside their scores, in their order."""
+        return self._read((scored_rows.METRICS_OF, (clean(experiment),)), scored_rows.metric_of)
 
     def prompts(self, experiment: ExperimentRecord) -> dict[str, str]:
         """What the prompts meant in the runs of an experiment, name to digest: what they were in most of them.
@@ -182,6 +215,18 @@ class Evaluations:
         experiment_id = experiment if isinstance(experiment, str) else experiment.id
         found = self._ledger.ask(scored_queries.count_query(experiment_id, tenant=tenant))
         return (int(found[0][0]), int(found[0][1])) if found else (0, 0)
+
+    def among(self, experiment: str, cases: Sequence[str]) -> set[str]:
+        """Which of these cases of an experiment (by its whole id) are judged."""
+        found: set[str] = set()
+        for begin in range(0, len(cases), _PAGE):
+            query = scored_queries.among_query(experiment, cases[begin : begin + _PAGE])
+            found.update(row[0] for row in self._ledger.ask(query))
+        return found
+
+    def spent(self, experiment: str, *, since_ns: int) -> tuple[Money, bool]:
+        """What an experiment's runs (online: its judges') that began since then have cost; whether all is known."""
+        return spent_in(self._ledger, experiment, since_ns=since_ns)
 
     # Over time
 

@@ -26,6 +26,7 @@ from surefoot.ledger.entries import (
     CacheEntry,
     EndRun,
     KeepHolds,
+    KeepMetrics,
     KeepVerdict,
     PromptEntry,
     Release,
@@ -48,7 +49,7 @@ _LONGEST_PAUSE = 0.02
 
 Connection = Any
 Chained = Append | EndRun
-_APART = CacheEntry | PromptEntry | BeginExperiment | KeepVerdict
+_APART = CacheEntry | PromptEntry | BeginExperiment | KeepMetrics | KeepVerdict
 
 
 class Applier:
@@ -292,6 +293,9 @@ class Applier:
                 batch.settle(place, await postgres_answers.apply(entry, connection))
             elif isinstance(entry, BeginExperiment):
                 batch.settle(place, await postgres_scored.begin(entry, connection))
+            elif isinstance(entry, KeepMetrics):
+                await postgres_scored.note(entry, connection)
+                batch.settle(place)
             elif isinstance(entry, KeepVerdict):
                 batch.settle(place, await postgres_scored.judge(entry, connection))
             else:

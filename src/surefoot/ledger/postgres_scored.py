@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from surefoot.ledger import scored_rows
-from surefoot.ledger.entries import BeginExperiment, KeepVerdict
+from surefoot.ledger.entries import BeginExperiment, KeepMetrics, KeepVerdict
 from surefoot.ledger.postgres_connection import numbered, state_of
 from surefoot.ledger.scored import ExperimentRecord, VerdictRecord
 from surefoot.ledger.scored_rows import CASE_COLUMNS, SCORE_COLUMNS, CaseKey, CaseRow
@@ -108,6 +108,15 @@ async def _keep(table: Sequence[CaseRow], connection: Connection) -> None:
     scores = {row[:3]: row for case in table for row in case.scores}
     if scores:
         await connection.execute(_ADD_SCORES, *scored_rows.parameters(list(scores.values())))
+
+
+async def note(entry: KeepMetrics, connection: Connection) -> None:
+    """See `KeepMetrics`."""
+    async with connection.transaction():
+        # In order, so that no two processes wait for each other in turn.
+        await connection.executemany(
+            numbered(scored_rows.KEEP_METRIC), sorted(entry.rows, key=lambda row: row[:2])
+        )
 
 
 async def judge(entry: KeepVerdict, connection: Connection) -> VerdictRecord:

@@ -291,8 +291,8 @@ CREATE TABLE prompt_uses (
 CREATE INDEX prompt_uses_by_prompt ON prompt_uses (prompt, used_ns);
 """
 
-# Experiments, their judged cases with scores, and what gates have said of them (see `evaluations`). A score holds what
-# it is looked for by, so that scores over time are read from one index.
+# Experiments with what their metrics are, their judged cases with scores, and what gates have said of them (see
+# `evaluations`). A score holds what it is looked for by, so that scores over time are read from one index.
 _V6 = """
 CREATE TABLE experiments (
   id TEXT PRIMARY KEY,
@@ -368,6 +368,19 @@ CREATE TABLE scores (
   PRIMARY KEY (run_id, experiment, metric)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX scores_by_metric ON scores (metric, scored_ns, flow, kind, tenant, value_type, number, label);
+
+CREATE TABLE experiment_metrics (
+  experiment TEXT NOT NULL,
+  metric TEXT NOT NULL,
+  place INTEGER NOT NULL,
+  scorer TEXT NOT NULL,
+  direction TEXT NOT NULL,
+  low REAL,
+  high REAL,
+  labelled TEXT NOT NULL,
+  noted_ns INTEGER NOT NULL,
+  PRIMARY KEY (experiment, metric)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE verdicts (
   seq INTEGER PRIMARY KEY,

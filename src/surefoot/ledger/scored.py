@@ -85,12 +85,33 @@ class CaseRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricRecord:
+    """What is known of a metric of an experiment beside its scores. One per experiment and metric.
+
+    `scorer` is the digest of the scorer that it is by, `direction` says which of its values are better, `low` and
+    `high` between which they lie, None where there is no end. `place` is where the scorer stands among the others.
+    `labelled` is what its judge said of cases that people have labelled, as numbers alone; empty where it is none, or
+    is not known. `noted_ns` of 0 means when it is recorded.
+    """
+
+    experiment: str
+    metric: str
+    place: int = 0
+    scorer: str = ""
+    direction: Literal["higher", "lower"] = "higher"
+    low: float | None = None
+    high: float | None = None
+    labelled: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    noted_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class VerdictRecord:
     """That a gate passed or failed a comparison of two experiments, and why.
 
     `gate` names it, `gate_digest` is that of its rules. `subjects` are the prompts of the candidate that differ from
-    the baseline's, name to digest; `baselines` are theirs there. `reasons` has a line for each rule that failed.
-    `judged_ns` of 0 means when it is recorded.
+    the baseline's, name to digest; `baselines` are all of the baseline's. `reasons` has a line for each rule that
+    failed. `judged_ns` of 0 means when it is recorded.
     """
 
     id: str

@@ -16,7 +16,14 @@ from surefoot.ledger import rows
 from surefoot.ledger.events import Totals
 from surefoot.ledger.prompt_rows import clean
 from surefoot.ledger.rows import Row
-from surefoot.ledger.scored import CaseRecord, ExperimentKind, ExperimentRecord, ScoreRecord, VerdictRecord
+from surefoot.ledger.scored import (
+    CaseRecord,
+    ExperimentKind,
+    ExperimentRecord,
+    MetricRecord,
+    ScoreRecord,
+    VerdictRecord,
+)
 from surefoot.values import Json, Money, Usage
 
 CaseKey: TypeAlias = tuple[str, str, int]
@@ -40,6 +47,7 @@ SCORE_COLUMNS = (
     "run_id, experiment, metric, flow, kind, tenant, value_type, number, label, reason, failure, scorer, judge_run, "
     "scored_ns"
 )
+METRIC_COLUMNS = "experiment, metric, place, scorer, direction, low, high, labelled, noted_ns"
 VERDICT_COLUMNS = (
     "id, gate, gate_digest, candidate, baseline, subjects, baselines, has_passed, reasons, "
     "judged_by, judged_ns, tenant"
@@ -67,6 +75,16 @@ REPLACING_SCORE = _replacing(SCORE_COLUMNS, "run_id, experiment, metric")
 KEEP_CASE = _insert("experiment_cases", CASE_COLUMNS) + REPLACING_CASE
 KEEP_SCORE = _insert("scores", SCORE_COLUMNS) + REPLACING_SCORE
 RUN_OF_CASE = "SELECT run_id FROM experiment_cases WHERE experiment = ? AND case_id = ? AND repeat = ?"
+# The newest counts; what a judge said of labelled cases is true for as long as the judge is the same.
+KEEP_METRIC = (
+    f"{_insert('experiment_metrics', METRIC_COLUMNS)} ON CONFLICT (experiment, metric) DO UPDATE SET "
+    "place = excluded.place, direction = excluded.direction, low = excluded.low, high = excluded.high, "
+    "labelled = CASE WHEN excluded.labelled = '{}' AND excluded.scorer = experiment_metrics.scorer "
+    "THEN experiment_metrics.labelled ELSE excluded.labelled END, "
+    "scorer = excluded.scorer, noted_ns = excluded.noted_ns "
+    "WHERE excluded.noted_ns >= experiment_metrics.noted_ns"
+)
+METRICS_OF = f"SELECT {METRIC_COLUMNS} FROM experiment_metrics WHERE experiment = ? ORDER BY place, metric"
 DROP_SCORES = "DELETE FROM scores WHERE run_id = ? AND experiment = ?"
 KEEP_VERDICT = f"{_insert('verdicts', VERDICT_COLUMNS)} ON CONFLICT (id) DO NOTHING"
 KEEP_SUBJECT = f"{_insert('verdict_subjects', 'prompt, digest, verdict')} ON CONFLICT DO NOTHING"
@@ -203,6 +221,23 @@ def experiment_of(row: Row) -> ExperimentRecord:
         principal=principal,
         begun_ns=begun_ns,
     )
+
+
+def metric_row(record: MetricRecord) -> Row:
+    """The parameters of `KEEP_METRIC`."""
+    r = record
+    return (
+        *(clean(r.experiment), clean(r.metric), r.place, r.scorer, r.direction, r.low, r.high),
+        *(as_json(dict(r.labelled)), r.noted_ns),
+    )
+
+
+def metric_of(row: Row) -> MetricRecord:
+    """A metric from a row of `METRIC_COLUMNS`. Raises `ValueError` for a direction that is none."""
+    experiment, metric, place, scorer, direction, low, high, labelled, noted_ns = row
+    if direction not in ("higher", "lower"):
+        raise ValueError(f"{direction!r} is no direction")
+    return MetricRecord(experiment, metric, place, scorer, direction, low, high, mapping(labelled), noted_ns)
 
 
 def verdict_row(record: VerdictRecord, *, reasons: Sequence[str]) -> Row:

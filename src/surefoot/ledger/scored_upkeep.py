@@ -138,6 +138,13 @@ def wrong_scores(tables: Tables) -> Iterator[str]:
         )[0]
         if scores:
             yield f"{scores:,} score{'' if scores == 1 else 's'} of cases that are not there"
+        metrics = one(
+            session,
+            "SELECT count(*) FROM experiment_metrics m "
+            "WHERE NOT EXISTS (SELECT 1 FROM experiments e WHERE e.id = m.experiment)",
+        )[0]
+        if metrics:
+            yield f"{metrics:,} metric{'' if metrics == 1 else 's'} of experiments that are not there"
 
 
 # Moving
@@ -150,6 +157,7 @@ def export_run(session: Session, target: sqlite3.Connection, run_id: str) -> int
         return 0
     for experiment in sorted({row[0] for row in cases}):
         target.executemany(scored_rows.BEGIN, session.rows(scored_rows.EXPERIMENT_BY_ID, experiment))
+        target.executemany(scored_rows.KEEP_METRIC, session.rows(scored_rows.METRICS_OF, experiment))
     target.executemany(scored_rows.KEEP_CASE, cases)
     target.executemany(
         scored_rows.KEEP_SCORE, session.rows(f"SELECT {SCORE_COLUMNS} FROM scores WHERE run_id = ?", run_id)
@@ -171,6 +179,7 @@ def import_run(there: Session, here: Session, run_id: str) -> tuple[int, int]:
         if not _is_same(_experiment(here, case.experiment), experiment):
             left_out += 1
             continue
+        here.insert(scored_rows.KEEP_METRIC, _metric_rows(there, case.experiment))
         taken += _take(here, case, experiment)
     return taken, left_out
 
@@ -225,6 +234,22 @@ def _experiment(session: Session, experiment: str) -> ExperimentRecord:
 
 def _experiment_row(record: ExperimentRecord) -> Row:
     return scored_rows.experiment_row(record, settings=scored_rows.as_json(dict(record.settings)))
+
+
+def _metric_rows(there: Session, experiment: str) -> list[Row]:
+    """What a file says of the metrics of an experiment. Raises `ValueError` for what no ledger has written."""
+    found: list[Row] = []
+    for row in there.rows(scored_rows.METRICS_OF, clean(experiment)):
+        what = f"a metric of the experiment {experiment!r}"
+        _check_all(str, (*row[:2], *row[3:5], row[7]), what)
+        _check_all(int, (row[2], row[8]), what)
+        record = scored_rows.metric_of(row)
+        ends: list[Any] = [end for end in (record.low, record.high) if end is not None]
+        is_number = all(isinstance(end, float) and math.isfinite(end) for end in ends)
+        if not is_number or len(record.metric) > LONGEST_METRIC or len(record.experiment) > LONGEST_ID:
+            raise ValueError(f"{what} has a range or a name that is none")
+        found.append(scored_rows.metric_row(record))
+    return found
 
 
 def _is_same(own: ExperimentRecord, theirs: ExperimentRecord) -> bool:

@@ -21,6 +21,7 @@ from surefoot.ledger.entries import (
     KeepCases,
     KeepFlights,
     KeepHolds,
+    KeepMetrics,
     KeepPrompts,
     KeepVerdict,
     LeaveFlight,
@@ -350,6 +351,7 @@ _APPLY: dict[type, Callable[[Any, Batch], object]] = {
     MoveLabel: lambda entry, batch: sqlite_prompts.move(entry, batch.connection),
     BeginExperiment: lambda entry, batch: sqlite_scored.begin(entry, batch.connection),
     KeepCases: lambda entry, batch: batch.judge(entry.cases),
+    KeepMetrics: lambda entry, batch: sqlite_scored.note(entry, batch.connection),
     KeepVerdict: lambda entry, batch: sqlite_scored.judge(entry, batch.connection),
     SweepHolds: lambda entry, batch: sqlite_accounts.sweep(entry, batch.connection),
 }

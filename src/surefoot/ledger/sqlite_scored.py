@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from surefoot.ledger import scored_rows
-from surefoot.ledger.entries import BeginExperiment, KeepVerdict
+from surefoot.ledger.entries import BeginExperiment, KeepMetrics, KeepVerdict
 from surefoot.ledger.scored import ExperimentRecord, VerdictRecord
 from surefoot.ledger.scored_rows import CaseRow
 
@@ -28,6 +28,11 @@ def keep(cases: Sequence[CaseRow], connection: sqlite3.Connection) -> None:
                 connection.execute(scored_rows.DROP_SCORES, (run_id, key[0]))
     connection.executemany(scored_rows.KEEP_CASE, [case.case for case in latest.values()])
     connection.executemany(scored_rows.KEEP_SCORE, [row for case in latest.values() for row in case.scores])
+
+
+def note(entry: KeepMetrics, connection: sqlite3.Connection) -> None:
+    """See `KeepMetrics`."""
+    connection.executemany(scored_rows.KEEP_METRIC, entry.rows)
 
 
 def judge(entry: KeepVerdict, connection: sqlite3.Connection) -> VerdictRecord:

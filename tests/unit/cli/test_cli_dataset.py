@@ -71,6 +71,7 @@ def test_every_command_has_help_with_an_example_and_json(surefoot: Surefoot, nam
     assert code == 0
     assert "Example:" in out
     assert "--json" in out
+    assert max(map(len, out.splitlines())) <= 80
 
 
 def test_show_and_its_slices(surefoot: Surefoot) -> None:

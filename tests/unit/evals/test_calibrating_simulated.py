@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from surefoot.evals.calibrating import JudgeAccuracy, carried, prediction_powered
-from surefoot.evals.intervals import student
 from surefoot.evals.statistics import tango_interval
+from surefoot.evals.statistics.intervals import student
 
 IS_FULL = os.environ.get("SUREFOOT_TEST_STATISTICS") == "all"
 EXPERIMENTS = 4_000 if IS_FULL else 300

@@ -10,7 +10,7 @@ from surefoot import Workflow, flow
 from surefoot.app import App
 from surefoot.errors import MalformedResponse
 from surefoot.evals import Case, Dataset, Judged, Score, agreement_of, evaluate, yes_or_no
-from surefoot.evals.trusting import withheld_for_others, withheld_without_labels
+from surefoot.evals.experiments.trusting import withheld_for_others, withheld_without_labels
 
 LABELLED = Dataset(
     "labelled",

@@ -182,7 +182,7 @@ def test_an_experiment_is_never_a_mixture(app: App) -> None:
 def test_a_run_of_other_code_is_said(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     first = evaluate(sometimes, numbers(2), [is_number])
     assert first.warnings == ()
-    monkeypatch.setattr("surefoot.evals.recorded.digest_of", lambda entry: "another digest")
+    monkeypatch.setattr("surefoot.evals.experiments.recorded.digest_of", lambda entry: "another digest")
     again = evaluate(sometimes, numbers(2), [is_number], experiment=first.id)
     assert "2 of 2 cases began with other code" in again.warnings[0]
 
@@ -194,3 +194,34 @@ def test_runs_are_found_by_their_tags(app: App) -> None:
     assert [run.id for run in found] == [one.rows[1].run_id]
     assert app.ledger.runs(tags={"experiment": "c"}) == []
     assert len(app.ledger.runs(tags={"case": "c0"}, limit=1)) == 1
+
+
+class Killed(BaseException):
+    """What ends a process in the middle, as far as the run can tell."""
+
+
+dying: list[int] = []
+
+
+@flow
+def factorial(number: int) -> int:
+    if number <= 1:
+        return 1
+    below = App.current().run(factorial, {"number": number - 1})
+    if number in dying:
+        dying.remove(number)
+        raise Killed
+    return number * int(str(below))
+
+
+def test_a_flow_that_runs_itself_is_gone_on_with_at_its_case(app: App) -> None:
+    dying.append(3)
+    cases = Dataset("numbers", (Case("c", {"number": 3}, 6),))
+
+    def right(output: int, case: Case) -> bool:
+        return output == case.expected
+
+    with pytest.raises(Killed):
+        evaluate(factorial, cases, [right], experiment="nightly")
+    result = evaluate(factorial, cases, [right], experiment="nightly")
+    assert (result["right"].value, app.ledger.run(result.rows[0].run_id).parent_run) == (1.0, None)

@@ -29,7 +29,7 @@ from surefoot.evals import (
     evaluate_async,
     exact_match,
 )
-from surefoot.evals.results import Row, metric_of, quantile
+from surefoot.evals.experiments.results import Row, metric_of, quantile
 from surefoot.traces import Trace
 
 Lines = Callable[..., Path]

@@ -7,7 +7,15 @@ from itertools import pairwise
 
 import pytest
 
-from surefoot.evals.frontier import (
+from surefoot.evals.statistics.intervals import (
+    evidence_for_mean,
+    evidence_for_share,
+    mean_at_least,
+    share_at_least,
+    student,
+    t_quantile,
+)
+from surefoot.evals.tiering.frontier import (
     CONFIDENCE,
     Climb,
     Finding,
@@ -21,14 +29,6 @@ from surefoot.evals.frontier import (
     recommended,
     shown,
     signal_in,
-)
-from surefoot.evals.intervals import (
-    evidence_for_mean,
-    evidence_for_share,
-    mean_at_least,
-    share_at_least,
-    student,
-    t_quantile,
 )
 
 # Intervals

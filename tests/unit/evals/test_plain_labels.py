@@ -12,7 +12,7 @@ from surefoot.errors import InvalidInput
 from surefoot.evals import Row, Score
 from surefoot.evals.plain import confusion, f1_of, label_match, one_of, predicted
 from surefoot.evals.plain.labels import Average, Place, f1_by_label
-from surefoot.evals.subjects import OnExperiment
+from surefoot.evals.scoring.subjects import OnExperiment
 
 NAMES = ("spam", "not spam", "unsure")
 PAIRS = st.lists(

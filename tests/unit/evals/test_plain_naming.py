@@ -18,11 +18,11 @@ from surefoot import flow, step
 from surefoot.app import App
 from surefoot.errors import InvalidInput
 from surefoot.evals import BUILT_IN, Case, Dataset, Evaluation, Experiment, Score, evaluate
-from surefoot.evals.binding import bind
-from surefoot.evals.readings import Reader
 from surefoot.evals.plain import is_known, names, numeric, recall_at, scorer_of, unaided
 from surefoot.evals.scales import direction_of, range_of, scaled
-from surefoot.evals.subjects import OnExperiment
+from surefoot.evals.scoring.binding import bind
+from surefoot.evals.scoring.readings import Reader
+from surefoot.evals.scoring.subjects import OnExperiment
 
 
 def nothing(_: object) -> list[object]:

@@ -146,6 +146,7 @@ def test_a_scripted_answer_needs_no_model_and_is_recorded_nowhere(folder: Path) 
         ({"day": "Monday"}, {"json_schema": {"type": "object", "required": ["day"]}}, True),
         ({"day": "Monday"}, {"json_schema": {"type": "object", "required": ["hour"]}}, False),
         ("no JSON", {"json_schema": {"type": "object"}}, False),
+        ({"day": "Monday"}, {"json_schema": {"$ref": "http://127.0.0.1:9/day.json"}}, False),
         ("ticket 4711", {"regex": r"^ticket \d+$"}, True),
         ("The pager", {"scorer": {"name": "token_f1", "expected": "pager", "at_least": 1}}, True),
         ("The old pager", {"scorer": {"name": "token_f1", "expected": "pager", "at_least": 0.9}}, False),

@@ -94,7 +94,8 @@ def test_arms_that_are_alike_are_called_different_no_more_often_than_alpha(
     tell(f"false positives of {population.name}, n = {cases}, by p alone", ps / len(found))
     tell(f"false positives of {population.name}, n = {cases}", called / len(found))
     assert upper(called, len(found)) <= ALPHA + 0.012 + NOISE
-    assert upper(ps, len(found)) <= ALPHA + 0.012 + NOISE
+    # By theory p alone is right to the last digit, or below: this many tests may lie 3.5 standard errors off by chance.
+    assert ps / len(found) <= ALPHA + 3.5 * (ALPHA * (1 - ALPHA) / len(found)) ** 0.5
 
 
 @pytest.mark.parametrize("cases", (60, 200) if IS_FULL else (60,))
@@ -140,6 +141,6 @@ def test_the_power_is_near_the_forecast(kind: str, cases: int) -> None:
         pairs = [Pairs(b, w, "rate") for b, w in zip(better * 1.0, worse * 1.0, strict=True)]
     shown = sum(each.p < ALPHA and each.interval.low > 0 for each in compare_pairs(pairs))
     tell(f"power of {kind}, n = {cases}, where 80 % was forecast", shown / EXPERIMENTS)
-    # Few verdicts are coarse: from 20 cases on there are a handful of p values near alpha.
-    slack = 0.08 if kind == "verdicts" and cases == 20 else 0.03
+    # The forecast is that of Student's test: of few verdicts, which are coarse, McNemar's shows less than that.
+    slack = 0.08 if kind == "verdicts" and cases <= 50 else 0.03
     assert shown / EXPERIMENTS == pytest.approx(0.8, abs=slack + 2 * NOISE)

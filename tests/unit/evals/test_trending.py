@@ -13,7 +13,7 @@ import pytest
 from ledgers import open_ledger
 from scored import a_case, an_experiment
 from surefoot.errors import InvalidInput
-from surefoot.evals.intervals import student
+from surefoot.evals.statistics.intervals import student
 from surefoot.evals.trending import SPANS, trend
 from surefoot.ledger import Evaluations, ScoreRecord
 

@@ -94,9 +94,9 @@ def test_markdown_is_compact_and_nothing_of_the_data_is_markup(verdict: Verdict)
 
 
 def test_markdown_stays_within_what_a_comment_holds() -> None:
-    many = {f"c{i}": Told({"q": i % 2 == 0}, {"topic": f"t{i // 12}"}, error="") for i in range(1_200)}
-    long = {name: Told({"q": f"!{'x' * 5_000}"}, told.metadata) for name, told in many.items()}
-    ours, theirs = experiment("A", {**many, **dict(list(long.items())[:200])}), experiment("B", many)
+    many = {f"c{i}": Told({"q": i % 2 == 0, "r": i % 3 == 0}, {"topic": f"t{i // 12}"}) for i in range(300)}
+    long = {name: Told({"q": f"!{'x' * 5_000}", "r": False}, told.metadata) for name, told in many.items()}
+    ours, theirs = experiment("A", {**many, **dict(list(long.items())[:100])}), experiment("B", many)
     found = compare(ours, theirs, slices=["topic"])
     assert len(markdown(found)) < 60_000
 

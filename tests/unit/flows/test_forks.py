@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from durable import history
-from surefoot import App, flow, generate, now, random, scripted, send, sleep, step, wait_for
+from surefoot import App, flow, generate, now, prompt, random, scripted, send, sleep, step, wait_for
 from surefoot.errors import InvalidInput, RunPruned, StepFailed, UnknownRun, UsageError
 from surefoot.flows import Run, fork, fork_async
-from surefoot.ledger import Outcome
+from surefoot.ledger import Outcome, pins_of
 from surefoot.ledger.opening import tables_of
 from surefoot.ledger.retention import Rule, prune
 from surefoot.values import RunTags
@@ -229,6 +229,36 @@ def test_a_changed_prompt_runs_anew_what_used_it_and_what_depends_on_that(
     # What is inside of a step that was taken is not taken apart from it.
     assert forked.totals.calls == calls
     assert app.ledger.run(origin).totals.calls == 3
+
+
+@step
+def composed(x: str) -> str:
+    noted("composed")
+    system = prompt("first").messages(x=x)[0].text
+    return f"{system}, {prompt('second').messages(x=x)[0].text}"
+
+
+@flow
+def composing(x: str) -> str:
+    return ask("first", composed(x)) + ask("third", x)
+
+
+def test_a_prompt_that_a_step_rendered_before_another_counts_too(app: App, prompts: Path) -> None:
+    with scripted(said):
+        origin = made(app, composing, "a")
+        fork(origin, changes=["prompt:third@candidate"])
+        assert DONE == ["ask third", "shortened"]
+        for run in (origin, fork(origin).id):
+            DONE.clear()
+            forked = fork(run, changes=["prompt:first@candidate"])
+            assert DONE == ["composed", "ask first", "shortened"]
+            assert "first 2: a, second 1: a" in str(forked.output)
+    # What a reference means in the run is as it was.
+    assert {name.rpartition("@")[0] or name for name in pins_of(app.ledger, origin)} == {
+        "first",
+        "second",
+        "third",
+    }
 
 
 def test_a_change_that_makes_no_difference_runs_only_what_it_touches(app: App, prompts: Path) -> None:
@@ -475,6 +505,26 @@ def test_a_failed_attempt_and_its_inside_are_left_behind(app: App) -> None:
     DONE.clear()
     fork(origin, changes=["step:trying"], flow=retrying)
     # The inside of the attempt that counted is taken.
+    assert DONE == ["trying"]
+
+
+def test_each_attempt_of_a_fork_takes_what_lies_inside(app: App) -> None:
+    @step(retries=2, backoff=lambda _failures: 0.0)
+    def trying(to: str) -> str:
+        found = f"{inner(1)} {mail(to)}"
+        noted("trying")
+        return found
+
+    @flow
+    def retrying(to: str) -> str:
+        return trying(to)
+
+    assert retrying("ann") == "10 sent to ann"
+    origin = app.ledger.run("last").id
+    DONE.clear()
+    FAILING.extend(["trying", "trying"])
+    # What stands in for an effect does so however often it is asked for.
+    assert fork(origin, changes=["step:trying"], flow=retrying).output == "10 sent to ann"
     assert DONE == ["trying"]
 
 

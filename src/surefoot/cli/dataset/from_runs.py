@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 @documented(
-    example="surefoot dataset from-runs --flow answer --since 7d --sample 50 -o golden.jsonl\n"
-    "surefoot dataset from-runs --flow answer --failed --tag team=support -o failed.jsonl\n"
-    "surefoot dataset from-runs --flow answer --low faithfulness --sample 20 -o weak.jsonl"
+    example="surefoot dataset from-runs --flow answer --sample 50 -o golden.jsonl\n"
+    "surefoot dataset from-runs --flow answer --failed -o failed.jsonl\n"
+    "surefoot dataset from-runs --flow answer --low quality -o weak.jsonl"
 )
 @click.option(
     "--flow", required=True, help="The flow whose runs are taken, by the name that `surefoot runs` shows."

@@ -23,7 +23,7 @@ COMMANDS = {
     package="surefoot.cli.dataset",
     table=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="\b\nExample:\n  surefoot dataset from-runs --flow answer --since 7d --sample 50 -o golden.jsonl\n"
+    epilog="\b\nExample:\n  surefoot dataset from-runs --flow answer --sample 50 -o golden.jsonl\n"
     "  surefoot dataset review golden.jsonl\n"
     "  surefoot dataset check golden.jsonl --flow flows.py:answer",
 )

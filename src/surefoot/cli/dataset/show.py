@@ -19,8 +19,7 @@ _NAMED = 5
 
 
 @documented(
-    example="surefoot dataset show golden.jsonl\n"
-    "surefoot dataset show golden.csv --flow flows.py:answer --where topic=billing"
+    example="surefoot dataset show golden.jsonl\nsurefoot dataset show golden.csv --flow flows.py:answer"
 )
 @click.argument("file", type=FILE)
 @reading_options

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import cast
 
 from surefoot import flows, ledger
 from surefoot.errors import InvalidInput, NotRestored, RunPruned, TooDear, UnknownExperiment
-from surefoot.evals.arm import refuse_unfit
 from surefoot.evals.backtesting.choosing import Wanted, chosen
 from surefoot.evals.backtesting.forecast import Forecast, forecast, of_inputs
 from surefoot.evals.backtesting.forks import Forks, Originals
 from surefoot.evals.backtesting.reuse import Reuse
-from surefoot.evals.binding import Bound, Scorer, bind, columns_of
 from surefoot.evals.comparing import Comparison, compare
 from surefoot.evals.datasets import Case, Dataset
-from surefoot.evals.ordering import LAST, OnProgress, Order
-from surefoot.evals.readings import Reader
-from surefoot.evals.recorded import Threads
-from surefoot.evals.results import Experiment
-from surefoot.evals.running import AT_ONCE, AT_ONCE_ASYNC, conduct
+from surefoot.evals.experiments.arm import refuse_unfit
+from surefoot.evals.experiments.ordering import LAST, OnProgress, Order
+from surefoot.evals.experiments.recorded import Threads
+from surefoot.evals.experiments.results import Experiment
+from surefoot.evals.experiments.running import AT_ONCE, AT_ONCE_ASYNC, conduct
+from surefoot.evals.scoring.binding import Bound, Scorer, bind, columns_of
+from surefoot.evals.scoring.readings import Reader
 from surefoot.flows import AnyFlow, Change
 from surefoot.flows.changes import Changes
 from surefoot.ledger import Evaluations, ExperimentRecord, Ledger, RunRecord, pins_of
+from surefoot.locks import made_once
 from surefoot.values import Json, Money, new_id
 
 OnForecast = Callable[[Forecast], object]
@@ -45,7 +45,7 @@ class Backtest:
     left_out: Mapping[str, int] = field(default_factory=dict[str, int])
     warnings: tuple[str, ...] = ()
 
-    @cached_property
+    @made_once
     def comparison(self) -> Comparison:
         """The two, paired by run. Raises `MissingExtra` without numpy."""
         return compare(self.candidate, self.baseline)

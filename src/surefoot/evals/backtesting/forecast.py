@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from surefoot.errors import RunPruned
 from surefoot.evals.backtesting.reuse import newest, totals_of, whole
-from surefoot.evals.results import totals_json
+from surefoot.evals.experiments.results import totals_json
 from surefoot.flows.changes import Changes
 from surefoot.flows.origin import Origin, origin_of
 from surefoot.ledger import Ledger, RunRecord, Totals

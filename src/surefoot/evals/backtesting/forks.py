@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from surefoot.evals.backtesting.reuse import Reuse, whole
-from surefoot.evals.ordering import Order
-from surefoot.evals.recorded import CASE, Ended, Place, Runs, Threads
+from surefoot.evals.experiments.ordering import Order
+from surefoot.evals.experiments.recorded import CASE, Ended, Place, Runs, Threads
 from surefoot.flows import AnyFlow, Logic, Options, Target
 from surefoot.flows.changes import Changes
 from surefoot.flows.forking import planned

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from surefoot.evals.results import totals_json
+from surefoot.evals.experiments.results import totals_json
 from surefoot.flows import FORKED_FROM
 from surefoot.ledger import Ledger, Outcome, Totals
 from surefoot.values import Json

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from surefoot.errors import InvalidInput
-from surefoot.evals.intervals import t_quantile
 from surefoot.evals.statistics import Interval
 from surefoot.evals.statistics.columns import Numbers, column
+from surefoot.evals.statistics.intervals import t_quantile
 from surefoot.values import Json
 
 if TYPE_CHECKING:

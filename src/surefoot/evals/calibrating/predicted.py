@@ -6,9 +6,9 @@ import math
 from typing import TYPE_CHECKING
 
 from surefoot.errors import InvalidInput
-from surefoot.evals.intervals import t_quantile
 from surefoot.evals.statistics import Interval
 from surefoot.evals.statistics.columns import Numbers, column
+from surefoot.evals.statistics.intervals import t_quantile
 
 if TYPE_CHECKING:
     from surefoot.evals.statistics.columns import Floats

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from surefoot.errors import InvalidInput
 from surefoot.evals.comparing.comparing import MIN_SLICE, compare
 from surefoot.evals.comparing.comparison import Comparison, Figure
-from surefoot.evals.results import Experiment
+from surefoot.evals.experiments.results import Experiment
 from surefoot.evals.statistics import Direction
 from surefoot.values import Json
 

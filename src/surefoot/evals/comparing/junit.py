@@ -39,3 +39,5 @@ def _add(suite: ET.Element, ruling: Ruling, verdict: Verdict) -> None:
         ET.SubElement(case, "failure", {"message": reason}).text = reason
     elif ruling.standing == "not judged":
         ET.SubElement(case, "skipped", {"message": reason})
+    elif reason:
+        ET.SubElement(case, "system-out").text = reason

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from surefoot.evals.comparing.comparison import Moved
 from surefoot.evals.comparing.contrasting import Measured
 from surefoot.evals.comparing.pairing import Pairing
-from surefoot.evals.results import Row
+from surefoot.evals.experiments.results import Row
 
 
 def moved(pairing: Pairing, metrics: Sequence[Measured]) -> tuple[list[Moved], list[Moved]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from surefoot.errors import InvalidInput, UnknownExperiment
-from surefoot.evals.results import Experiment
+from surefoot.evals.experiments.results import Experiment
 from surefoot.ledger import Evaluations, ExperimentRecord
 from surefoot.prompts import Library
 

@@ -16,7 +16,7 @@ from surefoot.evals.datasets.json_rows import parsed as parsed_json
 from surefoot.evals.datasets.summary import redacted_in
 from surefoot.evals.datasets.verdict import PENDING, REVIEW
 from surefoot.evals.datasets.writing import dumped
-from surefoot.evals.recorded import EXPERIMENT
+from surefoot.evals.experiments.recorded import EXPERIMENT
 from surefoot.flows import CHANGES
 from surefoot.ledger import Ledger, RunRecord, pins_of
 from surefoot.traces.plain import parsed, plain

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import is_dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast, is_typeddict
 
 import orjson
 
 from surefoot.evals.datasets.json_rows import parsed
+from surefoot.locks import made_once
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter, ValidationError
@@ -96,7 +96,7 @@ class Kind:
             f"there is no field {unknown[0]!r}: it has {', '.join(sorted(self._fields))}" if unknown else None
         )
 
-    @cached_property
+    @made_once
     def _fields(self) -> frozenset[str]:
         kind = self.annotation
         fields = getattr(kind, "model_fields", None)
@@ -112,7 +112,7 @@ class Kind:
         # As JSON, so that an object is a model and a text is a date.
         return value if self._adapter is None else _finite(self._adapter.validate_json(orjson.dumps(value)))
 
-    @cached_property
+    @made_once
     def _adapter(self) -> TypeAdapter[Any] | None:
         """What checks values; None where any value will do, or the type says nothing of its form."""
         from pydantic import PydanticUserError, TypeAdapter

@@ -9,8 +9,8 @@ from typing import cast
 
 import orjson
 
-from surefoot.evals.intervals import student, wilson
-from surefoot.evals.results import Experiment, Metric, Row
+from surefoot.evals.experiments.results import Experiment, Metric, Row
+from surefoot.evals.statistics.intervals import student, wilson
 from surefoot.values import Json
 
 EXPERIMENT = "surefoot.experiment"

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 from surefoot import flows
 from surefoot.errors import UnknownExperiment
+from surefoot.evals.experiments.results import Experiment
 from surefoot.evals.mlflow import payload
 from surefoot.evals.mlflow.server import Refused, Server, server_of
-from surefoot.evals.results import Experiment
 from surefoot.ledger import Evaluations
 from surefoot.values import Json
 

@@ -13,9 +13,9 @@ from surefoot.evals.plain.compat import parity
 from surefoot.evals.plain.matching import shown, text_of
 from surefoot.evals.plain.normalising import words
 from surefoot.evals.plain.refusing import Refused
-from surefoot.evals.readings import Excerpt
 from surefoot.evals.scales import scaled
 from surefoot.evals.scores import Score
+from surefoot.evals.scoring.readings import Excerpt
 
 _SHORTEST_QUOTE = 3
 # Marks that open and close differently, and the straight one. An apostrophe is none: it stands in words.

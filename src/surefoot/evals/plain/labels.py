@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from surefoot.errors import InvalidInput
+from surefoot.evals.experiments.results import Row
 from surefoot.evals.plain.matching import shown, text_of
 from surefoot.evals.plain.normalising import normalised, words
-from surefoot.evals.results import Row
 from surefoot.evals.scales import scaled
 from surefoot.evals.scores import Score
-from surefoot.evals.subjects import OnExperiment
+from surefoot.evals.scoring.subjects import OnExperiment
 
 Place = Literal["whole", "within"]
 Average = Literal["macro", "weighted", "micro"]

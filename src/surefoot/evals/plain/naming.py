@@ -27,7 +27,7 @@ from surefoot.evals.plain import (
     summarizing,
     translating,
 )
-from surefoot.evals.subjects import OnExperiment
+from surefoot.evals.scoring.subjects import OnExperiment
 
 Plain = Callable[..., object] | OnExperiment
 """A scorer as it is named here: a function, or one of the whole experiment."""

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from surefoot.errors import InvalidInput
+from surefoot.evals.experiments.results import Row
 from surefoot.evals.plain import extras
 from surefoot.evals.plain.compat import parity
 from surefoot.evals.plain.matching import text_of, texts
-from surefoot.evals.results import Row
 from surefoot.evals.scales import scaled
 from surefoot.evals.scores import Score
-from surefoot.evals.subjects import OnExperiment
+from surefoot.evals.scoring.subjects import OnExperiment
 
 Tokenize = Literal["13a", "intl", "char", "zh", "none"]
 Compat = Literal["ragas"] | None

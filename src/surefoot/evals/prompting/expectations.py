@@ -79,13 +79,21 @@ def _is_equal(expected: Json, text: str) -> bool:
 
 def _missed_by_json(schema: Mapping[str, Json], answer: str) -> Iterator[Misses]:
     from jsonschema import Draft202012Validator
+    from referencing import Registry
+    from referencing.exceptions import Unresolvable
 
     try:
         data = json_of(answer)
     except ValueError as problem:
         yield Misses("the answer", "JSON", f"{shown(answer)} ({problem})")
         return
-    errors = cast("Any", Draft202012Validator(dict(schema))).iter_errors(data)
+    # A schema refers to what is in it: without a registry of its own the library would fetch what is elsewhere.
+    empty: Registry[Any] = Registry()
+    try:
+        errors = list(cast("Any", Draft202012Validator(dict(schema), registry=empty)).iter_errors(data))
+    except Unresolvable as unresolved:
+        yield Misses("json_schema", "to refer to what is in it ($defs)", shown(unresolved.ref))
+        return
     for number, error in enumerate(errors):
         if number == _PROBLEMS:
             yield Misses("the answer", "to fit json_schema", "more that does not")

@@ -11,7 +11,6 @@ from typing import Any, Protocol, cast
 
 from surefoot import flows, scope
 from surefoot.errors import InvalidInput, SurefootError, UsageError
-from surefoot.evals.binding import Sample, Scorer, bind
 from surefoot.evals.datasets import Case
 from surefoot.evals.naming import BUILT_IN
 from surefoot.evals.plain import is_known, scorer_of
@@ -23,9 +22,10 @@ from surefoot.evals.prompting.expectations import (
     missed_by_score,
 )
 from surefoot.evals.prompting.results import CaseResult, Misses
-from surefoot.evals.readings import Reader
 from surefoot.evals.scores import Score, as_score
-from surefoot.evals.subjects import OnExperiment
+from surefoot.evals.scoring.binding import Sample, Scorer, bind
+from surefoot.evals.scoring.readings import Reader
+from surefoot.evals.scoring.subjects import OnExperiment
 from surefoot.flows import AnyFlow, Listener, RunEvent, RunOpened
 from surefoot.models import estimated, policy, scripted
 from surefoot.prompts import Prompt, Prompty, rendering

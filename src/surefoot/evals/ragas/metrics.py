@@ -11,9 +11,9 @@ from typing import Any
 
 from surefoot.errors import InvalidInput
 from surefoot.evals.judged.settings import Model
-from surefoot.evals.judging import Judged
 from surefoot.evals.ragas.environment import Api, Described, Environment, folder
 from surefoot.evals.ragas.scoring import FIELDS, RagasSettings, by_ragas
+from surefoot.evals.scoring.judging import Judged
 
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 

@@ -8,10 +8,10 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 from surefoot.errors import InvalidInput
-from surefoot.evals.intervals import t_quantile
 from surefoot.evals.statistics.columns import column
 from surefoot.evals.statistics.draws import Draws
 from surefoot.evals.statistics.interval import EVERYTHING, Interval
+from surefoot.evals.statistics.intervals import t_quantile
 from surefoot.evals.statistics.samples import Sample
 
 if TYPE_CHECKING:

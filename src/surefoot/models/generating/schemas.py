@@ -119,10 +119,19 @@ def _by_schema(schema: Mapping[str, Json]) -> Wanted:
 
     def parse(text: str) -> Json:
         from jsonschema import Draft202012Validator
+        from referencing import Registry
+        from referencing.exceptions import Unresolvable
 
         data = _json_of(text)
-        check = cast("Any", Draft202012Validator(given)).iter_errors
-        problems = [f"{error.json_path}: {error.message}" for error in check(data)]
+        # A schema refers to what is in it: without a registry of its own the library would fetch what is elsewhere.
+        empty: Registry[Any] = Registry()
+        check = cast("Any", Draft202012Validator(given, registry=empty)).iter_errors
+        try:
+            problems = [f"{error.json_path}: {error.message}" for error in check(data)]
+        except Unresolvable as error:
+            raise UsageError(
+                f"the JSON schema of the answer refers to {error.ref!r}, which is not in it: put that under $defs"
+            ) from None
         if problems:
             raise Misfit("; ".join(problems))
         return cast("Json", data)

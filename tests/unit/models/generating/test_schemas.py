@@ -186,6 +186,13 @@ def test_what_is_no_type_of_an_answer(kind: Any, says: str) -> None:
         wanted(kind)
 
 
+def test_a_schema_that_refers_to_elsewhere_is_refused_and_nothing_is_fetched() -> None:
+    found = wanted({"type": "object", "properties": {"part": {"$ref": "http://127.0.0.1:9/part.json"}}})
+    assert found is not None
+    with pytest.raises(UsageError, match=r"refers to 'http://127\.0\.0\.1:9/part\.json', which is not in it"):
+        found.parse('{"part": 1}')
+
+
 @given(st.text())
 def test_no_answer_breaks_the_reader(text: str) -> None:
     found = wanted(Whole)
