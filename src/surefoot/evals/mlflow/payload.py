@@ -95,7 +95,7 @@ def _interval(metric: Metric, rows: tuple[Row, ...]) -> tuple[float, float] | No
 
 
 def tags(experiment: Experiment) -> dict[str, str]:
-    """What links it to the record, and what a reader has to know."""
+    """What links it to the record, and what a reader has to know; empty where there is no such thing."""
     found = {
         EXPERIMENT: experiment.id,
         "surefoot.flow": experiment.flow,

@@ -84,6 +84,8 @@ def sent_to(server: Server, experiment: Experiment) -> Sent:
         found = made["run"]["info"]
     run_id = str(found["run_id"])
     _log(server, run_id, experiment, ended_ms)
+    if not is_new:
+        _clear(server, run_id, experiment)
     server.post("runs/log-inputs", run_id=run_id, datasets=[payload.dataset(experiment)])
     problem = _table(server, str(found.get("artifact_uri", "")), experiment)
     server.post(
@@ -131,7 +133,8 @@ def _run(server: Server, place: str, experiment: str) -> dict[str, Any] | None:
 
 def _log(server: Server, run_id: str, experiment: Experiment, ended_ms: int) -> None:
     """Parameters, tags and metrics, as many at a time as MLflow takes."""
-    params, tags = payload.pairs(payload.params(experiment)), payload.pairs(payload.tags(experiment))
+    params = payload.pairs(payload.params(experiment))
+    tags = payload.pairs({name: value for name, value in payload.tags(experiment).items() if value})
     # The newest step counts: one with more rows goes before, and the same one again is the same.
     metrics: list[Json] = [
         {"key": name, "value": value, "timestamp": ended_ms, "step": len(experiment.rows)}
@@ -143,6 +146,17 @@ def _log(server: Server, run_id: str, experiment: Experiment, ended_ms: int) -> 
         server.post("runs/log-batch", run_id=run_id, tags=some)
     for some in _batches(metrics, _MOST_METRICS):
         server.post("runs/log-batch", run_id=run_id, metrics=some)
+
+
+def _clear(server: Server, run_id: str, experiment: Experiment) -> None:
+    """Take away the tags that do not hold any more, such as why it was stopped."""
+    for name, value in payload.tags(experiment).items():
+        if not value:
+            try:
+                server.post("runs/delete-tag", run_id=run_id, key=name)
+            except Refused as refused:
+                if refused.code != "RESOURCE_DOES_NOT_EXIST":
+                    raise
 
 
 def _table(server: Server, place: str, experiment: Experiment) -> str:
