@@ -30,9 +30,9 @@ async def failing() -> None:
 
 
 def surefoot() -> Guard:
-    from surefoot.limits import BreakerRules, Breakers
+    from surefoot.limits.breakers import Breakers, Rules
 
-    breakers = Breakers({"db": BreakerRules(minimum=FAILURES, cooldown=COOLDOWN)})
+    breakers = Breakers({"db": Rules(minimum=FAILURES, cooldown=COOLDOWN)})
 
     async def guarded(call: Callable[[], Awaitable[None]]) -> None:
         with breakers.enter("db"):
@@ -43,9 +43,9 @@ def surefoot() -> Guard:
 
 def surefoot_words() -> Guard:
     """As the chain of model calls does: without `with`."""
-    from surefoot.limits import BreakerRules, Breakers
+    from surefoot.limits.breakers import Breakers, Rules
 
-    breakers = Breakers({"db": BreakerRules(minimum=FAILURES, cooldown=COOLDOWN)})
+    breakers = Breakers({"db": Rules(minimum=FAILURES, cooldown=COOLDOWN)})
 
     async def guarded(call: Callable[[], Awaitable[None]]) -> None:
         trial = breakers.enter("db")

@@ -7,10 +7,9 @@ Names are loaded when they are first used, so that `import surefoot` stays light
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from surefoot import scope as _scope
+from surefoot import doors
 
 if TYPE_CHECKING:
     from surefoot.app import App as App
@@ -51,47 +50,49 @@ if TYPE_CHECKING:
     from surefoot.prompts import Prompty as Prompty
     from surefoot.prompts import prompt as prompt
     from surefoot.values import Done as Done
-
-_HOMES = {
-    "App": "surefoot.app",
-    "Call": "surefoot.models",
-    "Case": "surefoot.evals",
-    "Dataset": "surefoot.evals",
-    "Done": "surefoot.values",
-    "Fallback": "surefoot.models",
-    "Gate": "surefoot.evals",
-    "Prompty": "surefoot.prompts",
-    "Reply": "surefoot.models",
-    "Router": "surefoot.models",
-    "Score": "surefoot.evals",
-    "SurefootError": "surefoot.errors",
-    "Tier": "surefoot.models",
-    "Tiered": "surefoot.models",
-    "Workflow": "surefoot.flows",
-    "autolog": "surefoot.models",
-    "carry": "surefoot.flows",
-    "compare": "surefoot.evals",
-    "current_run": "surefoot.flows",
-    "current_step": "surefoot.flows",
-    "embed": "surefoot.models",
-    "evaluate": "surefoot.evals",
-    "flow": "surefoot.flows",
-    "fork": "surefoot.flows",
-    "generate": "surefoot.models",
-    "http_client": "surefoot.models",
-    "last_run": "surefoot.flows",
-    "now": "surefoot.flows",
-    "prompt": "surefoot.prompts",
-    "random": "surefoot.flows",
-    "recorded": "surefoot.models",
-    "scripted": "surefoot.models",
-    "send": "surefoot.flows",
-    "sleep": "surefoot.flows",
-    "step": "surefoot.flows",
-    "uuid4": "surefoot.flows",
-    "wait_for": "surefoot.flows",
-    "wrap": "surefoot.models",
-}
+else:
+    __getattr__, __dir__ = doors.lazy(
+        __name__,
+        {
+            "app": ["App"],
+            "errors": ["SurefootError"],
+            "evals": ["Case", "Dataset", "Gate", "Score", "compare", "evaluate"],
+            "flows": [
+                "Workflow",
+                "carry",
+                "current_run",
+                "current_step",
+                "fork",
+                "last_run",
+                "now",
+                "random",
+                "send",
+                "sleep",
+                "uuid4",
+                "wait_for",
+            ],
+            "flows.flow": ["flow"],
+            "flows.step": ["step"],
+            "models": [
+                "Call",
+                "Fallback",
+                "Reply",
+                "Router",
+                "Tier",
+                "Tiered",
+                "autolog",
+                "embed",
+                "generate",
+                "http_client",
+                "recorded",
+                "scripted",
+                "wrap",
+            ],
+            "prompts": ["Prompty", "prompt"],
+            "values": ["Done"],
+        },
+    )
+    doors.fitted_by("surefoot.fitting")
 
 __all__ = [
     "App",
@@ -133,19 +134,3 @@ __all__ = [
     "wait_for",
     "wrap",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'surefoot' has no attribute {name!r}")
-    value = globals()[name] = getattr(importlib.import_module(home), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
-
-
-# The composition root is imported when a room first needs something of it, and not before.
-_scope.on_bootstrap(lambda: importlib.import_module("surefoot.app"))

@@ -8,27 +8,25 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from surefoot import flows, limits, models, prompts, retrieval, wiring
-from surefoot.endpoints import ProjectEndpoints
+from surefoot import flows, models
+from surefoot import ledger as records
 from surefoot.errors import ConfigError, InvalidInput
-from surefoot.flows import AnyFlow, Decision, Keeper, Listener, Options
-from surefoot.guards import InEnvironment, SecretFinder
-from surefoot.ledger import Keyring, Ledger, Payloads, RunRecord
 from surefoot.locks import ForkSafeLock, made_once
-from surefoot.models import Policy
 from surefoot.values import Caller, Money, RunTags, new_id
 
 if TYPE_CHECKING:
+    from surefoot import limits, prompts, retrieval
     from surefoot.config import Loaded
-    from surefoot.ledger import Account
+    from surefoot.evals.online import Watch
+    from surefoot.flows import AnyFlow, Decision, Listener, Options
+    from surefoot.ledger import Account, Ledger, RunRecord
     from surefoot.limits.rates import Rates
+    from surefoot.models import Policy
     from surefoot.models.local import EmbeddedServer
     from surefoot.traces import Card, Costs, Estimate, Facet, Shadows
-
-_KEY_VARIABLES = (*models.KEY_VARIABLES, "SUREFOOT_KEY")
 
 _lock = ForkSafeLock()
 _apps: dict[str, App] = {}
@@ -44,17 +42,21 @@ class App:
 
     def __init__(self, settings: Loaded | None = None) -> None:
         """Raises `ConfigError`. Nothing is opened or started before it is needed."""
-        # Settings are checked by pydantic, which whoever only defines flows need not import.
+        # Whoever only defines flows and names the app need not import the rooms that it is made of, nor pydantic.
+        from surefoot import wiring
         from surefoot.config import load
+        from surefoot.endpoints import ProjectEndpoints
+        from surefoot.guards import InEnvironment, SecretFinder
 
         self.settings = settings or load()
         config = self.config = self.settings.config
         vault = self.settings.vault
-        finder = SecretFinder(vault.resolved, InEnvironment(sorted({*_KEY_VARIABLES, *vault.variables})))
-        self.keyring = Keyring(config.privacy.key_file, key=os.environ.get("SUREFOOT_KEY"))
-        payloads = Payloads(self.keyring, privacy=finder, inline_bytes=config.ledger.inline_bytes)
+        keys = {*models.KEY_VARIABLES, "SUREFOOT_KEY", *vault.variables}
+        finder = SecretFinder(vault.resolved, InEnvironment(sorted(keys)))
+        self.keyring = records.Keyring(config.privacy.key_file, key=os.environ.get("SUREFOOT_KEY"))
+        payloads = records.Payloads(self.keyring, privacy=finder, inline_bytes=config.ledger.inline_bytes)
         self.ledger: Ledger = wiring.ledger_of(config.ledger, payloads, vault)
-        self.keeper = Keeper(self.ledger, lease_seconds=config.runs.lease)
+        self.keeper = flows.Keeper(self.ledger, lease_seconds=config.runs.lease)
         self.budgeting = wiring.budgets_of(config, self.ledger)
         """The budgets of model calls; None where there are none."""
         self.is_strict = config.runs.strict
@@ -63,6 +65,7 @@ class App:
         """Whether runs in a notebook are not shown in their cell."""
         self.breakers = wiring.breakers_of(config, self.redis)
         """The circuit breakers of this project: those of models' endpoints, and those that steps and code name."""
+        self._watches: list[Watch] = []
         self.endpoints = ProjectEndpoints(self.settings, lambda: self.embedded)
         self.policy: Policy = wiring.policy_of(
             config,
@@ -89,6 +92,8 @@ class App:
     @made_once
     def prompts(self) -> prompts.Library:
         """The prompts of this project."""
+        from surefoot import wiring
+
         return wiring.library_of(self.config.prompts, self.ledger, self.settings.root)
 
     @made_once
@@ -98,6 +103,7 @@ class App:
             raise ConfigError(
                 f"retrieval.embedder is {self.config.retrieval.embedder!r}; this version embeds with 'local:minilm'"
             )
+        from surefoot import retrieval
         from surefoot.models.local import MiniLM
 
         return retrieval.Home(self.config.retrieval.path, MiniLM())
@@ -127,16 +133,22 @@ class App:
     @made_once
     def redis(self) -> limits.SharedRedis | None:
         """The Redis server that limits, breakers and the cache are shared by; None where the settings name none."""
+        from surefoot import wiring
+
         return wiring.redis_of(self.config)
 
     @made_once
     def rates(self) -> Rates | None:
         """The limits of requests, tokens and calls at a time, over Redis where there is one; None without limits."""
+        from surefoot import wiring
+
         return wiring.rates_of(self.config, self.redis) if self.config.limits else None
 
     @made_once
     def answers(self) -> limits.AnswerCache | None:
         """Answers of models that are given again; None where none are."""
+        from surefoot import wiring
+
         return wiring.answers_of(self.config.cache, self.ledger, self.keyring, self.redis)
 
     @made_once
@@ -227,7 +239,7 @@ class App:
         Raises `UnknownRun`, `UnknownFlow`, `RunBusy`, `RunCancelled`, `DeadlineExceeded`, `RunLimit`, `Compensated`,
         `InDoubt`, `Diverged`, and `StepFailed` from what the flow raised.
         """
-        options = Options(
+        options = flows.Options(
             listener=listener,
             accept_divergence=accept_divergence,
             deadline=_ahead(deadline),
@@ -249,7 +261,7 @@ class App:
         listener: Listener | None = None,
     ) -> object:
         """`resume` for async code."""
-        options = Options(
+        options = flows.Options(
             listener=listener,
             accept_divergence=accept_divergence,
             deadline=_ahead(deadline),
@@ -347,8 +359,25 @@ class App:
         with self.entered():
             await flows.drive_async(flows.deliver(run_id, event, value, message_id=new_id()))
 
+    def score_online(self, *names: str, every: float = 60.0) -> Watch:
+        """Score runs of production in the background of this process, as `[online.NAME]` says; all of them by default.
+
+        Every so many seconds a thread looks for runs that have completed, here or elsewhere, and scores those of the
+        sample that nobody has scored. Runs do not wait for it and do not fail by it. `close` lets what is being judged
+        end. Raises `InvalidInput`, and what importing what the settings name raises.
+        """
+        from surefoot.evals.online import Watch, declared
+
+        with self.entered():
+            samples = declared(self.config.online, names, root=self.settings.root)
+            watch = Watch(samples, self, every=every)
+        self._watches.append(watch)
+        return watch
+
     def close(self) -> None:
         """Write what is queued and close the ledger, and the connections to databases and to Redis."""
+        while self._watches:
+            self._watches.pop().close()
         self.breakers.close()
         self.databases.close()
         if (redis := vars(self).get("redis")) is not None:
@@ -465,7 +494,7 @@ class App:
         A flow is code, and what it will ask is known by what it has asked alone: without such runs all is 0. Raises
         `UnknownFlow` for a name that no run has, and `LedgerError`.
         """
-        from surefoot import traces
+        from surefoot import traces, wiring
 
         if isinstance(flow, str) and ":" not in flow:
             name = traces.known_flow(self.ledger, flow)
@@ -522,7 +551,7 @@ class App:
             raise InvalidInput(
                 "the key of a run is empty: give a text that names what the run is for, or none"
             )
-        return Options(
+        return flows.Options(
             tags=tags or RunTags(),
             listener=listener,
             run_key=key,
@@ -561,15 +590,3 @@ def _ahead(deadline: float | None) -> float | None:
     if deadline is not None and not deadline > 0:
         raise InvalidInput(f"the deadline of a run is {deadline}: give seconds above 0")
     return deadline
-
-
-flows.host.provide(App.current)
-flows.databases.provide(lambda: App.current().databases)
-models.policy.provide(lambda: App.current().policy)
-models.templates.provide(lambda: prompts.prompt)
-# Its overloads say more than the prompts need to know.
-prompts.generation.provide(lambda: cast("prompts.Generation", models.generate))
-models.cassettes.provide(lambda: lambda run_id: App.current().recorded_calls(run_id))
-models.readable.provide(lambda: App.current().ledger.payloads.readable)
-prompts.library.provide(lambda: App.current().prompts)
-retrieval.home.provide(lambda: App.current().home)

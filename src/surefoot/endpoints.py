@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from surefoot import models
 from surefoot.errors import ConfigError
-from surefoot.models import CallTarget, Endpoint, Route
+from surefoot.models import fakes
 
 if TYPE_CHECKING:
     from surefoot import config
     from surefoot.config import Loaded
+    from surefoot.models import CallTarget, Endpoint, Route
     from surefoot.models.local import EmbeddedServer
 
 _LOCAL = "local:"
@@ -35,7 +36,7 @@ class ProjectEndpoints:
 
     def target(self, reference: str) -> models.Target:
         """Where the calls of `NAME:MODEL` go. See `App.target`."""
-        is_faked = models.fake() is not None
+        is_faked = fakes.current() is not None
         known = self._targets.get((reference, is_faked))
         if known is not None and time.monotonic() < known[0]:
             return known[1]
@@ -63,12 +64,12 @@ class ProjectEndpoints:
             aliases=self._aliases,
             embedded=self._embedded_endpoint,
             note=self._vault.note,
-            is_faked=models.fake() is not None,
+            is_faked=fakes.current() is not None,
         )
 
     def route(self, call: CallTarget, /) -> Route | None:
         """The embedded model, for calls that name it, and for aliases whose provider has no credential."""
-        if models.fake() is not None:
+        if fakes.current() is not None:
             return None
         model = call.requested_model
         if not model.startswith(_LOCAL):
@@ -79,7 +80,7 @@ class ProjectEndpoints:
                 return None
         if model != "local:smollm2":
             raise ConfigError(f"model {model!r} is not known: this version embeds 'local:smollm2'")
-        return Route(model, self._embedded_endpoint)
+        return models.Route(model, self._embedded_endpoint)
 
     def client(self, kind: type) -> object | None:
         """An SDK client of this class. See `App.client`."""
@@ -97,7 +98,7 @@ class ProjectEndpoints:
         def check(body: Mapping[str, object], path: str) -> None:
             server.check_fits(body, path=f"/v1{path}")
 
-        return Endpoint(server.base_url, {"authorization": f"Bearer {server.api_key}"}, check)
+        return models.Endpoint(server.base_url, {"authorization": f"Bearer {server.api_key}"}, check)
 
 
 def _connection(name: str, given: config.Connection) -> models.Connection:

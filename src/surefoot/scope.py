@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
 
+from surefoot import doors
 from surefoot.values import CacheRow, Caller, CallFacts, PromptRef, Settlement, StepKind
 
 T = TypeVar("T")
@@ -291,17 +292,7 @@ class Slot(Generic[T]):
 
     def __call__(self) -> T:
         if self._find is None:
-            _bootstrap()
+            doors.fit(self._what)
         if self._find is None:
             raise RuntimeError(f"no {self._what} is provided: import surefoot before its rooms")
         return self._find()
-
-
-def on_bootstrap(wire: Callable[[], object]) -> None:
-    """Let the door say how the composition root is imported, at the first use of a slot and not before."""
-    global _bootstrap
-    _bootstrap = wire
-
-
-def _bootstrap() -> object:
-    return None

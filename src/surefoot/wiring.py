@@ -6,24 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from surefoot import ledger as records
 from surefoot import limits, models, prompts
 from surefoot.errors import ConfigError
-from surefoot.ledger import (
-    Answers,
-    Budget,
-    Budgets,
-    Keyring,
-    Ledger,
-    Payloads,
-    PostgresLedger,
-    Prompts,
-    SqliteLedger,
-    holder,
-    is_holder_gone,
-    seal,
-    unseal,
-)
-from surefoot.models import Policy
+from surefoot.limits import breakers as breaking
+from surefoot.limits import cache
 from surefoot.values import Money
 
 if TYPE_CHECKING:
@@ -31,7 +18,9 @@ if TYPE_CHECKING:
 
     from surefoot import config
     from surefoot.endpoints import ProjectEndpoints
+    from surefoot.ledger import Budgets, Keyring, Ledger, Payloads
     from surefoot.limits.rates import Rates
+    from surefoot.models import Policy
 
 
 def policy_of(
@@ -46,7 +35,7 @@ def policy_of(
     """What the chain of model calls works by."""
     prices = {name: models.Price(**dict(price)) for name, price in given.prices.items()}
     settings = given.models
-    return Policy(
+    return models.Policy(
         endpoints=endpoints,
         retries=models.Retries(count=settings.retries, cap=settings.retry_cap, deadline=settings.deadline),
         budget=models.RetryBudget(settings.retry_share, settings.retry_reserve),
@@ -66,8 +55,8 @@ def ledger_of(given: config.LedgerSettings, payloads: Payloads, vault: config.Va
     """The ledger that the settings name: in a file, or in a database."""
     url = given.url if given.secret_url is None else given.secret_url.resolve()
     if url is None:
-        return SqliteLedger(given.path, payloads, synchronous=given.synchronous)
-    ledger = PostgresLedger(
+        return records.SqliteLedger(given.path, payloads, synchronous=given.synchronous)
+    ledger = records.PostgresLedger(
         url,
         payloads,
         password=given.password.resolve() if given.password else None,
@@ -82,7 +71,7 @@ def library_of(given: config.PromptSettings, ledger: Ledger | None, root: Path) 
     """The prompts of a project, whose versions, labels and uses are kept in its ledger; None: in files alone."""
     return prompts.Library(
         given.path,
-        archive=None if ledger is None else Prompts(ledger),
+        archive=None if ledger is None else records.Prompts(ledger),
         label=given.label,
         refresh=given.refresh,
         root=root,
@@ -95,7 +84,7 @@ def budgets_of(given: config.Config, ledger: Ledger) -> Budgets | None:
     if not given.budgets:
         return None
     budgets = [
-        Budget(
+        records.Budget(
             name,
             Money.dollars(one.limit),
             of=one.of,
@@ -107,7 +96,7 @@ def budgets_of(given: config.Config, ledger: Ledger) -> Budgets | None:
         )
         for name, one in given.budgets.items()
     ]
-    return Budgets(ledger, budgets, lease_seconds=given.runs.lease)
+    return records.Budgets(ledger, budgets, lease_seconds=given.runs.lease)
 
 
 def redis_of(given: config.Config) -> limits.SharedRedis | None:
@@ -135,7 +124,7 @@ def rates_of(given: config.Config, redis: limits.SharedRedis | None) -> Rates:
 
 def breakers_of(given: config.Config, redis: limits.SharedRedis | None) -> limits.Breakers:
     """The circuit breakers."""
-    rules = {name: limits.BreakerRules(**dict(one)) for name, one in given.breakers.items()}
+    rules = {name: breaking.Rules(**dict(one)) for name, one in given.breakers.items()}
     return limits.Breakers(rules, redis=redis)
 
 
@@ -163,23 +152,23 @@ def answers_of(
     """The cache of answers; None where none are given again. Raises `ConfigError`."""
     if given.calls == "none":
         return None
-    store: limits.AnswerStore = Answers(ledger)
+    store: cache.Store = records.Answers(ledger)
     if given.store == "redis":
         if redis is None:
             raise ConfigError(
                 'cache.store is "redis", and no Redis is configured: set [redis] url, or store = "ledger"'
             )
         store = limits.RedisAnswers(redis, sealing_of(keyring))
-    return limits.AnswerCache(limits.CacheTerms(given.calls, given.ttl, given.jitter), keyring.derive, store)
+    return limits.AnswerCache(cache.Terms(given.calls, given.ttl, given.jitter), keyring.derive, store)
 
 
 def sealing_of(keyring: Keyring) -> limits.Sealing:
     """How answers outside of the ledger are sealed: under a key of the application."""
 
     def sealed(plain: bytes, bound_to: str) -> bytes:
-        return seal(keyring.derive("answers"), plain, bound_to=bound_to)
+        return records.seal(keyring.derive("answers"), plain, bound_to=bound_to)
 
     def unsealed(stored: bytes, bound_to: str) -> bytes:
-        return unseal(keyring.derive("answers"), stored, bound_to=bound_to)
+        return records.unseal(keyring.derive("answers"), stored, bound_to=bound_to)
 
-    return limits.Sealing(sealed, unsealed, holder, is_holder_gone)
+    return limits.Sealing(sealed, unsealed, records.holder, records.is_holder_gone)

@@ -12,7 +12,8 @@ import sys
 from dataclasses import dataclass
 
 from surefoot.errors import BreakerOpen
-from surefoot.limits import BreakerRules, Breakers, SharedRedis
+from surefoot.limits import SharedRedis
+from surefoot.limits.breakers import Breakers, Rules
 
 
 @dataclass(slots=True)
@@ -63,7 +64,7 @@ async def calling(breakers: Breakers, port: int, turns: asyncio.Semaphore, figur
 
 async def main(url: str, port: int, tasks: int, settings: str) -> None:
     redis = SharedRedis(lambda: url, timeout=0.5)
-    breakers = Breakers({"db": BreakerRules(**json.loads(settings))}, redis=redis)
+    breakers = Breakers({"db": Rules(**json.loads(settings))}, redis=redis)
     figures, turns = Figures(), asyncio.Semaphore(20)
     running = [asyncio.create_task(calling(breakers, port, turns, figures)) for _ in range(tasks)]
     ended = asyncio.create_task(asyncio.to_thread(sys.stdin.read))

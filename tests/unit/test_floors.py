@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import json
 import subprocess
 import sys
@@ -20,6 +21,7 @@ FLOOR = {
     "errors": 1,
     "scope": 1,
     "locks": 1,
+    "doors": 1,
     "effects": 1,
     "ledger": 2,
     "prompts": 2,
@@ -38,6 +40,7 @@ FLOOR = {
     "notebook": 4,
     "app": 5,
     "endpoints": 5,
+    "fitting": 5,
     "wiring": 5,
     DOOR: 5,
     "server": 6,
@@ -46,10 +49,10 @@ FLOOR = {
     "__main__": 8,
 }
 # The face of the open run speaks of usage and cost and refuses what is no wish of it, ids are made under a lock, and
-# programs wait for what the run promises: all floor 1, and no arrow turns. The composition root is in two files.
+# programs wait for what the run promises: all floor 1, and no arrow turns. The composition root is in four files.
 NEIGHBOURS = {
-    *(("app", "wiring"), ("app", "endpoints"), ("wiring", "endpoints")),
-    *(("scope", "errors"), ("scope", "values"), ("values", "locks")),
+    *(("app", "wiring"), ("app", "endpoints"), ("wiring", "endpoints"), ("fitting", "app")),
+    *(("scope", "errors"), ("scope", "values"), ("scope", "doors"), ("values", "locks")),
     *(("effects", "errors"), ("effects", "locks"), ("effects", "scope")),
 }
 
@@ -167,7 +170,7 @@ def broken_rules(source: str, module: str, *, is_package: bool = False) -> list[
 
 
 def logic_in_door(source: str) -> list[int]:
-    """The lines of a folder's `__init__` that are neither docstring, import, nor `__all__`."""
+    """The lines of a folder's `__init__` that are no docstring, import, `__all__` or names of a lazy door."""
 
     def is_name(node: ast.stmt) -> bool:
         match node:
@@ -175,10 +178,49 @@ def logic_in_door(source: str) -> list[int]:
                 return True
             case ast.Assign(targets=[ast.Name(id="__all__")]):
                 return True
+            case ast.If(test=ast.Name(id="TYPE_CHECKING"), body=body, orelse=[ast.Assign(value=call)]):
+                return (
+                    all(isinstance(typed, ast.ImportFrom) for typed in body) and lazy_names(call) is not None
+                )
             case _:
                 return False
 
     return [node.lineno for node in ast.parse(source).body if not is_name(node)]
+
+
+def lazy_names(call: ast.expr) -> set[tuple[str, str]] | None:
+    """The homes and names of `doors.lazy(__name__, {...})`; None where it is something else, or they are computed."""
+    match call:
+        case ast.Call(
+            func=ast.Attribute(value=ast.Name(id="doors"), attr="lazy"),
+            args=[ast.Name(id="__name__"), ast.Dict() as homes],
+            keywords=[],
+        ):
+            try:
+                return {(home, name) for home, names in ast.literal_eval(homes).items() for name in names}
+            except ValueError:
+                return None
+        case _:
+            return None
+
+
+def names_apart(source: str, module: str) -> set[tuple[str, str]]:
+    """What a lazy door gives and does not declare for type checkers, or declares and does not give."""
+    apart: set[tuple[str, str]] = set()
+    for node in ast.parse(source).body:
+        match node:
+            case ast.If(test=ast.Name(id="TYPE_CHECKING"), body=body, orelse=[ast.Assign(value=call), *_]):
+                declared = {
+                    (str(typed.module).removeprefix(f"{module}."), name.name)
+                    for typed in body
+                    if isinstance(typed, ast.ImportFrom)
+                    for name in typed.names
+                    if name.name == name.asname
+                }
+                apart |= declared ^ (lazy_names(call) or set())
+            case _:
+                pass
+    return apart
 
 
 def files() -> list[Path]:
@@ -205,6 +247,14 @@ def test_a_file_imports_lower_floors_only_and_no_third_party_behind_a_wall(path:
 )
 def test_the_door_of_a_folder_holds_names_only(path: Path) -> None:
     assert logic_in_door(path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("path", [path for path in files() if path.name == "__init__.py"], ids=name_of)
+def test_a_lazy_door_gives_what_it_declares(path: Path) -> None:
+    module = module_of(path)
+    assert names_apart(path.read_text(encoding="utf-8"), module) == set()
+    door = importlib.import_module(module)
+    assert [name for name in dir(door) if not hasattr(door, name)] == []
 
 
 @pytest.mark.parametrize(
@@ -268,6 +318,37 @@ def test_logic_in_a_door_is_found() -> None:
     assert logic_in_door(names + "LIMIT = 3\n\ndef f(): ...\n") == [4, 6]
 
 
+LAZY = """from typing import TYPE_CHECKING
+from surefoot import doors
+if TYPE_CHECKING:
+    from surefoot.ledger.rows import Row as Row
+else:
+    __getattr__, __dir__ = doors.lazy(__name__, {"rows": ["Row"]})
+"""
+
+
+def test_a_lazy_door_holds_names() -> None:
+    assert logic_in_door(LAZY) == []
+    assert names_apart(LAZY, "surefoot.ledger") == set()
+
+
+@pytest.mark.parametrize(
+    ("was", "now"),
+    [
+        ('"Row"]', '"Row" for _ in "a"]'),
+        ("doors.lazy(", "sorted("),
+        ("    from surefoot.l", "    x = 1\n    from l"),
+    ],
+)
+def test_logic_in_a_lazy_door_is_found(was: str, now: str) -> None:
+    assert logic_in_door(LAZY.replace(was, now)) == [3]
+
+
+def test_a_lazy_door_that_gives_another_name_is_found() -> None:
+    assert names_apart(LAZY.replace('["Row"]', '["Row", "Rows"]'), "surefoot.ledger") == {("rows", "Rows")}
+    assert names_apart(LAZY.replace('{"rows"', '{"lines"'), "surefoot.ledger") != set()
+
+
 def loaded_by(statement: str) -> set[str]:
     """The modules that a fresh interpreter holds after a statement."""
     code = f"{statement}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
@@ -279,6 +360,17 @@ def loaded_by(statement: str) -> set[str]:
 
 def test_importing_the_door_loads_nothing_heavy() -> None:
     assert loaded_by("import surefoot").isdisjoint(HEAVY)
+
+
+def test_what_flows_are_written_with_loads_no_room_that_runs_them() -> None:
+    """A start costs what is imported: this list of modules is what `make bench NAME=startup` measures."""
+    loaded = loaded_by("from surefoot import App, Prompty, Workflow, flow, step")
+    assert loaded.isdisjoint(HEAVY | {"asyncio", "sqlite3", "importlib.metadata"})
+    ours = {name for name in loaded if room_of(name) != DOOR and name.startswith("surefoot.")}
+    assert {name for name in ours if room_of(name) in {"ledger", "models", "limits"}} == {
+        *("surefoot.ledger", "surefoot.models", "surefoot.limits")
+    }
+    assert {"surefoot.flows.runner", "surefoot.flows.drive", "surefoot.wiring"}.isdisjoint(ours)
 
 
 def test_a_heavy_import_would_be_seen() -> None:

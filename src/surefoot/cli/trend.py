@@ -13,8 +13,10 @@ import click
 from surefoot.cli.options import documented, json_errors, json_option
 
 if TYPE_CHECKING:
+    from surefoot.evals.alerting import Alert, Side
     from surefoot.evals.trending import By, Span, Trend
     from surefoot.ledger import Evaluations, ExperimentKind
+    from surefoot.values import Json
 
 _S = 1_000_000_000
 _SIGNS = "▁▂▃▄▅▆▇█"
@@ -28,6 +30,7 @@ _FORMATS = {"hour": "%Y-%m-%d %H:00", "day": "%Y-%m-%d"}
 @documented(
     example="surefoot trend faithfulness --flow answer --since 30d\n"
     "surefoot trend exact_match --by hour --since 24h --kind online\n"
+    "surefoot trend faithfulness --kind online --since 24h --fail-below 0.8\n"
     "surefoot trend"
 )
 @click.argument("metric", required=False)
@@ -53,6 +56,15 @@ _FORMATS = {"hour": "%Y-%m-%d %H:00", "day": "%Y-%m-%d"}
     help="Only scores of experiments of this kind; `online` are those of production.",
 )
 @click.option("--tenant", help="Only scores of runs of this tenant.")
+@click.option(
+    "--fail-below",
+    type=float,
+    metavar="X",
+    help="Exit with 1 where the value over all of the time is below X, or where there is none.",
+)
+@click.option(
+    "--fail-above", type=float, metavar="X", help="The same for metrics that are better when they are lower."
+)
 @json_option
 @json_errors
 def command(  # noqa: PLR0917
@@ -63,14 +75,18 @@ def command(  # noqa: PLR0917
     by: By,
     kind: ExperimentKind | None,
     tenant: str | None,
+    fail_below: float | None,
+    fail_above: float | None,
     as_json: bool,  # noqa: FBT001
 ) -> int:
     """Show a METRIC over time: its mean, or the share that passed, over all scores of each span of time.
 
     N are runs with a score. A run to which the metric applies and that has none is never left out in silence: it lowers
-    COVERAGE. 95% is the interval of the value, by Wilson for shares and by Student's t for means; it takes the runs to
-    be independent of each other. The mean of a span says what was scored in it: where the questions changed, the metric
-    may have stayed the same. Without METRIC, the metrics that have scores are listed.
+    COVERAGE. A score of production counts when its run ended, any other when it was given. 95% is the interval of the
+    value, by Wilson for shares and by Student's t for means; it takes the runs to be independent of each other. The
+    mean of a span says what was scored in it: where the questions changed, the metric may have stayed the same. Without
+    METRIC, the metrics that have scores are listed. With --fail-below the exit code is 1 where the value is below, and
+    a line says whether that is more than chance.
     """
     from surefoot.app import App
     from surefoot.cli import screen
@@ -81,6 +97,8 @@ def command(  # noqa: PLR0917
     app, now_ns = App.current(), time.time_ns()
     evaluations = Evaluations(app.ledger)
     if metric is None:
+        if fail_below is not None or fail_above is not None:
+            raise click.UsageError("--fail-below and --fail-above hold a metric: name it")
         return _list(evaluations, flow or "", tenant, as_json=as_json, where=app.ledger.where)
     found = trend(
         evaluations,
@@ -94,15 +112,40 @@ def command(  # noqa: PLR0917
     )
     if not found.spans:
         _refuse_unknown(evaluations, metric)
+    alerts = _alerts(found, fail_below, fail_above)
     if as_json:
-        screen.print_json(found.to_json())
+        told: dict[str, Json] = {"alerts": [each.to_json() for each in alerts]} if alerts else {}
+        screen.print_json({**found.to_json(), **told})
     elif not found.spans:
         screen.err().print(
             f"no such scores of {metric} since {since} (ledger {app.ledger.where})", soft_wrap=True
         )
     else:
         show(found)
-    return 0
+    if not as_json:
+        _tell(alerts)
+    return 1 if any(each.is_raised for each in alerts) else 0
+
+
+def _alerts(found: Trend, below: float | None, above: float | None) -> list[Alert]:
+    from surefoot.evals.alerting import alert
+
+    asked: list[tuple[Side, float | None]] = [("below", below), ("above", above)]
+    return [alert(found, bound, side=side) for side, bound in asked if bound is not None]
+
+
+def _tell(alerts: Sequence[Alert]) -> None:
+    """A line for each bound; on stderr where it is broken, so that cron sends it."""
+    from surefoot.cli import screen
+
+    for each in alerts:
+        console = screen.err() if each.is_raised else screen.out()
+        style = (
+            ("bold red" if each.is_shown else "yellow")
+            if each.is_raised
+            else ("green" if each.is_shown else "yellow")
+        )
+        console.print(screen.styled((screen.harmless(each.words), style)), soft_wrap=True)
 
 
 def _list(evaluations: Evaluations, flow: str, tenant: str | None, *, as_json: bool, where: str) -> int:

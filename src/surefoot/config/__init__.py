@@ -1,53 +1,61 @@
 """The settings of Surefoot: found, checked, and known by their origin."""
 
-from surefoot.config.limits import Breaker, Budget, CacheSettings, Limit, RedisSettings
-from surefoot.config.loading import load
-from surefoot.config.model import (
-    Config,
-    Connection,
-    Database,
-    GateSettings,
-    LedgerSettings,
-    LocalSettings,
-    ModelSettings,
-    Price,
-    PrivacySettings,
-    PromptSettings,
-    Provider,
-    RetentionSettings,
-    RetrievalSettings,
-    RunSettings,
-)
-from surefoot.config.pages import reference, template
-from surefoot.config.secret import Secret, SecretText, Vault
-from surefoot.config.state import Loaded, Setting
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "Breaker",
-    "Budget",
-    "CacheSettings",
-    "Config",
-    "Connection",
-    "Database",
-    "GateSettings",
-    "LedgerSettings",
-    "Limit",
-    "Loaded",
-    "LocalSettings",
-    "ModelSettings",
-    "Price",
-    "PrivacySettings",
-    "PromptSettings",
-    "Provider",
-    "RedisSettings",
-    "RetentionSettings",
-    "RetrievalSettings",
-    "RunSettings",
-    "Secret",
-    "SecretText",
-    "Setting",
-    "Vault",
-    "load",
-    "reference",
-    "template",
-]
+from surefoot import doors
+
+if TYPE_CHECKING:
+    from surefoot.config.limits import Breaker as Breaker
+    from surefoot.config.limits import Budget as Budget
+    from surefoot.config.limits import CacheSettings as CacheSettings
+    from surefoot.config.limits import Limit as Limit
+    from surefoot.config.limits import RedisSettings as RedisSettings
+    from surefoot.config.loading import load as load
+    from surefoot.config.model import Config as Config
+    from surefoot.config.model import Connection as Connection
+    from surefoot.config.model import Database as Database
+    from surefoot.config.model import GateSettings as GateSettings
+    from surefoot.config.model import LedgerSettings as LedgerSettings
+    from surefoot.config.model import LocalSettings as LocalSettings
+    from surefoot.config.model import ModelSettings as ModelSettings
+    from surefoot.config.model import Price as Price
+    from surefoot.config.model import PrivacySettings as PrivacySettings
+    from surefoot.config.model import PromptSettings as PromptSettings
+    from surefoot.config.model import Provider as Provider
+    from surefoot.config.model import RetentionSettings as RetentionSettings
+    from surefoot.config.model import RetrievalSettings as RetrievalSettings
+    from surefoot.config.model import RunSettings as RunSettings
+    from surefoot.config.pages import reference as reference
+    from surefoot.config.pages import template as template
+    from surefoot.config.secret import Secret as Secret
+    from surefoot.config.secret import SecretText as SecretText
+    from surefoot.config.secret import Vault as Vault
+    from surefoot.config.state import Loaded as Loaded
+    from surefoot.config.state import Setting as Setting
+else:
+    __getattr__, __dir__ = doors.lazy(
+        __name__,
+        {
+            "limits": ["Breaker", "Budget", "CacheSettings", "Limit", "RedisSettings"],
+            "loading": ["load"],
+            "model": [
+                "Config",
+                "Connection",
+                "Database",
+                "GateSettings",
+                "LedgerSettings",
+                "LocalSettings",
+                "ModelSettings",
+                "Price",
+                "PrivacySettings",
+                "PromptSettings",
+                "Provider",
+                "RetentionSettings",
+                "RetrievalSettings",
+                "RunSettings",
+            ],
+            "pages": ["reference", "template"],
+            "secret": ["Secret", "SecretText", "Vault"],
+            "state": ["Loaded", "Setting"],
+        },
+    )

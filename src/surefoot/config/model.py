@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, model_validator
 
 from surefoot.config.limits import Breaker, Budget, CacheSettings, Limit, RedisSettings
+from surefoot.config.online import OnlineSettings
 from surefoot.config.secret import Secret, SecretText
 from surefoot.config.section import Dollars, Location, Names, Section, refuse_password
 
@@ -396,3 +397,4 @@ class Config(Section):
     notebook: NotebookSettings = NotebookSettings()
     gates: Mapping[str, GateSettings] = {}
     evals: EvalSettings = EvalSettings()
+    online: Mapping[str, OnlineSettings] = {}

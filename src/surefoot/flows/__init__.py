@@ -1,94 +1,102 @@
 """Flows, steps and the runner."""
 
-from surefoot.flows.background import run_in_background, run_in_thread
-from surefoot.flows.building import AnyFlow, checked, find_spec, hints_of, target_of, with_inputs
-from surefoot.flows.changes import CHANGES, Change, parse_change, recorded_changes, resolved
-from surefoot.flows.children import start
-from surefoot.flows.code import load, load_reference
-from surefoot.flows.control import cancel
-from surefoot.flows.doubts import Decision
-from surefoot.flows.drive import Logic, drive, drive_async
-from surefoot.flows.events import Listener, RunEvent, RunOpened, StepClosed, StepOpened, StepYielded
-from surefoot.flows.flow import Flow, FlowSpec, Workflow, flow
-from surefoot.flows.forking import fork, fork_async
-from surefoot.flows.given import now, random, sleep, uuid4
-from surefoot.flows.handles import CurrentRun, CurrentStep, Run, current_run, current_step, last_run
-from surefoot.flows.host import Host, host
-from surefoot.flows.lease import Keeper
-from surefoot.flows.origin import ALL, FORK_STEP, FORKED_FROM
-from surefoot.flows.runner import Completed, Opaque, Options, Target, begin, resume
-from surefoot.flows.step import Step, step
-from surefoot.flows.stopping import Ceilings
-from surefoot.flows.threads import carry
-from surefoot.flows.transactions import LEDGER, Address, Databases, databases
-from surefoot.flows.waiting import Waiting, deliver, send, wait_for
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "ALL",
-    "CHANGES",
-    "FORKED_FROM",
-    "FORK_STEP",
-    "LEDGER",
-    "Address",
-    "AnyFlow",
-    "Ceilings",
-    "Change",
-    "Completed",
-    "CurrentRun",
-    "CurrentStep",
-    "Databases",
-    "Decision",
-    "Flow",
-    "FlowSpec",
-    "Host",
-    "Keeper",
-    "Listener",
-    "Logic",
-    "Opaque",
-    "Options",
-    "Run",
-    "RunEvent",
-    "RunOpened",
-    "Step",
-    "StepClosed",
-    "StepOpened",
-    "StepYielded",
-    "Target",
-    "Waiting",
-    "Workflow",
-    "begin",
-    "cancel",
-    "carry",
-    "checked",
-    "current_run",
-    "current_step",
-    "databases",
-    "deliver",
-    "drive",
-    "drive_async",
-    "find_spec",
-    "flow",
-    "fork",
-    "fork_async",
-    "hints_of",
-    "host",
-    "last_run",
-    "load",
-    "load_reference",
-    "now",
-    "parse_change",
-    "random",
-    "recorded_changes",
-    "resolved",
-    "resume",
-    "run_in_background",
-    "run_in_thread",
-    "send",
-    "sleep",
-    "start",
-    "step",
-    "target_of",
-    "uuid4",
-    "wait_for",
-    "with_inputs",
-]
+from surefoot import doors
+
+if TYPE_CHECKING:
+    from surefoot.flows.background import run_in_background as run_in_background
+    from surefoot.flows.background import run_in_thread as run_in_thread
+    from surefoot.flows.building import AnyFlow as AnyFlow
+    from surefoot.flows.building import checked as checked
+    from surefoot.flows.building import find_spec as find_spec
+    from surefoot.flows.building import hints_of as hints_of
+    from surefoot.flows.building import target_of as target_of
+    from surefoot.flows.building import with_inputs as with_inputs
+    from surefoot.flows.changes import CHANGES as CHANGES
+    from surefoot.flows.changes import Change as Change
+    from surefoot.flows.changes import parse_change as parse_change
+    from surefoot.flows.changes import recorded_changes as recorded_changes
+    from surefoot.flows.changes import resolved as resolved
+    from surefoot.flows.children import start as start
+    from surefoot.flows.code import load as load
+    from surefoot.flows.code import load_reference as load_reference
+    from surefoot.flows.control import cancel as cancel
+    from surefoot.flows.doubts import Decision as Decision
+    from surefoot.flows.drive import Logic as Logic
+    from surefoot.flows.drive import drive as drive
+    from surefoot.flows.drive import drive_async as drive_async
+    from surefoot.flows.events import Listener as Listener
+    from surefoot.flows.events import RunEvent as RunEvent
+    from surefoot.flows.events import RunOpened as RunOpened
+    from surefoot.flows.events import StepClosed as StepClosed
+    from surefoot.flows.events import StepOpened as StepOpened
+    from surefoot.flows.events import StepYielded as StepYielded
+    from surefoot.flows.flow import Flow as Flow
+    from surefoot.flows.flow import FlowSpec as FlowSpec
+    from surefoot.flows.flow import Workflow as Workflow
+    from surefoot.flows.flow import flow as flow
+    from surefoot.flows.forking import fork as fork
+    from surefoot.flows.forking import fork_async as fork_async
+    from surefoot.flows.given import now as now
+    from surefoot.flows.given import random as random
+    from surefoot.flows.given import sleep as sleep
+    from surefoot.flows.given import uuid4 as uuid4
+    from surefoot.flows.handles import CurrentRun as CurrentRun
+    from surefoot.flows.handles import CurrentStep as CurrentStep
+    from surefoot.flows.handles import Run as Run
+    from surefoot.flows.handles import current_run as current_run
+    from surefoot.flows.handles import current_step as current_step
+    from surefoot.flows.handles import last_run as last_run
+    from surefoot.flows.host import Host as Host
+    from surefoot.flows.host import host as host
+    from surefoot.flows.lease import Keeper as Keeper
+    from surefoot.flows.origin import ALL as ALL
+    from surefoot.flows.origin import FORK_STEP as FORK_STEP
+    from surefoot.flows.origin import FORKED_FROM as FORKED_FROM
+    from surefoot.flows.runner import Completed as Completed
+    from surefoot.flows.runner import Opaque as Opaque
+    from surefoot.flows.runner import Options as Options
+    from surefoot.flows.runner import Target as Target
+    from surefoot.flows.runner import begin as begin
+    from surefoot.flows.runner import resume as resume
+    from surefoot.flows.step import Step as Step
+    from surefoot.flows.step import step as step
+    from surefoot.flows.stopping import Ceilings as Ceilings
+    from surefoot.flows.threads import carry as carry
+    from surefoot.flows.transactions import LEDGER as LEDGER
+    from surefoot.flows.transactions import Address as Address
+    from surefoot.flows.transactions import Databases as Databases
+    from surefoot.flows.transactions import databases as databases
+    from surefoot.flows.waiting import Waiting as Waiting
+    from surefoot.flows.waiting import deliver as deliver
+    from surefoot.flows.waiting import send as send
+    from surefoot.flows.waiting import wait_for as wait_for
+else:
+    __getattr__, __dir__ = doors.lazy(
+        __name__,
+        {
+            "background": ["run_in_background", "run_in_thread"],
+            "building": ["AnyFlow", "checked", "find_spec", "hints_of", "target_of", "with_inputs"],
+            "changes": ["CHANGES", "Change", "parse_change", "recorded_changes", "resolved"],
+            "children": ["start"],
+            "code": ["load", "load_reference"],
+            "control": ["cancel"],
+            "doubts": ["Decision"],
+            "drive": ["Logic", "drive", "drive_async"],
+            "events": ["Listener", "RunEvent", "RunOpened", "StepClosed", "StepOpened", "StepYielded"],
+            "flow": ["Flow", "FlowSpec", "Workflow", "flow"],
+            "forking": ["fork", "fork_async"],
+            "given": ["now", "random", "sleep", "uuid4"],
+            "handles": ["CurrentRun", "CurrentStep", "Run", "current_run", "current_step", "last_run"],
+            "host": ["Host", "host"],
+            "lease": ["Keeper"],
+            "origin": ["ALL", "FORK_STEP", "FORKED_FROM"],
+            "runner": ["Completed", "Opaque", "Options", "Target", "begin", "resume"],
+            "step": ["Step", "step"],
+            "stopping": ["Ceilings"],
+            "threads": ["carry"],
+            "transactions": ["LEDGER", "Address", "Databases", "databases"],
+            "waiting": ["Waiting", "deliver", "send", "wait_for"],
+        },
+    )

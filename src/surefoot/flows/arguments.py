@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, get_type_hints
 
-from surefoot.ledger import decode
+from surefoot import ledger as records
 
 _SIMPLE = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
@@ -63,4 +63,4 @@ def restored_as(function: Callable[..., object], text: str) -> Any:
     except Exception:
         # An annotation may be any code; the error that counts is about the record.
         annotation = Any
-    return decode(text, annotation=annotation)
+    return records.decode(text, annotation=annotation)

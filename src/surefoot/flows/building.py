@@ -16,7 +16,8 @@ import orjson
 from surefoot.errors import InvalidInput, UnknownFlow
 from surefoot.flows import code
 from surefoot.flows.changes import Change
-from surefoot.flows.flow import Flow, FlowSpec, Workflow, given_data
+from surefoot.flows.entering import given_data
+from surefoot.flows.flow import Flow, FlowSpec, Workflow
 from surefoot.flows.runner import Opaque, Target
 
 if TYPE_CHECKING:

@@ -6,19 +6,15 @@ import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, ParamSpec, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, Self, TypeVar, overload
 
-from surefoot import ledger as records
 from surefoot import scope
-from surefoot.errors import NotData, UsageError
-from surefoot.flows import code, runner
+from surefoot.errors import UsageError
 from surefoot.flows.arguments import Arguments
-from surefoot.flows.drive import Logic, drive, drive_async
 from surefoot.flows.opened import Surroundings
-from surefoot.flows.performing import Plan, perform
-from surefoot.flows.running import Here, open_scope
-from surefoot.ledger import Entry
-from surefoot.scope import Work
+
+if TYPE_CHECKING:
+    from surefoot.ledger import Entry
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -39,6 +35,8 @@ class FlowSpec:
 
     @property
     def entry(self) -> Entry:
+        from surefoot.flows import code
+
         return code.entry_of(self.target)
 
     def called(self, body: Callable[[], Any]) -> Callable[[], Any]:
@@ -111,8 +109,10 @@ class Flow(Generic[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         inputs = self.spec.arguments.bind(args, kwargs)
         body = self.spec.called(lambda: self.spec.function(*args, **kwargs))
-        target = runner.Target(self.spec, body, inputs)
-        result: R = enter(target)
+        # To define a flow nothing is needed of what runs it.
+        from surefoot.flows.entering import enter
+
+        result: R = enter(self.spec, body, inputs)
         return result
 
     def __repr__(self) -> str:
@@ -212,16 +212,11 @@ class Workflow(Surroundings):
 
         @functools.wraps(function)
         def run(self: Workflow, *args: Any, **kwargs: Any) -> Any:
+            from surefoot.flows.entering import enter, given_data
+
             inputs = spec.arguments.bind(args, kwargs)
-            return enter(
-                runner.Target(
-                    spec,
-                    spec.called(lambda: function(self, *args, **kwargs)),
-                    inputs,
-                    init=given_data(self),
-                    workflow=self,
-                )
-            )
+            body = spec.called(lambda: function(self, *args, **kwargs))
+            return enter(spec, body, inputs, init=given_data(self), workflow=self)
 
         cls.run = run  # type: ignore[attr-defined]
 
@@ -235,32 +230,3 @@ def _body_of(kind: type[Workflow]) -> Callable[..., Any] | None:
         if function is not None:
             return function
     return None
-
-
-def given_data(workflow: Workflow) -> dict[str, object]:
-    """What the object was made with, as far as it is data; the rest by type, as `{"opaque": "module:Class"}`."""
-    args, kwargs = workflow._given  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  (a workflow's attributes are its author's)
-    bound = Arguments(type(workflow).__init__).bind((workflow, *args), kwargs)
-    bound.pop(next(iter(bound)))
-    shown: dict[str, object] = {}
-    for name, value in bound.items():
-        try:
-            records.encode(value, name=name)
-        except NotData:
-            kind = type(value)
-            shown[name] = runner.Opaque(f"{kind.__module__}:{kind.__qualname__}")
-        else:
-            shown[name] = value
-    return shown
-
-
-def enter(target: runner.Target) -> Any:
-    """Run a flow: as a step where a run is open, else as a run of its own."""
-    here = open_scope()
-    logic = runner.begin(target, runner.Options()) if here is None else _nested(here, target)
-    return drive_async(logic) if target.spec.is_async else drive(logic)
-
-
-def _nested(here: Here, target: runner.Target) -> Logic[Any]:
-    claim = here.claim(Work("flow", target.spec.name, dict(target.inputs), function=target.spec.function))
-    return (yield from perform(claim, Plan(target.body, is_async=target.spec.is_async)))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from surefoot.flows.events import Listener
-from surefoot.flows.lease import Keeper
-from surefoot.flows.stopping import Ceilings
-from surefoot.ledger import Ledger
-from surefoot.limits import Breakers
 from surefoot.scope import Slot
+
+if TYPE_CHECKING:
+    from surefoot.flows.events import Listener
+    from surefoot.flows.lease import Keeper
+    from surefoot.flows.stopping import Ceilings
+    from surefoot.ledger import Ledger
+    from surefoot.limits import Breakers
 
 
 class Card(Protocol):

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from surefoot import limits
 from surefoot.errors import UsageError
 from surefoot.flows.retry import Retry
-from surefoot.limits import MODELS
 from surefoot.values import Done
 
 KeyOf = Callable[..., str]
@@ -116,7 +116,7 @@ def checked(options: StepOptions, function: Callable[..., Any]) -> StepOptions:
             "has breaker= without a name: give the name of what it calls, such as 'vector-db'",
         ),
         (
-            options.breaker == MODELS or (options.breaker or "").startswith(f"{MODELS}/"),
+            options.breaker is not None and f"{options.breaker}/".startswith(f"{limits.MODELS}/"),
             f"has breaker={options.breaker!r}, which is of the endpoints of models: name what else it calls",
         ),
         (

@@ -4,26 +4,15 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Concatenate, Generic, Never, ParamSpec, TypeVar, cast, overload
 
-from surefoot import ledger as records
-from surefoot.errors import NotData
+from surefoot import scope
 from surefoot.flows import opened
 from surefoot.flows.arguments import Arguments
-from surefoot.flows.claims import StepClaim
 from surefoot.flows.compensation import Compensation
-from surefoot.flows.drive import Logic, drive, drive_async
-from surefoot.flows.fitting import awaitable, unrecorded
-from surefoot.flows.generators import generator_of
 from surefoot.flows.kinds import NOTHING, Check, KeyOf, StepOptions, checked, is_generator
-from surefoot.flows.performing import Plan, outcome_of, perform
 from surefoot.flows.retry import Backoff, Retry, exponential
-from surefoot.flows.running import Here, open_scope
-from surefoot.flows.threads import refuse_lost_context
-from surefoot.flows.transactions import LEDGER, transactional
-from surefoot.flows.undoing import Undoable, note
-from surefoot.scope import Work
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -41,30 +30,21 @@ class Step(Generic[P, R]):
         self.name = options.name
         self.is_async = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
         self.is_generator = is_generator(function)
-        self._arguments = Arguments(function)
-        self._called = f"{self.name}()"
+        self.arguments = Arguments(function)
         self.compensation: Compensation | None = None
         if options.compensate is not None:
             self.compensation = Compensation(options.compensate, function, step=options.name)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        here = open_scope()
-        if here is None or self.options.is_plain:
-            if not self.options.is_plain:
-                refuse_lost_context(self.name, opened.count())
+        if self.options.is_plain:
             return self.function(*args, **kwargs)
-        if self.is_generator:
-            # Claimed at the call, as every step is: when it is read does not change which call it was.
-            claim = self._claim(here, self._arguments.bind(args, kwargs))
-            plan = self.plan(args, kwargs)
-            return cast("R", generator_of(here, claim, plan, name=self.name, is_async=self.is_async))
-        if self.is_async:
-            # The driver of an async step is a coroutine: what the function's own signature promises.
-            return drive_async(self._perform(here, args, kwargs))  # type: ignore[return-value]
-        claim = self._claim(here, self._arguments.bind(args, kwargs))
-        if claim.recorded is not None:
-            return cast("R", outcome_of(claim.recorded))
-        result: R = drive(perform(claim, self.plan(args, kwargs)))
+        if scope.current() is None:
+            self.refuse_lost_context()
+            return self.function(*args, **kwargs)
+        # To define a step nothing is needed of what runs it.
+        from surefoot.flows.calling import call
+
+        result: R = call(self, args, kwargs)
         return result
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
@@ -78,79 +58,12 @@ class Step(Generic[P, R]):
         """Like a function, it is pickled by its name: for pools of processes."""
         return self.function.__qualname__
 
-    def _perform(self, here: Here, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Logic[Any]:
-        bound = self._arguments.bind(args, kwargs)
-        claim = self._claim(here, bound)
-        if claim.recorded is not None:
-            return outcome_of(claim.recorded)
-        return (yield from perform(claim, self.plan(args, kwargs)))
+    def refuse_lost_context(self) -> None:
+        """Raise `OutsideRun` in a thread that was started without the context of a run that is open here."""
+        if open_runs := opened.count():
+            from surefoot.flows.threads import refuse_lost_context
 
-    def plan(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Plan:
-        """This call of the step, as what can be done attempt by attempt."""
-        options = self.options
-        if options.is_ordinary:
-            return Plan(lambda: self.function(*args, **kwargs), options.retry, is_async=self.is_async)
-        return Plan(
-            lambda: self.function(*args, **kwargs),
-            is_async=self.is_async,
-            retry=options.retry,
-            fallback=self._stand_in(options.fallback, args, kwargs),
-            breaker=options.breaker,
-            timeout=options.timeout,
-            is_effect=options.is_effect,
-            is_transaction=options.is_transaction,
-            check=None if options.check is None else unrecorded(options.check, is_async=self.is_async),
-            stand_in=self._stand_in(options.stand_in, args, kwargs),
-        )
-
-    def _stand_in(
-        self, given: object, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> Callable[[], Any] | None:
-        """What takes the body's place: a value, or a function of the same parameters; None if none was given."""
-        if given is NOTHING:
-            return None
-        return lambda: self._as_result(given(*args, **kwargs) if callable(given) else given)
-
-    def _as_result(self, value: Any) -> Any:
-        """Awaitable where the step is async, whatever the value is."""
-        return awaitable(value) if self.is_async else value
-
-    def _claim(self, here: Here, bound: dict[str, object]) -> StepClaim:
-        claim = self._claimed(here, bound)
-        if self.compensation is not None:
-            note(claim, Undoable(self.compensation, bound), self.function)
-        return claim
-
-    def _claimed(self, here: Here, bound: dict[str, object]) -> StepClaim:
-        inputs = {name: value for name, value in bound.items() if not isinstance(value, opened.Surroundings)}
-        work = Work("step", self.name, inputs, is_pure=self.options.is_pure, function=self.function)
-        where, given_key = self._called, self.options.key
-        if given_key is None:
-            try:
-                return here.claim_step(work, None, digest=records.identity(inputs, name=where))
-            except NotData as error:
-                error.add_note(
-                    f"or give the step an identity of its own: @step(key=lambda ...) on {self.name!r}"
-                )
-                raise
-        key = given_key if isinstance(given_key, str) else self._arguments.call(given_key, bound)
-        shown = {name: _as_data(value) for name, value in inputs.items()}
-        return here.claim_step(
-            work,
-            records.encode(shown, name=where),
-            digest=records.identity(shown, name=where),
-            user_key=str(key),
-        )
-
-
-def _as_data(value: object) -> object:
-    """The value if it can be recorded, else its type in angle brackets: a key identifies the step without it."""
-    try:
-        records.encode(value)
-    except NotData:
-        kind = type(value)
-        return f"<{kind.__module__}.{kind.__qualname__}>"
-    return value
+            refuse_lost_context(self.name, open_runs)
 
 
 @overload
@@ -252,14 +165,18 @@ def step(
     """
 
     def decorate(function: Callable[..., R]) -> Step[..., R]:
+        is_in_ledger = False
+        if transaction is not None:
+            from surefoot.flows.transactions import LEDGER, transactional
+
+            function = transactional(function, transaction, name=name or function.__name__)
+            is_in_ledger = isinstance(transaction, str) and transaction == LEDGER
         return Step(
-            function
-            if transaction is None
-            else transactional(function, transaction, name=name or function.__name__),
+            function,
             StepOptions(
                 name or function.__name__,
                 is_transaction=transaction is not None,
-                is_in_ledger=isinstance(transaction, str) and transaction == LEDGER,
+                is_in_ledger=is_in_ledger,
                 is_pure=pure,
                 is_plain=plain,
                 key=key,

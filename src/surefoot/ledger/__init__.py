@@ -1,168 +1,176 @@
 """The record of every run."""
 
-from surefoot.ledger.answers import Answers
-from surefoot.ledger.bodies import Guard, Rules, Transacted, finished
-from surefoot.ledger.budget import Budget
-from surefoot.ledger.budgets import Account, Budgets
-from surefoot.ledger.chain import Link
-from surefoot.ledger.connection import engine
-from surefoot.ledger.encoding import (
-    Encoded,
-    canonical_module,
-    check_exact,
-    decode,
-    encode,
-    encode_large,
-    identity,
-)
-from surefoot.ledger.entries import (
-    Adopt,
-    Append,
-    BeginExperiment,
-    DropAnswers,
-    EndRun,
-    KeepCases,
-    KeepMetrics,
-    KeepPrompts,
-    KeepVerdict,
-    LedgerEntry,
-    MoveLabel,
-    Note,
-    Release,
-    Renew,
-    Send,
-    Settle,
-    SqlBody,
-    StartRun,
-    TakeOver,
-    Transact,
-)
-from surefoot.ledger.evaluations import Evaluations
-from surefoot.ledger.events import (
-    END_KEY,
-    START_KEY,
-    AnswerRow,
-    Blob,
-    Detail,
-    Entry,
-    Message,
-    MessageKind,
-    Outcome,
-    OutcomeKind,
-    Owner,
-    Payload,
-    RunRecord,
-    Totals,
-)
-from surefoot.ledger.heads import head_of
-from surefoot.ledger.holding import FINAL, lease_of, lease_until, refuse_pruned
-from surefoot.ledger.owner import holder, is_holder_gone, is_provably_gone, this_process
-from surefoot.ledger.payloads import Freight, Payloads, Privacy
-from surefoot.ledger.postgres import PostgresLedger
-from surefoot.ledger.prompt_rows import Pin, PromptRow
-from surefoot.ledger.prompts import Prompts, pins_of
-from surefoot.ledger.scored import (
-    CaseRecord,
-    ExperimentKind,
-    ExperimentRecord,
-    MetricRecord,
-    ScoreRecord,
-    TimedScore,
-    TrendBucket,
-    VerdictRecord,
-)
-from surefoot.ledger.sealing import Keyring, seal, unseal
-from surefoot.ledger.spending import CallColumn, RunColumn, Spending, Spent
-from surefoot.ledger.sqlite import SqliteLedger
-from surefoot.ledger.store import Ledger
-from surefoot.ledger.writer import Pending
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "END_KEY",
-    "FINAL",
-    "START_KEY",
-    "Account",
-    "Adopt",
-    "AnswerRow",
-    "Answers",
-    "Append",
-    "BeginExperiment",
-    "Blob",
-    "Budget",
-    "Budgets",
-    "CallColumn",
-    "CaseRecord",
-    "Detail",
-    "DropAnswers",
-    "Encoded",
-    "EndRun",
-    "Entry",
-    "Evaluations",
-    "ExperimentKind",
-    "ExperimentRecord",
-    "Freight",
-    "Guard",
-    "KeepCases",
-    "KeepMetrics",
-    "KeepPrompts",
-    "KeepVerdict",
-    "Keyring",
-    "Ledger",
-    "LedgerEntry",
-    "Link",
-    "Message",
-    "MessageKind",
-    "MetricRecord",
-    "MoveLabel",
-    "Note",
-    "Outcome",
-    "OutcomeKind",
-    "Owner",
-    "Payload",
-    "Payloads",
-    "Pending",
-    "Pin",
-    "PostgresLedger",
-    "Privacy",
-    "PromptRow",
-    "Prompts",
-    "Release",
-    "Renew",
-    "Rules",
-    "RunColumn",
-    "RunRecord",
-    "ScoreRecord",
-    "Send",
-    "Settle",
-    "Spending",
-    "Spent",
-    "SqlBody",
-    "SqliteLedger",
-    "StartRun",
-    "TakeOver",
-    "TimedScore",
-    "Totals",
-    "Transact",
-    "Transacted",
-    "TrendBucket",
-    "VerdictRecord",
-    "canonical_module",
-    "check_exact",
-    "decode",
-    "encode",
-    "encode_large",
-    "engine",
-    "finished",
-    "head_of",
-    "holder",
-    "identity",
-    "is_holder_gone",
-    "is_provably_gone",
-    "lease_of",
-    "lease_until",
-    "pins_of",
-    "refuse_pruned",
-    "seal",
-    "this_process",
-    "unseal",
-]
+from surefoot import doors
+
+if TYPE_CHECKING:
+    from surefoot.ledger.answers import Answers as Answers
+    from surefoot.ledger.bodies import Guard as Guard
+    from surefoot.ledger.bodies import Rules as Rules
+    from surefoot.ledger.bodies import Transacted as Transacted
+    from surefoot.ledger.bodies import finished as finished
+    from surefoot.ledger.budget import Budget as Budget
+    from surefoot.ledger.budgets import Account as Account
+    from surefoot.ledger.budgets import Budgets as Budgets
+    from surefoot.ledger.chain import Link as Link
+    from surefoot.ledger.connection import engine as engine
+    from surefoot.ledger.encoding import Encoded as Encoded
+    from surefoot.ledger.encoding import canonical_module as canonical_module
+    from surefoot.ledger.encoding import check_exact as check_exact
+    from surefoot.ledger.encoding import decode as decode
+    from surefoot.ledger.encoding import encode as encode
+    from surefoot.ledger.encoding import encode_large as encode_large
+    from surefoot.ledger.encoding import identity as identity
+    from surefoot.ledger.entries import Adopt as Adopt
+    from surefoot.ledger.entries import Append as Append
+    from surefoot.ledger.entries import BeginExperiment as BeginExperiment
+    from surefoot.ledger.entries import DropAnswers as DropAnswers
+    from surefoot.ledger.entries import EndRun as EndRun
+    from surefoot.ledger.entries import KeepCases as KeepCases
+    from surefoot.ledger.entries import KeepMetrics as KeepMetrics
+    from surefoot.ledger.entries import KeepPrompts as KeepPrompts
+    from surefoot.ledger.entries import KeepVerdict as KeepVerdict
+    from surefoot.ledger.entries import LedgerEntry as LedgerEntry
+    from surefoot.ledger.entries import MoveLabel as MoveLabel
+    from surefoot.ledger.entries import Note as Note
+    from surefoot.ledger.entries import Release as Release
+    from surefoot.ledger.entries import Renew as Renew
+    from surefoot.ledger.entries import Send as Send
+    from surefoot.ledger.entries import Settle as Settle
+    from surefoot.ledger.entries import SqlBody as SqlBody
+    from surefoot.ledger.entries import StartRun as StartRun
+    from surefoot.ledger.entries import TakeOver as TakeOver
+    from surefoot.ledger.entries import Transact as Transact
+    from surefoot.ledger.evaluations import Evaluations as Evaluations
+    from surefoot.ledger.events import END_KEY as END_KEY
+    from surefoot.ledger.events import START_KEY as START_KEY
+    from surefoot.ledger.events import AnswerRow as AnswerRow
+    from surefoot.ledger.events import Blob as Blob
+    from surefoot.ledger.events import Detail as Detail
+    from surefoot.ledger.events import Entry as Entry
+    from surefoot.ledger.events import Message as Message
+    from surefoot.ledger.events import MessageKind as MessageKind
+    from surefoot.ledger.events import Outcome as Outcome
+    from surefoot.ledger.events import OutcomeKind as OutcomeKind
+    from surefoot.ledger.events import Owner as Owner
+    from surefoot.ledger.events import Payload as Payload
+    from surefoot.ledger.events import RunRecord as RunRecord
+    from surefoot.ledger.events import Totals as Totals
+    from surefoot.ledger.heads import head_of as head_of
+    from surefoot.ledger.holding import FINAL as FINAL
+    from surefoot.ledger.holding import lease_of as lease_of
+    from surefoot.ledger.holding import lease_until as lease_until
+    from surefoot.ledger.holding import refuse_pruned as refuse_pruned
+    from surefoot.ledger.owner import holder as holder
+    from surefoot.ledger.owner import is_holder_gone as is_holder_gone
+    from surefoot.ledger.owner import is_provably_gone as is_provably_gone
+    from surefoot.ledger.owner import this_process as this_process
+    from surefoot.ledger.payloads import Freight as Freight
+    from surefoot.ledger.payloads import Payloads as Payloads
+    from surefoot.ledger.payloads import Privacy as Privacy
+    from surefoot.ledger.postgres import PostgresLedger as PostgresLedger
+    from surefoot.ledger.prompt_rows import Pin as Pin
+    from surefoot.ledger.prompt_rows import PromptRow as PromptRow
+    from surefoot.ledger.prompts import Prompts as Prompts
+    from surefoot.ledger.prompts import pins_of as pins_of
+    from surefoot.ledger.scored import CaseRecord as CaseRecord
+    from surefoot.ledger.scored import ExperimentKind as ExperimentKind
+    from surefoot.ledger.scored import ExperimentRecord as ExperimentRecord
+    from surefoot.ledger.scored import MetricRecord as MetricRecord
+    from surefoot.ledger.scored import ScoreRecord as ScoreRecord
+    from surefoot.ledger.scored import TimedScore as TimedScore
+    from surefoot.ledger.scored import TrendBucket as TrendBucket
+    from surefoot.ledger.scored import VerdictRecord as VerdictRecord
+    from surefoot.ledger.sealing import Keyring as Keyring
+    from surefoot.ledger.sealing import seal as seal
+    from surefoot.ledger.sealing import unseal as unseal
+    from surefoot.ledger.spending import CallColumn as CallColumn
+    from surefoot.ledger.spending import RunColumn as RunColumn
+    from surefoot.ledger.spending import Spending as Spending
+    from surefoot.ledger.spending import Spent as Spent
+    from surefoot.ledger.sqlite import SqliteLedger as SqliteLedger
+    from surefoot.ledger.store import Ledger as Ledger
+    from surefoot.ledger.writer import Pending as Pending
+else:
+    __getattr__, __dir__ = doors.lazy(
+        __name__,
+        {
+            "answers": ["Answers"],
+            "bodies": ["Guard", "Rules", "Transacted", "finished"],
+            "budget": ["Budget"],
+            "budgets": ["Account", "Budgets"],
+            "chain": ["Link"],
+            "connection": ["engine"],
+            "encoding": [
+                "Encoded",
+                "canonical_module",
+                "check_exact",
+                "decode",
+                "encode",
+                "encode_large",
+                "identity",
+            ],
+            "entries": [
+                "Adopt",
+                "Append",
+                "BeginExperiment",
+                "DropAnswers",
+                "EndRun",
+                "KeepCases",
+                "KeepMetrics",
+                "KeepPrompts",
+                "KeepVerdict",
+                "LedgerEntry",
+                "MoveLabel",
+                "Note",
+                "Release",
+                "Renew",
+                "Send",
+                "Settle",
+                "SqlBody",
+                "StartRun",
+                "TakeOver",
+                "Transact",
+            ],
+            "evaluations": ["Evaluations"],
+            "events": [
+                "END_KEY",
+                "START_KEY",
+                "AnswerRow",
+                "Blob",
+                "Detail",
+                "Entry",
+                "Message",
+                "MessageKind",
+                "Outcome",
+                "OutcomeKind",
+                "Owner",
+                "Payload",
+                "RunRecord",
+                "Totals",
+            ],
+            "heads": ["head_of"],
+            "holding": ["FINAL", "lease_of", "lease_until", "refuse_pruned"],
+            "owner": ["holder", "is_holder_gone", "is_provably_gone", "this_process"],
+            "payloads": ["Freight", "Payloads", "Privacy"],
+            "postgres": ["PostgresLedger"],
+            "prompt_rows": ["Pin", "PromptRow"],
+            "prompts": ["Prompts", "pins_of"],
+            "scored": [
+                "CaseRecord",
+                "ExperimentKind",
+                "ExperimentRecord",
+                "MetricRecord",
+                "ScoreRecord",
+                "TimedScore",
+                "TrendBucket",
+                "VerdictRecord",
+            ],
+            "sealing": ["Keyring", "seal", "unseal"],
+            "spending": ["CallColumn", "RunColumn", "Spending", "Spent"],
+            "sqlite": ["SqliteLedger"],
+            "store": ["Ledger"],
+            "writer": ["Pending"],
+        },
+    )

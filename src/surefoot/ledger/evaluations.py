@@ -26,9 +26,10 @@ from surefoot.ledger.scored import (
 )
 from surefoot.ledger.scored_queries import OverTime
 from surefoot.ledger.scored_rows import CaseRow
-from surefoot.ledger.scored_uses import models_judging, prompts_in
+from surefoot.ledger.scored_uses import models_judging, prompts_in, spent_in
 from surefoot.ledger.store import Ledger
 from surefoot.ledger.writer import Pending
+from surefoot.values import Money
 
 T = TypeVar("T")
 
@@ -161,14 +162,18 @@ class Evaluations:
         )
         return self._read(query, scored_rows.experiment_of)
 
-    def cases(self, experiment: ExperimentRecord | str, *, tenant: str | None = None) -> Iterator[CaseRecord]:
+    def cases(
+        self, experiment: ExperimentRecord | str, *, tenant: str | None = None, first: str = ""
+    ) -> Iterator[CaseRecord]:
         """The judged cases of an experiment (by its whole id) in order of place, id and repeat, read as they are used.
+
+        first: of an online experiment, whose cases have no place but their id, those from this id on.
 
         The scores of a case are in the order of their metrics' names. A case that is judged again meanwhile is there
         as it was or as it is then.
         """
         experiment_id = experiment if isinstance(experiment, str) else experiment.id
-        after = (-(1 << 62), "", 0)
+        after = (0, first, 0) if first else (-(1 << 62), "", 0)
         while True:
             query = scored_queries.page_query(experiment_id, after, tenant=tenant, size=_PAGE)
             page = self._cases(query)
@@ -202,6 +207,18 @@ class Evaluations:
         experiment_id = experiment if isinstance(experiment, str) else experiment.id
         found = self._ledger.ask(scored_queries.count_query(experiment_id, tenant=tenant))
         return (int(found[0][0]), int(found[0][1])) if found else (0, 0)
+
+    def among(self, experiment: str, cases: Sequence[str]) -> set[str]:
+        """Which of these cases of an experiment (by its whole id) are judged."""
+        found: set[str] = set()
+        for begin in range(0, len(cases), _PAGE):
+            query = scored_queries.among_query(experiment, cases[begin : begin + _PAGE])
+            found.update(row[0] for row in self._ledger.ask(query))
+        return found
+
+    def spent(self, experiment: str, *, since_ns: int) -> tuple[Money, bool]:
+        """What an experiment's runs (online: its judges') that began since then have cost; whether all is known."""
+        return spent_in(self._ledger, experiment, since_ns=since_ns)
 
     # Over time
 

@@ -57,6 +57,15 @@ def of_run_query(run_id: str, *, tenant: str | None) -> Query:
     return joined(f"SELECT {CASE_COLUMNS} FROM experiment_cases{where}"), values
 
 
+def among_query(experiment: str, cases: Sequence[str]) -> Query:
+    """Which of these cases of an experiment are judged."""
+    marks = ", ".join("?" * len(cases))
+    return (
+        f"SELECT DISTINCT case_id FROM experiment_cases WHERE experiment = ? AND case_id IN ({marks})",
+        (clean(experiment), *map(clean, cases)),
+    )
+
+
 def count_query(experiment: str, *, tenant: str | None) -> Query:
     """How many cases of an experiment are judged, repeats counted, and how many of their runs failed."""
     where, values = _where(("experiment = ?", experiment), tenant=tenant)

@@ -1,137 +1,143 @@
 """Models: the hook under SDK clients, connections, endpoints and aliases, retries, prices, and the embedded model."""
 
-from surefoot.models.chain.bounds import Load, capped
-from surefoot.models.chain.connections import (
-    Connection,
-    Credential,
-    Opened,
-    Target,
-    available,
-    connection_of,
-    names_by_address,
-    resolve,
-)
-from surefoot.models.chain.endpoints import (
-    PLACEHOLDER_KEY,
-    CallTarget,
-    Endpoint,
-    Endpoints,
-    Policy,
-    Route,
-    policy,
-)
-from surefoot.models.chain.limits import Admission, Breakers, Budgets
-from surefoot.models.chain.prices import Price, PriceList, rates_of
-from surefoot.models.chain.retries import Retries
-from surefoot.models.chain.retry_budget import RetryBudget
-from surefoot.models.chain.stated import Stated, stated_target
-from surefoot.models.chain.vendors import KEY_VARIABLES, VENDORS
-from surefoot.models.chain.weighing import Weight, weigh
-from surefoot.models.fakes import (
-    Cassette,
-    ModelRequest,
-    RecordedCall,
-    Recording,
-    Script,
-    cassettes,
-    readable,
-    recorded,
-    scripted,
-)
-from surefoot.models.fakes import current as fake
-from surefoot.models.generating.answering import Escalation
-from surefoot.models.generating.checks import Agreement, Confidence, Judge
-from surefoot.models.generating.choices import Call, Fallback
-from surefoot.models.generating.embedding import embed
-from surefoot.models.generating.estimating import TokenEstimate, estimated
-from surefoot.models.generating.generate import Reply, generate
-from surefoot.models.generating.prompting import Template, templates
-from surefoot.models.generating.router import Router
-from surefoot.models.generating.tiers import Tier, Tiered
-from surefoot.models.generating.trials import Trial, trying
-from surefoot.models.generating.using import Using
-from surefoot.models.sdk.clients import (
-    ClientSettings,
-    build_client,
-    client_settings,
-    is_client,
-    is_client_class,
-    provider_of,
-)
-from surefoot.models.sdk.hook import install, is_installed, uninstall
-from surefoot.models.sdk.wrapped import autolog, http_client, wrap
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "KEY_VARIABLES",
-    "PLACEHOLDER_KEY",
-    "VENDORS",
-    "Admission",
-    "Agreement",
-    "Breakers",
-    "Budgets",
-    "Call",
-    "CallTarget",
-    "Cassette",
-    "ClientSettings",
-    "Confidence",
-    "Connection",
-    "Credential",
-    "Endpoint",
-    "Endpoints",
-    "Escalation",
-    "Fallback",
-    "Judge",
-    "Load",
-    "ModelRequest",
-    "Opened",
-    "Policy",
-    "Price",
-    "PriceList",
-    "RecordedCall",
-    "Recording",
-    "Reply",
-    "Retries",
-    "RetryBudget",
-    "Route",
-    "Router",
-    "Script",
-    "Stated",
-    "Target",
-    "Template",
-    "Tier",
-    "Tiered",
-    "TokenEstimate",
-    "Trial",
-    "Using",
-    "Weight",
-    "autolog",
-    "available",
-    "build_client",
-    "capped",
-    "cassettes",
-    "client_settings",
-    "connection_of",
-    "embed",
-    "estimated",
-    "fake",
-    "generate",
-    "http_client",
-    "install",
-    "is_client",
-    "is_client_class",
-    "is_installed",
-    "names_by_address",
-    "policy",
-    "provider_of",
-    "rates_of",
-    "readable",
-    "recorded",
-    "resolve",
-    "scripted",
-    "stated_target",
-    "templates",
-    "trying",
-    "uninstall",
-    "weigh",
-    "wrap",
-]
+from surefoot import doors
+
+if TYPE_CHECKING:
+    from surefoot.models.chain.bounds import Load as Load
+    from surefoot.models.chain.bounds import capped as capped
+    from surefoot.models.chain.connections import Connection as Connection
+    from surefoot.models.chain.connections import Credential as Credential
+    from surefoot.models.chain.connections import Opened as Opened
+    from surefoot.models.chain.connections import Target as Target
+    from surefoot.models.chain.connections import available as available
+    from surefoot.models.chain.connections import connection_of as connection_of
+    from surefoot.models.chain.connections import names_by_address as names_by_address
+    from surefoot.models.chain.connections import resolve as resolve
+    from surefoot.models.chain.endpoints import PLACEHOLDER_KEY as PLACEHOLDER_KEY
+    from surefoot.models.chain.endpoints import CallTarget as CallTarget
+    from surefoot.models.chain.endpoints import Endpoint as Endpoint
+    from surefoot.models.chain.endpoints import Endpoints as Endpoints
+    from surefoot.models.chain.endpoints import Policy as Policy
+    from surefoot.models.chain.endpoints import Route as Route
+    from surefoot.models.chain.endpoints import policy as policy
+    from surefoot.models.chain.limits import Admission as Admission
+    from surefoot.models.chain.limits import Breakers as Breakers
+    from surefoot.models.chain.limits import Budgets as Budgets
+    from surefoot.models.chain.prices import Price as Price
+    from surefoot.models.chain.prices import PriceList as PriceList
+    from surefoot.models.chain.prices import rates_of as rates_of
+    from surefoot.models.chain.retries import Retries as Retries
+    from surefoot.models.chain.retry_budget import RetryBudget as RetryBudget
+    from surefoot.models.chain.stated import Stated as Stated
+    from surefoot.models.chain.stated import stated_target as stated_target
+    from surefoot.models.chain.vendors import KEY_VARIABLES as KEY_VARIABLES
+    from surefoot.models.chain.vendors import VENDORS as VENDORS
+    from surefoot.models.chain.weighing import Weight as Weight
+    from surefoot.models.chain.weighing import weigh as weigh
+    from surefoot.models.fakes import Cassette as Cassette
+    from surefoot.models.fakes import ModelRequest as ModelRequest
+    from surefoot.models.fakes import RecordedCall as RecordedCall
+    from surefoot.models.fakes import Recording as Recording
+    from surefoot.models.fakes import Script as Script
+    from surefoot.models.fakes import cassettes as cassettes
+    from surefoot.models.fakes import readable as readable
+    from surefoot.models.fakes import recorded as recorded
+    from surefoot.models.fakes import scripted as scripted
+    from surefoot.models.generating.answering import Escalation as Escalation
+    from surefoot.models.generating.checks import Agreement as Agreement
+    from surefoot.models.generating.checks import Confidence as Confidence
+    from surefoot.models.generating.checks import Judge as Judge
+    from surefoot.models.generating.choices import Call as Call
+    from surefoot.models.generating.choices import Fallback as Fallback
+    from surefoot.models.generating.embedding import embed as embed
+    from surefoot.models.generating.estimating import TokenEstimate as TokenEstimate
+    from surefoot.models.generating.estimating import estimated as estimated
+    from surefoot.models.generating.generate import Reply as Reply
+    from surefoot.models.generating.generate import generate as generate
+    from surefoot.models.generating.prompting import Template as Template
+    from surefoot.models.generating.prompting import templates as templates
+    from surefoot.models.generating.router import Router as Router
+    from surefoot.models.generating.tiers import Tier as Tier
+    from surefoot.models.generating.tiers import Tiered as Tiered
+    from surefoot.models.generating.trials import Trial as Trial
+    from surefoot.models.generating.trials import trying as trying
+    from surefoot.models.generating.using import Using as Using
+    from surefoot.models.sdk.clients import ClientSettings as ClientSettings
+    from surefoot.models.sdk.clients import build_client as build_client
+    from surefoot.models.sdk.clients import client_settings as client_settings
+    from surefoot.models.sdk.clients import is_client as is_client
+    from surefoot.models.sdk.clients import is_client_class as is_client_class
+    from surefoot.models.sdk.clients import provider_of as provider_of
+    from surefoot.models.sdk.hook import install as install
+    from surefoot.models.sdk.hook import is_installed as is_installed
+    from surefoot.models.sdk.hook import uninstall as uninstall
+    from surefoot.models.sdk.wrapped import autolog as autolog
+    from surefoot.models.sdk.wrapped import http_client as http_client
+    from surefoot.models.sdk.wrapped import wrap as wrap
+else:
+    __getattr__, __dir__ = doors.lazy(
+        __name__,
+        {
+            "chain.bounds": ["Load", "capped"],
+            "chain.connections": [
+                "Connection",
+                "Credential",
+                "Opened",
+                "Target",
+                "available",
+                "connection_of",
+                "names_by_address",
+                "resolve",
+            ],
+            "chain.endpoints": [
+                "PLACEHOLDER_KEY",
+                "CallTarget",
+                "Endpoint",
+                "Endpoints",
+                "Policy",
+                "Route",
+                "policy",
+            ],
+            "chain.limits": ["Admission", "Breakers", "Budgets"],
+            "chain.prices": ["Price", "PriceList", "rates_of"],
+            "chain.retries": ["Retries"],
+            "chain.retry_budget": ["RetryBudget"],
+            "chain.stated": ["Stated", "stated_target"],
+            "chain.vendors": ["KEY_VARIABLES", "VENDORS"],
+            "chain.weighing": ["Weight", "weigh"],
+            "fakes": [
+                "Cassette",
+                "ModelRequest",
+                "RecordedCall",
+                "Recording",
+                "Script",
+                "cassettes",
+                "readable",
+                "recorded",
+                "scripted",
+            ],
+            "generating.answering": ["Escalation"],
+            "generating.checks": ["Agreement", "Confidence", "Judge"],
+            "generating.choices": ["Call", "Fallback"],
+            "generating.embedding": ["embed"],
+            "generating.estimating": ["TokenEstimate", "estimated"],
+            "generating.generate": ["Reply", "generate"],
+            "generating.prompting": ["Template", "templates"],
+            "generating.router": ["Router"],
+            "generating.tiers": ["Tier", "Tiered"],
+            "generating.trials": ["Trial", "trying"],
+            "generating.using": ["Using"],
+            "sdk.clients": [
+                "ClientSettings",
+                "build_client",
+                "client_settings",
+                "is_client",
+                "is_client_class",
+                "provider_of",
+            ],
+            "sdk.hook": ["install", "is_installed", "uninstall"],
+            "sdk.wrapped": ["autolog", "http_client", "wrap"],
+        },
+    )

@@ -14,7 +14,7 @@ from durable import opened_app
 from surefoot import App, Done, current_run, flow, last_run, step
 from surefoot.errors import BreakerOpen, InDoubt, RunCancelled, StepFailed, StepTimeout, UsageError
 from surefoot.ledger import Outcome
-from surefoot.limits import BreakerRules, Breakers
+from surefoot.limits.breakers import Breakers, Rules
 
 PATIENT = {"retries": 2, "backoff": lambda _: 0.0}
 
@@ -54,7 +54,7 @@ def database() -> Database:
 @pytest.fixture(autouse=True)
 def app(tmp_path: Path, clock: Clock) -> Iterator[App]:
     with opened_app(tmp_path) as app:
-        rules = BreakerRules(minimum=3, cooldown=10.0, slow_seconds=5.0)
+        rules = Rules(minimum=3, cooldown=10.0, slow_seconds=5.0)
         vars(app)["breakers"] = Breakers({"db": rules}, clock=clock, chance=lambda: 1.0)
         yield app
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import cast
 
 from surefoot import flows, ledger
@@ -25,6 +24,7 @@ from surefoot.evals.scoring.readings import Reader
 from surefoot.flows import AnyFlow, Change
 from surefoot.flows.changes import Changes
 from surefoot.ledger import Evaluations, ExperimentRecord, Ledger, RunRecord, pins_of
+from surefoot.locks import made_once
 from surefoot.values import Json, Money, new_id
 
 OnForecast = Callable[[Forecast], object]
@@ -45,7 +45,7 @@ class Backtest:
     left_out: Mapping[str, int] = field(default_factory=dict[str, int])
     warnings: tuple[str, ...] = ()
 
-    @cached_property
+    @made_once
     def comparison(self) -> Comparison:
         """The two, paired by run. Raises `MissingExtra` without numpy."""
         return compare(self.candidate, self.baseline)

@@ -8,10 +8,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from surefoot.errors import InvalidInput, UnknownRun
+from surefoot.errors import InvalidInput
 from surefoot.evals.datasets.drawing import place_of
-from surefoot.evals.experiments.recorded import EXPERIMENT
-from surefoot.flows import CHANGES, FORKED_FROM
+from surefoot.evals.lineage import Lineage
 from surefoot.ledger import Ledger, RunRecord
 
 _PAGE = 500
@@ -97,7 +96,7 @@ def _named(ledger: Ledger, flow: str, run_id: str) -> RunRecord:
 
 
 def _found(ledger: Ledger, flow: str, wanted: Wanted, left_out: Counter[str]) -> Iterator[RunRecord]:
-    lineage, count = _Lineage(ledger), 0
+    lineage, count = Lineage(ledger), 0
     for run in _all(ledger, flow, wanted):
         if wanted.limit is not None and count >= wanted.limit:
             return
@@ -107,7 +106,7 @@ def _found(ledger: Ledger, flow: str, wanted: Wanted, left_out: Counter[str]) ->
             left_out["failed"] += 1
         elif run.pruned_ns is not None:
             left_out["were pruned"] += 1
-        elif lineage.is_experiment(run):
+        elif lineage.is_trial(run):
             left_out["belong to evaluations or are forks"] += 1
         else:
             count += 1
@@ -129,24 +128,3 @@ def _all(ledger: Ledger, flow: str, wanted: Wanted) -> Iterator[RunRecord]:
         if len(page) < _PAGE:
             return
         before = page[-1].id
-
-
-class _Lineage:
-    """Whether a run, or one that it is a part of, was made to try something."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-        self._known: dict[str, bool] = {}
-
-    def is_experiment(self, run: RunRecord) -> bool:
-        if not {EXPERIMENT, CHANGES, FORKED_FROM}.isdisjoint(run.tags):
-            return True
-        parent = run.parent_run
-        if parent is None:
-            return False
-        if parent not in self._known:
-            try:
-                self._known[parent] = self.is_experiment(self._ledger.run(parent))
-            except UnknownRun:
-                self._known[parent] = False
-        return self._known[parent]

@@ -9,7 +9,7 @@ from surefoot.evals.experiments import trusting
 from surefoot.evals.experiments.keeping import row_of
 from surefoot.evals.experiments.results import Experiment, Metric, Row, metric_of, summed
 from surefoot.ledger import Evaluations, ExperimentRecord
-from surefoot.values import Json
+from surefoot.values import Json, first_id
 
 
 def experiment(reference: str = "last", *, flow: str = "", tenant: str | None = None) -> Experiment:
@@ -24,12 +24,16 @@ def experiment(reference: str = "last", *, flow: str = "", tenant: str | None = 
     return opened(evaluations.experiment(reference, flow=flow, tenant=tenant), evaluations)
 
 
-def opened(record: ExperimentRecord, evaluations: Evaluations) -> Experiment:
-    """The experiment of a record, with the cases that are judged by now."""
+def opened(record: ExperimentRecord, evaluations: Evaluations, *, since_ns: int = 0) -> Experiment:
+    """The experiment of a record, with the cases that are judged by now.
+
+    since_ns: of an online experiment, which has no end: runs whose ids were made at this time or later.
+    """
     rows: list[Row] = []
     judges: set[str] = set()
     ended_ns = record.begun_ns
-    for case in evaluations.cases(record):
+    is_part = record.kind == "online" and since_ns > 0
+    for case in evaluations.cases(record, first=first_id(since_ns) if is_part else ""):
         rows.append(row_of(case, is_reused=True))
         judges.update(score.metric for score in case.scores if score.judge_run)
         ended_ns = max(ended_ns, case.scored_ns)

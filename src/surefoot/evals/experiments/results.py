@@ -105,6 +105,10 @@ class Metric:
     def coverage(self) -> float | None:
         return self.n / self.applicable if self.applicable else None
 
+    def in_words(self) -> TableRow:
+        """A line of the table of metrics."""
+        return _table_row(self)
+
     def to_json(self) -> dict[str, Json]:
         return {
             "name": self.name,
@@ -237,7 +241,7 @@ class Experiment:
 
     def table(self) -> list[TableRow]:
         """The metrics in words."""
-        return [_table_row(metric) for metric in self.metrics]
+        return [metric.in_words() for metric in self.metrics]
 
     def to_json(self) -> dict[str, Json]:
         latency = self.latency

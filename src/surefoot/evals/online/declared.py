@@ -1,0 +1,80 @@
+"""Samples as the settings declare them: `[online.NAME]`."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from surefoot import flows
+from surefoot.errors import InvalidInput
+from surefoot.evals.evaluation import Evaluation, find
+from surefoot.evals.naming import scorer_named
+from surefoot.evals.online.sample import Sample
+from surefoot.evals.scoring.binding import Scorer
+from surefoot.values import Money
+
+if TYPE_CHECKING:
+    from surefoot.config.online import OnlineSettings
+
+
+def declared(
+    settings: Mapping[str, OnlineSettings], names: Sequence[str] = (), *, root: Path
+) -> list[Sample]:
+    """The samples of these names, or all, in the order of the settings; their flows and evaluations are imported.
+
+    root: where relative paths begin.
+
+    Raises `InvalidInput` for a name that is not there, and what importing and naming scorers raise.
+    """
+    if not settings:
+        raise InvalidInput(
+            "the settings declare nothing that is scored: write a section [online.NAME] with flow, scorers and sample"
+        )
+    for name in names:
+        if name not in settings:
+            near = difflib.get_close_matches(name, settings, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(settings)}"
+            raise InvalidInput(f"there is no [online.{name}]: {hint}")
+    return [_sample(name, given, root) for name, given in settings.items() if not names or name in names]
+
+
+def _sample(name: str, given: OnlineSettings, root: Path) -> Sample:
+    evaluation = _evaluation(given.evaluation, root) if given.evaluation else None
+    flow = _flow(given.flow, root) if given.flow else ""
+    scorers: list[Scorer] = []
+    if evaluation is not None:
+        flow = flow or flows.find_spec(evaluation.flow)[1].name
+        scorers += [*evaluation.scorers, *evaluation.judges]
+    scorers += [scorer_named(each, judge_model=given.judge_model) for each in given.scorers]
+    if not scorers:
+        raise InvalidInput(
+            f"online.{name}: the evaluation {given.evaluation} declares no scorers: name some (scorers)"
+        )
+    return Sample(
+        name,
+        flow,
+        scorers,
+        share=given.sample,
+        reads={**(evaluation.reads if evaluation is not None else {}), **given.reads},
+        since=given.since,
+        max_cost=None if given.max_cost is None else Money.dollars(given.max_cost),
+    )
+
+
+def _flow(text: str, root: Path) -> str:
+    """The name of a flow, which is imported where it is named by its file: so its classes are known."""
+    if ":" not in text:
+        return text
+    return flows.find_spec(flows.load_reference(_located(text, root)))[1].name
+
+
+def _evaluation(text: str, root: Path) -> Evaluation:
+    return find(_located(text, root)).load()
+
+
+def _located(reference: str, root: Path) -> str:
+    """A reference whose file or folder begins at the root; that of a module as it is."""
+    place, colon, name = reference.partition(":")
+    return f"{root / place}{colon}{name}" if (root / place).exists() else reference
