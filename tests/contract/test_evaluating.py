@@ -72,7 +72,8 @@ def cases(count: int) -> Dataset:
 def put(folder: Path, version: str, said: str) -> None:
     (folder / "prompts").mkdir(exist_ok=True)
     (folder / "prompts" / f"answer-{version}.prompty").write_text(
-        f"---\nname: answer\nversion: '{version}'\nmodel: openai:gpt-4o-mini\ninputs:\n  question: {{type: string}}\n---\n"
+        f"---\nname: answer\nversion: '{version}'\nmodel: openai:gpt-4o-mini\n"
+        f"inputs:\n  question: {{type: string}}\n---\n"
         f"user:\n{said} {{{{question}}}}\n"
     )
 
@@ -205,10 +206,12 @@ def test_a_forecast_tells_what_former_runs_have_used(app: App) -> None:
     assert found.cost_nanos.p95 >= found.cost_nanos.p50
     assert found.tokens is not None
     assert found.tokens.p50 == pytest.approx((first.totals.usage.total + first.judging.usage.total) / 4 * 30)
-    assert found.seconds is not None and found.seconds > 0
+    assert found.seconds is not None
+    assert found.seconds > 0
     # What another model asks for is not known by the runs of this one.
     other = evaluation.forecast(cases(10), changes=["model:openai:gpt-4o-mini=openai:gpt-4o"])
-    assert other.calls is None and "is recorded with" in other.unknown[0]
+    assert other.calls is None
+    assert "is recorded with" in other.unknown[0]
 
 
 def test_what_would_cost_more_does_not_begin(app: App, wire: WireServer) -> None:

@@ -264,6 +264,49 @@ def test_a_lazy_door_gives_what_it_declares(path: Path) -> None:
     assert [name for name in dir(door) if not hasattr(door, name)] == []
 
 
+def rooms_within(package: str) -> dict[str, set[str]]:
+    """For each room inside a package those that it imports; a file beside the rooms is a room of its own."""
+    named = {module_of(path) for path in files()}
+    found: dict[str, set[str]] = {}
+    for path in files():
+        module, is_package = module_of(path), path.name == "__init__.py"
+        if not module.startswith(f"{package}."):
+            continue
+        own = module.removeprefix(f"{package}.").partition(".")[0]
+        for imported in imports_of(path.read_text(encoding="utf-8"), module, is_package=is_package):
+            other = imported.module.removeprefix(f"{package}.").partition(".")[0]
+            if f"{package}.{other}" in named and imported.module.startswith(f"{package}.{other}"):
+                found.setdefault(own, set()).add(other)
+    return {own: others - {own} for own, others in found.items()}
+
+
+def circle_in(rooms: dict[str, set[str]]) -> list[str]:
+    """Rooms that import each other in a circle, itself closed; empty where they stand above one another."""
+
+    def along(way: list[str]) -> list[str]:
+        for other in sorted(rooms.get(way[-1], ())):
+            if other in way:
+                return [*way[way.index(other) :], other]
+            if other not in over and (found := along([*way, other])):
+                return found
+        over.add(way[-1])
+        return []
+
+    over: set[str] = set()
+    return next((found for room in sorted(rooms) if (found := along([room]))), [])
+
+
+def test_the_rooms_of_evaluation_stand_above_one_another() -> None:
+    rooms = rooms_within("surefoot.evals")
+    assert {"scoring", "scores"} <= rooms["experiments"]
+    assert circle_in(rooms) == []
+
+
+def test_a_circle_is_found() -> None:
+    assert circle_in({"a": {"b"}, "b": {"c"}, "c": {"d"}, "d": {"b"}}) == ["b", "c", "d", "b"]
+    assert circle_in({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
+
+
 @pytest.mark.parametrize(
     ("source", "module"),
     [

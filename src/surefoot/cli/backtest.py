@@ -11,10 +11,9 @@ from surefoot.cli.options import documented, json_errors, json_option
 
 if TYPE_CHECKING:
     from surefoot.app import App
-    from surefoot.evals import Evaluation, Progress, Scorer
+    from surefoot.evals import Progress
     from surefoot.evals.backtesting import Backtest, Forecast, Wanted
     from surefoot.evals.comparing import Gate, Verdict
-    from surefoot.values import Money
 
 
 @documented(
@@ -39,7 +38,17 @@ if TYPE_CHECKING:
     help="What is different: prompt:NAME@VERSION, model:MODEL=OTHER, step:NAME or input:NAME=VALUE.",
 )
 @click.option(
-    "--scorer", "scorers", multiple=True, metavar="NAME", help="A built-in scorer, beside the declared ones."
+    "--scorer",
+    "scorers",
+    multiple=True,
+    metavar="NAME[:ARGS]",
+    help="A built-in scorer, beside the declared ones.",
+)
+@click.option(
+    "--judge-model",
+    metavar="MODEL",
+    default="",
+    help="The model that judges built-in scorers such as faithfulness; else [models] default.",
 )
 @click.option("--judge", is_flag=True, help="Ask the declared judges too; each run costs a model call more.")
 @click.option(
@@ -73,6 +82,7 @@ def command(  # noqa: PLR0917
     failed: bool,  # noqa: FBT001
     changes: tuple[str, ...],
     scorers: tuple[str, ...],
+    judge_model: str,
     judge: bool,  # noqa: FBT001
     concurrency: int | None,
     max_cost: str | None,
@@ -89,7 +99,7 @@ def command(  # noqa: PLR0917
     inputs are the same, is taken from the record and costs nothing. Effects do not happen. Ctrl-C loses nothing:
     --experiment goes on. The exit code is 1 where a fork failed or the gate is not passed.
     """
-    from surefoot.cli import backtest_page, screen
+    from surefoot.cli import backtest_page, inputs, screen
     from surefoot.cli.eval import app_of
     from surefoot.cli.eval_bar import Bar
     from surefoot.evals import find
@@ -101,7 +111,7 @@ def command(  # noqa: PLR0917
         raise click.UsageError(
             "no runs are chosen: add --runs 'last 7 days', --since TIME, --limit N or ids of runs"
         )
-    most = _money(max_cost)
+    most = inputs.dollars(max_cost, option="--max-cost")
     found = find(what)
     app = app_of(found)
     bar = Bar()
@@ -122,7 +132,7 @@ def command(  # noqa: PLR0917
             with bar:
                 result = backtest(
                     evaluation.flow,
-                    _scorers(evaluation, scorers, with_judges=judge),
+                    evaluation.chosen(scorers, judge_model=judge_model, with_judges=judge),
                     runs=wanted,
                     changes=changes,
                     reads=evaluation.reads,
@@ -193,34 +203,6 @@ def _wanted(
         seed=seed,
         with_failed=failed,
     )
-
-
-def _money(text: str | None) -> Money | None:
-    from decimal import Decimal, InvalidOperation
-
-    from surefoot.values import Money
-
-    if text is None:
-        return None
-    try:
-        amount = Decimal(text.removeprefix("$"))
-    except InvalidOperation:
-        amount = Decimal(-1)
-    if not amount.is_finite() or amount <= 0:
-        raise click.UsageError(f"--max-cost {text}: give dollars above 0, as in 2.50")
-    return Money.dollars(amount)
-
-
-def _scorers(evaluation: Evaluation, named: tuple[str, ...], *, with_judges: bool) -> list[Scorer]:
-    from surefoot.errors import InvalidInput
-    from surefoot.evals.plain.naming import scorer_of
-
-    chosen = [*evaluation.scorers, *map(scorer_of, named), *(evaluation.judges if with_judges else ())]
-    if not chosen:
-        raise InvalidInput(
-            "there is nothing to score by: add --scorer NAME, or name an evaluation that declares some"
-        )
-    return chosen
 
 
 def _gate(app: App, named: str) -> Gate:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from surefoot.app import App
     from surefoot.evals import Experiment, Forecast, Found, Frontier, Pair
     from surefoot.evals.comparing import Comparison
-    from surefoot.values import Money
 
 
 @documented(
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     "surefoot eval flow.py:answer --data cases.jsonl --scorer faithfulness --labels faithfulness=labels.jsonl"
 )
 @click.argument("what", required=False, default="")
-@click.option("--data", metavar="FILE.jsonl", help="The dataset, one JSON object per line.")
+@click.option("--data", metavar="FILE", help="The dataset: .jsonl, .json, .csv, .tsv, .parquet or .arrow.")
 @click.option(
     "--map",
     "columns",
@@ -47,7 +46,7 @@ if TYPE_CHECKING:
     "scorers",
     multiple=True,
     metavar="NAME[:ARGS]",
-    help="A built-in scorer, beside the declared ones: token_f1, recall_at:5, 'regex:^[0-9]+$', short=max_words:50.",
+    help="A built-in scorer, beside the declared ones: token_f1, recall_at:5, short=max_words:50, faithfulness.",
 )
 @click.option(
     "--judge-model",
@@ -179,7 +178,7 @@ def command(  # noqa: PLR0917
         return eval_sending.recorded(experiment, receivers, as_json=as_json)
     _check(frontier, against, forecast=forecast)
     eval_sending.check(receivers, is_measured=frontier is None and not forecast)
-    cost = None if max_cost is None else _money(max_cost)
+    cost = inputs.dollars(max_cost, option="--max-cost")
     found = find(what)
     app = app_of(found)
     bar = eval_bar.Bar()
@@ -259,21 +258,6 @@ def _check(frontier: str | None, against: str | None, *, forecast: bool) -> None
     if frontier is not None and (against is not None or forecast):
         other = "--forecast" if forecast else "--against"
         raise click.UsageError(f"--frontier and {other} are two things to do: leave one out")
-
-
-def _money(text: str) -> Money:
-    from decimal import Decimal, InvalidOperation
-
-    from surefoot.errors import InvalidInput
-    from surefoot.values import Money
-
-    try:
-        amount = Decimal(text.strip().removeprefix("$"))
-    except InvalidOperation:
-        amount = Decimal("NaN")
-    if not amount.is_finite() or amount <= 0:
-        raise InvalidInput(f"--max-cost {text}: give an amount of US dollars above 0, as in 2.50")
-    return Money.dollars(amount)
 
 
 def _foretell(expected: Callable[[], Forecast], experiment: str | None) -> None:

@@ -1,15 +1,18 @@
-"""`name=value` pairs and input files of a command line."""
+"""`name=value` pairs, amounts and input files of a command line."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import orjson
 
 from surefoot.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from surefoot.values import Money
 
 MAX_BYTES = 256_000_000
 """The longest input that is read: a device or a wrong file must not fill the memory."""
@@ -27,6 +30,23 @@ def pairs(given: Iterable[str], *, option: str) -> dict[str, str]:
             raise InvalidInput(f"{option} {pair!r} is no pair: write {option} name=value, or name=@file")
         values[name.strip()] = _value(value, f"{option} {name}")
     return values
+
+
+def dollars(given: str | None, *, option: str) -> Money | None:
+    """An amount of US dollars above 0, as in `2.50` or `$2.50`. Raises `InvalidInput`."""
+    from decimal import Decimal, InvalidOperation
+
+    from surefoot.values import Money
+
+    if given is None:
+        return None
+    try:
+        amount = Decimal(given.strip().removeprefix("$"))
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or amount <= 0:
+        raise InvalidInput(f"{option} {given}: give an amount of US dollars above 0, as in 2.50")
+    return Money.dollars(amount)
 
 
 def named_file(pair: str) -> tuple[str, Path] | None:

@@ -82,7 +82,7 @@ class Evaluation:
     ) -> Experiment:
         """Prepare and evaluate in the current app. Raises as `evaluate` does.
 
-        scorers: built-in ones by name, beside those that are declared; `judged.METRICS` too.
+        scorers: built-in ones by name, beside those that are declared; see `naming.scorer_named`.
         judge_model: the model that these are judged by, where one is; by default the one of `[models] default`.
         labels: by metric, the file of cases that people have labelled, against which its judge is held.
         """

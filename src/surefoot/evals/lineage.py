@@ -2,12 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 from surefoot.errors import UnknownRun
-from surefoot.evals.experiments.recorded import EXPERIMENT
+from surefoot.evals.run_tags import EXPERIMENT
 from surefoot.flows import CHANGES, FORKED_FROM
 from surefoot.ledger import Ledger, RunRecord
+from surefoot.values import RunStatus
 
 _MOST_KNOWN = 10_000
+_PAGE = 500
+
+
+def runs_of(
+    ledger: Ledger,
+    flow: str,
+    *,
+    status: RunStatus | None = None,
+    tags: Mapping[str, str] | None = None,
+    since_ns: int | None = None,
+    until_ns: int | None = None,
+) -> Iterator[RunRecord]:
+    """All runs of a flow, the newest first, as `Ledger.runs` chooses them, however many there are. Raises
+    `LedgerError`."""
+    before: str | None = None
+    while True:
+        page = ledger.runs(
+            flow=flow,
+            status=status,
+            tags=tags,
+            since_ns=since_ns,
+            until_ns=until_ns,
+            before=before,
+            limit=_PAGE,
+        )
+        yield from page
+        if len(page) < _PAGE:
+            return
+        before = page[-1].id
 
 
 class Lineage:

@@ -10,8 +10,9 @@ from typing import Literal, TypeVar
 
 from surefoot.errors import InvalidInput
 from surefoot.evals.experiments.results import MetricKind
-from surefoot.evals.statistics.intervals import t_quantile, wilson
+from surefoot.evals.statistics.intervals import student_of
 from surefoot.ledger import Evaluations, ExperimentKind, TrendBucket
+from surefoot.traces import wilson
 from surefoot.values import Json
 
 K = TypeVar("K")
@@ -174,18 +175,16 @@ def _whole(buckets: Sequence[TrendBucket]) -> TrendBucket:
 def _span(bucket: TrendBucket, kind: MetricKind) -> Span:
     if kind == "labels":
         return Span(bucket.began_ns, bucket.n, bucket.failures, labels=bucket.labels)
-    interval = wilson(bucket.total, bucket.n) if kind == "rate" else _student(bucket)
-    low, high = interval or (None, None)
+    low, high = _interval(bucket, kind) or (None, None)
     return Span(bucket.began_ns, bucket.n, bucket.failures, bucket.mean, low, high)
 
 
-def _student(bucket: TrendBucket) -> tuple[float, float] | None:
-    """The interval of a mean by Student's t, as `intervals.student` gives it, from sums."""
-    mean, variance, n = bucket.mean, bucket.variance, bucket.numbers
-    if mean is None or variance is None:
+def _interval(bucket: TrendBucket, kind: MetricKind) -> tuple[float, float] | None:
+    if kind == "rate":
+        return wilson(round(bucket.total), bucket.n, confidence=CONFIDENCE) if bucket.n else None
+    if bucket.mean is None or bucket.variance is None:
         return None
-    half = t_quantile((1 + CONFIDENCE) / 2, n - 1) * math.sqrt(variance / n)
-    return mean - half, mean + half
+    return student_of(bucket.mean, bucket.variance, bucket.numbers, confidence=CONFIDENCE)
 
 
 def _counted(parts: Iterable[Mapping[K, int]]) -> dict[K, int]:

@@ -10,8 +10,9 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from click.testing import CliRunner
@@ -22,8 +23,10 @@ from surefoot.cli import eval as command
 from surefoot.config import load
 from surefoot.errors import InvalidInput
 from surefoot.evals import Case, Dataset, Experiment, Judged, evaluate, find, judged
+from surefoot.evals.judged import Settings
 from surefoot.evals.judged.judges import QUESTIONS, shipped
 from surefoot.evals.judged.shapes import LAX, STRICT
+from surefoot.evals.naming import scorer_named
 from warm import CLIENTS, warm
 from wire import WireServer
 
@@ -132,10 +135,13 @@ def replying(asked: Any) -> object:
     return {name: full[name] for name in names}
 
 
+UNAIDED = [name.partition("[")[0] for name in judged.names() if ":" not in name.partition("[")[0]]
+"""The metrics that need nothing but their name and a model."""
+
 EVERY: dict[str, Judged] = {
     **{
-        name: make(using=MODEL)
-        for name, make in judged.METRICS.items()
+        name: getattr(judged, name)(using=MODEL)
+        for name in UNAIDED
         if name not in ("rubric", "answer_relevancy")
     },
     "answer_relevancy": judged.answer_relevancy(using=MODEL, embeddings="openai:text-embedding-3-small"),
@@ -177,7 +183,7 @@ def test_every_metric_has_ragas_numbers(app: App) -> None:
         return replying_as_ragas(asked)
 
     factories: dict[str, Callable[..., Judged]] = {
-        name: make for name, make in judged.METRICS.items() if name not in ("rubric", "pairwise_preference")
+        name: getattr(judged, name) for name in UNAIDED if name not in ("rubric", "pairwise_preference")
     }
     vectors = {"embeddings": "openai:text-embedding-3-small"}
     scorers = {
@@ -310,10 +316,54 @@ def test_the_command_line_names_a_metric_and_the_model_that_judges(tmp_path: Pat
         assert done.return_value == 0, done.output
         assert json.loads(done.stdout)["metrics"][0]["value"] == 0.5
         assert {request.body["model"] for request in script.requests} == {"gpt-4o-mini"}
-        with pytest.raises(InvalidInput, match="and by a model faithfulness, answer_relevancy"):
+        with pytest.raises(InvalidInput, match="steps, faithfulness, answer_relevancy"):
             find("own.py:answer").load().run("rows.jsonl", scorers=["nope"])
     finally:
         sys.modules.pop("own", None)
+
+
+@pytest.mark.parametrize(
+    ("written", "same"),
+    [
+        ("faithfulness", judged.faithfulness()),
+        ("faithfulness:votes=3", judged.faithfulness(votes=3, name="faithfulness:votes=3")),
+        ("near=semantic_similarity:0.8", judged.semantic_similarity(threshold=0.8, name="near")),
+        (
+            "facts=factual_correctness: recall , beta=2,prompt=mine@2",
+            judged.factual_correctness(mode="recall", beta=2.0, prompt="mine@2", name="facts"),
+        ),
+        (
+            "aspect_critic:Is it polite, and short?",
+            judged.aspect_critic("Is it polite, and short?", name="aspect_critic:Is it polite, and short?"),
+        ),
+        ("polite=aspect_critic:Is it polite?", judged.aspect_critic("Is it polite?", name="polite")),
+        (
+            "summary_score:length_penalty=no",
+            judged.summary_score(length_penalty=False, name="summary_score:length_penalty=no"),
+        ),
+    ],
+)
+def test_a_metric_is_named_with_its_arguments(written: str, same: Judged, app: App) -> None:
+    assert scorer_named(written) == same
+    assert scorer_named(written, judge_model=MODEL) == replace(
+        same,
+        inputs={**same.inputs, "settings": replace(cast("Settings", same.inputs["settings"]), using=MODEL)},
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("aspect_critic", r"there is nothing after its name; write it as in aspect_critic:Is it polite\?"),
+        ("faithfulness:votes=2", "votes is 2: give an odd number"),
+        ("faithfulness:vote=3", "did you mean votes"),
+        ("factual_correctness:recal", "did you mean recall"),
+        ("faithfulnes", "did you mean faithfulness"),
+    ],
+)
+def test_what_does_not_fit_a_metric_is_refused(written: str, said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        scorer_named(written)
 
 
 PROGRAM = """

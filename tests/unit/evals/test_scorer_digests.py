@@ -135,5 +135,5 @@ def test_built_in_scorers_and_functions_without_a_file_have_digests() -> None:
 
 
 def print_nothing(response: str, **rest: object) -> bool:
-    print(end="")
+    print(end="")  # noqa: T201  (a scorer that uses a builtin)
     return True

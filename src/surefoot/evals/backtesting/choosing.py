@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 
 from surefoot.errors import InvalidInput
 from surefoot.evals.datasets.drawing import place_of
-from surefoot.evals.lineage import Lineage
+from surefoot.evals.lineage import Lineage, runs_of
 from surefoot.ledger import Ledger, RunRecord
 
-_PAGE = 500
 _PERIOD = re.compile(r"\s*(?:the\s+)?last\s+(?:(\d+)\s+)?(minute|hour|day|week|month)s?\s*", re.IGNORECASE)
 _SECONDS = {"minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800, "month": 2_592_000}
 _ENDED = ("completed", "failed")
@@ -97,7 +96,8 @@ def _named(ledger: Ledger, flow: str, run_id: str) -> RunRecord:
 
 def _found(ledger: Ledger, flow: str, wanted: Wanted, left_out: Counter[str]) -> Iterator[RunRecord]:
     lineage, count = Lineage(ledger), 0
-    for run in _all(ledger, flow, wanted):
+    runs = runs_of(ledger, flow, tags=wanted.tags, since_ns=wanted.since_ns, until_ns=wanted.until_ns)
+    for run in runs:
         if wanted.limit is not None and count >= wanted.limit:
             return
         if run.status not in _ENDED:
@@ -111,20 +111,3 @@ def _found(ledger: Ledger, flow: str, wanted: Wanted, left_out: Counter[str]) ->
         else:
             count += 1
             yield run
-
-
-def _all(ledger: Ledger, flow: str, wanted: Wanted) -> Iterator[RunRecord]:
-    before: str | None = None
-    while True:
-        page = ledger.runs(
-            flow=flow,
-            tags=wanted.tags,
-            since_ns=wanted.since_ns,
-            until_ns=wanted.until_ns,
-            before=before,
-            limit=_PAGE,
-        )
-        yield from page
-        if len(page) < _PAGE:
-            return
-        before = page[-1].id

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from surefoot.evals.backtesting.reuse import Reuse, whole
 from surefoot.evals.experiments.ordering import Order
-from surefoot.evals.experiments.recorded import CASE, Ended, Place, Runs, Threads
+from surefoot.evals.experiments.recorded import Ended, Place, Runs, Threads
+from surefoot.evals.run_tags import CASE
 from surefoot.flows import AnyFlow, Logic, Options, Target
 from surefoot.flows.changes import Changes
 from surefoot.flows.forking import planned

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import cast
 
-from surefoot.errors import InvalidInput, UnknownRun
+from surefoot.errors import InvalidInput
 from surefoot.evals.datasets.case import Case
 from surefoot.evals.datasets.drawing import place_of
 from surefoot.evals.datasets.filter import Condition
@@ -16,13 +16,10 @@ from surefoot.evals.datasets.json_rows import parsed as parsed_json
 from surefoot.evals.datasets.summary import redacted_in
 from surefoot.evals.datasets.verdict import PENDING, REVIEW
 from surefoot.evals.datasets.writing import dumped
-from surefoot.evals.experiments.recorded import EXPERIMENT
-from surefoot.flows import CHANGES
+from surefoot.evals.lineage import Lineage, runs_of
 from surefoot.ledger import Ledger, RunRecord, pins_of
 from surefoot.traces.plain import parsed, plain
 from surefoot.values import Json, RunStatus
-
-_PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +91,20 @@ def _ranked(
 ) -> Iterator[tuple[float, str]]:
     """The runs that may be cases, each with its place in the order in which they are taken."""
     there = {str(run) for case in known if (run := case.metadata.get("run")) is not None}
-    lineage = _Lineage(ledger)
-    for run in _runs(ledger, wish):
+    lineage = Lineage(ledger)
+    runs = runs_of(
+        ledger,
+        wish.flow,
+        status=wish.status,
+        tags=wish.tags,
+        since_ns=wish.since_ns or None,
+        until_ns=wish.until_ns,
+    )
+    for run in runs:
         if run.pruned_ns is not None:
             left_out["were pruned"] += 1
-        elif lineage.is_of_evaluation(run):
-            left_out["belong to evaluations"] += 1
+        elif lineage.is_trial(run):
+            left_out["belong to evaluations or are forks"] += 1
         elif run.id in there:
             left_out["are in the file already"] += 1
         elif wish.scores is not None and run.id not in wish.scores:
@@ -110,45 +115,6 @@ def _ranked(
             yield -float(_latency_ns(run)), run.id
         else:
             yield place_of(run.id, wish.seed), run.id
-
-
-def _runs(ledger: Ledger, wish: Wish) -> Iterator[RunRecord]:
-    before: str | None = None
-    while True:
-        page = ledger.runs(
-            flow=wish.flow,
-            status=wish.status,
-            tags=wish.tags,
-            since_ns=wish.since_ns or None,
-            until_ns=wish.until_ns,
-            before=before,
-            limit=_PAGE,
-        )
-        yield from page
-        if len(page) < _PAGE:
-            return
-        before = page[-1].id
-
-
-class _Lineage:
-    """Whether runs, or those that they came of, were made by an evaluation."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-        self._known: dict[str, bool] = {}
-
-    def is_of_evaluation(self, run: RunRecord) -> bool:
-        if EXPERIMENT in run.tags or CHANGES in run.tags:
-            return True
-        return run.parent_run is not None and self._of(run.parent_run)
-
-    def _of(self, run_id: str) -> bool:
-        if run_id not in self._known:
-            try:
-                self._known[run_id] = self.is_of_evaluation(self._ledger.run(run_id))
-            except UnknownRun:
-                self._known[run_id] = False
-        return self._known[run_id]
 
 
 def _made(ledger: Ledger, run: RunRecord) -> tuple[Case, bytes] | str:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from surefoot import flows
 from surefoot.errors import InvalidInput
+from surefoot.evals import run_tags
 from surefoot.evals.datasets import Case, Dataset
-from surefoot.evals.experiments import recorded
 from surefoot.evals.experiments.recorded import Making, Place, Runs, Threads
 from surefoot.evals.experiments.results import Row
 from surefoot.evals.scoring.binding import Bound
@@ -92,11 +92,11 @@ class Order:
     @property
     def tags(self) -> dict[str, str]:
         """What each run of a case is recorded with."""
-        tags = {recorded.EXPERIMENT: self.experiment, recorded.DATASET: self.dataset.version}
+        tags = {run_tags.EXPERIMENT: self.experiment, run_tags.DATASET: self.dataset.version}
         if digest := self.settings_digest:
-            tags[recorded.SETTINGS] = digest
+            tags[run_tags.SETTINGS] = digest
         if self.name:
-            tags[recorded.NAME] = self.name
+            tags[run_tags.NAME] = self.name
         return tags
 
     @property
@@ -114,9 +114,9 @@ class Order:
     def judging(self, bound: Bound, digest: str) -> Making:
         """How the runs of a judge are made."""
         tags = {
-            recorded.EXPERIMENT: self.experiment,
-            recorded.SCORER: bound.name,
-            recorded.SCORER_DIGEST: digest,
+            run_tags.EXPERIMENT: self.experiment,
+            run_tags.SCORER: bound.name,
+            run_tags.SCORER_DIGEST: digest,
         }
         return Making(
             tags,
@@ -186,13 +186,13 @@ def checked(spec: FlowSpec, cases: Sequence[Case]) -> dict[str, Mapping[str, obj
 
 def last(app: Host, spec: FlowSpec, dataset: Dataset) -> str:
     """The newest experiment of a flow over a dataset. Raises `InvalidInput` if there is none."""
-    found = app.ledger.runs(flow=spec.name, tags={recorded.DATASET: dataset.version}, limit=1)
+    found = app.ledger.runs(flow=spec.name, tags={run_tags.DATASET: dataset.version}, limit=1)
     if not found:
         raise InvalidInput(
             f"there is no experiment of {spec.name} over this version of {dataset.name} ({dataset.version}) in the "
             "ledger: begin one without an experiment's id"
         )
-    return found[0].tags[recorded.EXPERIMENT]
+    return found[0].tags[run_tags.EXPERIMENT]
 
 
 def refuse_other(order: Order, begun: ExperimentRecord | None, runs: Iterator[RunRecord]) -> None:
@@ -216,8 +216,8 @@ def refuse_other(order: Order, begun: ExperimentRecord | None, runs: Iterator[Ru
     tags = order.tags
     for record in runs:
         for tag, what in (
-            (recorded.DATASET, "another version of the dataset"),
-            (recorded.SETTINGS, "other settings"),
+            (run_tags.DATASET, "another version of the dataset"),
+            (run_tags.SETTINGS, "other settings"),
         ):
             if record.tags.get(tag) != tags.get(tag):
                 raise _mixed(order, what, record.tags.get(tag) or "none", tags.get(tag) or "none")

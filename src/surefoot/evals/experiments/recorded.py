@@ -12,6 +12,7 @@ from typing import Literal, TypeVar
 
 from surefoot import flows
 from surefoot.errors import UnknownRun
+from surefoot.evals.run_tags import CASE, EXPERIMENT, REPEAT, SCORER, SCORER_DIGEST
 from surefoot.flows import AnyFlow, Change, Completed, FlowSpec, Host, Options, RunEvent, StepClosed, Target
 from surefoot.flows.building import construct
 from surefoot.flows.sources import digest_of
@@ -19,18 +20,6 @@ from surefoot.ledger import RunRecord, Totals, decode
 from surefoot.values import RunTags
 
 T = TypeVar("T")
-
-EXPERIMENT, CASE, REPEAT, SCORER, SCORER_DIGEST, DATASET, SETTINGS, NAME = (
-    "experiment",
-    "case",
-    "repeat",
-    "scorer",
-    "scorer_digest",
-    "dataset",
-    "settings",
-    "evaluation",
-)
-"""The tags of runs that evaluations make."""
 
 Place = tuple[str, int]
 """A case by its id, and which of its repeats it is, from 1."""

@@ -1,7 +1,6 @@
 """Metrics that a model judges: strict by default, and number for number those of ragas with `compat="ragas"`."""
 
 from surefoot.evals.judged.metrics import (
-    METRICS,
     answer_accuracy,
     answer_correctness,
     answer_relevancy,
@@ -21,10 +20,10 @@ from surefoot.evals.judged.metrics import (
     simple_criteria,
     summary_score,
 )
+from surefoot.evals.judged.naming import metric_of, names
 from surefoot.evals.judged.settings import Settings
 
 __all__ = [
-    "METRICS",
     "Settings",
     "answer_accuracy",
     "answer_correctness",
@@ -37,6 +36,8 @@ __all__ = [
     "context_utilization",
     "factual_correctness",
     "faithfulness",
+    "metric_of",
+    "names",
     "noise_sensitivity",
     "pairwise_preference",
     "response_groundedness",

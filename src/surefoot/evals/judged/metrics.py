@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from surefoot.errors import InvalidInput
 from surefoot.evals.judged import flows, judges
@@ -19,12 +19,6 @@ asked."""
 Mode = Literal["precision", "recall", "f1"]
 Level = Literal["low", "high"]
 _UNIT = (0.0, 1.0)
-
-
-class Metric(Protocol):
-    """Makes a scorer that needs no more than the model that judges."""
-
-    def __call__(self, *, using: Model = None) -> Judged: ...
 
 
 def faithfulness(
@@ -319,27 +313,6 @@ def pairwise_preference(
     """
     settings = Settings(using, None, 1, _of(prompt, "preference"))
     return _judged(flows.pairwise_preference, "preference", name, settings, criteria=criteria)
-
-
-METRICS: Mapping[str, Metric] = {
-    "faithfulness": faithfulness,
-    "answer_relevancy": answer_relevancy,
-    "context_precision": context_precision,
-    "context_utilization": context_utilization,
-    "context_recall": context_recall,
-    "context_entity_recall": context_entity_recall,
-    "noise_sensitivity": noise_sensitivity,
-    "factual_correctness": factual_correctness,
-    "answer_correctness": answer_correctness,
-    "semantic_similarity": semantic_similarity,
-    "rubric": rubric,
-    "answer_accuracy": answer_accuracy,
-    "context_relevance": context_relevance,
-    "response_groundedness": response_groundedness,
-    "summary_score": summary_score,
-    "pairwise_preference": pairwise_preference,
-}
-"""Those that need no more than a model, by name: what `surefoot eval --scorer NAME --judge-model MODEL` knows."""
 
 
 def _judged(flow: AnyFlow, question: str, name: str, settings: Settings, **inputs: Any) -> Judged:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from surefoot import ledger
 from surefoot.errors import InvalidInput
+from surefoot.evals import run_tags
 from surefoot.evals.datasets import Case
-from surefoot.evals.experiments import recorded
 from surefoot.evals.experiments.keeping import Keeper, json_of, record_of, row_of
 from surefoot.evals.experiments.marking import Marker
 from surefoot.evals.experiments.recorded import Ended, Making, Threads
@@ -128,9 +128,9 @@ class Jury:
 
     def _making(self, bound: Bound, digests: dict[str, str]) -> Making:
         tags = {
-            recorded.EXPERIMENT: self._sample.experiment,
-            recorded.SCORER: bound.name,
-            recorded.SCORER_DIGEST: digests[bound.name],
+            run_tags.EXPERIMENT: self._sample.experiment,
+            run_tags.SCORER: bound.name,
+            run_tags.SCORER_DIGEST: digests[bound.name],
         }
         return Making(tags, {})
 

@@ -7,16 +7,8 @@ from dataclasses import replace
 
 from surefoot import flows
 from surefoot.errors import UnknownRun
-from surefoot.evals.experiments.recorded import (
-    CASE,
-    SCORER,
-    SCORER_DIGEST,
-    Ended,
-    Making,
-    Place,
-    Runs,
-    Threads,
-)
+from surefoot.evals.experiments.recorded import Ended, Making, Place, Runs, Threads
+from surefoot.evals.run_tags import CASE, SCORER, SCORER_DIGEST
 from surefoot.flows import AnyFlow, Host, Logic, Options, Target
 from surefoot.values import RunTags
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 
 from surefoot.errors import UnknownRun
-from surefoot.evals.lineage import Lineage
+from surefoot.evals.lineage import Lineage, runs_of
 from surefoot.evals.online.sample import Sample
 from surefoot.ledger import FINAL, Ledger, RunRecord
 
-_PAGE = 500
 _OVERLAP_NS = 600_000_000_000
 """Clocks of machines differ, and a run may be in the ledger some time after it has begun."""
 
@@ -47,7 +46,7 @@ class Traffic:
         waiting, self._open = self._open, set()
         again = set(waiting)
         try:
-            for run in self._since(max(since_ns, self._from_ns or 0)):
+            for run in runs_of(self._ledger, self._sample.flow, since_ns=max(since_ns, self._from_ns or 0)):
                 again.discard(run.id)
                 if self._is_wanted(run, seen):
                     yield run
@@ -72,15 +71,6 @@ class Traffic:
     def leave(self, run_id: str) -> None:
         """A run that cannot be scored here, so that it is not tried in each pass."""
         self._over.add(run_id)
-
-    def _since(self, since_ns: int) -> Iterator[RunRecord]:
-        before: str | None = None
-        while True:
-            page = self._ledger.runs(flow=self._sample.flow, since_ns=since_ns, before=before, limit=_PAGE)
-            yield from page
-            if len(page) < _PAGE:
-                return
-            before = page[-1].id
 
     def _found(self, run_id: str) -> RunRecord | None:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from statistics import NormalDist, fmean, stdev
+from statistics import NormalDist, fmean, variance
 
 BETS = 40
 """How many bets the evidence is a mean of; more hardly change it."""
@@ -24,8 +24,12 @@ def student(values: Sequence[float], *, confidence: float = 0.95) -> tuple[float
     """
     if len(values) < 2:
         return None
-    mean = fmean(values)
-    half = t_quantile((1 + confidence) / 2, len(values) - 1) * stdev(values) / math.sqrt(len(values))
+    return student_of(fmean(values), variance(values), len(values), confidence=confidence)
+
+
+def student_of(mean: float, variance: float, n: int, *, confidence: float = 0.95) -> tuple[float, float]:
+    """`student` of values of which only these figures are known; n is 2 or more, the variance that of a sample."""
+    half = t_quantile((1 + confidence) / 2, n - 1) * math.sqrt(variance / n)
     return mean - half, mean + half
 
 

@@ -125,16 +125,17 @@ def test_no_secret_gets_into_the_file(tmp_path: Path, monkeypatch: pytest.Monkey
     assert sum("[secret]" in row["inputs"]["ticket"]["text"] for row in rows) == 3
 
 
-def test_runs_of_evaluations_are_left_out_with_what_came_of_them(app: App) -> None:
+def test_runs_of_evaluations_and_forks_are_left_out_with_what_came_of_them(app: App) -> None:
     kept = ask(app, "production")
     cases = Dataset("d", (Case("1", {"ticket": Ticket(text="evaluated")}, "x"),))
     evaluate(answer, cases, {"same": exact_output})
     evaluate(outer, Dataset("o", (Case("1", {"text": "below an evaluation"}, "x"),)), {"same": exact_output})
     app.run(outer, {"text": "below production"})
+    app.fork(kept, inputs={"ticket": {"text": "tried"}})
     made = found(app)
     (other,) = (case for case in made.cases if case.id != kept)
     assert other.inputs["ticket"] == {"text": "below production", "due": None}
-    assert made.left_out == {"belong to evaluations": 2}
+    assert made.left_out == {"belong to evaluations or are forks": 3}
 
 
 def test_equal_inputs_and_known_runs_are_one_case(app: App, tmp_path: Path) -> None:
