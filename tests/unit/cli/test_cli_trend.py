@@ -89,8 +89,13 @@ def test_json_has_all_of_it(scored: Surefoot) -> None:
     assert len(found["spans"]) == 49
     assert found["spans"][0]["value"] == 0.75
     assert found["spans"][1] == {
-        "began": found["spans"][0]["began"] + 3600, "n": 0, "failures": 0,
-        "coverage": None, "value": None, "interval": None, "labels": {},
+        "began": found["spans"][0]["began"] + 3600,
+        "n": 0,
+        "failures": 0,
+        "coverage": None,
+        "value": None,
+        "interval": None,
+        "labels": {},
     }
 
 

@@ -134,7 +134,9 @@ def test_a_case_is_shown_with_nothing_that_acts(pages: TestClient, file: Path) -
     ],
 )
 def test_no_path_leads_out_of_the_list(pages: TestClient, app: App, file: Path, name: str) -> None:
-    (app.settings.root / "secret.jsonl").write_text('{"id": "a", "review": "pending", "q": "unlisted content"}\n')
+    (app.settings.root / "secret.jsonl").write_text(
+        '{"id": "a", "review": "pending", "q": "unlisted content"}\n'
+    )
     answer = pages.get(f"/datasets/{name}")
     assert answer.status_code == 404
     assert "unlisted content" not in answer.text
