@@ -179,7 +179,8 @@ class OpenRun:
     @property
     def totals(self) -> Totals:
         """What the run has used so far."""
-        return replace(self._used, steps=self._used.steps + self._more_steps)
+        used, more = self._used, self._more_steps
+        return replace(used, steps=used.steps + more) if more else used
 
     def count_done(self, outcome: Outcome) -> None:
         """Count what an outcome has used. Called under the lock."""

@@ -115,6 +115,8 @@ class Runs:
         self._making = making
         self._threads = threads
         self._known = {} if making.is_new else _newest(app, self.spec, making.tags)
+        # Of the code as it is when the experiment begins: that is what is loaded, whatever is written meanwhile.
+        self._code_digest = digest_of(self.spec.entry)
         # Objects that are free: a workflow may keep state, so that each serves one run at a time.
         self._free: list[AnyFlow] = []
 
@@ -169,8 +171,7 @@ class Runs:
 
     def of_other_code(self) -> int:
         """How many of the runs that were recorded before have begun with other code."""
-        now = digest_of(self.spec.entry) if self._known else ""
-        return sum(record.code_digest != now for record in self._known.values())
+        return sum(record.code_digest != self._code_digest for record in self._known.values())
 
     def _logic(
         self,
@@ -182,7 +183,10 @@ class Runs:
     ) -> flows.Logic[object]:
         making = self._making
         options = Options(
-            listener=watch, suppresses_effects=not making.allows_effects, on_completed=watch.note_end
+            listener=watch,
+            suppresses_effects=not making.allows_effects,
+            on_completed=watch.note_end,
+            code_digest=self._code_digest,
         )
 
         def target(given: Mapping[str, object], _init: Mapping[str, object] = making.init) -> Target:
