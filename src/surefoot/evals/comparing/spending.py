@@ -22,8 +22,9 @@ def _ratio(
 ) -> Ratio:
     ours, theirs = costs(pairing.candidate, of), costs(pairing.baseline, of)
     cases = [case for case in pairing.common if case in ours.values and case in theirs.values]
+    known = set(cases)
     missing = Counter(
-        ours.missing.get(case) or theirs.missing[case] for case in pairing.common if case not in set(cases)
+        ours.missing.get(case) or theirs.missing[case] for case in pairing.common if case not in known
     )
     note = "; ".join(f"{count} without: {reason}" for reason, count in missing.most_common())
     pairs = Pairs([ours.values[case] for case in cases], [theirs.values[case] for case in cases], "ratio")
