@@ -46,7 +46,7 @@ def as_score(said: object) -> Score | None:
 def _as_score(said: object) -> Score | None:
     if said is None:
         return None
-    value, reason = (said.value, said.reason) if isinstance(said, Score) else (said, "")
+    value, reason = (said.value, cast("object", said.reason)) if isinstance(said, Score) else (said, "")
     if not isinstance(reason, str):
         raise InvalidInput(f"the reason of the score is {type(reason).__name__}: give a text")
     # The scalars of numpy know the plain value that they hold.
