@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -217,7 +218,13 @@ def test_what_says_nothing_of_production_is_told(app: App) -> None:
     def right(output: Answer, expected: str) -> bool:
         return output.text == expected
 
-    found = Scoring(sample(long_enough, right, OnExperiment(len, "count"))).score()
+    def count(rows: Sequence[object]) -> float:
+        return float(len(rows))
+
+    def coloured(colour: str) -> bool:
+        return colour == "red"
+
+    found = Scoring(sample(long_enough, right, OnExperiment(count))).score()
     assert found.warnings == (
         "right compares with an expected output, which runs of production do not have",
         "count is of a whole experiment, and one of production has no end",
@@ -228,7 +235,7 @@ def test_what_says_nothing_of_production_is_told(app: App) -> None:
     with pytest.raises(InvalidInput, match="online-support is one of answer"):
         Scoring(Sample("support", "ask_twice", {"n": lambda output: float(len(output))}, share=1.0)).score()
     with pytest.raises(InvalidInput, match="takes 'colour', which nothing fills"):
-        Scoring(Sample("third", "answer", {"c": lambda colour: 1.0}, share=1.0)).score()
+        Scoring(Sample("third", "answer", [coloured], share=1.0)).score()
 
 
 def test_runs_that_cannot_be_read_are_told_and_not_tried_in_each_pass(app: App) -> None:
@@ -269,12 +276,12 @@ def test_in_the_background_runs_are_scored_and_close_lets_it_end(
     app = App(load(tmp_path))
     with app.entered():
         ask(app, "one")
-        watch = app.score_online(every=0.02)
+        app.score_online(every=0.02)
         settled(app, 1)
         ask(app, "two", "three")
         settled(app, 3)
     app.close()
-    assert not watch._thread.is_alive()
+    assert "surefoot-online" not in {thread.name for thread in threading.enumerate()}
     with app.entered(), pytest.raises(InvalidInput, match="did you mean support"):
         app.score_online("suport")
 
