@@ -123,6 +123,23 @@ def test_without_a_metric_they_are_listed(surefoot: Surefoot, scored: Surefoot) 
     assert "no metric has scores yet" in surefoot("trend", "--tenant", "nobody")[2]
 
 
+def test_a_bound_is_told_with_how_sure_that_is(scored: Surefoot) -> None:
+    code, out, err = scored("trend", "faithfulness", "--fail-below", "0.7")
+    assert code == 1
+    assert "below 0.700: it may be chance, more runs would tell; coverage 88%" in err
+    assert "more than chance" in scored("trend", "faithfulness", "--fail-below", "0.9")[2]
+    code, out, err = scored("trend", "faithfulness", "--fail-below", "0.5")
+    assert (code, err) == (0, "")
+    assert "not below 0.500, but the interval reaches there: it may be" in out
+    code, _, err = scored("trend", "faithfulness", "--since", "1h", "--until", "1m", "--fail-below", "0")
+    assert code == 1
+    assert "no score in this time" in err
+    code, out, _ = scored("trend", "faithfulness", "--json", "--fail-above", "0.2")
+    assert (code, json.loads(out)["alerts"][0]["is_shown"]) == (1, True)
+    assert scored("trend", "tone", "--fail-below", "1")[0] == 2
+    assert scored("trend", "--fail-below", "1")[0] == 2
+
+
 def test_a_ledger_that_is_not_there_is_not_made(surefoot: Surefoot, tmp_path: Path) -> None:
     code, _, err = surefoot("trend")
     assert code == 0

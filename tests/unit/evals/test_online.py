@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -103,7 +104,9 @@ def test_runs_that_were_made_to_try_something_are_left_out(app: App) -> None:
     evaluate(answer, Dataset("d", (Case("c", {"question": "two"}),)), [long_enough])
     app.fork(ids[0], inputs={"question": "three"})
     evaluate(
-        ask_twice, Dataset("d", (Case("c", {"question": "four"}),)), {"long": lambda output: len(output)}
+        ask_twice,
+        Dataset("d", (Case("c", {"question": "four"}),)),
+        {"long": lambda output: float(len(output))},
     )
     app.run(ask_twice, {"question": "five"})
     found = Scoring(sample()).score()
@@ -124,7 +127,7 @@ def test_the_sample_is_drawn_by_the_ids_alone(app: App) -> None:
     found = Scoring(half).score()
     assert {case.run_id for case in kept(app)} == {run_id for run_id in made if half.has(run_id)}
     assert (found.runs, found.sampled) == (12, found.scored)
-    with pytest.raises(InvalidInput, match="share is 1.5"):
+    with pytest.raises(InvalidInput, match=r"share is 1\.5"):
         sample(share=1.5)
     with pytest.raises(InvalidInput, match="write 'last 7 days'"):
         sample(since="yesterday")
@@ -215,18 +218,24 @@ def test_what_says_nothing_of_production_is_told(app: App) -> None:
     def right(output: Answer, expected: str) -> bool:
         return output.text == expected
 
-    found = Scoring(sample(long_enough, right, OnExperiment(lambda rows: len(rows), "count"))).score()
+    def count(rows: Sequence[object]) -> float:
+        return float(len(rows))
+
+    def coloured(colour: str) -> bool:
+        return colour == "red"
+
+    found = Scoring(sample(long_enough, right, OnExperiment(count))).score()
     assert found.warnings == (
         "right compares with an expected output, which runs of production do not have",
         "count is of a whole experiment, and one of production has no end",
     )
     with pytest.raises(InvalidInput, match="no scorer applies to runs of production: right compares"):
         Scoring(Sample("other", "answer", (right,), share=1.0)).score()
+    app.run(ask_twice, {"question": "x"})
     with pytest.raises(InvalidInput, match="online-support is one of answer"):
-        app.run(ask_twice, {"question": "x"})
-        Scoring(Sample("support", "ask_twice", {"n": lambda output: len(output)}, share=1.0)).score()
+        Scoring(Sample("support", "ask_twice", {"n": lambda output: float(len(output))}, share=1.0)).score()
     with pytest.raises(InvalidInput, match="takes 'colour', which nothing fills"):
-        Scoring(Sample("third", "answer", {"c": lambda colour: 1.0}, share=1.0)).score()
+        Scoring(Sample("third", "answer", [coloured], share=1.0)).score()
 
 
 def test_runs_that_cannot_be_read_are_told_and_not_tried_in_each_pass(app: App) -> None:
@@ -267,12 +276,12 @@ def test_in_the_background_runs_are_scored_and_close_lets_it_end(
     app = App(load(tmp_path))
     with app.entered():
         ask(app, "one")
-        watch = app.score_online(every=0.02)
+        app.score_online(every=0.02)
         settled(app, 1)
         ask(app, "two", "three")
         settled(app, 3)
     app.close()
-    assert not watch._thread.is_alive()
+    assert "surefoot-online" not in {thread.name for thread in threading.enumerate()}
     with app.entered(), pytest.raises(InvalidInput, match="did you mean support"):
         app.score_online("suport")
 
@@ -296,7 +305,7 @@ def test_settings_name_flows_scorers_and_evaluations(tmp_path: Path, monkeypatch
     assert isinstance(one.scorers, Sequence)
     assert [getattr(each, "__name__", "") for each in one.scorers] == ["short", "w"]
     assert one.reads == {"response": "$output"}
-    with pytest.raises(InvalidInput, match="section \\[online.NAME\\]"):
+    with pytest.raises(InvalidInput, match=r"section \[online\.NAME\]"):
         declared({}, root=tmp_path)
     (tmp_path / "surefoot.toml").write_text('[online.a]\nflow = "x"\n')
     with pytest.raises(ConfigError, match="scored by: scorers, or evaluation"):
