@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @documented(
     example="surefoot eval examples/summarization --data golden.jsonl --limit 8\n"
-    "surefoot eval examples/summarization --data golden.jsonl --against production\n"
+    "surefoot eval examples/summarization --data gold.jsonl --against production\n"
     "surefoot eval flow.py:Answer --data cases.jsonl --map query=question \\\n"
     "    --read response=summary --scorer token_f1 --scorer contains_expected\n"
     "surefoot eval --experiment last --to mlflow\n"
