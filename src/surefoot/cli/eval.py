@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     "surefoot eval flow.py:Answer --data cases.jsonl --map query=question \\\n"
     "    --read response=summary --scorer token_f1 --scorer contains_expected\n"
     "surefoot eval --experiment last --to mlflow\n"
-    "surefoot eval flow.py:answer --data cases.jsonl --scorer faithfulness --labels faithfulness=labels.jsonl"
+    "surefoot eval flow.py:answer --data cases.jsonl --scorer faithfulness \\\n"
+    "    --labels faithfulness=labels.jsonl"
 )
 @click.argument("what", required=False, default="")
 @click.option("--data", metavar="FILE", help="The dataset: .jsonl, .json, .csv, .tsv, .parquet or .arrow.")
