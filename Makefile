@@ -18,8 +18,8 @@ export PYTHON SEED
 
 BIN := .venv/bin
 LIMITS := budgets rates breakers cache
-# Frameworks on top of the SDKs, each in an environment of its own: requirements/peers-NAME.txt.
-PEERS := langchain pydantic-ai instructor
+# Frameworks, ragas and MLflow, each in an environment of its own: requirements/peers-NAME.txt.
+PEERS := langchain pydantic-ai instructor ragas mlflow
 # The tools look at what the project wrote, whatever else lies in the checkout.
 WRITTEN = $(wildcard src tests benchmarks examples)
 
@@ -60,7 +60,7 @@ conformance-prompts: .venv/.installed-dev ## prompt files of other libraries and
 conformance-metrics: .venv/.installed-dev ## scores that ragas computed from given answers of judges, and ours (DATA=x)
 	@PYTHONPATH=tests/conformance/metrics $(BIN)/python tests/conformance/metrics $(DATA:%=--data=%)
 
-test-peers: $(PEERS:%=test-peer-%) ## run LangChain, pydantic-ai and instructor inside runs, killed and resumed
+test-peers: $(PEERS:%=test-peer-%) ## run LangChain, pydantic-ai and instructor inside runs; metrics of ragas; experiments to MLflow
 
 check: check-format check-lint check-mypy check-pyright check-floors ## format, lint, types and floors
 

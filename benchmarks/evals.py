@@ -1,4 +1,4 @@
-"""What an evaluation costs for each row, against bare HTTP and the OpenAI SDK alone, and the peers that are there."""
+"""What an evaluation costs for each row, against bare HTTP, the OpenAI SDK alone, and six other libraries."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import sys
 from collections.abc import Generator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,17 +17,19 @@ from benchmarks.harness import (
     Sample,
     Worker,
     interleaved,
+    node_peer,
     peer,
     process,
     version_of,
 )
 from benchmarks.model_server import serving
 
-ROUNDS = 3
-ROWS = 1_000
+ROUNDS = 2
+ROWS = 1_000 if ROUNDS_FACTOR > 1 else 500
+"""Of a round; the first one, which does not count, has a tenth of them."""
 SECONDS = 0.02
 """How long the server takes for a call."""
-SMALL, LARGE = 1_000, 10_000
+SMALL, LARGE = 1_000, 10_000 if ROUNDS_FACTOR > 1 else 4_000
 """Rows of the two evaluations whose memory is compared."""
 
 AIOHTTP, SDK, OURS = "aiohttp", "openai SDK", "surefoot"
@@ -46,15 +47,23 @@ class Peer:
     """Another library on the same work, in an environment of its own.
 
     `program` is a module of `benchmarks/contenders` that is given the server's address, and answers `rows N` as
-    `surefoot_evals` does, with the work of `benchmarks/contenders/rows.py`.
+    `surefoot_evals` does, with the work of `benchmarks/contenders/rows.py`. The first of the `requirements` is the
+    library itself; one of npm is called `npm:NAME@VERSION`.
     """
 
-    distribution: str
-    requirements: tuple[str, ...]
     program: str
+    requirements: tuple[str, ...]
 
 
-PEERS: Mapping[str, Peer] = {}
+PEERS: Mapping[str, Peer] = {
+    "pydantic-evals": Peer("evals_pydantic", ("pydantic-evals==2.62.0", "openai==3.57.0")),
+    "deepeval": Peer("evals_deepeval", ("deepeval==4.3.1", "openai==3.57.0")),
+    # It does not import with what its own pins allow.
+    "ragas": Peer("evals_ragas", ("ragas==0.4.3", "langchain-community==0.3.31", "openai==1.109.1")),
+    "mlflow.genai": Peer("evals_mlflow", ("mlflow==3.17.2", "openai==3.57.0")),
+    "inspect-ai": Peer("evals_inspect", ("inspect-ai==0.3.285", "openai==3.57.0")),
+    "promptfoo": Peer("evals_promptfoo", ("npm:promptfoo@0.121.20",)),
+}
 """By the name in the table."""
 
 EVALUATION = """
@@ -75,17 +84,20 @@ evaluation = Evaluation(target, [scored], data="cases.jsonl")
 
 
 def run() -> Report:
-    """CPU of the client's process with all its threads; the server is another process."""
+    """CPU of the client's process with all its threads and children; the server is another process."""
+    peaks: dict[str, float] = {}
+    missing: list[str] = []
     with ExitStack() as stack:
-        contenders = list(_contenders(stack))
+        contenders = list(_contenders(stack, peaks, missing))
         medians = interleaved(contenders, rounds=ROUNDS)
     per_row, start, bare = _bytes_per_row(), _start(), medians[AIOHTTP]
+    peers = [name for name in PEERS if name in medians]
     return Report(
         name="evals",
         title=f"An evaluation of {ROWS:,} rows, one call of the target and one of a judge each, from a local server "
         f"that takes {SECONDS * MS:.0f} ms; median of {ROUNDS * ROUNDS_FACTOR} interleaved rounds. Milliseconds per "
-        "row.",
-        columns=["contender", "version", "CPU", "of aiohttp", "wall", "of aiohttp"],
+        "row, MiB at most.",
+        columns=["contender", "version", "CPU", "of aiohttp", "wall", "of aiohttp", "memory"],
         rows=[
             [
                 one.name,
@@ -94,42 +106,77 @@ def run() -> Report:
                 f"{medians[one.name].cpu / bare.cpu:.1f}",
                 f"{medians[one.name].wall * MS:.2f}",
                 f"{medians[one.name].wall / bare.wall:.1f}",
+                f"{peaks[one.name] / 2**20:.0f}",
             ]
             for one in contenders
         ],
         notes=[
             "- surefoot: each row is two runs in a ledger on disk, kept with its scores, and has a plain scorer too.",
             "- The comparison of the evaluation with a former one is in its figures.",
-            f"- Memory: {per_row:,.0f} bytes for each row more, between {SMALL:,} and {LARGE:,} rows.",
+            "- mlflow.genai records in SQLite, inspect-ai in a log file, promptfoo in its database, the others not.",
+            "- promptfoo is a command: the start of its process is in its figures.",
+            f"- Memory of surefoot: {per_row:,.0f} bytes for each row more, between {SMALL:,} and {LARGE:,} rows.",
             f"- `surefoot eval` begins its first case after {start * MS:.0f} ms CPU of the whole process.",
+            *(f"- Left out: {reason}." for reason in missing),
         ],
         ratios=[
             Ratio("budget:row-cpu", medians[OURS].cpu / ROW_CPU, 1.0),
             Ratio("openai:cpu", medians[OURS].cpu / medians[SDK].cpu, 1.0),
-            *(Ratio(f"{name}:cpu", medians[OURS].cpu / medians[name].cpu, OF_PEER) for name in PEERS),
+            *(Ratio(f"{name}:cpu", medians[OURS].cpu / medians[name].cpu, OF_PEER) for name in peers),
             Ratio("budget:row-bytes", per_row / ROW_BYTES, 1.0),
             Ratio("budget:start-cpu", start / START_CPU, 1.0),
         ],
     )
 
 
-def _contenders(stack: ExitStack) -> Generator[Contender]:
+def _contenders(stack: ExitStack, peaks: dict[str, float], missing: list[str]) -> Generator[Contender]:
+    """All that can be made here; why one is `missing` is noted."""
     url, ours = stack.enter_context(serving(SECONDS)), Path(sys.executable)
     bare = stack.enter_context(Worker(ours, "bare_evals", url))
     folder = Path(stack.enter_context(TemporaryDirectory()))
     we = stack.enter_context(Worker(ours, "surefoot_evals", folder, url))
-    yield Contender(AIOHTTP, version_of(ours, "aiohttp"), partial(_round, bare, "aiohttp"))
-    yield Contender(SDK, version_of(ours, "openai"), partial(_round, bare, "openai"))
-    yield Contender(OURS, version_of(ours, "surefoot"), partial(_round, we, "rows"))
+    for name, distribution, worker, kind in (
+        (AIOHTTP, "aiohttp", bare, "aiohttp"),
+        (SDK, "openai", bare, "openai"),
+        (OURS, "surefoot", we, "rows"),
+    ):
+        yield Contender(name, version_of(ours, distribution), _Rounds(name, worker, kind, peaks))
     for name, each in PEERS.items():
-        python = peer(f"evals-{name}", *each.requirements)
-        worker = stack.enter_context(Worker(python, each.program, url))
-        yield Contender(name, version_of(python, each.distribution), partial(_round, worker, "rows"))
+        try:
+            worker, version = _begun(name, each, url)
+        except SystemExit as reason:
+            missing.append(f"{name}, {reason}")
+            continue
+        yield Contender(name, version, _Rounds(name, stack.enter_context(worker), "rows", peaks))
 
 
-def _round(worker: Worker, kind: str) -> Sample:
-    taken = worker.ask(kind, ROWS)
-    return Sample(taken["wall"] / ROWS, taken["cpu"] / ROWS)
+def _begun(name: str, each: Peer, url: str) -> tuple[Worker, str]:
+    """The program of a peer in its environment, and the peer's version. Raises `SystemExit`."""
+    own = each.requirements[0]
+    if own.startswith("npm:"):
+        package = own.removeprefix("npm:")
+        place = node_peer(f"evals-{name}", package)
+        return Worker(Path(sys.executable), each.program, url, place), package.rpartition("@")[2]
+    python = peer(f"evals-{name}", *each.requirements)
+    return Worker(python, each.program, url), own.rpartition("==")[2]
+
+
+class _Rounds:
+    """The rounds of one contender, and the most memory that its processes took."""
+
+    def __init__(self, name: str, worker: Worker, kind: str, peaks: dict[str, float]) -> None:
+        self._name = name
+        self._worker = worker
+        self._kind = kind
+        self._peaks = peaks
+        self._is_warm = False
+
+    def __call__(self) -> Sample:
+        number = ROWS if self._is_warm else ROWS // 10
+        taken = self._worker.ask(self._kind, number)
+        self._is_warm = True
+        self._peaks[self._name] = taken["peak"]
+        return Sample(taken["wall"] / number, taken["cpu"] / number)
 
 
 def _bytes_per_row() -> float:

@@ -145,7 +145,9 @@ class Worker:
         if self._process.stdin is None or self._process.stdout is None:
             raise SystemExit(f"{program} has no pipes")
         self._questions, self._answers = self._process.stdin, self._process.stdout
-        self._answer()
+        # A library may print something when it is imported.
+        while not self._answer().endswith("ready\n"):
+            pass
 
     def ask(self, kind: str, number: int) -> Mapping[str, float]:
         """Let it do a round of so many, and say what that took."""
@@ -225,6 +227,25 @@ def _environment(label: str, requirements: Sequence[str | Path], *, stamp: str) 
             raise SystemExit(f"the peers of a benchmark could not be installed: {what}")
     done.write_text(wanted, encoding="utf-8")
     return python
+
+
+def node_peer(benchmark: str, package: str) -> Path:
+    """The folder in which npm has installed a pinned package, made at the first use. Raises `SystemExit`."""
+    npm = shutil.which("npm")
+    if npm is None or shutil.which("node") is None:
+        raise SystemExit(f"{package} needs Node.js and npm, which are not here")
+    place = PROJECT / ".cache" / "bench" / benchmark
+    done = place / "installed.txt"
+    if done.is_file() and done.read_text(encoding="utf-8") == package:
+        return place
+    print(f"installing {package} ...", file=sys.stderr)
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    command = [npm, "install", "--silent", "--no-audit", "--no-fund", "--prefix", place, package]
+    if subprocess.run(command, cwd=place, stdout=subprocess.DEVNULL, check=False).returncode != 0:
+        raise SystemExit(f"{package} could not be installed by npm")
+    done.write_text(package, encoding="utf-8")
+    return place
 
 
 @contextmanager

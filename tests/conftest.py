@@ -17,7 +17,7 @@ settings.register_profile("surefoot", deadline=None)
 settings.load_profile("surefoot")
 
 # Settings that would change what the code under test does, or let it reach a provider.
-FOREIGN = ("SUREFOOT_", "OPENAI_", "ANTHROPIC_", "AZURE_OPENAI_", "GEMINI_", "GOOGLE_", "OTEL_")
+FOREIGN = ("SUREFOOT_", "OPENAI_", "ANTHROPIC_", "AZURE_OPENAI_", "GEMINI_", "GOOGLE_", "OTEL_", "MLFLOW_")
 
 SOURCES = Path(__file__).parents[1] / "src"
 

@@ -10,7 +10,7 @@ import aiohttp
 import openai
 
 from benchmarks.contenders.bare_calls import HEADERS, body, text_of
-from benchmarks.contenders.rows import AT_ONCE_ROWS, judging, verdict
+from benchmarks.contenders.rows import AT_ONCE_ROWS, judging, taken_by, verdict
 from benchmarks.contenders.serving import MODEL, Ask, Round, question, serve_async
 
 
@@ -37,7 +37,7 @@ def rounds_of_rows(ask: Ask) -> Callable[[int], Awaitable[dict[str, float]]]:
             passed = await rows(ask, number)
         if passed != number:
             raise SystemExit(f"{passed} of {number} rows passed")
-        return taken.result(number)
+        return taken_by(number, taken)
 
     return perform
 

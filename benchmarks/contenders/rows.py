@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import resource
+import sys
+from collections.abc import Callable
+
+from benchmarks.contenders.serving import Round, serve
 
 AT_ONCE_ROWS = 32
 """Rows under way at a time."""
@@ -21,3 +26,22 @@ def verdict(said: str) -> bool:
 def has_answer(response: str) -> bool:
     """The plain scorer of each row, beside the judge."""
     return "answer" in response
+
+
+def taken_by(number: int, taken: Round) -> dict[str, float]:
+    """What a round took, with the peak of memory in bytes so far: of this process, or the largest of its children."""
+    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return taken.result(number) | {"peak": peak * (1 if sys.platform == "darwin" else 1024)}
+
+
+def serve_rows(work: Callable[[int], int]) -> None:
+    """Answer `rows NUMBER`. `work` does so many rows, and says how many of them passed both scorers."""
+
+    def perform(number: int) -> dict[str, float]:
+        with Round() as taken:
+            passed = work(number)
+        if passed != number:
+            raise SystemExit(f"{passed} of {number} rows passed")
+        return taken_by(number, taken)
+
+    serve({"rows": perform})

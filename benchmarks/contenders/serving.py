@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import resource
 import statistics
 import sys
 import time
 import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TextIO
 
 STEPS = 10
 IN_FLIGHT = 100
@@ -43,18 +45,23 @@ def unique() -> str:
     return uuid.uuid4().hex
 
 
+def _cpu() -> float:
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
+
+
 class Round:
-    """Wall and CPU seconds of this process while it is open, and how long single steps took."""
+    """Wall and CPU seconds while it is open, of this process and of children that ended; how long single steps took."""
 
     def __init__(self) -> None:
         self.step_seconds: list[float] = []
 
     def __enter__(self) -> Self:
-        self._wall, self._cpu = time.perf_counter(), time.process_time()
+        self._wall, self._cpu = time.perf_counter(), _cpu()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.cpu, self.wall = time.process_time() - self._cpu, time.perf_counter() - self._wall
+        self.cpu, self.wall = _cpu() - self._cpu, time.perf_counter() - self._wall
 
     def result(self, steps: int) -> dict[str, float]:
         single = statistics.median(self.step_seconds) if self.step_seconds else self.wall / steps
@@ -76,10 +83,16 @@ Answers = dict[str, Callable[[int], dict[str, float]]]
 """For each kind of round: do so many runs of it, and say what it took."""
 
 
+def answering() -> TextIO:
+    """Where answers go. What libraries print must not stand between them, those that hold on to the output too."""
+    out = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return out
+
+
 def serve(answers: Answers) -> None:
     """Answer lines of `KIND NUMBER` with JSON until the input ends."""
-    # What libraries print must not stand between the answers.
-    out, sys.stdout = sys.stdout, sys.stderr
+    out = answering()
     print("ready", file=out, flush=True)
     for line in sys.stdin:
         kind, number = line.split()
@@ -88,7 +101,7 @@ def serve(answers: Answers) -> None:
 
 async def serve_async(answers: dict[str, Callable[[int], Awaitable[dict[str, float]]]]) -> None:
     """`serve` for contenders whose connections belong to a loop."""
-    out, sys.stdout = sys.stdout, sys.stderr
+    out = answering()
     print("ready", file=out, flush=True)
     while line := await asyncio.to_thread(sys.stdin.readline):
         kind, number = line.split()

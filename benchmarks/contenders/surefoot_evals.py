@@ -8,7 +8,7 @@ import resource
 import sys
 from pathlib import Path
 
-from benchmarks.contenders.rows import AT_ONCE_ROWS, has_answer, judging, verdict
+from benchmarks.contenders.rows import AT_ONCE_ROWS, has_answer, judging, taken_by, verdict
 from benchmarks.contenders.serving import MODEL, Round, question, serve_async
 from surefoot import App, Case, Dataset, Score, flow, generate
 from surefoot.evals import Experiment, Judged, compare, evaluate_async
@@ -54,7 +54,7 @@ async def main(folder: Path, url: str) -> None:
             if number in baselines:
                 compare(found, baselines[number])
         baselines.setdefault(number, found)
-        return taken.result(number)
+        return taken_by(number, taken)
 
     async def memory(number: int) -> dict[str, float]:
         await evaluated(app, dataset(number))

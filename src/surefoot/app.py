@@ -94,7 +94,9 @@ class App:
         """The prompts of this project."""
         from surefoot import wiring
 
-        return wiring.library_of(self.config.prompts, self.ledger, self.settings.root)
+        return wiring.library_of(
+            self.config.prompts, self.ledger, self.settings.root, gates=self.config.gates
+        )
 
     @made_once
     def home(self) -> retrieval.Home:

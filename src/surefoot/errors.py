@@ -58,7 +58,8 @@ SurefootError
       AlreadyRecorded        an outcome of that step and attempt is there already
       TransactionInDoubt     whether a transaction step was committed is not known yet
     CollectionError          a document collection cannot be read or written
-    ExportError              a receiver of traces cannot be reached or does not take them
+    ExportError              a receiver of traces or of experiments cannot be reached or does not take them
+    ScorerUnavailable        a scorer's own process does not start, or died
 
 A message says what went wrong, where, and what to do next.
 """
@@ -392,4 +393,8 @@ class CollectionError(WorldError):
 
 
 class ExportError(WorldError):
-    """A receiver of traces cannot be reached or does not take them; sending them again does no harm."""
+    """A receiver of traces or of experiments cannot be reached or does not take them; sending again does no harm."""
+
+
+class ScorerUnavailable(WorldError):
+    """A scorer that is computed in a process of its own has none: it does not start, or died several times."""

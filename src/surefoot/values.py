@@ -22,6 +22,8 @@ StepKind = Literal["step", "call", "flow"]
 Trust = Literal["trusted", "untrusted"]
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+# Two characters at a time: each run and each request has an id.
+_PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]
 _id_lock = ForkSafeLock()
 _last_tick = 0
 
@@ -38,7 +40,7 @@ def new_id() -> str:
         tick = _last_tick = max(tick, _last_tick + 1)
     number = (tick >> 12) << 80 | 0x7 << 76 | (tick & 0xFFF) << 64
     number |= 0b10 << 62 | int.from_bytes(os.urandom(8)) >> 2
-    return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
+    return _characters(number)
 
 
 def id_bytes(text: str) -> bytes:
@@ -54,7 +56,11 @@ def id_bytes(text: str) -> bytes:
 def first_id(wall_ns: int) -> str:
     """The id that comes before all that were made in the millisecond of `wall_ns` or later."""
     number = max(wall_ns, 0) // 1_000_000 << 80
-    return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
+    return _characters(number)
+
+
+def _characters(number: int) -> str:
+    return "".join([_PAIRS[number >> shift & 1023] for shift in range(120, -1, -10)])
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -67,8 +67,23 @@ def ledger_of(given: config.LedgerSettings, payloads: Payloads, vault: config.Va
     return ledger
 
 
-def library_of(given: config.PromptSettings, ledger: Ledger | None, root: Path) -> prompts.Library:
-    """The prompts of a project, whose versions, labels and uses are kept in its ledger; None: in files alone."""
+def library_of(
+    given: config.PromptSettings,
+    ledger: Ledger | None,
+    root: Path,
+    *,
+    gates: Mapping[str, config.GateSettings] | None = None,
+) -> prompts.Library:
+    """The prompts of a project, whose versions, labels and uses are kept in its ledger; None: in files alone.
+
+    gates: those that stand before labels.
+    """
+    guard = None
+    if gates and ledger is not None:
+        # Comparisons are loaded where there is a gate, and by nobody else.
+        from surefoot.evals.comparing.guarding import Guarding
+
+        guard = Guarding(gates, ledger)
     return prompts.Library(
         given.path,
         archive=None if ledger is None else records.Prompts(ledger),
@@ -76,6 +91,7 @@ def library_of(given: config.PromptSettings, ledger: Ledger | None, root: Path) 
         refresh=given.refresh,
         root=root,
         roots=tuple(given.files.values()),
+        guard=guard,
     )
 
 

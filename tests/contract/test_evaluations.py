@@ -220,18 +220,18 @@ def test_scores_are_of_the_tenant_of_the_run(ledger: Ledger) -> None:
 
 def test_what_is_known_of_a_metric_stays_until_its_scorer_is_another_one(kept: Evaluations) -> None:
     first, second = a_metric(), a_metric("other", place=1, direction="higher", high=1.0, labelled={})
-    kept.note([second, first])
+    kept.note([second, first]).wait()
     assert kept.noted("E1") == [first, second]
     assert kept.noted("E2") == []
     # Begun again, before its judge is asked about labelled cases.
-    kept.note([a_metric(labelled={}, place=2, noted_ns=8)])
+    kept.note([a_metric(labelled={}, place=2, noted_ns=8)]).wait()
     assert kept.noted("E1") == [second, a_metric(place=2, noted_ns=8)]
-    kept.note([a_metric(noted_ns=3, direction="higher")])
+    kept.note([a_metric(noted_ns=3, direction="higher")]).wait()
     assert kept.noted("E1")[1].direction == "lower", "what is older does not count"
-    kept.note([a_metric(scorer="another", labelled={}, noted_ns=9)])
+    kept.note([a_metric(scorer="another", labelled={}, noted_ns=9)]).wait()
     assert kept.noted("E1")[0] == a_metric(scorer="another", labelled={}, noted_ns=9)
     with pytest.raises(InvalidInput, match="name of a metric"):
-        kept.note([a_metric("m" * 201)])
+        kept.note([a_metric("m" * 201)]).wait()
 
 
 def test_verdicts_are_kept_as_they_were_and_the_newest_comes_first(ledger: Ledger) -> None:

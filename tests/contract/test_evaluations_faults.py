@@ -239,7 +239,7 @@ def test_verify_finds_scores_of_nothing(place: Place, ledger: Ledger, kept: Eval
         whole = verify(tables, ledger.payloads)
         assert (whole.is_whole, whole.experiments, whole.scores) == (True, 1, 2)
         place.execute("DELETE FROM experiment_cases WHERE case_id = 'c1'")
-        kept.note([a_metric()])
+        kept.note([a_metric()]).wait()
         place.execute("DELETE FROM experiments")
         found = verify(tables, ledger.payloads)
     assert found.damage == [

@@ -149,7 +149,7 @@ def test_cases_go_with_their_runs_and_bring_their_experiment(
     evaluations.keep([a_case("c9", "R9", experiment="E2")]).wait()
     evaluations.verdict(a_verdict())
     metric = a_metric()
-    evaluations.note([metric, a_metric(experiment="E2")])
+    evaluations.note([metric, a_metric(experiment="E2")]).wait()
     done = exported(ledger, file, selection=Selection(ids=(first.run_id,)))
     assert (done.runs, done.cases, done.verified.is_whole) == (1, 1, True)
     assert (done.verified.experiments, done.verified.scores) == (1, 3)
@@ -241,7 +241,7 @@ LIES = {
 @pytest.mark.parametrize("lie", LIES.values(), ids=list(LIES))
 def test_a_file_that_lies_gets_nothing_in(ledger: Ledger, there: Ledger, file: Path, lie: str) -> None:
     kept = judged(there)
-    Evaluations(there).note([a_metric()])
+    Evaluations(there).note([a_metric()]).wait()
     exported(there, file, selection=Selection(ids=(kept.run_id,)))
     started(ledger)
     with closing(sqlite3.connect(file, isolation_level=None)) as connection:

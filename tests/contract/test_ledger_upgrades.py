@@ -205,7 +205,7 @@ def test_tables_of_version_five_get_experiments(place: Place) -> None:
     case = CaseRecord("E", "c1", run_id, "completed", scores=(ScoreRecord("exact", value=True),), scored_ns=5)
     kept.keep([case]).wait()
     metric = MetricRecord("E", "exact", scorer="ab", high=1.0, labelled={"pairs": []}, noted_ns=4)
-    kept.note([metric])
+    kept.note([metric]).wait()
     assert kept.noted("E") == [metric]
     assert (kept.experiment("last"), list(kept.cases("E"))) == (begun, [case])
     assert newer.first_break(run_id) is None

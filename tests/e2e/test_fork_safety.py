@@ -142,6 +142,9 @@ LOCKS_OF_THEIR_OWN = {
     "models/local/process.py": "made anew in a child",
     "models/local/server.py": "a process of its own, which never forks",
     "limits/cache/leases.py": "made anew in a child",
+    "evals/ragas/process.py": "made anew in a child",
+    "evals/ragas/child.py": "a process of its own, which never forks",
+    "evals/online/watching.py": "made and waited for by a thread that no child has",
     "cli/progress.py": "the command line draws in one process and does not fork",
 }
 

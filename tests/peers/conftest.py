@@ -19,6 +19,8 @@ PACKAGES = {
     "test_langchain.py": ("langchain_openai", "langchain.agents", "langgraph.graph"),
     "test_pydantic_ai.py": ("pydantic_ai", "pydantic_ai.models.openai"),
     "test_instructor.py": ("instructor", "openai.types.chat"),
+    "test_ragas.py": ("ragas",),
+    "test_mlflow.py": ("mlflow",),
 }
 IS_PEER = os.environ.get("SUREFOOT_TEST_PEER") == "1"
 collect_ignore = [

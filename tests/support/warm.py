@@ -28,23 +28,8 @@ from typing import Any
 import surefoot.cli.root
 
 # None of them starts a thread or opens anything, as each process shows that imports them at its start.
-COMMANDS = (
-    "asyncpg",
-    "rich.console",
-    "rich.live",
-    "rich.progress",
-    "rich.table",
-    "rich.tree",
-    "surefoot.app",
-    "surefoot.cli.screen",
-    "surefoot.cli.words",
-    "surefoot.config",
-    "surefoot.ledger.sqlite",
-    "surefoot.traces",
-    "surefoot.traces.listing",
-    *(f"surefoot.cli.{command}" for command in surefoot.cli.root.COMMANDS),
-)
-CLIENTS = ("anthropic", "openai.resources.chat", "surefoot.app", "surefoot.config", "surefoot.ledger.sqlite")
+COMMANDS = ("asyncpg", "rich.console", "rich.live", "rich.progress", "rich.table", "rich.tree", "rooms")
+CLIENTS = ("anthropic", "openai.resources.chat", "rooms")
 SECONDS = 100
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import openai
 import pytest
 
-from benchmarks import harness, million, model_server
+from benchmarks import evals, harness, million, model_server
 from benchmarks.contenders import filled_ledger, serving
 from surefoot import App, traces
 from surefoot.config import load
@@ -119,3 +121,35 @@ def test_a_round_of_model_calls_stops_at_an_answer_that_is_none():
 
     with pytest.raises(SystemExit, match="the answer is none"):
         asyncio.run(serving.rounds_of_calls(ask)(1))
+
+
+def test_a_round_counts_the_cpu_of_children_that_ended():
+    spin = "import time\nwhile time.process_time() < 0.3: pass"
+    with serving.Round() as taken:
+        subprocess.run([sys.executable, "-S", "-c", spin], check=True)
+    assert taken.cpu >= 0.3
+
+
+def test_what_a_library_prints_at_its_import_is_no_answer(tmp_path, monkeypatch):
+    work = tmp_path / "benchmarks" / "contenders"
+    work.mkdir(parents=True)
+    for name in ("serving", "rows"):
+        source = (harness.PROJECT / "benchmarks" / "contenders" / f"{name}.py").read_text(encoding="utf-8")
+        (work / f"{name}.py").write_text(source, encoding="utf-8")
+    (work / "noisy.py").write_text(
+        "import os\n"
+        "from benchmarks.contenders.rows import serve_rows\n"
+        "print('Welcome to a library', flush=True)\n"
+        "serve_rows(lambda number: print('a banner') or os.write(1, b'another one') and number)\n"
+    )
+    monkeypatch.setattr(harness, "PROJECT", tmp_path)
+    with harness.Worker(Path(sys.executable), "noisy") as worker:
+        taken = worker.ask("rows", 3)
+    assert taken["steps"] == 3
+    assert taken["peak"] > 1e6
+
+
+def test_a_peer_that_cannot_be_made_says_what_is_missing(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SystemExit, match=r"promptfoo@.* needs Node.js and npm, which are not here"):
+        evals._begun("promptfoo", evals.PEERS["promptfoo"], "http://127.0.0.1:1/v1")

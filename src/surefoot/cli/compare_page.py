@@ -119,6 +119,9 @@ def _add(table: Table, each: Contrast) -> None:
     cells += [wording.signed(each.delta, each.kind), wording.between(each.interval, each.kind)]
     cells += [wording.p_value(each.adjusted_p), shown, wording.coverages(each)]
     table.add_row(name, *cells, style=_STYLES.get(shown, ""))
+    if each.as_judged is not None:
+        beside = [*wording.as_judged(each), "", each.as_judged.effect or "", ""]
+        table.add_row("  as judged", *beside, style="dim")
 
 
 def _print_notes(console: Console, comparison: Comparison) -> None:
@@ -132,6 +135,8 @@ def _print_notes(console: Console, comparison: Comparison) -> None:
             notes.append((f"{each.metric} is not compared: {each.omitted}", "yellow"))
         elif each.kind == "labels":
             notes.append((f"{each.metric}: {wording.shifted(each)}", "bold" if each.has_shifted else "dim"))
+        if (said := wording.carried(each)) and not each.omitted:
+            notes.append((f"{each.metric}: {said}", "dim" if each.as_judged is not None else "yellow"))
         if said := wording.counted_failures(each):
             failures.setdefault(said, []).append(each.metric)
         if said := wording.hint(each):

@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     example="surefoot eval examples/summarization --data golden.jsonl --limit 8\n"
     "surefoot eval examples/summarization --data golden.jsonl --against production\n"
     "surefoot eval flow.py:Answer --data cases.jsonl --map query=question \\\n"
-    "    --read response=summary --scorer token_f1 --scorer contains_expected"
+    "    --read response=summary --scorer token_f1 --scorer contains_expected\n"
+    "surefoot eval --experiment last --to mlflow\n"
+    "surefoot eval flow.py:answer --data cases.jsonl --scorer faithfulness --labels faithfulness=labels.jsonl"
 )
-@click.argument("what")
+@click.argument("what", required=False, default="")
 @click.option("--data", metavar="FILE", help="The dataset: .jsonl, .json, .csv, .tsv, .parquet or .arrow.")
 @click.option(
     "--map",
@@ -51,6 +53,12 @@ if TYPE_CHECKING:
     metavar="MODEL",
     default="",
     help="The model that judges built-in scorers such as faithfulness; else [models] default.",
+)
+@click.option(
+    "--labels",
+    multiple=True,
+    metavar="METRIC=FILE",
+    help="Cases that people have labelled: the inputs of the judge, and `expected` true or false.",
 )
 @click.option("--judge", is_flag=True, help="Ask the declared judges too; each case costs a model call more.")
 @click.option(
@@ -118,6 +126,13 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Let effects and transactions of the flow happen, and not be suppressed.",
 )
+@click.option(
+    "--to",
+    "receivers",
+    multiple=True,
+    type=click.Choice(["mlflow"]),
+    help="Send what came out to the MLflow server of the settings, [mlflow]; without WHAT, a recorded --experiment.",
+)
 @json_option
 @json_errors
 def command(  # noqa: PLR0917
@@ -127,6 +142,7 @@ def command(  # noqa: PLR0917
     reads: tuple[str, ...],
     scorers: tuple[str, ...],
     judge_model: str,
+    labels: tuple[str, ...],
     judge: bool,  # noqa: FBT001
     init: tuple[str, ...],
     limit: int | None,
@@ -143,6 +159,7 @@ def command(  # noqa: PLR0917
     absolute: bool,  # noqa: FBT001
     retry_failed: bool,  # noqa: FBT001
     allow_effects: bool,  # noqa: FBT001
+    receivers: tuple[str, ...],
     as_json: bool,  # noqa: FBT001
 ) -> int:
     """Run the flow of WHAT over a dataset and score what it answers.
@@ -152,12 +169,15 @@ def command(  # noqa: PLR0917
     that fails are counted, and the exit code is 1 then, as it is where it was stopped. Ctrl-C loses nothing:
     --experiment goes on.
     """
-    from surefoot.cli import eval_bar, inputs, screen
+    from surefoot.cli import eval_bar, eval_sending, inputs, screen
     from surefoot.evals import find, measure
     from surefoot.evals.tiering.frontier import Target
 
     screen.show_warnings()
+    if not what:
+        return eval_sending.recorded(experiment, receivers, as_json=as_json)
     _check(frontier, against, forecast=forecast)
+    eval_sending.check(receivers, is_measured=frontier is None and not forecast)
     cost = inputs.dollars(max_cost, option="--max-cost")
     found = find(what)
     app = app_of(found)
@@ -166,23 +186,26 @@ def command(  # noqa: PLR0917
     try:
         with app.entered():
             evaluation = found.load().reading(inputs.pairs(reads, option="--read"))
+            labelled = inputs.pairs(labels, option="--labels")
             dataset = evaluation.dataset(data, columns=inputs.pairs(columns, option="--map"))
             expected = partial(
                 evaluation.forecast,
                 dataset,
                 scorers=scorers,
                 judge_model=judge_model,
+                labels=labelled,
                 with_judges=judge,
                 limit=limit,
                 repeats=repeats,
                 concurrency=concurrency,
                 changes=changes,
-                arms=1 if against is None else 2,
+                against=against or "",
             )
             asked: dict[str, Any] = {
                 "init": inputs.pairs(init, option="--init"),
                 "scorers": scorers,
                 "judge_model": judge_model,
+                "labels": labelled,
                 "with_judges": judge,
                 "limit": limit,
                 "repeats": repeats,
@@ -224,7 +247,10 @@ def command(  # noqa: PLR0917
     finally:
         sys.stdout.flush()
         app.close()
-    return _show(app, result, as_json=as_json)
+    code = _show(app, result, as_json=as_json)
+    if receivers:
+        eval_sending.send(app, result)
+    return code
 
 
 def _check(frontier: str | None, against: str | None, *, forecast: bool) -> None:

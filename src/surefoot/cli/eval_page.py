@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,7 @@ def print_experiment(console: Console, result: Experiment, *, hint: str = "") ->
     for row in rows:
         if row.note:
             console.print(screen.styled((f"{row.metric}: {row.note}", "yellow")))
+    _print_judges(console, result)
     _print_flaky(console, result)
     _print_failures(console, result)
     _print_worst(console, result, hint)
@@ -48,6 +50,32 @@ def print_experiment(console: Console, result: Experiment, *, hint: str = "") ->
 
 def _is_doubtful(agreement: object) -> bool:
     return bool(getattr(agreement, "is_near_chance", False))
+
+
+def _print_judges(console: Console, result: Experiment) -> None:
+    """What judges say of labelled cases, and what sways them."""
+    from surefoot.cli import screen
+    from surefoot.evals.scoring import biases
+
+    for metric in result.metrics:
+        found = metric.agreement
+        if found is None:
+            continue
+        positives = found.true_positive + found.false_negative
+        negatives = found.true_negative + found.false_positive
+        failed = f", {found.failed} without a verdict" if found.failed else ""
+        counts = (
+            f"labelled true: {found.true_positive} of {positives} judged true; "
+            f"labelled false: {found.true_negative} of {negatives} judged false{failed}"
+        )
+        lines = [counts]
+        if found.said:
+            lines.append(f"length of the answer: {biases.by_length(found.said)}")
+            position = biases.by_position(found.said)
+            lines += [f"position: {position}"] if position is not None else []
+        for line in lines:
+            said = screen.harmless(f"  {metric.name}: {line}")
+            console.print(screen.styled((said, "dim")), soft_wrap=True)
 
 
 def _print_flaky(console: Console, result: Experiment) -> None:
@@ -69,10 +97,12 @@ def _print_flaky(console: Console, result: Experiment) -> None:
 
 
 def print_forecast(console: Console, found: Forecast) -> None:
-    """What an evaluation may use, in one line, and why something is not known."""
+    """What an evaluation may use, in one line, why something is not known, and what a comparison can show."""
     from surefoot.cli import screen
 
     console.print(screen.styled(("forecast ", "dim"), forecast_words(found)), soft_wrap=True)
+    if (shown := _detectable_words(found)) is not None:
+        console.print(screen.styled((f"  {shown}", "dim")), soft_wrap=True)
     for reason in found.unknown:
         console.print(screen.styled((f"  {reason}", "dim")), soft_wrap=True)
 
@@ -92,6 +122,20 @@ def forecast_words(found: Forecast) -> str:
     ]
     by = f", by {words.counted(sample, 'former run')}" if sample else ""
     return ", ".join(parts) + by
+
+
+def _detectable_words(found: Forecast) -> str | None:
+    from surefoot.cli import words
+
+    if (smallest := found.detectable) is None:
+        return None
+    cases, metrics = words.counted(found.paired, "case"), words.counted(found.metrics, "metric")
+    if math.isinf(smallest):
+        return (
+            f"{cases} and {metrics} may show nothing where the verdict of one case in five changes: add cases"
+        )
+    points = f"{smallest * 100:.0f} points"
+    return f"{cases} and {metrics} show differences from {points} on, where one verdict in five changes"
 
 
 def _between(
@@ -127,23 +171,22 @@ def _print_worst(console: Console, result: Experiment, hint: str) -> None:
     if not worst:
         return
     width = max(len(row.case) for row in worst)
+    lower = {metric.name for metric in result.metrics if metric.direction == "lower"}
     console.print(screen.styled((f"worst cases{hint}", "bold")))
     for row in worst:
-        said = screen.brief(lacking(row), max(console.width - width - 32, 20))
+        said = screen.brief(lacking(row, lower), max(console.width - width - 32, 20))
         console.print(f"  {row.case:<{width}}  {row.run_id}  {said}", soft_wrap=True)
 
 
-def lacking(row: Row) -> str:
-    """What a case did not reach, in a few words."""
-    from surefoot.evals.scales import direction_of_name
-
+def lacking(row: Row, lower: Collection[str] = ()) -> str:
+    """What a case did not reach, in a few words; of metrics that are better when `lower` nothing."""
     if row.status == "failed":
         return f"failed: {row.error}"
     parts = [f"{name} failed" for name in row.failures]
     parts += [f"not {name}" for name, score in row.scores.items() if score.value is False]
     for name, score in row.scores.items():
         # Seconds and dollars are no share of anything.
-        if isinstance(score.value, float) and score.value < 1 and direction_of_name(name) == "higher":
+        if isinstance(score.value, float) and score.value < 1 and name not in lower:
             parts.append(f"{name} {score.value:.2f}")
     return ", ".join(parts)
 

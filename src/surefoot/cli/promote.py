@@ -83,7 +83,7 @@ def command(  # noqa: PLR0917
             planned.check()
             gates.check()
         is_staying = is_dry or planned.is_there
-        moved = None if is_staying else _moved(app, planned, gates, by=by, reason=reason)
+        moved = None if is_staying else _moved(app, planned, by=by, reason=reason, is_forced=is_forced)
         if as_json:
             screen.print_json(_json(planned, gates, moved, is_dry=is_dry))
         else:
@@ -114,20 +114,14 @@ class _Gates:
 
     @classmethod
     def of(cls, app: App, planned: Promotion) -> Self:
-        from surefoot.evals.comparing.clearance import Move, clearances
-        from surefoot.evals.comparing.references import labelled_digests
+        from surefoot.evals.comparing.clearance import clearances
+        from surefoot.evals.comparing.guarding import move_of
         from surefoot.ledger import Evaluations
 
-        prompt, gates = planned.prompt, app.settings.config.gates
-        labelled = labelled_digests(app.prompts, planned.label) if gates else {}
-        before = labelled.get(prompt.name, "")
-        move = Move(prompt.name, prompt.digest, prompt.label, planned.label, before, labelled)
+        gates = app.settings.config.gates
+        move = move_of(app.prompts, planned.prompt, planned.label)
         is_asked = bool(gates) and not planned.is_there
         return cls(move, clearances(gates, move, Evaluations(app.ledger)) if is_asked else ())
-
-    @property
-    def closed(self) -> list[Clearance]:
-        return [each for each in self.found if not each.is_open]
 
     def check(self) -> None:
         """Raise `GatePending` where one was not passed."""
@@ -136,16 +130,18 @@ class _Gates:
         check(self.found, self.move)
 
 
-def _moved(app: App, planned: Promotion, gates: _Gates, *, by: str, reason: str) -> Label:
-    """Move the label. That misfits and gates were passed over is a part of the reason."""
+def _moved(app: App, planned: Promotion, *, by: str, reason: str, is_forced: bool) -> Label:
+    """Move the label. That misfits were passed over is a part of the reason, as gates are."""
     prompt = planned.prompt
     misfits = len(planned.misfits) + (planned.edited is not None)
-    passed = [f"{misfits} misfit{'s' if misfits != 1 else ''}"] if misfits else []
-    passed += [f"gate {each.gate.name}, {each.standing}" for each in gates.closed]
-    if passed:
-        reason = f"{reason} (forced over {'; '.join(passed)})".strip()
+    if misfits:
+        reason = f"{reason} (forced over {misfits} misfit{'s' if misfits != 1 else ''})".strip()
     return app.prompts.promote(
-        f"{prompt.name}@{prompt.digest}", planned.label, by=by or principal(), reason=reason
+        f"{prompt.name}@{prompt.digest}",
+        planned.label,
+        by=by or principal(),
+        reason=reason,
+        force=is_forced,
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import NoReturn
 
 import click
@@ -37,6 +36,7 @@ COMMANDS = {
     "compare": "Compare two experiments, and judge them by a gate.",
     "trend": "Show a metric over time, by hour or day; fail where it is below a bound.",
     "score": "Score a sample of the runs of production, each once.",
+    "ragas": "Set up ragas apart from the rest, and list its metrics.",
     "ingest": "Take documents into a collection.",
     "traces": "Send runs as traces to other tools.",
     "ledger": "Verify, prune, back up, move and migrate the ledger.",
@@ -55,7 +55,7 @@ COMMANDS = {
     "Exit codes: 0 all is well, 1 a run or a check failed, 2 something to mend in the command, the code or the "
     "settings, 130 interrupted.",
 )
-@click.version_option(version("surefoot"), prog_name="surefoot")
+@click.version_option(package_name="surefoot", prog_name="surefoot")
 def surefoot() -> None:
     """LLM workflows that keep their footing: every run recorded, resumable, measurable and bounded."""
 

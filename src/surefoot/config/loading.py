@@ -173,7 +173,12 @@ def _with_absolute_paths(config: Config, root: Path, state_dir: Path) -> Config:
             ),
             "retrieval": retrieval.model_copy(update={"path": absolute(retrieval.path)}),
             "privacy": privacy.model_copy(update={"key_file": absolute(privacy.key_file)}),
-            "evals": config.evals.model_copy(update={"datasets": absolute(config.evals.datasets)}),
+            "evals": config.evals.model_copy(
+                update={
+                    "datasets": absolute(config.evals.datasets),
+                    "ragas": absolute(config.evals.ragas),
+                }
+            ),
             "gates": {
                 name: gate.model_copy(update={"file": absolute(gate.file)})
                 for name, gate in config.gates.items()

@@ -363,6 +363,38 @@ class EvalSettings(Section):
         description="The folder whose dataset files `surefoot ui` lists for review, beside those next to an "
         "`evaluation.py`.",
     )
+    ragas: Location = Field(
+        default=Path(".surefoot/ragas"),
+        description="The folder of the environment that ragas runs in, made by `surefoot ragas setup`.",
+    )
+
+
+class MlflowSettings(Section):
+    """The MLflow server that experiments are sent to. What is not given is read from MLflow's own variables."""
+
+    url: str | None = Field(
+        default=None,
+        pattern=r"^https?://",
+        description="Its address, without a password; else `MLFLOW_TRACKING_URI`.",
+    )
+    experiment: str = Field(
+        default="",
+        description="The experiment there that runs belong to; else `MLFLOW_EXPERIMENT_NAME`, else the flow's name.",
+    )
+    token: Secret | None = Field(
+        default=None, description="A bearer token, by reference; else `MLFLOW_TRACKING_TOKEN`."
+    )
+    username: str = Field(default="", description="A user's name; else `MLFLOW_TRACKING_USERNAME`.")
+    password: Secret | None = Field(
+        default=None, description="The user's password, by reference; else `MLFLOW_TRACKING_PASSWORD`."
+    )
+
+    @model_validator(mode="after")
+    def _shows_one_credential(self) -> MlflowSettings:
+        refuse_password(self.url)
+        if self.token is not None and (self.username or self.password is not None):
+            raise ValueError("one credential is shown: remove token, or username and password")
+        return self
 
 
 class GateSettings(Section):
@@ -398,3 +430,4 @@ class Config(Section):
     gates: Mapping[str, GateSettings] = {}
     evals: EvalSettings = EvalSettings()
     online: Mapping[str, OnlineSettings] = {}
+    mlflow: MlflowSettings = MlflowSettings()

@@ -156,6 +156,15 @@ _GATES = """\
 # prompts = ["answer"]
 """
 
+_ONLINE = """\
+# Samples of the runs of production that `surefoot score` scores.
+# [online.support]
+# flow = "answer"
+# sample = 0.1
+# scorers = ["faithfulness"]
+# max_cost = "5.00"
+"""
+
 _NAMED = {
     "connections": _CONNECTIONS,
     "prices": _PRICES,
@@ -164,6 +173,7 @@ _NAMED = {
     "limits": _LIMITS,
     "breakers": _BREAKERS,
     "gates": _GATES,
+    "online": _ONLINE,
 }
 
 _PROFILE = """\

@@ -10,11 +10,12 @@ from typing import Self
 from surefoot import flows
 from surefoot.errors import InvalidInput
 from surefoot.evals.datasets import Dataset
-from surefoot.evals.experiments.against import Pair, evaluate_against
+from surefoot.evals.experiments.against import Pair, evaluate_against, is_recorded
 from surefoot.evals.experiments.forecasting import Forecast, forecast
 from surefoot.evals.experiments.ordering import OnProgress
 from surefoot.evals.experiments.results import Experiment
 from surefoot.evals.experiments.running import evaluate, order_of
+from surefoot.evals.scoring import labelling
 from surefoot.evals.scoring.binding import Scorer
 from surefoot.evals.scoring.judging import Judged
 from surefoot.evals.scoring.readings import Reader
@@ -67,6 +68,7 @@ class Evaluation:
         init: Mapping[str, object] | None = None,
         scorers: Sequence[str] = (),
         judge_model: str = "",
+        labels: Mapping[str, str | Path] | None = None,
         with_judges: bool = False,
         limit: int | None = None,
         repeats: int = 1,
@@ -82,12 +84,13 @@ class Evaluation:
 
         scorers: built-in ones by name, beside those that are declared; see `naming.scorer_named`.
         judge_model: the model that these are judged by, where one is; by default the one of `[models] default`.
+        labels: by metric, the file of cases that people have labelled, against which its judge is held.
         """
         dataset = self.prepared(data, columns=columns, limit=limit)
         return evaluate(
             self.flow,
             dataset,
-            self.chosen(scorers, judge_model=judge_model, with_judges=with_judges),
+            self.chosen(scorers, judge_model=judge_model, labels=labels, with_judges=with_judges),
             reads=self.reads,
             init={**self.init, **(init or {})},
             name=self.name,
@@ -111,6 +114,7 @@ class Evaluation:
         init: Mapping[str, object] | None = None,
         scorers: Sequence[str] = (),
         judge_model: str = "",
+        labels: Mapping[str, str | Path] | None = None,
         with_judges: bool = False,
         limit: int | None = None,
         repeats: int = 1,
@@ -128,7 +132,7 @@ class Evaluation:
             evaluate_against(
                 self.flow,
                 dataset,
-                self.chosen(scorers, judge_model=judge_model, with_judges=with_judges),
+                self.chosen(scorers, judge_model=judge_model, labels=labels, with_judges=with_judges),
                 against=against,
                 reads=self.reads,
                 init={**self.init, **(init or {})},
@@ -152,16 +156,17 @@ class Evaluation:
         columns: Mapping[str, str] | None = None,
         scorers: Sequence[str] = (),
         judge_model: str = "",
+        labels: Mapping[str, str | Path] | None = None,
         with_judges: bool = False,
         limit: int | None = None,
         repeats: int = 1,
         concurrency: int | None = None,
         changes: Sequence[Change | str] = (),
-        arms: int = 1,
+        against: str = "",
     ) -> Forecast:
         """What evaluating it may use, by former runs of its flow and its judges; nothing is prepared or run.
 
-        arms: 2 where a candidate and its baseline are to be run.
+        against: what it is compared with, as `run_against` takes it: a label is run as well, an experiment is not.
 
         Raises as `evaluate` does.
         """
@@ -169,14 +174,19 @@ class Evaluation:
         order = order_of(
             self.flow,
             dataset,
-            self.chosen(scorers, judge_model=judge_model, with_judges=with_judges),
+            self.chosen(scorers, judge_model=judge_model, labels=labels, with_judges=with_judges),
             reads=self.reads,
             limit=limit,
             repeats=repeats,
             concurrency=concurrency,
             changes=changes,
         )
-        return forecast([(order, order.total)] * arms)
+        if not against:
+            return forecast([(order, order.total)])
+        arms = 1 if is_recorded(against) else 2
+        return replace(
+            forecast([(order, order.total)] * arms), paired=len(order.cases), metrics=len(order.scorers)
+        )
 
     def prepared(
         self,
@@ -192,9 +202,17 @@ class Evaluation:
         return dataset
 
     def chosen(
-        self, scorers: Sequence[str] = (), *, judge_model: str = "", with_judges: bool = False
+        self,
+        scorers: Sequence[str] = (),
+        *,
+        judge_model: str = "",
+        labels: Mapping[str, str | Path] | None = None,
+        with_judges: bool = False,
     ) -> list[Scorer]:
-        """The declared scorers, built-in ones by name, and the judges if wanted. Raises `InvalidInput` for none."""
+        """The declared scorers, built-in ones by name, and the judges if wanted; with their labelled cases.
+
+        Raises `InvalidInput` for none, and for labels of a metric that no judge gives.
+        """
         # The built-in scorers are loaded where one is named.
         found: list[Scorer] = [
             *self.scorers,
@@ -207,7 +225,8 @@ class Evaluation:
             raise InvalidInput(
                 f"there is nothing to score by: add --scorer NAME, one of {', '.join(names())}"
             )
-        return found
+        located = {metric: self._located(Path(file)) for metric, file in (labels or {}).items()}
+        return labelling.labelled(found, located)
 
     def reading(self, reads: Mapping[str, Reader]) -> Self:
         """The same with more readings of the output."""

@@ -130,6 +130,12 @@ def trend(
     )
 
 
+def summed(bucket: TrendBucket) -> tuple[MetricKind, Span]:
+    """What the scores of one metric came to, whenever they were given."""
+    kind = _kind([bucket])
+    return kind, _span(bucket, kind)
+
+
 def _kind(buckets: Sequence[TrendBucket]) -> MetricKind:
     """As of one evaluation: a label anywhere makes labels, and only verdicts make a rate."""
     scored = [bucket for bucket in buckets if bucket.n]

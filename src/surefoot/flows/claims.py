@@ -172,6 +172,8 @@ class StepClaim:
             self._take(outcome, text)
         except NotRestored:
             return
+        for prompt in run.rendered_before(outcome):
+            run.note_rendered(self.key, prompt)
         freight: Freight = []
         if run.cargo:
             run.cargo.load(freight)

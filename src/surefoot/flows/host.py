@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 from surefoot.scope import Slot
 
 if TYPE_CHECKING:
+    # Settings are checked by pydantic, which whoever only defines flows need not import.
+    from surefoot.config import Config
     from surefoot.flows.events import Listener
     from surefoot.flows.lease import Keeper
     from surefoot.flows.stopping import Ceilings
@@ -26,6 +28,11 @@ class Host(Protocol):
 
     @property
     def ledger(self) -> Ledger: ...
+
+    @property
+    def config(self) -> Config:
+        """The settings."""
+        ...
 
     @property
     def keeper(self) -> Keeper: ...

@@ -179,7 +179,8 @@ class OpenRun:
     @property
     def totals(self) -> Totals:
         """What the run has used so far."""
-        return replace(self._used, steps=self._used.steps + self._more_steps)
+        used, more = self._used, self._more_steps
+        return replace(used, steps=used.steps + more) if more else used
 
     def count_done(self, outcome: Outcome) -> None:
         """Count what an outcome has used. Called under the lock."""
@@ -220,6 +221,14 @@ class OpenRun:
                     Pin(self.id, self.epoch, reference, prompt.name, prompt.version, prompt.digest)
                 )
         return known
+
+    def note_rendered(self, step: bytes, prompt: PromptRef) -> None:
+        """Note that a step rendered a prompt that its outcome may not name, for whoever changes that prompt."""
+        self.cargo.add(Pin.of_step(self.id, self.epoch, step, prompt))
+
+    def rendered_before(self, outcome: Outcome) -> Sequence[PromptRef]:
+        """What a step of the origin rendered beside the prompt that its outcome names."""
+        return () if self.origin is None else self.origin.rendered.get(outcome.key, ())
 
     def unload(self) -> Pending | None:
         """Hand over what goes with outcomes without one; None where there is nothing."""

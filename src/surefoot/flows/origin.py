@@ -7,8 +7,9 @@ inside in the record.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from surefoot import ledger as records
 from surefoot.errors import RunPruned, UnknownRun, UsageError
@@ -16,12 +17,16 @@ from surefoot.flows import ending
 from surefoot.flows.changes import Changes
 from surefoot.flows.recall import UNDO_KEY, Identity, Recall, ScopeKey, ScopeRecall
 from surefoot.ledger import Ledger, Outcome, RunRecord
+from surefoot.values import PromptRef
 
 FORKED_FROM, FORK_STEP = "forked_from", "fork_step"
 """The tags of a fork: the run that it was made of, and the key of the step from which it is run anew."""
 
 ALL = "all"
 """In the place of a step's key: nothing is taken but what the world gave to the run."""
+
+Rendered: TypeAlias = Mapping[bytes, Sequence[PromptRef]]
+"""What steps rendered beside the prompts that their outcomes name, by the step's key."""
 
 _WORK = frozenset(("step", "call", "flow"))
 _SHOWN = 10
@@ -50,6 +55,9 @@ class Origin:
     """The keys of what is run anew."""
     behind: frozenset[bytes]
     """Those of what comes after the step from which the fork goes its own way."""
+    pins: Mapping[str, PromptRef] = field(default_factory=dict[str, PromptRef])
+    """What references to prompts meant in it."""
+    rendered: Rendered = field(default_factory=dict[bytes, Sequence[PromptRef]])
     children: Mapping[bytes, RunRecord] = field(default_factory=dict[bytes, RunRecord])
     """The child runs that steps of it began, by the step's key."""
     from_step: str = ""
@@ -132,13 +140,16 @@ def origin_of(
         chosen = selected(work, from_step, run_id=run.id)
         from_step = chosen.key.hex()
         behind = _behind(chosen, _in_order(history))
-    touched = _touched(ledger, run, work, children, changes)
+    pins, rendered = records.prompts_of(ledger, run.id)
+    touched = _touched(ledger, work, children, changes, (pins, rendered))
     return Origin(
         run,
         history,
         recall,
         frozenset(_outwards(behind | touched, work)),
         frozenset(behind),
+        pins,
+        rendered,
         children,
         from_step,
         records.head_of(ledger, run.id),
@@ -255,18 +266,27 @@ def _children(ledger: Ledger, run: RunRecord, work: Mapping[bytes, Outcome]) -> 
 
 def _touched(
     ledger: Ledger,
-    run: RunRecord,
     work: Mapping[bytes, Outcome],
     children: Mapping[bytes, RunRecord],
     changes: Changes,
+    prompts: tuple[Mapping[str, PromptRef], Rendered],
 ) -> set[bytes]:
     """What used something that is changed, or is named by a change."""
     if not changes:
         return set()
     steps = frozenset(change.name for change in changes.given if change.kind == "step")
     found = {key for key, outcome in work.items() if outcome.name in steps or uses(outcome, changes)}
+    pins, rendered = prompts
+    found |= {key for key, used in rendered.items() if key in work and _any_changed(used, changes)}
     found |= set(_by_children(ledger, children, changes))
-    return found | _unseen(ledger, run, work, changes)
+    return found | _unseen(work, changes, pins, rendered)
+
+
+def _any_changed(prompts: Iterable[PromptRef], changes: Changes) -> bool:
+    return any(
+        prompt.name in changes.prompts and changes.prompts[prompt.name].digest != prompt.digest
+        for prompt in prompts
+    )
 
 
 def _by_children(ledger: Ledger, children: Mapping[bytes, RunRecord], changes: Changes) -> Iterator[bytes]:
@@ -276,7 +296,8 @@ def _by_children(ledger: Ledger, children: Mapping[bytes, RunRecord], changes: C
             yield key
             continue
         inside = {outcome.key: outcome for outcome in ledger.outcomes(child.id) if _is_work(outcome)}
-        if _touched(ledger, child, inside, _children(ledger, child, inside), changes):
+        prompts = records.prompts_of(ledger, child.id)
+        if _touched(ledger, inside, _children(ledger, child, inside), changes, prompts):
             yield key
 
 
@@ -295,16 +316,15 @@ def uses(outcome: Outcome, changes: Changes) -> bool:
     )
 
 
-def _unseen(ledger: Ledger, run: RunRecord, work: Mapping[bytes, Outcome], changes: Changes) -> set[bytes]:
-    """Steps that may have rendered a changed prompt of which no outcome tells: one names the last that it rendered."""
+def _unseen(
+    work: Mapping[bytes, Outcome], changes: Changes, pins: Mapping[str, PromptRef], rendered: Rendered
+) -> set[bytes]:
+    """Steps that may have rendered a changed prompt of which nothing tells: it was rendered outside of steps."""
     if not changes.prompts:
         return set()
     told = {outcome.prompt.name for outcome in work.values() if outcome.prompt is not None}
-    pinned = {
-        prompt.name
-        for prompt in records.pins_of(ledger, run.id).values()
-        if prompt.name in changes.prompts and prompt.digest != changes.prompts[prompt.name].digest
-    }
-    if not pinned - told:
+    told |= {prompt.name for prompts in rendered.values() for prompt in prompts}
+    unseen = [prompt for prompt in pins.values() if prompt.name not in told]
+    if not _any_changed(unseen, changes):
         return set()
     return {key for key, outcome in work.items() if outcome.prompt is not None and outcome.kind != "call"}

@@ -103,7 +103,7 @@ class Options:
     are not done. `changes` are recorded with a new run, and act in it and its child runs for as long as they go on;
     whoever changes an input puts it into the inputs (`surefoot.flows.with_inputs`). A new run with an `origin` is a
     fork of that, under the id `run_id` if one is given. `on_completed` is called once the run has completed and that
-    is durable.
+    is durable. `code_digest` is that of the flow's code, where whoever makes many runs has found it out.
     """
 
     tags: RunTags = RunTags()
@@ -120,6 +120,7 @@ class Options:
     origin: Origin | None = None
     run_id: str = ""
     on_completed: Callable[[Completed], None] | None = None
+    code_digest: str | None = None
 
 
 Make = Callable[[Mapping[str, Any], Mapping[str, Any]], Target]
@@ -284,7 +285,7 @@ def _share(run: OpenRun, origin: Origin | None) -> None:
     """Let a fork find what it shares; what is not changed means what it did."""
     if origin is not None:
         run.origin = origin
-        run.inherited = {**run.inherited, **records.pins_of(run.ledger, origin.run.id)}
+        run.inherited = {**run.inherited, **origin.pins}
 
 
 def _made_of(options: Options) -> str:
@@ -328,7 +329,7 @@ def _new_record(app: Host, target: Target, options: Options, changes: Changes) -
         status="running",
         created_ns=now,
         flow_version=spec.version,
-        code_digest=sources.digest_of(entry),
+        code_digest=sources.digest_of(entry) if options.code_digest is None else options.code_digest,
         tenant=tags.tenant,
         principal=tags.principal,
         session=tags.session,

@@ -153,7 +153,10 @@ class Here:
         self.run.brake.pause(seconds)
 
     def note_prompt(self, prompt: PromptRef) -> None:
-        self.prompt = prompt
+        before, self.prompt = self.prompt, prompt
+        if before is not None and before.name != prompt.name and self.path:
+            # Its outcome names the last one only.
+            self.run.note_rendered(self.path[-16:], before)
 
     def pinned(self, reference: str) -> PromptRef | None:
         """See `surefoot.scope.Scope.pinned`."""

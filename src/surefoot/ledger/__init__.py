@@ -74,11 +74,13 @@ if TYPE_CHECKING:
     from surefoot.ledger.prompt_rows import PromptRow as PromptRow
     from surefoot.ledger.prompts import Prompts as Prompts
     from surefoot.ledger.prompts import pins_of as pins_of
+    from surefoot.ledger.prompts import prompts_of as prompts_of
     from surefoot.ledger.scored import CaseRecord as CaseRecord
     from surefoot.ledger.scored import ExperimentKind as ExperimentKind
     from surefoot.ledger.scored import ExperimentRecord as ExperimentRecord
     from surefoot.ledger.scored import MetricRecord as MetricRecord
     from surefoot.ledger.scored import ScoreRecord as ScoreRecord
+    from surefoot.ledger.scored import Summary as Summary
     from surefoot.ledger.scored import TimedScore as TimedScore
     from surefoot.ledger.scored import TrendBucket as TrendBucket
     from surefoot.ledger.scored import VerdictRecord as VerdictRecord
@@ -156,13 +158,14 @@ else:
             "payloads": ["Freight", "Payloads", "Privacy"],
             "postgres": ["PostgresLedger"],
             "prompt_rows": ["Pin", "PromptRow"],
-            "prompts": ["Prompts", "pins_of"],
+            "prompts": ["Prompts", "pins_of", "prompts_of"],
             "scored": [
                 "CaseRecord",
                 "ExperimentKind",
                 "ExperimentRecord",
                 "MetricRecord",
                 "ScoreRecord",
+                "Summary",
                 "TimedScore",
                 "TrendBucket",
                 "VerdictRecord",

@@ -20,6 +20,7 @@ from surefoot.ledger.scored import (
     ExperimentKind,
     ExperimentRecord,
     MetricRecord,
+    Summary,
     TimedScore,
     TrendBucket,
     VerdictRecord,
@@ -73,6 +74,15 @@ class Evaluations:
         self._note(stands)
         return stands
 
+    def readable(self, case: CaseRecord) -> CaseRecord:
+        """A judged case as it is read again: secrets are masked, and texts are of a length. Raises as `keep` does."""
+        ready, metadata = scored_texts.ready_case(case, self._ledger.payloads)
+        return ready if ready is case else replace(ready, metadata=scored_rows.mapping(metadata))
+
+    def readable_texts(self, texts: Sequence[str]) -> list[str]:
+        """Texts of an evaluation as people may read them."""
+        return scored_texts.ready_texts(texts, self._ledger.payloads)
+
     def keep(self, cases: Sequence[CaseRecord]) -> Pending:
         """Record judged cases with all their scores: one entry of the ledger, durable once that is waited for.
 
@@ -82,8 +92,8 @@ class Evaluations:
         """
         return self._ledger.submit(KeepCases(list(map(self._row, cases))))
 
-    def note(self, metrics: Sequence[MetricRecord]) -> None:
-        """Record what is known of the metrics of an experiment beside their scores; durable when this returns.
+    def note(self, metrics: Sequence[MetricRecord]) -> Pending:
+        """Record what is known of the metrics of an experiment beside their scores; durable once that is waited for.
 
         Of a metric that is there what was noted last stands, but for what its judge said of labelled cases: that stays
         where it is not said anew, and the scorer is the same. Raises `InvalidInput` for a name that is too long.
@@ -93,8 +103,7 @@ class Evaluations:
             scored_texts.check_name(each.metric, "the name of a metric", most=LONGEST_METRIC)
         now = time.time_ns()
         rows = [scored_rows.metric_row(replace(each, noted_ns=each.noted_ns or now)) for each in metrics]
-        if rows:
-            self._ledger.submit(KeepMetrics(rows)).result()
+        return self._ledger.submit(KeepMetrics(rows))
 
     def verdict(self, record: VerdictRecord) -> VerdictRecord:
         """Record what a gate has said; durable when this returns. None is ever changed: of one id the first stands."""
@@ -219,6 +228,15 @@ class Evaluations:
     def spent(self, experiment: str, *, since_ns: int) -> tuple[Money, bool]:
         """What an experiment's runs (online: its judges') that began since then have cost; whether all is known."""
         return spent_in(self._ledger, experiment, since_ns=since_ns)
+
+    def summary(self, experiment: str, *, tenant: str | None = None, first: str = "") -> Summary:
+        """What an experiment (by its whole id) comes to, without reading its cases one by one.
+
+        first: of an online experiment, the cases from this id on.
+        """
+        counts = self._ledger.ask(scored_queries.costs_query(experiment, tenant=tenant, first=first))
+        sums = self._ledger.ask(scored_queries.sums_query(experiment, tenant=tenant, first=first))
+        return scored_queries.summary_of(counts[0] if counts else (0, 0, 0, 1, 0, 1), sums)
 
     # Over time
 

@@ -294,7 +294,8 @@ class Applier:
             elif isinstance(entry, BeginExperiment):
                 batch.settle(place, await postgres_scored.begin(entry, connection))
             elif isinstance(entry, KeepMetrics):
-                batch.settle(place, await postgres_scored.note(entry, connection))
+                await postgres_scored.note(entry, connection)
+                batch.settle(place)
             elif isinstance(entry, KeepVerdict):
                 batch.settle(place, await postgres_scored.judge(entry, connection))
             else:

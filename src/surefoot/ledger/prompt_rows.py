@@ -7,6 +7,7 @@ any number of times, in any order, and by a process that has lost its run.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, cast
@@ -15,14 +16,27 @@ import orjson
 
 from surefoot.ledger.listing import Query
 from surefoot.ledger.rows import Row
-from surefoot.values import Label, PromptUse
+from surefoot.values import Label, PromptRef, PromptUse
 
 Key: TypeAlias = tuple[str, ...]
 
 
+_RENDERED = re.compile("@([0-9a-f]{32}) .*", re.DOTALL)
+"""In the place of a reference: the step that rendered a prompt. The name in a reference has a character at least."""
+
+
+def step_of(reference: str) -> bytes | None:
+    """The key of the step that rendered the prompt of such a row; None for what a reference means."""
+    found = _RENDERED.fullmatch(reference)
+    return None if found is None else bytes.fromhex(found[1])
+
+
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """What a reference means in a run. That of a later epoch counts: an earlier owner may write after it was one."""
+    """What a reference means in a run. That of a later epoch counts: an earlier owner may write after it was one.
+
+    Or, in the place of a reference, a step that rendered the prompt beside the one that its outcome names.
+    """
 
     run_id: str
     epoch: int
@@ -30,6 +44,11 @@ class Pin:
     name: str
     version: str
     digest: str
+
+    @classmethod
+    def of_step(cls, run_id: str, epoch: int, step: bytes, prompt: PromptRef) -> Pin:
+        """That the step with that key rendered a prompt."""
+        return cls(run_id, epoch, f"@{step.hex()} {prompt.name}", prompt.name, prompt.version, prompt.digest)
 
     @property
     def key(self) -> Key:

@@ -154,7 +154,23 @@ class Prompts:
 
 def pins_of(ledger: Ledger, run_id: str) -> dict[str, PromptRef]:
     """What references to prompts mean in a run. Raises `LedgerError`."""
-    return {row[1]: PromptRef(*row[3:]) for row in ledger.ask(prompt_rows.pins_query(run_id))}
+    return prompts_of(ledger, run_id)[0]
+
+
+def prompts_of(ledger: Ledger, run_id: str) -> tuple[dict[str, PromptRef], dict[bytes, list[PromptRef]]]:
+    """What references to prompts mean in a run, and what steps rendered beside the prompt that their outcomes name.
+
+    Raises `LedgerError`.
+    """
+    pins: dict[str, PromptRef] = {}
+    rendered: dict[bytes, list[PromptRef]] = {}
+    for row in ledger.ask(prompt_rows.pins_query(run_id)):
+        step, prompt = prompt_rows.step_of(row[1]), PromptRef(*row[3:])
+        if step is None:
+            pins[row[1]] = prompt
+        else:
+            rendered.setdefault(step, []).append(prompt)
+    return pins, rendered
 
 
 def _bounded(use: PromptUse) -> PromptUse:

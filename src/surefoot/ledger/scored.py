@@ -110,8 +110,8 @@ class VerdictRecord:
     """That a gate passed or failed a comparison of two experiments, and why.
 
     `gate` names it, `gate_digest` is that of its rules. `subjects` are the prompts of the candidate that differ from
-    the baseline's, name to digest; `baselines` are theirs there. `reasons` has a line for each rule that failed.
-    `judged_ns` of 0 means when it is recorded.
+    the baseline's, name to digest; `baselines` are all of the baseline's. `reasons` has a line for each rule that
+    failed. `judged_ns` of 0 means when it is recorded.
     """
 
     id: str
@@ -181,3 +181,18 @@ class TrendBucket:
     def coverage(self) -> float | None:
         """n / (n + failures); None of nothing."""
         return self.n / (self.n + self.failures) if self.n + self.failures else None
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What an experiment comes to by now, added up by the engine: `judged` rows, of which the runs of `failed` failed.
+
+    `metrics` are the sums of each metric, repeats counted one by one; `by_judges` those of them that judges have given.
+    """
+
+    judged: int
+    failed: int
+    totals: Totals
+    judging: Totals
+    metrics: Mapping[str, TrendBucket] = field(default_factory=dict[str, TrendBucket])
+    by_judges: frozenset[str] = frozenset()

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from surefoot.ledger.events import Totals
 from surefoot.ledger.listing import Query
 from surefoot.ledger.prompt_rows import beginning, clean
 from surefoot.ledger.rows import Row
-from surefoot.ledger.scored import ExperimentKind, TimedScore, TrendBucket
+from surefoot.ledger.scored import ExperimentKind, Summary, TimedScore, TrendBucket
 from surefoot.ledger.scored_rows import CASE_COLUMNS, EXPERIMENT_COLUMNS, VERDICT_COLUMNS, joined, value_of
+from surefoot.values import Money
 
 
 def experiments_query(
@@ -63,6 +65,47 @@ def among_query(experiment: str, cases: Sequence[str]) -> Query:
     return (
         f"SELECT DISTINCT case_id FROM experiment_cases WHERE experiment = ? AND case_id IN ({marks})",
         (clean(experiment), *map(clean, cases)),
+    )
+
+
+def sums_query(experiment: str, *, tenant: str | None, first: str) -> Query:
+    """The scores of an experiment, added up by metric, type of value and label, with whether a judge gave some."""
+    where, values = _where(("c.experiment = ?", experiment), ("c.case_id >= ?", first), tenant=None)
+    of_tenant, tenants = ("", ()) if tenant is None else (" AND c.tenant = ?", (clean(tenant),))
+    return (
+        "SELECT s.metric, s.value_type, s.label, s.kind, count(*), sum(s.number), sum(s.number * s.number), "
+        "max(s.judge_run) FROM experiment_cases c JOIN scores s ON s.run_id = c.run_id AND s.experiment = c.experiment"
+        f"{where}{of_tenant} GROUP BY 1, 2, 3, 4 ORDER BY 1"
+    ), (*values, *tenants)
+
+
+def costs_query(experiment: str, *, tenant: str | None, first: str) -> Query:
+    """How many cases are judged and how many runs of them failed; what the runs and their judges have cost."""
+    where, values = _where(("experiment = ?", experiment), ("case_id >= ?", first), tenant=tenant)
+    failed = "coalesce(sum(CASE WHEN status = 'failed' THEN 1 ELSE 0 END), 0)"
+    costs = (
+        "coalesce(sum(cost_nanos), 0), coalesce(min(is_cost_complete), 1), "
+        "coalesce(sum(judging_cost_nanos), 0), coalesce(min(judging_is_cost_complete), 1)"
+    )
+    return f"SELECT count(*), {failed}, {costs} FROM experiment_cases{where}", values
+
+
+def summary_of(counts: Row, sums: Iterable[Row]) -> Summary:
+    """What an experiment comes to, from rows of the two queries above."""
+    judged, failed, cost, is_complete, judging, is_judging_complete = counts
+    by_metric: dict[str, list[Row]] = {}
+    by_judges: set[str] = set()
+    for metric, *rest, judge in sums:
+        by_metric.setdefault(metric, []).append(tuple(rest))
+        if judge:
+            by_judges.add(metric)
+    return Summary(
+        int(judged),
+        int(failed),
+        Totals(cost=Money(int(cost)), is_cost_complete=bool(is_complete)),
+        Totals(cost=Money(int(judging)), is_cost_complete=bool(is_judging_complete)),
+        {metric: _bucket(0, groups) for metric, groups in by_metric.items()},
+        frozenset(by_judges),
     )
 
 

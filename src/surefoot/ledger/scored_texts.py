@@ -64,7 +64,11 @@ def ready_object(value: object, masking: Masking) -> str:
 
 
 def check_name(name: str, what: str, *, most: int = LONGEST_ID) -> None:
-    """Raise `InvalidInput` for a name that no index takes."""
+    """Raise `InvalidInput` for a name that no index takes, or that would stand there as another one."""
+    if clean(name) != name:
+        raise InvalidInput(
+            f"{what} is {name[:40]!r}, in which is a NUL or half of a character: give another one"
+        )
     if not name or len(name if name.isascii() else clean(name)) > most:
         shown = f"{name[:40]}…" if len(name) > 40 else name
         raise InvalidInput(f"{what} has 1 to {most} characters, {shown!r} has {len(name)}: give another one")

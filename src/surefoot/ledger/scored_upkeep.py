@@ -244,7 +244,7 @@ def _metric_rows(there: Session, experiment: str) -> list[Row]:
         _check_all(str, (*row[:2], *row[3:5], row[7]), what)
         _check_all(int, (row[2], row[8]), what)
         record = scored_rows.metric_of(row)
-        ends = [end for end in (record.low, record.high) if end is not None]
+        ends: list[Any] = [end for end in (record.low, record.high) if end is not None]
         is_number = all(isinstance(end, float) and math.isfinite(end) for end in ends)
         if not is_number or len(record.metric) > LONGEST_METRIC or len(record.experiment) > LONGEST_ID:
             raise ValueError(f"{what} has a range or a name that is none")

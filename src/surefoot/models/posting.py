@@ -1,4 +1,4 @@
-"""One HTTP POST of bytes with the standard library, for what is sent out beside model calls."""
+"""One HTTP request with the standard library, for what is sent out beside model calls."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _READ_BYTES = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """What was answered: names of headers in small letters, and the first 64 KiB of the body."""
+    """What was answered: names of headers in small letters, and the body, of which the first 64 KiB by default."""
 
     status: int
     headers: Mapping[str, str]
@@ -21,9 +21,22 @@ class Posted:
 
 
 def post(url: str, body: bytes, *, headers: Mapping[str, str], timeout: float) -> Posted:
-    """Post `body` to an http(s) URL and return the answer, whatever its status.
+    """Post `body` to an http(s) URL and return the answer. See `request`."""
+    return request("POST", url, body, headers=headers, timeout=timeout)
 
-    Redirects are not followed, as they would turn the POST into a GET; proxies come from the environment. `timeout` is
+
+def request(
+    method: str,
+    url: str,
+    body: bytes | None = None,
+    *,
+    headers: Mapping[str, str],
+    timeout: float,
+    most: int = _READ_BYTES,
+) -> Posted:
+    """Send a request to an http(s) URL and return the answer, whatever its status, with `most` bytes of its body.
+
+    Redirects are not followed, as they would turn a POST into a GET; proxies come from the environment. `timeout` is
     in seconds, for each read. Raises `OSError` (`ConnectionError`, `TimeoutError`, ...) where no answer came.
     """
     opener = urllib.request.OpenerDirector()
@@ -35,11 +48,11 @@ def post(url: str, body: bytes, *, headers: Mapping[str, str], timeout: float) -
         urllib.request.UnknownHandler(),
     ):
         opener.add_handler(handler)
-    request = urllib.request.Request(url, data=body, headers=dict(headers), method="POST")  # noqa: S310
+    asked = urllib.request.Request(url, data=body, headers=dict(headers), method=method)  # noqa: S310
     try:
-        with opener.open(request, timeout=timeout) as response:
+        with opener.open(asked, timeout=timeout) as response:
             named = {name.lower(): value for name, value in response.headers.items()}
-            return Posted(response.status, named, response.read(_READ_BYTES))
+            return Posted(response.status, named, response.read(most))
     except urllib.error.URLError as error:
         raise (
             error.reason if isinstance(error.reason, OSError) else ConnectionError(str(error.reason))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from surefoot import scope
 from surefoot.errors import LedgerError, PromptError, UnknownPrompt, UsageError
@@ -28,6 +29,14 @@ _PATIENCE = 1.0
 """Seconds to wait for a ledger that is away, for what is only to be told."""
 
 
+class Guard(Protocol):
+    """Says whether a label may be moved."""
+
+    def __call__(self, library: Library, prompt: Prompt, label: str, *, force: bool) -> str:
+        """Raise where something stands against it; forced, say what was passed over, in words for the record."""
+        ...
+
+
 class Library:
     """The prompts in a folder and below it, the versions that runs have used, and labels.
 
@@ -44,6 +53,7 @@ class Library:
         refresh: float = 5.0,
         root: Path | None = None,
         roots: Sequence[Path] = (),
+        guard: Guard | None = None,
     ) -> None:
         """`archive` keeps versions, labels and uses: without one nothing is kept.
 
@@ -51,6 +61,7 @@ class Library:
         refresh: for how many seconds labels count that were read.
         root: the folder of the project, to which files are shown relative.
         roots: folders from which prompt files may take in others, beside their own.
+        guard: what is asked before a label is moved.
         """
         self.folder = folder
         self.label = label
@@ -59,6 +70,7 @@ class Library:
         self.roots = tuple(roots)
         self._files = Folder(folder, roots)
         self._root = root
+        self._guard = guard
         self._notes = None if archive is None else Notes(archive, root)
         # Of references that mean no label, and of those that may.
         self._answers = [_Answers(Shelf(), Known(), {}), _Answers(Shelf(), Known(), {})]
@@ -214,15 +226,24 @@ class Library:
 
     # Changing
 
-    def promote(self, reference: str, label: str, *, by: str = "", reason: str = "") -> Label:
-        """Point a label at the version that a reference names; the move as the ledger has it. Nothing is checked.
+    def promote(
+        self, reference: str, label: str, *, by: str = "", reason: str = "", force: bool = False
+    ) -> Label:
+        """Point a label at the version that a reference names; the move as the ledger has it.
 
-        Raises `UsageError` for what is no label, what `find` raises, and `LedgerError`.
+        force: move it though it has not passed the gates that guard the label; the reason in the record says so.
+
+        Whether it fits the places that use it is not looked at: `surefoot promote` reads the code for that. Raises
+        `GatePending` where a gate was not passed, `UsageError` for what is no label, what `find` raises, and
+        `LedgerError`.
         """
         selecting.check_label(label)
         if self.archive is None:
             raise UsageError("this library has no ledger, so that its labels cannot be moved")
         prompt = self.find(reference)
+        passed_over = "" if self._guard is None else self._guard(self, prompt, label, force=force)
+        if passed_over:
+            reason = f"{reason} (forced over {passed_over})".strip()
         self.keep(prompt)
         moved = self.archive.move(
             Label(prompt.name, label, prompt.version, prompt.digest, by=by, reason=reason)

@@ -8,6 +8,7 @@ from surefoot.ledger import Totals
 from surefoot.traces import figures
 from surefoot.values import Money
 
+NOTHING = "\N{EN DASH}"
 _S = 1_000_000_000
 
 
@@ -36,6 +37,26 @@ def cost(money: Money | None) -> str:
 
 def total_cost(totals: Totals) -> str:
     return figures.total_cost(totals, unknown="unknown")
+
+
+def metric_value(value: float | None, kind: str) -> str:
+    """`81.2%` of a rate, `0.812`, a dash of nothing."""
+    if value is None:
+        return NOTHING
+    return f"{value:.1%}" if kind == "rate" else f"{value:,.3f}"
+
+
+def metric_interval(interval: tuple[float | None, float | None] | None, kind: str) -> str:
+    """`0.71 to 0.84`; a dash where it is not known."""
+    low, high = interval or (None, None)
+    return (
+        NOTHING if low is None or high is None else f"{metric_value(low, kind)} to {metric_value(high, kind)}"
+    )
+
+
+def seconds(value: float | None) -> str:
+    """Seconds as a duration."""
+    return NOTHING if value is None else figures.duration(round(value * _S))
 
 
 def _local(nanos: int) -> datetime:

@@ -20,11 +20,14 @@ from starlette.types import ASGIApp
 from surefoot.app import App
 from surefoot.errors import InvalidInput, LedgerError, UnknownRun
 from surefoot.server import detail, figures
+from surefoot.server.comparisons import ComparisonPages
 from surefoot.server.datasets import DATASETS, FILTERS, DatasetPages
+from surefoot.server.experiments import ExperimentPages
 from surefoot.server.gate import Gate
 from surefoot.server.listing import SCANNED, Wanted, page
 from surefoot.server.shown import LIMIT, brief, plainly, pretty, visible
 from surefoot.server.timeline import ROWS, timeline
+from surefoot.server.trends import TrendPages
 from surefoot.server.values import part_of, values_of
 from surefoot.traces import Span, Standing, Trace, standing, trace
 from surefoot.traces.figures import counted, duration, round_duration, tokens
@@ -48,6 +51,11 @@ _FILTERS: dict[str, Any] = {
     "tokens": tokens,
     "size": partial(counted, noun="character"),
     "percent": "{:.2f}%".format,
+    "metric_value": figures.metric_value,
+    "metric_interval": figures.metric_interval,
+    "cases": partial(counted, noun="case"),
+    "runs": partial(counted, noun="run"),
+    "seconds": figures.seconds,
     **FILTERS,
 }
 
@@ -80,6 +88,9 @@ class Pages:
             version=self._version, project=app.settings.root.name, limit=LIMIT, scanned=SCANNED
         )
         self._datasets = DatasetPages(app, self._templates, is_read_only=is_read_only)
+        self._experiments = ExperimentPages(app, self._page)
+        self._comparisons = ComparisonPages(app, self._experiments, self._page)
+        self._trends = TrendPages(app, self._page)
 
     def routes(self) -> list[Route]:
         return [
@@ -89,6 +100,9 @@ class Pages:
             Route("/runs/{run_id}/raw", self.raw),
             Route("/static/{name}", self.static),
             *self._datasets.routes(),
+            *self._comparisons.routes(),
+            *self._experiments.routes(),
+            *self._trends.routes(),
         ]
 
     def home(self, request: Request) -> Response:  # noqa: ARG002
@@ -214,6 +228,13 @@ class Pages:
         return Response(
             html, status_code=status, media_type="text/html", headers={"cache-control": "no-store"}
         )
+
+    def _page(self, request: Request, template: str, **values: object) -> Response:
+        theme = request.query_params.get("theme", "")
+        html = self._templates.get_template(template).render(
+            values, theme=theme if theme in ("light", "dark") else ""
+        )
+        return Response(html, media_type="text/html", headers={"cache-control": "no-store"})
 
     def _live_page(self, request: Request, whole: str, part: str, **values: object) -> Response:
         """A page, or with `part` only the part of it that changes, unless the asker has that already."""

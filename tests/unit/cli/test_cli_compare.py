@@ -14,6 +14,7 @@ from experiments import experiment, kept, numbered
 from surefoot.app import App
 from surefoot.cli.root import invoked
 from surefoot.config import load
+from surefoot.errors import GatePending
 from surefoot.ledger import Evaluations
 
 Surefoot = Callable[..., tuple[int, str, str]]
@@ -186,7 +187,7 @@ def test_production_is_the_newest_complete_experiment_with_its_prompts(surefoot:
     assert baseline("CANDIDATE") == "RIGHT"
     assert baseline("CANDIDATE", "last") == "NOPROMPT"
     assert baseline("CANDIDATE", "OTHERD") == "OTHERDATA"
-    app().prompts.promote("answer@3", "production")
+    app().prompts.promote("answer@3", "production", force=True)
     assert baseline("CANDIDATE", "production") == "OTHERPROMPT"
     evaluated("NAMED", 0.5, begun=8, name="nightly")
     assert baseline("CANDIDATE", "nightly") == "NAMED"
@@ -228,7 +229,7 @@ def test_a_verdict_counts_for_the_rules_and_the_baseline_that_it_was_about(
     assert (code, "its rules have changed since it judged this version" in err) == (1, True)
     gate.write_text(f"# a comment changes nothing\n{GATE}", "utf-8")
     assert surefoot("promote", "prompt:answer@2", "production", "--dry-run")[0] == 0
-    app().prompts.promote("answer@3", "production")
+    app().prompts.promote("answer@3", "production", force=True)
     code, _, err = surefoot("promote", "prompt:answer@2", "production")
     assert code == 1
     assert (
@@ -251,6 +252,37 @@ def test_what_is_forced_past_a_gate_is_recorded(surefoot: Surefoot) -> None:
     archive = app().prompts.archive
     assert archive is not None
     assert archive.moves("answer")[0].reason == "an outage (forced over gate quality, not judged)"
+
+
+def test_code_is_held_by_the_gate_as_the_command_is(surefoot: Surefoot) -> None:
+    evaluated("BASE", 0.8, begun=1)
+    with pytest.raises(GatePending, match=r"answer@2 was never judged by it"):
+        app().prompts.promote("answer@2", "production")
+    assert app().prompts.find("answer@production").version == "1"
+    moved = app().prompts.promote("answer@3", "production", reason="an outage", force=True)
+    assert moved.reason == "an outage (forced over gate quality, not judged)"
+    app().prompts.promote("answer@1", "staging")
+    app().prompts.promote("answer@1", "production", force=True)
+    evaluated("FINE", 0.8, begun=2, version="2")
+    assert surefoot("compare", "FINE", "--gate", "quality")[0] == 0
+    assert app().prompts.promote("answer@2", "production", by="ann").reason == ""
+
+
+def test_a_verdict_counts_while_what_both_arms_shared_is_the_same(surefoot: Surefoot, project: Path) -> None:
+    for version in ("1", "2"):
+        text = PROMPT.format(name="tone", version=version, text=f"Be kind {version}.")
+        (project / "prompts" / f"tone{version}.prompty").write_text(text, "utf-8")
+    app().prompts.promote("tone@1", "production")
+    tones = {version: app().prompts.find(f"tone@{version}").digest for version in ("1", "2")}
+    evaluated("BASE", 0.8, begun=1, prompts={"answer": digest("1"), "tone": tones["1"]})
+    evaluated("FINE", 0.8, begun=2, prompts={"answer": digest("2"), "tone": tones["1"]})
+    assert surefoot("compare", "FINE", "BASE", "--gate", "quality")[0] == 0
+    assert surefoot("promote", "prompt:answer@2", "production", "--dry-run")[0] == 0
+    app().prompts.promote("tone@2", "production")
+    code, _, err = surefoot("promote", "prompt:answer@2", "production")
+    assert code == 1
+    was, now = tones["1"][:8], tones["2"][:8]
+    assert f"answer@2 was judged with tone@{was}, and production points at {now} now" in err
 
 
 def test_a_gate_is_asked_about_its_prompts_and_labels_alone(surefoot: Surefoot, project: Path) -> None:

@@ -299,3 +299,22 @@ def test_prompts_that_differ_are_named() -> None:
         {"added": "x", "answer": "new", "gone": ""},
         {"added": "", "answer": "old", "gone": "y"},
     )
+
+
+class Counted(str):
+    """An id of a case that counts how often it is looked for."""
+
+    __slots__ = ()
+    looked = 0
+
+    def __hash__(self) -> int:
+        Counted.looked += 1
+        return super().__hash__()
+
+
+def test_the_work_grows_with_the_cases_and_not_with_their_square() -> None:
+    cases = {Counted(f"c{n}"): Told({"m": n / 400}, latency_ns=None) for n in range(400)}
+    ours, theirs = (experiment(arm, cases) for arm in "ab")
+    Counted.looked = 0
+    compare(ours, theirs)
+    assert Counted.looked < 100 * len(cases)

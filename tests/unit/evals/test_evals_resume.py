@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import subprocess
@@ -185,6 +186,27 @@ def test_a_run_of_other_code_is_said(app: App, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("surefoot.evals.experiments.recorded.digest_of", lambda entry: "another digest")
     again = evaluate(sometimes, numbers(2), [is_number], experiment=first.id)
     assert "2 of 2 cases began with other code" in again.warnings[0]
+
+
+def test_the_code_of_all_runs_is_that_with_which_the_experiment_began(
+    app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "edited_meanwhile.py"
+    file.write_text(
+        "from surefoot import flow\n\n@flow\ndef edited(number: int) -> int:\n    return number\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    edited = importlib.import_module("edited_meanwhile").edited
+
+    def edits(output: int) -> bool:
+        with file.open("a") as text:
+            text.write(f"# {output}\n")
+        return True
+
+    found = evaluate(edited, numbers(3), [edits], concurrency=1)
+    assert len({app.ledger.run(row.run_id).code_digest for row in found.rows}) == 1
+    again = evaluate(edited, numbers(3), [edits], experiment=found.id)
+    assert "3 of 3 cases began with other code" in again.warnings[0]
 
 
 def test_runs_are_found_by_their_tags(app: App) -> None:

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from durable import history
-from surefoot import App, flow, generate, now, random, scripted, send, sleep, step, wait_for
+from surefoot import App, flow, generate, now, prompt, random, scripted, send, sleep, step, wait_for
 from surefoot.errors import InvalidInput, RunPruned, StepFailed, UnknownRun, UsageError
 from surefoot.flows import Run, fork, fork_async
-from surefoot.ledger import Outcome
+from surefoot.ledger import Outcome, pins_of
 from surefoot.ledger.opening import tables_of
 from surefoot.ledger.retention import Rule, prune
 from surefoot.values import RunTags
@@ -229,6 +229,36 @@ def test_a_changed_prompt_runs_anew_what_used_it_and_what_depends_on_that(
     # What is inside of a step that was taken is not taken apart from it.
     assert forked.totals.calls == calls
     assert app.ledger.run(origin).totals.calls == 3
+
+
+@step
+def composed(x: str) -> str:
+    noted("composed")
+    system = prompt("first").messages(x=x)[0].text
+    return f"{system}, {prompt('second').messages(x=x)[0].text}"
+
+
+@flow
+def composing(x: str) -> str:
+    return ask("first", composed(x)) + ask("third", x)
+
+
+def test_a_prompt_that_a_step_rendered_before_another_counts_too(app: App, prompts: Path) -> None:
+    with scripted(said):
+        origin = made(app, composing, "a")
+        fork(origin, changes=["prompt:third@candidate"])
+        assert DONE == ["ask third", "shortened"]
+        for run in (origin, fork(origin).id):
+            DONE.clear()
+            forked = fork(run, changes=["prompt:first@candidate"])
+            assert DONE == ["composed", "ask first", "shortened"]
+            assert "first 2: a, second 1: a" in str(forked.output)
+    # What a reference means in the run is as it was.
+    assert {name.rpartition("@")[0] or name for name in pins_of(app.ledger, origin)} == {
+        "first",
+        "second",
+        "third",
+    }
 
 
 def test_a_change_that_makes_no_difference_runs_only_what_it_touches(app: App, prompts: Path) -> None:

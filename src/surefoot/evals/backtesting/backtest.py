@@ -151,6 +151,9 @@ async def backtest_async(
         made.append(Forks(order, threads, records, in_force))
         return made[-1]
 
+    def originals_of(order: Order, threads: Threads) -> Originals:
+        return Originals(order, threads, records)
+
     order = Order(
         app=app,
         flow=found,
@@ -186,7 +189,7 @@ async def backtest_async(
         changes=(),
         arm="baseline",
         prompts=meant,
-        runs=lambda order, threads: Originals(order, threads, records),
+        runs=originals_of,
     )
     refuse_unfit(order)
     expected = _expected(app.ledger, list(records.values()), in_force)

@@ -1,7 +1,17 @@
 """Comparisons of two experiments, paired by case, and the gates that they pass or fail."""
 
 from surefoot.evals.comparing.comparing import MARGIN, MIN_SLICE, compare
-from surefoot.evals.comparing.comparison import Arm, Comparison, Contrast, Figure, Level, Moved, Ratio, Slice
+from surefoot.evals.comparing.comparison import (
+    Arm,
+    AsJudged,
+    Comparison,
+    Contrast,
+    Figure,
+    Level,
+    Moved,
+    Ratio,
+    Slice,
+)
 from surefoot.evals.comparing.gate import Bounds, FigureRules, Gate, MetricRules, SliceRules
 from surefoot.evals.comparing.github import github_commands
 from surefoot.evals.comparing.junit import junit_xml
@@ -13,6 +23,7 @@ __all__ = [
     "MARGIN",
     "MIN_SLICE",
     "Arm",
+    "AsJudged",
     "Bounds",
     "Comparison",
     "Contrast",

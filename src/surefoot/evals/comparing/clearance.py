@@ -131,6 +131,17 @@ def _clearance(gate: Gate, move: Move, evaluations: Evaluations) -> Clearance:
             "at, before or since"
         )
         return Clearance(gate, "not judged", newest, why)
+    # Those that were the same in both arms: what they mean may have changed since.
+    moved = [
+        name
+        for name, digest in newest.baselines.items()
+        if name not in newest.subjects and move.labelled.get(name, digest) != digest
+    ]
+    if moved:
+        was = ", ".join(f"{name}@{newest.baselines[name][:8]}" for name in moved)
+        now = ", ".join(move.labelled[name][:8] for name in moved)
+        why = f"{move.version} was judged with {was}, and {move.label} points at {now} now"
+        return Clearance(gate, "not judged", newest, why)
     if not newest.has_passed:
         why = f"{move.version} failed it in experiment {newest.candidate} against {newest.baseline}:"
         return Clearance(gate, "failed", newest, why)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from surefoot.errors import InvalidInput
 from surefoot.evals.comparing.comparison import Arm, Comparison, Contrast, Slice
 from surefoot.evals.comparing.contrasting import Measured, draft, finished
-from surefoot.evals.comparing.directions import direction_of
+from surefoot.evals.comparing.correcting import NO_JUDGE, judge_of
 from surefoot.evals.comparing.moving import moved
 from surefoot.evals.comparing.pairing import Pairing, Scale, column, pair, scale_of
 from surefoot.evals.comparing.slicing import cuts
@@ -22,7 +22,7 @@ MARGIN = 0.02
 MIN_SLICE = 10
 """Pairs below which a slice is not compared, where no number is given."""
 
-_UNMEASURED = Scale("mean", 0.0, 1.0)
+_UNMEASURED = Scale("mean", 0.0, 1.0, is_unit=True)
 
 
 def compare(
@@ -45,7 +45,7 @@ def compare(
     alpha: intervals are at 1 - alpha, and effects are told at this level over all metrics and slices together (Holm).
     slices: keys of the cases' metadata; each value with `min_slice` pairs or more (a number, or one for each key) is
         compared, too.
-    directions: by metric, which way it gets better, where its name does not say so: see `scales.direction_of_name`.
+    directions: by metric, which way it gets better, where its scorer does not say so.
     counts_failures: a row without a score counts as the worst that there is, in both arms: 0, or 1 for metrics that are
         better when lower, and beyond 0 to 1 the worst value seen. Else it is left out, and only coverage tells of it.
     seed: of the bootstrap and the permutations; equal inputs give equal numbers.
@@ -62,9 +62,10 @@ def compare(
             name,
             (candidate, baseline),
             pairing,
-            direction=direction_of(name, directions),
+            direction=(directions or {}).get(name),
             margin=(margins or {}).get(name, default_margin),
             counts_failures=counts_failures,
+            alpha=alpha,
         )
         for name in names
     ]
@@ -123,16 +124,21 @@ def _measured(
     arms: tuple[Experiment, Experiment],
     pairing: Pairing,
     *,
-    direction: Direction,
+    direction: Direction | None,
     margin: float | None,
     counts_failures: bool,
+    alpha: float,
 ) -> Measured:
     omitted = next(iter(_reasons_to_omit(name, arms)), "")
     cases = (pairing.candidate, pairing.baseline)
-    scale = _UNMEASURED
+    found = [metric for each in arms for metric in each.metrics if metric.name == name]
+    direction = direction or found[0].direction
+    scale, judge = _UNMEASURED, NO_JUDGE
     if not omitted:
         try:
-            scale = scale_of(name, cases, direction)
+            scale = scale_of(name, cases, direction, found[0].about.range)
+            judge = judge_of(found[0], found[1], kind=scale.kind, alpha=alpha)
+            omitted = judge.why if judge.is_guessing else ""
         except InvalidInput as error:
             omitted = str(error)
     columns = [
@@ -140,7 +146,7 @@ def _measured(
     ]
     if margin is None:
         margin = MARGIN if scale.is_unit else 0.0
-    return Measured(name, direction, scale, columns[0], columns[1], margin, omitted)
+    return Measured(name, direction, scale, columns[0], columns[1], margin, omitted, judge)
 
 
 def _reasons_to_omit(name: str, arms: tuple[Experiment, Experiment]) -> Iterator[str]:
@@ -193,9 +199,34 @@ def _warnings(candidate: Experiment, baseline: Experiment, contrasts: Sequence[C
                 f"{each.metric} applies to {each.only_candidate} cases in the candidate alone and to "
                 f"{each.only_baseline} in the baseline alone, which are in neither level of the pairs"
             )
+    yield from _other_scorers(candidate, baseline)
     for which, experiment in (("candidate", candidate), ("baseline", baseline)):
         if experiment.stopped:
             yield f"the {which} is not complete: {experiment.stopped}"
         for metric in experiment.metrics:
-            if metric.agreement is not None and metric.agreement.is_near_chance and not metric.withheld:
+            # Where that is shown, the metric is not compared, and says so itself.
+            is_told = any(each.metric == metric.name and each.omitted for each in contrasts)
+            if metric.agreement is None or metric.withheld or is_told:
+                continue
+            if metric.agreement.is_near_chance:
                 yield f"the judge of {metric.name} in the {which} {metric.agreement}"
+
+
+def _other_scorers(candidate: Experiment, baseline: Experiment) -> Iterator[str]:
+    """Metrics of which the scorer, or who answered its judge, is not the same in both arms."""
+    theirs = {metric.name: metric.about for metric in baseline.metrics}
+    for metric in candidate.metrics:
+        ours, other = metric.about, theirs.get(metric.name)
+        if other is None:
+            continue
+        if ours.scorer and other.scorer and ours.scorer != other.scorer:
+            yield (
+                f"{metric.name} is not by the same scorer in both arms ({other.scorer} in the baseline, {ours.scorer} "
+                "in the candidate): a difference may be the scorer's; go on with either by `--experiment`, which asks "
+                "the scorer that has changed anew"
+            )
+        elif ours.models and other.models and ours.models != other.models:
+            yield (
+                f"{metric.name} was judged by {', '.join(other.models)} in the baseline and by "
+                f"{', '.join(ours.models)} in the candidate: a difference may be the judge's"
+            )

@@ -92,6 +92,41 @@ class Level:
 
 
 @dataclass(frozen=True, slots=True)
+class AsJudged:
+    """What a judge's own verdicts say, where the figures of a contrast are corrected for its error.
+
+    `candidate` and `baseline` are the levels over the pairs, by its verdicts. Of what is true it calls the share
+    `sensitivity` true, of what is false the share `specificity` false, over `labelled` cases that people have labelled.
+    `candidate_interval` and `baseline_interval` are those of the corrected levels.
+    """
+
+    candidate: float | None
+    baseline: float | None
+    delta: float | None
+    interval: Interval | None
+    effect: Effect | None
+    sensitivity: float
+    specificity: float
+    labelled: int
+    candidate_interval: Interval
+    baseline_interval: Interval
+
+    def to_json(self) -> dict[str, Json]:
+        return {
+            "candidate": self.candidate,
+            "baseline": self.baseline,
+            "delta": self.delta,
+            "interval": _interval_json(self.interval),
+            "effect": self.effect,
+            "sensitivity": self.sensitivity,
+            "specificity": self.specificity,
+            "labelled": self.labelled,
+            "candidate_interval": self.candidate_interval.to_json(),
+            "baseline_interval": self.baseline_interval.to_json(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Contrast:
     """One metric of the candidate against the baseline's, over the `n` cases that have it in both arms.
 
@@ -103,6 +138,10 @@ class Contrast:
 
     Labels have no better and no worse, so neither delta nor effect: `has_shifted` says whether the distribution is
     shown to differ. Their p is the smallest over the labels, each against the rest, adjusted for how many there are.
+
+    Verdicts of a judge of which it is known how often it is right are corrected by that: levels, delta, interval and
+    effect are what people would say, as far as that is known; `as_judged` is what the judge itself says, and `p` is the
+    same. Where a judge's error is known and cannot be carried, `uncorrected` says why.
 
     A metric that cannot be compared says why in `omitted`, and has no figures. `only_candidate` and `only_baseline`
     count the cases to which it applies in one arm alone.
@@ -127,6 +166,8 @@ class Contrast:
     only_candidate: int = 0
     only_baseline: int = 0
     omitted: str = ""
+    as_judged: AsJudged | None = None
+    uncorrected: str = ""
 
     def to_json(self) -> dict[str, Json]:
         return {
@@ -149,6 +190,8 @@ class Contrast:
             "only_candidate": self.only_candidate,
             "only_baseline": self.only_baseline,
             "omitted": self.omitted,
+            "as_judged": None if self.as_judged is None else self.as_judged.to_json(),
+            "uncorrected": self.uncorrected,
         }
 
 

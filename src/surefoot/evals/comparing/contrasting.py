@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from statistics import stdev
 
 from surefoot.errors import InvalidInput
 from surefoot.evals.comparing.comparison import Contrast
+from surefoot.evals.comparing.correcting import NO_JUDGE, Judge, corrected
 from surefoot.evals.comparing.pairing import Column, Scale
 from surefoot.evals.statistics import (
     Direction,
@@ -21,6 +21,7 @@ from surefoot.evals.statistics import (
     holm,
     minimum_detectable,
 )
+from surefoot.evals.statistics.columns import column
 
 POWER = 0.8
 
@@ -36,6 +37,7 @@ class Measured:
     baseline: Column
     margin: float
     omitted: str = ""
+    judge: Judge = NO_JUDGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +45,28 @@ class Draft:
     """A contrast before its statistics: the levels are there, and the pairs that are to be tested.
 
     `pairs` is one for numbers, and for labels one for each label; none where no case has the metric in both arms.
+    `cases` are those of the pairs, and `inside` those of each arm, the candidate's first.
     """
 
     contrast: Contrast
     pairs: tuple[Pairs, ...]
+    measured: Measured
+    cases: Sequence[str]
+    inside: tuple[Sequence[str], Sequence[str]]
 
-    def differences(self) -> list[float]:
-        """Candidate minus baseline of each case."""
+    def spread(self) -> float | None:
+        """The standard deviation of the differences of cases; None where they do not differ among each other."""
         found = self.pairs[0]
-        return [ours - theirs for ours, theirs in zip(found.candidate, found.baseline, strict=True)]
+        differences = column(found.candidate) - column(found.baseline)
+        if len(differences) < 2 or differences.min() == differences.max():
+            return None
+        return float(differences.std(ddof=1))
 
 
 def draft(measured: Measured, *, name: str = "", within: Collection[str] | None = None) -> Draft:
     """The contrast of a metric over all cases, or over those `within` the slice of this name."""
     ours, theirs = measured.candidate, measured.baseline
-    inside = [{case for case in arm.scored if within is None or case in within} for arm in (ours, theirs)]
+    inside = [[case for case in arm.scored if within is None or case in within] for arm in (ours, theirs)]
     if measured.scale.kind == "labels":
         common = [case for case in ours.labels if case in theirs.labels]
     else:
@@ -72,11 +81,13 @@ def draft(measured: Measured, *, name: str = "", within: Collection[str] | None 
         slice=name,
         n=len(cases),
         margin=measured.margin,
-        only_candidate=len(inside[0] - inside[1]),
-        only_baseline=len(inside[1] - inside[0]),
+        only_candidate=sum(case not in theirs.scored for case in inside[0]),
+        only_baseline=sum(case not in ours.scored for case in inside[1]),
         omitted=measured.omitted or ("" if cases else "no case has it in both arms"),
+        uncorrected="" if measured.omitted else measured.judge.why,
     )
-    return Draft(contrast, () if contrast.omitted else tuple(_pairs(measured, cases)))
+    pairs = () if contrast.omitted else tuple(_pairs(measured, cases))
+    return Draft(contrast, pairs, measured, cases, (inside[0], inside[1]))
 
 
 def _pairs(measured: Measured, cases: Sequence[str]) -> Iterator[Pairs]:
@@ -116,11 +127,13 @@ def _finished(each: Draft, said: Paired, *, p: float, adjusted: float, alpha: fl
     effect = effect_of(
         said.interval, margin=contrast.margin, p=adjusted, alpha=alpha, direction=contrast.direction
     )
-    differences = each.differences()
-    detectable, needed = _detectable(differences, alpha=alpha, tests=tests), None
-    if effect == "too few cases" and detectable is not None:
-        needed = _needed(said.delta or 0.0, differences, alpha=alpha, tests=tests)
-    return replace(
+    spread = each.spread()
+    detectable, needed = None, None
+    if spread is not None:
+        detectable = spread * _detectable_of_unit(contrast.n, alpha, tests)
+        if effect == "too few cases":
+            needed = _needed(said.delta or 0.0, spread, alpha=alpha, tests=tests)
+    found = replace(
         contrast,
         delta=said.delta,
         interval=said.interval,
@@ -130,25 +143,31 @@ def _finished(each: Draft, said: Paired, *, p: float, adjusted: float, alpha: fl
         detectable=detectable,
         needed=needed,
     )
-
-
-def _detectable(differences: Sequence[float], *, alpha: float, tests: int) -> float | None:
-    """The smallest difference that so many cases show; None where they do not differ among each other."""
-    if len(set(differences)) < 2:
-        return None
-    return stdev(differences) * _detectable_of_unit(len(differences), alpha, tests)
+    measured = each.measured
+    if measured.judge.accuracy is None:
+        return found
+    return corrected(
+        found,
+        measured.judge.accuracy,
+        (measured.candidate, measured.baseline),
+        cases=each.cases,
+        inside=each.inside,
+        scale=measured.scale,
+        alpha=alpha,
+    )
 
 
 @lru_cache(maxsize=1024)
 def _detectable_of_unit(n: int, alpha: float, tests: int) -> float:
-    """The same for a standard deviation of 1, in which it is linear; slices are often as large as each other."""
+    """The smallest difference that so many cases show, for differences with a standard deviation of 1: it is linear in
+    that, and slices are often as large as each other."""
     return minimum_detectable(1.0, n, alpha=alpha, power=POWER, tests=tests)
 
 
-def _needed(delta: float, differences: Sequence[float], *, alpha: float, tests: int) -> int | None:
+def _needed(delta: float, spread: float, *, alpha: float, tests: int) -> int | None:
     """How many cases would show the difference that was seen."""
     try:
-        return cases_needed(delta, differences, alpha=alpha, power=POWER, tests=tests)
+        return cases_needed(delta, spread, alpha=alpha, power=POWER, tests=tests)
     except InvalidInput:
         # So small a difference is shown by no number of cases that anybody has.
         return None

@@ -103,6 +103,15 @@ def _table(contrasts: Sequence[Contrast], alpha: float, *, sliced: bool = False)
             cells += [wording.p_value(each.adjusted_p), f"{mark} {each.effect}", wording.coverages(each)]
         shown = [escaped(cell) if place != _EFFECT else cell for place, cell in enumerate(cells)]
         yield _row(([escaped(each.slice)] if sliced else []) + shown)
+        if each.as_judged is not None:
+            beside = [
+                "as judged",
+                *map(escaped, wording.as_judged(each)),
+                "",
+                each.as_judged.effect or "",
+                "",
+            ]
+            yield _row(([""] if sliced else []) + beside)
 
 
 def _row(cells: Sequence[str]) -> str:
@@ -165,6 +174,14 @@ def _method(comparison: Comparison, verdict: Verdict | None) -> Iterator[str]:
     if failures:
         yield ""
         yield from failures
+    corrections = [
+        f"- {escaped(each.metric)}: {escaped(said, most=500)}"
+        for each in comparison.contrasts
+        if (said := wording.carried(each))
+    ]
+    if corrections:
+        yield ""
+        yield from corrections
     ours, theirs = comparison.differing
     if ours:
         yield ""

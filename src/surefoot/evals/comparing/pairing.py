@@ -11,6 +11,7 @@ from statistics import fmean
 from surefoot.errors import InvalidInput
 from surefoot.evals.comparing.comparison import Level
 from surefoot.evals.experiments.results import Experiment, MetricKind, Row, kind_of
+from surefoot.evals.scales import Range
 from surefoot.evals.scores import Value
 from surefoot.evals.statistics import Direction
 
@@ -75,7 +76,8 @@ class Column:
     """A metric of one arm: a number for each case to which it applies, repeats averaged, and what lies behind them.
 
     `failures` has the reason of each row without a score. For labels the numbers are missing and `labels` has the share
-    of each label among the repeats of a case; a failure is the label `FAILED`.
+    of each label among the repeats of a case; a failure is the label `FAILED`. `counts_failures`: they are in the
+    numbers, as the worst.
     """
 
     values: Mapping[str, float]
@@ -83,6 +85,13 @@ class Column:
     scored: Mapping[str, int]
     failures: Mapping[str, Sequence[str]]
     is_all_or_nothing: bool
+    counts_failures: bool = True
+
+    def shares(self, cases: Sequence[str]) -> list[float]:
+        """Of each case the share of the repeats in its number that have a score."""
+        if not self.counts_failures:
+            return [1.0] * len(cases)
+        return [self.scored[case] / (self.scored[case] + len(self.failures.get(case, ()))) for case in cases]
 
     @property
     def cases(self) -> Collection[str]:
@@ -123,27 +132,25 @@ def _mean(values: Sequence[float]) -> float | None:
 class Scale:
     """How a metric's values are read: their kind, what a failure counts as, and how far apart they lie.
 
-    `span` is 1 for what lies within 0 to 1, else the distance of the smallest and the largest value.
+    `span` is 1 for what lies within 0 to 1, else the distance of the smallest and the largest value. `is_unit`: all
+    values lie within 0 and 1, where a difference means the same for every metric.
     """
 
     kind: MetricKind
     worst: float
     span: float
-
-    @property
-    def is_unit(self) -> bool:
-        """Whether all values lie within 0 and 1, where a difference means the same for every metric."""
-        return self.span == 1.0
+    is_unit: bool
 
 
-def scale_of(metric: str, arms: Iterable[Cases], direction: Direction) -> Scale:
-    """How the values of a metric in both arms are read.
+def scale_of(metric: str, arms: Iterable[Cases], direction: Direction, within: Range | None = None) -> Scale:
+    """How the values of a metric in both arms are read; `within` is the range that its scorer declares.
 
     A failure counts as the worst that there is: 0, or 1 where lower is better; beyond 0 to 1, as the worst value that
-    was seen. Raises `InvalidInput` where one arm has numbers and the other labels.
+    was seen; and nothing outside the range. Raises `InvalidInput` where one arm has numbers and the other labels.
     """
     kinds: set[MetricKind] = set()
-    numbers = [0.0, 1.0]
+    least, most = within or (None, None)
+    numbers = [_within(end, least, most) for end in (0.0, 1.0)]
     for cases in arms:
         values = [row.scores[metric].value for rows in cases.values() for row in rows if metric in row.scores]
         if values:
@@ -153,7 +160,18 @@ def scale_of(metric: str, arms: Iterable[Cases], direction: Direction) -> Scale:
         raise InvalidInput("it is labels in one arm and numbers in the other")
     low, high = min(numbers), max(numbers)
     kind: MetricKind = kinds.pop() if len(kinds) == 1 else "mean"
-    return Scale(kind, low if direction == "higher" else high, high - low)
+    worst = low if direction == "higher" else high
+    # Of seconds or of a rubric's levels nobody knows which difference matters, though all may lie below 1.
+    is_unit = low >= 0 and high <= 1 and (within is None or (most is not None and most <= 1))
+    if is_unit:
+        return Scale(kind, worst, 1.0, is_unit=True)
+    span = most - least if least is not None and most is not None else high - low
+    return Scale(kind, worst, span or 1.0, is_unit=False)
+
+
+def _within(value: float, least: float | None, most: float | None) -> float:
+    value = value if least is None else max(value, least)
+    return value if most is None else min(value, most)
 
 
 def column(metric: str, cases: Cases, scale: Scale, *, counts_failures: bool = True) -> Column:
@@ -182,7 +200,7 @@ def column(metric: str, cases: Cases, scale: Scale, *, counts_failures: bool = T
         else:
             values[case] = _averaged(found, counted_failures, scale.worst)
     is_all_or_nothing = scale.kind == "rate" and all(value in (0.0, 1.0) for value in values.values())
-    return Column(values, labels, scored, failures, is_all_or_nothing)
+    return Column(values, labels, scored, failures, is_all_or_nothing, counts_failures)
 
 
 def _averaged(found: Sequence[Value], failed: int, worst: float) -> float:

@@ -13,7 +13,7 @@ def recorded(verdict: Verdict, evaluations: Evaluations, *, by: str = "") -> Ver
     Raises `LedgerError`.
     """
     comparison = verdict.comparison
-    subjects, baselines = comparison.differing
+    subjects, _ = comparison.differing
     return evaluations.verdict(
         VerdictRecord(
             id=new_id(),
@@ -23,7 +23,8 @@ def recorded(verdict: Verdict, evaluations: Evaluations, *, by: str = "") -> Ver
             baseline=comparison.baseline.id,
             # A prompt that only the baseline used became no version of it.
             subjects={name: digest for name, digest in subjects.items() if digest},
-            baselines={name: digest for name, digest in baselines.items() if digest},
+            # Those that are the same in both, too: it counts for as long as they are.
+            baselines=dict(comparison.baseline.prompts),
             has_passed=verdict.has_passed,
             reasons=verdict.reasons,
             by=by,

@@ -4,44 +4,59 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
 
 from surefoot.evals.comparing.comparison import Figure, Ratio
 from surefoot.evals.comparing.pairing import Pairing, costs
 from surefoot.evals.experiments.results import Row
-from surefoot.evals.statistics import Pairs, compare_pairs
+from surefoot.evals.statistics import Paired, Pairs, compare_pairs
 from surefoot.evals.statistics.interval import EVERYTHING, Interval
 
 
 def ratios(pairing: Pairing, *, alpha: float, seed: int) -> list[Ratio]:
     """Cost in dollars, latency in seconds and tokens, of the runs of the cases; what judges used is not in them."""
-    return [_ratio(figure, of, pairing, alpha=alpha, seed=seed) for figure, of in _FIGURES.items()]
+    found = [_Figured.of(figure, of, pairing) for figure, of in _FIGURES.items()]
+    # All at once, so that they share their resamples.
+    said = compare_pairs([each.pairs for each in found], confidence=1 - alpha, seed=seed)
+    return [each.ratio(paired) for each, paired in zip(found, said, strict=True)]
 
 
-def _ratio(
-    figure: Figure, of: Callable[[Row], float | str], pairing: Pairing, *, alpha: float, seed: int
-) -> Ratio:
-    ours, theirs = costs(pairing.candidate, of), costs(pairing.baseline, of)
-    cases = [case for case in pairing.common if case in ours.values and case in theirs.values]
-    missing = Counter(
-        ours.missing.get(case) or theirs.missing[case] for case in pairing.common if case not in set(cases)
-    )
-    note = "; ".join(f"{count} without: {reason}" for reason, count in missing.most_common())
-    pairs = Pairs([ours.values[case] for case in cases], [theirs.values[case] for case in cases], "ratio")
-    (said,) = compare_pairs([pairs], confidence=1 - alpha, seed=seed)
-    if said.delta is None or said.interval == EVERYTHING:
-        interval = None
-    else:
-        interval = Interval(1 + said.interval.low, 1 + said.interval.high)
-    return Ratio(
-        figure=figure,
-        candidate=said.candidate,
-        baseline=said.baseline,
-        ratio=None if said.delta is None else 1 + said.delta,
-        interval=interval,
-        n=len(cases),
-        left_out=missing.total(),
-        note=note,
-    )
+@dataclass(frozen=True, slots=True)
+class _Figured:
+    """A figure of both arms over the cases that have it, and why others have not."""
+
+    figure: Figure
+    pairs: Pairs
+    cases: int
+    missing: Counter[str]
+
+    @classmethod
+    def of(cls, figure: Figure, of: Callable[[Row], float | str], pairing: Pairing) -> Self:
+        ours, theirs = costs(pairing.candidate, of), costs(pairing.baseline, of)
+        cases = [case for case in pairing.common if case in ours.values and case in theirs.values]
+        there = set(cases)
+        missing = Counter(
+            ours.missing.get(case) or theirs.missing[case] for case in pairing.common if case not in there
+        )
+        pairs = Pairs([ours.values[case] for case in cases], [theirs.values[case] for case in cases], "ratio")
+        return cls(figure, pairs, len(cases), missing)
+
+    def ratio(self, said: Paired) -> Ratio:
+        if said.delta is None or said.interval == EVERYTHING:
+            interval = None
+        else:
+            interval = Interval(1 + said.interval.low, 1 + said.interval.high)
+        return Ratio(
+            figure=self.figure,
+            candidate=said.candidate,
+            baseline=said.baseline,
+            ratio=None if said.delta is None else 1 + said.delta,
+            interval=interval,
+            n=self.cases,
+            left_out=self.missing.total(),
+            note="; ".join(f"{count} without: {reason}" for reason, count in self.missing.most_common()),
+        )
 
 
 def _cost(row: Row) -> float | str:

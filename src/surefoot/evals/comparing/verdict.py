@@ -9,7 +9,7 @@ from typing import Literal
 
 from surefoot.evals.comparing.comparison import Comparison, Contrast, Level, Ratio, Slice
 from surefoot.evals.comparing.gate import FigureRules, Gate, MetricRules, SliceRules
-from surefoot.evals.comparing.wording import between, figure, multiple, multiples, number, signed
+from surefoot.evals.comparing.wording import between, carried, figure, multiple, multiples, number, signed
 from surefoot.evals.statistics import non_inferior
 from surefoot.values import Json
 
@@ -178,7 +178,7 @@ class _Metric:
                 yield self._ruling(rule, _on_few(self.gate), few, found, key=key)
             else:
                 holds = value >= bound if key == "at_least" else value <= bound
-                reason = f"it is {value:.4g} over {cases} cases{_failures(found.candidate)}"
+                reason = f"it is {value:.4g} over {cases} cases{_failures(found.candidate)}{_carried(found)}"
                 yield self._ruling(rule, "passed" if holds else "failed", reason, found, key=key)
 
     def _labels(self, level: Level) -> Iterator[Ruling]:
@@ -262,7 +262,12 @@ class _Metric:
 def _told(found: Contrast) -> str:
     was, now = number(found.baseline.paired, found.kind), number(found.candidate.paired, found.kind)
     change, interval = signed(found.delta, found.kind), between(found.interval, found.kind)
-    return f"{was} to {now}, {change} ({interval}) over {found.n} cases"
+    return f"{was} to {now}, {change} ({interval}) over {found.n} cases{_carried(found)}"
+
+
+def _carried(found: Contrast) -> str:
+    """That it is not what the judge itself says."""
+    return f", {carried(found)}" if found.as_judged is not None else ""
 
 
 def _too_few(found: Contrast, what: str) -> str:

@@ -172,3 +172,25 @@ def cases_alone(comparison: Comparison) -> str:
         if cases
     ]
     return ", ".join(parts)
+
+
+def carried(contrast: Contrast) -> str:
+    """By what the figures are corrected, or why they are not; empty where no judge's error is known."""
+    found = contrast.as_judged
+    if found is None:
+        return (
+            "" if not contrast.uncorrected else f"not corrected for the judge's error: {contrast.uncorrected}"
+        )
+    return (
+        f"corrected for the judge's error: sensitivity {found.sensitivity:.2f}, specificity {found.specificity:.2f} "
+        f"over {found.labelled} labelled cases"
+    )
+
+
+def as_judged(contrast: Contrast) -> list[str]:
+    """The judge's own verdicts as cells of a table: baseline, candidate, change, interval."""
+    found, kind = contrast.as_judged, contrast.kind
+    if found is None:
+        return []
+    levels = [number(found.baseline, kind), number(found.candidate, kind)]
+    return [*levels, signed(found.delta, kind), between(found.interval, kind)]

@@ -74,11 +74,14 @@ class _Told(Iterator[str]):
 
 def _header(cells: list[str], file: Path, number: int) -> list[str]:
     names = [cell.strip() for cell in cells]
+    seen: set[str] = set()
     for index, name in enumerate(names):
-        if name and name in names[:index]:
+        if name in seen:
             raise InvalidInput(
                 f"{file}:{number}:{index + 1}: the column {name!r} stands there twice: rename one of them"
             )
+        if name:
+            seen.add(name)
     if not any(names):
         raise InvalidInput(f"{file}:{number}: the first line names no column")
     return names

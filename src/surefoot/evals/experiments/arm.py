@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from surefoot import scope
 from surefoot.errors import InvalidInput
 from surefoot.evals.datasets import Case
 from surefoot.evals.experiments import ordering, trusting
-from surefoot.evals.experiments.keeping import Keeper, json_of, record_of, row_of
+from surefoot.evals.experiments.keeping import Keeper, json_of, metric_record, record_of, row_of
 from surefoot.evals.experiments.marking import Known, Marker, asked_of_all, settled
 from surefoot.evals.experiments.ordering import Order, Progress
 from surefoot.evals.experiments.recorded import Ended, Place, Runs, Threads
 from surefoot.evals.experiments.results import (
+    About,
     Experiment,
     Metric,
     Row,
@@ -25,7 +27,9 @@ from surefoot.evals.experiments.results import (
 from surefoot.evals.scoring.binding import Bound
 from surefoot.evals.scoring.digests import digest_of
 from surefoot.evals.scoring.judging import Agreement, Judged, agreement_of
-from surefoot.ledger import CaseRecord, ScoreRecord, Totals
+from surefoot.ledger import CaseRecord, Pending, ScoreRecord, Totals
+from surefoot.ledger.scored import LONGEST_METRIC
+from surefoot.ledger.scored_texts import check_name
 from surefoot.values import Json, Money
 
 log = scope.logger("surefoot.evals")
@@ -43,6 +47,17 @@ class MeasureAgreement(Protocol):
         experiment: str,
         on_progress: Callable[[Progress], None],
     ) -> Experiment: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Trusted:
+    """How far a judge agrees with labelled cases, or why its metric is withheld; who answered it, and what finding out
+    has used."""
+
+    agreement: Agreement | None = None
+    withheld: str = ""
+    served: tuple[str, ...] = ()
+    used: Totals = Totals()
 
 
 class Arm:
@@ -124,6 +139,9 @@ class Arm:
         stands = self._keeper.begin(self.order.record(self._digests))
         # Somebody else may have begun one under this id since it was looked for.
         ordering.refuse_other(self.order, stands, iter(()))
+        # What judges say of labelled cases is known at the end alone; of those that go on it is known.
+        nothing = [metric_of(bound.name, (), about=self._about(bound)) for bound in self.order.scorers]
+        self._note(nothing).wait()
         self.tell(None)
 
     async def judge(self, place: Place, case: Case) -> None:
@@ -135,6 +153,7 @@ class Arm:
             self._marker.taken(case, _known_of(known))
         if row is None:
             record, ended = await self._judged(place, case, known)
+            record = self._keeper.readable(record)
             if self.order.is_kept:
                 await self._keeper.keep(record)
             row = row_of(record, is_reused=ended.is_reused)
@@ -154,11 +173,19 @@ class Arm:
         for bound in order.scorers:
             if bound.is_of_experiment:
                 said = await settled(asked_of_all(bound.function, rows))
-                metrics.append(metric_of_experiment(bound.name, said))
+                said = self._keeper.readable_said(said)
+                metrics.append(metric_of_experiment(bound.name, said, about=self._about(bound)))
                 continue
-            agreement, withheld, used = await self._trusted(bound, measure)
-            metrics.append(metric_of(bound.name, rows, agreement=agreement, withheld=withheld))
-            judging.append(used)
+            trusted = await self._trusted(bound, measure)
+            about = self._about(bound, trusted.served)
+            metrics.append(
+                metric_of(
+                    bound.name, rows, agreement=trusted.agreement, withheld=trusted.withheld, about=about
+                )
+            )
+            judging.append(trusted.used)
+        if order.is_kept:
+            await self._note(metrics)
         return Experiment(
             id=order.experiment,
             name=order.name,
@@ -177,6 +204,15 @@ class Arm:
             changes=tuple(str(change) for change in order.changes),
             kind=order.kind,
             stopped=self.stopped,
+        )
+
+    def _about(self, bound: Bound, served: Sequence[str] = ()) -> About:
+        return About(self._digests[bound.name], bound.direction, bound.range, tuple(served))
+
+    def _note(self, metrics: Sequence[Metric]) -> Pending:
+        order = self.order
+        return self._keeper.note(
+            [metric_record(order.experiment, place, each) for place, each in enumerate(metrics)]
         )
 
     def tell(self, row: Row | None) -> None:
@@ -247,16 +283,16 @@ class Arm:
         ran = record.totals if ended.paid is None else ended.paid
         self._spent = summed((self._spent, Totals() if ended.is_reused else ran, judging))
 
-    async def _trusted(self, bound: Bound, measure: MeasureAgreement) -> tuple[Agreement | None, str, Totals]:
-        """How far a judge agrees with labelled cases, or why its metric is withheld, and what finding out has used."""
+    async def _trusted(self, bound: Bound, measure: MeasureAgreement) -> _Trusted:
+        """How far a judge agrees with labelled cases, or why its metric is withheld."""
         order, judged = self.order, bound.judged
         if judged is None or bound.spec is None or not self._marker.judgements[bound.name]:
-            return None, "", Totals()
+            return _Trusted()
         served = trusting.served_in(
             order.app.ledger, order.experiment, bound.name, also=self._judges[bound.name].served
         )
         if judged.labelled is None:
-            return None, trusting.withheld_without_labels(served), Totals()
+            return _Trusted(withheld=trusting.withheld_without_labels(served), served=served)
 
         def tell(progress: Progress) -> None:
             if order.on_progress is not None:
@@ -271,11 +307,11 @@ class Arm:
             experiment=trusting.experiment_of(judged, bound.spec, served),
             on_progress=tell,
         )
-        pairs = trusting.pairs(judged.labelled, measured)
+        said = trusting.said_of(judged.labelled, measured, is_of_pairs=trusting.is_of_pairs(bound.spec))
         models = trusting.served_by(order.app.ledger, [row.run_id for row in measured.rows])
-        agreement = agreement_of(pairs, models=models, experiment=measured.id)
+        agreement = agreement_of(said, models=models, experiment=measured.id)
         used = summed(row.totals for row in measured.rows if not row.is_reused)
-        return agreement, trusting.withheld_for_others(served, models), used
+        return _Trusted(agreement, trusting.withheld_for_others(served, models), served, used)
 
     def _warnings(self) -> Iterator[str]:
         """What a reader of the result has to know."""
@@ -297,7 +333,11 @@ def _known_of(record: CaseRecord, *, is_retrying: bool = False) -> Known:
 
 
 def refuse_unfit(order: Order) -> None:
-    """Raise `InvalidInput` for labelled cases that do not fit their judge."""
+    """Raise `InvalidInput` for labelled cases that do not fit their judge, and for names that cannot be kept."""
+    for case in order.cases if order.is_kept else ():
+        check_name(case.id, "the id of a case")
+    for bound in order.scorers:
+        check_name(bound.name, "the name of a metric", most=LONGEST_METRIC)
     for bound in order.scorers:
         if bound.spec is not None and bound.judged is not None and bound.judged.labelled is not None:
             ordering.checked(bound.spec, trusting.labelled_of(bound.judged).cases)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import orjson
 
 from surefoot.errors import UnknownExperiment
 from surefoot.evals.datasets import Case
+from surefoot.evals.experiments import trusting
 from surefoot.evals.experiments.marking import Marks
 from surefoot.evals.experiments.recorded import Ended, Place
-from surefoot.evals.experiments.results import Row
+from surefoot.evals.experiments.results import Metric, Row
 from surefoot.evals.scores import Score
-from surefoot.ledger import CaseRecord, Evaluations, ExperimentRecord, Ledger, Pending
+from surefoot.ledger import CaseRecord, Evaluations, ExperimentRecord, Ledger, MetricRecord, Pending
 from surefoot.values import Json
 
 _MOST_WAITING = 64
@@ -41,6 +42,10 @@ class Keeper:
         """Record that it begins; what stands under its id where somebody else was first."""
         return self._evaluations.begin(record)
 
+    def note(self, metrics: Sequence[MetricRecord]) -> Pending:
+        """Hand over what is known of its metrics beside their scores."""
+        return self._evaluations.note(metrics)
+
     def known(self) -> dict[Place, CaseRecord]:
         """The cases that are judged."""
         return {(case.case, case.repeat): case for case in self._evaluations.cases(self._experiment)}
@@ -48,6 +53,19 @@ class Keeper:
     def prompts(self, record: ExperimentRecord) -> dict[str, str]:
         """What the prompts meant in its runs, name to digest."""
         return self._evaluations.prompts(record)
+
+    def readable(self, case: CaseRecord) -> CaseRecord:
+        """A judged case as it is read again from the ledger, secrets masked."""
+        return self._evaluations.readable(case)
+
+    def readable_said(self, said: Score | str | None) -> Score | str | None:
+        """What was said of the whole experiment, in the same way."""
+        if isinstance(said, str):
+            return self._evaluations.readable_texts([said])[0]
+        if said is None or not isinstance(said.value, str):
+            return said
+        value, reason = self._evaluations.readable_texts([said.value, said.reason])
+        return Score(value, reason)
 
     async def keep(self, case: CaseRecord) -> None:
         """Hand a judged case over. Raises `LedgerError` where one could not be kept."""
@@ -108,6 +126,21 @@ def row_of(record: CaseRecord, *, is_reused: bool) -> Row:
         is_reused=is_reused,
         repeat=record.repeat,
         metadata=record.metadata,
+    )
+
+
+def metric_record(experiment: str, place: int, metric: Metric) -> MetricRecord:
+    """What is known of a metric beside its scores. `place` is where its scorer stands among the others."""
+    low, high = metric.about.range or (None, None)
+    return MetricRecord(
+        experiment,
+        metric.name,
+        place,
+        metric.about.scorer,
+        metric.direction,
+        None if low is None else float(low),
+        None if high is None else float(high),
+        labelled=trusting.labelled_json(metric.agreement),
     )
 
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from surefoot import flows
 from surefoot.evals.experiments import trusting
 from surefoot.evals.experiments.keeping import row_of
-from surefoot.evals.experiments.results import Experiment, Metric, Row, metric_of, summed
-from surefoot.ledger import Evaluations, ExperimentRecord
+from surefoot.evals.experiments.results import About, Experiment, Metric, Row, metric_of, summed
+from surefoot.evals.scales import direction_of_name
+from surefoot.ledger import Evaluations, ExperimentRecord, MetricRecord
 from surefoot.values import Json, first_id
 
 
 def experiment(reference: str = "last", *, flow: str = "", tenant: str | None = None) -> Experiment:
     """The experiment with this id, with an id that begins so, or the newest one (of a flow) for `last`.
 
-    It is what the evaluation returned, with two differences: metrics of `OnExperiment` are not recorded, and how far a
-    judge agrees with labelled cases is told where those are, by `evaluate` alone.
+    It is what the evaluation returned, but that metrics of `OnExperiment` are not recorded.
 
     Raises `UnknownExperiment` and `LedgerError`.
     """
@@ -31,13 +31,18 @@ def opened(record: ExperimentRecord, evaluations: Evaluations, *, since_ns: int 
     """
     rows: list[Row] = []
     judges: set[str] = set()
+    scorers: dict[str, set[str]] = {}
     ended_ns = record.begun_ns
     is_part = record.kind == "online" and since_ns > 0
     for case in evaluations.cases(record, first=first_id(since_ns) if is_part else ""):
         rows.append(row_of(case, is_reused=True))
-        judges.update(score.metric for score in case.scores if score.judge_run)
+        for score in case.scores:
+            scorers.setdefault(score.metric, set()).add(score.scorer)
+            if score.judge_run:
+                judges.add(score.metric)
         ended_ns = max(ended_ns, case.scored_ns)
     stopped = _missing(record, len(rows))
+    noted = {each.metric: each for each in evaluations.noted(record.id)}
     return Experiment(
         id=record.id,
         name=record.name,
@@ -48,8 +53,13 @@ def opened(record: ExperimentRecord, evaluations: Evaluations, *, since_ns: int 
         dataset_size=record.dataset_size,
         rows=tuple(rows),
         metrics=tuple(
-            _metric(name, rows, record.id, evaluations if name in judges else None)
-            for name in _names(record, rows)
+            _metric(
+                noted.get(name, MetricRecord(record.id, name, direction=direction_of_name(name))),
+                rows,
+                scorers[name],
+                evaluations.judges(record.id, name) if name in judges else (),
+            )
+            for name in _names(record, noted, rows)
         ),
         judging=summed(row.judging for row in rows),
         elapsed_s=(ended_ns - record.begun_ns) / 1e9,
@@ -62,20 +72,32 @@ def opened(record: ExperimentRecord, evaluations: Evaluations, *, since_ns: int 
     )
 
 
-def _metric(name: str, rows: Sequence[Row], experiment: str, evaluations: Evaluations | None) -> Metric:
-    """A metric, withheld where its judge was too small for it."""
-    if evaluations is None:
-        return metric_of(name, rows)
-    served = evaluations.judges(experiment, name)
-    return metric_of(name, rows, withheld=trusting.withheld_without_labels(served))
+def _metric(
+    noted: MetricRecord, rows: Sequence[Row], scorers: Collection[str], served: tuple[str, ...]
+) -> Metric:
+    """A metric, withheld where its judge was too small for it, or its agreement is that of other models."""
+    agreement = trusting.agreement_in(noted.labelled)
+    if agreement is None:
+        withheld = trusting.withheld_without_labels(served)
+    else:
+        withheld = trusting.withheld_for_others(served, agreement.models)
+    has_range = noted.low is not None or noted.high is not None
+    about = About(
+        # Several where somebody began to score anew, and was stopped.
+        "+".join(sorted(scorers)) or noted.scorer,
+        noted.direction,
+        (noted.low, noted.high) if has_range else None,
+        served,
+    )
+    return metric_of(noted.metric, rows, agreement=agreement, withheld=withheld, about=about)
 
 
-def _names(record: ExperimentRecord, rows: Sequence[Row]) -> list[str]:
+def _names(record: ExperimentRecord, noted: Iterable[str], rows: Sequence[Row]) -> list[str]:
     """The metrics, in the order of the scorers as far as that is recorded."""
     found = dict.fromkeys(name for row in rows for name in (*row.scores, *row.failures))
     declared = record.settings.get("scorers")
-    ordered = [name for name in declared if name in found] if isinstance(declared, dict) else []
-    return list(dict.fromkeys((*ordered, *found)))
+    ordered = [*noted, *(declared if isinstance(declared, dict) else ())]
+    return list(dict.fromkeys((*(name for name in ordered if name in found), *found)))
 
 
 def _missing(record: ExperimentRecord, judged: int) -> str:

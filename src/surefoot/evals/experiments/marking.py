@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -10,7 +11,7 @@ from typing import cast
 
 from surefoot import flows, traces
 from surefoot.evals.datasets import Case
-from surefoot.evals.experiments.recorded import Ended, Place, Runs, Threads
+from surefoot.evals.experiments.recorded import Ended, Place, Runs, Threads, is_cancelled
 from surefoot.evals.experiments.results import summed
 from surefoot.evals.scores import Score
 from surefoot.evals.scoring.binding import Bound, Sample, settle
@@ -191,6 +192,9 @@ def _asked(bound: Bound, sample: Sample) -> object:
     try:
         subject = bound.subject(sample)
         return None if subject is None else bound.ask(subject)
+    except asyncio.CancelledError as error:
+        # Nothing is awaited here, so that nobody but the scorer has raised it.
+        return RuntimeError(f"the scorer raised {type(error).__name__}")
     except Exception as error:  # noqa: BLE001  (whatever a scorer raises is a failed row)
         return error
 
@@ -199,6 +203,8 @@ def asked_of_all(function: Callable[..., object], rows: Sequence[object]) -> obj
     """What a scorer of the experiment returned, or the exception that it raised."""
     try:
         return function(rows=rows)
+    except asyncio.CancelledError as error:
+        return RuntimeError(f"the scorer raised {type(error).__name__}")
     except Exception as error:  # noqa: BLE001  (whatever a scorer raises is its failure)
         return error
 
@@ -208,6 +214,10 @@ async def settled(said: object) -> Score | str | None:
     try:
         if inspect.isawaitable(said):
             said = await cast("Awaitable[object]", said)
+    except asyncio.CancelledError as error:
+        if is_cancelled():
+            raise
+        said = RuntimeError(f"the scorer raised {type(error).__name__}")
     except Exception as error:  # noqa: BLE001  (whatever a scorer raises is a failed row)
         said = error
     return said_of(said) if isinstance(said, Exception) else settle(said)
@@ -215,4 +225,7 @@ async def settled(said: object) -> Score | str | None:
 
 def said_of(error: Exception) -> str:
     """An error as the reason why there is no score."""
-    return f"{type(error).__name__}: {error}"
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001  (one that cannot say what it is)
+        return type(error).__name__

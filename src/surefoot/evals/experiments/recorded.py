@@ -57,6 +57,12 @@ class Ended:
         )
 
 
+def is_cancelled() -> bool:
+    """Whether somebody cancels the task that runs now: else it was its own code that raised `CancelledError`."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 class Threads:
     """Worker threads for sync code, in the caller's context. They are made when they are first needed."""
 
@@ -109,6 +115,8 @@ class Runs:
         self._making = making
         self._threads = threads
         self._known = {} if making.is_new else _newest(app, self.spec, making.tags)
+        # Of the code as it is when the experiment begins: that is what is loaded, whatever is written meanwhile.
+        self._code_digest = digest_of(self.spec.entry)
         # Objects that are free: a workflow may keep state, so that each serves one run at a time.
         self._free: list[AnyFlow] = []
 
@@ -138,6 +146,13 @@ class Runs:
                 output = await flows.drive_async(logic)
             else:
                 output = await self._threads.do(lambda: flows.drive(logic))
+        except asyncio.CancelledError as error:
+            record = self._recorded(watch.run_id)
+            if record is None or is_cancelled():
+                raise
+            # The flow's own: as the end of a worker it would take the cases with it that come behind.
+            failed = replace(Ended.of(record, None, is_reused=False), status="failed")
+            return replace(failed, error=f"the flow raised {type(error).__name__}")
         except Exception:
             record = self._recorded(watch.run_id)
             if record is None or record.status != "failed":
@@ -156,8 +171,7 @@ class Runs:
 
     def of_other_code(self) -> int:
         """How many of the runs that were recorded before have begun with other code."""
-        now = digest_of(self.spec.entry) if self._known else ""
-        return sum(record.code_digest != now for record in self._known.values())
+        return sum(record.code_digest != self._code_digest for record in self._known.values())
 
     def _logic(
         self,
@@ -169,7 +183,10 @@ class Runs:
     ) -> flows.Logic[object]:
         making = self._making
         options = Options(
-            listener=watch, suppresses_effects=not making.allows_effects, on_completed=watch.note_end
+            listener=watch,
+            suppresses_effects=not making.allows_effects,
+            on_completed=watch.note_end,
+            code_digest=self._code_digest,
         )
 
         def target(given: Mapping[str, object], _init: Mapping[str, object] = making.init) -> Target:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from surefoot.evals.experiments.repeating import Flakiness, flakiness_of, mean_of_cases
-from surefoot.evals.scales import direction_of_name
+from surefoot.evals.scales import Direction, Range, direction_of_name
 from surefoot.evals.scores import Score, Value
 from surefoot.evals.scoring.judging import Agreement
 from surefoot.ledger import ExperimentKind, Totals
@@ -75,6 +75,23 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class About:
+    """What the scorer of a metric is, beside what it said.
+
+    `scorer` is its digest, `direction` and `range` are as it declares them. `models` are those that have answered its
+    judge, if it has one. All of them are empty or None where that is not known.
+    """
+
+    scorer: str = ""
+    direction: Direction | None = None
+    range: Range | None = None
+    models: tuple[str, ...] = ()
+
+
+NOTHING_SAID = About()
+
+
+@dataclass(frozen=True, slots=True)
 class Metric:
     """The aggregate of one scorer over the cases that it applies to.
 
@@ -96,6 +113,12 @@ class Metric:
     withheld: str = ""
     scope: MetricScope = "case"
     cases: int = 0
+    about: About = NOTHING_SAID
+
+    @property
+    def direction(self) -> Direction:
+        """Which values are better, as the scorer says; where it does not, by the name of the metric."""
+        return self.about.direction or direction_of_name(self.name)
 
     @property
     def applicable(self) -> int:
@@ -124,6 +147,10 @@ class Metric:
             "failures": [{"case": f.case, "run": f.run_id, "reason": f.reason} for f in self.failures],
             "agreement": self.agreement.to_json() if self.agreement else None,
             "withheld": self.withheld,
+            "direction": self.direction,
+            "range": None if self.about.range is None else list(self.about.range),
+            "scorer": self.about.scorer,
+            "models": list(self.about.models),
         }
 
 
@@ -232,8 +259,7 @@ class Experiment:
         telling = {
             m.name
             for m in self.metrics
-            if not (m.withheld or (m.agreement and m.agreement.is_near_chance))
-            and direction_of_name(m.name) == "higher"
+            if not (m.withheld or (m.agreement and m.agreement.is_near_chance)) and m.direction == "higher"
         }
         ranked = [(row.status != "failed", row.quality(telling), row) for row in self.rows]
         imperfect = [each for each in ranked if not each[0] or each[1] < 1]
@@ -271,7 +297,12 @@ class Experiment:
 
 
 def metric_of(
-    name: str, rows: Sequence[Row], *, agreement: Agreement | None = None, withheld: str = ""
+    name: str,
+    rows: Sequence[Row],
+    *,
+    agreement: Agreement | None = None,
+    withheld: str = "",
+    about: About = NOTHING_SAID,
 ) -> Metric:
     """The aggregate of one scorer over the rows."""
     scored = [(row.case, row.scores[name].value) for row in rows if name in row.scores]
@@ -297,19 +328,20 @@ def metric_of(
         agreement,
         withheld,
         cases=len({case for case, _ in scored}),
+        about=about,
     )
 
 
-def metric_of_experiment(name: str, said: Score | str | None) -> Metric:
+def metric_of_experiment(name: str, said: Score | str | None, *, about: About = NOTHING_SAID) -> Metric:
     """What a scorer of the whole experiment came to: a score, why there is none, or None where it does not apply."""
     if not isinstance(said, Score):
         failures = () if said is None else (Failure("", "", said),)
-        return Metric(name, "mean", None, None, 0, failures, scope="experiment")
+        return Metric(name, "mean", None, None, 0, failures, scope="experiment", about=about)
     kind = kind_of([said.value])
     if isinstance(said.value, str):
-        return Metric(name, kind, None, None, 1, labels={said.value: 1}, scope="experiment")
+        return Metric(name, kind, None, None, 1, labels={said.value: 1}, scope="experiment", about=about)
     value = float(said.value)
-    return Metric(name, kind, value, value, 1, scope="experiment")
+    return Metric(name, kind, value, value, 1, scope="experiment", about=about)
 
 
 def kind_of(values: Sequence[Value]) -> MetricKind:

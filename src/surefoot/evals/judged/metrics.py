@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from surefoot.errors import InvalidInput
@@ -17,6 +18,7 @@ Prompts = str | Mapping[str, str] | None
 asked."""
 Mode = Literal["precision", "recall", "f1"]
 Level = Literal["low", "high"]
+_UNIT = (0.0, 1.0)
 
 
 def faithfulness(
@@ -130,7 +132,7 @@ def noise_sensitivity(
     """
     _one_of("mode", mode, ("relevant", "irrelevant"))
     settings = Settings(using, compat, votes, _of(prompt, "verdicts"))
-    return _judged(flows.noise_sensitivity, "verdicts", name, settings, mode=mode)
+    return replace(_judged(flows.noise_sensitivity, "verdicts", name, settings, mode=mode), direction="lower")
 
 
 def factual_correctness(
@@ -196,7 +198,8 @@ def semantic_similarity(
     `threshold` where one is given. No judge is asked, whatever `using` says.
     """
     settings = Settings(using, compat, embeddings=embeddings)
-    return _judged(flows.semantic_similarity, "", name, settings, threshold=threshold)
+    judged = _judged(flows.semantic_similarity, "", name, settings, threshold=threshold)
+    return judged if threshold is not None else replace(judged, range=(-1.0, 1.0))
 
 
 def rubric(
@@ -213,11 +216,12 @@ def rubric(
     rubrics: what each level means, `{"1": "wrong", "2": "right, and too long", ...}`. Without it each case brings its
         own, in the column `rubrics`.
     """
-    if rubrics is not None and compat is None:
-        levels_of(rubrics)
+    # Where each case brings its own, they need not have the same levels.
+    levels = levels_of(rubrics) if rubrics is not None and compat is None else None
     more: dict[str, object] = {} if rubrics is None else {"rubrics": dict(rubrics)}
     settings = Settings(using, compat, votes, _of(prompt, "rubric"))
-    return _judged(flows.rubric, "rubric", name, settings, **more)
+    judged = _judged(flows.rubric, "rubric", name, settings, **more)
+    return replace(judged, range=None if levels is None else (float(min(levels)), float(max(levels))))
 
 
 def aspect_critic(
@@ -248,7 +252,8 @@ def simple_criteria(
     _check(scale[0] < scale[1], f"the scale is {scale}: give the lowest number, then the highest")
     settings = Settings(using, compat, votes, _of(prompt, "criteria"))
     more: dict[str, object] = {"definition": definition, "lowest": scale[0], "highest": scale[1]}
-    return _judged(flows.simple_criteria, "criteria", name, settings, **more)
+    judged = _judged(flows.simple_criteria, "criteria", name, settings, **more)
+    return replace(judged, range=scale)
 
 
 def answer_accuracy(
@@ -311,10 +316,12 @@ def pairwise_preference(
 
 
 def _judged(flow: AnyFlow, question: str, name: str, settings: Settings, **inputs: Any) -> Judged:
-    """The scorer; a prompt of the library that it judges by is told, so that its agreement is measured anew with it."""
+    """The scorer, 0 to 1; a prompt of the library that it judges by is told, so that its agreement is measured anew
+    with it."""
     judges.check_prompts(settings.prompts)
     constant: dict[str, object] = {**inputs, "settings": settings}
-    return Judged(flow, name=name, prompt=settings.prompts.get(question, ""), inputs=constant)
+    prompt = settings.prompts.get(question, "")
+    return Judged(flow, name=name, prompt=prompt, inputs=constant, direction="higher", range=_UNIT)
 
 
 def _of(prompt: Prompts, question: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from surefoot.errors import InvalidInput
 from surefoot.evals.datasets import Case
-from surefoot.evals.scales import Direction, direction_of
+from surefoot.evals.scales import Direction, Range, direction_of, direction_of_name, range_of
 from surefoot.evals.scores import Score, as_score
 from surefoot.evals.scoring import readings
 from surefoot.evals.scoring.judging import Judged
@@ -148,10 +148,24 @@ class Bound:
 
     @property
     def direction(self) -> Direction:
-        """Which values are better, by the attribute `direction` of the judge or else of its function: "higher" where
-        none says otherwise. Raises `InvalidInput` for any other direction."""
-        said = self.judged is not None and hasattr(self.judged, "direction")
-        return direction_of(self.judged if said else self.function)
+        """Which values are better, by the attribute `direction` of the judge or else of its function; where neither
+        says so, by the name of the metric. Raises `InvalidInput` for any other direction."""
+        judged = self.judged
+        if judged is not None and judged.direction is not None:
+            return direction_of(judged)
+        # A function of the user's own that says nothing is known by its name, where that has one meaning.
+        return (
+            direction_of(self.function)
+            if hasattr(self.function, "direction")
+            else direction_of_name(self.name)
+        )
+
+    @property
+    def range(self) -> Range | None:
+        """Between which values its scores lie, by the attribute `range` of the judge or else of its function; None
+        where none says so. Raises `InvalidInput` for what is no range."""
+        judged = self.judged
+        return range_of(self.function if judged is None or judged.range is None else judged)
 
     def can_apply(self, case: Case) -> bool:
         """Whether the case has what the scorer compares with."""

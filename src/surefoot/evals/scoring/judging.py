@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 
 from surefoot.errors import MalformedResponse
 from surefoot.evals.datasets import Dataset
+from surefoot.evals.scales import Direction, Range
 from surefoot.evals.scores import Score
+from surefoot.evals.scoring import biases
 from surefoot.flows import AnyFlow
 from surefoot.values import Json
 
@@ -30,6 +32,7 @@ class Judged:
     applies: a function with a scorer's parameters, by which the judge is not asked about some outputs.
     prompt: the prompt in the library that it judges by, so that its agreement is measured anew when that changes.
     inputs: constant inputs of the flow beside those that are found by name: its settings, recorded with each run.
+    direction, range: which of its scores are better, and between which they lie, where its flow does not say so.
     """
 
     flow: AnyFlow
@@ -38,6 +41,27 @@ class Judged:
     applies: Callable[..., object] | None = None
     prompt: str = ""
     inputs: Mapping[str, object] = field(default_factory=dict[str, object])
+    direction: Direction | None = None
+    range: Range | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledVerdict:
+    """What a judge said of a case that people have labelled; None where it failed.
+
+    Verdicts and labels are bools, or numbers. `length` is that of the answer in characters, None where it is not known;
+    `places` which of two answers a judge preferred that saw them in both orders, by the place in which it was shown.
+    """
+
+    label: bool | float
+    verdict: bool | float | None
+    length: int | None = None
+    places: tuple[str, str] | None = None
+
+    @property
+    def pair(self) -> tuple[bool, bool | None]:
+        """Label and verdict as true or false: a number is true from 0.5 on."""
+        return float(self.label) >= 0.5, None if self.verdict is None else float(self.verdict) >= 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +71,7 @@ class Agreement:
     `right` of `n` verdicts agree; those that `failed` agree with nothing. `kappa` is Cohen's ("A Coefficient of
     Agreement for Nominal Scales", Educational and Psychological Measurement 20, 1960):
     (observed - by chance) / (1 - by chance), a failed verdict being a category of its own; None where chance alone
-    would agree always. The counts are those of true verdicts on true labels, and so on.
+    would agree always. The counts are those of true verdicts on true labels, and so on. `said` is what it was made of.
     """
 
     n: int
@@ -60,6 +84,7 @@ class Agreement:
     false_negative: int
     models: tuple[str, ...] = ()
     experiment: str = ""
+    said: tuple[LabelledVerdict, ...] = ()
 
     @property
     def accuracy(self) -> float:
@@ -91,13 +116,19 @@ class Agreement:
             },
             "models": list(self.models),
             "experiment": self.experiment,
+            **biases.to_json(self.said),
         }
 
 
 def agreement_of(
-    pairs: Sequence[tuple[bool, bool | None]], *, models: Sequence[str] = (), experiment: str = ""
+    labelled: Sequence[tuple[bool, bool | None] | LabelledVerdict],
+    *,
+    models: Sequence[str] = (),
+    experiment: str = "",
 ) -> Agreement:
     """The agreement of (label, verdict) pairs; a verdict of None is one that failed. There is at least one pair."""
+    said = tuple(each if isinstance(each, LabelledVerdict) else LabelledVerdict(*each) for each in labelled)
+    pairs = [each.pair for each in said]
     n = len(pairs)
     counts = {(label, verdict): 0 for label in (True, False) for verdict in (True, False, None)}
     for pair in pairs:
@@ -119,6 +150,7 @@ def agreement_of(
         false_negative=counts[True, False],
         models=tuple(models),
         experiment=experiment,
+        said=said,
     )
 
 

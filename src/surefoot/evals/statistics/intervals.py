@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from statistics import NormalDist, fmean, variance
 
 BETS = 40
@@ -34,7 +33,21 @@ def student_of(mean: float, variance: float, n: int, *, confidence: float = 0.95
     return mean - half, mean + half
 
 
-@lru_cache(maxsize=4096)
+def wilson(passed: float, n: int, *, confidence: float = 0.95) -> tuple[float, float] | None:
+    """The interval of a share, which holds where nearly all passed, or none did.
+
+    Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", Journal of the American Statistical
+    Association 22 (1927).
+    """
+    if n == 0:
+        return None
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    share = passed / n
+    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return max(middle - half, 0.0), min(middle + half, 1.0)
+
+
 def t_quantile(share: float, freedom: int) -> float:
     """The value below which a share (above 0.5, below 1) of Student's t lies; `freedom` are its degrees, 1 or more.
 

@@ -49,22 +49,33 @@ def permutation_p(differences: Numbers, *, seed: int = 0, most: int = MOST) -> f
 
 
 def permutation_ps(columns: Sequence[Floats], *, seed: int, most: int = MOST) -> list[float]:
-    """`permutation_p` of many columns; those with as many differences that are not 0 share their draws."""
+    """`permutation_p` of many columns; those with about as many differences that are not 0 share their draws."""
     import numpy as np
 
     ps = [1.0] * len(columns)
     groups: dict[int, list[int]] = {}
     moved = [values[values != 0] for values in columns]
     for place, values in enumerate(moved):
-        groups.setdefault(len(values), []).append(place)
+        groups.setdefault(_drawn_for(len(values)), []).append(place)
     for count, places in groups.items():
         if count == 0:
             continue
-        data = np.column_stack([moved[place] for place in places])
+        data = np.zeros((count, len(places)))
+        for column_of, place in enumerate(places):
+            data[: len(moved[place]), column_of] = moved[place]
         found = _exact(data) if count <= EXACT_UP_TO else _drawn(data, Draws(seed, count), most)
         for place, p in zip(places, found, strict=True):
             ps[place] = p
     return ps
+
+
+def _drawn_for(count: int) -> int:
+    """How many signs are drawn for so many differences: rounded up, by a quarter at most, so that columns of nearly as
+    many share them. What a sign too many flips is 0."""
+    if count <= EXACT_UP_TO:
+        return count
+    step = 1 << max(count.bit_length() - 3, 0)
+    return -(-count // step) * step
 
 
 def _extreme(flips: Floats, data: Floats) -> NDArray[np.bool_]:

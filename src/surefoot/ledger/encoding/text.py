@@ -216,8 +216,10 @@ def _is_plain_tree(value: _Nest) -> bool:
                 return False
             if float in kinds and not all(map(math.isfinite, (x for x in items if type(x) is float))):
                 return False
-            if not kinds.isdisjoint(_NESTS):
-                deeper.extend(cast("_Nest", x) for x in items if type(x) in _NESTS)
+            if kinds <= _NESTS:
+                deeper += items
+            elif not kinds.isdisjoint(_NESTS):
+                deeper += [x for x in items if type(x) in _NESTS]
         if not deeper:
             return True
         level = deeper

@@ -116,7 +116,7 @@ def spoken_for(text: Rendered, given: Call, one: Call, wire: Wire) -> Call:
         if getattr(one, of_call) is not None and getattr(given, of_call) is None:
             text.section.warn(of_call, f"{wire.operation} has none")
             dropped[of_call] = None
-    return replace(one, **dropped)
+    return replace(one, **dropped) if dropped else one
 
 
 def extra_for(text: Rendered, one: Call, wire: Wire) -> Mapping[str, Json]:

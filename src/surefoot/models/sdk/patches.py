@@ -44,6 +44,8 @@ class Patches:
         self._lock = ForkSafeLock()
         self._watch = _Watch(self._modules, self._patch)
         self._done: dict[tuple[type, str], tuple[object, object]] = {}  # -> the class's own method, ours
+        # Each run asks for the patches: of what was seen already nothing is to be done.
+        self._seen: dict[str, ModuleType] = {}
         self.is_on = False
 
     def put_on(self) -> None:
@@ -53,7 +55,7 @@ class Patches:
             if self._watch not in sys.meta_path:
                 sys.meta_path.insert(0, self._watch)
         for name in self._modules:
-            if name in sys.modules:
+            if name in sys.modules and sys.modules[name] is not self._seen.get(name):
                 # Waits for an import that another thread has begun; the module itself is there already.
                 self._patch(importlib.import_module(name))
 
@@ -61,6 +63,7 @@ class Patches:
         """Give the methods back. Where another library has patched one since, ours stays; it looks at `is_on`."""
         with self._lock:
             self.is_on = False
+            self._seen.clear()
             sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not self._watch]
             for (patched, method), (original, ours) in list(self._done.items()):
                 if patched.__dict__.get(method) is ours:
@@ -71,12 +74,14 @@ class Patches:
         with self._lock:
             if not self.is_on:
                 return
-            for patch in self._patches:
-                # By the name under which it was looked for: a module may pose as another.
-                if module is sys.modules.get(patch.module):
-                    self._patch_method(patch, module)
+            # By the name under which it was looked for: a module may pose as another.
+            patches = [patch for patch in self._patches if module is sys.modules.get(patch.module)]
+            found = [self._patch_method(patch, module) for patch in patches]
+            if all(found):
+                self._seen.update((patch.module, module) for patch in patches)
 
-    def _patch_method(self, patch: Patch, module: ModuleType) -> None:
+    def _patch_method(self, patch: Patch, module: ModuleType) -> bool:
+        """Replace one method; whether it was there."""
         found = getattr(module, patch.class_name, None)
         original = found.__dict__.get(patch.method) if isinstance(found, type) else None
         if not isinstance(found, type) or original is None:
@@ -86,11 +91,12 @@ class Patches:
                 patch.class_name,
                 patch.method,
             )
-            return
+            return False
         if (found, patch.method) not in self._done:
             ours = patch.replace(original, module)
             self._done[found, patch.method] = original, ours
             setattr(found, patch.method, ours)
+        return True
 
 
 class _Watch(importlib.abc.MetaPathFinder):

@@ -11,6 +11,7 @@ from surefoot.evals.judged.conversation import Ask, Check, Talk, ask, ask_all
 from surefoot.evals.judged.strict import arithmetic, checks
 from surefoot.evals.judged.strict.asks import joined, listing, need
 from surefoot.evals.scores import Score
+from surefoot.evals.scoring.biases import PLACE, WAVERING
 from surefoot.values import Json
 
 _LEVEL = re.compile(r"(?:score)?_?(-?\d+)(?:_description)?", re.IGNORECASE)
@@ -137,8 +138,8 @@ def preference(question: str, response: str, other: str, *, criteria: str = "") 
     if first == second:
         return Score(first, forth.reason)
     if {first, second} == {0.0, 1.0}:
-        return Score(0.5, f"inconsistent: the judge prefers whichever stands {forth.better}")
-    return Score(0.5, "inconsistent: a tie in one order, a preference in the other")
+        return Score(0.5, PLACE.format(forth.better))
+    return Score(0.5, WAVERING)
 
 
 def _with_reason(check: Check, field: str) -> Check:

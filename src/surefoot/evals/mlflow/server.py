@@ -1,0 +1,198 @@
+"""An MLflow server: where it is, who asks, and one request to it."""
+
+from __future__ import annotations
+
+import base64
+import errno
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlencode, urlsplit
+
+import orjson
+
+from surefoot.errors import ConfigError, ExportError, InvalidInput
+from surefoot.models.chain.retries import Retries, next_delay, retry_after
+from surefoot.models.posting import Posted, request
+from surefoot.values import Json
+
+if TYPE_CHECKING:
+    from surefoot.config.model import MlflowSettings
+
+PATIENCE = Retries(count=5, base=0.5, cap=10.0, deadline=60.0)
+
+_API = "/api/2.0/mlflow/"
+_ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts/"
+_WORTH_RETRYING = frozenset({429, 502, 503, 504})
+_MOST_BYTES = 64 * 1024 * 1024
+_SHOWN = 300
+
+
+class Refused(ExportError):
+    """The server answered with an error. `code` is its own name for it."""
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """An MLflow server. `headers` may hold credentials, so they are not shown."""
+
+    url: str
+    experiment: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    timeout: float = 30.0
+
+    def get(self, path: str, **query: str) -> dict[str, Any]:
+        """Ask for something. Raises `ExportError`, of which `Refused` is its own word."""
+        return _json(self._answer("GET", f"{_API}{path}?{urlencode(query)}", None, {}))
+
+    def post(self, path: str, **body: Json) -> dict[str, Any]:
+        """Ask it to do something that does no harm twice. Raises as `get` does."""
+        return _json(
+            self._answer("POST", _API + path, orjson.dumps(body), {"content-type": "application/json"})
+        )
+
+    def put_artifact(self, path: str, body: bytes) -> None:
+        """Store a file through the server. Raises as `get` does."""
+        self._answer("PUT", _ARTIFACTS + path, body, {"content-type": "application/octet-stream"})
+
+    def _answer(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Posted:
+        sent = {"user-agent": f"surefoot/{version('surefoot')}", **self.headers, **headers}
+        began, failures = time.monotonic(), 0
+        while True:
+            answer: Posted | None = None
+            error: OSError | None = None
+            try:
+                answer = request(
+                    method, self.url + path, body, headers=sent, timeout=self.timeout, most=_MOST_BYTES
+                )
+            except OSError as raised:
+                if _is_hopeless(raised):
+                    raise ExportError(self._unreachable(raised)) from raised
+                error = raised
+            if answer is not None and answer.status not in _WORTH_RETRYING:
+                if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
+                    return answer
+                raise self._refused(answer)
+            failures += 1
+            asked = None if answer is None else retry_after(answer.headers, time.time())
+            delay = next_delay(PATIENCE, failures, asked, elapsed=time.monotonic() - began)
+            if delay is None:
+                if answer is not None:
+                    raise self._refused(answer)
+                raise ExportError(self._unreachable(error)) from error
+            time.sleep(delay)
+
+    def _refused(self, answer: Posted) -> Refused:
+        said, code = _said(answer.body)
+        match answer.status:
+            case 401 | 403:
+                advice = (
+                    "its credentials are missing or wrong: set [mlflow] token, or username and password, or "
+                    "MLFLOW_TRACKING_TOKEN"
+                )
+            case 404 if not code:
+                advice = "no MLflow server answers there: look up its address"
+            case status if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+                advice = f"it has moved to {answer.headers.get('location', 'another address')}: name that"
+            case status if status in _WORTH_RETRYING or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                advice = "it is overloaded or failed: look into its log, then send again, which does no harm"
+            case _:
+                advice = "it did not take what was sent"
+        return Refused(f"{self.url} answered with {answer.status}{said}: {advice}", code)
+
+    def _unreachable(self, error: OSError | None) -> str:
+        match error:
+            case ConnectionRefusedError():
+                what = "nothing listens there: start the server, or correct the address"
+            case socket.gaierror():
+                what = "its host is not known: correct the address"
+            case TimeoutError():
+                what = f"no answer within {self.timeout:g} s: see if it is overloaded, then send again"
+            case _:
+                what = f"the connection failed ({error}): see if it is running, then send again"
+        return f"{self.url} cannot be reached: {what}"
+
+
+def server_of(
+    url: str | None, experiment: str, settings: MlflowSettings, environ: Mapping[str, str]
+) -> Server:
+    """The server at `url`, of the settings, or of MLflow's own variables, in this order.
+
+    Credentials go to the server that they were given for: those of the settings and of the environment to a `url` that
+    was named here, too. Raises `ConfigError` where no server is named, and `InvalidInput` for what is no address.
+    """
+    found = url or settings.url or environ.get("MLFLOW_TRACKING_URI", "")
+    if not found:
+        raise ConfigError(
+            'no MLflow server is named: set [mlflow] url = "http://localhost:5000", or MLFLOW_TRACKING_URI'
+        )
+    name = experiment or settings.experiment or environ.get("MLFLOW_EXPERIMENT_NAME", "")
+    return Server(_checked(found), name, _credentials(settings, environ))
+
+
+def _checked(url: str) -> str:
+    try:
+        parts = urlsplit(url.strip())
+        is_good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_good, parts = False, None
+    if not is_good or parts is None or not url.isascii() or not url.isprintable():
+        raise InvalidInput(f"{url!r} is no address of an MLflow server: write it like http://localhost:5000")
+    if parts.username or parts.password:
+        # The address is printed; a password in it would be too.
+        raise InvalidInput(
+            "the address of the MLflow server holds a password: give it as [mlflow] username and password instead"
+        )
+    return url.strip().rstrip("/")
+
+
+def _credentials(settings: MlflowSettings, environ: Mapping[str, str]) -> dict[str, str]:
+    if settings.token is not None:
+        return {"authorization": f"Bearer {settings.token.resolve()}"}
+    password = (
+        environ.get("MLFLOW_TRACKING_PASSWORD", "")
+        if settings.password is None
+        else settings.password.resolve()
+    )
+    if user := settings.username or environ.get("MLFLOW_TRACKING_USERNAME", ""):
+        pair = base64.b64encode(f"{user}:{password}".encode()).decode()
+        return {"authorization": f"Basic {pair}"}
+    token = environ.get("MLFLOW_TRACKING_TOKEN", "")
+    return {"authorization": f"Bearer {token}"} if token else {}
+
+
+def _json(answer: Posted) -> dict[str, Any]:
+    try:
+        found = orjson.loads(answer.body or b"{}")
+    except orjson.JSONDecodeError:
+        found = None
+    if not isinstance(found, dict):
+        raise ExportError("what answered is no MLflow server: its answer is no JSON; correct the address")
+    return cast("dict[str, Any]", found)
+
+
+def _said(body: bytes) -> tuple[str, str]:
+    """What an error says, for a message, and its name."""
+    try:
+        found = orjson.loads(body)
+        text, code = str(found["message"]), str(found["error_code"])
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return "", ""
+    text = " ".join(text.split())
+    return f" ({text if len(text) <= _SHOWN else text[:_SHOWN] + '…'})", code
+
+
+def _is_hopeless(error: OSError) -> bool:
+    """Whether another attempt in a moment would end the same."""
+    return isinstance(error, ConnectionRefusedError | socket.gaierror) or error.errno in (
+        errno.ENETUNREACH,
+        errno.EHOSTUNREACH,
+    )
