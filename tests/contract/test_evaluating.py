@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -208,6 +209,14 @@ def test_a_forecast_tells_what_former_runs_have_used(app: App) -> None:
     assert found.tokens.p50 == pytest.approx((first.totals.usage.total + first.judging.usage.total) / 4 * 30)
     assert found.seconds is not None
     assert found.seconds > 0
+    assert (found.paired, found.detectable) == (0, None)
+    # A label is run as well, an experiment is there; either way it is told what so many pairs can show.
+    assert first.id
+    beside, before = (evaluation.forecast(cases(200), against=each) for each in ("production", first.id))
+    assert (beside.rows, before.rows, beside.paired) == (400, 200, 200)
+    assert beside.detectable is not None
+    assert 0.05 < beside.detectable < 0.15
+    assert evaluation.forecast(cases(10), against=first.id).detectable == math.inf
     # What another model asks for is not known by the runs of this one.
     other = evaluation.forecast(cases(10), changes=["model:openai:gpt-4o-mini=openai:gpt-4o"])
     assert other.calls is None

@@ -200,7 +200,7 @@ def command(  # noqa: PLR0917
                 repeats=repeats,
                 concurrency=concurrency,
                 changes=changes,
-                arms=1 if against is None else 2,
+                against=against or "",
             )
             asked: dict[str, Any] = {
                 "init": inputs.pairs(init, option="--init"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -96,10 +97,12 @@ def _print_flaky(console: Console, result: Experiment) -> None:
 
 
 def print_forecast(console: Console, found: Forecast) -> None:
-    """What an evaluation may use, in one line, and why something is not known."""
+    """What an evaluation may use, in one line, why something is not known, and what a comparison can show."""
     from surefoot.cli import screen
 
     console.print(screen.styled(("forecast ", "dim"), forecast_words(found)), soft_wrap=True)
+    if (shown := _detectable_words(found)) is not None:
+        console.print(screen.styled((f"  {shown}", "dim")), soft_wrap=True)
     for reason in found.unknown:
         console.print(screen.styled((f"  {reason}", "dim")), soft_wrap=True)
 
@@ -119,6 +122,20 @@ def forecast_words(found: Forecast) -> str:
     ]
     by = f", by {words.counted(sample, 'former run')}" if sample else ""
     return ", ".join(parts) + by
+
+
+def _detectable_words(found: Forecast) -> str | None:
+    from surefoot.cli import words
+
+    if (smallest := found.detectable) is None:
+        return None
+    cases, metrics = words.counted(found.paired, "case"), words.counted(found.metrics, "metric")
+    if math.isinf(smallest):
+        return (
+            f"{cases} and {metrics} may show nothing where the verdict of one case in five changes: add cases"
+        )
+    points = f"{smallest * 100:.0f} points"
+    return f"{cases} and {metrics} show differences from {points} on, where one verdict in five changes"
 
 
 def _between(

@@ -10,7 +10,7 @@ from typing import Self
 from surefoot import flows
 from surefoot.errors import InvalidInput
 from surefoot.evals.datasets import Dataset
-from surefoot.evals.experiments.against import Pair, evaluate_against
+from surefoot.evals.experiments.against import Pair, evaluate_against, is_recorded
 from surefoot.evals.experiments.forecasting import Forecast, forecast
 from surefoot.evals.experiments.ordering import OnProgress
 from surefoot.evals.experiments.results import Experiment
@@ -162,11 +162,11 @@ class Evaluation:
         repeats: int = 1,
         concurrency: int | None = None,
         changes: Sequence[Change | str] = (),
-        arms: int = 1,
+        against: str = "",
     ) -> Forecast:
         """What evaluating it may use, by former runs of its flow and its judges; nothing is prepared or run.
 
-        arms: 2 where a candidate and its baseline are to be run.
+        against: what it is compared with, as `run_against` takes it: a label is run as well, an experiment is not.
 
         Raises as `evaluate` does.
         """
@@ -181,7 +181,12 @@ class Evaluation:
             concurrency=concurrency,
             changes=changes,
         )
-        return forecast([(order, order.total)] * arms)
+        if not against:
+            return forecast([(order, order.total)])
+        arms = 1 if is_recorded(against) else 2
+        return replace(
+            forecast([(order, order.total)] * arms), paired=len(order.cases), metrics=len(order.scorers)
+        )
 
     def prepared(
         self,

@@ -159,6 +159,11 @@ def _differs(change: Change, meant: str | None) -> bool:
     return change.to != (change.name if change.kind != "prompt" else meant)
 
 
+def is_recorded(against: str) -> bool:
+    """Whether an experiment of the current app is meant, which is not run again, and no label of prompts."""
+    return _recorded(against, library()) is not None
+
+
 def _recorded(against: str, known: Library) -> ExperimentRecord | None:
     """The experiment that is meant, if one is; None for a label of prompts."""
     if any(against in each.labels for each in known.versions()):

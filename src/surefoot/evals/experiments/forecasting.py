@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from surefoot.evals.experiments.ordering import Order
+from surefoot.evals.statistics import minimum_detectable_rate
 from surefoot.flows.changes import CHANGES, Changes
 from surefoot.ledger import Ledger, RunRecord
 from surefoot.values import Json, Money
@@ -15,6 +16,9 @@ from surefoot.values import Json, Money
 _RUNS = 50
 _P95 = 1.6448536269514722
 """The 95 % quantile of the normal distribution."""
+
+DISCORDANCE = 0.2
+"""The share of cases whose verdict changes, where nobody knows better: a change of a prompt rarely reaches more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +83,15 @@ class Part:
 class Forecast:
     """What an evaluation may use. A sum of which some part is unknown is None: nothing is guessed.
 
-    `rows` are still to be judged, cases times repeats, of each experiment that it consists of.
+    `rows` are still to be judged, cases times repeats, of each experiment that it consists of. `paired` cases are to be
+    compared by so many `metrics`; none where there is nothing to compare with.
     """
 
     parts: tuple[Part, ...]
     rows: int
     concurrency: int
+    paired: int = 0
+    metrics: int = 1
 
     @property
     def calls(self) -> Expectation | None:
@@ -112,7 +119,19 @@ class Forecast:
         """Why something is not known."""
         return tuple(dict.fromkeys(part.unknown for part in self.parts if part.unknown))
 
+    @property
+    def detectable(self) -> float | None:
+        """The smallest difference of pass rates (0 to 1) that the paired cases show in 4 of 5 comparisons.
+
+        It takes the verdict of one case in five to change. Infinite where they show none, None where nothing is
+        compared.
+        """
+        if not self.paired:
+            return None
+        return minimum_detectable_rate(DISCORDANCE, self.paired, tests=max(self.metrics, 1))
+
     def to_json(self) -> dict[str, Json]:
+        detectable = self.detectable
         return {
             "rows": self.rows,
             "concurrency": self.concurrency,
@@ -122,6 +141,8 @@ class Forecast:
             "seconds": self.seconds,
             "parts": [part.to_json() for part in self.parts],
             "unknown": list(self.unknown),
+            "paired": self.paired,
+            "detectable": None if detectable is None or math.isinf(detectable) else detectable,
         }
 
 
