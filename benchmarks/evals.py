@@ -144,10 +144,12 @@ def _contenders(stack: ExitStack, peaks: dict[str, float], missing: list[str]) -
     for name, each in PEERS.items():
         try:
             worker, version = _begun(name, each, url)
+            # One that ends over it would end the others' rounds too.
+            _Rounds(name, stack.enter_context(worker), "rows", peaks)()
         except SystemExit as reason:
             missing.append(f"{name}, {reason}")
             continue
-        yield Contender(name, version, _Rounds(name, stack.enter_context(worker), "rows", peaks))
+        yield Contender(name, version, _Rounds(name, worker, "rows", peaks))
 
 
 def _begun(name: str, each: Peer, url: str) -> tuple[Worker, str]:
