@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import cast
 from urllib.parse import urlencode
 
@@ -75,9 +76,9 @@ class TrendPages:
             all_days=DAYS,
             asked=kept,
             kept=urlencode(kept),
-            when=lambda span: _when(span, cast("By", by)),
+            when=partial(_when, by=cast("By", by)),
         )
 
 
-def _when(span: Span, by: By) -> str:
+def _when(span: Span, *, by: By) -> str:
     return datetime.fromtimestamp(span.began_ns / 1e9, UTC).strftime(_FORMATS[by])
