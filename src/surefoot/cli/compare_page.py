@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from surefoot.evals.comparing import Comparison, Contrast, Moved, Ruling, Verdict
 
+_DIGEST = re.compile(r"@([0-9a-f]{8})[0-9a-f]{8,}$")
 _CASES = 5
 _SLICES = 12
 _STYLES = {"improved": "green", "worse": "bold red", "equivalent": "dim", "too few cases": "yellow"}
@@ -27,7 +29,7 @@ def print_comparison(console: Console, comparison: Comparison, verdict: Verdict 
         _print_verdict(console, verdict)
     said = wording.headline(comparison)
     style = "bold" if verdict is not None else _style_of(said)
-    console.print(screen.styled((screen.harmless(said), style)))
+    console.print(screen.styled((screen.harmless(said), style)), soft_wrap=not console.is_terminal)
     _print_arms(console, comparison)
     _print_table(console, comparison)
     _print_notes(console, comparison)
@@ -67,7 +69,7 @@ def _print_arms(console: Console, comparison: Comparison) -> None:
         named = f"  {arm.name}" if arm.name else ""
         of = f"{words.counted(arm.cases, 'case')} of {arm.dataset}"
         failed = f", {arm.failed} failed" if arm.failed else ""
-        changed = f", with {', '.join(arm.changes)}" if arm.changes else ""
+        changed = f", with {', '.join(map(shortened, arm.changes))}" if arm.changes else ""
         flow = f"  flow {arm.flow}{f' {arm.flow_version}' if arm.flow_version else ''}"
         rest = screen.harmless(f"{named}{flow}, {of}{failed}{changed}")
         console.print(screen.styled((f"{which}  ", "dim"), arm.id, (rest, "dim")), soft_wrap=True)
@@ -78,6 +80,11 @@ def _print_arms(console: Console, comparison: Comparison) -> None:
     alone = wording.cases_alone(comparison)
     paired = f"{words.counted(comparison.pairs, 'case')} paired"
     console.print(screen.styled((paired, "dim"), (f", {alone}" if alone else "", "yellow")))
+
+
+def shortened(change: str) -> str:
+    """A change with the digest of a version as short as elsewhere."""
+    return _DIGEST.sub(r"@\1", change)
 
 
 def _print_table(console: Console, comparison: Comparison) -> None:
