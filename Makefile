@@ -111,6 +111,6 @@ check-pyright: .venv/.installed-dev
 check-floors: .venv/.installed-dev
 	@$(BIN)/python -m pytest -q tests/unit/test_floors.py
 
-.PHONY: help demo eval-demo test test-peers conformance-prompts conformance-metrics crash chaos limits stats check format cov bench wheel lock clean
-.PHONY: help demo eval-demo test test-peers conformance-prompts conformance-metrics crash backtest-proof chaos limits check format cov bench wheel lock clean
+.PHONY: help demo eval-demo test test-peers conformance-prompts conformance-metrics crash backtest-proof chaos limits stats
+.PHONY: check format cov bench wheel lock clean
 .PHONY: check-format check-lint check-mypy check-pyright check-floors

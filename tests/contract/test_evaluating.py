@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from pydantic import BaseModel
 
 from surefoot import App, flow, generate
 from surefoot.cli import eval as command
@@ -28,6 +29,8 @@ from surefoot.evals import (
     evaluate_against,
     experiment,
 )
+from surefoot.evals.comparing import references
+from surefoot.ledger import Evaluations
 from surefoot.prompts import library
 from surefoot.values import Money
 from wire import WireServer
@@ -128,8 +131,49 @@ def test_the_working_tree_is_held_against_what_is_in_production(
     assert (pair.candidate.id, pair.baseline.id) == (f"{base}#candidate", f"{base}#baseline")
     # Both can be found again, and going on with them asks nobody.
     assert experiment(pair.baseline.id).prompts == {"answer": production}
-    again = against(experiment=base)
-    assert (said(again), wire.count(), again.candidate.reused) == ((1.0, 0.0), 12, 6)
+    for same in (base, base[:20], "last"):
+        again = against(experiment=same)
+        assert (again.candidate.id, said(again)) == (pair.candidate.id, (1.0, 0.0))
+        assert (wire.count(), again.candidate.reused) == (12, 6)
+
+
+def test_what_was_run_against_production_is_compared_with_what_it_was_run_against(
+    app: App, tmp_path: Path
+) -> None:
+    put(tmp_path, "2", "please say")
+    pair = against()
+    evaluate(told, cases(6), [polite], name="later")
+    evaluations = Evaluations(app.ledger)
+    by_name = references.candidate(pair.candidate.id, evaluations, library())
+    assert references.baseline("production", evaluations, library(), like=by_name).id == pair.baseline.id
+    assert references.baseline("last", evaluations, library(), like=by_name).id == pair.baseline.id
+    assert references.candidate("later", evaluations, library()).name == "later"
+    put(tmp_path, "3", "please, please say")
+    newest = against()
+    assert references.candidate("last", evaluations, library()).id == newest.candidate.id
+
+
+class Kindness(BaseModel):
+    is_kind: bool
+
+
+@flow
+async def kindness(response: str) -> Score:
+    asked = [{"role": "user", "content": f"is it kind: {response}"}]
+    return Score((await generate(asked, Kindness, using="openai:gpt-4o-mini")).is_kind)
+
+
+def test_a_judge_that_answered_rubbish_is_asked_anew_where_failures_are_retried(
+    app: App, wire: WireServer
+) -> None:
+    wire.reply = lambda model, text: "please" if "say question" in text else '{"kind": "very"}'
+    first = evaluate(told, cases(2), [Judged(kindness)])
+    assert first["kindness"].coverage == 0.0
+    wire.reply = lambda model, text: '{"is_kind": true}'
+    again = evaluate(told, cases(2), [Judged(kindness)], experiment=first.id)
+    assert again["kindness"].coverage == 0.0
+    retried = evaluate(told, cases(2), [Judged(kindness)], experiment=first.id, retry_failed=True)
+    assert (retried["kindness"].coverage, retried["kindness"].value) == (1.0, 1.0)
 
 
 def test_both_arms_of_a_case_are_made_side_by_side_and_who_is_first_alternates(
@@ -273,6 +317,26 @@ def folder(app: App, tmp_path: Path) -> Iterator[Path]:
     sys.modules.pop("evaluation", None)
     if str(own) in sys.path:
         sys.path.remove(str(own))
+
+
+def test_the_command_takes_some_cases_and_says_what_is_amiss(folder: Path, tmp_path: Path) -> None:
+    lines = [
+        {"id": f"c{n}", "question": f"question {n}", "topic": "ab"[n % 2], "answer": "x"} for n in range(4)
+    ]
+    (folder / "topics.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    asked = (
+        str(folder),
+        "--data",
+        str(folder / "topics.jsonl"),
+        "--where",
+        "topic=a",
+        "--scorer",
+        "exact_match",
+    )
+    found = invoke(*asked)
+    assert "2 cases of topics[topic=a]" in found.output
+    assert "exact_match: no case has what is compared with" in found.output
+    assert "0 of 2" in invoke(*asked, "--map", "expected=answer", "--read", "answer=nowhere").output
 
 
 def test_the_command_compares(folder: Path, wire: WireServer) -> None:

@@ -27,7 +27,7 @@ def print_comparison(console: Console, comparison: Comparison, verdict: Verdict 
         _print_verdict(console, verdict)
     said = wording.headline(comparison)
     style = "bold" if verdict is not None else _style_of(said)
-    console.print(screen.styled((screen.harmless(said), style)))
+    console.print(screen.styled((screen.harmless(said), style)), soft_wrap=not console.is_terminal)
     _print_arms(console, comparison)
     _print_table(console, comparison)
     _print_notes(console, comparison)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from surefoot.cli.options import documented, json_errors, json_option
+from surefoot.errors import LedgerError
 
 if TYPE_CHECKING:
     from surefoot.app import App
@@ -64,6 +65,13 @@ if TYPE_CHECKING:
 @click.option("--judge", is_flag=True, help="Ask the declared judges too; each case costs a model call more.")
 @click.option(
     "--init", multiple=True, metavar="NAME=VALUE", help="A setting for the constructor of a Workflow class."
+)
+@click.option(
+    "--where",
+    "conditions",
+    multiple=True,
+    metavar="CONDITION",
+    help="Only cases of which this holds: topic=billing, review!=pending, len(query)>200. It can be given again.",
 )
 @click.option("--limit", type=click.IntRange(min=1), help="So many cases, evenly spread over the dataset.")
 @click.option(
@@ -146,6 +154,7 @@ def command(  # noqa: PLR0917
     labels: tuple[str, ...],
     judge: bool,  # noqa: FBT001
     init: tuple[str, ...],
+    conditions: tuple[str, ...],
     limit: int | None,
     repeats: int,
     concurrency: int | None,
@@ -189,6 +198,7 @@ def command(  # noqa: PLR0917
             evaluation = found.load().reading(inputs.pairs(reads, option="--read"))
             labelled = inputs.pairs(labels, option="--labels")
             dataset = evaluation.dataset(data, columns=inputs.pairs(columns, option="--map"))
+            dataset = dataset.slice(*conditions) if conditions else dataset
             expected = partial(
                 evaluation.forecast,
                 dataset,
@@ -238,9 +248,9 @@ def command(  # noqa: PLR0917
                         target=Target(at_least, is_absolute=absolute),
                         experiment=experiment,
                     )
-    except KeyboardInterrupt as interruption:
+    except (KeyboardInterrupt, LedgerError) as stop:
         if bar.experiment:
-            interruption.add_note(
+            stop.add_note(
                 f"{bar.done} of {bar.total} cases are judged; the same command with "
                 f"`--experiment {bar.experiment}` goes on"
             )

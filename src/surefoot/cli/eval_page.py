@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from surefoot.evals import Experiment, Forecast, Row
     from surefoot.evals.experiments.forecasting import Expectation
 
+_OWN = re.compile(r"run [0-9A-Z]{26}|[0-9.]+ m?s\b|after [0-9]+ attempts?|[0-9]+ attempts? in|request \S+")
+"""What is each failure's own in a reason that many have."""
 _WORST = 5
 _FAILURES = 3
 _FLAKY = 8
@@ -42,6 +45,10 @@ def print_experiment(console: Console, result: Experiment, *, hint: str = "") ->
         if row.note:
             console.print(screen.styled((f"{row.metric}: {row.note}", "yellow")))
     _print_judges(console, result)
+    idle = [metric.name for metric in result.metrics if metric.coverage is None and metric.scope == "case"]
+    if idle and result.rows:
+        told = f"{', '.join(idle)}: no case has what is compared with; is it in another column? --map expected=COLUMN"
+        console.print(screen.styled((told, "yellow")), soft_wrap=True)
     _print_flaky(console, result)
     _print_failures(console, result)
     _print_worst(console, result, hint)
@@ -151,17 +158,20 @@ def _print_failures(console: Console, result: Experiment) -> None:
     """The reasons why metrics do not cover all cases, each once."""
     from surefoot.cli import screen, words
 
-    reasons: dict[str, list[str]] = {}
+    reasons: dict[str, tuple[str, set[str], dict[str, None]]] = {}
     for metric in result.metrics:
         for failure in metric.failures:
-            reasons.setdefault(failure.reason, []).append(failure.run_id)
-    for reason, runs in list(reasons.items())[:_FAILURES]:
-        cases = words.counted(len(set(runs)), "case")
-        console.print(
-            screen.styled(("failed: ", "red"), screen.brief(f"{cases}: {reason}", console.width - 8))
-        )
-    if len(reasons) > _FAILURES:
-        console.print(screen.styled((f"  and {len(reasons) - _FAILURES} more reasons (--json)", "dim")))
+            alike = reasons.setdefault(_OWN.sub("", failure.reason), (failure.reason, set(), {}))
+            alike[1].add(failure.run_id)
+            alike[2][metric.name] = None
+    most = sorted(reasons.values(), key=lambda each: -len(each[1]))
+    for reason, runs, metrics in most[:_FAILURES]:
+        of = "" if len(metrics) == len(result.metrics) else f" of {', '.join(metrics)}"
+        said = screen.harmless(f"{words.counted(len(runs), 'case')}{of}: {reason}")
+        console.print(screen.styled(("failed: ", "red"), screen.brief(said, max(2 * console.width - 8, 40))))
+    if len(most) > _FAILURES:
+        told = f"  and {words.counted(len(most) - _FAILURES, 'more reason')} (--json)"
+        console.print(screen.styled((told, "dim")))
 
 
 def _print_worst(console: Console, result: Experiment, hint: str) -> None:

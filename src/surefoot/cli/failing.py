@@ -31,7 +31,7 @@ def report(error: BaseException) -> int:
         _say_where(error.__cause__)
         return code_of(error)
     if type(error).__module__.startswith("surefoot."):
-        _say(str(error))
+        _say("\n".join([str(error), *getattr(error, "__notes__", [])]))
         return FAILED
     _say(f"{type(error).__name__}: {error}")
     _say_where(error)

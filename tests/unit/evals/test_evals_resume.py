@@ -6,7 +6,9 @@ import importlib
 import os
 import signal
 import subprocess
+import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -169,8 +171,61 @@ def test_the_last_experiment_is_the_newest_of_this_dataset(app: App) -> None:
     first = evaluate(sometimes, numbers(2), [is_number])
     evaluate(sometimes, numbers(2, note="other"), [is_number])
     assert evaluate(sometimes, numbers(2), [is_number], experiment="last").id == first.id
-    with pytest.raises(InvalidInput, match="no experiment of sometimes over this version of numbers"):
+    with pytest.raises(InvalidInput, match=r"numbers has changed since experiment .*: put the file back"):
         evaluate(sometimes, numbers(1), [is_number], experiment="last")
+    other = Dataset("others", (Case("c0", {"number": 0}),))
+    with pytest.raises(InvalidInput, match="no experiment of sometimes over this version of others"):
+        evaluate(sometimes, other, [is_number], experiment="last")
+
+
+def test_the_beginning_of_an_id_means_the_experiment_and_begins_none(app: App) -> None:
+    broken.clear()
+    first = evaluate(sometimes, numbers(2), [is_number])
+    again = evaluate(sometimes, numbers(2), [is_number], experiment=first.id[:20].lower())
+    assert (again.id, again.reused, len(calls)) == (first.id, 2, 2)
+    named = evaluate(sometimes, numbers(2), [is_number], experiment="nightly-2")
+    assert evaluate(sometimes, numbers(2), [is_number], experiment="nightly").id != named.id
+
+
+HOLDING = """
+import sys, time
+from pathlib import Path
+from surefoot import flow
+from surefoot.evals import Case, Dataset, evaluate
+
+@flow
+def slow(number: int) -> int:
+    Path(f"at{number}").touch()
+    while not Path("go").exists():
+        time.sleep(0.01)
+    return number
+
+def fine(output: int) -> bool:
+    return True
+
+def ask():
+    return evaluate(slow, Dataset("d", (Case("a", {"number": 1}), Case("b", {"number": 2}))), [fine], experiment="both")
+
+if __name__ == "__main__":
+    print(ask().reused)
+"""
+
+
+def test_two_processes_do_not_pay_for_the_same_cases(tmp_path: Path) -> None:
+    file = tmp_path / "holding.py"
+    file.write_text(HOLDING)
+    first = subprocess.Popen([sys.executable, str(file)], cwd=tmp_path)
+    try:
+        while not (tmp_path / "at1").exists():
+            assert first.poll() is None
+            time.sleep(0.01)
+        command = [sys.executable, str(file)]
+        second = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert second.returncode == 1
+        assert f"RunBusy: experiment both is being run by process {first.pid} on " in second.stderr
+    finally:
+        (tmp_path / "go").touch()
+        assert first.wait(60) == 0
 
 
 def test_an_experiment_is_never_a_mixture(app: App) -> None:

@@ -128,7 +128,9 @@ def _known(out: Path) -> Sequence[Case]:
         raise InvalidInput(f"{out}: cases of runs are written as JSON lines: name a .jsonl file")
     if not out.exists():
         if not out.parent.is_dir():
-            raise InvalidInput(f"there is no folder {out.parent}: make it, or name another file")
+            raise InvalidInput(
+                f"there is no folder {out.parent}: make it (`mkdir -p {out.parent}`), or name another file"
+            )
         return []
     layout = Layout.of(None, {})
     return [layout.case(record) for record in records(out)]

@@ -128,6 +128,13 @@ def _list(review: Review, *, is_all: bool, as_json: bool) -> None:
                 screen.styled((f"  {label:<9} ", "dim"), screen.brief(screen.harmless(_text(value)), width)),
                 soft_wrap=True,
             )
+        if run := entry.metadata.get("run"):
+            error = entry.metadata.get("error")
+            said = f"{run}  {entry.metadata.get('status') or ''}{f': {error}' if error else ''}"
+            console.print(
+                screen.styled(("  run       ", "dim"), screen.brief(screen.harmless(said), width)),
+                soft_wrap=True,
+            )
         if redacted := entry.metadata.get("redacted"):
             console.print(
                 screen.styled((f"  a secret is masked in {screen.brief(redacted, width)}", "yellow")),

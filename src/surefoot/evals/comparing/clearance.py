@@ -99,8 +99,8 @@ def _lines(each: Clearance, move: Move) -> Iterator[str]:
     if each.verdict is not None and each.standing == "failed":
         yield from (f"  {reason}" for reason in each.verdict.reasons)
     yield (
-        f"  be judged: surefoot eval ... with {move.prompt}@{move.digest[:8]}, then "
-        f"surefoot compare last {move.label} --gate {each.gate.name}"
+        f"  be judged: surefoot eval WHAT --against {move.label} --change prompt:{move.prompt}@{move.digest[:8]}, "
+        f"then surefoot compare last {move.label} --gate {each.gate.name}"
     )
 
 

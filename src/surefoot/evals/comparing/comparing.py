@@ -99,7 +99,7 @@ def compare(
         worse=tuple(worse),
         only_candidate=pairing.only_candidate,
         only_baseline=pairing.only_baseline,
-        warnings=tuple(_warnings(candidate, baseline, of_slice.get("", ()))),
+        warnings=tuple(_warnings(candidate, baseline, of_slice.get("", ()), pairing)),
     )
 
 
@@ -177,8 +177,11 @@ def _arm(experiment: Experiment) -> Arm:
     )
 
 
-def _warnings(candidate: Experiment, baseline: Experiment, contrasts: Sequence[Contrast]) -> Iterator[str]:
+def _warnings(
+    candidate: Experiment, baseline: Experiment, contrasts: Sequence[Contrast], pairing: Pairing
+) -> Iterator[str]:
     """What a reader has to know before the figures are believed."""
+    alone = (len(pairing.only_candidate), len(pairing.only_baseline))
     if candidate.dataset != baseline.dataset:
         yield (
             f"the datasets differ ({candidate.dataset} and {baseline.dataset}): cases are paired by their ids alone"
@@ -194,7 +197,8 @@ def _warnings(candidate: Experiment, baseline: Experiment, contrasts: Sequence[C
             "averaged"
         )
     for each in contrasts:
-        if each.only_candidate or each.only_baseline:
+        # Where a case is in one arm alone, that is told once.
+        if each.only_candidate > alone[0] or each.only_baseline > alone[1]:
             yield (
                 f"{each.metric} applies to {each.only_candidate} cases in the candidate alone and to "
                 f"{each.only_baseline} in the baseline alone, which are in neither level of the pairs"

@@ -139,7 +139,7 @@ def _slices(comparison: Comparison) -> Iterator[str]:
     small = [each for each in comparison.slices if each.is_too_small]
     if small:
         lines += ["", f"Too few cases: {_small(small)}."]
-    yield from _folded(f"{len(large)} slices", lines)
+    yield from _folded(f"{len(large)} slice{'' if len(large) == 1 else 's'}", lines)
 
 
 def _small(small: Sequence[Slice]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from surefoot.errors import InvalidInput, UnknownExperiment
 from surefoot.evals.experiments.results import Experiment
+from surefoot.evals.ids import counterpart_of, is_baseline
 from surefoot.ledger import Evaluations, ExperimentRecord
 from surefoot.prompts import Library
 
@@ -13,7 +14,8 @@ LAST = "last"
 
 
 def candidate(reference: str, evaluations: Evaluations, library: Library) -> ExperimentRecord:
-    """The experiment that is judged. `last` is the newest of all, a name the newest of that name.
+    """The experiment that is judged. `last` is the newest of all, a name the newest of that name; of two that were run
+    against each other it is the candidate.
 
     Raises `UnknownExperiment` and `LedgerError`.
     """
@@ -27,7 +29,8 @@ def baseline(
 
     `last` and a name mean the newest of the candidate's flow beside itself. A label, such as `production`, is the
     newest complete experiment of the same flow and dataset in which every prompt that has the label was the version
-    that the label points at now; the same version of the dataset goes before a newer experiment on another one.
+    that the label points at now; the same version of the dataset goes before a newer experiment on another one, and the
+    one that was run against the candidate before all others.
 
     Raises `UnknownExperiment` and `LedgerError`.
     """
@@ -82,7 +85,10 @@ def _found(
 
 def _newest(evaluations: Evaluations, like: ExperimentRecord | None, *, name: str) -> ExperimentRecord:
     if like is None:
-        return evaluations.experiment(LAST)
+        every = evaluations.experiments(limit=None)
+        newest = next((each for each in every if not is_baseline(each)), None)
+        # Where there is none it says so.
+        return newest or evaluations.experiment(LAST)
     found = _of_name(evaluations, like, name)
     if found is None:
         raise UnknownExperiment(
@@ -94,10 +100,17 @@ def _newest(evaluations: Evaluations, like: ExperimentRecord | None, *, name: st
 def _of_name(evaluations: Evaluations, like: ExperimentRecord | None, name: str) -> ExperimentRecord | None:
     """The newest of a name (any, where it is empty), beside the one that it is compared with."""
     if like is None:
-        return next(iter(evaluations.experiments(name=name, limit=1)), None)
+        every = evaluations.experiments(name=name, limit=None)
+        return next((each for each in every if not is_baseline(each)), None)
     every = evaluations.experiments(flow=like.flow, name=name, limit=None)
-    others = (each for each in every if each.id != like.id and each.dataset == like.dataset)
-    return next(others, None)
+    others = [each for each in every if each.id != like.id and each.dataset == like.dataset]
+    return next(iter(_counterpart_first(others, like)), None)
+
+
+def _counterpart_first(found: list[ExperimentRecord], like: ExperimentRecord) -> list[ExperimentRecord]:
+    """The one that was run against the candidate goes before newer ones."""
+    counterpart = counterpart_of(like)
+    return sorted(found, key=lambda each: each.id != counterpart)
 
 
 def labelled_digests(library: Library, label: str) -> dict[str, str]:
@@ -112,7 +125,7 @@ def _labelled(
     fitting = list(_fitting(every, digests, evaluations, like))
     if like is not None:
         same = [each for each in fitting if each.dataset_version == like.dataset_version]
-        fitting = same or fitting
+        fitting = _counterpart_first(same or fitting, like)
     if fitting:
         return fitting[0]
     shown = ", ".join(f"{name}@{digest[:8]}" for name, digest in sorted(digests.items()))

@@ -10,9 +10,10 @@ from surefoot import flows
 from surefoot.errors import InvalidInput, PromptError, UnknownExperiment, UnknownPrompt
 from surefoot.evals.datasets import Dataset
 from surefoot.evals.experiments import loading
-from surefoot.evals.experiments.ordering import OnProgress, Order
+from surefoot.evals.experiments.ordering import LAST, OnProgress, Order
 from surefoot.evals.experiments.results import Experiment
 from surefoot.evals.experiments.running import conduct, order_of, resolved
+from surefoot.evals.ids import BASELINE, CANDIDATE, MARK, meant
 from surefoot.evals.scoring.binding import Scorer
 from surefoot.evals.scoring.readings import Reader
 from surefoot.flows import AnyFlow, Change
@@ -20,10 +21,6 @@ from surefoot.flows.sources import digest_of
 from surefoot.ledger import Evaluations, ExperimentRecord
 from surefoot.prompts import Library, library
 from surefoot.values import Money, new_id
-
-CANDIDATE, BASELINE = "candidate", "baseline"
-_MARK = "#"
-"""Stands in the ids of two experiments that belong together before which of them it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +73,7 @@ async def evaluate_against(
     The rest is as in `evaluate`. Raises what that raises, and `InvalidInput` where nothing differs: nothing is spent
     then.
     """
-    base = (experiment or new_id()).partition(_MARK)[0]
+    base = _base(flow, dataset, experiment, columns)
 
     def order(arm: str, theirs: Sequence[Change]) -> Order:
         found = order_of(
@@ -90,7 +87,7 @@ async def evaluate_against(
             limit=limit,
             repeats=repeats,
             concurrency=concurrency,
-            experiment=f"{base}{_MARK}{arm}",
+            experiment=f"{base}{MARK}{arm}",
             retry_failed=retry_failed,
             allow_effects=allow_effects,
             changes=theirs,
@@ -115,6 +112,30 @@ async def evaluate_against(
         _refuse_same(candidate_order, recorded, baseline, known)
     [candidate] = await conduct([candidate_order])
     return Pair(candidate, baseline, _unused(candidate, Arms(candidate_order.changes, ())))
+
+
+def _base(
+    flow: AnyFlow | str,
+    dataset: Dataset | str | Path,
+    experiment: str | None,
+    columns: Mapping[str, str] | None,
+) -> str:
+    """What the ids of both begin with: those of a pair that is gone on with, or new ones."""
+    if not experiment:
+        return new_id()
+    evaluations = Evaluations(flows.host().ledger)
+    if experiment != LAST:
+        return meant(experiment.partition(MARK)[0], evaluations)
+    found, spec = flows.find_spec(flow)
+    data = dataset if isinstance(dataset, Dataset) else Dataset.load(dataset, flow=found, columns=columns)
+    every = evaluations.experiments(flow=spec.name, dataset_version=data.version, limit=None)
+    newest = next((each for each in every if each.settings.get("arm") == CANDIDATE), None)
+    if newest is None:
+        raise InvalidInput(
+            f"no two experiments of {spec.name} over this version of {data.name} ({data.version}) were run against "
+            "each other: begin without an experiment's id"
+        )
+    return newest.id.partition(MARK)[0]
 
 
 def arms_of(known: Library, label: str, changes: Sequence[Change]) -> Arms:

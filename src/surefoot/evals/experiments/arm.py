@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Protocol
 
 from surefoot import scope
@@ -83,6 +84,9 @@ class Arm:
             for bound in order.scorers
             if bound.flow is not None
         }
+        if is_kept:
+            every = (self._runs, *self._judges.values())
+            ordering.refuse_busy(order.experiment, chain.from_iterable(runs.known.values() for runs in every))
         self._marker = Marker(
             order.app,
             order.scorers,

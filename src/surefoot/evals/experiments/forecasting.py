@@ -183,7 +183,7 @@ def _part(ledger: Ledger, flow: str, judge: str, runs: int, changes: str | None)
         tokens=Expectation.of([run.totals.usage.total for run in sample], runs),
         cost_nanos=Expectation.of([run.totals.cost.nanos for run in sample], runs) if is_priced else None,
         seconds=math.fsum(times) / len(times) if times else None,
-        unknown="" if is_priced else f"the price of some calls of {what} is not known: set [prices]",
+        unknown="" if is_priced else f"the price of some calls of {what} was not known then: set [prices]",
     )
 
 

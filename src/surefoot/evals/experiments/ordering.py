@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from surefoot import flows
-from surefoot.errors import InvalidInput
-from surefoot.evals import run_tags
+from surefoot.errors import InvalidInput, RunBusy
+from surefoot.evals import ids, run_tags
 from surefoot.evals.datasets import Case, Dataset
 from surefoot.evals.experiments.recorded import Making, Place, Runs, Threads
 from surefoot.evals.experiments.results import Row
@@ -15,8 +16,16 @@ from surefoot.evals.scoring.binding import Bound
 from surefoot.evals.scoring.readings import Reader
 from surefoot.flows import AnyFlow, Change, FlowSpec, Host
 from surefoot.flows.sources import digest_of
-from surefoot.ledger import ExperimentKind, ExperimentRecord, RunRecord, identity
-from surefoot.values import Json, Money
+from surefoot.ledger import (
+    Evaluations,
+    ExperimentKind,
+    ExperimentRecord,
+    RunRecord,
+    identity,
+    is_provably_gone,
+    this_process,
+)
+from surefoot.values import Json, Money, new_id
 
 LAST = "last"
 _MOST_MISTAKES = 5
@@ -184,15 +193,44 @@ def checked(spec: FlowSpec, cases: Sequence[Case]) -> dict[str, Mapping[str, obj
     return inputs
 
 
+def meant(app: Host, spec: FlowSpec, dataset: Dataset, experiment: str | None) -> str:
+    """The id under which it is evaluated: that of what is gone on with, or a new one."""
+    if not experiment:
+        return new_id()
+    return last(app, spec, dataset) if experiment == LAST else ids.meant(experiment, Evaluations(app.ledger))
+
+
 def last(app: Host, spec: FlowSpec, dataset: Dataset) -> str:
     """The newest experiment of a flow over a dataset. Raises `InvalidInput` if there is none."""
     found = app.ledger.runs(flow=spec.name, tags={run_tags.DATASET: dataset.version}, limit=1)
-    if not found:
+    if found:
+        return found[0].tags[run_tags.EXPERIMENT]
+    others = Evaluations(app.ledger).experiments(flow=spec.name, kind="eval", limit=None)
+    edited = next((each for each in others if each.dataset == dataset.name), None)
+    if edited is not None:
         raise InvalidInput(
-            f"there is no experiment of {spec.name} over this version of {dataset.name} ({dataset.version}) in the "
-            "ledger: begin one without an experiment's id"
+            f"{dataset.name} has changed since experiment {edited.id}: it was begun with version "
+            f"{edited.dataset_version}, and the file is {dataset.version} now: put the file back to go on with it, or "
+            "begin a new one without an experiment's id"
         )
-    return found[0].tags[run_tags.EXPERIMENT]
+    raise InvalidInput(
+        f"there is no experiment of {spec.name} over this version of {dataset.name} ({dataset.version}) in the "
+        "ledger: begin one without an experiment's id"
+    )
+
+
+def refuse_busy(experiment: str, runs: Iterable[RunRecord]) -> None:
+    """Raise `RunBusy` while another process is at runs of an experiment: both would pay for the same cases."""
+    now_ns = time.time_ns()
+    for run in runs:
+        owner = run.owner
+        if owner is None or run.status != "running" or owner == this_process() or is_provably_gone(owner):
+            continue
+        if run.lease_until_ns > now_ns:
+            raise RunBusy(
+                f"experiment {experiment} is being run by process {owner.pid} on {owner.host}: wait for it to end, "
+                "or begin another one without an experiment's id"
+            )
 
 
 def refuse_other(order: Order, begun: ExperimentRecord | None, runs: Iterator[RunRecord]) -> None:

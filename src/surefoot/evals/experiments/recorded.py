@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 from surefoot import flows
-from surefoot.errors import UnknownRun
+from surefoot.errors import MalformedResponse, UnknownRun
 from surefoot.evals.run_tags import CASE, EXPERIMENT, REPEAT, SCORER, SCORER_DIGEST
 from surefoot.flows import AnyFlow, Change, Completed, FlowSpec, Host, Options, RunEvent, StepClosed, Target
 from surefoot.flows.building import construct
@@ -135,6 +135,8 @@ class Runs:
         Raises `RunBusy` where another process is at it, and whatever keeps its end from being recorded.
         """
         known = self._known.get(place)
+        if known is not None and self._making.is_retrying and _is_unfit(known):
+            known = None
         if known is not None and self._is_over(known):
             output = self._output(known.id) if known.status == "completed" else None
             return Ended.of(known, output, is_reused=True)
@@ -265,6 +267,11 @@ class _Watch:
             totals=end.totals,
             latency_ns=end.ended_ns - end.created_ns if end.epoch == 1 else None,
         )
+
+
+def _is_unfit(known: RunRecord) -> bool:
+    """Whether it failed over an answer that is recorded: whoever goes on with it would be given the same one again."""
+    return known.status == "failed" and (known.error or "").startswith(MalformedResponse.__name__)
 
 
 def _newest(app: Host, spec: FlowSpec, tags: Mapping[str, str]) -> dict[Place, RunRecord]:

@@ -20,7 +20,7 @@ from surefoot.evals.scoring.binding import Scorer, bind, columns_of
 from surefoot.evals.scoring.judging import Judged
 from surefoot.evals.scoring.readings import Reader
 from surefoot.flows import AnyFlow, Change, FlowSpec
-from surefoot.values import Money, new_id
+from surefoot.values import Money
 
 AT_ONCE, AT_ONCE_ASYNC = 4, 16
 """How many cases are under way at a time where nobody says: of a sync flow each takes a thread."""
@@ -179,7 +179,7 @@ def order_of(
         reads=reads or {},
         settings=dict(init or {}),
         name=name,
-        experiment=ordering.last(app, spec, data) if experiment == ordering.LAST else experiment or new_id(),
+        experiment=ordering.meant(app, spec, data, experiment),
         concurrency=concurrency or (AT_ONCE_ASYNC if spec.is_async else AT_ONCE),
         is_retrying=retry_failed,
         allows_effects=allow_effects,

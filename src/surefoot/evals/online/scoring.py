@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
+from typing import cast
 
 from surefoot import flows, scope
 from surefoot.errors import InvalidInput, LedgerError, NotRestored, RunBusy, RunPruned, SurefootError
@@ -195,5 +196,5 @@ class Scoring:
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
     error: BaseException = errors
     while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
+        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
     return error

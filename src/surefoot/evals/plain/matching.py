@@ -118,7 +118,8 @@ def texts(expected: object) -> list[str]:
     found = [str(each) for each in several if isinstance(each, str | int | float)]
     if not found or len(found) != len(several):
         raise InvalidInput(
-            f"expected is {type(expected).__name__}: this scorer compares with a text or a list of texts"
+            f"expected is {type(expected).__name__}: this scorer compares with a text or a list of texts: take a "
+            "part of it, reads={'expected': '$expected.PATH'}, on the command line --read 'expected=$expected.PATH'"
         )
     return found
 

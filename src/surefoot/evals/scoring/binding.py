@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from surefoot.errors import InvalidInput
 from surefoot.evals.datasets import Case
@@ -317,12 +317,22 @@ def _parameters(name: str, signature: inspect.Signature, known: _Known) -> Param
             shown = ", ".join(known.names[:_MOST_NAMES])
             raise InvalidInput(
                 f"scorer {name!r} takes {parameter.name!r}, which nothing fills: say where it stands in the output, "
-                f"reads={{{parameter.name!r}: 'path.in.output'}}, or in the case, '$inputs.{parameter.name}', or use "
+                f"reads={{{parameter.name!r}: 'path.in.output'}}, on the command line "
+                f"--read {parameter.name}=PATH, or in the case, '$inputs.{parameter.name}', or use "
                 f"one of {shown}"
             )
     expected = signature.parameters.get("expected")
     needs_expected = expected is not None and expected.default is inspect.Parameter.empty
     return Parameters(tuple(taken), needs_expected, frozenset(optional))
+
+
+def _told(output: object) -> str:
+    """What an output is, with the names of its first fields."""
+    if not isinstance(output, dict):
+        return type(output).__name__
+    names = [str(name) for name in cast("dict[object, object]", output)]
+    more = ", ..." if len(names) > _MOST_NAMES else ""
+    return f"dict of {', '.join(names[:_MOST_NAMES])}{more}"
 
 
 def _as_text(output: Any) -> str:
@@ -331,6 +341,6 @@ def _as_text(output: Any) -> str:
     if isinstance(output, int | float):
         return str(output)
     raise InvalidInput(
-        f"the output is {type(output).__name__} and no text: say where the response stands in it, "
+        f"the output is {_told(output)} and no text: say where the response stands in it, "
         "reads={'response': 'path.in.output'}, on the command line --read response=PATH"
     )

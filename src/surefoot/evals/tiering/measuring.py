@@ -11,6 +11,7 @@ from surefoot.errors import InvalidInput
 from surefoot.evals.datasets import Dataset
 from surefoot.evals.experiments import ordering
 from surefoot.evals.experiments.results import Experiment, Row
+from surefoot.evals.ids import MARK
 from surefoot.evals.tiering import frontier
 from surefoot.evals.tiering.frontier import Climb, Finding, Frontier, Target, Tried
 from surefoot.flows import AnyFlow
@@ -20,9 +21,6 @@ from surefoot.values import new_id
 
 RunUnder = Callable[[str], Experiment]
 """Evaluates the flow under this id of an experiment."""
-
-_MARK = "#"
-"""Stands in the id of an experiment before what is tried in it."""
 
 
 def measure(
@@ -49,7 +47,7 @@ def measure(
     app, found = flows.host(), flows.find_spec(flow)[1]
     if experiment == ordering.LAST:
         experiment = ordering.last(app, found, dataset)
-    base = (experiment or new_id()).partition(_MARK)[0]
+    base = (experiment or new_id()).partition(MARK)[0]
     trials = _Trials(run, app.ledger, base, metric)
     if candidates:
         if len(candidates) < 2:
@@ -110,7 +108,7 @@ class _Trials:
     def of(self, name: str, trial: Trial) -> list[Tried]:
         """Every case to which the metric applies, answered by one candidate."""
         with models.trying(trial):
-            found = self.run(f"{self.base}{_MARK}{name.replace(' ', '-')}")
+            found = self.run(f"{self.base}{MARK}{name.replace(' ', '-')}")
         self._experiments.append((name, found))
         self.metric = self.metric or _first_metric(found)
         if self.metric not in {metric.name for metric in found.metrics}:

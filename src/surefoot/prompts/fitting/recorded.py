@@ -8,6 +8,8 @@ from surefoot.prompts.fitting.uses import Given, Scanned, Use, name_in
 from surefoot.values import PromptUse
 
 _BY_PATH = "file:"
+_OF_THE_PACKAGE = "surefoot:"
+"""Prompts of judges, which come with the package: no library has them."""
 _TYPES = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
 """Others are names of classes, of which nothing is known."""
 
@@ -49,7 +51,7 @@ def standing(code: Scanned, recorded: Iterable[PromptUse], *, now_ns: int, days:
     unread = {left.file.partition(":cell ")[0] for left in code.left}
     kept: list[Use] = []
     for one in map(use_in, recorded):
-        if one.used_ns < since_ns:
+        if one.used_ns < since_ns or one.reference.startswith(_OF_THE_PACKAGE):
             continue
         if one.file not in code.paths or one.file in unread or _is_open(one, by_file.get(one.file, ()), code):
             kept.append(one)
