@@ -217,9 +217,9 @@ def _is_plain_tree(value: _Nest) -> bool:
             if float in kinds and not all(map(math.isfinite, (x for x in items if type(x) is float))):
                 return False
             if kinds <= _NESTS:
-                deeper += items
+                deeper += cast("Iterable[_Nest]", items)
             elif not kinds.isdisjoint(_NESTS):
-                deeper += [x for x in items if type(x) in _NESTS]
+                deeper += [cast("_Nest", x) for x in items if type(x) in _NESTS]
         if not deeper:
             return True
         level = deeper
