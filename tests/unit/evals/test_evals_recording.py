@@ -243,7 +243,7 @@ def test_what_is_said_of_the_whole_experiment_is_kept(app: App) -> None:
         raise ValueError(f"{len(rows)} rows are too few")
 
     scorers = [half, *map(OnExperiment, (share, enough, verdict, nothing, broken))]
-    made = evaluate(answer, cases(2), scorers)
+    made = evaluate(answer, cases(1, 2), scorers)
     kept = experiment(made.id)
     for name in ("half", "share", "enough", "verdict", "broken"):
         assert kept[name] == made[name], name
