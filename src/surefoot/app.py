@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
@@ -366,25 +366,30 @@ class App:
 
         Every so many seconds a thread looks for runs that have completed, here or elsewhere, and scores those of the
         sample that nobody has scored. Runs do not wait for it and do not fail by it. `close` lets what is being judged
-        end. Raises `InvalidInput`, and what importing what the settings name raises.
+        end. A child that is forked scores nothing: call it in each process that is to.
+
+        Raises `InvalidInput`, `ConfigError` and `UnknownModel` for judges that cannot be asked, and what importing
+        what the settings name raises.
         """
         from surefoot.evals.online import Watch, declared
 
         with self.entered():
-            samples = declared(self.config.online, names, root=self.settings.root)
+            samples = declared(self, names)
             watch = Watch(samples, self, every=every)
         self._watches.append(watch)
         return watch
 
     def close(self) -> None:
         """Write what is queued and close the ledger, and the connections to databases and to Redis."""
-        while self._watches:
-            self._watches.pop().close()
-        self.breakers.close()
-        self.databases.close()
-        if (redis := vars(self).get("redis")) is not None:
-            redis.close()
-        self.ledger.close()
+        with ExitStack() as closing:
+            # From the last to the first, whatever fails or is interrupted: what is queued gets into the ledger.
+            closing.callback(self.ledger.close)
+            if (redis := vars(self).get("redis")) is not None:
+                closing.callback(redis.close)
+            closing.callback(self.databases.close)
+            closing.callback(self.breakers.close)
+            while self._watches:
+                closing.callback(self._watches.pop().close)
 
     # What a run asks of its host (`surefoot.flows.Host`)
 

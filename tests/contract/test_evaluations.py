@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from engines import Place
+from ledgers import end, start
 from scored import a_case, a_metric, a_verdict, an_experiment
 from surefoot.errors import InvalidInput, LedgerError, UnknownExperiment
 from surefoot.ledger import (
@@ -15,9 +17,11 @@ from surefoot.ledger import (
     Evaluations,
     Ledger,
     ScoreRecord,
+    Summary,
+    Totals,
     TrendBucket,
 )
-from surefoot.values import new_id
+from surefoot.values import Money, first_id, new_id
 
 DAY = 86_400_000_000_000
 
@@ -45,6 +49,9 @@ def test_nothing_is_made_where_somebody_only_reads(place: Place) -> None:
         evaluations.trend(metric="exact") == evaluations.scores(metric="exact") == evaluations.metrics() == []
     )
     assert evaluations.judged("E1") == (0, 0)
+    assert evaluations.among("E1", ["c1"]) == evaluations.among("E1", []) == set()
+    assert evaluations.spent("E1", since_ns=0) == (Money(), True)
+    assert evaluations.summary("E1") == Summary(0, 0, Totals(), Totals())
     with pytest.raises(UnknownExperiment, match="no experiment yet"):
         evaluations.experiment("last")
     assert not (place.folder / "ledger.db").exists()
@@ -127,8 +134,8 @@ def test_cases_come_in_order_of_their_place_however_they_were_kept(kept: Evaluat
         for place in places
         for repeat in (2, 1)
     ]
-    for start in range(0, len(cases), 100):
-        kept.keep(cases[start : start + 100])
+    for begin in range(0, len(cases), 100):
+        kept.keep(cases[begin : begin + 100])
     kept.keep([]).wait()
     read = kept.cases("E1")
     assert [(case.place, case.repeat) for case in read] == [
@@ -251,3 +258,81 @@ def test_verdicts_are_kept_as_they_were_and_the_newest_comes_first(ledger: Ledge
     assert evaluations.verdicts(subject="answer", digest="d" * 64, gate="other") == [two]
     assert evaluations.verdicts(candidate="E9") == evaluations.verdicts(tenant="acme") == []
     assert evaluations.verdict(a_verdict("V3", judged_ns=0)).judged_ns > 10**18
+
+
+def test_which_of_many_cases_are_judged(ledger: Ledger, kept: Evaluations) -> None:
+    cases = [f"c{n}" for n in range(1200)]
+    kept.begin(an_experiment("E2"))
+    odd = "it's \N{SNOWMAN} 100%"
+    kept.keep([a_case(name, f"R-{name}") for name in (*cases[::3], odd)]).wait()
+    kept.keep([a_case("c0", "R0b", repeat=2), replace(a_case("c1", "R1"), experiment="E2")]).wait()
+    asked = Evaluations(ledger)
+    assert asked.among("E1", [*cases, odd, "c", "%"]) == {*cases[::3], odd}
+    assert asked.among("E2", cases) == {"c1"}
+    assert asked.among("E", cases) == asked.among("E1", []) == set()
+    assert asked.among("E1", ["c0", "c0", "nul\x00", "\ud800"]) == {"c0"}
+
+
+def ended(ledger: Ledger, experiment: str, nanos: int, *, is_complete: bool = True) -> str:
+    """A run of an experiment that has cost so much."""
+    run_id = new_id()
+    ledger.submit(start(run_id, tags={"experiment": experiment, "scorer": "polite"})).wait()
+    totals = Totals(1, 1, cost=Money(nanos), is_cost_complete=is_complete)
+    ledger.submit(replace(end(run_id), totals=totals)).wait()
+    return run_id
+
+
+def test_what_the_runs_of_an_experiment_have_cost_since(ledger: Ledger, kept: Evaluations) -> None:
+    ledger.submit(start(new_id(), tags={"experiment": "E1"})).wait()
+    assert kept.spent("E1", since_ns=0) == (Money(), True), "it has not ended"
+    # More than 32 bits hold, and of other experiments.
+    for nanos in (5_000_000_000, 7):
+        ended(ledger, "E1", nanos)
+    ended(ledger, "E12", 1)
+    assert kept.spent("E1", since_ns=0) == (Money(5_000_000_007), True)
+    later = time.time_ns() + DAY
+    assert kept.spent("E1", since_ns=later) == (Money(), True)
+    ended(ledger, "E1", 3, is_complete=False)
+    assert Evaluations(ledger).spent("E1", since_ns=0) == (Money(5_000_000_010), False)
+    assert kept.spent("E12", since_ns=0) == (Money(1), True)
+    assert kept.spent("\ud800'", since_ns=0) == (Money(), True)
+
+
+def test_the_summary_of_an_experiment_is_added_up_by_the_engine(ledger: Ledger, kept: Evaluations) -> None:
+    kept.begin(an_experiment("E2"))
+    kept.keep(
+        [
+            a_case("c1", "R1", ScoreRecord("f1", 0.5, judge_run="J1"), ScoreRecord("ok", value=True)),
+            a_case("c2", "R2", ScoreRecord("f1", 0.25), ScoreRecord("ok", value=False), tenant="acme"),
+            a_case("c3", "R3", ScoreRecord("f1", None, failure="no"), ScoreRecord("tone", "good")),
+            CaseRecord("E1", "c4", "R4", "failed", error="ValueError: no", scored_ns=9),
+            # A run may stand for cases of several experiments.
+            replace(a_case("c1", "R1", ScoreRecord("f1", 9.0)), experiment="E2"),
+        ]
+    ).wait()
+    found = Evaluations(ledger).summary("E1")
+    assert (found.judged, found.failed) == (4, 1)
+    assert found.totals == Totals(cost=Money(210))
+    assert found.judging == Totals(cost=Money(90), is_cost_complete=False)
+    assert found.by_judges == {"f1"}
+    f1, ok, tone = (found.metrics[name] for name in ("f1", "ok", "tone"))
+    assert (f1.n, f1.failures, f1.mean, f1.coverage) == (2, 1, 0.375, 2 / 3)
+    assert f1.variance == pytest.approx(0.03125)
+    assert (ok.n, ok.is_rate, ok.mean) == (2, True, 0.5)
+    assert (tone.n, dict(tone.labels), tone.mean) == (1, {"good": 1}, None)
+    of_tenant = kept.summary("E1", tenant="acme")
+    assert (of_tenant.judged, of_tenant.metrics["f1"].mean, set(of_tenant.metrics)) == (1, 0.25, {"f1", "ok"})
+    assert kept.summary("E1", tenant="nobody") == kept.summary("E3") == Summary(0, 0, Totals(), Totals())
+    assert kept.summary("E2").metrics["f1"].mean == 9.0
+
+
+def test_the_summary_of_production_begins_at_a_moment(ledger: Ledger) -> None:
+    evaluations = Evaluations(ledger)
+    evaluations.begin(an_experiment(kind="online"))
+    days = [f"{first_id(day * DAY)[:10]}{'Z' * 16}" for day in (1, 2, 3)]
+    evaluations.keep([a_case(run, run, ScoreRecord("f1", float(n))) for n, run in enumerate(days)]).wait()
+    assert [evaluations.summary("E1", first=first_id(day * DAY)).judged for day in (0, 1, 2, 3, 4)] == [
+        *(3, 3, 2, 1, 0)
+    ]
+    assert evaluations.summary("E1", first=first_id(2 * DAY)).metrics["f1"].total == 3.0
+    assert [case.case for case in evaluations.cases("E1", first=days[1])] == days[1:]

@@ -61,7 +61,7 @@ def command(
 
     screen.show_warnings()
     with closing(App.current()) as app, app.entered():
-        samples = declared(app.config.online, names, root=app.settings.root)
+        samples = declared(app, names)
         if watch is not None:
             return _watch(
                 [Scoring(each, concurrency=concurrency) for each in samples], watch, limit, as_json=as_json

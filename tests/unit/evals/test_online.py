@@ -19,7 +19,7 @@ import pytest
 from surefoot import evaluate, flow, generate, scripted
 from surefoot.app import App
 from surefoot.config import load
-from surefoot.errors import ConfigError, InvalidInput
+from surefoot.errors import ConfigError, InvalidInput, UnknownModel
 from surefoot.evals import Case, Dataset, Judged, OnExperiment, Score
 from surefoot.evals.online import Sample, Scoring, declared
 from surefoot.evals.trending import trend
@@ -298,18 +298,34 @@ def test_settings_name_flows_scorers_and_evaluations(tmp_path: Path, monkeypatch
         '[online.a]\nevaluation = "flows"\nscorers = ["w=max_words:3"]\nmax_cost = "2.50"\n'
         '[online.b]\nflow = "flows/evaluation.py:greet"\nscorers = ["faithfulness"]\njudge_model = "openai:gpt-4o"\n'
     )
-    settings = load(tmp_path)
-    with App(settings).entered():
-        one, two = declared(settings.config.online, root=settings.root)
+    app = App(load(tmp_path))
+    with app.entered():
+        one, two = declared(app)
     assert (one.flow, two.flow, one.max_cost) == ("greet", "greet", Money.dollars("2.50"))
     assert isinstance(one.scorers, Sequence)
     assert [getattr(each, "__name__", "") for each in one.scorers] == ["short", "w"]
     assert one.reads == {"response": "$output"}
+    (tmp_path / "surefoot.toml").write_text("")
     with pytest.raises(InvalidInput, match=r"section \[online\.NAME\]"):
-        declared({}, root=tmp_path)
+        declared(App(load(tmp_path)))
     (tmp_path / "surefoot.toml").write_text('[online.a]\nflow = "x"\n')
     with pytest.raises(ConfigError, match="scored by: scorers, or evaluation"):
         load(tmp_path)
+
+
+def test_a_judge_that_cannot_be_asked_is_told_before_a_run_is_scored(tmp_path: Path) -> None:
+    online = '[online.s]\nflow = "answer"\nscorers = ["faith=faithfulness"]\n'
+    for model, error, told in (
+        ("", ConfigError, r"online\.s: faith is judged by a model, and none is named: set judge_model"),
+        ('judge_model = "nobody:m"', UnknownModel, "faith cannot be judged: model 'nobody:m': there is no"),
+        ('judge_model = "anthropic:claude-x"', ConfigError, "set the environment variable ANTHROPIC_API_KEY"),
+        ('[models]\ndefault = "nobody:m"', UnknownModel, "faith cannot be judged"),
+    ):
+        (tmp_path / "surefoot.toml").write_text(f"{online}{model}\n")
+        with pytest.raises(error, match=told):
+            declared(App(load(tmp_path)))
+    (tmp_path / "surefoot.toml").write_text(f'{online}[models]\ndefault = "local:smollm2"\n')
+    assert [each.name for each in declared(App(load(tmp_path)))] == ["s"]
 
 
 PROGRAM = """
