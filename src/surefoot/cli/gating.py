@@ -85,11 +85,16 @@ class Gating:
         }
         return [name for name, value in named.items() if value not in (None, False)]
 
+    @property
+    def is_on_stdout(self) -> bool:
+        """Whether the Markdown is printed, and nothing else."""
+        return self.markdown == STDOUT
+
     def check(self, *, as_json: bool) -> None:
         """Refuse what cannot be meant together and files that cannot be, before anything is read or run."""
         if self.gate is None and (self.junit is not None or self.is_for_github):
             raise click.UsageError("--junit and --github show the verdict of a gate: add --gate FILE")
-        if as_json and (self.is_for_github or self.markdown == STDOUT):
+        if as_json and (self.is_for_github or self.is_on_stdout):
             other = "--github" if self.is_for_github else "--markdown -"
             raise click.UsageError(f"--json and {other} both print on stdout: leave one out")
         for option, file in (("--junit", self.junit), ("--markdown", self.markdown)):
@@ -134,7 +139,7 @@ class Gating:
         self._write(comparison, verdict)
         if as_json is not None:
             screen.print_json({"gate": None if verdict is None else verdict.to_json(), **as_json})
-        elif self.markdown == STDOUT:
+        elif self.is_on_stdout:
             screen.print_text(comparing.markdown(comparison, verdict))
         else:
             page()
