@@ -51,6 +51,9 @@ chaos: .venv/.installed-dev ## every fault below every SDK and below generate, i
 limits: .venv/.installed-dev ## budgets, rates, breakers and the cache under many processes that are killed; `make test` has a part
 	@SUREFOOT_TEST_LIMITS=all $(BIN)/python -m pytest -q -s $(wildcard $(LIMITS:%=tests/contract/test_%_many_processes.py)) $(ARGS)
 
+eval-proof: .venv/.installed-dev ## evaluate 1,000 cases, killed twice in the middle, and count what was judged and paid
+	@SUREFOOT_TEST_LIMITS=all $(BIN)/python -m pytest -q --timeout=900 tests/e2e/test_evaluations_killed.py $(ARGS)
+
 stats: .venv/.installed-dev ## the statistics of comparisons and judges against thousands of simulated experiments; `make test` has a part
 	@SUREFOOT_TEST_STATISTICS=all OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q -rP --numprocesses=2 --timeout=600 $(wildcard tests/unit/evals/test_*_simulated.py) $(ARGS)
 
@@ -113,4 +116,6 @@ check-floors: .venv/.installed-dev
 
 .PHONY: help demo eval-demo test test-peers conformance-prompts conformance-metrics crash backtest-proof chaos limits stats
 .PHONY: check format cov bench wheel lock clean
+.PHONY: help demo eval-demo test test-peers conformance-prompts conformance-metrics crash backtest-proof eval-proof chaos limits
+.PHONY: stats check format cov bench wheel lock clean
 .PHONY: check-format check-lint check-mypy check-pyright check-floors

@@ -14,6 +14,8 @@ os.environ |= {
     "DO_NOT_TRACK": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_GENAI_EVAL_MAX_WORKERS": str(AT_ONCE_ROWS),
+    # Its threads take several connections each, and with those that it has by default they wait for each other.
+    "MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": str(8 * AT_ONCE_ROWS),
 }
 
 import mlflow

@@ -234,6 +234,7 @@ LIES = {
     "a direction": "UPDATE experiment_metrics SET direction = 'sideways'",
     "a range that is none": "UPDATE experiment_metrics SET low = 9e999",
     "labelled cases that are a list": "UPDATE experiment_metrics SET labelled = '[]'",
+    "what was said of all that is a list": "UPDATE experiment_metrics SET said = '[]'",
     "a text without an end": "UPDATE scores SET reason = replace(hex(zeroblob(100000)), '0', 'x')",
 }
 

@@ -2,7 +2,7 @@
 
 What has been answered is never asked again. A call that is under way at the moment of the kill was not answered: with
 one case at a time there is none, with several there are as many as cases under way.
-`SUREFOOT_TEST_LIMITS=all` does it with 1,000 cases.
+`make eval-proof` (SUREFOOT_TEST_LIMITS=all) does it with 1,000 cases.
 """
 
 from __future__ import annotations

@@ -380,6 +380,7 @@ CREATE TABLE experiment_metrics (
   low double precision,
   high double precision,
   labelled text NOT NULL,
+  said text NOT NULL,
   noted_ns bigint NOT NULL,
   PRIMARY KEY (experiment, metric)
 );

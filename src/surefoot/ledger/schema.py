@@ -378,6 +378,7 @@ CREATE TABLE experiment_metrics (
   low REAL,
   high REAL,
   labelled TEXT NOT NULL,
+  said TEXT NOT NULL,
   noted_ns INTEGER NOT NULL,
   PRIMARY KEY (experiment, metric)
 ) STRICT, WITHOUT ROWID;

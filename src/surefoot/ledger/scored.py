@@ -91,7 +91,8 @@ class MetricRecord:
     `scorer` is the digest of the scorer that it is by, `direction` says which of its values are better, `low` and
     `high` between which they lie, None where there is no end. `place` is where the scorer stands among the others.
     `labelled` is what its judge said of cases that people have labelled, as numbers alone; empty where it is none, or
-    is not known. `noted_ns` of 0 means when it is recorded.
+    is not known. `said` is what a scorer of the whole experiment came to, `{"value": ...}` or `{"failure": ...}`; empty
+    for one of cases. `noted_ns` of 0 means when it is recorded.
     """
 
     experiment: str
@@ -102,6 +103,7 @@ class MetricRecord:
     low: float | None = None
     high: float | None = None
     labelled: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    said: Mapping[str, Json] = field(default_factory=dict[str, Json])
     noted_ns: int = 0
 
 

@@ -47,7 +47,7 @@ SCORE_COLUMNS = (
     "run_id, experiment, metric, flow, kind, tenant, value_type, number, label, reason, failure, scorer, judge_run, "
     "scored_ns"
 )
-METRIC_COLUMNS = "experiment, metric, place, scorer, direction, low, high, labelled, noted_ns"
+METRIC_COLUMNS = "experiment, metric, place, scorer, direction, low, high, labelled, said, noted_ns"
 VERDICT_COLUMNS = (
     "id, gate, gate_digest, candidate, baseline, subjects, baselines, has_passed, reasons, "
     "judged_by, judged_ns, tenant"
@@ -81,7 +81,7 @@ KEEP_METRIC = (
     "place = excluded.place, direction = excluded.direction, low = excluded.low, high = excluded.high, "
     "labelled = CASE WHEN excluded.labelled = '{}' AND excluded.scorer = experiment_metrics.scorer "
     "THEN experiment_metrics.labelled ELSE excluded.labelled END, "
-    "scorer = excluded.scorer, noted_ns = excluded.noted_ns "
+    "scorer = excluded.scorer, said = excluded.said, noted_ns = excluded.noted_ns "
     "WHERE excluded.noted_ns >= experiment_metrics.noted_ns"
 )
 METRICS_OF = f"SELECT {METRIC_COLUMNS} FROM experiment_metrics WHERE experiment = ? ORDER BY place, metric"
@@ -228,16 +228,21 @@ def metric_row(record: MetricRecord) -> Row:
     r = record
     return (
         *(clean(r.experiment), clean(r.metric), r.place, r.scorer, r.direction, r.low, r.high),
-        *(as_json(dict(r.labelled)), r.noted_ns),
+        *(as_json(dict(r.labelled)), as_json(dict(r.said)), r.noted_ns),
     )
 
 
 def metric_of(row: Row) -> MetricRecord:
     """A metric from a row of `METRIC_COLUMNS`. Raises `ValueError` for a direction that is none."""
-    experiment, metric, place, scorer, direction, low, high, labelled, noted_ns = row
+    experiment, metric, place, scorer, direction, low, high, labelled, said, noted_ns = row
     if direction not in ("higher", "lower"):
         raise ValueError(f"{direction!r} is no direction")
-    return MetricRecord(experiment, metric, place, scorer, direction, low, high, mapping(labelled), noted_ns)
+    return MetricRecord(
+        *(experiment, metric, place, scorer, direction, low, high),
+        labelled=mapping(labelled),
+        said=mapping(said),
+        noted_ns=noted_ns,
+    )
 
 
 def verdict_row(record: VerdictRecord, *, reasons: Sequence[str]) -> Row:

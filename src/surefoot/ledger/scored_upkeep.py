@@ -241,8 +241,8 @@ def _metric_rows(there: Session, experiment: str) -> list[Row]:
     found: list[Row] = []
     for row in there.rows(scored_rows.METRICS_OF, clean(experiment)):
         what = f"a metric of the experiment {experiment!r}"
-        _check_all(str, (*row[:2], *row[3:5], row[7]), what)
-        _check_all(int, (row[2], row[8]), what)
+        _check_all(str, (*row[:2], *row[3:5], *row[7:9]), what)
+        _check_all(int, (row[2], row[9]), what)
         record = scored_rows.metric_of(row)
         ends: list[Any] = [end for end in (record.low, record.high) if end is not None]
         is_number = all(isinstance(end, float) and math.isfinite(end) for end in ends)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 
@@ -12,7 +13,7 @@ import pytest
 from surefoot import flow, step
 from surefoot.app import App
 from surefoot.errors import InvalidInput, UnknownExperiment
-from surefoot.evals import Case, Dataset, Experiment, Judged, OnExperiment, Score, evaluate, experiment
+from surefoot.evals import Case, Dataset, Experiment, Judged, OnExperiment, Row, Score, evaluate, experiment
 from surefoot.ledger import Evaluations, SqliteLedger
 
 calls: dict[str, int] = {}
@@ -223,6 +224,32 @@ def test_labelled_cases_of_a_judge_are_no_experiment_of_their_own(app: App) -> N
 
 def len_of(rows: object) -> int:
     return 1
+
+
+def test_what_is_said_of_the_whole_experiment_is_kept(app: App) -> None:
+    def share(rows: Sequence[Row]) -> float:
+        return len(rows) / 4
+
+    def enough(rows: Sequence[Row]) -> bool:
+        return len(rows) > 1
+
+    def verdict(rows: Sequence[Row]) -> str:
+        return "ship it" if rows else "wait"
+
+    def nothing(rows: Sequence[Row]) -> None:
+        return None
+
+    def broken(rows: Sequence[Row]) -> float:
+        raise ValueError(f"{len(rows)} rows are too few")
+
+    scorers = [half, *map(OnExperiment, (share, enough, verdict, nothing, broken))]
+    made = evaluate(answer, cases(1, 2), scorers)
+    kept = experiment(made.id)
+    for name in ("half", "share", "enough", "verdict", "broken"):
+        assert kept[name] == made[name], name
+    assert (kept["share"].value, kept["enough"].kind, kept["verdict"].labels) == (0.5, "rate", {"ship it": 1})
+    assert "2 rows are too few" in kept["broken"].failures[0].reason
+    assert made["nothing"].coverage is None
 
 
 def test_what_is_no_json_in_metadata_is_kept_as_its_text(app: App) -> None:

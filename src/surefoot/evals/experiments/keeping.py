@@ -141,7 +141,30 @@ def metric_record(experiment: str, place: int, metric: Metric) -> MetricRecord:
         None if low is None else float(low),
         None if high is None else float(high),
         labelled=trusting.labelled_json(metric.agreement),
+        said=_said_json(metric),
     )
+
+
+def _said_json(metric: Metric) -> dict[str, Json]:
+    """What a scorer of the whole experiment came to; empty for one of cases, and where it said nothing."""
+    if metric.scope != "experiment":
+        return {}
+    if metric.failures:
+        return {"failure": metric.failures[0].reason}
+    if metric.labels:
+        return {"value": next(iter(metric.labels))}
+    if metric.value is None:
+        return {}
+    return {"value": bool(metric.value) if metric.kind == "rate" else metric.value}
+
+
+def said_of(said: Mapping[str, Json]) -> Score | str | None:
+    """What `MetricRecord.said` holds: a score, why there is none, or None where nothing was said."""
+    value = said.get("value")
+    if isinstance(value, bool | int | float | str):
+        return Score(value)
+    failure = said.get("failure")
+    return failure if isinstance(failure, str) else None
 
 
 def json_of(metadata: Mapping[str, object]) -> dict[str, Json]:

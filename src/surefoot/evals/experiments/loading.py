@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from surefoot import flows
 from surefoot.evals.experiments import trusting
-from surefoot.evals.experiments.keeping import row_of
-from surefoot.evals.experiments.results import About, Experiment, Metric, Row, metric_of, summed
+from surefoot.evals.experiments.keeping import row_of, said_of
+from surefoot.evals.experiments.results import (
+    About,
+    Experiment,
+    Metric,
+    Row,
+    metric_of,
+    metric_of_experiment,
+    summed,
+)
 from surefoot.evals.scales import direction_of_name
 from surefoot.ledger import Evaluations, ExperimentRecord, MetricRecord
 from surefoot.values import Json, first_id
@@ -56,7 +64,7 @@ def opened(record: ExperimentRecord, evaluations: Evaluations, *, since_ns: int 
             _metric(
                 noted.get(name, MetricRecord(record.id, name, direction=direction_of_name(name))),
                 rows,
-                scorers[name],
+                scorers.get(name, ()),
                 evaluations.judges(record.id, name) if name in judges else (),
             )
             for name in _names(record, noted, rows)
@@ -89,12 +97,15 @@ def _metric(
         (noted.low, noted.high) if has_range else None,
         served,
     )
+    if noted.said:
+        return metric_of_experiment(noted.metric, said_of(noted.said), about=about)
     return metric_of(noted.metric, rows, agreement=agreement, withheld=withheld, about=about)
 
 
-def _names(record: ExperimentRecord, noted: Iterable[str], rows: Sequence[Row]) -> list[str]:
+def _names(record: ExperimentRecord, noted: Mapping[str, MetricRecord], rows: Sequence[Row]) -> list[str]:
     """The metrics, in the order of the scorers as far as that is recorded."""
     found = dict.fromkeys(name for row in rows for name in (*row.scores, *row.failures))
+    found.update(dict.fromkeys(name for name, each in noted.items() if each.said))
     declared = record.settings.get("scorers")
     ordered = [*noted, *(declared if isinstance(declared, dict) else ())]
     return list(dict.fromkeys((*(name for name in ordered if name in found), *found)))
