@@ -7,15 +7,19 @@ import json
 import math
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
+from click import UsageError
 from click.testing import CliRunner, Result
 from pydantic import BaseModel
 
 from surefoot import App, flow, generate
 from surefoot.cli import eval as command
+from surefoot.cli import eval_page
 from surefoot.config import load
 from surefoot.errors import InvalidInput, TooDear
 from surefoot.evals import (
@@ -30,6 +34,7 @@ from surefoot.evals import (
     experiment,
 )
 from surefoot.evals.comparing import references
+from surefoot.evals.experiments.forecasting import Expectation
 from surefoot.ledger import Evaluations
 from surefoot.prompts import library
 from surefoot.values import Money
@@ -47,6 +52,16 @@ def polite(response: str) -> bool:
     return "please" in response
 
 evaluation = Evaluation(told, [polite], data="cases.jsonl")
+"""
+
+JUDGED = f"""{FLOW}
+from surefoot.evals import Judged, Score
+
+@flow
+async def judge(response: str) -> Score:
+    return Score(bool(await generate([{{"role": "user", "content": response}}], using="openai:gpt-4o-mini")))
+
+evaluation = Evaluation(told, [polite], data="cases.jsonl", judges=[Judged(judge)])
 """
 
 
@@ -242,7 +257,29 @@ def test_a_forecast_tells_what_former_runs_have_used(app: App) -> None:
         "no completed run of flow plain is recorded",
         "no completed run of judge judge is recorded",
     )
+    # One unknown judge does not hide what the flow itself uses.
+    evaluation.run(cases(4))
+    partly = evaluation.forecast(cases(10), with_judges=True)
+    assert (partly.calls, partly.known.calls and partly.known.calls.p50, partly.without) == (
+        None,
+        10,
+        ("judge judge",),
+    )
+    line = eval_page.forecast_words(partly)
+    assert line.startswith("10 rows, without judge judge: 10 calls, ")
+    assert "unknown" not in line
+    assert line.endswith("by 4 former runs")
+    assert partly.to_json()["without"] == ["judge judge"]
+    # Runs of a judge whose price nobody knows hide its cost alone.
+    flow_part, judge_part = partly.parts
+    unpriced = replace(
+        judge_part, sample=4, calls=Expectation(10.0, 10.0), tokens=flow_part.tokens, seconds=1.0
+    )
+    line = eval_page.forecast_words(replace(partly, parts=(flow_part, unpriced)))
+    assert line.startswith("10 rows, 20 calls, ")
+    assert ("$" in line, " without judge judge, about" in line) == (True, True)
     first = evaluation.run(cases(4), with_judges=True)
+    assert evaluation.forecast(cases(1), with_judges=True).without == ()
     found = evaluation.forecast(cases(10), with_judges=True, repeats=3)
     assert (found.rows, found.calls and found.calls.p50, found.unknown) == (30, 60, ())
     spent = first.totals.cost.nanos + first.judging.cost.nanos
@@ -273,6 +310,8 @@ def test_what_would_cost_more_does_not_begin(app: App, wire: WireServer) -> None
     one = first.totals.cost.nanos // 4
     with pytest.raises(TooDear, match=r"by the record of former runs this costs .* Nothing was run"):
         evaluate(plain, cases(100), [polite], max_cost=Money(50 * one))
+    with pytest.raises(TooDear, match=r"this costs .*, without judge judge \(not known\), and"):
+        evaluate(plain, cases(100), [Judged(judge)], max_cost=Money(50 * one))
     assert wire.count() == asked
 
 
@@ -363,6 +402,111 @@ def test_the_command_compares(folder: Path, wire: WireServer) -> None:
     done = invoke("asking", "--against", "production", "--change", "prompt:answer@2")
     assert "6 cases paired" in done.stdout
     assert "forecast 12 rows, 12 calls" in done.stderr
+
+
+GATE = "min_cases: 3\nmetrics:\n  polite: {at_least: 0.5}\n"
+
+
+def test_one_command_evaluates_both_and_judges(folder: Path, tmp_path: Path, wire: WireServer) -> None:
+    put(folder, "2", "please say")
+    gate = folder / "gate.yaml"
+    gate.write_text(GATE)
+    forms = ("--junit", "gate.xml", "--markdown", "gate.md", "--github", "--by", "ada")
+    # The file is found beside the evaluation, as its dataset is.
+    done = invoke("asking", "--against", "production", "--gate", "gate.yaml", *forms)
+    assert (done.return_value, wire.count()) == (0, 12), done.output
+    assert done.stdout.startswith("gate passed: 2 rules hold\n")
+    [suite] = ET.parse(tmp_path / "gate.xml").getroot()
+    assert (suite.get("tests"), suite.get("failures")) == ("2", "0")
+    assert "gate passed" in (tmp_path / "gate.md").read_text("utf-8")
+    gate.write_text(GATE.replace("at_least", "at_most"))
+    again = ("--against", "production", "--experiment", "last", "--gate", "gate.yaml")
+    done = invoke("asking", *again, "--github", "--no-record")
+    # It goes on with both, so that nothing is asked again.
+    assert (done.return_value, wire.count()) == (1, 12)
+    assert done.stdout.startswith(
+        "gate failed: 1 of 2 rules do not hold\n  polite: at_most 0.5: it is 1 over 6"
+    )
+    assert done.stdout.splitlines()[-1].startswith("::error file=asking/gate.yaml,line=3,title=polite")
+    done = invoke("asking", *again, "--markdown", "-", "--no-record")
+    assert (done.return_value, done.stdout.startswith("### ")) == (1, True)
+    assert "in all" in done.stderr
+    assert "in all" not in done.stdout
+    done = invoke("asking", *again, "--json")
+    told = json.loads(done.stdout)
+    assert (done.return_value, told["gate"]["has_passed"]) == (1, False)
+    app = App(load(folder))
+    verdicts = Evaluations(app.ledger).verdicts()
+    assert [(each.has_passed, each.by == "ada") for each in verdicts] == [(False, False), (True, True)]
+    assert {each.candidate for each in verdicts} == {told["candidate"]["experiment"]}
+    assert verdicts[0].subjects.keys() == verdicts[0].baselines.keys() == {"answer"}
+    app.close()
+
+
+def test_what_both_arms_and_the_judges_have_cost_is_told(folder: Path, wire: WireServer) -> None:
+    (folder / "evaluation.py").write_text(JUDGED)
+    put(folder, "2", "please say")
+    done = invoke("asking", "--against", "production", "--judge", "--json")
+    told = json.loads(done.stdout)
+    arms = [told["candidate"], told["baseline"]]
+    parts = [arm[part]["cost_nanos"] for arm in arms for part in ("totals", "judging")]
+    assert all(parts)
+    assert (told["spent"]["cost_nanos"], told["spent"]["calls"]) == (sum(parts), wire.count())
+    done = invoke("asking", "--against", "production", "--judge", "--experiment", "last")
+    line = done.stdout.partition("in all\n")[2].splitlines()[0]
+    assert ("candidate $" in line, "baseline $" in line, "judges $" in line) == (True, True, True)
+    assert "24 calls" in line
+    # One that was there has cost nothing more.
+    before = told["baseline"]["experiment"]
+    done = invoke("asking", "--against", before, "--judge", "--json")
+    told = json.loads(done.stdout)
+    parts = [told["candidate"][part]["cost_nanos"] for part in ("totals", "judging")]
+    assert (told["spent"]["cost_nanos"], told["spent"]["calls"]) == (sum(parts), 12)
+
+
+def test_a_gate_says_how_many_failures_are_too_many(folder: Path) -> None:
+    text = FLOW.replace('return "please"', 'return 1 / ("q0" not in response) and "please"')
+    (folder / "evaluation.py").write_text(text)
+    put(folder, "2", "please say")
+    (folder / "gate.yaml").write_text(GATE)
+    asked = ("asking", "--against", "production")
+    done = invoke(*asked, "--gate", "gate.yaml")
+    assert done.return_value == 1
+    assert "polite: coverage of the candidate at least 1: 5 of 6 rows" in done.stdout
+    assert invoke(*asked, "--experiment", "last").return_value == 1
+    (folder / "gate.yaml").write_text("coverage: 0.8\n" + GATE)
+    assert invoke(*asked, "--experiment", "last", "--gate", "gate.yaml").return_value == 0
+
+
+def test_what_was_stopped_does_not_pass(folder: Path) -> None:
+    put(folder, "2", "please say")
+    (folder / "gate.yaml").write_text("min_cases: 1\nmetrics:\n  polite: {at_least: 0.5}\n")
+    asked = ("asking", "--against", "production", "--gate", "gate.yaml", "--concurrency", "1")
+    done = invoke(*asked, "--max-cost", "0.000001")
+    assert done.return_value == 1
+    assert "every case of the candidate is judged: stopped after 1 of 6 rows" in done.stdout
+    assert invoke(*asked, "--experiment", "last").return_value == 0
+
+
+def test_what_cannot_be_judged_is_found_before_anything_is_run(folder: Path, wire: WireServer) -> None:
+    put(folder, "2", "please say")
+    (folder / "gate.yaml").write_text(GATE.replace("at_least", "at_leest"))
+    both = ("asking", "--against", "production")
+    for arguments, said in (
+        ((*both, "--gate", "gate.yaml"), "at_least"),
+        ((*both, "--gate", "none.yaml"), "none.yaml"),
+        ((*both, "--gate", "gate.yaml", "--junit", "nowhere/gate.xml"), "there is no folder nowhere"),
+        ((*both, "--junit", "gate.xml"), "add --gate FILE"),
+        ((*both, "--gate", "gate.yaml", "--json", "--github"), "both print on stdout"),
+        ((*both, "--gate", "gate.yaml", "--forecast"), "--forecast runs nothing"),
+        (("asking", "--gate", "gate.yaml"), "add --against production"),
+        (("asking", "--experiment", "last", "--markdown", "-"), "add --against production"),
+        (("--experiment", "last", "--gate", "gate.yaml", "--to", "mlflow"), "surefoot compare last"),
+    ):
+        done = invoke(*arguments)
+        told = done.exception.format_message() if isinstance(done.exception, UsageError) else done.exception
+        assert said in str(told), arguments
+    assert wire.count() == 0
 
 
 def test_the_command_stops_and_says_how_to_go_on(folder: Path) -> None:

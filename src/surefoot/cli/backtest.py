@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from surefoot.cli.gating import Gating, gate_options
 from surefoot.cli.options import documented, json_errors, json_option
 
 if TYPE_CHECKING:
-    from surefoot.app import App
     from surefoot.evals import Progress
-    from surefoot.evals.backtesting import Backtest, Forecast, Wanted
-    from surefoot.evals.comparing import Gate, Verdict
+    from surefoot.evals.backtesting import Forecast, Wanted
 
 
 @documented(
@@ -61,12 +60,12 @@ if TYPE_CHECKING:
     help="Go on with this backtest, its runs and its changes; `last` is the newest.",
 )
 @click.option("--retry-failed", is_flag=True, help="Go on with its forks that failed, too.")
-@click.option("--gate", metavar="FILE|NAME", help="Judge by this gate, and record the verdict for promote.")
 @click.option(
     "--allow-effects",
     is_flag=True,
     help="Let effects and transactions happen that are not taken from the record.",
 )
+@gate_options
 @json_option
 @json_errors
 def command(  # noqa: PLR0917
@@ -88,8 +87,8 @@ def command(  # noqa: PLR0917
     max_cost: str | None,
     experiment: str | None,
     retry_failed: bool,  # noqa: FBT001
-    gate: str | None,
     allow_effects: bool,  # noqa: FBT001
+    gating: Gating,
     as_json: bool,  # noqa: FBT001
 ) -> int:
     """Run recorded runs of a flow once more with something changed, and compare.
@@ -111,6 +110,7 @@ def command(  # noqa: PLR0917
         raise click.UsageError(
             "no runs are chosen: add --runs 'last 7 days', --since TIME, --limit N or ids of runs"
         )
+    gating.check(as_json=as_json)
     most = inputs.dollars(max_cost, option="--max-cost")
     found = find(what)
     app = app_of(found)
@@ -128,7 +128,7 @@ def command(  # noqa: PLR0917
         with app.entered():
             evaluation = found.load()
             # Before anything is run and paid.
-            judging = None if gate is None else _gate(app, gate)
+            gate = gating.find(app, folder=found.folder)
             with bar:
                 result = backtest(
                     evaluation.flow,
@@ -145,7 +145,7 @@ def command(  # noqa: PLR0917
                     on_forecast=tell,
                     on_progress=see,
                 )
-            verdict = None if judging is None else _judged(app, judging, result)
+            verdict = gating.judge(app, gate, result.candidate, result.baseline)
     except KeyboardInterrupt as interruption:
         if bar.experiment:
             interruption.add_note(
@@ -156,11 +156,13 @@ def command(  # noqa: PLR0917
     finally:
         sys.stdout.flush()
         app.close()
-    if as_json:
-        told = None if verdict is None else verdict.to_json()
-        screen.print_json({"gate": told, **result.to_json()})
-    else:
-        backtest_page.print_backtest(screen.out(), result, verdict)
+    comparison = result.comparison if verdict is None else verdict.comparison
+    gating.tell(
+        comparison,
+        verdict,
+        as_json={**result.to_json(), "comparison": comparison.to_json()} if as_json else None,
+        page=lambda: backtest_page.print_backtest(screen.out(), result, verdict),
+    )
     has_passed = verdict is None or verdict.has_passed
     return 0 if has_passed and not result.candidate.failed else 1
 
@@ -203,19 +205,3 @@ def _wanted(
         seed=seed,
         with_failed=failed,
     )
-
-
-def _gate(app: App, named: str) -> Gate:
-    from surefoot.evals.comparing import gatefile
-
-    return gatefile.find(named, app.settings.config.gates)
-
-
-def _judged(app: App, gate: Gate, result: Backtest) -> Verdict:
-    from surefoot.cli.promote import principal
-    from surefoot.evals.comparing.recording import recorded
-    from surefoot.ledger import Evaluations
-
-    verdict = gate.judge(result.candidate, result.baseline)
-    recorded(verdict, Evaluations(app.ledger), by=principal())
-    return verdict

@@ -28,7 +28,8 @@ def print_forecast(console: Console, expected: Forecast) -> None:
 
 def print_backtest(console: Console, result: Backtest, verdict: Verdict | None) -> None:
     """The comparison, then what was saved and paid."""
-    compare_page.print_comparison(console, result.comparison, verdict)
+    comparison = result.comparison if verdict is None else verdict.comparison
+    compare_page.print_comparison(console, comparison, verdict)
     taken, made = result.reuse.taken, result.reuse.made
     console.print(screen.styled(("backtest ", "dim"), result.candidate.id))
     console.print(f"  taken from the record: {_figures(taken)} saved")

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from surefoot.cli.gating import Gating, gate_options
 from surefoot.cli.options import documented, json_errors, json_option
 from surefoot.errors import InvalidInput
 
 if TYPE_CHECKING:
     from surefoot.app import App
     from surefoot.evals import Experiment
-    from surefoot.evals.comparing import Comparison, Verdict
-
-STDOUT = "-"
+    from surefoot.evals.comparing import Comparison
 
 
 @documented(
@@ -29,9 +26,6 @@ STDOUT = "-"
 )
 @click.argument("candidate")
 @click.argument("baseline", default="production")
-@click.option(
-    "--gate", metavar="FILE|NAME", help="Judge by this gate: a YAML file, or one of [gates] in the settings."
-)
 @click.option(
     "--slice", "slices", multiple=True, metavar="KEY", help="Compare within each value of this metadata, too."
 )
@@ -60,34 +54,19 @@ STDOUT = "-"
     is_flag=True,
     help="Leave rows without a score out, and do not count them as the worst.",
 )
-@click.option("--junit", metavar="FILE", help="Write the verdict of the gate as JUnit XML.")
-@click.option(
-    "--markdown", metavar="FILE|-", help="Write a page for a pull request; - prints it and nothing else."
-)
-@click.option("--github", is_flag=True, help="Print what fails as annotations of GitHub Actions.")
-@click.option(
-    "--by", default="", metavar="NAME", help="Who judges; by default SUREFOOT_PRINCIPAL, else the user."
-)
-@click.option(
-    "--no-record", is_flag=True, help="Do not record the verdict, so that nothing is promoted by it."
-)
+@gate_options
 @json_option
 @json_errors
 def command(  # noqa: PLR0917
     candidate: str,
     baseline: str,
-    gate: str | None,
     slices: tuple[str, ...],
     min_slice: int | None,
     margins: tuple[str, ...],
     lower: tuple[str, ...],
     alpha: float | None,
     leave_out_failures: bool,  # noqa: FBT001
-    junit: str | None,
-    markdown: str | None,
-    github: bool,  # noqa: FBT001
-    by: str,
-    no_record: bool,  # noqa: FBT001
+    gating: Gating,
     as_json: bool,  # noqa: FBT001
 ) -> int:
     """Compare experiment CANDIDATE with BASELINE, paired by case.
@@ -98,19 +77,23 @@ def command(  # noqa: PLR0917
     promote`.
     """
     from surefoot.app import App
-    from surefoot.cli import screen
+    from surefoot.cli import compare_page, screen
 
     screen.show_warnings()
     asked = _Asked(slices, min_slice, margins, lower, alpha, is_leaving_out=leave_out_failures)
-    _check(asked, gate, junit=junit, github=github, markdown=markdown, as_json=as_json)
+    if gating.gate is not None and asked.given():
+        raise click.UsageError(f"the gate says how it is compared: leave out {', '.join(asked.given())}")
+    gating.check(as_json=as_json)
     with closing(App.current()) as app:
         ours, theirs = _experiments(app, candidate, baseline)
-        verdict = None if gate is None else _judged(app, gate, ours, theirs)
+        verdict = gating.judge(app, gating.find(app), ours, theirs)
         comparison = asked.compare(ours, theirs) if verdict is None else verdict.comparison
-        if verdict is not None and not no_record:
-            _record(app, verdict, by)
-    _write(comparison, verdict, junit=junit, markdown=markdown)
-    _show(comparison, verdict, markdown=markdown, github=github, as_json=as_json)
+    gating.tell(
+        comparison,
+        verdict,
+        as_json={"comparison": comparison.to_json()} if as_json else None,
+        page=lambda: compare_page.print_comparison(screen.out(), comparison, verdict),
+    )
     return 1 if verdict is not None and not verdict.has_passed else 0
 
 
@@ -154,19 +137,6 @@ class _Asked:
         )
 
 
-def _check(
-    asked: _Asked, gate: str | None, *, junit: str | None, github: bool, markdown: str | None, as_json: bool
-) -> None:
-    """Refuse what cannot be meant together, before anything is read."""
-    if gate is not None and asked.given():
-        raise click.UsageError(f"the gate says how it is compared: leave out {', '.join(asked.given())}")
-    if gate is None and (junit is not None or github):
-        raise click.UsageError("--junit and --github show the verdict of a gate: add --gate FILE")
-    if as_json and (github or markdown == STDOUT):
-        other = "--github" if github else "--markdown -"
-        raise click.UsageError(f"--json and {other} both print on stdout: leave one out")
-
-
 def _margins(given: tuple[str, ...]) -> tuple[Mapping[str, float], float | None]:
     """`--margin`: by metric, and of all others."""
     by_metric: dict[str, float] = {}
@@ -195,63 +165,3 @@ def _experiments(app: App, candidate: str, baseline: str) -> tuple[Experiment, E
     ours = references.candidate(candidate, evaluations, app.prompts)
     theirs = references.baseline(baseline, evaluations, app.prompts, like=ours)
     return opened(ours, evaluations), opened(theirs, evaluations)
-
-
-def _judged(app: App, gate: str, ours: Experiment, theirs: Experiment) -> Verdict:
-    from surefoot.evals.comparing import gatefile
-
-    return gatefile.find(gate, app.settings.config.gates).judge(ours, theirs)
-
-
-def _record(app: App, verdict: Verdict, by: str) -> None:
-    from surefoot.cli.promote import principal
-    from surefoot.evals.comparing.recording import recorded
-    from surefoot.ledger import Evaluations
-
-    recorded(verdict, Evaluations(app.ledger), by=by or principal())
-
-
-def _write(
-    comparison: Comparison, verdict: Verdict | None, *, junit: str | None, markdown: str | None
-) -> None:
-    from surefoot.evals import comparing
-
-    if junit is not None and verdict is not None:
-        _put(junit, comparing.junit_xml(verdict), option="--junit")
-    if markdown not in (None, STDOUT):
-        _put(str(markdown), comparing.markdown(comparison, verdict), option="--markdown")
-
-
-def _put(file: str, text: str, *, option: str) -> None:
-    try:
-        # Not a new file in its place: what a CI system gives to be written to may be anything.
-        Path(file).expanduser().write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InvalidInput(
-            f"{option} {file} cannot be written: {error.strerror}; name another file"
-        ) from None
-
-
-def _show(
-    comparison: Comparison, verdict: Verdict | None, *, markdown: str | None, github: bool, as_json: bool
-) -> None:
-    from surefoot.cli import compare_page, screen
-    from surefoot.evals import comparing
-
-    if as_json:
-        told = None if verdict is None else verdict.to_json()
-        screen.print_json({"gate": told, "comparison": comparison.to_json()})
-    elif markdown == STDOUT:
-        screen.print_text(comparing.markdown(comparison, verdict))
-    else:
-        compare_page.print_comparison(screen.out(), comparison, verdict)
-    if github and verdict is not None:
-        for line in comparing.github_commands(verdict, file=_in_repository(verdict.gate.file)):
-            screen.print_text(line)
-
-
-def _in_repository(file: str) -> str:
-    """The path as GitHub knows it: from the root of the checkout."""
-    root = os.environ.get("GITHUB_WORKSPACE")
-    path = Path(file).absolute()
-    return str(path.relative_to(root)) if root and path.is_relative_to(root) else file

@@ -9,18 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from surefoot.cli.gating import Gating, gate_options
 from surefoot.cli.options import documented, json_errors, json_option
 from surefoot.errors import LedgerError
 
 if TYPE_CHECKING:
     from surefoot.app import App
-    from surefoot.evals import Experiment, Forecast, Found, Frontier, Pair
-    from surefoot.evals.comparing import Comparison
+    from surefoot.evals import Evaluation, Experiment, Forecast, Found, Frontier, Pair
+    from surefoot.evals.comparing import Gate, Verdict
+    from surefoot.evals.datasets import Dataset
 
 
 @documented(
     example="surefoot eval examples/summarization --data golden.jsonl --limit 8\n"
     "surefoot eval examples/summarization --data gold.jsonl --against production\n"
+    "surefoot eval flow.py:answer --data gold.jsonl --against production \\\n"
+    "    --gate gate.yaml --junit gate.xml --github\n"
     "surefoot eval flow.py:Answer --data cases.jsonl --map query=question \\\n"
     "    --read response=summary --scorer token_f1 --scorer contains_expected\n"
     "surefoot eval --experiment last --to mlflow\n"
@@ -142,6 +146,7 @@ if TYPE_CHECKING:
     type=click.Choice(["mlflow"]),
     help="Send what came out to the MLflow server of the settings, [mlflow]; without WHAT, a recorded --experiment.",
 )
+@gate_options
 @json_option
 @json_errors
 def command(  # noqa: PLR0917
@@ -170,31 +175,37 @@ def command(  # noqa: PLR0917
     retry_failed: bool,  # noqa: FBT001
     allow_effects: bool,  # noqa: FBT001
     receivers: tuple[str, ...],
+    gating: Gating,
     as_json: bool,  # noqa: FBT001
 ) -> int:
     """Run the flow of WHAT over a dataset and score what it answers.
 
     WHAT is a folder with an evaluation.py, FOLDER:NAME for another evaluation in it, or FILE.py:NAME for an
     evaluation or a flow. The settings of its folder hold. Every case is a run in the ledger. A failed run and a scorer
-    that fails are counted, and the exit code is 1 then, as it is where it was stopped. Ctrl-C loses nothing:
-    --experiment goes on.
+    that fails are counted, and the exit code is 1 then, as it is where it was stopped. With --against and --gate it is
+    the gate that decides: the exit code is 1 where a rule does not hold, and the verdict is recorded for `surefoot
+    promote`. Ctrl-C loses nothing: --experiment goes on.
     """
     from surefoot.cli import eval_bar, eval_sending, inputs, screen
-    from surefoot.evals import find, measure
+    from surefoot.evals import Pair, find, measure
     from surefoot.evals.tiering.frontier import Target
 
     screen.show_warnings()
+    _check(frontier, against, gating, forecast=forecast)
+    gating.check(as_json=as_json)
     if not what:
         return eval_sending.recorded(experiment, receivers, as_json=as_json)
-    _check(frontier, against, forecast=forecast)
     eval_sending.check(receivers, is_measured=frontier is None and not forecast)
     cost = inputs.dollars(max_cost, option="--max-cost")
     found = find(what)
     app = app_of(found)
     bar = eval_bar.Bar()
     result: Experiment | Frontier | Pair | Forecast
+    verdict: Verdict | None = None
     try:
         with app.entered():
+            # Before anything is run and paid.
+            gate = gating.find(app, folder=found.folder)
             evaluation = found.load().reading(inputs.pairs(reads, option="--read"))
             labelled = inputs.pairs(labels, option="--labels")
             dataset = evaluation.dataset(data, columns=inputs.pairs(columns, option="--map"))
@@ -229,14 +240,11 @@ def command(  # noqa: PLR0917
             }
             if forecast:
                 result = expected()
-            elif against is not None:
-                _foretell(expected, experiment)
-                with bar:
-                    result = evaluation.run_against(against, dataset, experiment=experiment, **asked)
             elif frontier is None:
                 _foretell(expected, experiment)
                 with bar:
-                    result = evaluation.run(dataset, experiment=experiment, **asked)
+                    result = _evaluated(evaluation, dataset, against, experiment=experiment, **asked)
+                verdict = _judged(app, gating, gate, result)
             else:
                 with bar:
                     result = measure(
@@ -258,17 +266,30 @@ def command(  # noqa: PLR0917
     finally:
         sys.stdout.flush()
         app.close()
-    code = _show(app, result, as_json=as_json)
+    if isinstance(result, Pair):
+        code = _show_pair(result, verdict, gating, as_json=as_json)
+    else:
+        code = _show(app, result, as_json=as_json)
     if receivers:
         eval_sending.send(app, result)
     return code
 
 
-def _check(frontier: str | None, against: str | None, *, forecast: bool) -> None:
+def _check(frontier: str | None, against: str | None, gating: Gating, *, forecast: bool) -> None:
     """Refuse what cannot be meant together, before anything is read."""
     if frontier is not None and (against is not None or forecast):
         other = "--forecast" if forecast else "--against"
         raise click.UsageError(f"--frontier and {other} are two things to do: leave one out")
+    if not gating.given:
+        return
+    told = " and ".join(gating.given)
+    if against is None:
+        raise click.UsageError(
+            f"nothing is compared that {told} could tell of: add --against production (with --experiment ID it goes on "
+            "with both), or judge experiments that are there with `surefoot compare last production --gate FILE`"
+        )
+    if forecast:
+        raise click.UsageError(f"--forecast runs nothing that {told} could tell of: leave one out")
 
 
 def _foretell(expected: Callable[[], Forecast], experiment: str | None) -> None:
@@ -279,10 +300,10 @@ def _foretell(expected: Callable[[], Forecast], experiment: str | None) -> None:
         eval_page.print_forecast(screen.err(), expected())
 
 
-def _show(app: App, result: Experiment | Frontier | Pair | Forecast, *, as_json: bool) -> int:
+def _show(app: App, result: Experiment | Frontier | Forecast, *, as_json: bool) -> int:
     """Print what came out; the exit code."""
     from surefoot.cli import eval_page, screen
-    from surefoot.evals import Experiment, Forecast, Frontier
+    from surefoot.evals import Forecast, Frontier
 
     if isinstance(result, Frontier | Forecast):
         if as_json:
@@ -294,46 +315,39 @@ def _show(app: App, result: Experiment | Frontier | Pair | Forecast, *, as_json:
 
             frontier_page.print_frontier(screen.out(), result)
         return 0
-    if isinstance(result, Experiment):
-        if as_json:
-            screen.print_json(result.to_json())
-        else:
-            eval_page.print_experiment(screen.out(), result, hint=eval_page.hint_of(app))
-        return _code(result)
-    return _show_pair(result, as_json=as_json)
-
-
-def _show_pair(pair: Pair, *, as_json: bool) -> int:
-    from surefoot.cli import compare_page, screen
-
-    comparison = _compared(pair)
     if as_json:
-        both: dict[str, object] = {
-            "comparison": None if comparison is None else comparison.to_json(),
-            "candidate": pair.candidate.to_json(),
-            "baseline": pair.baseline.to_json(),
-            "warnings": list(pair.warnings),
-        }
-        screen.print_json(both)  # type: ignore[arg-type]
-    elif comparison is not None:
-        compare_page.print_comparison(screen.out(), comparison)
-    for warning in () if as_json else _warnings(pair):
-        screen.out().print(screen.styled((warning, "yellow")), soft_wrap=True)
-    return max(_code(pair.candidate), _code(pair.baseline))
+        screen.print_json(result.to_json())
+    else:
+        eval_page.print_experiment(screen.out(), result, hint=eval_page.hint_of(app))
+    return _code(result)
 
 
-def _compared(pair: Pair) -> Comparison | None:
-    """None where one of the two was stopped before its first case."""
-    from surefoot.evals.comparing import compare
+def _evaluated(
+    evaluation: Evaluation, dataset: Dataset, against: str | None, **asked: Any
+) -> Experiment | Pair:
+    if against is None:
+        return evaluation.run(dataset, **asked)
+    return evaluation.run_against(against, dataset, **asked)
 
-    if not (pair.candidate.rows and pair.baseline.rows):
+
+def _judged(app: App, gating: Gating, gate: Gate | None, result: Experiment | Pair) -> Verdict | None:
+    """What the gate says of two; None without a gate, and where one was stopped before its first case."""
+    from surefoot.cli import pair_page
+    from surefoot.evals import Pair
+
+    if not isinstance(result, Pair) or not pair_page.has_rows(result):
         return None
-    return compare(pair.candidate, pair.baseline)
+    return gating.judge(app, gate, result.candidate, result.baseline)
 
 
-def _warnings(pair: Pair) -> list[str]:
-    own = [each for found in (pair.candidate, pair.baseline) for each in found.warnings]
-    return [*pair.warnings, *dict.fromkeys(own)]
+def _show_pair(pair: Pair, verdict: Verdict | None, gating: Gating, *, as_json: bool) -> int:
+    """Print and write what came out of two. With a gate it is the gate that says how many failures are too many."""
+    from surefoot.cli import pair_page
+
+    pair_page.show(pair, verdict, gating, as_json=as_json)
+    if gating.gate is None:
+        return max(_code(pair.candidate), _code(pair.baseline))
+    return 0 if verdict is not None and verdict.has_passed else 1
 
 
 def _code(result: Experiment) -> int:

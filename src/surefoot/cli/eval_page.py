@@ -115,20 +115,38 @@ def print_forecast(console: Console, found: Forecast) -> None:
 
 
 def forecast_words(found: Forecast) -> str:
-    """`1,000 rows, 2,000 calls, 480k to 510k tokens, $1.20 to $1.35, about 2 min, by 50 former runs`."""
-    from surefoot.cli import words
-    from surefoot.cli.costs import compact, rounded
+    """`1,000 rows, 2,000 calls, 480k to 510k tokens, $1.20 to $1.35, about 2 min, by 50 former runs`.
 
-    sample = min((part.sample for part in found.parts), default=0)
+    Where nothing is recorded of a part, it is named after the rows, and the figures are those of the others.
+    """
+    from surefoot.cli import words
+    from surefoot.cli.costs import compact
+
+    known = found.known if found.known.parts else found
+    sample = min((part.sample for part in known.parts), default=0)
+    is_partial = bool(found.without) and known is not found
+    rest = f", without {', '.join(found.without)}: " if is_partial else ", "
+    rows = f"{found.rows:,} row{'' if found.rows == 1 else 's'}{rest}"
     parts = [
-        f"{found.rows:,} row{'' if found.rows == 1 else 's'}",
-        _between(found.calls, "calls", lambda value: f"{round(value):,}"),
-        _between(found.tokens, "tokens", lambda value: compact(round(value))),
-        _between(found.cost_nanos, "", lambda value: rounded(round(value)), unknown="cost unknown"),
-        "time unknown" if found.seconds is None else f"about {words.duration(round(found.seconds * 1e9))}",
+        _between(known.calls, "calls", lambda value: f"{round(value):,}"),
+        _between(known.tokens, "tokens", lambda value: compact(round(value))),
+        _cost_words(known),
+        "time unknown" if known.seconds is None else f"about {words.duration(round(known.seconds * 1e9))}",
     ]
     by = f", by {words.counted(sample, 'former run')}" if sample else ""
-    return ", ".join(parts) + by
+    return rows + ", ".join(parts) + by
+
+
+def _cost_words(known: Forecast) -> str:
+    """The cost of what has a price, and what has none."""
+    from surefoot.cli.costs import rounded
+
+    priced = known.priced
+    if not priced.parts:
+        return "cost unknown"
+    told = _between(priced.cost_nanos, "", lambda value: rounded(round(value)))
+    others = ", ".join(known.beyond(priced))
+    return f"{told} without {others}" if others else told
 
 
 def _detectable_words(found: Forecast) -> str | None:
@@ -145,11 +163,9 @@ def _detectable_words(found: Forecast) -> str | None:
     return f"{cases} and {metrics} show differences from {points} on, where one verdict in five changes"
 
 
-def _between(
-    found: Expectation | None, noun: str, shown: Callable[[float], str], *, unknown: str = ""
-) -> str:
+def _between(found: Expectation | None, noun: str, shown: Callable[[float], str]) -> str:
     if found is None:
-        return unknown or f"{noun} unknown"
+        return f"{noun} unknown"
     low, high = shown(found.p50), shown(found.p95)
     return f"{low} {noun}".strip() if low == high else f"{low} to {high} {noun}".strip()
 

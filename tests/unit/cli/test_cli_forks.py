@@ -149,7 +149,13 @@ def test_a_backtest_is_judged_by_a_gate(surefoot: Surefoot, tmp_path: Path) -> N
     assert found["reuse"]["made"]["calls"] == found["reuse"]["taken"]["calls"] == 3
     assert found["candidate"]["experiment"] != found["baseline"]["experiment"]
     gate.write_text("min_cases: 3\nmetrics:\n  version: {at_most: 0.5}\n")
-    assert surefoot("backtest", "flow.py:answer", *chosen, "--gate", "gate.yaml")[0] == 1
+    forms = ("--junit", "gate.xml", "--markdown", "-", "--github")
+    code, out, _ = surefoot("backtest", "flow.py:answer", *chosen, "--gate", "gate.yaml", *forms)
+    assert (code, out.startswith("### ")) == (1, True)
+    assert out.splitlines()[-1].startswith("::error file=gate.yaml,line=3,title=version")
+    assert "at_most 0.5" in (tmp_path / "gate.xml").read_text("utf-8")
+    code, _, err = surefoot("backtest", "flow.py:answer", *chosen, "--junit", "gate.xml")
+    assert (code, "add --gate FILE" in err) == (2, True)
 
 
 def test_a_gate_that_is_none_is_found_before_anything_is_run(surefoot: Surefoot, tmp_path: Path) -> None:

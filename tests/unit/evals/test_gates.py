@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -224,6 +225,17 @@ def test_cases_that_the_candidate_lacks_fail() -> None:
     assert (
         "every case of the baseline is in the candidate: 4 are not (c030, c031, c032, ...)"
         in verdict.reasons[0]
+    )
+    assert said("unpaired: pass\nmetrics: {q: {no_worse: true}}", pair).has_passed
+
+
+def test_a_candidate_that_was_stopped_fails() -> None:
+    # Two that are run together are stopped at the same case: each has a pair.
+    ours, theirs = (experiment(name, numbered([1.0] * 30, metric="q")) for name in "AB")
+    pair = (replace(ours, stopped="stopped after 30 of 40 rows"), replace(theirs, stopped="so was this"))
+    verdict = said("metrics: {q: {no_worse: true}}", pair)
+    assert verdict.reasons == (
+        "every case of the candidate is judged: stopped after 30 of 40 rows. Or say `unpaired: pass`",
     )
     assert said("unpaired: pass\nmetrics: {q: {no_worse: true}}", pair).has_passed
 

@@ -174,6 +174,7 @@ def _arm(experiment: Experiment) -> Arm:
         repeats=experiment.repeats,
         prompts=dict(experiment.prompts),
         changes=experiment.changes,
+        stopped=experiment.stopped,
     )
 
 

@@ -17,7 +17,8 @@ Figure = Literal["cost", "latency", "tokens"]
 class Arm:
     """One of the two experiments. `failed` counts its rows whose run failed, `prompts` are name to digest.
 
-    `changes` is what was different in its runs from the code and the settings.
+    `changes` is what was different in its runs from the code and the settings, `stopped` why not all of its cases are
+    judged, where that is so.
     """
 
     id: str
@@ -32,6 +33,7 @@ class Arm:
     repeats: int
     prompts: Mapping[str, str]
     changes: tuple[str, ...] = ()
+    stopped: str = ""
 
     @property
     def title(self) -> str:
@@ -50,6 +52,7 @@ class Arm:
             "repeats": self.repeats,
             "prompts": dict(self.prompts),
             "changes": list(self.changes),
+            "stopped": self.stopped,
         }
 
 

@@ -105,7 +105,8 @@ class Gate:
 
     coverage: the share of rows of each metric that need a score.
     min_cases: pairs below which nothing is judged.
-    unpaired: `fail`: every case of the baseline has to be in the candidate, too.
+    unpaired: `fail`: every case of the baseline has to be in the candidate, too, and the candidate may not have been
+        stopped before its last case.
     on_too_few: what becomes of a rule that so few cases can neither show to hold nor to be broken.
     margin: the difference that does not matter, of metrics that do not name their own.
     file: where it was read from, which is no part of its rules.

@@ -103,6 +103,15 @@ def judged(gate: Gate, comparison: Comparison) -> Verdict:
 
 def _pairing(gate: Gate, comparison: Comparison) -> Iterator[Ruling]:
     missing = comparison.only_baseline
+    # Two that were run together end at the same case, so that none is alone.
+    if gate.unpaired == "fail" and comparison.candidate.stopped:
+        yield Ruling(
+            "every case of the candidate is judged",
+            "",
+            "failed",
+            f"{comparison.candidate.stopped}. Or say `unpaired: pass`",
+            line=gate.lines.get("unpaired", 0),
+        )
     if gate.unpaired == "fail" and missing:
         shown = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
         yield Ruling(

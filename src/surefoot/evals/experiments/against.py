@@ -18,7 +18,7 @@ from surefoot.evals.scoring.binding import Scorer
 from surefoot.evals.scoring.readings import Reader
 from surefoot.flows import AnyFlow, Change
 from surefoot.flows.sources import digest_of
-from surefoot.ledger import Evaluations, ExperimentRecord
+from surefoot.ledger import Evaluations, ExperimentRecord, Totals
 from surefoot.prompts import Library, library
 from surefoot.values import Money, new_id
 
@@ -30,6 +30,22 @@ class Pair:
     candidate: Experiment
     baseline: Experiment
     warnings: tuple[str, ...] = ()
+
+    @property
+    def is_run_together(self) -> bool:
+        """Whether the baseline was run for this comparison, and is none that was there before."""
+        return self.baseline.id == f"{self.candidate.id.rpartition(MARK)[0]}{MARK}{BASELINE}"
+
+    @property
+    def judging(self) -> Totals:
+        """What the judges have used, in the baseline where it was run for this."""
+        return self.candidate.judging + (self.baseline.judging if self.is_run_together else Totals())
+
+    @property
+    def spent(self) -> Totals:
+        """What the two and their judges have used; a baseline that was there before has cost nothing more."""
+        runs = self.candidate.totals + (self.baseline.totals if self.is_run_together else Totals())
+        return runs + self.judging
 
 
 @dataclass(frozen=True, slots=True)

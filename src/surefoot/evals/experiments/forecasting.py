@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from surefoot.evals.experiments.ordering import Order
@@ -65,6 +65,10 @@ class Part:
     seconds: float | None = None
     unknown: str = ""
 
+    @property
+    def title(self) -> str:
+        return f"judge {self.judge}" if self.judge else f"flow {self.flow}"
+
     def to_json(self) -> dict[str, Json]:
         return {
             "flow": self.flow,
@@ -84,7 +88,8 @@ class Forecast:
     """What an evaluation may use. A sum of which some part is unknown is None: nothing is guessed.
 
     `rows` are still to be judged, cases times repeats, of each experiment that it consists of. `paired` cases are to be
-    compared by so many `metrics`; none where there is nothing to compare with.
+    compared by so many `metrics`; none where there is nothing to compare with. What is known of the other parts stands
+    in `known` and, of their cost, in `priced`.
     """
 
     parts: tuple[Part, ...]
@@ -115,6 +120,25 @@ class Forecast:
         return total / max(self.concurrency, 1)
 
     @property
+    def known(self) -> Forecast:
+        """The same for the parts alone of which runs are recorded: less than all where something is `without`."""
+        return replace(self, parts=tuple(part for part in self.parts if part.sample))
+
+    @property
+    def priced(self) -> Forecast:
+        """The same for the parts alone whose cost is known."""
+        return replace(self, parts=tuple(part for part in self.parts if part.cost_nanos is not None))
+
+    @property
+    def without(self) -> tuple[str, ...]:
+        """The parts of which no run is recorded: `judge faithfulness`, `flow answer`."""
+        return self.beyond(self.known)
+
+    def beyond(self, less: Forecast) -> tuple[str, ...]:
+        """The titles of the parts that are here and not in `less`."""
+        return tuple(dict.fromkeys(part.title for part in self.parts if part not in less.parts))
+
+    @property
     def unknown(self) -> tuple[str, ...]:
         """Why something is not known."""
         return tuple(dict.fromkeys(part.unknown for part in self.parts if part.unknown))
@@ -131,7 +155,7 @@ class Forecast:
         return minimum_detectable_rate(DISCORDANCE, self.paired, tests=max(self.metrics, 1))
 
     def to_json(self) -> dict[str, Json]:
-        detectable = self.detectable
+        detectable, known = self.detectable, self.known
         return {
             "rows": self.rows,
             "concurrency": self.concurrency,
@@ -141,6 +165,13 @@ class Forecast:
             "seconds": self.seconds,
             "parts": [part.to_json() for part in self.parts],
             "unknown": list(self.unknown),
+            "known": {
+                "calls": _json(known.calls),
+                "tokens": _json(known.tokens),
+                "cost_nanos": _json(known.cost_nanos),
+                "seconds": known.seconds,
+            },
+            "without": list(self.without),
             "paired": self.paired,
             "detectable": None if detectable is None or math.isinf(detectable) else detectable,
         }

@@ -15,12 +15,16 @@ def refuse_too_dear(arms: Sequence[Arm]) -> None:
     limit = arms[0].order.max_cost
     if limit is None:
         return
-    expected = forecast([(arm.order, arm.left) for arm in arms]).cost_nanos
+    found = forecast([(arm.order, arm.left) for arm in arms])
+    # What is known of may be too dear by itself.
+    expected = found.priced.cost_nanos
     if expected is not None and expected.p50 > limit.nanos:
         low, high = money_of(expected.p50), money_of(expected.p95)
+        others = ", ".join(found.beyond(found.priced))
+        rest = f", without {others} (not known)" if others else ""
         raise TooDear(
-            f"by the record of former runs this costs {low} (up to {high}), and it may cost {limit}: take fewer cases "
-            "(limit=, --limit), or let it cost more (max_cost=, --max-cost). Nothing was run"
+            f"by the record of former runs this costs {low} (up to {high}){rest}, and it may cost {limit}: take fewer "
+            "cases (limit=, --limit), or let it cost more (max_cost=, --max-cost). Nothing was run"
         )
 
 
