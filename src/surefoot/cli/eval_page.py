@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -168,6 +168,15 @@ def _between(found: Expectation | None, noun: str, shown: Callable[[float], str]
         return f"{noun} unknown"
     low, high = shown(found.p50), shown(found.p95)
     return f"{low} {noun}".strip() if low == high else f"{low} to {high} {noun}".strip()
+
+
+def alike(reasons: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Reasons with their counts, the most frequent first; those that differ by an id or a time alone are one."""
+    found: dict[str, tuple[str, int]] = {}
+    for reason, count in reasons.items():
+        first, before = found.get(_OWN.sub("", reason), (reason, 0))
+        found[_OWN.sub("", reason)] = first, before + count
+    return sorted(found.values(), key=lambda each: -each[1])
 
 
 def _print_failures(console: Console, result: Experiment) -> None:

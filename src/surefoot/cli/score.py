@@ -52,8 +52,8 @@ def command(
     Completed runs are scored once each, however often and from however many machines this is called, and a judgement
     that was killed goes on where its record ends. Runs of evaluations, of scorers and of backtests, and forks, are left
     out. What runs were asked and have answered is read exactly, in memory; kept are scores, and reasons as people may
-    read them. The exit code is 1 where scorers failed or runs could not be read. With --watch, --json prints a line for
-    each pass.
+    read them. The exit code is 1 where scorers failed or runs could not be read. With --watch it is 0 after Ctrl-C, and
+    --json prints a line for each pass.
     """
     from surefoot.app import App
     from surefoot.cli import screen
@@ -91,23 +91,31 @@ def _counting(name: str, *, is_silent: bool) -> Generator[Callable[[object], Non
 
 def _watch(scorings: Sequence[Scoring], every: float, limit: int | None, *, as_json: bool) -> int:
     """Pass after pass until Ctrl-C. What the world does to one is told, and tried again in the next."""
-    from surefoot.cli import screen
+    from surefoot.cli import screen, words
 
     if not as_json:
         names = ", ".join(scoring.sample.name for scoring in scorings)
         screen.err().print(
             f"Scoring {screen.harmless(names)} every {every:g} s (Ctrl-C ends it)", soft_wrap=True
         )
+    scored, is_first = 0, True
     with suppress(KeyboardInterrupt):
         while True:
             for scoring in scorings:
-                _one_of_many(scoring, limit, as_json=as_json)
+                scored += _one_of_many(scoring, limit, as_json=as_json, is_first=is_first)
+            is_first = False
             sys.stdout.flush()
             time.sleep(every)
+    if not as_json:
+        # Below the ^C that the terminal shows.
+        screen.err().print(
+            f"\nended: {words.counted(scored, 'run')} scored; the next call goes on", soft_wrap=True
+        )
     return 0
 
 
-def _one_of_many(scoring: Scoring, limit: int | None, *, as_json: bool) -> None:
+def _one_of_many(scoring: Scoring, limit: int | None, *, as_json: bool, is_first: bool) -> int:
+    """A pass of several; how many runs were scored. One in which nothing happened is shown only as the first."""
     from surefoot.cli import screen
     from surefoot.errors import WorldError
 
@@ -116,36 +124,48 @@ def _one_of_many(scoring: Scoring, limit: int | None, *, as_json: bool) -> None:
     except WorldError as error:
         said = screen.harmless(f"{scoring.sample.name}: {error}")
         screen.err().print(screen.styled((said, "yellow")), soft_wrap=True)
-        return
+        return 0
     if as_json:
         screen.print_text(json.dumps(found.to_json(), default=str))
-    elif found.scored or found.busy or found.left_out or found.stopped:
+    elif is_first or found.scored or found.busy or found.left_out or found.stopped:
         _print(found)
+    return found.scored
 
 
 def _print(found: Pass) -> None:
     """What a pass came to: one line of counts, one for each metric, then what is missing and why."""
     from surefoot.cli import screen, words
+    from surefoot.cli.eval_page import alike
 
     console = screen.out()
-    parts = [f"{found.scored:,} scored"]
-    parts += [f"{found.known:,} before"] if found.known else []
+    head = f"{found.name}: {words.counted(found.scored, 'run')} scored"
+    parts = [f"{head}, {found.known:,} before" if found.known else head]
     parts += [f"{found.busy:,} with another process"] if found.busy else []
-    of = f" of {found.sampled:,} in the sample of {words.counted(found.runs, 'run')} of {found.flow}"
-    judged = f", judges {words.total_cost(found.judging)}" if found.judging.calls else ""
-    console.print(
-        screen.styled(
-            (screen.harmless(found.name), "bold"), screen.harmless(f": {', '.join(parts)}{of}{judged}")
-        ),
-        soft_wrap=True,
-    )
+    parts += [
+        f"{found.sampled:,} of {words.counted(found.runs, 'run')} of {found.flow} completed and in the sample"
+        if found.runs
+        else f"no run of {found.flow} to look at"
+    ]
+    parts += [f"judges {words.total_cost(found.judging)}"] if found.judging.calls else []
+    text = screen.styled(screen.terms(console, map(screen.harmless, parts)).replace("\n", "\n  "))
+    text.stylize("bold", 0, len(screen.harmless(found.name)))
+    console.print(text, soft_wrap=True)
+    width = max((len(metric.name) for metric in found.metrics), default=0)
     for metric in found.metrics:
-        # The figures alone are short; beside them stands how many runs have them.
         row = metric.in_words()
-        console.print(screen.harmless(f"  {row.metric}  {row.value}  scored {row.coverage}"), soft_wrap=True)
-    for reason, count in list(found.failures.items())[:_REASONS]:
-        said = screen.brief(screen.harmless(f"{words.counted(count, 'run')}: {reason}"), console.width - 10)
-        console.print(screen.styled(("  failed: ", "red"), said))
+        lacking = f"  (scored {row.coverage})" if metric.failures else ""
+        console.print(screen.harmless(f"  {row.metric:<{width}}  {row.value}{lacking}"), soft_wrap=True)
+    reasons = alike(found.failures)
+    for reason, count in reasons[:_REASONS]:
+        said = screen.brief(
+            screen.harmless(f"{words.counted(count, 'run')}: {reason}"), max(2 * console.width - 12, 40)
+        )
+        console.print(screen.styled(("  failed: ", "red"), said), soft_wrap=True)
+    if len(reasons) > _REASONS:
+        more = (
+            f"  and {words.counted(len(reasons) - _REASONS, 'more reason')} (surefoot runs --status failed)"
+        )
+        console.print(screen.styled((more, "dim")), soft_wrap=True)
     for reason, count in found.left_out.items():
         console.print(
             screen.styled((f"  left out: {words.counted(count, 'run')} {reason}", "yellow")), soft_wrap=True

@@ -21,7 +21,7 @@ from surefoot.app import App
 from surefoot.config import load
 from surefoot.errors import ConfigError, InvalidInput, UnknownModel
 from surefoot.evals import Case, Dataset, Judged, OnExperiment, Score
-from surefoot.evals.online import Sample, Scoring, declared
+from surefoot.evals.online import Sample, Scoring, Watch, declared
 from surefoot.evals.trending import trend
 from surefoot.ledger import CaseRecord, Evaluations
 from surefoot.values import Message, Money, RunTags, Usage
@@ -196,6 +196,22 @@ def test_a_limit_leaves_the_rest_for_the_next_pass(app: App) -> None:
     assert len(kept(app)) == 40
 
 
+def test_what_ends_a_pass_is_told_although_others_begin_beside_it(app: App) -> None:
+    ask(app, "one", "two")
+    found = Scoring(sample()).score(limit=1)
+    assert (found.scored, found.stopped) == (1, "there are more, and 1 were asked for")
+
+
+def test_a_flow_that_the_ledger_does_not_know_is_told(app: App) -> None:
+    ask(app, "one")
+    found = Scoring(Sample("s", "anser", (long_enough,), share=1.0)).score()
+    assert (found.runs, len(found.warnings)) == (0, 1)
+    assert "no run of a flow 'anser' is in the ledger" in found.warnings[0]
+    assert found.warnings[0].endswith("did you mean answer?")
+    old = Scoring(sample(since="2999-01-01")).score()
+    assert (old.runs, old.warnings) == (0, ()), "it has runs, from before"
+
+
 def test_a_scorer_that_raises_lowers_coverage(app: App) -> None:
     ask(app, "one", "two words")
 
@@ -326,6 +342,68 @@ def test_a_judge_that_cannot_be_asked_is_told_before_a_run_is_scored(tmp_path: P
             declared(App(load(tmp_path)))
     (tmp_path / "surefoot.toml").write_text(f'{online}[models]\ndefault = "local:smollm2"\n')
     assert [each.name for each in declared(App(load(tmp_path)))] == ["s"]
+
+
+ENDING = """
+import asyncio, sys, threading, time
+from pathlib import Path
+from surefoot import App, flow
+from surefoot.evals.online import Sample, Watch
+
+@flow
+def served(number: int) -> int:
+    return number
+
+@flow
+async def even(output: int) -> bool:
+    Path("begun").touch()
+    await asyncio.sleep(0.3)
+    # As a client does that looks a host up.
+    return await asyncio.to_thread(lambda: output % 2 == 0)
+
+app = App.current()
+for number in range(12):
+    served(number)
+watch = Watch([Sample("s", "served", [even], share=1.0)], app, every=0.05)
+while not Path("begun").exists():
+    time.sleep(0.01)
+"""
+
+
+def test_a_process_that_ends_without_close_leaves_no_judgement_failed(tmp_path: Path) -> None:
+    program = tmp_path / "ending.py"
+    program.write_text(ENDING)
+    done = subprocess.run(
+        [sys.executable, str(program)], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    app = App(load(tmp_path))
+    cases = list(Evaluations(app.ledger).cases("online-s"))
+    app.close()
+    assert 0 < len(cases) < 12, "what was being judged, and no more"
+    assert [score.failure for case in cases for score in case.scores] == [""] * len(cases)
+
+
+def test_close_in_a_forked_child_waits_for_nothing(app: App) -> None:
+    watch = Watch([sample()], app, every=60.0)
+    try:
+        # As if the thread had just begun to wait when the process was forked.
+        with watch._ending._cond:  # type: ignore[attr-defined]
+            child = os.fork()
+            if child == 0:
+                code = 1
+                try:
+                    signal.alarm(20)
+                    thread = threading.Thread(target=watch.close)
+                    thread.start()
+                    thread.join(15)
+                    code = int(thread.is_alive())
+                finally:
+                    os._exit(code)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert not watch._ending.is_set(), "the parent goes on"
+    finally:
+        watch.close()
 
 
 PROGRAM = """

@@ -16,6 +16,8 @@ from surefoot.values import Money
 
 _SEED = 0
 """Of the draw: the same as of a dataset made of runs, so that what is scored is what people are shown first."""
+_LAST_NS = (1 << 63) - 1
+"""The last moment that a ledger can hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class Sample:
                 f"online.{self.name}: since is {self.since!r}: write 'last 7 days', or a date as in 2026-11-24"
             ) from None
         began = began if began.tzinfo is not None else began.replace(tzinfo=UTC)
-        return max(round(began.timestamp() * 1e9), 0)
+        return min(max(round(began.timestamp() * 1e9), 0), _LAST_NS)
 
 
 def day_ns() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import difflib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from surefoot.ledger import RunRecord
 log = scope.logger("surefoot.evals.online")
 
 AT_ONCE = 4
+_NEWEST = 100
 _BATCH = 32
 """Runs that are read before their scorers are bound, and are in memory together."""
 
@@ -88,6 +90,7 @@ class Scoring:
                 while not tally.stopped and (batch := await threads.do(lambda: list(islice(runs, _BATCH)))):
                     await self._score_batch(batch, jury, threads, tally)
             await jury.settle()
+            warnings = [*jury.warnings(), *await threads.do(partial(self._why_nothing, tally))]
         except BaseException:
             self._traffic.begin_anew()
             raise
@@ -105,12 +108,21 @@ class Scoring:
             left_out=dict(tally.seen.left_out),
             judging=summed(row.judging for row in tally.rows),
             stopped=tally.stopped,
-            warnings=tuple(jury.warnings()),
+            warnings=tuple(warnings),
         )
 
     def stop(self) -> None:
         """Let what is under way end, and begin nothing more. Safe from any thread."""
         self._is_stopping = True
+
+    def _why_nothing(self, tally: _Tally) -> Iterator[str]:
+        """That the ledger has no run of the flow at all: its name may be another one."""
+        flow = self.sample.flow
+        if not tally.seen.runs and not self._app.ledger.runs(flow=flow, limit=1):
+            known = {run.flow for run in self._app.ledger.runs(limit=_NEWEST)}
+            near = difflib.get_close_matches(flow, known, n=1)
+            hint = f": did you mean {near[0]}?" if near else ""
+            yield f"no run of a flow {flow!r} is in the ledger {self._app.ledger.where}{hint}"
 
     async def _score_batch(
         self, batch: Sequence[RunRecord], jury: Jury, threads: Threads, tally: _Tally
@@ -123,11 +135,13 @@ class Scoring:
 
         async def work() -> None:
             for given in left:
-                tally.stopped = tally.stopped or self._is_full(tally)
+                why = tally.stopped or self._is_full(tally)
                 # Before it is waited for anything: others look at the same count.
                 tally.begun += 1
-                tally.stopped = tally.stopped or await threads.do(jury.why_not)
-                if tally.stopped:
+                why = why or await threads.do(jury.why_not)
+                if why:
+                    # Another may have ended the pass meanwhile: that does not concern what had its place before.
+                    tally.stopped = tally.stopped or why
                     tally.begun -= 1
                     self._traffic.come_again(given.run.id)
                     return
