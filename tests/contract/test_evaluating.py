@@ -453,8 +453,8 @@ def test_what_both_arms_and_the_judges_have_cost_is_told(folder: Path, wire: Wir
     assert all(parts)
     assert (told["spent"]["cost_nanos"], told["spent"]["calls"]) == (sum(parts), wire.count())
     done = invoke("asking", "--against", "production", "--judge", "--experiment", "last")
-    line = done.stdout.partition("in all\n")[2].splitlines()[0]
-    assert ("candidate $" in line, "baseline $" in line, "judges $" in line) == (True, True, True)
+    line = done.stdout[done.stdout.index("in all $") :]
+    assert ("(candidate $" in line, ", baseline $" in line, ", judges $" in line) == (True, True, True)
     assert "24 calls" in line
     # One that was there has cost nothing more.
     before = told["baseline"]["experiment"]

@@ -64,16 +64,14 @@ def _print_rest(console: Console, pair: Pair) -> None:
     """What both and their judges have cost, then what a reader has to know."""
     from surefoot.cli import screen
 
-    terms = screen.terms(console, _spent_terms(pair), indent="  ")
-    console.print(screen.styled(("in all", "bold")))
-    console.print(terms, highlight=False)
+    console.print(screen.styled((screen.terms(console, _spent_terms(pair)), "dim")))
     own = [each for found in (pair.candidate, pair.baseline) for each in found.warnings]
     for warning in (*pair.warnings, *dict.fromkeys(own)):
         console.print(screen.styled((screen.harmless(warning), "yellow")), soft_wrap=True)
 
 
 def _spent_terms(pair: Pair) -> list[str]:
-    """`$0.0123`, then of what it consists, then calls and tokens."""
+    """`in all $0.0123 (candidate $0.0070, baseline $0.0053)`, then calls and tokens."""
     from surefoot.cli import words
 
     spent = pair.spent
@@ -87,5 +85,5 @@ def _spent_terms(pair: Pair) -> list[str]:
         if pair.is_run_together
         else [f"the baseline was there, for {words.total_cost(pair.baseline.totals)}"]
     )
-    terms = [f"{words.total_cost(spent)} ({', '.join(parts)})", words.counted(spent.calls, "call")]
+    terms = [f"in all {words.total_cost(spent)} ({', '.join(parts)})", words.counted(spent.calls, "call")]
     return [*terms, *([words.tokens(spent.usage)] if spent.calls else []), *before]

@@ -198,6 +198,10 @@ def test_a_version_is_promoted_when_it_has_passed_its_gate(surefoot: Surefoot) -
     code, _, err = surefoot("promote", "prompt:answer@2", "production")
     assert code == 1
     assert "gate quality (gates/quality.yaml): answer@2 was never judged by it" in err
+    assert (
+        f"surefoot eval WHAT --against production --change prompt:answer@{digest('2')[:8]} --gate quality"
+        in err
+    )
     assert "surefoot compare last production --gate quality" in err
     evaluated("WORSE", 0.6, begun=2, version="2")
     assert surefoot("compare", "WORSE", "--gate", "quality")[0] == 1

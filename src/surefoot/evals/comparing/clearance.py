@@ -99,8 +99,9 @@ def _lines(each: Clearance, move: Move) -> Iterator[str]:
     if each.verdict is not None and each.standing == "failed":
         yield from (f"  {reason}" for reason in each.verdict.reasons)
     yield (
-        f"  be judged: surefoot eval WHAT --against {move.label} --change prompt:{move.prompt}@{move.digest[:8]}, "
-        f"then surefoot compare last {move.label} --gate {each.gate.name}"
+        f"  be judged: surefoot eval WHAT --against {move.label} --change prompt:{move.prompt}@{move.digest[:8]} "
+        f"--gate {each.gate.name}, or, where both are evaluated, surefoot compare last {move.label} --gate "
+        f"{each.gate.name}"
     )
 
 
