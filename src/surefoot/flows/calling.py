@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from surefoot import ledger as records
@@ -10,10 +10,9 @@ from surefoot.errors import NotData
 from surefoot.flows import opened
 from surefoot.flows.claims import StepClaim
 from surefoot.flows.drive import Logic, drive, drive_async
-from surefoot.flows.fitting import awaitable, unrecorded
 from surefoot.flows.generators import generator_of
-from surefoot.flows.kinds import NOTHING
-from surefoot.flows.performing import Plan, outcome_of, perform
+from surefoot.flows.performing import outcome_of, perform
+from surefoot.flows.planning import plan_of
 from surefoot.flows.running import Here, open_scope
 from surefoot.flows.step import Step
 from surefoot.flows.undoing import Undoable, note
@@ -31,55 +30,21 @@ def call(step: _Step, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     if step.is_generator:
         # Claimed at the call, as every step is: when it is read does not change which call it was.
         claim = _claim(step, here, step.arguments.bind(args, kwargs))
-        plan = _plan(step, args, kwargs)
+        plan = plan_of(step, args, kwargs)
         return generator_of(here, claim, plan, name=step.name, is_async=step.is_async)
     if step.is_async:
         return drive_async(_perform(step, here, args, kwargs))
     claim = _claim(step, here, step.arguments.bind(args, kwargs))
     if claim.recorded is not None:
         return outcome_of(claim.recorded)
-    return drive(perform(claim, _plan(step, args, kwargs)))
+    return drive(perform(claim, plan_of(step, args, kwargs)))
 
 
 def _perform(step: _Step, here: Here, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Logic[Any]:
     claim = _claim(step, here, step.arguments.bind(args, kwargs))
     if claim.recorded is not None:
         return outcome_of(claim.recorded)
-    return (yield from perform(claim, _plan(step, args, kwargs)))
-
-
-def _plan(step: _Step, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Plan:
-    """This call of the step, as what can be done attempt by attempt."""
-    options = step.options
-    if options.is_ordinary:
-        return Plan(lambda: step.function(*args, **kwargs), options.retry, is_async=step.is_async)
-    return Plan(
-        lambda: step.function(*args, **kwargs),
-        is_async=step.is_async,
-        retry=options.retry,
-        fallback=_stand_in(step, options.fallback, args, kwargs),
-        breaker=options.breaker,
-        timeout=options.timeout,
-        is_effect=options.is_effect,
-        is_transaction=options.is_transaction,
-        check=None if options.check is None else unrecorded(options.check, is_async=step.is_async),
-        stand_in=_stand_in(step, options.stand_in, args, kwargs),
-    )
-
-
-def _stand_in(
-    step: _Step, given: object, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> Callable[[], Any] | None:
-    """What takes the body's place: a value, or a function of the same parameters; None if none was given."""
-    if given is NOTHING:
-        return None
-
-    def stand_in() -> Any:
-        value = given(*args, **kwargs) if callable(given) else given
-        # Awaitable where the step is async, whatever the value is.
-        return awaitable(value) if step.is_async else value
-
-    return stand_in
+    return (yield from perform(claim, plan_of(step, args, kwargs)))
 
 
 def _claim(step: _Step, here: Here, bound: dict[str, object]) -> StepClaim:

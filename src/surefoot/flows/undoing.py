@@ -34,8 +34,10 @@ from surefoot.flows.drive import AskDriver, Durable, Logic
 from surefoot.flows.fitting import fitted
 from surefoot.flows.openrun import OpenRun, Undone
 from surefoot.flows.performing import NO_OUTCOME, Plan, perform
+from surefoot.flows.planning import plan_of
 from surefoot.flows.recall import UNDO_KEY
 from surefoot.flows.running import Here
+from surefoot.flows.step import Step
 from surefoot.ledger import Append, Entry, Freight, Ledger, Outcome, RunRecord
 from surefoot.scope import Work
 from surefoot.values import StepStatus
@@ -195,8 +197,7 @@ def _undoable(run: OpenRun, outcome: Outcome, entry: Entry, workflow: object) ->
 
 def _plan(undo: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], *, is_async: bool) -> Plan:
     """A compensation that is a step keeps its own retries, timeout and check."""
-    own: Callable[..., Plan] | None = getattr(undo, "plan", None)
-    plan = Plan(lambda: undo(*args, **kwargs)) if own is None else own(args, kwargs)
+    plan = plan_of(undo, args, kwargs) if isinstance(undo, Step) else Plan(lambda: undo(*args, **kwargs))
     return replace(
         plan,
         body=fitted(plan.body, is_async=is_async),

@@ -9,7 +9,6 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
-from typing import cast
 
 from surefoot import flows, scope
 from surefoot.errors import InvalidInput, LedgerError, NotRestored, RunBusy, RunPruned, SurefootError
