@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
+from typing import cast
 
 from surefoot import flows, scope
 from surefoot.errors import InvalidInput, LedgerError, NotRestored, RunBusy, RunPruned, SurefootError
@@ -207,5 +208,7 @@ class Scoring:
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    error = errors.exceptions[0]
-    return _first(error) if isinstance(error, BaseExceptionGroup) else error
+    error: object = errors.exceptions[0]
+    if isinstance(error, BaseExceptionGroup):
+        return _first(cast("BaseExceptionGroup[BaseException]", error))
+    return errors.exceptions[0]
