@@ -6,11 +6,13 @@ by what that room gives to the driver.
 
 from __future__ import annotations
 
+import atexit
 import inspect
 import os
 import threading
 import time
 from collections.abc import Awaitable, Callable, Generator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 T = TypeVar("T")
+
+_PATIENCE = 1.0
+"""Seconds that the end of the process waits for a loop, which work may hold up."""
 
 _lock = ForkSafeLock()
 _bridge: asyncio.AbstractEventLoop | None = None
@@ -244,7 +249,26 @@ def background() -> asyncio.AbstractEventLoop:
         if _bridge is None or _bridge.is_closed():
             _bridge = asyncio.new_event_loop()
             threading.Thread(target=_bridge.run_forever, name="surefoot-bridge", daemon=True).start()
+            end_with_process(_bridge)
         return _bridge
+
+
+def end_with_process(loop: asyncio.AbstractEventLoop) -> None:
+    """Let what is bound to a loop in a thread of ours end while the interpreter is whole.
+
+    Connections are closed by open generators, which a loop ends when it is told to.
+    """
+    import asyncio
+
+    owner = os.getpid()
+
+    def end() -> None:
+        # A forked child has no such thread.
+        if os.getpid() == owner and loop.is_running():
+            with suppress(Exception):
+                asyncio.run_coroutine_threadsafe(loop.shutdown_asyncgens(), loop).result(_PATIENCE)
+
+    atexit.register(end)
 
 
 def _forget() -> None:

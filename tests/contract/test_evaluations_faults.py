@@ -13,7 +13,7 @@ import postgres
 from engines import Place
 from ledgers import started
 from scored import a_case, a_metric, a_verdict, an_experiment
-from surefoot.errors import LedgerCorrupt, LedgerError, LedgerFull
+from surefoot.errors import InvalidInput, LedgerCorrupt, LedgerError, LedgerFull
 from surefoot.ledger import Evaluations, Ledger, PostgresLedger, ScoreRecord, SqliteLedger
 from surefoot.ledger.opening import tables_of
 from surefoot.ledger.verifying import verify
@@ -207,19 +207,21 @@ def test_metadata_that_a_mask_has_broken_is_left_out(place: Place) -> None:
 def test_texts_from_anywhere_are_taken_and_have_a_length(kept: Evaluations) -> None:
     odd = "a\x00b\ud800é"
     scores = (
-        ScoreRecord(f"m{odd}", odd * 400, reason=odd),
+        ScoreRecord("m", odd * 400, reason=odd),
         ScoreRecord("none", None, failure="f" * 50_000),
     )
     metadata: dict[str, Any] = {odd: [odd, 2**70, float("nan"), None], "é": {"n": 1}}
-    kept.keep([a_case(odd, "R1", *scores, error=odd, metadata=metadata)]).wait()
+    kept.keep([a_case("c1", "R1", *scores, error=odd, metadata=metadata)]).wait()
     (case,) = kept.cases("E1")
     label, none = case.scores
     assert isinstance(label.value, str)
     assert (len(label.value), len(none.failure)) == (300, 20_000)
-    assert label.metric.startswith("ma")
     clean = "a\ufffdb\\ud800é"
     assert case.metadata == {clean: [clean, str(2**70), None, None], "é": {"n": 1}}
-    assert [score.value for score in kept.scores(metric=f"m{odd}")] == [label.value]
+    assert [score.value for score in kept.scores(metric="m")] == [label.value]
+    for named in (a_case(odd, "R1"), a_case("c1", "R1", ScoreRecord(f"m{odd}", 1.0))):
+        with pytest.raises(InvalidInput, match="in which is a NUL or half of a character"):
+            kept.keep([named])
 
 
 def test_a_damaged_case_is_told(place: Place, kept: Evaluations) -> None:

@@ -90,7 +90,7 @@ def test_a_queue_is_reviewed_by_keys_alone(app: App, file: Path) -> None:
         await page.until(f"{CASE} === 'case-3'")
         await page.js("document.querySelector('[data-reviewer]').value = 'Eva'")
         await press(page, "a")
-        await page.until("document.body.innerText.includes('All reviewed')")
+        await page.until("document.body?.innerText.includes('All reviewed')")
         assert page.troubles == []
 
     with served(app) as url:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @documented(
     example="surefoot fork last --from answer\n"
-    "surefoot fork 01J9 --change prompt:answer@candidate --input query='Who pays?'"
+    "surefoot fork 01J9 --change prompt:answer@candidate \\\n    --input query='Who pays?'"
 )
 @click.argument("run")
 @click.option(

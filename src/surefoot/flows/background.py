@@ -11,6 +11,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from surefoot.effects import end_with_process
 from surefoot.errors import UsageError
 
 T = TypeVar("T")
@@ -74,6 +75,7 @@ def _background() -> asyncio.AbstractEventLoop:
             _loop = asyncio.new_event_loop()
             _thread = threading.Thread(target=_serve, args=(_loop,), name="surefoot-loop", daemon=True)
             _thread.start()
+            end_with_process(_loop)
         return _loop
 
 
