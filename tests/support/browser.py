@@ -109,10 +109,19 @@ class Tab:
         return found["result"].get("value")
 
     async def until(self, expression: str) -> None:
-        """Wait until an expression holds."""
-        async with asyncio.timeout(_PATIENCE_S):
-            while not await self.js(expression):  # noqa: ASYNC110  (the page knows, and it tells nobody)
-                await asyncio.sleep(0.05)
+        """Wait until an expression holds; what it raises between two documents does not count."""
+        last: object = None
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                while True:  # (the page knows, and it tells nobody)
+                    try:
+                        if await self.js(expression):
+                            return
+                    except AssertionError as error:
+                        last = error
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            raise AssertionError(f"{expression} never held: {last or 'it was false'}") from None
 
     async def key(self, name: str) -> None:
         code = {"Enter": 13, "ArrowDown": 40, "ArrowUp": 38, "Tab": 9}[name]
