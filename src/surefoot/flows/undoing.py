@@ -197,7 +197,10 @@ def _undoable(run: OpenRun, outcome: Outcome, entry: Entry, workflow: object) ->
 
 def _plan(undo: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], *, is_async: bool) -> Plan:
     """A compensation that is a step keeps its own retries, timeout and check."""
-    plan = plan_of(undo, args, kwargs) if isinstance(undo, Step) else Plan(lambda: undo(*args, **kwargs))
+    if isinstance(undo, Step):
+        plan = plan_of(cast("Step[..., Any]", undo), args, kwargs)
+    else:
+        plan = Plan(lambda: undo(*args, **kwargs))
     return replace(
         plan,
         body=fitted(plan.body, is_async=is_async),
