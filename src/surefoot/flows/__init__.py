@@ -51,13 +51,13 @@ if TYPE_CHECKING:
     from surefoot.flows.host import Host as Host
     from surefoot.flows.host import host as host
     from surefoot.flows.lease import Keeper as Keeper
+    from surefoot.flows.options import Completed as Completed
+    from surefoot.flows.options import Opaque as Opaque
+    from surefoot.flows.options import Options as Options
+    from surefoot.flows.options import Target as Target
     from surefoot.flows.origin import ALL as ALL
     from surefoot.flows.origin import FORK_STEP as FORK_STEP
     from surefoot.flows.origin import FORKED_FROM as FORKED_FROM
-    from surefoot.flows.runner import Completed as Completed
-    from surefoot.flows.runner import Opaque as Opaque
-    from surefoot.flows.runner import Options as Options
-    from surefoot.flows.runner import Target as Target
     from surefoot.flows.runner import begin as begin
     from surefoot.flows.runner import resume as resume
     from surefoot.flows.step import Step as Step
@@ -91,8 +91,9 @@ else:
             "handles": ["CurrentRun", "CurrentStep", "Run", "current_run", "current_step", "last_run"],
             "host": ["Host", "host"],
             "lease": ["Keeper"],
+            "options": ["Completed", "Opaque", "Options", "Target"],
             "origin": ["ALL", "FORK_STEP", "FORKED_FROM"],
-            "runner": ["Completed", "Opaque", "Options", "Target", "begin", "resume"],
+            "runner": ["begin", "resume"],
             "step": ["Step", "step"],
             "stopping": ["Ceilings"],
             "threads": ["carry"],

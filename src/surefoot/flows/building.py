@@ -18,7 +18,7 @@ from surefoot.flows import code
 from surefoot.flows.changes import Change
 from surefoot.flows.entering import given_data
 from surefoot.flows.flow import Flow, FlowSpec, Workflow
-from surefoot.flows.runner import Opaque, Target
+from surefoot.flows.options import Opaque, Target
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter

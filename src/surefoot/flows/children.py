@@ -11,9 +11,10 @@ from surefoot.errors import RunStopped, StepFailed
 from surefoot.flows import sources
 from surefoot.flows.claims import StepClaim
 from surefoot.flows.drive import Logic
+from surefoot.flows.options import Options, Target
 from surefoot.flows.origin import Origin, origin_of
 from surefoot.flows.performing import Plan, perform
-from surefoot.flows.runner import Options, Target, begin
+from surefoot.flows.runner import begin
 from surefoot.flows.running import Here, open_scope
 from surefoot.scope import Work
 

@@ -9,7 +9,8 @@ from surefoot.errors import RunBusy, RunEnded
 from surefoot.flows import cancelling, opened, undoing
 from surefoot.flows.drive import Durable, Logic, Pause
 from surefoot.flows.host import Host, host
-from surefoot.flows.runner import Options, settle
+from surefoot.flows.options import Options
+from surefoot.flows.runner import settle
 from surefoot.ledger import RunRecord, Send
 
 _LOOK_AGAIN = 0.1

@@ -10,6 +10,7 @@ from surefoot.errors import NotData
 from surefoot.flows import runner
 from surefoot.flows.arguments import Arguments
 from surefoot.flows.drive import Logic, drive, drive_async
+from surefoot.flows.options import Opaque, Options, Target
 from surefoot.flows.performing import Plan, perform
 from surefoot.flows.running import Here, open_scope
 from surefoot.scope import Work
@@ -27,13 +28,13 @@ def enter(
     workflow: Workflow | None = None,
 ) -> Any:
     """Run a flow: as a step where a run is open, else as a run of its own."""
-    target = runner.Target(spec, body, inputs, init=init or {}, workflow=workflow)
+    target = Target(spec, body, inputs, init=init or {}, workflow=workflow)
     here = open_scope()
-    logic = runner.begin(target, runner.Options()) if here is None else _nested(here, target)
+    logic = runner.begin(target, Options()) if here is None else _nested(here, target)
     return drive_async(logic) if spec.is_async else drive(logic)
 
 
-def _nested(here: Here, target: runner.Target) -> Logic[Any]:
+def _nested(here: Here, target: Target) -> Logic[Any]:
     claim = here.claim(Work("flow", target.spec.name, dict(target.inputs), function=target.spec.function))
     return (yield from perform(claim, Plan(target.body, is_async=target.spec.is_async)))
 
@@ -49,7 +50,7 @@ def given_data(workflow: Workflow) -> dict[str, object]:
             records.encode(value, name=name)
         except NotData:
             kind = type(value)
-            shown[name] = runner.Opaque(f"{kind.__module__}:{kind.__qualname__}")
+            shown[name] = Opaque(f"{kind.__module__}:{kind.__qualname__}")
         else:
             shown[name] = value
     return shown

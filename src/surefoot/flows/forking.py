@@ -20,8 +20,9 @@ from surefoot.flows.events import Listener
 from surefoot.flows.flow import FlowSpec
 from surefoot.flows.handles import Run
 from surefoot.flows.host import Host, host
+from surefoot.flows.options import Options, Target
 from surefoot.flows.origin import Origin, origin_of
-from surefoot.flows.runner import Options, Target, begin
+from surefoot.flows.runner import begin
 from surefoot.ledger import RunRecord, is_provably_gone
 from surefoot.values import RunTags, new_id
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import ChainMap
-from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from surefoot import ledger as records
 from surefoot import scope
@@ -23,12 +21,14 @@ from surefoot.errors import (
     UsageError,
 )
 from surefoot.flows import cancelling, doubts, ending, opened, sources, undoing
-from surefoot.flows.changes import CHANGES, NO_CHANGES, Change, Changes, recorded_changes
+from surefoot.flows.changes import CHANGES, NO_CHANGES, Changes, recorded_changes
+from surefoot.flows.deadlines import first_deadline, next_deadline
 from surefoot.flows.drive import Body, Durable, Logic, Pause
-from surefoot.flows.events import Listener, RunOpened
+from surefoot.flows.events import RunOpened
 from surefoot.flows.host import Host, host
 from surefoot.flows.keyed import check_same
 from surefoot.flows.openrun import OpenRun, callers_around
+from surefoot.flows.options import Completed, Make, Options, Target
 from surefoot.flows.origin import FORK_STEP, FORKED_FROM, Origin, forked_from
 from surefoot.flows.recall import Recall
 from surefoot.flows.running import Here
@@ -42,15 +42,11 @@ from surefoot.ledger import (
     Send,
     StartRun,
     TakeOver,
-    Totals,
     lease_of,
     lease_until,
     this_process,
 )
 from surefoot.values import RunTags, new_id
-
-if TYPE_CHECKING:
-    from surefoot.flows.flow import FlowSpec
 
 log = scope.logger("surefoot.flows")
 
@@ -62,69 +58,6 @@ _RESERVED = frozenset((CHANGES, FORKED_FROM, FORK_STEP, EFFECTS))
 _LOOK_AGAIN = 0.2
 """Seconds between two looks at a run that somebody else holds."""
 
-
-@dataclass(frozen=True, slots=True)
-class Opaque:
-    """A constructor's argument that is no data, recorded by its type (`module:Class`)."""
-
-    type: str
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """One call of a flow, bound to its arguments and not yet made."""
-
-    spec: FlowSpec
-    body: Callable[[], Any]
-    inputs: Mapping[str, object]
-    init: Mapping[str, object] = field(default_factory=dict[str, object])
-    workflow: object = None
-    """The object whose method the call is, where it is one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Completed:
-    """That a run has completed: what it has used, and when it ended (nanoseconds since the epoch)."""
-
-    run_id: str
-    epoch: int
-    totals: Totals
-    created_ns: int
-    ended_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How a run is made.
-
-    `run_key` makes it the only run of its flow under that key, `parent` a child of that run. `deadline` is in seconds
-    from now, `wait` how many seconds to wait for whoever holds the run. `explains`: raise `StepFailed` from what the
-    flow raised. `decisions` says what became of effects in doubt, by name; in a run that `suppresses_effects` they
-    are not done. `changes` are recorded with a new run, and act in it and its child runs for as long as they go on;
-    whoever changes an input puts it into the inputs (`surefoot.flows.with_inputs`). A new run with an `origin` is a
-    fork of that, under the id `run_id` if one is given. `on_completed` is called once the run has completed and that
-    is durable. `code_digest` is that of the flow's code, where whoever makes many runs has found it out.
-    """
-
-    tags: RunTags = RunTags()
-    listener: Listener | None = None
-    accept_divergence: bool = False
-    run_key: str | None = None
-    parent: OpenRun | None = None
-    deadline: float | None = None
-    wait: float = 0.0
-    explains: bool = False
-    decisions: Mapping[str, doubts.Decision] = field(default_factory=dict[str, doubts.Decision])
-    suppresses_effects: bool = False
-    changes: Sequence[Change] = ()
-    origin: Origin | None = None
-    run_id: str = ""
-    on_completed: Callable[[Completed], None] | None = None
-    code_digest: str | None = None
-
-
-Make = Callable[[Mapping[str, Any], Mapping[str, Any]], Target]
-"""Builds the call from the recorded inputs and constructor arguments."""
 
 _last_run: tuple[Host, str] | None = None
 
@@ -190,7 +123,7 @@ def resume(record: RunRecord, make: Make, options: Options) -> Logic[Any]:
         # Before the takeover: a flow that cannot be built leaves the run as it is.
         given = records.decode(app.ledger.exact(record.id, app.ledger.start(record.id).inputs))
         target = make(given["inputs"], given["init"])
-        deadline_ns = _next_deadline(app, record, target.spec, options)
+        deadline_ns = next_deadline(app, record, target.spec, options)
         taken = yield from _taken(app, record, options, until, deadline_ns=deadline_ns)
         if taken.status == "completed":
             return ending.recorded_output(app.ledger, record.id)
@@ -338,39 +271,8 @@ def _new_record(app: Host, target: Target, options: Options, changes: Changes) -
         parent_run=parent.id if parent is not None else None,
         owner=this_process(),
         lease_until_ns=lease_until(app.keeper.lease_seconds),
-        deadline_ns=_first_deadline(app, spec, options, now),
+        deadline_ns=first_deadline(app, spec, options, now),
     )
-
-
-def _first_deadline(app: Host, spec: FlowSpec, options: Options, begun_ns: int) -> int | None:
-    """When a new run has to be over: by what it was given, its flow or the settings, and never after its parent."""
-    own = _deadline_ns(_seconds(app, spec, options), begun_ns)
-    around = None if options.parent is None else options.parent.deadline_ns
-    return min((ns for ns in (own, around) if ns is not None), default=None)
-
-
-def _next_deadline(app: Host, record: RunRecord, spec: FlowSpec, options: Options) -> int | None:
-    """When a run that is gone on with has to be over, where that is not as it was.
-
-    A child run had no later deadline than its parent, which may have got another one since.
-    """
-    if (parent := options.parent) is None:
-        return _deadline_ns(options.deadline, time.time_ns())
-    own = _deadline_ns(_seconds(app, spec, options), record.created_ns)
-    if own is not None and record.deadline_ns is not None:
-        # It may have been resumed by itself, with more time.
-        own = max(own, record.deadline_ns)
-    return min((ns for ns in (own, parent.deadline_ns) if ns is not None), default=None)
-
-
-def _seconds(app: Host, spec: FlowSpec, options: Options) -> float | None:
-    """How long a run may take, by what goes first."""
-    given = (options.deadline, spec.deadline, app.ceilings.deadline)
-    return next((seconds for seconds in given if seconds is not None), None)
-
-
-def _deadline_ns(seconds: float | None, begun_ns: int) -> int | None:
-    return None if seconds is None else begun_ns + round(seconds * 1e9)
 
 
 def _open(app: Host, record: RunRecord, options: Options, changes: Changes) -> OpenRun:
@@ -574,16 +476,3 @@ def _cancel_children(app: Host, parent: str, reason: RunCancelled) -> Logic[None
             log.info("run %s was asked to end with its parent %s", child.id, parent)
         except (InDoubt, RunStopped) as error:
             log.warning("run %s ends with its parent %s: %s", child.id, parent, error)
-
-
-__all__ = [
-    "Completed",
-    "Make",
-    "Opaque",
-    "Options",
-    "Target",
-    "begin",
-    "last_ended",
-    "resume",
-    "settle",
-]
