@@ -19,6 +19,9 @@ from postgres import Server
 from surefoot.ledger import Outcome
 from wire import WireServer
 
+PAUSE = 0.004
+"""Seconds that a step takes, about."""
+
 CRASHING = Path(__file__).parents[1] / "support" / "crashing.py"
 
 
@@ -115,37 +118,38 @@ def lines_of(folder: Path) -> list[str]:
     return file.read_text().splitlines() if file.exists() else []
 
 
-def whole(forker: Forker, folder: Path, name: str) -> tuple[str, float]:
-    """The output of a run that nobody disturbs, and how long it takes, in seconds."""
-    taken: list[float] = []
-    for attempt in ("cold", "warm"):
-        place = folder / attempt
-        place.mkdir(parents=True)
-        began = time.monotonic()
-        forker.start(place, "run", name)
-        assert forker.wait() == 0, forker.errors.read_text()
-        taken.append(time.monotonic() - began)
-    return (folder / "warm" / "output").read_text(), min(taken)
+def whole(forker: Forker, folder: Path, name: str) -> tuple[str, int]:
+    """The output of a run that nobody disturbs, and how many effects it has."""
+    folder.mkdir(parents=True)
+    forker.start(folder, "run", name)
+    assert forker.wait() == 0, forker.errors.read_text()
+    return (folder / "output").read_text(), len(lines_of(folder))
 
 
 Moment = Callable[[Path], None]
 """Returns when it has come, for the process that runs in a folder."""
 
 
-def after_seconds(seconds: float) -> Moment:
-    return lambda _: time.sleep(seconds)
-
-
-def once_done(count: int) -> Moment:
-    """So many effects, or all of the run."""
+def once_done(count: int, seconds: float = 0.0) -> Moment:
+    """So many effects, or all of the run, and then so many seconds."""
 
     def wait(folder: Path) -> None:
         until = time.monotonic() + 60
         while len(lines_of(folder)) < count and not (folder / "output").exists():
             assert time.monotonic() < until, f"{len(lines_of(folder))} of {count} effects in a minute"
             time.sleep(0.001)
+        time.sleep(seconds)
 
     return wait
+
+
+def any_moments(dice: random.Random, total: int, most: int) -> list[Moment]:
+    """Up to `most` moments of a run with so many effects.
+
+    They go by what was done, as how long a run takes is a matter of the machine, and of the minute.
+    """
+    counts = sorted(dice.sample(range(total), dice.randint(1, most)))
+    return [once_done(count, dice.uniform(0.0, 3 * PAUSE)) for count in counts]
 
 
 def killed_and_resumed(
@@ -199,14 +203,13 @@ def check(course: Course, output: str, folder: Path) -> None:
 def test_steps_survive_a_kill_at_any_moment(
     forker: Forker, wire: WireServer, tmp_path: Path, name: str
 ) -> None:
-    output, seconds = whole(forker, tmp_path / "whole", name)
+    output, total = whole(forker, tmp_path / "whole", name)
     kills = 0
     for seed in range(25):
         # On a busy machine a kill easily comes before the run or behind it, and proves nothing.
         if seed >= 5 and kills > 1:
             break
-        dice = random.Random(f"{name} {seed}")
-        moments = [after_seconds(dice.uniform(0.1, 0.9) * seconds) for _ in range(dice.randint(1, 3))]
+        moments = any_moments(random.Random(f"{name} {seed}"), total, most=3)
         folder = tmp_path / str(seed)
         course = killed_and_resumed(forker, wire, folder, name, moments)
         check(course, output, folder)
@@ -218,9 +221,7 @@ def test_steps_survive_a_kill_at_any_moment(
 def test_steps_survive_a_kill_on_a_ledger_in_postgres(
     forker: Forker, wire: WireServer, tmp_path: Path, name: str, postgres_server: Server
 ) -> None:
-    # By what was done, as how long it takes to reach a new database is a matter of the machine.
-    output, _ = whole(forker, tmp_path / "whole", name)
-    total = len(lines_of(tmp_path / "whole" / "warm"))
+    output, total = whole(forker, tmp_path / "whole", name)
     for seed in range(3):
         dice = random.Random(f"{name} {seed}")
         counts = sorted(dice.sample(range(1, total), 2))
@@ -237,17 +238,15 @@ def test_steps_survive_a_kill_on_a_ledger_in_postgres(
 def test_model_calls_survive_a_kill_and_are_not_paid_twice(
     forker: Forker, wire: WireServer, tmp_path: Path, name: str
 ) -> None:
-    output, seconds = whole(forker, tmp_path / "whole", name)
+    output, total = whole(forker, tmp_path / "whole", name)
     kills = 0
     for seed in range(15):
         if seed >= 3 and kills:
             break
-        dice = random.Random(f"{name} {seed}")
         folder = tmp_path / str(seed)
         before = wire.count()
-        course = killed_and_resumed(
-            forker, wire, folder, name, [after_seconds(dice.uniform(0.2, 1.0) * seconds)]
-        )
+        moments = any_moments(random.Random(f"{name} {seed}"), total, most=1)
+        course = killed_and_resumed(forker, wire, folder, name, moments)
         check(course, output, folder)
         kills += len(course.kills)
         app = open_app(folder)
