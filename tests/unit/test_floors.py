@@ -23,6 +23,7 @@ FLOOR = {
     "locks": 1,
     "doors": 1,
     "effects": 1,
+    "characters": 1,
     "ledger": 2,
     "prompts": 2,
     "models": 2,
