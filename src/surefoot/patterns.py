@@ -9,6 +9,7 @@ from typing import Any, cast
 from surefoot.errors import InvalidInput
 
 _LOOKS_AROUND = re.compile(r"(?<!\\)(?:\\\\)*\(\?(?:=|!|<=|<!)")
+_END = re.compile(r"(?<!\\)(?:\$|\\z)$")
 _REFERS_BACK = re.compile(r"(?<!\\)(?:\\\\)*\\(?:[1-9]|k<)")
 
 
@@ -46,3 +47,13 @@ def compiled(pattern: str, *, is_longest: bool = False) -> Any:
 def encodable(text: str) -> str:
     """The text with a mark for each half of a surrogate pair, which is no text that RE2 could read."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def matched_until(pattern: str, text: str) -> int | None:
+    """The character from which on a text no longer is as the pattern asks from its beginning; None for no RE2."""
+    try:
+        # How far it matches, without the end that it asks for.
+        begun = compiled(_END.sub("", pattern), is_longest=True).match(encodable(text))
+    except InvalidInput:
+        return None
+    return int(begun.end()) if begun is not None else 0

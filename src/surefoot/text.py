@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args, get_origin
 from surefoot.errors import InvalidInput, UsageError
 from surefoot.hosts import NoHost, host_of, is_among
 from surefoot.mistakes import Mistake, kind_of
-from surefoot.patterns import compiled
+from surefoot.patterns import compiled, matched_until
 from surefoot.values import Json
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ _MOST_SHOWN = 8
 # What RE2 reads and the expressions of JSON Schema do not, or read otherwise.
 _OWN_SYNTAX = re.compile(r"\(\?(?!:)|\[\[:|\\[AzpPQECaC]|\\x\{|\*\+|\+\+|\?\+")
 
-_END = re.compile(r"(?<!\\)(?:\$|\\z)$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,9 +178,7 @@ class Text:
         pattern = cast("str", self.pattern)
         if compiled(pattern).fullmatch(text) is not None:
             return None
-        # How far it matches, without the end that it asks for.
-        begun = compiled(_END.sub("", pattern), is_longest=True).match(text)
-        offset = begun.end() if begun is not None else 0
+        offset = matched_until(pattern, text) or 0
         before = len(value) - len(value.lstrip()) if self.trim else 0
         shown = pattern if len(pattern) <= 100 else f"{pattern[:97]}..."
         return Mistake(

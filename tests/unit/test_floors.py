@@ -27,6 +27,7 @@ FLOOR = {
     "mistakes": 1,
     "patterns": 1,
     "text": 1,
+    "characters": 1,
     "ledger": 2,
     "prompts": 2,
     "models": 2,
