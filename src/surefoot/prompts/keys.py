@@ -8,6 +8,7 @@ from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, cast
 
 from surefoot import scope
+from surefoot.constraints import KEYWORDS
 from surefoot.prompts.definition import Dialect
 from surefoot.values import Json
 
@@ -70,6 +71,7 @@ PROPERTY = frozenset(
         *("name", "kind", "type", "description", "required", "nullable", "default", "example", "sample"),
         *("enumValues", "enum", "strict", "items", "properties", "oneOf", "anyOf", "title"),
         *("is_chat_input", "is_chat_history", "is_chat_output", "additionalProperties"),
+        *KEYWORDS,
     }
 )
 _TEMPLATE = frozenset({"format", "parser", "type"})
