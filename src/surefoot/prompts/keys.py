@@ -107,7 +107,12 @@ def warn_of_unknown(document: Document, dialect: Dialect) -> None:
         check.keys(("template", "format"), template.get("format"), _FORMAT)
         check.keys(("template", "parser"), template.get("parser"), _PARSER)
     for section in ("inputs", "outputs"):
-        check.each((section,), data.get(section), PROPERTY)
+        told = data.get(section)
+        if isinstance(told, dict) and told.get("type") == "object" and "properties" in told:
+            # A JSON Schema.
+            check.each((section, "properties"), told["properties"], PROPERTY)
+        else:
+            check.each((section,), told, PROPERTY)
     check.each(("tools",), data.get("tools"), _TOOL, are_free=True)
 
 

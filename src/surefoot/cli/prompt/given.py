@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
 from surefoot import jsontext
 from surefoot.errors import InvalidInput
 
