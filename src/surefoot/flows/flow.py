@@ -154,7 +154,9 @@ def flow(
 ) -> Flow[P, R] | Callable[[Callable[P, R]], Flow[P, R]]:
     """Make a function a flow: each call is a durable, traced run; a call inside a run is a step of that run.
 
-    Sync and async functions alike. A call raises what the function raises, with a note that names the run.
+    Sync and async functions alike. A call raises what the function raises, with a note that names the run, and
+    `InvalidInput` before there is one where an input is not what its parameter declares (see `surefoot.Text`), is too
+    large or hides text.
 
     name: what the flow is called in the record; the function's name by default.
     version: the declared version, recorded with each run.
