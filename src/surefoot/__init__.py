@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from surefoot.models import wrap as wrap
     from surefoot.prompts import Prompty as Prompty
     from surefoot.prompts import prompt as prompt
+    from surefoot.trusting import endorse as endorse
+    from surefoot.trusting import trusted as trusted
     from surefoot.values import Done as Done
 else:
     __getattr__, __dir__ = doors.lazy(
@@ -89,6 +91,7 @@ else:
                 "wrap",
             ],
             "prompts": ["Prompty", "prompt"],
+            "trusting": ["endorse", "trusted"],
             "values": ["Done"],
         },
     )
@@ -116,6 +119,7 @@ __all__ = [
     "current_run",
     "current_step",
     "embed",
+    "endorse",
     "evaluate",
     "flow",
     "fork",
@@ -130,6 +134,7 @@ __all__ = [
     "send",
     "sleep",
     "step",
+    "trusted",
     "uuid4",
     "wait_for",
     "wrap",
