@@ -20,6 +20,11 @@ CHANGEABLE = ["dora@x.example"]
 LAST = "nobody at all"
 
 
+def made(*parts: str) -> str:
+    """A text that is no constant of the code."""
+    return "".join(parts)
+
+
 def remember(text: str) -> None:
     global LAST
     LAST = text
@@ -62,18 +67,18 @@ def test_what_the_code_says_is_trusted_and_what_it_makes_is_not(app: App) -> Non
     assert not judged(app, lambda text: ["a literal", text])
     assert not judged(app, lambda _: object())
     # It may have been changed since the module was read.
-    CHANGEABLE[0] = "".join(["eve", "@x.example"])
+    CHANGEABLE[0] = made("eve", "@x.example")
     assert not judged(app, lambda _: CHANGEABLE[0])
 
 
 def test_a_global_that_some_function_assigns_to_is_no_literal(app: App) -> None:
-    remember("".join(["from ", "an earlier run"]))
+    remember(made("from ", "an earlier run"))
     assert not judged(app, lambda _: LAST)
 
 
 def test_results_of_steps_are_as_trusted_as_their_bodies(app: App) -> None:
     assert judged(app, lambda _: given("a literal"))
-    assert not judged(app, lambda text: given(text))
+    assert not judged(app, given)
     assert not judged(app, lambda _: given(read()))
     assert judged(app, lambda _: now())
     assert judged(app, lambda text: trusted(given(text)))
@@ -211,7 +216,7 @@ def test_large_and_deep_values_are_looked_at_up_to_a_bound() -> None:
 
 
 def test_pointers_find_the_same_texts_in_a_restored_value() -> None:
-    known, text = Known(), "".join(["checked ", "text"])
+    known, text = Known(), made("checked ", "text")
     known.vouch(text)
     value = {"a/b": [text, "free text"], "c": {"d": text}}
     pointers = known.trusted_in(value)
