@@ -453,15 +453,16 @@ class StepClaim:
         if is_intent:
             return trust or "untrusted", ()
         value, known = ending.output, here.run.known
-        if tainted and self._work.kind != "call":
-            known.distrust(value, is_whole=self._work.is_reading)
-        if trust is None:
-            is_known = self._work.kind != "call" and ending.status != "failed" and known.is_trusted(value)
-            trust = "trusted" if is_known else "untrusted"
+        endorsed: tuple[str, ...] = ()
+        if self._work.is_reading:
+            known.distrust(value, is_whole=True)
+        elif tainted and self._work.kind != "call" and ending.status != "failed":
+            is_trusted, endorsed = known.judged(value)
+            trust = trust or ("trusted" if is_trusted else "untrusted")
+        trust = trust or "untrusted"
         if trust == "untrusted":
             here.taint(_source(self._work.kind, self._work.name))
-            is_plain = self._work.kind == "call" or self._work.is_reading
-            return trust, () if is_plain else known.trusted_in(value)
+            return trust, endorsed
         if here.tainted:
             known.keep_result(value)
         elif size < _MOST_HELD and not is_scalar(value):
