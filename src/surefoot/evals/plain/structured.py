@@ -179,7 +179,7 @@ def _validator(schema: _Schema) -> Any:
     except SchemaError as error:
         raise InvalidInput(f"{schema.name} is no JSON schema: {error.json_path}: {error.message}") from None
     # An answer may be made to be slow to match, which RE2 never is.
-    for pattern in _patterns_in(found):
+    for pattern in _patterns_in(cast("object", found)):
         try:
             compiled(pattern)
         except InvalidInput as error:
@@ -211,7 +211,8 @@ def _patterns_in(schema: object) -> Iterator[str]:
                 yield from cast("dict[str, object]", value)
             # What is listed there are values, and no schemas.
             if name not in ("enum", "const", "default", "examples"):
-                yield from _patterns_in(value)
+                inner: object = value
+                yield from _patterns_in(inner)
 
 
 def _problems(schema: _Schema, data: object) -> list[str]:
