@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -26,7 +25,8 @@ class Arguments:
     """Binds calls of one function. `inspect.Signature.bind` costs 6 µs, so plain signatures are bound by hand."""
 
     def __init__(self, function: Callable[..., object]) -> None:
-        self._function = function.func if isinstance(function, functools.partial) else function
+        # A workflow's `run` comes with its object filled in, and what is declared stands on the method.
+        self._function: Callable[..., object] = getattr(function, "func", function)
         self.signature = inspect.signature(function)
         parameters = self.signature.parameters.values()
         self._is_simple = all(parameter.kind in _SIMPLE for parameter in parameters)

@@ -176,7 +176,7 @@ def _is_ruled(hint: Any) -> bool:
     if get_origin(hint) is Literal or (isinstance(hint, type) and issubclass(hint, Enum)):
         return True
     if get_origin(hint) is Annotated and any(
-        map(_is_constraint, cast("tuple[object, ...]", hint.__metadata__))
+        map(_is_constraint, cast("tuple[object, ...]", cast("Any", hint).__metadata__))
     ):
         return True
     return any(map(_is_ruled, _parts(hint)))

@@ -95,7 +95,7 @@ def _stand_in(entry: Property) -> object:
         return entry.example
     if entry.enum:
         return entry.enum[0]
-    rules = {} if entry.rules is None else entry.rules.said
+    rules: Mapping[str, Json] = {} if entry.rules is None else entry.rules.said
     if isinstance(allowed := rules.get("allow"), list) and allowed:
         return allowed[0]
     if entry.type in ("integer", "number") and "minimum" in rules:

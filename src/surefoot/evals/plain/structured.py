@@ -198,17 +198,20 @@ def _pattern(_: object, pattern: str, instance: object, __: object) -> Iterator[
         yield ValidationError(f"{shown(instance)} does not match {pattern!r}")
 
 
-def _patterns_in(schema: object) -> Iterator[str]:
+def _patterns_in(schema: Any) -> Iterator[str]:
     """The patterns of a schema and of those in it."""
     if isinstance(schema, list):
-        for one in cast("list[object]", schema):
+        parts: list[Any] = schema
+        for one in parts:
             yield from _patterns_in(one)
     elif isinstance(schema, dict):
-        for name, value in cast("dict[str, object]", schema).items():
+        keywords: dict[str, Any] = schema
+        for name, value in keywords.items():
             if name == "pattern" and isinstance(value, str):
                 yield value
             elif name == "patternProperties" and isinstance(value, dict):
-                yield from cast("dict[str, object]", value)
+                by_pattern: dict[str, Any] = value
+                yield from by_pattern
             # What is listed there are values, and no schemas.
             if name not in ("enum", "const", "default", "examples"):
                 yield from _patterns_in(value)
