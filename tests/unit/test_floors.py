@@ -24,6 +24,9 @@ FLOOR = {
     "doors": 1,
     "effects": 1,
     "characters": 1,
+    "special_tokens": 1,
+    "fences": 1,
+    "canaries": 1,
     "ledger": 2,
     "prompts": 2,
     "models": 2,
@@ -55,6 +58,7 @@ NEIGHBOURS = {
     *(("app", "wiring"), ("app", "endpoints"), ("wiring", "endpoints"), ("fitting", "app")),
     *(("scope", "errors"), ("scope", "values"), ("scope", "doors"), ("values", "locks")),
     *(("effects", "errors"), ("effects", "locks"), ("effects", "scope")),
+    *(("special_tokens", "characters"), ("fences", "special_tokens"), ("fences", "characters"), ("fences", "scope")),
 }
 
 # Who may name what: the rooms, and the third parties (and their likes in the standard library) behind their wall.
