@@ -12,6 +12,7 @@ from surefoot.locks import ForkSafeLock, made_once
 from surefoot.prompts import braces, mustache, roles
 from surefoot.prompts.definition import Prompt
 from surefoot.prompts.inputs import Inputs
+from surefoot.prompts.stamps import Telling
 
 if TYPE_CHECKING:
     from surefoot.prompts.templates import Parsed
@@ -52,8 +53,8 @@ class Prepared:
         """Those that every rendering comes by: without them it fails, or has a hole there."""
         return self._parsed.needed
 
-    def render(self, values: Mapping[str, object], *, is_sourced: bool = False) -> str:
-        """The text, with stamps, within the budget that has begun; `is_sourced`: it says from which input it comes.
+    def render(self, values: Mapping[str, object], *, told: Telling | None = None) -> str:
+        """The text, with stamps, within the budget that has begun; `told` is how it says from which input it comes.
 
         Raises:
             InvalidInput: a value does not do.
@@ -62,10 +63,10 @@ class Prepared:
         parsed = self._parsed
         try:
             if isinstance(parsed, braces.Braced):
-                return parsed.fill(values, is_sourced=is_sourced)
+                return parsed.fill(values, told=told)
             if isinstance(parsed, mustache.Mustache):
-                return parsed.render(values, is_lenient=self.is_lenient, is_sourced=is_sourced)
-            return parsed.render(values, is_sourced=is_sourced)
+                return parsed.render(values, is_lenient=self.is_lenient, told=told)
+            return parsed.render(values, told=told)
         except mustache.MustacheError as error:
             raise InvalidInput(self._failed(error.line, str(error), values)) from None
         # A template can raise whatever its values raise, which is no reason to lose the line.

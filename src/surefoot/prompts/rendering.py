@@ -11,7 +11,7 @@ from surefoot.prompts.budget import Budget
 from surefoot.prompts.definition import Names, Prompt
 from surefoot.prompts.prepared import Prepared, prepared
 from surefoot.prompts.segments import Segment
-from surefoot.prompts.stamps import PLACE
+from surefoot.prompts.stamps import PLACE, Telling
 from surefoot.values import Message
 
 
@@ -57,7 +57,7 @@ def segments_of(prompt: Prompt, given: Mapping[str, object]) -> list[Segment]:
 
     The texts joined are those of `text_of`, but for a template that measures or takes apart what a macro gave.
     """
-    made = _rendered(prompt, given, is_sourced=True)
+    made = _rendered(prompt, given, told="sources")
     runs = roles.tagged(made.text, made.work.stamp, made.shown())
     return segments.segments(runs, made.work.sources, prompt.inputs, is_strict=prompt.is_strict)
 
@@ -98,12 +98,12 @@ class _Made:
         return shown
 
 
-def _rendered(prompt: Prompt, given: Mapping[str, object], *, is_sourced: bool = False) -> _Made:
+def _rendered(prompt: Prompt, given: Mapping[str, object], *, told: Telling | None = None) -> _Made:
     ready = prepared(prompt)
     values = ready.inputs.fitted(given)
     work, token = budget.begin()
     try:
-        text = ready.render(values, is_sourced=is_sourced)
+        text = ready.render(values, told=told)
     finally:
         budget.end(token)
     return _Made(ready, values, work, text)
