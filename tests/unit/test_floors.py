@@ -32,6 +32,7 @@ FLOOR = {
     "characters": 1,
     "special_tokens": 1,
     "fences": 1,
+    "fenced": 1,
     "canaries": 1,
     "ledger": 2,
     "prompts": 2,
@@ -67,6 +68,7 @@ NEIGHBOURS = {
     *(("errors", "decisions"), ("scope", "decisions"), ("trusting", "scope"), ("trusting", "errors")),
     *(("effects", "errors"), ("effects", "locks"), ("effects", "scope")),
     *(("special_tokens", "characters"), ("fences", "special_tokens"), ("fences", "characters"), ("fences", "scope")),
+    *(("fenced", "fences"), ("fenced", "decisions"), ("fenced", "errors"), ("fenced", "scope"), ("fenced", "values")),
     *(("text", "errors"), ("text", "hosts"), ("text", "mistakes"), ("text", "patterns"), ("text", "values")),
     *(("patterns", "errors"), ("errors", "mistakes")),
 }

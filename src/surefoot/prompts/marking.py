@@ -53,7 +53,9 @@ class _Marking(NodeTransformer):
         return isinstance(node, nodes.Name) and node.name in self._reach.blocks
 
     def visit_Name(self, node: nodes.Name, *_: Any) -> nodes.Node:  # noqa: N802
-        return _filter(node, "sources dropped") if node.ctx == "load" and self._reach.holds(node.name) else node
+        return (
+            _filter(node, "sources dropped") if node.ctx == "load" and self._reach.holds(node.name) else node
+        )
 
     def visit_Call(self, node: nodes.Call, *_: Any) -> nodes.Node:  # noqa: N802
         self._arguments(node)
@@ -117,7 +119,9 @@ def _around(chain: nodes.Filter, names: list[str]) -> nodes.Filter:
 def _is_harmless(chain: nodes.Expr | None) -> bool:
     while isinstance(chain, nodes.Filter):
         given = [*chain.args, *(option.value for option in chain.kwargs)]
-        is_written = all(isinstance(value, nodes.Const) and not isinstance(value.value, str) for value in given)
+        is_written = all(
+            isinstance(value, nodes.Const) and not isinstance(value.value, str) for value in given
+        )
         if chain.name not in _HARMLESS or not is_written or chain.dyn_args or chain.dyn_kwargs:
             return False
         chain = chain.node
@@ -140,8 +144,15 @@ class _Reach:
         self._set_as_blocks: set[str] = set()
         self._bind(tree)
         bound_otherwise = self._bound_otherwise(tree)
-        self.called = (frozenset(self._macros) | {"caller", "loop"}) - bound_otherwise - self._set_as_blocks - self._used
-        self.blocks = self._set_as_blocks - bound_otherwise - self._used - set(self._macros) - {"caller", "loop"}
+        self.called = (
+            (frozenset(self._macros) | {"caller", "loop"})
+            - bound_otherwise
+            - self._set_as_blocks
+            - self._used
+        )
+        self.blocks = (
+            self._set_as_blocks - bound_otherwise - self._used - set(self._macros) - {"caller", "loop"}
+        )
         self._known: dict[str, frozenset[str]] = {}
 
     def holds(self, name: str) -> bool:
@@ -176,7 +187,9 @@ class _Reach:
         """The names whose values may be in what a node gives; a condition only chooses."""
         if isinstance(node, nodes.Name):
             yield node.name
-        elif isinstance(node, nodes.Getattr) and isinstance(node.node, nodes.Name) and node.node.name == "loop":
+        elif (
+            isinstance(node, nodes.Getattr) and isinstance(node.node, nodes.Name) and node.node.name == "loop"
+        ):
             if node.attr in _OF_ITEMS:
                 yield "loop"
         elif isinstance(node, nodes.CondExpr):
@@ -211,7 +224,12 @@ class _Reach:
         into, anywhere = self._bindings, set[str]()
         given: defaultdict[str, set[str]] = defaultdict(set)
         for call in tree.find_all(nodes.Call):
-            names = {name for child in call.iter_child_nodes() if child is not call.node for name in self._names(child)}
+            names = {
+                name
+                for child in call.iter_child_nodes()
+                if child is not call.node
+                for name in self._names(child)
+            }
             name = call.node.name if isinstance(call.node, nodes.Name) else ""
             if name in self._macros or name in ("caller", "loop"):
                 given[name] |= names
@@ -224,7 +242,9 @@ class _Reach:
                 default = {each for value in macro.defaults for each in self._names(value)}
                 for parameter in macro.args:
                     self._bind_targets(parameter, given[name] | anywhere | default)
-                into[name] |= {each for child in macro.body for each in self._names(child)} | given[name] | anywhere
+                into[name] |= (
+                    {each for child in macro.body for each in self._names(child)} | given[name] | anywhere
+                )
                 for more in ("varargs", "kwargs"):
                     into[more] |= given[name] | anywhere
         for block in tree.find_all(nodes.CallBlock):

@@ -31,6 +31,8 @@ class Prepared:
         self.prompt = prompt
         # An undefined variable is a mistake in what is written for us; older files keep what they have always meant.
         self.is_lenient = prompt.dialect != "short"
+        # Whether it says of an input that its values come from outside, wherever it is rendered.
+        self.has_untrusted = any(entry.trust == "untrusted" for entry in prompt.inputs.values())
         self._parsed = self._parse()
 
     @made_once
