@@ -10,7 +10,7 @@ from surefoot.decisions import Decision
 from surefoot.errors import InvalidInput
 from surefoot.fences import Fenced, Fences, Style, explanation, stripped
 from surefoot.scope import Scope
-from surefoot.values import Message, Part
+from surefoot.values import Message
 
 SYSTEM = frozenset({"system", "developer"})
 """The roles whose messages instruct."""
@@ -51,20 +51,18 @@ class Fencing:
         if message.role in SYSTEM:
             return message
 
-        def fenced(part: Part) -> Part:
-            if not isinstance(part, str) or isinstance(part, Fenced):
-                return part
-            if here is not None and here.is_trusted(part):
-                return part
-            text = self.stripped(part, where)
-            made = text if message.role in _OWN else self.around(text, style or self.fences.style)
+        def fenced(text: str) -> str:
+            if isinstance(text, Fenced) or (here is not None and here.is_trusted(text)):
+                return text
+            bare = self.stripped(text, where)
+            made = bare if message.role in _OWN else self.around(bare, style or self.fences.style)
             return Fenced(made, [(0, len(made))] if made else [])
 
         content = message.content
         if isinstance(content, str):
             made = fenced(content)
             return message if made is content else replace(message, content=made)
-        return replace(message, content=tuple(map(fenced, content)))
+        return replace(message, content=tuple(fenced(one) if isinstance(one, str) else one for one in content))
 
     def explained(self, messages: Sequence[Message]) -> list[Message]:
         """The messages, in which a system message says what the fences are, if there are any."""
@@ -119,8 +117,8 @@ def refuse_in_system(messages: Iterable[Message], fences: Fences, here: Scope) -
                 Decision("injection", "refuse", f"message {number}", rule="untrusted system message")
             )
             raise InvalidInput(
-                f"message {number} speaks as {message.role}, and holds text that is not trusted in this run: whoever wrote "
-                "it would instruct the model. Put what comes from outside into a message of the user; or vouch for the "
+                f"message {number} speaks as {message.role}, and has text that is not trusted in this run: whoever "
+                "wrote it would instruct the model. Put what comes from outside into a message of the user; or vouch for the "
                 'text with trusted(...); or allow it with [trust] untrusted_in_system = "allow"'
             )
 

@@ -17,6 +17,7 @@ from typing import Final, Literal, Self, TypeAlias
 from uuid import UUID
 
 from surefoot import special_tokens
+from surefoot.canaries import canary_of
 from surefoot.scope import Slot
 
 Style: TypeAlias = Literal["delimit", "datamark", "none"]
@@ -129,6 +130,10 @@ class Fences:
         if self._key is None:
             self._key = self._find_key()
         return self._key
+
+    def canary(self, tenant: str, digest: str) -> str:
+        """The canary of a prompt for a tenant, see `surefoot.canaries`; `digest` is that of the prompt."""
+        return canary_of(self.key, tenant=tenant, digest=digest)
 
     def nonce(self, text: str) -> str:
         """22 characters of base64 that stand for 128 bits: HMAC-SHA-256 of the text, equal for equal texts."""

@@ -109,7 +109,12 @@ def fences_of(given: config.Config, keyring: Keyring) -> Fences:
         except OSError:
             return os.urandom(32)
 
-    return Fences(key, style=given.trust.fence, is_system_open=given.trust.untrusted_in_system == "allow")
+    return Fences(
+        key,
+        style=given.trust.fence,
+        is_system_open=given.trust.untrusted_in_system == "allow",
+        has_canaries=given.trust.canary,
+    )
 
 
 def budgets_of(given: config.Config, ledger: Ledger) -> Budgets | None:

@@ -67,8 +67,20 @@ NEIGHBOURS = {
     *(("scope", "errors"), ("scope", "values"), ("scope", "doors"), ("values", "locks")),
     *(("errors", "decisions"), ("scope", "decisions"), ("trusting", "scope"), ("trusting", "errors")),
     *(("effects", "errors"), ("effects", "locks"), ("effects", "scope")),
-    *(("special_tokens", "characters"), ("fences", "special_tokens"), ("fences", "characters"), ("fences", "scope")),
-    *(("fenced", "fences"), ("fenced", "decisions"), ("fenced", "errors"), ("fenced", "scope"), ("fenced", "values")),
+    *(
+        ("special_tokens", "characters"),
+        ("fences", "special_tokens"),
+        ("fences", "characters"),
+        ("fences", "scope"),
+        ("fences", "canaries"),
+    ),
+    *(
+        ("fenced", "fences"),
+        ("fenced", "decisions"),
+        ("fenced", "errors"),
+        ("fenced", "scope"),
+        ("fenced", "values"),
+    ),
     *(("text", "errors"), ("text", "hosts"), ("text", "mistakes"), ("text", "patterns"), ("text", "values")),
     *(("patterns", "errors"), ("errors", "mistakes")),
 }

@@ -25,8 +25,8 @@ class Budget:
     """What is left for one rendering, its stamp, and what is found out on the way.
 
     `placed` are the values that are no text, in the order of their places; `blank` says what was undefined and is
-    rendered as nothing; `sources` names, where that is asked for, the inputs that each value came of, and `lines` the line
-    of the template that put it in, 0 where nobody knows.
+    rendered as nothing; `sources` names, where that is asked for, the inputs that each value came of, and `lines` the
+    line of the template that put it in, 0 where nobody knows.
     """
 
     __slots__ = ("_deadline", "blank", "characters", "lines", "placed", "sources", "stamp", "steps")

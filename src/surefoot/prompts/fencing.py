@@ -33,7 +33,7 @@ class Plan:
     here: Scope | None
 
     def style_of(self, names: str) -> Style | None:
-        """How what came of some inputs is fenced, by the strongest that one of them asks for; None if none is outside."""
+        """How what came of some inputs is fenced, the strongest that one asks for; None where none is from outside."""
         found = [self.styles[name] for name in names.split(",") if name in self.styles]
         return max(found, key=STYLES.index) if found else None
 
@@ -160,10 +160,10 @@ class Pass:
             decision = Decision("injection", "refuse", f"input {names}", rule="untrusted system message")
             plan.here.note_decision(decision)
         raise InvalidInput(
-            f"{prompt.at(line or 1)}: prompt {prompt.label} puts {names}, which comes from outside, into a message of the "
-            f"role {role}: whoever wrote it would instruct the model. Put it into a `user:` message; or declare the "
-            "input with `trust: trusted`, or vouch for its value with trusted(...), if it is the team's own; or allow it "
-            "with `allow_untrusted_in_system: true` in the file"
+            f"{prompt.at(line or 1)}: prompt {prompt.label} puts {names}, which comes from outside, into a message of "
+            f"the role {role}: whoever wrote it would instruct the model. Put it into a `user:` message; or declare the "
+            "input with `trust: trusted`, or vouch for its value with trusted(...), if it is the team's own; or allow "
+            "it with `allow_untrusted_in_system: true` in the file"
         )
 
 

@@ -1,9 +1,9 @@
 """Each output of a Jinja template, marked with all the inputs that it may come of: rather one too many than one less.
 
-Where `sources.py` tells a reader what a text comes of, this is what fences are put by. Names are followed through `set`,
-loops, macros and blocks without regard to order, so that whatever an expression may give is marked. A part of the
-template that is put by (a macro's, or a block's that is `set`) is marked inside as it is made; where an expression takes
-it apart, or a filter that could cut a mark, the marks inside give way to one around it all.
+Where `sources.py` tells a reader what a text comes of, this is what fences are put by. Names are followed through
+`set`, loops, macros and blocks without regard to order, so that whatever an expression may give is marked. A part of
+the template that is put by (a macro's, or a block's that is `set`) is marked inside as it is made; where an expression
+takes it apart, or a filter that could cut a mark, the marks inside give way to one around it all.
 """
 
 from __future__ import annotations
@@ -267,8 +267,10 @@ class _Reach:
             found |= _targets(assigned.target)
         for scope in tree.find_all(nodes.With):
             found = found.union(*map(_targets, scope.targets))
-        for macro in (*tree.find_all(nodes.Macro), *tree.find_all(nodes.CallBlock)):
+        for macro in tree.find_all(nodes.Macro):
             found = found.union(*map(_targets, macro.args))
+        for block in tree.find_all(nodes.CallBlock):
+            found = found.union(*map(_targets, block.args))
         return found
 
 

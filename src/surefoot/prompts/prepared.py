@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from surefoot.errors import InvalidInput, PromptError
 from surefoot.locks import ForkSafeLock, made_once
-from surefoot.prompts import braces, mustache, roles
+from surefoot.prompts import braces, canary, mustache, roles
 from surefoot.prompts.definition import Prompt
 from surefoot.prompts.inputs import Inputs
 from surefoot.prompts.stamps import Telling
@@ -34,11 +34,15 @@ class Prepared:
         # Whether it says of an input that its values come from outside, wherever it is rendered.
         self.has_untrusted = any(entry.trust == "untrusted" for entry in prompt.inputs.values())
         self._parsed = self._parse()
+        # Whether the template asks for its canary, which nobody gives.
+        own = (prompt.inputs, prompt.sample)
+        self.has_canary = canary.NAME in self._parsed.used and not any(canary.NAME in names for names in own)
 
     @made_once
     def inputs(self) -> Inputs:
         """What it takes."""
-        return Inputs(self.prompt, used=self.used, needed=self.needed)
+        needed = self.needed - {canary.NAME} if self.has_canary else self.needed
+        return Inputs(self.prompt, used=self.used, needed=needed)
 
     @property
     def used(self) -> frozenset[str]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 from surefoot import scope
 from surefoot.errors import InvalidInput
-from surefoot.fenced import instructed
-from surefoot.fences import Fenced, explanation
-from surefoot.prompts import budget, messages, roles, segments
+from surefoot.fenced import SYSTEM, instructed
+from surefoot.fences import Fenced, explanation, fences
+from surefoot.prompts import budget, canary, messages, roles, segments
 from surefoot.prompts.budget import Budget
 from surefoot.prompts.definition import Names, Prompt
 from surefoot.prompts.fencing import Pass, Plan, finished, plan_of
@@ -66,18 +66,21 @@ def messages_of(prompt: Prompt, given: Mapping[str, object]) -> list[Message]:
     made = _rendered(prompt, given, is_fenced="declared" if here is None else "all")
     made.warn_of_blanks()
     plan, inputs = made.plan, made.ready.inputs
-    fences = None if plan is None else Pass(plan, made.work, is_marked=True)
+    through = None if plan is None else Pass(plan, made.work, is_marked=True)
     unplaced: list[Thread] = [] if made.work.placed else inputs.unplaced(made.values)
     if plan is not None:
         made.work.placed = [made.thread(value, plan) for value in made.work.placed]
         unplaced = [cast("Thread", made.thread(value, plan)) for value in unplaced]
     if is_single := prompt.model.get("api") == "completion":
-        cut = messages.single(made.text, made.work, fences)
+        cut = messages.single(made.text, made.work, through)
     else:
-        cut = messages.cut(prompt, made.text, made.work, warn=inputs.warn, unplaced=unplaced, fences=fences)
+        cut = messages.cut(prompt, made.text, made.work, warn=inputs.warn, unplaced=unplaced, fences=through)
+    if plan is not None or here is not None:
+        cut = finished(cut, made.work)
+    if here is not None and fences().has_canaries:
+        cut = _with_canary(cut, canary.canary_of(prompt))
     if plan is None:
-        return cut if here is None else finished(cut, made.work)
-    cut = finished(cut, made.work)
+        return cut
     plan.fencing.note(here)
     told = explanation(tuple(plan.fencing.styles))
     if is_single and told:
@@ -152,6 +155,8 @@ def _rendered(
 ) -> _Made:
     ready = prepared(prompt)
     values = ready.inputs.fitted(given)
+    if ready.has_canary:
+        values.setdefault(canary.NAME, canary.canary_of(prompt))
     plan = None
     if is_fenced == "all" or (is_fenced == "declared" and ready.has_untrusted):
         plan = plan_of(prompt, given, values, here=scope.current() if is_fenced == "all" else None)
@@ -183,6 +188,13 @@ def _check_roles(made: _Made, plan: Plan) -> None:
 def _fenced_text(made: _Made, plan: Plan, rendered: str) -> str:
     runs = roles.tagged(rendered, made.work.stamp, made.shown())
     return "".join(str(run) for run, _ in Pass(plan, made.work, is_marked=False).runs(runs, ""))
+
+
+def _with_canary(cut: Sequence[Message], token: str) -> list[Message]:
+    """The messages with a canary in the first one of the system; without such a one there is nothing to give away."""
+    if not any(message.role in SYSTEM for message in cut) or any(token in message.text for message in cut):
+        return [*cut]
+    return instructed(cut, canary.line_of(token))
 
 
 def _headed(message: Message, text: str) -> Message:
