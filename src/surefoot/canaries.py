@@ -34,25 +34,25 @@ def found_in(text: str, canary: str) -> str:
         return ""
     if canary in text:
         return "plain"
-    looks = _looks(canary)
-    for number in range(_MOST_DECODED):
-        lower = text.lower()
+    for _ in range(_MOST_DECODED):
+        # Encoded for an address it is hexadecimal too, if one leaves out the signs.
+        if (further := unquote(text) if _PERCENT.search(text) else text) == text:
+            return _told(text, canary)
+        if how := _told(further, canary):
+            return "url" if how in ("plain", "case") else how
+        text = further
+    return ""
+
+
+def _told(text: str, canary: str) -> str:
+    bare = _NOT_SHOWN.sub("", text)
+    for shown in (text, bare) if len(bare) != len(text) else (text,):
+        lower = shown.lower()
         if canary in lower:
-            return "case" if number == 0 else "url"
-        for kind, forms, is_exact in looks:
-            if any(form in (text if is_exact else lower) for form in forms):
+            return ("plain" if canary in shown else "case") if shown is text else "spaced"
+        for kind, forms, is_exact in _looks(canary):
+            if any(form in (shown if is_exact else lower) for form in forms):
                 return kind
-        bare = _NOT_SHOWN.sub("", text)
-        if len(bare) != len(text):
-            lower = bare.lower()
-            if canary in lower:
-                return "spaced"
-            for kind, forms, is_exact in looks:
-                if any(form in (bare if is_exact else lower) for form in forms):
-                    return kind
-        if not _PERCENT.search(text):
-            break
-        text = unquote(text)
     return ""
 
 

@@ -62,7 +62,9 @@ class Fencing:
         if isinstance(content, str):
             made = fenced(content)
             return message if made is content else replace(message, content=made)
-        return replace(message, content=tuple(fenced(one) if isinstance(one, str) else one for one in content))
+        return replace(
+            message, content=tuple(fenced(one) if isinstance(one, str) else one for one in content)
+        )
 
     def explained(self, messages: Sequence[Message]) -> list[Message]:
         """The messages, in which a system message says what the fences are, if there are any."""
