@@ -34,22 +34,21 @@ def found_in(text: str, canary: str) -> str:
         return ""
     if canary in text:
         return "plain"
-    for _ in range(_MOST_DECODED):
-        # Encoded for an address it is hexadecimal too, if one leaves out the signs.
-        if (further := unquote(text) if _PERCENT.search(text) else text) == text:
-            return _told(text, canary)
-        if how := _told(further, canary):
-            return "url" if how in ("plain", "case") else how
-        text = further
-    return ""
+    shown = [text]
+    while len(shown) <= _MOST_DECODED and _PERCENT.search(shown[-1]):
+        shown.append(unquote(shown[-1]))
+    for number, one in enumerate(shown):
+        if canary in one.lower():
+            return "url" if number else "plain" if canary in one else "case"
+    return next((how for one in shown if (how := _told(one, canary))), "")
 
 
 def _told(text: str, canary: str) -> str:
     bare = _NOT_SHOWN.sub("", text)
+    if canary in bare.lower():
+        return "spaced"
     for shown in (text, bare) if len(bare) != len(text) else (text,):
         lower = shown.lower()
-        if canary in lower:
-            return ("plain" if canary in shown else "case") if shown is text else "spaced"
         for kind, forms, is_exact in _looks(canary):
             if any(form in (shown if is_exact else lower) for form in forms):
                 return kind

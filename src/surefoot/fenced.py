@@ -119,9 +119,9 @@ def refuse_in_system(messages: Iterable[Message], fences: Fences, here: Scope) -
                 Decision("injection", "refuse", f"message {number}", rule="untrusted system message")
             )
             raise InvalidInput(
-                f"message {number} speaks as {message.role}, and has text that is not trusted in this run: whoever "
-                "wrote it would instruct the model. Put what comes from outside into a message of the user; or vouch for the "
-                'text with trusted(...); or allow it with [trust] untrusted_in_system = "allow"'
+                f"message {number} speaks as {message.role}, and has text that is not trusted in this run: "
+                "whoever wrote it would instruct the model. Put what comes from outside into a message of the user; "
+                'or vouch for the text with trusted(...); or allow it with [trust] untrusted_in_system = "allow"'
             )
 
 

@@ -26,7 +26,7 @@ WAYS: dict[str, tuple[str, Callable[[str], str]]] = {
     "reversed in capitals": ("reversed", lambda text: text[::-1].upper()),
     "spaced": ("spaced", " ".join),
     "with hyphens and in capitals": ("spaced", lambda text: "-".join(text.upper())),
-    "one to a line": ("spaced", lambda text: "\n* ".join(text)),
+    "one to a line": ("spaced", "\n* ".join),
     "reversed and spaced": ("reversed", lambda text: ". ".join(text[::-1])),
     "base64": ("base64", lambda text: base64.b64encode(text.encode()).decode()),
     "base64 one behind": ("base64", lambda text: base64.b64encode(f"x{text}y".encode()).decode()),
