@@ -304,12 +304,11 @@ def test_dos_05_a_flow_that_begins_itself_as_a_run_is_stopped(app: App) -> None:
     @flow
     def nested(n: int) -> int:
         begun.append(n)
-        result: int = app.run(nested, {"n": n + 1})
+        result: int = bounded.run(nested, {"n": n + 1})
         return result
 
     bounded = open_app(app.settings.root, max_depth=4)
     with bounded.entered(), pytest.raises((RunLimit, StepFailed), match="max_depth"):
-        app = bounded
         bounded.run(nested, {"n": 0})
     assert len(begun) <= 6
     bounded.close()
