@@ -322,6 +322,17 @@ class RunSettings(Section):
         description="Dollars after which a run makes no further call. Calls under way may exceed it: a budget does not "
         "let them.",
     )
+    max_input_bytes: int = Field(
+        default=32_000_000,
+        ge=1,
+        description="How many bytes the inputs of a run may have together, as they are recorded; also an event that is "
+        "sent to a run.",
+    )
+    hidden: Literal["refuse", "strip", "allow"] = Field(
+        default="refuse",
+        description="What becomes of inputs with text that no reader sees (tag characters, overrides of direction, "
+        "zero-width characters and variation selectors that carry data): the run is not begun, or they are taken out.",
+    )
     max_depth: int = Field(
         default=50, ge=1, description="How many steps and flows may lie inside each other."
     )

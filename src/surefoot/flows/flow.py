@@ -134,8 +134,14 @@ class Flow(Generic[P, R]):
         )
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        inputs = self.spec.arguments.bind(args, kwargs)
-        body = self.spec.called(lambda: self.spec.function(*args, **kwargs))
+        arguments = self.spec.arguments
+        inputs = given = arguments.bind(args, kwargs)
+        if arguments.rules:
+            inputs = arguments.checked(given, f"flow {self.spec.name}")
+        if inputs is given:
+            body = self.spec.called(lambda: self.spec.function(*args, **kwargs))
+        else:
+            body = self.spec.called(lambda: arguments.call(self.spec.function, inputs))
         # To define a flow nothing is needed of what runs it.
         from surefoot.flows.entering import enter
 
@@ -179,7 +185,9 @@ def flow(
 ) -> Flow[P, R] | Callable[[Callable[P, R]], Flow[P, R]]:
     """Make a function a flow: each call is a durable, traced run; a call inside a run is a step of that run.
 
-    Sync and async functions alike. A call raises what the function raises, with a note that names the run.
+    Sync and async functions alike. A call raises what the function raises, with a note that names the run, and
+    `InvalidInput` before there is one where an input is not what its parameter declares (see `surefoot.Text`), is too
+    large or hides text.
 
     name: what the flow is called in the record; the function's name by default.
     version: the declared version, recorded with each run.
@@ -255,8 +263,13 @@ class Workflow(Surroundings):
         def run(self: Workflow, *args: Any, **kwargs: Any) -> Any:
             from surefoot.flows.entering import enter, given_data
 
-            inputs = spec.arguments.bind(args, kwargs)
-            body = spec.called(lambda: function(self, *args, **kwargs))
+            inputs = given = spec.arguments.bind(args, kwargs)
+            if spec.arguments.rules:
+                inputs = spec.arguments.checked(given, f"flow {spec.name}")
+            if inputs is given:
+                body = spec.called(lambda: function(self, *args, **kwargs))
+            else:
+                body = spec.called(lambda: spec.arguments.call(functools.partial(function, self), inputs))
             return enter(spec, body, inputs, init=given_data(self), workflow=self)
 
         cls.run = run  # type: ignore[attr-defined]

@@ -21,7 +21,7 @@ from surefoot.errors import (
     RunStopped,
     UsageError,
 )
-from surefoot.flows import cancelling, doubts, ending, entrusted, opened, sources, undoing
+from surefoot.flows import cancelling, doubts, ending, entrusted, intake, opened, sources, undoing
 from surefoot.flows.changes import CHANGES, NO_CHANGES, Changes, recorded_changes
 from surefoot.flows.deadlines import first_deadline, next_deadline
 from surefoot.flows.drive import Body, Durable, Logic, Pause
@@ -72,17 +72,17 @@ def begin(target: Target, options: Options) -> Logic[Any]:
     """Run a flow from its start: the run is in the ledger before the first line of the flow.
 
     Where the run key is taken, this goes on with the run that has it, or returns its output. Raises `InvalidInput` if
-    that one was begun with other inputs, and what `resume` raises.
+    that one was begun with other inputs, or if these are refused, and what `resume` raises.
     """
     app = _host()
+    # Before there is a run: of inputs that are refused nothing is recorded.
+    target, given, text = intake.taken_in(app, target, is_known=options.origin is not None)
     changes = _changes_of(options)
     record = _new_record(app, target, options, changes)
     run = _open(app, record, options, changes)
     _share(run, options.origin)
     run.trusted_inputs = entrusted.of_call(target)
-    given = {"inputs": dict(target.inputs), "init": dict(target.init)}
     freight: Freight = []
-    text = records.encode(given, name=f"{target.spec.name}()")
     start = ending.boundary(run, "running", inputs=text, output=_made_of(options), freight=freight)
     # Before the run can be seen: another thread that looks for it under its key must find it open.
     opened.add(run.id)
@@ -188,7 +188,7 @@ def _reopened(app: Host, run: OpenRun, options: Options, *, is_same_code: bool =
     run.trusted_inputs = entrusted.as_recorded(history)
     for outcome in history:
         run.count_done(outcome)
-    run.pins = records.pins_of(app.ledger, run.id)
+    run.pins = {**records.pins_of(app.ledger, run.id), **records.tools_of(app.ledger, run.id)}
     # The ceilings count what the flow asks for, however many attempts that takes.
     run.begun_calls = len({outcome.key for outcome in history if outcome.kind == "call"})
     run.begun_steps = len({outcome.key for outcome in history if outcome.kind in ("step", "flow")})

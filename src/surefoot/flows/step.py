@@ -41,6 +41,8 @@ class Step(Generic[P, R]):
             self.compensation = Compensation(options.compensate, function, step=options.name)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        if self.arguments.rules:
+            args, kwargs = cast("Any", self.arguments.checked_call(args, kwargs, f"step {self.name}"))
         if self.options.is_plain:
             return self.function(*args, **kwargs)
         if scope.current() is None:
@@ -151,7 +153,8 @@ def step(
 ) -> Step[..., R] | Callable[[Callable[..., R]], Step[..., R]]:
     """Make a function a step: inside a run its outcome is recorded, and a resumed run takes it from the record.
 
-    Works on functions and methods, sync and async; outside of a run the function is called as it is.
+    Works on functions and methods, sync and async; outside of a run the function is called as it is, once its arguments
+    are checked.
 
     name: what the step is called in the record; the function's name by default.
     pure: doing it again does no harm. A step that is not pure stops a resumed run (`Diverged`) where the code has
@@ -190,7 +193,8 @@ def step(
     untrusted: what becomes of a call with such an argument: `"refuse"` raises `GuardRefused`, `"approve"` waits until
         somebody has seen the arguments and approves them (`surefoot approve RUN`), `"allow"` lets it pass, recorded.
 
-    Arguments and results must be data (see `surefoot.errors.NotData`).
+    Arguments and results must be data (see `surefoot.errors.NotData`). What is declared of a parameter beyond its type
+    (`Annotated[str, Text(max=80)]`, see `surefoot.Text`) is checked at each call, which raises `InvalidInput`.
     """
 
     def decorate(function: Callable[..., R]) -> Step[..., R]:

@@ -315,6 +315,10 @@ class Translation:
             made["trust"] = entry.trust
         if entry.fence is not None:
             made["fence"] = entry.fence
+        if entry.rules is not None:
+            made |= entry.rules.written()
+            names, of = ", ".join(entry.rules.said), entry.name or "an item"
+            self.notes.append(f"{names} of {of} are rules of ours: prompty 2 passes them by")
         if entry.type == "array":
             made["items"] = _unnamed(self._property(entry.items)) if entry.items else {"kind": "any"}
         if entry.properties:
