@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from surefoot import limits, prompts, retrieval
     from surefoot.config import Loaded
     from surefoot.evals.online import Watch
+    from surefoot.fences import Fences
     from surefoot.flows import AnyFlow, Decision, Listener, Options
     from surefoot.ledger import Account, Ledger, RunRecord
     from surefoot.limits.rates import Rates
@@ -97,6 +98,13 @@ class App:
         return wiring.library_of(
             self.config.prompts, self.ledger, self.settings.root, gates=self.config.gates
         )
+
+    @made_once
+    def fences(self) -> Fences:
+        """What stands in prompts around texts that come from outside."""
+        from surefoot import wiring
+
+        return wiring.fences_of(self.config, self.keyring)
 
     @made_once
     def home(self) -> retrieval.Home:

@@ -15,6 +15,7 @@ from surefoot.config.limits import Breaker, Budget, CacheSettings, Limit, RedisS
 from surefoot.config.online import OnlineSettings
 from surefoot.config.secret import Secret, SecretText
 from surefoot.config.section import Dollars, Location, Names, Section, refuse_password
+from surefoot.config.trust import TrustSettings
 
 Provider: TypeAlias = Literal[
     "openai",
@@ -437,6 +438,7 @@ class Config(Section):
     local: LocalSettings = LocalSettings()
     retrieval: RetrievalSettings = RetrievalSettings()
     privacy: PrivacySettings = PrivacySettings()
+    trust: TrustSettings = TrustSettings()
     runs: RunSettings = RunSettings()
     budgets: Mapping[str, Budget] = {}
     limits: Mapping[str, Limit] = {}

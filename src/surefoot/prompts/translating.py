@@ -311,6 +311,10 @@ class Translation:
             made["enumValues"] = list(entry.enum)
         if entry.is_strict:
             made["strict"] = True
+        if entry.trust is not None:
+            made["trust"] = entry.trust
+        if entry.fence is not None:
+            made["fence"] = entry.fence
         if entry.rules is not None:
             made |= entry.rules.written()
             names, of = ", ".join(entry.rules.said), entry.name or "an item"
@@ -337,6 +341,10 @@ class Translation:
             for key, value in self._prompt.metadata.items()
             if key not in ("base", "$schema", "inputs", "outputs", "template")
         }
+        if self._prompt.fence is not None:
+            made["fence"] = self._prompt.fence
+        if self._prompt.is_system_open:
+            made["allow_untrusted_in_system"] = True
         if outputs:
             made["outputs"] = outputs
         if self._model.get("response") is not None:
