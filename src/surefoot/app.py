@@ -46,13 +46,13 @@ class App:
         from surefoot import wiring
         from surefoot.config import load
         from surefoot.endpoints import ProjectEndpoints
-        from surefoot.guards import InEnvironment, SecretFinder
+        from surefoot.guards import Finder, InEnvironment
 
         self.settings = settings or load()
         config = self.config = self.settings.config
         vault = self.settings.vault
         keys = {*models.KEY_VARIABLES, "SUREFOOT_KEY", *vault.variables}
-        finder = SecretFinder(vault.resolved, InEnvironment(sorted(keys)))
+        finder = Finder(vault.resolved, InEnvironment(sorted(keys)))
         self.keyring = records.Keyring(config.privacy.key_file, key=os.environ.get("SUREFOOT_KEY"))
         payloads = records.Payloads(self.keyring, privacy=finder, inline_bytes=config.ledger.inline_bytes)
         self.ledger: Ledger = wiring.ledger_of(config.ledger, payloads, vault)
