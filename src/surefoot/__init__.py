@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from surefoot.models import wrap as wrap
     from surefoot.prompts import Prompty as Prompty
     from surefoot.prompts import prompt as prompt
+    from surefoot.text import Text as Text
     from surefoot.values import Done as Done
 else:
     __getattr__, __dir__ = doors.lazy(
@@ -89,6 +90,7 @@ else:
                 "wrap",
             ],
             "prompts": ["Prompty", "prompt"],
+            "text": ["Text"],
             "values": ["Done"],
         },
     )
@@ -107,6 +109,7 @@ __all__ = [
     "Router",
     "Score",
     "SurefootError",
+    "Text",
     "Tier",
     "Tiered",
     "Workflow",

@@ -66,6 +66,10 @@ A message says what went wrong, where, and what to do next.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from surefoot.mistakes import Mistake
+
 
 class SurefootError(Exception):
     """The root of all errors of Surefoot."""
@@ -84,7 +88,14 @@ class MissingExtra(UsageError):
 
 
 class InvalidInput(UsageError):
-    """The inputs of a flow or prompt do not fit its signature."""
+    """The inputs of a flow or prompt do not fit its signature.
+
+    `mistakes` are the rules that were broken, each with field and offset, where it was values that broke them.
+    """
+
+    def __init__(self, message: str = "", *, mistakes: Sequence[Mistake] = ()) -> None:
+        super().__init__(message)
+        self.mistakes = tuple(mistakes)
 
 
 class UnknownFlow(UsageError):

@@ -28,6 +28,7 @@ EXPECTED = [
     "Router",
     "Score",
     "SurefootError",
+    "Text",
     "Tier",
     "Tiered",
     "Workflow",
