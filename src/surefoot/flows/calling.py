@@ -56,7 +56,14 @@ def _claim(step: _Step, here: Here, bound: dict[str, object]) -> StepClaim:
 
 def _claimed(step: _Step, here: Here, bound: dict[str, object]) -> StepClaim:
     inputs = {name: value for name, value in bound.items() if not isinstance(value, opened.Surroundings)}
-    work = Work("step", step.name, inputs, is_pure=step.options.is_pure, function=step.function)
+    work = Work(
+        "step",
+        step.name,
+        inputs,
+        is_pure=step.options.is_pure,
+        function=step.function,
+        capture=step.options.capture,
+    )
     where, given_key = f"{step.name}()", step.options.key
     if given_key is None:
         try:

@@ -6,12 +6,13 @@ import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, Self, TypeVar, get_args, overload
 
 from surefoot import scope
 from surefoot.errors import UsageError
 from surefoot.flows.arguments import Arguments
 from surefoot.flows.opened import Surroundings
+from surefoot.values import Capture
 
 if TYPE_CHECKING:
     from surefoot.ledger import Entry
@@ -32,6 +33,7 @@ class FlowSpec:
     is_async: bool
     deadline: float | None = None
     cache: bool | float | None = None
+    capture: Capture | None = None
 
     @property
     def entry(self) -> Entry:
@@ -67,6 +69,7 @@ def spec_of(
     arguments: Arguments,
     deadline: float | None,
     cache: bool | float | None = None,
+    capture: Capture | None = None,
 ) -> FlowSpec:
     """The description of a flow. Raises `UsageError` for one that cannot be recorded."""
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
@@ -77,8 +80,19 @@ def spec_of(
     if deadline is not None and not deadline > 0:
         raise UsageError(f"flow {name or target.__name__!r} has deadline={deadline}: give seconds above 0")
     scope.check_cache(cache, f"cache of flow {name or target.__name__!r}")
+    if capture is not None and capture not in get_args(Capture):
+        raise UsageError(
+            f"flow {name or target.__name__!r} has capture={capture!r}: give one of "
+            f"{', '.join(map(repr, get_args(Capture)))}"
+        )
     is_async = inspect.iscoroutinefunction(function)
-    return FlowSpec(name or target.__name__, version, target, function, arguments, is_async, deadline, cache)
+    return FlowSpec(
+        *(name or target.__name__, version, target, function, arguments),
+        is_async=is_async,
+        deadline=deadline,
+        cache=cache,
+        capture=capture,
+    )
 
 
 class Flow(Generic[P, R]):
@@ -94,6 +108,7 @@ class Flow(Generic[P, R]):
         version: str,
         deadline: float | None = None,
         cache: bool | float | None = None,
+        capture: Capture | None = None,
     ) -> None:
         functools.update_wrapper(self, function)
         arguments = Arguments(function)
@@ -104,6 +119,7 @@ class Flow(Generic[P, R]):
             arguments=arguments,
             deadline=deadline,
             cache=cache,
+            capture=capture,
         )
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -134,6 +150,7 @@ def flow(
     version: str = "",
     deadline: float | None = None,
     cache: bool | float | None = None,
+    capture: Capture | None = None,
 ) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
 
 
@@ -145,6 +162,7 @@ def flow(
     version: str = "",
     deadline: float | None = None,
     cache: bool | float | None = None,
+    capture: Capture | None = None,
 ) -> Flow[P, R] | Callable[[Callable[P, R]], Flow[P, R]]:
     """Make a function a flow: each call is a durable, traced run; a call inside a run is a step of that run.
 
@@ -155,10 +173,12 @@ def flow(
     deadline: seconds from its start after which a run fails with `DeadlineExceeded`, however often it is resumed.
     cache: whether its model calls are looked up in the cache and kept there, whatever their temperature, or for how
         many seconds an answer is given again. A prompt or call that says something of it goes before.
+    capture: what people may read of its inputs and output, and of the steps and calls in it that say nothing else, as
+        of `step`; by default what `[privacy] capture` says.
     """
 
     def decorate(function: Callable[P, R]) -> Flow[P, R]:
-        return Flow(function, name=name, version=version, deadline=deadline, cache=cache)
+        return Flow(function, name=name, version=version, deadline=deadline, cache=cache, capture=capture)
 
     return decorate if function is None else decorate(function)
 
@@ -166,8 +186,8 @@ def flow(
 class Workflow(Surroundings):
     """A flow as a class: `__init__` takes clients and settings, `run` (sync or async) is the flow's body.
 
-    Each call of `run` is a durable run. `class Answer(Workflow, name="answer", version="2")` names it; `deadline=` and
-    `cache=` are those of its runs, as for `flow`.
+    Each call of `run` is a durable run. `class Answer(Workflow, name="answer", version="2")` names it; `deadline=`,
+    `cache=` and `capture=` are those of its runs, as for `flow`.
     To resume a run in another process the object is built anew by the constructor's annotations: settings from the
     record, an SDK client from the connection of its provider. Where that is not enough, a static method `make` with
     the same parameters is called instead.
@@ -192,6 +212,7 @@ class Workflow(Surroundings):
         version: str = "",
         deadline: float | None = None,
         cache: bool | float | None = None,
+        capture: Capture | None = None,
         **rest: Any,
     ) -> None:
         super().__init_subclass__(**rest)
@@ -208,6 +229,7 @@ class Workflow(Surroundings):
             arguments=arguments,
             deadline=deadline,
             cache=cache,
+            capture=capture,
         )
 
         @functools.wraps(function)

@@ -25,6 +25,7 @@ from surefoot.flows.changes import CHANGES, NO_CHANGES, Changes, recorded_change
 from surefoot.flows.deadlines import first_deadline, next_deadline
 from surefoot.flows.drive import Body, Durable, Logic, Pause
 from surefoot.flows.events import RunOpened
+from surefoot.flows.flow import FlowSpec
 from surefoot.flows.host import Host, host
 from surefoot.flows.keyed import check_same
 from surefoot.flows.openrun import OpenRun, callers_around
@@ -46,7 +47,7 @@ from surefoot.ledger import (
     lease_until,
     this_process,
 )
-from surefoot.values import RunTags, new_id
+from surefoot.values import Capture, RunTags, new_id
 
 log = scope.logger("surefoot.flows")
 
@@ -77,6 +78,7 @@ def begin(target: Target, options: Options) -> Logic[Any]:
     changes = _changes_of(options)
     record = _new_record(app, target, options, changes)
     run = _open(app, record, options, changes)
+    run.capture = _capture(app, target.spec, options)
     _share(run, options.origin)
     given = {"inputs": dict(target.inputs), "init": dict(target.init)}
     freight: Freight = []
@@ -153,6 +155,9 @@ def _taken(
 
 def _go_on(app: Host, taken: RunRecord, target: Target, options: Options) -> Logic[Any]:
     run = _open(app, taken, options, Changes.of(recorded_changes(taken.tags)))
+    # What was not to be read stays so, whatever the code says by now.
+    begun = records.capture_of(app.ledger.start(taken.id).inputs)
+    run.capture = begun or _capture(app, target.spec, options)
     digest = sources.digest_of(target.spec.entry)
     is_changed = taken.code_digest != digest
     try:
@@ -273,6 +278,10 @@ def _new_record(app: Host, target: Target, options: Options, changes: Changes) -
         lease_until_ns=lease_until(app.keeper.lease_seconds),
         deadline_ns=first_deadline(app, spec, options, now),
     )
+
+
+def _capture(app: Host, spec: FlowSpec, options: Options) -> Capture:
+    return spec.capture or options.capture or app.config.privacy.capture
 
 
 def _open(app: Host, record: RunRecord, options: Options, changes: Changes) -> OpenRun:

@@ -19,7 +19,7 @@ from surefoot.flows.openrun import OpenRun
 from surefoot.flows.recall import Identity, Place, Record, ScopeKey, ScopeRecall, key_in_lane
 from surefoot.ledger import Outcome
 from surefoot.scope import Work
-from surefoot.values import Caller, PromptRef
+from surefoot.values import Caller, Capture, PromptRef
 
 if TYPE_CHECKING:
     from surefoot.flows.origin import Origin, Twin
@@ -42,6 +42,7 @@ class Here:
         "_twin_at",
         "_twins",
         "attempt",
+        "capture",
         "closed_by",
         "ending",
         "is_async",
@@ -62,9 +63,11 @@ class Here:
         around: Here | None = None,
         lane: int = 0,
         is_async: bool = False,
+        capture: Capture | None = None,
     ) -> None:
         """`around` is the scope that the step was claimed in, `lane` its lane there; `is_async`: its body awaits."""
         self.run = run
+        self.capture: Capture = capture or run.capture
         self.path = path
         self.attempt = attempt
         self.name = name
@@ -423,6 +426,7 @@ def inside_of(claim: StepClaim, *, is_async: bool = False) -> Here:
         around=here,
         lane=claim.lane,
         is_async=is_async,
+        capture=claim.capture,
     )
     if claim.twin is not None and here.run.origin is not None:
         inside.twinned(here.run.origin.inside_of(claim.twin.outcome))

@@ -97,11 +97,12 @@ class Finder:
             patterns = self._patterns = _compiled(self._rules)
         hits = patterns.hints(data)
         exact = self._exact_now()
-        has_known = exact is not None and exact.search(data) is not None
-        if not hits and not has_known:
+        if exact is not None and exact.search(data) is None:
+            exact = None
+        if not hits and exact is None:
             return []
         spans = [span for index in sorted(hits) for span in patterns.spans(index, data)]
-        if has_known:
+        if exact is not None:
             spans += (_Span(match.start(), match.end(), 0, SECRET, "known") for match in exact.finditer(data))
         return self._sorted(text, data, spans) if spans else []
 
@@ -258,4 +259,6 @@ def check_pattern(name: str, pattern: str) -> None:
     except InvalidInput as error:
         raise ConfigError(f"the pattern {name!r}: {error}") from None
     if compiled.search("") is not None:
-        raise ConfigError(f"the pattern {name!r} matches the empty text: let it ask for one character at least")
+        raise ConfigError(
+            f"the pattern {name!r} matches the empty text: let it ask for one character at least"
+        )
