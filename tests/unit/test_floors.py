@@ -23,7 +23,9 @@ FLOOR = {
     "locks": 1,
     "doors": 1,
     "effects": 1,
+    "hidden": 1,
     "hosts": 1,
+    "jsontext": 1,
     "mistakes": 1,
     "patterns": 1,
     "text": 1,
@@ -61,7 +63,7 @@ NEIGHBOURS = {
     *(("scope", "errors"), ("scope", "values"), ("scope", "doors"), ("values", "locks")),
     *(("effects", "errors"), ("effects", "locks"), ("effects", "scope")),
     *(("text", "errors"), ("text", "hosts"), ("text", "mistakes"), ("text", "patterns"), ("text", "values")),
-    *(("patterns", "errors"), ("errors", "mistakes")),
+    *(("patterns", "errors"), ("errors", "mistakes"), ("jsontext", "values"), ("hidden", "characters")),
 }
 
 # Who may name what: the rooms, and the third parties (and their likes in the standard library) behind their wall.

@@ -376,6 +376,17 @@ class RunSettings(Section):
         description="Dollars after which a run makes no further call. Calls under way may exceed it: a budget does not "
         "let them.",
     )
+    max_input_bytes: int = Field(
+        default=32_000_000,
+        ge=1,
+        description="How many bytes the inputs of a run may have together, as they are recorded; also an event that is "
+        "sent to a run.",
+    )
+    hidden: Literal["refuse", "strip", "allow"] = Field(
+        default="refuse",
+        description="What becomes of inputs with text that no reader sees (tag characters, overrides of direction, "
+        "zero-width characters and variation selectors that carry data): the run is not begun, or they are taken out.",
+    )
     strict: bool = Field(
         default=False,
         description="Whether each fresh result is restored at once, and fails its step if it is another value.",

@@ -123,8 +123,14 @@ class Flow(Generic[P, R]):
         )
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        inputs = self.spec.arguments.bind(args, kwargs)
-        body = self.spec.called(lambda: self.spec.function(*args, **kwargs))
+        arguments = self.spec.arguments
+        inputs = given = arguments.bind(args, kwargs)
+        if arguments.rules:
+            inputs = arguments.checked(given, f"flow {self.spec.name}")
+        if inputs is given:
+            body = self.spec.called(lambda: self.spec.function(*args, **kwargs))
+        else:
+            body = self.spec.called(lambda: arguments.call(self.spec.function, inputs))
         # To define a flow nothing is needed of what runs it.
         from surefoot.flows.entering import enter
 
@@ -236,8 +242,13 @@ class Workflow(Surroundings):
         def run(self: Workflow, *args: Any, **kwargs: Any) -> Any:
             from surefoot.flows.entering import enter, given_data
 
-            inputs = spec.arguments.bind(args, kwargs)
-            body = spec.called(lambda: function(self, *args, **kwargs))
+            inputs = given = spec.arguments.bind(args, kwargs)
+            if spec.arguments.rules:
+                inputs = spec.arguments.checked(given, f"flow {spec.name}")
+            if inputs is given:
+                body = spec.called(lambda: function(self, *args, **kwargs))
+            else:
+                body = spec.called(lambda: spec.arguments.call(functools.partial(function, self), inputs))
             return enter(spec, body, inputs, init=given_data(self), workflow=self)
 
         cls.run = run  # type: ignore[attr-defined]

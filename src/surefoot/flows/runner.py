@@ -20,7 +20,7 @@ from surefoot.errors import (
     RunStopped,
     UsageError,
 )
-from surefoot.flows import cancelling, doubts, ending, opened, sources, undoing
+from surefoot.flows import cancelling, doubts, ending, intake, opened, sources, undoing
 from surefoot.flows.changes import CHANGES, NO_CHANGES, Changes, recorded_changes
 from surefoot.flows.deadlines import first_deadline, next_deadline
 from surefoot.flows.drive import Body, Durable, Logic, Pause
@@ -72,17 +72,17 @@ def begin(target: Target, options: Options) -> Logic[Any]:
     """Run a flow from its start: the run is in the ledger before the first line of the flow.
 
     Where the run key is taken, this goes on with the run that has it, or returns its output. Raises `InvalidInput` if
-    that one was begun with other inputs, and what `resume` raises.
+    that one was begun with other inputs, or if these are refused, and what `resume` raises.
     """
     app = _host()
+    # Before there is a run: of inputs that are refused nothing is recorded.
+    target, given, text = intake.taken_in(app, target, is_known=options.origin is not None)
     changes = _changes_of(options)
     record = _new_record(app, target, options, changes)
     run = _open(app, record, options, changes)
     run.capture = _capture(app, target.spec, options)
     _share(run, options.origin)
-    given = {"inputs": dict(target.inputs), "init": dict(target.init)}
     freight: Freight = []
-    text = records.encode(given, name=f"{target.spec.name}()")
     start = ending.boundary(run, "running", inputs=text, output=_made_of(options), freight=freight)
     # Before the run can be seen: another thread that looks for it under its key must find it open.
     opened.add(run.id)

@@ -37,6 +37,8 @@ class Step(Generic[P, R]):
             self.compensation = Compensation(options.compensate, function, step=options.name)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        if self.arguments.rules:
+            args, kwargs = cast("Any", self.arguments.checked_call(args, kwargs, f"step {self.name}"))
         if self.options.is_plain:
             return self.function(*args, **kwargs)
         if scope.current() is None:

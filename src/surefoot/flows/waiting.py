@@ -18,6 +18,7 @@ from surefoot.flows.concluding import Conclusion
 from surefoot.flows.drive import Durable, Logic, Pause, drive, drive_async
 from surefoot.flows.given import left_of
 from surefoot.flows.host import host
+from surefoot.flows.intake import check_event
 from surefoot.flows.performing import Plan, perform
 from surefoot.flows.running import Here, open_scope
 from surefoot.flows.threads import refuse_lost_context
@@ -196,6 +197,7 @@ def deliver(run_id: str, event: str, value: object, *, message_id: str) -> Logic
     if record.status in FINAL:
         raise RunEnded(f"run {record.id} is {record.status}: it takes no events any more")
     text = records.encode(value, name=f"event {event}")
+    check_event(app.config.runs, event, value, text)
     if app.ledger.payloads.readable(text) != text:
         raise InvalidInput(
             f"the value of event {event!r} holds what looks like a secret, and an inbox is not sealed: "
