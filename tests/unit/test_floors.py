@@ -23,6 +23,7 @@ FLOOR = {
     "locks": 1,
     "doors": 1,
     "effects": 1,
+    "environment": 1,
     "hidden": 1,
     "hosts": 1,
     "jsontext": 1,

@@ -258,6 +258,7 @@ def _tags_of(options: Options, changes: Changes) -> dict[str, str]:
 def _new_record(app: Host, target: Target, options: Options, changes: Changes) -> RunRecord:
     spec, parent = target.spec, options.parent
     tags = options.tags if parent is None or options.tags != RunTags() else parent.labels
+    readable = app.ledger.payloads.readable
     entry = spec.entry
     now = time.time_ns()
     return RunRecord(
@@ -271,7 +272,11 @@ def _new_record(app: Host, target: Target, options: Options, changes: Changes) -
         tenant=tags.tenant,
         principal=tags.principal,
         session=tags.session,
-        tags=_tags_of(options, changes),
+        # What a run was changed by is read again by whoever goes on with it; anything else is for people.
+        tags={
+            name: value if name in _RESERVED else readable(value)
+            for name, value in _tags_of(options, changes).items()
+        },
         run_key=options.run_key,
         parent_run=parent.id if parent is not None else None,
         owner=this_process(),

@@ -187,7 +187,8 @@ class Payloads:
         if capture in WITHHELD:
             return withheld(text, capture)
         text = text if isinstance(text, str) else text.decode()
-        return (self._privacy(text) if self._privacy else None) or text
+        privacy = self._secrecy if capture == "full" else self._privacy
+        return (privacy(text) if privacy else None) or text
 
     def readable_all(self, texts: Sequence[str]) -> Sequence[str]:
         """Several texts as people may read them, looked at in one go: most have nothing to hide."""

@@ -212,6 +212,11 @@ _POSTAL = re.compile(r"[0-9]{5}-[0-9]{4}")
 _GAP = r"[ .\-/\x{a0}]"
 _EXTENSION = r"(?: ?(?:x|ext\.?|#) ?[0-9]{1,6})?"
 
+_ABROAD = (
+    rf"[1-9][0-9]{{0,2}}{_GAP}{{0,2}}(?:\([0-9]{{1,5}}\){_GAP}{{0,2}})?"
+    rf"[0-9]{{1,12}}(?:{_GAP}{{1,2}}[0-9]{{1,10}}){{0,6}}{_EXTENSION}"
+)
+
 PERSONAL: tuple[Rule, ...] = (
     Rule(
         "iban",
@@ -281,9 +286,16 @@ PERSONAL: tuple[Rule, ...] = (
     Rule(
         "phone",
         "international",
-        r"(?:\+|00)[1-9]",
-        rf"(?:^|[^A-Za-z0-9_.]|\\[nrtbf])((?:\+ ?|00)[1-9][0-9]{{0,2}}{_GAP}{{0,2}}(?:\([0-9]{{1,5}}\){_GAP}{{0,2}})?"
-        rf"[0-9]{{1,12}}(?:{_GAP}{{1,2}}[0-9]{{1,10}}){{0,6}}{_EXTENSION})\b",
+        r"\+ ?[1-9]",
+        rf"(?:^|[^A-Za-z0-9_.]|\\[nrtbf])(\+ ?{_ABROAD})\b",
+        _measure_phone,
+    ),
+    Rule(
+        "phone",
+        "abroad",
+        r"00[1-9]",
+        # Behind a hyphen it is a part of an id.
+        rf"(?:^|[^A-Za-z0-9_.\-]|\\[nrtbf])(00{_ABROAD})\b",
         _measure_phone,
     ),
     Rule(
