@@ -365,3 +365,28 @@ def test_out_10_a_child_process_gets_no_key(monkeypatch: pytest.MonkeyPatch) -> 
     assert HOUSE not in child_environment(MORE="x").values()
     assert child_environment(is_installer=True)["PIP_INDEX_URL"] == HOUSE
     assert child_environment()["PATH"] == os.environ["PATH"]
+
+
+@flow
+def telling(word: str) -> str:
+    return open_to_all(word)
+
+
+def test_out_08_what_was_a_secret_when_it_was_recorded_is_sealed_in_a_fork_that_does_not_know_it(
+    place: Place,
+) -> None:
+    (place.folder / "surefoot.toml").write_text(SETTINGS, encoding="utf-8")
+    app = opened(place)
+    app.run(telling, {"word": HOUSE})
+    [run] = app.ledger.runs(limit=1)
+    app.close()
+    (place.folder / "surefoot.toml").write_text("", encoding="utf-8")
+    stranger = opened(place)
+    try:
+        with stranger.entered():
+            shared = fork(run.id, flow=telling)
+            [outcome] = [o for o in stranger.ledger.outcomes(shared.id) if o.kind == "step"]
+            assert HOUSE not in stranger.ledger.view(outcome.output)
+            assert HOUSE in stranger.ledger.exact(shared.id, outcome.output)
+    finally:
+        stranger.close()

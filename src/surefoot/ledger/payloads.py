@@ -101,6 +101,9 @@ class Payloads:
             redacted = privacy(text) if privacy else None
         if redacted is None:
             return Payload(self._view(text, tenant, freight))
+        return self._sealed(run_id, text, redacted, freight, tenant)
+
+    def _sealed(self, run_id: str, text: str, redacted: str, freight: Freight, tenant: str) -> Payload:
         key_id, key = self._data_key(run_id, freight)
         plain = text.encode()
         is_large = len(plain) > self._inline_bytes
@@ -133,7 +136,12 @@ class Payloads:
         if payload.sealed is None and payload.view.startswith(BLOB_VIEW):
             return payload
         text = self.exact_large(of, payload, source)
-        return self.store(to, text, freight, tenant=tenant, capture=capture_of(payload) or capture)
+        capture = capture_of(payload) or capture
+        if payload.sealed is None or capture in WITHHELD:
+            return self.store(to, text, freight, tenant=tenant, capture=capture)
+        # What was a secret when it was recorded stays one, known or not by now.
+        shown = self.readable(self.view(payload, source), capture=capture)
+        return self._sealed(to, text if isinstance(text, str) else text.decode(), shown, freight, tenant)
 
     @property
     def keyring(self) -> Keyring:
