@@ -93,7 +93,7 @@ def launch(settings: Settings) -> Child:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=log,
-        env=child_environment(**{TOKEN_VARIABLE: settings.token}),
+        env={**child_environment(), TOKEN_VARIABLE: settings.token},
     )
     deadline = time.monotonic() + _START_SECONDS
     child = Child(process, 0, log)
