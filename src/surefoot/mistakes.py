@@ -43,7 +43,7 @@ def kind_of(value: object) -> str:
         case None:
             return "nothing"
         case bool():
-            return "true or false"
+            return str(value)
         case str():
             return f"text of {counted(len(value), 'character')}"
         case bytes() | bytearray():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, cast
 
@@ -57,3 +58,50 @@ def matched_until(pattern: str, text: str) -> int | None:
     except InvalidInput:
         return None
     return int(begun.end()) if begun is not None else 0
+
+
+def json_schema_keywords() -> dict[str, Any]:
+    """The keywords of JSON Schema that search by a pattern, by RE2, for `jsonschema.validators.extend`."""
+    return {
+        "pattern": _pattern,
+        "patternProperties": _pattern_properties,
+        "additionalProperties": _additional_properties,
+    }
+
+
+def _is_found(pattern: str, text: object) -> bool:
+    return isinstance(text, str) and compiled(pattern).search(encodable(text)) is not None
+
+
+def _pattern(_: Any, pattern: str, instance: object, __: object) -> Iterator[Any]:
+    from jsonschema import ValidationError
+
+    if isinstance(instance, str) and not _is_found(pattern, instance):
+        yield ValidationError(f"does not match {pattern!r}")
+
+
+def _pattern_properties(validator: Any, schemas: Any, instance: Any, _: object) -> Iterator[Any]:
+    if not validator.is_type(instance, "object"):
+        return
+    for pattern, schema in schemas.items():
+        for name, value in instance.items():
+            if _is_found(pattern, name):
+                yield from validator.descend(value, schema, path=name, schema_path=pattern)
+
+
+def _additional_properties(validator: Any, others: Any, instance: Any, schema: Any) -> Iterator[Any]:
+    from jsonschema import Draft202012Validator, ValidationError
+
+    patterns = schema.get("patternProperties")
+    if not patterns or not validator.is_type(instance, "object"):
+        plainly = cast("Any", Draft202012Validator).VALIDATORS["additionalProperties"]
+        yield from plainly(validator, others, instance, schema)
+        return
+    known = schema.get("properties", {})
+    for name, value in instance.items():
+        if name in known or any(_is_found(pattern, name) for pattern in patterns):
+            continue
+        if isinstance(others, dict):
+            yield from validator.descend(value, others, path=name)
+        elif others is False:
+            yield ValidationError(f"Additional properties are not allowed ({name!r} was unexpected)")

@@ -90,7 +90,8 @@ class Text:
         # A pattern is never asked about a text that is too long.
         if self.max is not None and len(text) > self.max:
             offset = (len(value) - len(value.lstrip()) if self.trim else 0) + self.max
-            problem = f"has {counted(len(text), 'character')}, and may have {self.max:,} (too long from offset {offset})"
+            size = counted(len(text), "character")
+            problem = f"has {size}, and may have {self.max:,} (too long from offset {offset})"
             return Mistake(field, "max", problem, offset)
         if self.min is not None and len(text) < self.min:
             problem = f"has {counted(len(text), 'character')}, and needs {self.min:,}"
@@ -121,7 +122,6 @@ class Text:
         elif self.pattern is not None:
             told["pattern"] = f"^(?:{self.pattern})$"
         if self.hosts is not None:
-            told["format"] = "uri"
             said.append(f"an address of {_listed(self.hosts)}")
         return {**told, **({"description": "; ".join(said)} if said else {})}
 

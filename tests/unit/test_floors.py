@@ -23,6 +23,7 @@ FLOOR = {
     "locks": 1,
     "doors": 1,
     "effects": 1,
+    "constraints": 1,
     "environment": 1,
     "hidden": 1,
     "hosts": 1,
@@ -65,6 +66,12 @@ NEIGHBOURS = {
     *(("effects", "errors"), ("effects", "locks"), ("effects", "scope")),
     *(("text", "errors"), ("text", "hosts"), ("text", "mistakes"), ("text", "patterns"), ("text", "values")),
     *(("patterns", "errors"), ("errors", "mistakes"), ("jsontext", "values"), ("hidden", "characters")),
+    *(
+        ("constraints", "errors"),
+        ("constraints", "mistakes"),
+        ("constraints", "text"),
+        ("constraints", "values"),
+    ),
 }
 
 # Who may name what: the rooms, and the third parties (and their likes in the standard library) behind their wall.

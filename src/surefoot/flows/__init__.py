@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from surefoot.flows.origin import FORKED_FROM as FORKED_FROM
     from surefoot.flows.runner import begin as begin
     from surefoot.flows.runner import resume as resume
+    from surefoot.flows.schema import schema_of as schema_of
     from surefoot.flows.signature import hints_of as hints_of
     from surefoot.flows.step import Step as Step
     from surefoot.flows.step import step as step
@@ -94,6 +95,7 @@ else:
             "options": ["Completed", "Opaque", "Options", "Target"],
             "origin": ["ALL", "FORK_STEP", "FORKED_FROM"],
             "runner": ["begin", "resume"],
+            "schema": ["schema_of"],
             "signature": ["hints_of"],
             "step": ["Step", "step"],
             "stopping": ["Ceilings"],

@@ -99,12 +99,19 @@ def hints_of(function: Any, *, has_extras: bool = False) -> dict[str, Any]:
                 one = type("One", (), {"__annotations__": {name: hint}})
                 found |= get_type_hints(one, globalns=names, include_extras=has_extras)
             except (NameError, TypeError) as error:
-                if has_extras and isinstance(hint, str) and _SAYS_A_RULE.search(hint):
+                if has_extras and isinstance(hint, str) and _says_a_rule(hint, error):
                     raise UsageError(
                         f"{_named(function)}: what is declared of {name!r} cannot be read ({error}): import its names "
                         "at the top of the module, and not for type checking only"
                     ) from None
         return found
+
+
+def _says_a_rule(hint: str, error: Exception) -> bool:
+    """Whether an annotation that cannot be read declares something, or what cannot be read is what declares it."""
+    missing = re.escape(getattr(error, "name", "") or "")
+    is_called = bool(missing) and re.search(rf"\b{missing}[\w.]*\(", hint) is not None
+    return "Annotated" in hint and (is_called or _SAYS_A_RULE.search(hint) is not None)
 
 
 def adapter_of(hint: Any) -> TypeAdapter[Any] | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from surefoot.constraints import Constraints
 from surefoot.errors import PromptError
 from surefoot.values import Json, PromptRef
 
@@ -31,7 +32,8 @@ class Property:
 
     `enum` are the values that it may have, where they are listed. `items` are what an array holds, `properties` what
     an object has, `any_of` what it may be one of (its type is `any` then). `is_nullable`: it may be null, too.
-    `is_strict`: its value may hold no line that looks like a role marker. `example` is a value to show.
+    `is_strict`: its value may hold no line that looks like a role marker. `example` is a value to show. `rules` are its
+    length, pattern, bounds and the like, where it has any.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Property:
     example: Json = None
     any_of: tuple[Property, ...] = ()
     is_nullable: bool = False
+    rules: Constraints | None = None
 
     @property
     def is_needed(self) -> bool:

@@ -311,6 +311,10 @@ class Translation:
             made["enumValues"] = list(entry.enum)
         if entry.is_strict:
             made["strict"] = True
+        if entry.rules is not None:
+            made |= entry.rules.written()
+            names, of = ", ".join(entry.rules.said), entry.name or "an item"
+            self.notes.append(f"{names} of {of} are rules of ours: prompty 2 passes them by")
         if entry.type == "array":
             made["items"] = _unnamed(self._property(entry.items)) if entry.items else {"kind": "any"}
         if entry.properties:
