@@ -113,6 +113,17 @@ def test_numbers_that_count_are_no_numbers_of_people() -> None:
         assert FIND.found(text) == [], (text, FIND.found(text))
 
 
+def test_what_is_none_does_not_hide_the_one_behind_it() -> None:
+    for text, count in (
+        ("NO93 8601 1117 947 DE89 3704 0044 0532 0130 00", 2),
+        ("AB12 or so DE89370400440532013000", 1),
+        ("1234 4111 1111 1111 1111", 1),
+        ("4111111111111111,4111111111111111;ana@post.example,li@post.example", 4),
+        ("password: password: Zx81!kPq7", 1),
+    ):
+        assert len(FIND.found(text)) == count, text
+
+
 def test_patterns_of_the_user_hide_their_first_group_and_what_is_allowed_stays() -> None:
     find = Finder(
         personal=("email",),

@@ -208,6 +208,7 @@ def _measure_local(text: str) -> int:
 _DATE = re.compile(
     r"(?:19|20)[0-9]{2}[-/. ][01]?[0-9][-/. ][0-3]?[0-9]|[0-3]?[0-9][-/. ][01]?[0-9][-/. ](?:19|20)[0-9]{2}"
 )
+_COUNTRY = f"(?i:{'|'.join(_IBAN_LENGTHS)})"
 _POSTAL = re.compile(r"[0-9]{5}-[0-9]{4}")
 _GAP = r"[ .\-/\x{a0}]"
 _EXTENSION = r"(?: ?(?:x|ext\.?|#) ?[0-9]{1,6})?"
@@ -221,14 +222,14 @@ PERSONAL: tuple[Rule, ...] = (
     Rule(
         "iban",
         "iban",
-        r"[A-Za-z]{2}[0-9]{2}[ -]?[A-Za-z0-9]{4}",
-        LEFT + r"((?i:[A-Z]{2}[0-9]{2})(?:[ -]?[A-Za-z0-9]{1,4}){3,9})",
+        rf"{_COUNTRY}[0-9]{{2}}[ -]?[A-Za-z0-9]{{4}}[ -]?[A-Za-z0-9]{{4}}",
+        LEFT + rf"({_COUNTRY}[0-9]{{2}}[A-Za-z0-9 -]{{11,42}})",
         _measure_iban,
     ),
     Rule(
         "card",
         "card",
-        r"[0-9]{4}[ -]?[0-9]{2}",
+        r"[0-9](?:[ -]?[0-9]){12}",
         r"(?:^|[^A-Za-z0-9_.]|[^0-9]\.|\\[nrtbf])((?:[0-9]{13,19}|[0-9]{4}(?:[ -][0-9]{4}){3}(?:[ -][0-9]{1,3})?"
         r"|[0-9]{4}[ -][0-9]{6}[ -][0-9]{4,5}))\b",
         _measure_card,
@@ -251,7 +252,7 @@ PERSONAL: tuple[Rule, ...] = (
     Rule(
         "tax_id",
         "steuer-id",
-        r"[1-9][0-9][ /]?[0-9]{3}[ /]?[0-9]{3}[ /]?[0-9]{3}",
+        r"[1-9][0-9][ /]?[0-9]{3}[ /]?[0-9]{3}[ /]?[0-9]{3}\b",
         r"(?:^|[^A-Za-z0-9_.+]|[^0-9]\.|\\[nrtbf])([1-9][0-9][ /]?[0-9]{3}[ /]?[0-9]{3}[ /]?[0-9]{3})\b",
         _measure_tax_id,
     ),
@@ -316,7 +317,7 @@ PERSONAL: tuple[Rule, ...] = (
     Rule(
         "phone",
         "named",
-        r"(?i)(?:phone|tel|mobile|cell|call|fax|mobil|handy|whatsapp|text|sms|reach|dial|anruf)",
+        r"(?i)(?:phone|fon|tel|mobil|cell|call|fax|handy|whatsapp|text|sms|reach|dial|anruf|number|nummer)[^0-9\n]{0,24}[0-9]",
         r"(?i)\b(?:tele)?(?:phone|fon|tel|mobile|cell|call|fax|mobil|handy|whatsapp|sms|reach (?:me|us) (?:at|on)|"
         r"dial|text|anrufen|number|nummer)\b[^0-9\n+(]{0,16}((?:\+|00)?\(?[0-9][0-9 ()./\-]{5,18}[0-9])\b",
         _measure_phone,
