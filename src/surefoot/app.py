@@ -53,9 +53,7 @@ class App:
         vault = self.settings.vault
         keys = {*models.KEY_VARIABLES, "SUREFOOT_KEY", *vault.variables}
         self.keyring = records.Keyring(config.privacy.key_file, key=os.environ.get("SUREFOOT_KEY"))
-        self.finder = wiring.finder_of(
-            config.privacy, self.keyring, vault.known, InEnvironment(sorted(keys))
-        )
+        self.finder = wiring.finder_of(config.privacy, self.keyring, vault.known, InEnvironment(sorted(keys)))
         """What finds secrets and personal data, in all that is recorded and sent."""
         scope.mask_logs(self.finder)
         payloads = records.Payloads(

@@ -7,9 +7,28 @@ from collections.abc import Mapping
 
 _NEEDED = frozenset(
     (
-        *("PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TEMP", "TMP", "USER", "LOGNAME", "SHELL", "TERM"),
+        *(
+            "PATH",
+            "HOME",
+            "LANG",
+            "LANGUAGE",
+            "TZ",
+            "TMPDIR",
+            "TEMP",
+            "TMP",
+            "USER",
+            "LOGNAME",
+            "SHELL",
+            "TERM",
+        ),
         *("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH", "VIRTUAL_ENV", "SYSTEMROOT"),
-        *("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "SOURCE_DATE_EPOCH", "COVERAGE_PROCESS_START"),
+        *(
+            "XDG_CACHE_HOME",
+            "XDG_CONFIG_HOME",
+            "XDG_DATA_HOME",
+            "SOURCE_DATE_EPOCH",
+            "COVERAGE_PROCESS_START",
+        ),
         *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "CUDA_VISIBLE_DEVICES"),
     )
 )
