@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from surefoot import flows, models
+from surefoot import flows, models, scope
 from surefoot import ledger as records
 from surefoot.errors import ConfigError, InvalidInput
 from surefoot.locks import ForkSafeLock, made_once
@@ -47,15 +47,22 @@ class App:
         from surefoot import wiring
         from surefoot.config import load
         from surefoot.endpoints import ProjectEndpoints
-        from surefoot.guards import InEnvironment, SecretFinder
+        from surefoot.guards import InEnvironment
 
         self.settings = settings or load()
         config = self.config = self.settings.config
         vault = self.settings.vault
         keys = {*models.KEY_VARIABLES, "SUREFOOT_KEY", *vault.variables}
-        finder = SecretFinder(vault.resolved, InEnvironment(sorted(keys)))
         self.keyring = records.Keyring(config.privacy.key_file, key=os.environ.get("SUREFOOT_KEY"))
-        payloads = records.Payloads(self.keyring, privacy=finder, inline_bytes=config.ledger.inline_bytes)
+        self.finder = wiring.finder_of(config.privacy, self.keyring, vault.known, InEnvironment(sorted(keys)))
+        """What finds secrets and personal data, in all that is recorded and sent."""
+        scope.mask_logs(self.finder)
+        payloads = records.Payloads(
+            self.keyring,
+            privacy=self.finder,
+            secrecy=self.finder.secrets_only(),
+            inline_bytes=config.ledger.inline_bytes,
+        )
         self.ledger: Ledger = wiring.ledger_of(config.ledger, payloads, vault)
         self.keeper = flows.Keeper(self.ledger, lease_seconds=config.runs.lease)
         self.budgeting = wiring.budgets_of(config, self.ledger)

@@ -26,6 +26,7 @@ FLOOR = {
     "doors": 1,
     "effects": 1,
     "constraints": 1,
+    "environment": 1,
     "hidden": 1,
     "hosts": 1,
     "jsontext": 1,
