@@ -13,6 +13,7 @@ WORKERS ?= 3
 NAME ?=
 SEED ?=
 DATA ?=
+CASES ?= ../shared/conformance/attack_cases.jsonl
 VECTORS ?=
 export PYTHON SEED
 
@@ -62,6 +63,9 @@ conformance-prompts: .venv/.installed-dev ## prompt files of other libraries and
 
 conformance-metrics: .venv/.installed-dev ## scores that ragas computed from given answers of judges, and ours (DATA=x)
 	@PYTHONPATH=tests/conformance/metrics $(BIN)/python tests/conformance/metrics $(DATA:%=--data=%)
+
+attacks: .venv/.installed-dev ## the tests of attacks, a line for each case (CASES=x.jsonl: each of its kinds must have a test)
+	@$(BIN)/python tests/attacks --cases=$(CASES) $(ARGS)
 
 test-peers: $(PEERS:%=test-peer-%) ## run LangChain, pydantic-ai and instructor inside runs; metrics of ragas; experiments to MLflow
 
@@ -117,5 +121,5 @@ check-floors: .venv/.installed-dev
 .PHONY: help demo eval-demo test test-peers conformance-prompts conformance-metrics crash backtest-proof chaos limits stats
 .PHONY: check format cov bench wheel lock clean
 .PHONY: help demo eval-demo test test-peers conformance-prompts conformance-metrics crash backtest-proof eval-proof chaos limits
-.PHONY: stats check format cov bench wheel lock clean
+.PHONY: stats attacks check format cov bench wheel lock clean
 .PHONY: check-format check-lint check-mypy check-pyright check-floors

@@ -33,6 +33,16 @@ def pytest_configure(config: pytest.Config) -> None:
     sys.dont_write_bytecode = False
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    # Which attacks a test is of goes with its report, from the workers of pytest-xdist too: `make attacks` reads it.
+    for mark in item.iter_markers("attack"):
+        if not mark.args:
+            raise pytest.UsageError(
+                f'{item.nodeid}: say which attacks it is of: @pytest.mark.attack("pi-05")'
+            )
+        item.user_properties += [("attack", str(id)) for id in mark.args]
+
+
 def pytest_collection_finish() -> None:
     # A test that edits a flow may do it within one second and in the same length, where old bytecode looks new.
     sys.dont_write_bytecode = True
