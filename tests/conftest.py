@@ -40,7 +40,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
             raise pytest.UsageError(
                 f'{item.nodeid}: say which attacks it is of: @pytest.mark.attack("pi-05")'
             )
-        item.user_properties += [("attack", str(id)) for id in mark.args]
+        item.user_properties += [("attack", str(one)) for one in mark.args]
 
 
 def pytest_collection_finish() -> None:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from cases import HELD, Case, Outcome, Outcomes, read
 
 TESTS = Path(__file__).parents[1]
@@ -29,16 +30,16 @@ def main() -> int:
         str(path) for path in TESTS.rglob("test_*.py") if "mark.attack(" in path.read_text("utf-8")
     )
     options = ["-q", "-m", "attack", "-p", "no:cacheprovider", "--no-header", "--no-summary"]
-    code = pytest.main([*options, *files, *given.rest], plugins=[outcomes])
+    code = pytest.main([*options, *files, *given.rest], plugins=[outcomes]) if files else 0
     return told(cases, outcomes, code)
 
 
 def told(cases: dict[str, Case], outcomes: Outcomes, code: int) -> int:
     """Print a line for each case; 0 where each that is held here has a test, and none has failed."""
     missing = failed = 0
-    for id in sorted({*cases, *outcomes.by_id}, key=natural):
-        outcome = outcomes.by_id.get(id, Outcome())
-        case = cases.get(id)
+    for name in sorted({*cases, *outcomes.by_id}, key=natural):
+        outcome = outcomes.by_id.get(name, Outcome())
+        case = cases.get(name)
         word = outcome.word
         if not outcome.tests and case is not None:
             is_held = case.kind in HELD
@@ -46,16 +47,16 @@ def told(cases: dict[str, Case], outcomes: Outcomes, code: int) -> int:
             missing += is_held
         failed += outcome.failed > 0
         count = f"{outcome.tests} test{'' if outcome.tests == 1 else 's'}" if outcome.tests else ""
-        print(f"{id:<10} {case.name if case else '':<44} {word:<16} {count}".rstrip())
-        for name in outcome.failures:
-            print(f"{'':<10} {name}")
+        print(f"{name:<10} {case.name if case else '':<44} {word:<16} {count}".rstrip())
+        for failure in outcome.failures:
+            print(f"{'':<10} {failure}")
     tested = sum(outcome.tests > 0 for outcome in outcomes.by_id.values())
     print(f"{tested} cases tested, {failed} failed, {missing} of {', '.join(HELD)} without a test")
     return 1 if failed or missing or code not in (0, pytest.ExitCode.NO_TESTS_COLLECTED) else 0
 
 
-def natural(id: str) -> tuple[str, int]:
-    kind, _, number = id.rpartition("-")
+def natural(name: str) -> tuple[str, int]:
+    kind, _, number = name.rpartition("-")
     return kind, int(number) if number.isdigit() else 0
 
 

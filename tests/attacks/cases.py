@@ -56,9 +56,9 @@ class Outcomes:
         self.by_id: dict[str, Outcome] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        for name, id in report.user_properties:
+        for name, value in report.user_properties:
             if name == "attack":
-                self._note(self.by_id.setdefault(str(id), Outcome()), report)
+                self._note(self.by_id.setdefault(str(value), Outcome()), report)
 
     @staticmethod
     def _note(outcome: Outcome, report: pytest.TestReport) -> None:

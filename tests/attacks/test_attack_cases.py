@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from cases import Outcomes, read
 
 CASES = [
@@ -24,7 +25,7 @@ def written(folder: Path, *rows: dict[str, str]) -> Path:
 
 def ended(report: str, *ids: str, outcome: str = "passed", when: str = "call") -> pytest.TestReport:
     return pytest.TestReport(
-        report, (report, 1, ""), {}, outcome, None, when, user_properties=[("attack", id) for id in ids]
+        report, (report, 1, ""), {}, outcome, None, when, user_properties=[("attack", one) for one in ids]
     )
 
 
@@ -37,7 +38,7 @@ def test_a_case_is_held_off_where_a_test_of_it_has_passed_and_none_has_failed() 
         ended("four", "pi-4", outcome="failed", when="setup"),
     ):
         outcomes.pytest_runtest_logreport(report)
-    words = {id: outcome.word for id, outcome in outcomes.by_id.items()}
+    words = {name: outcome.word for name, outcome in outcomes.by_id.items()}
     assert words == {"pi-1": "held off", "pi-2": "FAILED", "pi-3": "skipped", "pi-4": "FAILED"}
     assert outcomes.by_id["pi-3"].tests == 0
     assert outcomes.by_id["pi-4"].failures == ["four"]
