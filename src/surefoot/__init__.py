@@ -49,6 +49,9 @@ if TYPE_CHECKING:
     from surefoot.models import wrap as wrap
     from surefoot.prompts import Prompty as Prompty
     from surefoot.prompts import prompt as prompt
+    from surefoot.text import Text as Text
+    from surefoot.trusting import endorse as endorse
+    from surefoot.trusting import trusted as trusted
     from surefoot.values import Done as Done
 else:
     __getattr__, __dir__ = doors.lazy(
@@ -89,6 +92,8 @@ else:
                 "wrap",
             ],
             "prompts": ["Prompty", "prompt"],
+            "text": ["Text"],
+            "trusting": ["endorse", "trusted"],
             "values": ["Done"],
         },
     )
@@ -107,6 +112,7 @@ __all__ = [
     "Router",
     "Score",
     "SurefootError",
+    "Text",
     "Tier",
     "Tiered",
     "Workflow",
@@ -116,6 +122,7 @@ __all__ = [
     "current_run",
     "current_step",
     "embed",
+    "endorse",
     "evaluate",
     "flow",
     "fork",
@@ -130,6 +137,7 @@ __all__ = [
     "send",
     "sleep",
     "step",
+    "trusted",
     "uuid4",
     "wait_for",
     "wrap",

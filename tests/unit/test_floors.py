@@ -19,10 +19,17 @@ DOOR = "surefoot"
 FLOOR = {
     "values": 1,
     "errors": 1,
+    "decisions": 1,
+    "trusting": 1,
     "scope": 1,
     "locks": 1,
     "doors": 1,
     "effects": 1,
+    "hosts": 1,
+    "mistakes": 1,
+    "patterns": 1,
+    "text": 1,
+    "characters": 1,
     "ledger": 2,
     "prompts": 2,
     "models": 2,
@@ -49,11 +56,15 @@ FLOOR = {
     "__main__": 8,
 }
 # The face of the open run speaks of usage and cost and refuses what is no wish of it, ids are made under a lock, and
-# programs wait for what the run promises: all floor 1, and no arrow turns. The composition root is in four files.
+# programs wait for what the run promises, and what a text may be is told by patterns, hosts and mistakes: all floor 1,
+# and no arrow turns. The composition root is in four files.
 NEIGHBOURS = {
     *(("app", "wiring"), ("app", "endpoints"), ("wiring", "endpoints"), ("fitting", "app")),
     *(("scope", "errors"), ("scope", "values"), ("scope", "doors"), ("values", "locks")),
+    *(("errors", "decisions"), ("scope", "decisions"), ("trusting", "scope"), ("trusting", "errors")),
     *(("effects", "errors"), ("effects", "locks"), ("effects", "scope")),
+    *(("text", "errors"), ("text", "hosts"), ("text", "mistakes"), ("text", "patterns"), ("text", "values")),
+    *(("patterns", "errors"), ("errors", "mistakes")),
 }
 
 # Who may name what: the rooms, and the third parties (and their likes in the standard library) behind their wall.

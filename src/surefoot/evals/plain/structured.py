@@ -13,9 +13,9 @@ from typing import Any, Literal, cast
 
 from surefoot.errors import InvalidInput
 from surefoot.evals.plain.matching import shown
-from surefoot.evals.plain.patterns import compiled_by_re2
 from surefoot.evals.scales import scaled
 from surefoot.evals.scores import Score
+from surefoot.patterns import compiled
 
 Lists = Literal["ordered", "any"]
 
@@ -190,7 +190,7 @@ def _pattern(_: object, pattern: str, instance: object, __: object) -> Iterator[
     if not isinstance(instance, str):
         return
     try:
-        is_found = compiled_by_re2(pattern).search(instance) is not None
+        is_found = compiled(pattern).search(instance) is not None
     except (InvalidInput, UnicodeEncodeError):
         is_found = re.search(pattern, instance) is not None
     if not is_found:
