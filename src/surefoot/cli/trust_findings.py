@@ -27,6 +27,9 @@ def findings(reports: Iterable[Report]) -> Iterator[Finding]:
                 more=(*drawn(crossing), *_explained(crossing)),
                 data=_data(report, crossing),
             )
+        for hop, to in report.beyond.items():
+            text = f"flow {report.name} does not say that it uses {to}: {hop.what}; the run refuses it: add it to uses="
+            yield Finding("trust", "error", hop.file, hop.line, text, flows=(report.name,))
         for place, outside in report.undeclared.items():
             flows.setdefault(place, []).append(report.name)
             undeclared[place] = outside.text

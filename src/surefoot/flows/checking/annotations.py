@@ -49,6 +49,8 @@ class Annotations:
         """Whether a value of this type is a truth, number, date, choice or checked text, or is made of such alone."""
         if not isinstance(node, ast.expr) or depth > MAX_DEPTH:
             return False
+        if (alias := self._aliased(node, place)) is not None:
+            return self.is_checked(*alias, depth=depth + 1)
         if (annotated := self._annotated(node, place)) is not None:
             inner, metadata = annotated
             return self.is_checked(inner, place, depth=depth + 1) or any(
@@ -191,13 +193,27 @@ class Annotations:
             case ast.Subscript(value=head, slice=ast.Tuple(elts=[inner, *metadata])):
                 names = {"typing.Annotated", "typing_extensions.Annotated"}
                 return (inner, metadata) if self._is_of(head, place, names) else None
-            case ast.Name(id=name) if (scope := place.scope.bound(name)) is not None:
-                values = [one.value for one in scope.bindings[name] if one.kind == "value"]
-                if len(values) == 1 and isinstance(values[0], ast.Subscript):
-                    return self._annotated(values[0], Place(scope, END, ()))
-                return None
+            case ast.Name() if (alias := self._aliased(node, place)) is not None:
+                return self._annotated(*alias)
             case _:
                 return None
+
+    def _aliased(self, node: ast.expr, place: Place) -> tuple[ast.expr, Place] | None:
+        """What a name of a type stands for: `Severity = Literal["low", "high"]`, in another module too."""
+        if not isinstance(node, ast.Name) or (scope := place.scope.bound(node.id)) is None:
+            return None
+        bindings = scope.bindings[node.id]
+        only = bindings[0] if len(bindings) == 1 else None
+        if only is None:
+            return None
+        if only.kind == "import":
+            module, rest = self.meanings.project.imported(only.dotted, scope.module)
+            if module is None or len(rest) != 1:
+                return None
+            return self._aliased(ast.Name(rest[0]), Place(module.scope, END, ()))
+        if only.kind == "value" and isinstance(only.value, ast.Subscript | ast.BinOp):
+            return only.value, Place(scope, END, ())
+        return None
 
     def _is_of(self, node: ast.expr, place: Place, names: frozenset[str] | set[str]) -> bool:
         return any(isinstance(one, Symbol) and one.dotted in names for one in self.meanings.of(node, place))

@@ -9,6 +9,7 @@ from surefoot.flows.checking.expressions import element, value_of
 from surefoot.flows.checking.frames import Frame
 from surefoot.flows.checking.marks import CLEAN, Value, either, joined
 
+_TIMES = 5
 _ENDING = (ast.Return, ast.Raise, ast.Continue, ast.Break)
 
 
@@ -98,15 +99,21 @@ def _loop(node: ast.For | ast.AsyncFor | ast.While, frame: Frame) -> None:
         frame.asked = (*asked, *value_of(node.test, frame).asks)
     else:
         found = element(value_of(node.iter, frame), frame)
-    # Twice: what the first time through leaves behind is there the second time.
-    for _ in range(2):
+    # What one time through leaves behind is there the next time, until nothing new comes.
+    for _ in range(_TIMES):
         before = dict(frame.names)
         if not isinstance(node, ast.While):
             frame.bind(node.target, found)
         through(node.body, frame)
         frame.names = _merged(before, frame.names)
+        if _keys(frame.names) == _keys(before):
+            break
     through(node.orelse, frame)
     frame.asked = asked
+
+
+def _keys(names: dict[str, Value]) -> dict[str, object]:
+    return {name: value.key for name, value in names.items()}
 
 
 def _try(node: ast.Try | ast.TryStar, frame: Frame) -> None:

@@ -27,6 +27,7 @@ class Declaration:
 
     `reads` and `sends` are what the words name; `says_reads` and `says_sends`: they stand there, be it with nothing.
     `sends` is `("out",)` for `sends=True`. `trusted` are the inputs of a flow that the team vouches for, None: all.
+    `uses` is what its steps may send to, None where it does not say.
     """
 
     kind: Literal["step", "flow"]
@@ -38,6 +39,7 @@ class Declaration:
     is_transaction: bool = False
     is_plain: bool = False
     trusted: frozenset[str] | None = frozenset()
+    uses: frozenset[str] | None = None
     says_reads: bool = False
     says_sends: bool = False
 
@@ -155,6 +157,7 @@ class Declarations:
             is_transaction="transaction" in given,
             is_plain=_is_true(given.get("plain")),
             trusted=None if _is_true(given.get("trusted")) else trusted,
+            uses=frozenset(self._texts(given["uses"], place)) if _is_said(given.get("uses")) else None,
             says_reads="reads" in given,
             says_sends="sends" in given,
         )
@@ -176,3 +179,7 @@ class Declarations:
 
 def _is_true(node: ast.expr | None) -> bool:
     return isinstance(node, ast.Constant) and node.value is True
+
+
+def _is_said(node: ast.expr | None) -> bool:
+    return node is not None and not (isinstance(node, ast.Constant) and node.value is None)

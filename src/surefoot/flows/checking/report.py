@@ -118,6 +118,9 @@ class Report:
     function: str
     file: str
     line: int
+    uses: frozenset[str] | None = None
+    beyond: dict[Hop, str] = field(default_factory=dict[Hop, str])
+    """What sends to something that `uses=` does not name, and what that is."""
     ignored: set[tuple[str, int]] = field(default_factory=set[tuple[str, int]])
     legs: dict[Leg, dict[Hop, None]] = field(default_factory=dict[Leg, "dict[Hop, None]"])
     sinks: dict[Hop, None] = field(default_factory=dict[Hop, None])
@@ -130,9 +133,11 @@ class Report:
         """Note that something is read."""
         self.legs.setdefault(leg, {})[source] = None
 
-    def sends(self, sink: Hop) -> None:
-        """Note that something can be sent."""
+    def sends(self, sink: Hop, to: tuple[str, ...]) -> None:
+        """Note that something can be sent, and to what."""
         self.sinks[sink] = None
+        if self.uses is not None and (more := [one for one in to if one not in self.uses]):
+            self.beyond[sink] = ", ".join(more)
 
     def cleared(self, hop: Hop, value: Value) -> None:
         """Note what stands between, where there is something for it to clear."""

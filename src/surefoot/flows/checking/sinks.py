@@ -39,7 +39,7 @@ def look(
     to = [word for word in declaration.sends if word != "out"]
     what = f"{shown}{f' {_listed(to)}' if to else ' out' if declaration.sends else ''}"
     sink = frame.walk.hop(f"{what}, as a tool" if is_called_by_model else what, node, frame.scope)
-    report.sends(sink)
+    report.sends(sink, declaration.sends)
     untrusted = [mark for mark in own if mark.leg == "untrusted"]
     arguments: list[str] = []
     for name, value in given.items():

@@ -47,7 +47,7 @@ class Walking:
         """Go through a flow, from its function."""
         file, line = self.meanings.project.place(scope.module, _line(scope.node))
         function = scope.owner.name if scope.owner is not None else scope.name
-        self._report = report = Report(declaration.name, function, file, line)
+        self._report = report = Report(declaration.name, function, file, line, declaration.uses)
         self.attributes.clear()
         # Twice: what a method has given its object may be there when an earlier one is called again.
         for _ in range(2):
