@@ -338,7 +338,7 @@ def test_a_line_that_says_so_is_passed_by(tmp_path: Path) -> None:
     assert weights(report(tmp_path, body("mail(q, str(load(user)))  # surefoot: ignore"))) == []
 
 
-@pytest.mark.parametrize("folder", ["examples", "src/surefoot"])
+@pytest.mark.parametrize("folder", ["examples", "src/surefoot/ingest"])
 def test_no_flow_that_is_shipped_has_a_finding(folder: str) -> None:
     reports = checked(Project.of(Path(__file__).parents[3] / folder))
     assert reports

@@ -47,6 +47,7 @@ def test_every_answer_carries_the_security_headers(pages: TestClient, path: str)
     ],
 )
 @pytest.mark.parametrize("path", PATHS)
+@pytest.mark.attack("web-03")
 def test_a_request_under_another_name_is_refused(pages: TestClient, path: str, host: str) -> None:
     refused = pages.get(path, headers={"host": host})
     assert refused.status_code == 421
@@ -65,6 +66,7 @@ def test_two_host_headers_are_refused(pages: TestClient) -> None:
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"])
 @pytest.mark.parametrize("path", PATHS)
+@pytest.mark.attack("web-01")
 def test_nothing_can_be_changed(pages: TestClient, path: str, method: str) -> None:
     refused = pages.request(method, path)
     assert refused.status_code == 405

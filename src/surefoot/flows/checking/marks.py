@@ -96,7 +96,8 @@ class Value:
         marks = tuple((mark.leg, mark.source) for mark in self.marks)
         parts = tuple((name, value.key) for name, value in self.parts)
         calls = tuple(target.key for target in (*self.calls, *self.tools))
-        return marks, parts, id(self.shape) if self.shape else 0, calls, bool(self.asks)
+        shape = id(self.shape.annotation) if self.shape is not None else 0
+        return marks, parts, shape, calls, bool(self.asks)
 
 
 CLEAN = Value()
