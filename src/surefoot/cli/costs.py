@@ -292,8 +292,7 @@ def _row_json(row: CostRow) -> dict[str, Json]:
 
 def print_csv(found: Costs) -> None:
     """One line for each group, costs as exact decimals; none for the sum, which a spreadsheet would add to itself."""
-    # Names may come from users.
-    from surefoot.evals.datasets.cells import guarded
+    from surefoot.evals.datasets.formulas import harmless
 
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(
@@ -307,7 +306,7 @@ def print_csv(found: Costs) -> None:
         usage = row.usage
         writer.writerow(
             [
-                *map(guarded, row.group.values()),
+                *map(harmless, row.group.values()),
                 *(row.calls, row.failed, row.cached, row.unpriced),
                 *(usage.input, usage.cached, usage.output, usage.reasoning),
                 f"{row.cost.nanos // _S}.{row.cost.nanos % _S:09}",

@@ -12,9 +12,9 @@ import orjson
 
 from surefoot.errors import InvalidInput, NotData
 from surefoot.evals.datasets.case import Case, data_of
-from surefoot.evals.datasets.cells import guarded
 from surefoot.evals.datasets.columnar import arrow
 from surefoot.evals.datasets.formats import PACKED, format_of
+from surefoot.evals.datasets.formulas import harmless
 from surefoot.evals.datasets.replacing import held, replace
 from surefoot.values import Json
 
@@ -25,8 +25,7 @@ def write(cases: Sequence[Case], file: Path, *, overwrite: bool = False) -> None
     """Write cases to a file whose name tells the format, as a whole or not at all.
 
     JSON has an object for each case, with `inputs` and `metadata` inside. Tables have a column for each input, and for
-    metadata that is text; other metadata stands as JSON in the column `metadata`, so that it keeps its type. A text that
-    a spreadsheet would take for a formula has an apostrophe before it in CSV and TSV, which is taken off when it is read.
+    metadata that is text; other metadata stands as JSON in the column `metadata`, so that it keeps its type.
 
     Raises `InvalidInput` for a file that is there and not to be overwritten, and for what the format has no form for.
     """
@@ -128,7 +127,7 @@ def _cells(cases: Sequence[Case], delimiter: str) -> Iterator[bytes]:
         text.truncate()
         return whole.encode()
 
-    plain.writerow(map(guarded, columns))
+    plain.writerow(map(harmless, columns))
     yield taken()
     for case, row in zip(cases, rows, strict=True):
         cells = [_cell(row.get(name), case, name) for name in columns]
@@ -140,10 +139,10 @@ def _cell(value: object, case: Case, name: str) -> str:
     plain = data_of(value)
     if plain is None:
         return ""
-    text = guarded(plain) if isinstance(plain, str) else dumped(plain, f"{case.label}: {name!r}").decode()
+    text = plain if isinstance(plain, str) else dumped(plain, f"{case.label}: {name!r}").decode()
     if "\0" in text:
         raise InvalidInput(f"{case.label}: {name!r} holds a NUL character, which a table of text cannot have")
-    return text
+    return harmless(text)
 
 
 def _columns(cases: Sequence[Case], *, is_parquet: bool) -> bytes:
