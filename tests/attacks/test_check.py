@@ -95,9 +95,7 @@ def data_paths(folder: Path, file: Path) -> dict[str, Callable[[], object]]:
     return {
         "yaml of a prompt": lambda: Prompty.load(written("y.prompty", yaml)).messages(),
         "template of a prompt": lambda: Prompty.load(written("t.prompty", template % code)).render(q="x"),
-        "value in a prompt": lambda: Prompty.load(
-            written("v.prompty", head + "{{ q }}\n")
-        ).render(q=code),
+        "value in a prompt": lambda: Prompty.load(written("v.prompty", head + "{{ q }}\n")).render(q=code),
         "settings": lambda: load_settings(
             written("s/surefoot.toml", f'[models]\ndefault = "{code}"\n').parent
         ),

@@ -184,16 +184,22 @@ RESPONSE_EVENTS = (
 )
 
 PROMPTS = (
-    (b"---\nname: a\nversion: '1'\nmodel: {api: chat, id: gpt-4o}\ninputs:\n  q: {type: string}\n---\n"
-    b"system:\nBe brief.\nuser:\n{{ q }}{% if q %}!{% endif %}\n"),
-    (b"---\nname: b\nmodel:\n  api: chat\n  configuration: {type: openai}\n  parameters: {max_tokens: 5}\nsample:\n"
-    b"  q: x\n---\nuser:\n![image]({{q}})\n"),
+    (
+        b"---\nname: a\nversion: '1'\nmodel: {api: chat, id: gpt-4o}\ninputs:\n  q: {type: string}\n---\n"
+        b"system:\nBe brief.\nuser:\n{{ q }}{% if q %}!{% endif %}\n"
+    ),
+    (
+        b"---\nname: b\nmodel:\n  api: chat\n  configuration: {type: openai}\n  parameters: {max_tokens: 5}\nsample:\n"
+        b"  q: x\n---\nuser:\n![image]({{q}})\n"
+    ),
     b"prompt_id: c\nversion: 2\ntemplate: |\n  Hello {{ name }}\ninputs: [name]\n",
     b"---\nname: d\ninputs: {q: &a {type: string}, r: *a}\ntemplate: {format: mustache}\n---\nuser:\n{{#q}}x{{/q}}\n",
 )
 CODE = (
-    (b"from surefoot import Call, flow, generate, step\n\n@step(sends='mail')\ndef mail(to): ...\n\n"
-    b"@flow\ndef f(q: str):\n    for x in [q]:\n        generate('p', str, q=x, using=Call(tools=[mail]))\n"),
+    (
+        b"from surefoot import Call, flow, generate, step\n\n@step(sends='mail')\ndef mail(to): ...\n\n"
+        b"@flow\ndef f(q: str):\n    for x in [q]:\n        generate('p', str, q=x, using=Call(tools=[mail]))\n"
+    ),
 )
 JSONL = (b'{"id": "1", "inputs": {"q": "x"}, "expected": "y", "metadata": {"a": [1]}}\n', b'{"q": "x"}\n')
 RECORDED = (
