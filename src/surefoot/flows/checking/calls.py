@@ -122,7 +122,7 @@ def _ours(node: ast.Call, meant: Sequence[Meaning], frame: Frame, report: Report
         return replace(Value(value.of("private"), asks=value.asks), cleared=(hop,) if value.marks else ())
     if "endorse" in names:
         hop = walk.hop("endorse(...)", node, frame.scope)
-        kind = argument_of(node, 1, "type")
+        kind = argument_of(node, 1, "kind")
         value = walk.annotations.checked(value_of(first, frame), kind, place, hop)
         report.cleared(hop, value)
         return value
