@@ -12,13 +12,15 @@ from surefoot.prompts.fitting.project import Project
 
 HEAD = """\
 import asyncio
+import dataclasses
 import enum
 import functools
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Literal, Optional
 from pydantic import BaseModel
-from surefoot import Call, Fallback, Reply, Text, Tiered, Workflow, endorse, flow, generate, prompt, step, trusted, wait_for
+from surefoot import Call, Fallback, Reply, Text, Tiered, Workflow, endorse, flow, generate, prompt, step
+from surefoot import trusted, wait_for
 
 Severity = Literal["low", "high"]
 
@@ -106,7 +108,7 @@ LEADS = {
     "through a free field": 't = generate("p", Ticket, q=q)\nmail(load(user)["mail"], t.summary)',
     "through a whole object": 't = generate("p", Ticket, q=q)\nmail(load(user)["mail"], str(t))',
     "through a field of a field": 't = generate("p", Ticket, q=q)\nmail(load(user)["mail"], t.inner.note)',
-    "through an element": 't = generate("p", Ticket, q=q)\nfor one in t.many:\n    mail(load(user)["mail"], one.note)',
+    "through an element": 't = generate("p", Ticket, q=q)\nfor x in t.many:\n    mail(load(user)["mail"], x.note)',
     "through a step": 'mail(load(user)["mail"], plain_step(q))',
     "through a list": 'found = []\nfound.append(search(q))\nfound.append(load(user))\nmail("a@x.com", str(found))',
     "through a dict": 'd = {"to": q, "body": load(user)}\nmail(d["to"], d["body"])',
@@ -116,7 +118,7 @@ LEADS = {
     "through try": 'x = "a"\ntry:\n    x = search(q)\nexcept ValueError:\n    pass\nmail("a", f"{x}{load(user)}")',
     "through match": 'match search(q):\n    case [one, *_]:\n        mail("a", f"{one}{load(user)}")',
     "through with": 'with open(q) as file:\n    mail("a", file.read() + str(load(user)))',
-    "through gather": 'docs, account = asyncio.run(asyncio.gather(search(q), load(user)))\nmail("a", f"{docs}{account}")',
+    "through gather": 'd, a = asyncio.run(asyncio.gather(search(q), load(user)))\nmail("a", f"{d}{a}")',
     "in a thread": 'asyncio.run(asyncio.to_thread(mail, "a", f"{q}{load(user)}"))',
     "by partial": 'functools.partial(mail, "a")(f"{q}{load(user)}")',
     "by a lambda": 'send = lambda text: mail("a", text)\nsend(f"{q}{load(user)}")',
@@ -136,6 +138,14 @@ LEADS = {
     "a tool in tiers": 'generate("p", q=q, a=load(user), using=Tiered(["m"], defaults=Call(tools=[mail])))',
     "a tool with typed answer": 't = generate("p", Ticket, q=q, a=load(user), using=Call(tools=[mail]))',
     "a tool and another": 'common = [search]\ngenerate("p", q=q, a=load(user), using=Call(tools=[*common, mail]))',
+    "a tool that is put in": 't = [search]\nt.append(mail)\ngenerate("p", q=q, a=load(user), using=Call(tools=t))',
+    "tools by a function": 'def make():\n    return Call(tools=[mail])\ngenerate("p", q=q, a=load(user), using=make())',
+    "tools of a table": 'table = {"x": Call(tools=[mail])}\ngenerate("p", q=q, a=load(user), using=table["x"])',
+    "other tools": 'generate("p", q=q, a=load(user), using=dataclasses.replace(Call(), tools=[mail]))',
+    "a list of messages": 'm = [{"content": "x"}]\nm += [{"content": f"{q}{load(user)}"}]\nmail("a", generate(m))',
+    "a function inside": 'docs = search(q)\ndef inner(b):\n    mail("a", f"{docs}{b}")\ninner(load(user))',
+    "a function for each": 'xs = list(map(lambda d: d + str(load(user)), search(q)))\nmail("a", str(xs))',
+    "what is left": 'a, *b = search(q)\nmail("a", f"{b}{load(user)}")',
     "a tool by part": 'generate("p", q=q, a=load(user), using=Call(tools=[functools.partial(mail, to="a")]))',
 }
 
@@ -149,7 +159,7 @@ STOPS = {
     "nothing is sent": 'generate("p", q=q, account=load(user))',
     "a checked choice": 't = generate("p", Ticket, q=q)\nmail(load(user)["mail"], t.kind)',
     "a checked choice below": 't = generate("p", Ticket, q=q)\nmail(load(user)["mail"], t.inner.level)',
-    "a checked choice of several": 't = generate("p", Ticket, q=q)\nfor x in t.many:\n    mail(load(user)["mail"], x.level)',
+    "choices of several": 't = generate("p", Ticket, q=q)\nfor x in t.many:\n    mail(load(user)["mail"], x.level)',
     "a pattern": 't = generate("p", Ticket, q=q)\nmail(load(user)["mail"], t.order)',
     "a colour": 't = generate("p", Ticket, q=q)\nmail(load(user)["mail"], t.colour.value)',
     "a date": 't = generate("p", Ticket, q=q)\nmail(load(user)["mail"], f"until {t.due}")',
@@ -289,6 +299,38 @@ def test_workflows_are_flows(tmp_path: Path) -> None:
     assert weights(found) == ["error"]
     assert found.function == "F"
     assert crossing(found).source.source.what == "step fetch reads untrusted text"
+
+
+def test_methods_and_attributes_of_a_workflow_are_tools(tmp_path: Path) -> None:
+    text = """
+    class Base(Workflow):
+        @step(sends="chat")
+        def post(self, text: str): ...
+
+    class F(Base, name="f"):
+        shared = Call(tools=[mail])
+
+        def __init__(self):
+            super().__init__()
+            self.own = Call(tools=[self.post])
+
+        def run(self, q: str, user: int):
+            return generate("p", q=q, a=load(user), using=USING)
+    """
+    for using in ("self.own", "self.shared", "Call(tools=[self.post])"):
+        assert weights(report(tmp_path, dedent(text).replace("USING", using))) == ["error"], using
+
+
+def test_tasks_are_waited_for(tmp_path: Path) -> None:
+    text = """
+    @flow
+    async def f(q: str, user: int):
+        async with asyncio.TaskGroup() as group:
+            found = group.create_task(search(q))
+            account = group.create_task(load(user))
+        await mail("a", f"{found.result()}{account.result()}")
+    """
+    assert weights(report(tmp_path, text)) == ["error"]
 
 
 def test_a_step_that_is_made_by_a_call_is_one(tmp_path: Path) -> None:

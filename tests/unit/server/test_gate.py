@@ -87,3 +87,32 @@ def test_websockets_are_closed(pages: TestClient) -> None:
 def test_port_80_goes_without_saying() -> None:
     assert {"localhost", "localhost:80", "[::1]", "127.0.0.1:80"} <= loopback_hosts(80)
     assert "localhost" not in loopback_hosts(8710)
+
+
+@pytest.mark.attack("web-23")
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/?next=//evil.example",
+        "/runs?next=https://evil.example",
+        "//evil.example",
+        "//evil.example/",
+        "///evil.example/%2e%2e",
+        "/\\evil.example/",
+        "/%2f%2fevil.example/",
+        "/runs/%2f%2fevil.example",
+        "/runs/https:%2f%2fevil.example/",
+        "/runs//evil.example/?next=//evil.example",
+        "/experiments//evil.example",
+        "/datasets//evil.example/",
+    ],
+)
+def test_no_answer_leads_to_another_site(pages: TestClient, path: str) -> None:
+    # As it is typed: a client would take `//evil.example` for the name of a host.
+    request = pages.build_request("GET", "/")
+    request.url = request.url.copy_with(raw_path=path.encode())
+    answer = pages.send(request, follow_redirects=False)
+    leads = answer.headers.get("location", "/")
+    assert leads.startswith(("/", "http://127.0.0.1:8710/"))
+    assert not leads.startswith(("//", "/\\"))
+    assert "refresh" not in answer.headers

@@ -26,6 +26,7 @@ _SCALARS = frozenset(
 _MAKES_LIST = frozenset(
     {"builtins.list", "builtins.tuple", "builtins.sorted", "builtins.reversed", "builtins.iter"}
 )
+_COPIES = frozenset({"dataclasses.replace", "copy.replace", "copy.copy", "copy.deepcopy"})
 _ADDING = frozenset(
     {
         *(
@@ -278,6 +279,11 @@ def _known(names: frozenset[str], arguments: Arguments) -> Value | None:
     """What a call of the standard library gives, where that is another thing than what it is given."""
     if names and names <= _SCALARS:
         return joined(arguments.all).scalar
+    if names & _COPIES:
+        # Settings with other tools: `replace(CALL, tools=[...])`.
+        tools = [target for name, value in arguments.named if name == "tools" for target in value.calls]
+        whole = joined(arguments.all)
+        return replace(whole, calls=(), tools=(*whole.tools, *tools))
     if names and names <= _MAKES_LIST and len(arguments.ordered) == 1:
         return arguments.ordered[0]
     if "functools.partial" in names and arguments.ordered and arguments.ordered[0].calls:

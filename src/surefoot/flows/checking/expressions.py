@@ -86,6 +86,11 @@ def _attribute(node: ast.Attribute, frame: Frame) -> Value:
         given = frame.attribute(node.value.id, node.attr)
         if given is not None:
             return given
+    walk = frame.walk
+    targets = walk.declarations.called(walk.meanings.of(node, walk.place_of(node, frame)), base)
+    if targets:
+        # A method, or a function of a module: what it is called on goes with it.
+        return Value(base.marks, calls=targets)
     return _part(base, node.attr, frame)
 
 

@@ -11,7 +11,7 @@ from surefoot.flows.checking.annotations import Annotations
 from surefoot.flows.checking.declarations import Declarations, Target
 from surefoot.flows.checking.marks import CLEAN, Hop, Value, either, joined
 from surefoot.prompts.fitting.meanings import Meanings
-from surefoot.prompts.fitting.scopes import Place, Scope, first_parameter
+from surefoot.prompts.fitting.scopes import END, Place, Scope, first_parameter
 
 
 class Walk(Protocol):
@@ -141,5 +141,7 @@ class Frame:
             for scope in self.walk.meanings.line_of(owner):
                 if (scope, name) in self.walk.attributes:
                     return self.walk.attributes[scope, name]
+                if any(one.kind == "value" for one in scope.bindings.get(name, ())):
+                    return self.walk.held(name, Place(scope, END, ()))
             return None
         return self.names.get(f"{holder}.{name}")
