@@ -58,8 +58,8 @@ class Outside:
     def text(self) -> str:
         """What is missing, and what to write."""
         names = list(dict.fromkeys(name for name, _ in self.calls))
-        does = {does for _, does in self.calls}
-        one: Does = does.pop() if len(does) == 1 else "both"
+        kinds: list[Does] = list(dict.fromkeys(does for _, does in self.calls))
+        one: Does = kinds[0] if len(kinds) == 1 else "both"
         return (
             f"step {self.step} calls {', '.join(names[:3])} and does not say what it reads or sends: "
             f"say {_ADVICE[one]}"

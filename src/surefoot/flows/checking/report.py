@@ -172,8 +172,10 @@ class Report:
     @property
     def findings(self) -> list[tuple[Weight, Crossing]]:
         """What has to be mended, the worst first."""
-        weighed = [(one.weight, one) for one in self.crossings.values()]
-        found = [(weight, one) for weight, one in weighed if weight is not None]
+        found: list[tuple[Weight, Crossing]] = []
+        for one in self.crossings.values():
+            if (weight := one.weight) is not None:
+                found.append((weight, one))
         return sorted(found, key=lambda one: (_WEIGHTS.index(one[0]), one[1].sink.file, one[1].sink.line))
 
     @property
