@@ -172,10 +172,8 @@ class Report:
     @property
     def findings(self) -> list[tuple[Weight, Crossing]]:
         """What has to be mended, the worst first."""
-        found: list[tuple[Weight, Crossing]] = []
-        for one in self.crossings.values():
-            if (weight := one.weight) is not None:
-                found.append((weight, one))
+        every = self.crossings.values()
+        found: list[tuple[Weight, Crossing]] = [(weight, one) for one in every if (weight := one.weight)]
         return sorted(found, key=lambda one: (_WEIGHTS.index(one[0]), one[1].sink.file, one[1].sink.line))
 
     @property
