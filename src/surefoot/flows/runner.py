@@ -188,7 +188,7 @@ def _reopened(app: Host, run: OpenRun, options: Options, *, is_same_code: bool =
     run.trusted_inputs = entrusted.as_recorded(history)
     for outcome in history:
         run.count_done(outcome)
-    run.pins = records.pins_of(app.ledger, run.id)
+    run.pins = {**records.pins_of(app.ledger, run.id), **records.tools_of(app.ledger, run.id)}
     # The ceilings count what the flow asks for, however many attempts that takes.
     run.begun_calls = len({outcome.key for outcome in history if outcome.kind == "call"})
     run.begun_steps = len({outcome.key for outcome in history if outcome.kind in ("step", "flow")})
