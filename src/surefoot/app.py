@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from surefoot.config import Loaded
     from surefoot.evals.online import Watch
     from surefoot.flows import AnyFlow, Decision, Listener, Options
+    from surefoot.guards.checking import CustomGuard
     from surefoot.ledger import Account, Ledger, RunRecord
     from surefoot.limits.rates import Rates
     from surefoot.models import Policy
@@ -43,7 +44,7 @@ class App:
     def __init__(self, settings: Loaded | None = None) -> None:
         """Raises `ConfigError`. Nothing is opened or started before it is needed."""
         # Whoever only defines flows and names the app need not import the rooms that it is made of, nor pydantic.
-        from surefoot import wiring
+        from surefoot import guarding, wiring
         from surefoot.config import load
         from surefoot.endpoints import ProjectEndpoints
         from surefoot.guards import Finder, InEnvironment
@@ -52,7 +53,8 @@ class App:
         config = self.config = self.settings.config
         vault = self.settings.vault
         keys = {*models.KEY_VARIABLES, "SUREFOOT_KEY", *vault.variables}
-        finder = Finder(vault.resolved, InEnvironment(sorted(keys)))
+        known = vault.resolved, InEnvironment(sorted(keys))
+        finder = Finder(*known)
         self.keyring = records.Keyring(config.privacy.key_file, key=os.environ.get("SUREFOOT_KEY"))
         payloads = records.Payloads(self.keyring, privacy=finder, inline_bytes=config.ledger.inline_bytes)
         self.ledger: Ledger = wiring.ledger_of(config.ledger, payloads, vault)
@@ -66,6 +68,8 @@ class App:
         self.breakers = wiring.breakers_of(config, self.redis)
         """The circuit breakers of this project: those of models' endpoints, and those that steps and code name."""
         self._watches: list[Watch] = []
+        self.guards = guarding.guards_of(config, secrets=finder, known=known, keyring=self.keyring)
+        """The guards around model calls."""
         self.endpoints = ProjectEndpoints(self.settings, lambda: self.embedded)
         self.policy: Policy = wiring.policy_of(
             config,
@@ -74,6 +78,7 @@ class App:
             admission=self.rates,
             breakers=self.breakers.endpoints,
             cache=self.answers,
+            guards=self.guards,
         )
 
     @classmethod
@@ -159,6 +164,16 @@ class App:
         from surefoot.models.local import shared_server
 
         return shared_server(context=self.config.local.context, threads=self.config.local.threads)
+
+    def guard(self, function: CustomGuard, *, name: str = "") -> None:
+        """Let a function look at every text that models are sent and answer, from now on.
+
+        It is given the text and where it stands (`message 2`, `output`), sync or async, and returns None or True where
+        the text may pass, False where not, another text that takes its place, or a `Decision`. How long it may take,
+        and what becomes of a call where it fails, is in `[guards]`; guards that are modules' functions can be named
+        there too (`custom`).
+        """
+        self.guards.add(function, name=name)
 
     # Running
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from surefoot.guards.checking.custom import Custom as Custom
     from surefoot.guards.checking.custom import CustomGuard as CustomGuard
     from surefoot.guards.checking.custom import customs_of as customs_of
+    from surefoot.guards.checking.judging import judged_by as judged_by
     from surefoot.guards.checking.parts import Parts as Parts
     from surefoot.guards.checking.rules import Rules as Rules
 else:
@@ -18,6 +19,7 @@ else:
         {
             "checks": ["JUDGE_PROMPT", "Checks"],
             "custom": ["Custom", "CustomGuard", "customs_of"],
+            "judging": ["judged_by"],
             "parts": ["Parts"],
             "rules": ["Rules"],
         },
