@@ -66,11 +66,6 @@ A message says what went wrong, where, and what to do next.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from surefoot.decisions import Decision
-
 from collections.abc import Sequence
 
 from surefoot.mistakes import Mistake
@@ -244,17 +239,6 @@ class RunLimit(RunStopped):
 
 class RunPruned(RunError):
     """What the run needs to go on was pruned, forgotten or left out of an export."""
-
-
-class GuardRefused(RunError):
-    """A guard refused what was to be sent, or what was answered. `decisions` say which one, where, and by which rule.
-
-    The message names no value that was refused.
-    """
-
-    def __init__(self, message: str = "", *, decisions: tuple[Decision, ...] = ()) -> None:
-        super().__init__(message)
-        self.decisions = decisions
 
 
 class BudgetExceeded(RunError):

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from surefoot import doors
-from surefoot.decisions import Decision
 from surefoot.values import CacheRow, Caller, CallFacts, PromptRef, Settlement, StepKind
 
 T = TypeVar("T")
@@ -63,7 +62,6 @@ class Ending:
     prompt: PromptRef | None = None
     settlement: Settlement | None = None
     cache: CacheRow | None = None
-    decisions: tuple[Decision, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,10 +166,6 @@ class Scope(Protocol):
     @property
     def other_models(self) -> Mapping[str, str]:
         """Which models are asked in this run in the place of others, by reference; empty for most runs."""
-        ...
-
-    def is_trusted(self, value: object) -> bool:
-        """X"""
         ...
 
     def carry(self, row: object, *, when_kept: Callable[[], None]) -> None:

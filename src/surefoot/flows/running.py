@@ -171,9 +171,6 @@ class Here:
         """See `surefoot.scope.Scope.other_models`."""
         return self.run.changes.models
 
-    def is_trusted(self, value: object) -> bool:
-        return False
-
     def carry(self, row: object, *, when_kept: Callable[[], None]) -> None:
         """See `surefoot.scope.Scope.carry`."""
         self.run.cargo.add(cast("records.PromptRow", row), when_kept)

@@ -108,9 +108,6 @@ class _Outside(Scope):
     def other_models(self) -> Mapping[str, str]:
         return _NO_MODELS
 
-    def is_trusted(self, value: object) -> bool:  # noqa: ARG002
-        return False
-
     def carry(self, row: object, *, when_kept: Callable[[], None]) -> None:
         pass
 
