@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, Self, TypeVar, overload
 
@@ -32,6 +32,14 @@ class FlowSpec:
     is_async: bool
     deadline: float | None = None
     cache: bool | float | None = None
+    trusted: bool | tuple[str, ...] = ()
+    """Which inputs may instruct, by name; True for all of them."""
+    uses: tuple[str, ...] | None = None
+    """What its steps may send to; None where nothing is said of it."""
+
+    def is_trusting(self, name: str) -> bool:
+        """Whether an input of that name is declared as trusted."""
+        return self.trusted is True or (self.trusted is not False and name in self.trusted)
 
     @property
     def entry(self) -> Entry:
@@ -67,6 +75,8 @@ def spec_of(
     arguments: Arguments,
     deadline: float | None,
     cache: bool | float | None = None,
+    trusted: bool | Sequence[str] = (),
+    uses: Sequence[str] | None = None,
 ) -> FlowSpec:
     """The description of a flow. Raises `UsageError` for one that cannot be recorded."""
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
@@ -77,8 +87,21 @@ def spec_of(
     if deadline is not None and not deadline > 0:
         raise UsageError(f"flow {name or target.__name__!r} has deadline={deadline}: give seconds above 0")
     scope.check_cache(cache, f"cache of flow {name or target.__name__!r}")
+    named = name or target.__name__
+    if isinstance(trusted, str) or isinstance(uses, str):
+        raise UsageError(f"flow {named!r}: give trusted= and uses= as a tuple of names, such as ('query',)")
+    trusts = trusted if isinstance(trusted, bool) else tuple(trusted)
+    unknown = sorted(set(() if isinstance(trusts, bool) else trusts) - arguments.signature.parameters.keys())
+    if unknown:
+        raise UsageError(
+            f"flow {named!r} has trusted={trusted!r}, and no input {', '.join(unknown)}: it takes {arguments.signature}"
+        )
     is_async = inspect.iscoroutinefunction(function)
-    return FlowSpec(name or target.__name__, version, target, function, arguments, is_async, deadline, cache)
+    return FlowSpec(
+        *(named, version, target, function, arguments, is_async, deadline, cache),
+        trusted=trusts,
+        uses=None if uses is None else tuple(uses),
+    )
 
 
 class Flow(Generic[P, R]):
@@ -94,6 +117,8 @@ class Flow(Generic[P, R]):
         version: str,
         deadline: float | None = None,
         cache: bool | float | None = None,
+        trusted: bool | Sequence[str] = (),
+        uses: Sequence[str] | None = None,
     ) -> None:
         functools.update_wrapper(self, function)
         arguments = Arguments(function)
@@ -104,6 +129,8 @@ class Flow(Generic[P, R]):
             arguments=arguments,
             deadline=deadline,
             cache=cache,
+            trusted=trusted,
+            uses=uses,
         )
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -134,6 +161,8 @@ def flow(
     version: str = "",
     deadline: float | None = None,
     cache: bool | float | None = None,
+    trusted: bool | Sequence[str] = (),
+    uses: Sequence[str] | None = None,
 ) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
 
 
@@ -145,6 +174,8 @@ def flow(
     version: str = "",
     deadline: float | None = None,
     cache: bool | float | None = None,
+    trusted: bool | Sequence[str] = (),
+    uses: Sequence[str] | None = None,
 ) -> Flow[P, R] | Callable[[Callable[P, R]], Flow[P, R]]:
     """Make a function a flow: each call is a durable, traced run; a call inside a run is a step of that run.
 
@@ -155,10 +186,16 @@ def flow(
     deadline: seconds from its start after which a run fails with `DeadlineExceeded`, however often it is resumed.
     cache: whether its model calls are looked up in the cache and kept there, whatever their temperature, or for how
         many seconds an answer is given again. A prompt or call that says something of it goes before.
+    trusted: the names of the inputs that may instruct, as the team writes them; True for all of them. The others are
+        untrusted: what is made of them reaches no sink (see `step`) that does not say so.
+    uses: what its steps may send to, by the names that they give in `sends=`; a step that sends to anything else is
+        refused. By default nothing is said of it.
     """
 
     def decorate(function: Callable[P, R]) -> Flow[P, R]:
-        return Flow(function, name=name, version=version, deadline=deadline, cache=cache)
+        return Flow(
+            function, name=name, version=version, deadline=deadline, cache=cache, trusted=trusted, uses=uses
+        )
 
     return decorate if function is None else decorate(function)
 
@@ -166,8 +203,8 @@ def flow(
 class Workflow(Surroundings):
     """A flow as a class: `__init__` takes clients and settings, `run` (sync or async) is the flow's body.
 
-    Each call of `run` is a durable run. `class Answer(Workflow, name="answer", version="2")` names it; `deadline=` and
-    `cache=` are those of its runs, as for `flow`.
+    Each call of `run` is a durable run. `class Answer(Workflow, name="answer", version="2")` names it; `deadline=`,
+    `cache=`, `trusted=` and `uses=` are those of its runs, as for `flow`.
     To resume a run in another process the object is built anew by the constructor's annotations: settings from the
     record, an SDK client from the connection of its provider. Where that is not enough, a static method `make` with
     the same parameters is called instead.
@@ -192,6 +229,8 @@ class Workflow(Surroundings):
         version: str = "",
         deadline: float | None = None,
         cache: bool | float | None = None,
+        trusted: bool | Sequence[str] = (),
+        uses: Sequence[str] | None = None,
         **rest: Any,
     ) -> None:
         super().__init_subclass__(**rest)
@@ -208,6 +247,8 @@ class Workflow(Surroundings):
             arguments=arguments,
             deadline=deadline,
             cache=cache,
+            trusted=trusted,
+            uses=uses,
         )
 
         @functools.wraps(function)

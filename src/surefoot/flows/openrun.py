@@ -15,6 +15,7 @@ from surefoot.errors import Fenced, LedgerError, RunCancelled, RunEnded, RunLimi
 from surefoot.flows.cargo import Cargo
 from surefoot.flows.changes import NO_CHANGES, Changes
 from surefoot.flows.events import Listener, RunEvent
+from surefoot.flows.known import Known
 from surefoot.flows.recall import Recall
 from surefoot.flows.stopping import Brake, Ceilings
 from surefoot.ledger import (
@@ -36,6 +37,7 @@ from surefoot.values import Caller, PromptRef, RunTags
 if TYPE_CHECKING:
     from surefoot.flows.claims import StepClaim
     from surefoot.flows.origin import Origin
+    from surefoot.flows.running import Here
     from surefoot.flows.undoing import Undoable
 
 ErrorT = TypeVar("ErrorT", bound=Exception)
@@ -146,6 +148,12 @@ class OpenRun:
     origin: Origin | None = None
     """The run that it is a fork of."""
     cargo: Cargo = field(default_factory=Cargo)
+    trusted_inputs: tuple[str, ...] | None = None
+    """The inputs of the flow that are trusted, by name; None for all of them."""
+    root: Here | None = None
+    """The scope of the flow itself."""
+    known: Known = field(default_factory=Known)
+    """What is trusted in it although something untrusted was read."""
     _used: Totals = Totals()
     # Counted apart, as all that most steps add to the totals is themselves.
     _more_steps: int = 0

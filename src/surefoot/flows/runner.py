@@ -20,7 +20,7 @@ from surefoot.errors import (
     RunStopped,
     UsageError,
 )
-from surefoot.flows import cancelling, doubts, ending, opened, sources, undoing
+from surefoot.flows import cancelling, doubts, ending, entrusted, opened, sources, undoing
 from surefoot.flows.changes import CHANGES, NO_CHANGES, Changes, recorded_changes
 from surefoot.flows.deadlines import first_deadline, next_deadline
 from surefoot.flows.drive import Body, Durable, Logic, Pause
@@ -78,6 +78,7 @@ def begin(target: Target, options: Options) -> Logic[Any]:
     record = _new_record(app, target, options, changes)
     run = _open(app, record, options, changes)
     _share(run, options.origin)
+    run.trusted_inputs = entrusted.of_call(target)
     given = {"inputs": dict(target.inputs), "init": dict(target.init)}
     freight: Freight = []
     text = records.encode(given, name=f"{target.spec.name}()")
@@ -116,6 +117,8 @@ def resume(record: RunRecord, make: Make, options: Options) -> Logic[Any]:
         records.refuse_pruned(record)
         doubts.check_decisions(app.ledger, record, options.decisions)
         if record.status == "completed":
+            if options.parent is not None:
+                entrusted.taint_parent(record.flow)
             return ending.recorded_output(app.ledger, record.id)
         ending.refuse_cancelled(record)
         undoing.refuse_compensated(app.ledger, record)
@@ -176,6 +179,7 @@ def _go_on(app: Host, taken: RunRecord, target: Target, options: Options) -> Log
 def _reopened(app: Host, run: OpenRun, options: Options, *, is_same_code: bool = False) -> Logic[None]:
     """Recall what a run has recorded, its totals, and whether it was asked to end while nobody held it."""
     history = app.ledger.outcomes(run.id)
+    run.trusted_inputs = entrusted.as_recorded(history)
     for outcome in history:
         run.count_done(outcome)
     run.pins = records.pins_of(app.ledger, run.id)
@@ -320,7 +324,7 @@ def _attend(app: Host, run: OpenRun, target: Target, opening: RunOpened, options
     app.keeper.hold(run)
     try:
         run.tell(opening)
-        root = _root(run, is_async=target.spec.is_async)
+        root = _root(run, target)
         try:
             result = yield from _sound(app, run, target, root)
             ticket, ended_ns = ending.complete(run, result)
@@ -335,6 +339,8 @@ def _attend(app: Host, run: OpenRun, target: Target, opening: RunOpened, options
                 del why  # else exception, traceback and this frame hold each other
         yield Durable(ticket)
         _tell_completed(run, ended_ns, options)
+        if options.parent is not None and root.tainted:
+            entrusted.taint_parent(run.flow)
         return result
     except (Fenced, LedgerError, RunEnded) as error:
         # Nothing that is recorded now would be true, or would get there.
@@ -359,7 +365,7 @@ def _attend(app: Host, run: OpenRun, target: Target, opening: RunOpened, options
         raise
     finally:
         run.close()
-        run.undone = run.poison = None
+        run.undone = run.poison = run.root = None
         app.keeper.let_go(run)
         _last_run = (app, run.id)
 
@@ -369,9 +375,9 @@ def _tell_completed(run: OpenRun, ended_ns: int, options: Options) -> None:
         options.on_completed(Completed(run.id, run.epoch, run.totals, run.created_ns, ended_ns))
 
 
-def _root(run: OpenRun, *, is_async: bool) -> Here:
+def _root(run: OpenRun, target: Target) -> Here:
     """The scope of the flow itself."""
-    root = Here(run, is_async=is_async)
+    root = run.root = Here(run, is_async=target.spec.is_async, tainted=entrusted.entrust(run, target))
     if run.origin is not None:
         root.twinned((b"", root.attempt))
         # Other inputs are what a fork is for. What must not be repeated does not happen in it.
