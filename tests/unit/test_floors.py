@@ -30,6 +30,9 @@ FLOOR = {
     "patterns": 1,
     "text": 1,
     "characters": 1,
+    "special_tokens": 1,
+    "fences": 1,
+    "canaries": 1,
     "ledger": 2,
     "prompts": 2,
     "models": 2,
@@ -66,6 +69,7 @@ NEIGHBOURS = {
     *(("effects", "errors"), ("effects", "locks"), ("effects", "scope")),
     *(("text", "errors"), ("text", "hosts"), ("text", "mistakes"), ("text", "patterns"), ("text", "values")),
     *(("patterns", "errors"), ("errors", "mistakes")),
+    *(("special_tokens", "characters"), ("fences", "special_tokens"), ("fences", "characters"), ("fences", "scope")),
 }
 
 # Who may name what: the rooms, and the third parties (and their likes in the standard library) behind their wall.
