@@ -59,9 +59,7 @@ def _rules_of(given: config.GuardSettings) -> Rules:
     )
 
 
-def _others_of(
-    others: Mapping[str, config.GuardRules], given: config.GuardSettings
-) -> dict[str, Rules]:
+def _others_of(others: Mapping[str, config.GuardRules], given: config.GuardSettings) -> dict[str, Rules]:
     """The rules of some calls: those of all, with what is said of these."""
     return {
         name: _rules_of(given.model_copy(update=other.model_dump(exclude_none=True)))

@@ -63,13 +63,24 @@ FLOOR = {
 # programs wait for what the run promises, and what a text may be is told by patterns, hosts and mistakes: all floor 1,
 # and no arrow turns. The composition root is in five files.
 NEIGHBOURS = {
-    *(("app", "guarding"), ("app", "wiring"), ("app", "endpoints"), ("wiring", "endpoints"), ("fitting", "app")),
+    *(
+        ("app", "guarding"),
+        ("app", "wiring"),
+        ("app", "endpoints"),
+        ("wiring", "endpoints"),
+        ("fitting", "app"),
+    ),
     *(("scope", "errors"), ("scope", "values"), ("scope", "doors"), ("values", "locks")),
     *(("errors", "decisions"), ("scope", "decisions"), ("trusting", "scope"), ("trusting", "errors")),
     *(("effects", "errors"), ("effects", "locks"), ("effects", "scope")),
     *(("text", "errors"), ("text", "hosts"), ("text", "mistakes"), ("text", "patterns"), ("text", "values")),
     *(("patterns", "errors"), ("errors", "mistakes")),
-    *(("special_tokens", "characters"), ("fences", "special_tokens"), ("fences", "characters"), ("fences", "scope")),
+    *(
+        ("special_tokens", "characters"),
+        ("fences", "special_tokens"),
+        ("fences", "characters"),
+        ("fences", "scope"),
+    ),
 }
 
 # Who may name what: the rooms, and the third parties (and their likes in the standard library) behind their wall.

@@ -28,7 +28,7 @@ _OWN = frozenset({"assistant", "model"})
 """Who speaks in what the model has said before."""
 _ACTIONS: Mapping[str, Action] = {"flag": "flag", "block": "refuse"}
 _GUESSED = frozenset({"password", "assigned", "url-password", "basic", "bearer", "jwt"})
-"""Rules that know a secret by the words around it. What looks so in an answer is mostly an example, and only flagged."""
+"""Rules that know a secret by the words around it: in an answer that is mostly an example, and only flagged."""
 
 
 @dataclass(slots=True)
@@ -140,9 +140,7 @@ class Check:
         if looked.rules or is_scored:
             score = looked.score if rules.is_classified else None
             rule = ", ".join(looked.rules)
-            self.decisions.append(
-                Decision("injection", _ACTIONS[rules.injection], where, rule, score=score)
-            )
+            self.decisions.append(Decision("injection", _ACTIONS[rules.injection], where, rule, score=score))
         elif looked.is_too_large:
             self.decisions.append(
                 Decision("injection", "flag", where, "too-large", reason="only a part of it was looked at")
@@ -302,4 +300,3 @@ class Check:
 
 def _where(said: Said) -> str:
     return f"message {said.place + 1}"
-

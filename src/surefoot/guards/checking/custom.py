@@ -6,7 +6,7 @@ import contextvars
 import inspect
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TypeAlias, cast
@@ -96,7 +96,7 @@ async def _awaited(function: CustomGuard, text: str, where: str, seconds: float)
 
     async def work() -> object:
         with scope.hidden():
-            return await cast("Callable[[str, str], Awaitable]", function)(text, where)
+            return await cast("Callable[[str, str], Awaitable[object]]", function)(text, where)
 
     try:
         return await asyncio.wait_for(work(), seconds)
@@ -116,7 +116,9 @@ def verdict_of(name: str, said: object, text: str, where: str) -> tuple[Decision
         case Decision():
             return said, text
         case _:
-            raise TypeError(f"it returned a {type(said).__name__}: None, a bool, a text or a Decision is meant")
+            raise TypeError(
+                f"it returned a {type(said).__name__}: None, a bool, a text or a Decision is meant"
+            )
 
 
 def customs_of(names: Sequence[str]) -> tuple[Custom, ...]:

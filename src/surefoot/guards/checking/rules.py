@@ -41,4 +41,3 @@ class Rules:
     max_output_bytes: int = 16 * MIB
     seconds: float = 5.0
     on_error: Literal["refuse", "allow"] = "refuse"
-

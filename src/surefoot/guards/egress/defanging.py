@@ -147,7 +147,8 @@ def _edits(text: str, hosts: Hosts, dialect: str) -> list[Edit]:
     for reference in (*env.get("references", {}).values(), *env.get("duplicate_refs", ())):
         if not (hosts.allow(reference["href"]) and hosts.allow(unquote(reference["href"]))):
             # As text; its address is found there in the next round.
-            edits += lines.replaced(*reference["map"], _as_text)
+            first, last = reference["map"]
+            edits += lines.replaced(first, last, _as_text)
     return edits
 
 
@@ -169,10 +170,16 @@ def _inline(
     def is_covered(at: int) -> bool:
         return any(start <= at < end for start, end in covered)
 
-    for match in _BARE.finditer(content):
-        if not is_covered(match.start()) and not hosts.allow(_absolute(match[0])):
-            found.append((match.start(), match.end(), BLOCKED))
-    found += [(match.start(), match.end(), "&lt;") for match in _TAG.finditer(content) if not is_covered(match.start())]
+    found += [
+        (match.start(), match.end(), BLOCKED)
+        for match in _BARE.finditer(content)
+        if not is_covered(match.start()) and not hosts.allow(_absolute(match[0]))
+    ]
+    found += [
+        (match.start(), match.end(), "&lt;")
+        for match in _TAG.finditer(content)
+        if not is_covered(match.start())
+    ]
     if not found:
         shown = "".join(child.content for child in children if child.type in ("text", "text_special"))
         if any(not hosts.allow(_absolute(match[0])) for match in _BARE.finditer(shown)):
@@ -268,7 +275,7 @@ def _parser(dialect: str) -> MarkdownIt:
 def _noting(name: str, original: Callable[[Any, bool], bool]) -> Callable[[Any, bool], bool]:
     """A rule that takes down what it has read."""
 
-    def rule(state: Any, silent: bool) -> bool:
+    def rule(state: Any, silent: bool) -> bool:  # noqa: FBT001 - as the parser calls it
         spots: list[_Spot] | None = state.env.get("spots")
         start, tokens = state.pos, len(state.tokens)
         if silent or spots is None:

@@ -23,7 +23,9 @@ class Hosts:
     @classmethod
     def of(cls, names: Iterable[str]) -> Hosts:
         """Those of the settings. A name with letters beyond ASCII is held in the form that is looked up (IDNA)."""
-        return cls(tuple(f"*.{_plain(name[2:])}" if name.startswith("*.") else _plain(name) for name in names))
+        return cls(
+            tuple(f"*.{_plain(name[2:])}" if name.startswith("*.") else _plain(name) for name in names)
+        )
 
     def allow(self, address: str) -> bool:
         """Whether an address may be led to: one of these hosts, or one without a host (within the page).
@@ -35,9 +37,7 @@ class Hosts:
         scheme, rest = (found[1].lower(), cleaned[found.end() :]) if found else ("", cleaned)
         if scheme == "mailto":
             return all(
-                self._has(one.rpartition("@")[2])
-                for one in unquote(rest.partition("?")[0]).split(",")
-                if one
+                self._has(one.rpartition("@")[2]) for one in unquote(rest.partition("?")[0]).split(",") if one
             )
         if scheme and scheme not in _WEB:
             # A colon within a path is no scheme only where a slash comes before it.

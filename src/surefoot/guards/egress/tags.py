@@ -9,14 +9,77 @@ from surefoot.guards.egress.hosts import Hosts
 
 _PLAIN = frozenset(
     {
-        *("a", "abbr", "b", "blockquote", "br", "caption", "cite", "code", "col", "colgroup", "dd", "del", "details"),
-        *("dfn", "div", "dl", "dt", "em", "figcaption", "figure", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i"),
-        *("img", "ins", "kbd", "li", "mark", "ol", "p", "pre", "q", "s", "samp", "small", "span", "strong", "sub"),
-        *("summary", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "time", "tr", "u", "ul", "var", "wbr"),
+        *(
+            "a",
+            "abbr",
+            "b",
+            "blockquote",
+            "br",
+            "caption",
+            "cite",
+            "code",
+            "col",
+            "colgroup",
+            "dd",
+            "del",
+            "details",
+        ),
+        *(
+            "dfn",
+            "div",
+            "dl",
+            "dt",
+            "em",
+            "figcaption",
+            "figure",
+            "h1",
+            "h2",
+            "h3",
+            "h4",
+            "h5",
+            "h6",
+            "hr",
+            "i",
+        ),
+        *(
+            "img",
+            "ins",
+            "kbd",
+            "li",
+            "mark",
+            "ol",
+            "p",
+            "pre",
+            "q",
+            "s",
+            "samp",
+            "small",
+            "span",
+            "strong",
+            "sub",
+        ),
+        *(
+            "summary",
+            "sup",
+            "table",
+            "tbody",
+            "td",
+            "tfoot",
+            "th",
+            "thead",
+            "time",
+            "tr",
+            "u",
+            "ul",
+            "var",
+            "wbr",
+        ),
     }
 )
 """Tags that are markup of text. All others (scripts, frames, forms, `svg`, `meta`, `style`, ...) are shown as text."""
-_ADDRESSES = frozenset({"href", "src", "cite", "background", "longdesc", "poster", "data", "action", "formaction"})
+_ADDRESSES = frozenset(
+    {"href", "src", "cite", "background", "longdesc", "poster", "data", "action", "formaction"}
+)
 _REFUSED = ("on", "xlink:", "xmlns", "is")
 _NEVER = frozenset({"srcset", "imagesrcset", "ping", "srcdoc", "style", "http-equiv"})
 """Attributes that hold several addresses, or a language of their own in which one can be written."""

@@ -16,6 +16,7 @@ from surefoot.models.chain.spoken import Said, answer_with, asked_in, asked_with
 from surefoot.models.chain.watching import Watch
 
 if TYPE_CHECKING:
+    from surefoot.errors import GuardRefused
     from surefoot.models.chain.record import Answer
     from surefoot.scope import Scope
     from surefoot.values import PromptRef
@@ -56,7 +57,7 @@ class CallGuard(Protocol):
         """For one text of a stream, which is looked at as it comes."""
         ...
 
-    def too_large(self) -> Exception:
+    def too_large(self) -> GuardRefused:
         """The refusal of an answer of more than `max_output_bytes`."""
         ...
 

@@ -1,7 +1,7 @@
 """Where the texts stand in requests and answers of every format: what guards look at, and put others in the place of.
 
-A text is found where a format has one and nowhere else: schemas, pictures and signatures stay as they are. Reasoning that
-a provider has signed and the arguments of tools are looked at, and not changed.
+A text is found where a format has one and nowhere else: schemas, pictures and signatures stay as they are. Reasoning
+that a provider has signed and the arguments of tools are looked at, and not changed.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def asked_with(operation: str, body: Fields, changes: Mapping[str, str]) -> dict
         if isinstance(value, dict):
             inner = cast("dict[str, Any]", value)
             return {name: changed(each) for name, each in inner.items()}
-        return [changed(each) for each in cast("list[Any]", value)] if isinstance(value, list) else value
+        return [changed(each) for each in value] if isinstance(value, list) else value
 
     return {name: value if name in _NO_SPEECH else changed(value) for name, value in body.items()}
 
@@ -218,7 +218,7 @@ def slots_in(value: object) -> Iterator[Slot]:
     if not isinstance(value, dict):
         return
     said = cast("dict[str, Any]", value)
-    kind = said.get("type") if isinstance(said.get("type"), str) else ""
+    kind = str(said.get("type") or "")
     for choice in _fields(said.get("choices")):
         yield from _of_choice(cast("dict[str, Any]", choice))
     for number, candidate in enumerate(_fields(said.get("candidates"))):
@@ -244,22 +244,25 @@ def _of_choice(choice: dict[str, Any]) -> Iterator[Slot]:
         message = choice.get(name)
         if not isinstance(message, dict):
             continue
-        fields, is_piece = cast("dict[str, Any]", message), name == "delta"
-        for key in ("content", "refusal"):
-            if isinstance(fields.get(key), str):
-                yield Slot(fields, key, "text", ("choice", index, key), is_piece)
-        for part in _fields(fields.get("content")) if isinstance(fields.get("content"), list) else ():
-            if isinstance(part.get("text"), str):
-                yield Slot(part, "text", "text", ("choice", index, "content"), is_piece)
-        for key in ("reasoning_content", "reasoning"):
-            if isinstance(fields.get(key), str):
-                yield Slot(fields, key, "reasoning", ("choice", index, key), is_piece)
-        for place, call in enumerate(_fields(fields.get("tool_calls"))):
-            channel = ("choice", index, "call", call.get("index", place))
-            for inner, key in (("function", "arguments"), ("custom", "input")):
-                called = call.get(inner)
-                if isinstance(called, dict) and isinstance(called.get(key), str):
-                    yield Slot(called, key, "arguments", channel, is_piece)
+        yield from _of_message(cast("dict[str, Any]", message), index, is_piece=name == "delta")
+
+
+def _of_message(fields: dict[str, Any], index: object, *, is_piece: bool) -> Iterator[Slot]:
+    for key in ("content", "refusal"):
+        if isinstance(fields.get(key), str):
+            yield Slot(fields, key, "text", ("choice", index, key), is_piece)
+    for part in _fields(fields.get("content")) if isinstance(fields.get("content"), list) else ():
+        if isinstance(part.get("text"), str):
+            yield Slot(part, "text", "text", ("choice", index, "content"), is_piece)
+    for key in ("reasoning_content", "reasoning"):
+        if isinstance(fields.get(key), str):
+            yield Slot(fields, key, "reasoning", ("choice", index, key), is_piece)
+    for place, call in enumerate(_fields(fields.get("tool_calls"))):
+        channel = ("choice", index, "call", call.get("index", place))
+        for inner, key in (("function", "arguments"), ("custom", "input")):
+            called = call.get(inner)
+            if isinstance(called, dict) and isinstance(called.get(key), str):
+                yield Slot(called, key, "arguments", channel, is_piece)
 
 
 def _of_candidate(candidate: Fields, index: object) -> Iterator[Slot]:
@@ -328,8 +331,8 @@ def _in_arguments(holder: Any, key: str | int, channel: tuple[object, ...]) -> I
         for name in cast("dict[str, Any]", value):
             yield from _in_arguments(value, name, (*channel, key))
     elif isinstance(value, list):
-        for place in range(len(cast("list[Any]", value))):
-            yield from _in_arguments(cast("Any", value), place, (*channel, key))
+        for place in range(len(value)):
+            yield from _in_arguments(value, place, (*channel, key))
 
 
 # Streams

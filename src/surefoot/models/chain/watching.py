@@ -95,9 +95,7 @@ class Watch:
         self.is_over = True
         for channel in self._channels.values():
             channel.passing.end()
-        changes = yield from guarded.guard.check(
-            said_in(guarded.operation, whole, is_events=self.is_events)
-        )
+        changes = yield from guarded.guard.check(said_in(guarded.operation, whole, is_events=self.is_events))
         if guarded.guard.is_whole or not self.is_events:
             if changes:
                 whole = answer_with(guarded.operation, whole, changes, is_events=self.is_events)

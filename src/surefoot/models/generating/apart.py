@@ -17,7 +17,7 @@ from surefoot.models.generating.using import Using
 
 
 def asked_apart(prompt: object, inputs: Mapping[str, object], *, using: Using) -> Program[Any]:
-    """What `generate` gives for a prompt; in a run the call is recorded, and the prompt is not noted as one of its code.
+    """What `generate` gives for a prompt. In a run the call is recorded, and the prompt not noted as one of its code.
 
     Raises what `generate` raises.
     """

@@ -101,9 +101,7 @@ def call(asked: Asked[R], policy: Policy) -> Program[tuple[R, CallFacts]]:
     """
     here = scope.current() or OUTSIDE
     inputs = {"path": asked.path, "body": asked.body}
-    guarded = Guarded.of(
-        policy.guards, here, operation=asked.operation, body=asked.body, prompt=asked.prompt
-    )
+    guarded = Guarded.of(policy.guards, here, operation=asked.operation, body=asked.body, prompt=asked.prompt)
     if guarded is not None:
         yield from guarded.guard.judge()
     claim = here.claim(Work("call", asked.operation, inputs, requested_model=asked.target.model))
@@ -206,7 +204,9 @@ def _pieces(asked: Asked[Any], answer: Answer) -> list[str]:
     if asked.listen is None:
         return []
     listening = asked.listen()
-    return [piece for event in events_of(answer.handed_on) if (piece := listening.hear(event.name, event.data))]
+    return [
+        piece for event in events_of(answer.handed_on) if (piece := listening.hear(event.name, event.data))
+    ]
 
 
 @dataclass(slots=True)
@@ -251,20 +251,7 @@ class _Call(Generic[R]):
             *(self.policy, self.scope, lambda: _load(asked, self._content, self._leaving), _way(asked)),
             ladder=asked.ladder,
         )
-        refused: GuardRefused | None = None
-        try:
-            reply = yield from attempts.run()
-            if reply.is_success:
-                # Not within an attempt: an answer that breaks off was paid for, and is not asked for again.
-                refused = yield from self._receive(reply)
-        except _ReaderFailed as failed:
-            raise failed.error from None
-        except Interrupted as error:
-            if error.event:
-                raise error_in_stream(self._failed(attempts), error.event.encode()) from error
-            raise error_from(self._failed(attempts), error) from error
-        except _transport_errors() as error:
-            raise error_from(self._failed(attempts), error) from error
+        reply, refused = yield from self._replied(attempts)
         answer = self._answer(reply)
         if refused is None and self._watch is None and self.guarded is not None:
             try:
@@ -274,19 +261,41 @@ class _Call(Generic[R]):
         facts = _facts(asked, self.policy, answer)
         if self._first_ns is not None:
             facts = replace(facts, first_token_ns=self._first_ns)
-        is_cut = refused is not None and not (self._watch is None and reply.body)
-        if self._passage is not None and answer.is_success:
-            self._passage.over("succeeded", None if is_cut else tokens_of(facts))
-        elif self._passage is not None:
-            self._passage.refused(self.head(reply))
+        # What was refused before its end has more tokens than were counted.
+        is_cut = refused is not None and (self._watch is not None or not reply.body)
+        self._leave(reply, None if is_cut else tokens_of(facts))
         said = self._said(answer) if refused is None else None
         if said is None:
             failure = refused or _failure(answer, self._failed(attempts))
             recorded = answer if refused is None else replace(answer, error=refused)
-            yield from self._finish(self._ending("failed", recorded, facts, failure), recorded if is_cut else answer)
+            ending = self._ending("failed", recorded, facts, failure)
+            yield from self._finish(ending, recorded if is_cut else answer)
             raise failure
         yield from self._finish(self._ending("completed", answer, facts), answer)
         return said, facts
+
+    def _replied(self, attempts: Attempts[Reply]) -> Program[tuple[Reply, GuardRefused | None]]:
+        """The reply that counts, received; with what the guards refuse it, where they do so on the way."""
+        try:
+            reply = yield from attempts.run()
+            # Not within an attempt: an answer that breaks off was paid for, and is not asked for again.
+            refused = (yield from self._receive(reply)) if reply.is_success else None
+        except _ReaderFailed as failed:
+            raise failed.error from None
+        except Interrupted as error:
+            if error.event:
+                raise error_in_stream(self._failed(attempts), error.event.encode()) from error
+            raise error_from(self._failed(attempts), error) from error
+        except _transport_errors() as error:
+            raise error_from(self._failed(attempts), error) from error
+        return reply, refused
+
+    def _leave(self, reply: Reply, tokens: int | None) -> None:
+        """The last byte of the answer that is read was read."""
+        if self._passage is not None and reply.is_success:
+            self._passage.over("succeeded", tokens)
+        elif self._passage is not None:
+            self._passage.refused(self.head(reply))
 
     def _receive(self, reply: Reply) -> Program[GuardRefused | None]:
         """Read the answer, as far as the guards let it be; what they refuse it with, where they do."""

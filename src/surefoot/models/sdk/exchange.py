@@ -201,9 +201,7 @@ class Exchange:
         if not response.is_success:
             response.headers["x-should-retry"] = "false"
         body = b"" if refused is not None else response.content
-        answer = self._completed(
-            Answer(response.status_code, kept_headers(response.headers), body), response
-        )
+        answer = self._completed(Answer(response.status_code, kept_headers(response.headers), body), response)
         if refused is None and self.guarded is not None:
             try:
                 answer = yield from self.guarded.checked(answer, is_events=self._is_in_events(answer))
@@ -225,9 +223,7 @@ class Exchange:
     def _receive(self, response: httpx2.Response) -> Program[GuardRefused | None]:
         """Read the whole answer; the refusal of one that is too large."""
         left, guard = self.attempts.seconds_left, None if self.guarded is None else self.guarded.guard
-        bound = (
-            nullcontext() if guard is None else at_most(response, guard.max_output_bytes, guard.too_large)
-        )
+        bound = nullcontext() if guard is None else at_most(response, guard.max_output_bytes, guard.too_large)
         try:
             with bound, end_in_time(response, self._sent, self.call.library, left):
                 yield Read(response)
@@ -363,7 +359,7 @@ class Exchange:
         route, request, asked = self._route, self.call.request, self.call.asked
         capped = None if self._passage is None else self._passage.body
         if capped is None and self._is_changed:
-            capped = self._leaving
+            capped = dict(self._leaving)
         if route is None:
             return Send(request if capped is None else self._rewritten(capped))
         body = {**(capped or asked.body), "model": route.served_model.partition(":")[2]}
