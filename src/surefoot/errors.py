@@ -60,7 +60,7 @@ SurefootError
       TransactionInDoubt     whether a transaction step was committed is not known yet
     CollectionError          a document collection cannot be read or written
     ExportError              a receiver of traces or of experiments cannot be reached or does not take them
-    ScorerUnavailable        a scorer's own process does not start, or died
+    ScorerUnavailable        a scorer's own process does not start, or its model cannot be asked now
 
 A message says what went wrong, where, and what to do next.
 """
@@ -424,4 +424,4 @@ class ExportError(WorldError):
 
 
 class ScorerUnavailable(WorldError):
-    """A scorer that is computed in a process of its own has none: it does not start, or died several times."""
+    """A scorer cannot be asked now: its own process does not start or died several times, or its model is out."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Self
+from typing import Self, Unpack
 
 from surefoot import flows
 from surefoot.errors import InvalidInput
 from surefoot.evals.datasets import Dataset
 from surefoot.evals.experiments.against import Pair, evaluate_against, is_recorded
 from surefoot.evals.experiments.forecasting import Forecast, forecast
-from surefoot.evals.experiments.ordering import OnProgress
+from surefoot.evals.experiments.options import RunOptions
 from surefoot.evals.experiments.results import Experiment
 from surefoot.evals.experiments.running import evaluate, order_of
 from surefoot.evals.scoring import labelling
@@ -21,7 +21,6 @@ from surefoot.evals.scoring.judging import Judged
 from surefoot.evals.scoring.readings import Reader
 from surefoot.flows import AnyFlow, Change
 from surefoot.models import Using
-from surefoot.values import Money
 
 FILE = "evaluation.py"
 NAME = "evaluation"
@@ -70,15 +69,7 @@ class Evaluation:
         judge_model: str = "",
         labels: Mapping[str, str | Path] | None = None,
         with_judges: bool = False,
-        limit: int | None = None,
-        repeats: int = 1,
-        concurrency: int | None = None,
-        experiment: str | None = None,
-        retry_failed: bool = False,
-        allow_effects: bool = False,
-        changes: Sequence[Change | str] = (),
-        max_cost: Money | None = None,
-        on_progress: OnProgress | None = None,
+        **options: Unpack[RunOptions],
     ) -> Experiment:
         """Prepare and evaluate in the current app. Raises as `evaluate` does.
 
@@ -86,7 +77,7 @@ class Evaluation:
         judge_model: the model that these are judged by, where one is; by default the one of `[models] default`.
         labels: by metric, the file of cases that people have labelled, against which its judge is held.
         """
-        dataset = self.prepared(data, columns=columns, limit=limit)
+        dataset = self.prepared(data, columns=columns, limit=options.get("limit"))
         return evaluate(
             self.flow,
             dataset,
@@ -94,15 +85,7 @@ class Evaluation:
             reads=self.reads,
             init={**self.init, **(init or {})},
             name=self.name,
-            limit=limit,
-            repeats=repeats,
-            concurrency=concurrency,
-            experiment=experiment,
-            retry_failed=retry_failed,
-            allow_effects=allow_effects,
-            changes=changes,
-            max_cost=max_cost,
-            on_progress=on_progress,
+            **options,
         )
 
     def run_against(
@@ -116,18 +99,10 @@ class Evaluation:
         judge_model: str = "",
         labels: Mapping[str, str | Path] | None = None,
         with_judges: bool = False,
-        limit: int | None = None,
-        repeats: int = 1,
-        concurrency: int | None = None,
-        experiment: str | None = None,
-        retry_failed: bool = False,
-        allow_effects: bool = False,
-        changes: Sequence[Change | str] = (),
-        max_cost: Money | None = None,
-        on_progress: OnProgress | None = None,
+        **options: Unpack[RunOptions],
     ) -> Pair:
         """Evaluate a candidate and its baseline on the same cases. Raises as `evaluate_against` does."""
-        dataset = self.prepared(data, columns=columns, limit=limit)
+        dataset = self.prepared(data, columns=columns, limit=options.get("limit"))
         return flows.run_in_background(
             evaluate_against(
                 self.flow,
@@ -137,15 +112,7 @@ class Evaluation:
                 reads=self.reads,
                 init={**self.init, **(init or {})},
                 name=self.name,
-                limit=limit,
-                repeats=repeats,
-                concurrency=concurrency,
-                experiment=experiment,
-                retry_failed=retry_failed,
-                allow_effects=allow_effects,
-                changes=changes,
-                max_cost=max_cost,
-                on_progress=on_progress,
+                **options,
             )
         )
 

@@ -177,6 +177,23 @@ def test_judges_are_runs_under_a_key_and_a_day_has_a_bound(app: App) -> None:
     )
 
 
+def test_a_judge_that_is_out_leaves_the_runs_for_later(app: App) -> None:
+    ask(app, "one", "two", "three")
+    scoring = Scoring(sample(Judged(polite), long_enough), concurrency=1)
+    answers = [scripted.says("yes"), *[scripted.fails(503) for _ in range(12)]]
+    with scripted(answers):
+        first = scoring.score()
+    assert first.scored == 1
+    assert "polite cannot be asked now: the judge failed in run" in first.stopped
+    assert "ModelUnavailable" in first.stopped
+    assert len(kept(app)) == 1
+    with judged("yes", "yes"):
+        again = scoring.score()
+    assert (again.scored, again.known, again.stopped, again.failures) == (2, 1, "", {})
+    judges = app.ledger.runs(flow="polite", tags={"experiment": "online-support"}, limit=None)
+    assert sorted(run.status for run in judges) == ["completed"] * 3
+
+
 def test_under_a_bound_an_unknown_price_stops(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(globals(), "MODEL", "openai:of-no-price-list")
     ask(app, "one", "two")

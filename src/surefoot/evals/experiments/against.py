@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Unpack
 
 from surefoot import flows
 from surefoot.errors import InvalidInput, PromptError, UnknownExperiment, UnknownPrompt
 from surefoot.evals.datasets import Dataset
 from surefoot.evals.experiments import loading
-from surefoot.evals.experiments.ordering import LAST, OnProgress, Order
+from surefoot.evals.experiments.options import EvaluateOptions
+from surefoot.evals.experiments.ordering import LAST, Order
 from surefoot.evals.experiments.results import Experiment
 from surefoot.evals.experiments.running import conduct, order_of, resolved
 from surefoot.evals.ids import BASELINE, CANDIDATE, MARK, meant
 from surefoot.evals.scoring.binding import Scorer
-from surefoot.evals.scoring.readings import Reader
 from surefoot.flows import AnyFlow, Change
 from surefoot.flows.sources import digest_of
 from surefoot.ledger import Evaluations, ExperimentRecord, Totals
 from surefoot.prompts import Library, library
-from surefoot.values import Money, new_id
+from surefoot.values import new_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +63,7 @@ async def evaluate_against(
     scorers: Sequence[Scorer] | Mapping[str, Scorer],
     *,
     against: str = "production",
-    changes: Sequence[Change | str] = (),
-    reads: Mapping[str, Reader] | None = None,
-    columns: Mapping[str, str] | None = None,
-    init: Mapping[str, object] | None = None,
-    name: str = "",
-    limit: int | None = None,
-    repeats: int = 1,
-    concurrency: int | None = None,
-    experiment: str | None = None,
-    retry_failed: bool = False,
-    allow_effects: bool = False,
-    max_cost: Money | None = None,
-    on_progress: OnProgress | None = None,
+    **options: Unpack[EvaluateOptions],
 ) -> Pair:
     """Evaluate a candidate and its baseline on the same cases.
 
@@ -89,28 +78,12 @@ async def evaluate_against(
     The rest is as in `evaluate`. Raises what that raises, and `InvalidInput` where nothing differs: nothing is spent
     then.
     """
-    base = _base(flow, dataset, experiment, columns)
+    experiment, changes = options.get("experiment"), options.get("changes", ())
+    base = _base(flow, dataset, experiment, options.get("columns"))
 
     def order(arm: str, theirs: Sequence[Change]) -> Order:
-        found = order_of(
-            flow,
-            dataset,
-            scorers,
-            reads=reads,
-            columns=columns,
-            init=init,
-            name=name,
-            limit=limit,
-            repeats=repeats,
-            concurrency=concurrency,
-            experiment=f"{base}{MARK}{arm}",
-            retry_failed=retry_failed,
-            allow_effects=allow_effects,
-            changes=theirs,
-            max_cost=max_cost,
-            on_progress=on_progress,
-            arm=arm,
-        )
+        own: EvaluateOptions = {**options, "experiment": f"{base}{MARK}{arm}", "changes": theirs}
+        found = order_of(flow, dataset, scorers, arm=arm, **own)
         return found if experiment else replace(found, is_new=True)
 
     known = library()

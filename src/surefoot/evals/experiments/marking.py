@@ -26,10 +26,14 @@ _QUICK_NS = 1_000_000
 
 @dataclass(slots=True)
 class Marks:
-    """What was said of one case, by metric, and what judges have used for it."""
+    """What was said of one case, by metric, and what judges have used for it.
+
+    `outage` says which judge could not be asked, and why, where that may be otherwise later.
+    """
 
     scores: dict[str, ScoreRecord] = field(default_factory=dict[str, ScoreRecord])
     judging: Totals = Totals()
+    outage: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +135,8 @@ class Marker:
         said: Score | str | None
         if ended.status != "completed":
             said = f"the judge failed in run {ended.run_id}: {ended.error}"
+            if ended.is_outage:
+                marks.outage = f"{bound.name} cannot be asked now: {said}"
         else:
             said = settle(ended.output)
         self._note(marks, bound, said, judge_run=ended.run_id)

@@ -11,7 +11,18 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 from surefoot import flows
-from surefoot.errors import MalformedResponse, UnknownRun
+from surefoot.errors import (
+    BreakerOpen,
+    BudgetExceeded,
+    CredentialRefused,
+    MalformedResponse,
+    ModelTimeout,
+    ModelUnavailable,
+    QuotaExceeded,
+    RateLimited,
+    Throttled,
+    UnknownRun,
+)
 from surefoot.evals.run_tags import CASE, EXPERIMENT, REPEAT, SCORER, SCORER_DIGEST
 from surefoot.flows import AnyFlow, Change, Completed, FlowSpec, Host, Options, RunEvent, StepClosed, Target
 from surefoot.flows.building import construct
@@ -20,6 +31,14 @@ from surefoot.ledger import RunRecord, Totals, decode
 from surefoot.values import RunTags
 
 T = TypeVar("T")
+
+_PASSING = frozenset(
+    kind.__name__
+    for kind in (
+        *(ModelUnavailable, ModelTimeout, RateLimited, Throttled, QuotaExceeded, CredentialRefused),
+        *(BreakerOpen, BudgetExceeded),
+    )
+)
 
 Place = tuple[str, int]
 """A case by its id, and which of its repeats it is, from 1."""
@@ -55,6 +74,16 @@ class Ended:
             totals=record.totals,
             latency_ns=record.ended_ns - record.created_ns if is_whole and record.ended_ns else None,
         )
+
+    @property
+    def is_outage(self) -> bool:
+        """Whether it failed as its model could not be asked, or not for this price: later it may be."""
+        return self.status == "failed" and is_outage(self.error)
+
+
+def is_outage(error: str) -> bool:
+    """Whether the recorded error of a run says that what it needs was not to be had then."""
+    return error.partition(":")[0] in _PASSING
 
 
 def is_cancelled() -> bool:

@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Unpack, cast
 
 from surefoot import flows, scope
 from surefoot.errors import InvalidInput
 from surefoot.evals.datasets import Dataset
 from surefoot.evals.experiments import ordering, spending, trusting
 from surefoot.evals.experiments.arm import Arm, refuse_unfit
+from surefoot.evals.experiments.options import EvaluateOptions
 from surefoot.evals.experiments.ordering import OnProgress, Order, Progress
 from surefoot.evals.experiments.recorded import Threads
 from surefoot.evals.experiments.results import Experiment
@@ -103,40 +104,10 @@ async def evaluate_async(
     flow: AnyFlow | str,
     dataset: Dataset | str | Path,
     scorers: Sequence[Scorer] | Mapping[str, Scorer],
-    *,
-    reads: Mapping[str, Reader] | None = None,
-    columns: Mapping[str, str] | None = None,
-    init: Mapping[str, object] | None = None,
-    name: str = "",
-    limit: int | None = None,
-    repeats: int = 1,
-    concurrency: int | None = None,
-    experiment: str | None = None,
-    retry_failed: bool = False,
-    allow_effects: bool = False,
-    changes: Sequence[Change | str] = (),
-    max_cost: Money | None = None,
-    on_progress: OnProgress | None = None,
+    **options: Unpack[EvaluateOptions],
 ) -> Experiment:
     """`evaluate` for async code: async flows and scorers run on the caller's loop."""
-    order = order_of(
-        flow,
-        dataset,
-        scorers,
-        reads=reads,
-        columns=columns,
-        init=init,
-        name=name,
-        limit=limit,
-        repeats=repeats,
-        concurrency=concurrency,
-        experiment=experiment,
-        retry_failed=retry_failed,
-        allow_effects=allow_effects,
-        changes=changes,
-        max_cost=max_cost,
-        on_progress=on_progress,
-    )
+    order = order_of(flow, dataset, scorers, **options)
     [result] = await conduct([order])
     return result
 

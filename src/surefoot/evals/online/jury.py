@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from surefoot import ledger
-from surefoot.errors import InvalidInput
+from surefoot.errors import InvalidInput, ScorerUnavailable
 from surefoot.evals import run_tags
 from surefoot.evals.datasets import Case
 from surefoot.evals.experiments.keeping import Keeper, json_of, record_of, row_of
@@ -91,11 +91,17 @@ class Jury:
         )
 
     async def score(self, given: Read) -> Row:
-        """Score a run and keep what was said. Raises `RunBusy` while another process judges it."""
+        """Score a run and keep what was said.
+
+        Raises `RunBusy` while another process judges it, and `ScorerUnavailable` where a judge cannot be asked now:
+        then nothing is kept, and what other judges have said is not paid again.
+        """
         assert self._marker is not None  # noqa: S101  (bound before)
         run, case = given.run, given.case
         place = (run.id, 1)
         marks = await self._marker.marks(place, case, given.ended)
+        if marks.outage:
+            raise ScorerUnavailable(marks.outage)
         record = record_of(
             *(self._sample.experiment, place, case, given.ended, marks),
             number=0,

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from surefoot import flows
 from surefoot.errors import UnknownRun
-from surefoot.evals.experiments.recorded import Ended, Making, Place, Runs, Threads
+from surefoot.evals.experiments.recorded import Ended, Making, Place, Runs, Threads, is_outage
 from surefoot.evals.run_tags import CASE, SCORER, SCORER_DIGEST
 from surefoot.flows import AnyFlow, Host, Logic, Options, Target
+from surefoot.ledger import RunRecord
 from surefoot.values import RunTags
 
 
@@ -48,6 +49,9 @@ class KeyedRuns(Runs):
         """The judgement from its beginning, unless its key is taken by then."""
         labels = RunTags(tags={**self._tags, CASE: place[0]})
         return flows.begin(target(), replace(options, tags=labels, run_key=self._key(place)))
+
+    def _is_over(self, known: RunRecord) -> bool:
+        return known.status == "completed" or (known.status == "failed" and not is_outage(known.error or ""))
 
     def _look_up(self, place: Place) -> None:
         found = self._ledger.runs(flow=self.spec.name, tenant="", run_key=self._key(place), limit=1)

@@ -12,7 +12,15 @@ from itertools import islice
 from typing import cast
 
 from surefoot import flows, scope
-from surefoot.errors import InvalidInput, LedgerError, NotRestored, RunBusy, RunPruned, SurefootError
+from surefoot.errors import (
+    InvalidInput,
+    LedgerError,
+    NotRestored,
+    RunBusy,
+    RunPruned,
+    ScorerUnavailable,
+    SurefootError,
+)
 from surefoot.evals.experiments.recorded import Threads
 from surefoot.evals.experiments.results import Row, summed
 from surefoot.evals.online.jury import Jury, Read, read
@@ -189,6 +197,11 @@ class Scoring:
         except RunBusy:
             tally.begun -= 1
             tally.busy += 1
+            self._traffic.come_again(run_id)
+        except ScorerUnavailable as outage:
+            # It will be so for the others too: they come again together, in a later pass.
+            tally.begun -= 1
+            tally.stopped = tally.stopped or str(outage)
             self._traffic.come_again(run_id)
         except LedgerError:
             raise

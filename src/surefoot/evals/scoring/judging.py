@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from surefoot.errors import MalformedResponse
+from surefoot.evals.calibrating.confusion import Confusion
 from surefoot.evals.datasets import Dataset
 from surefoot.evals.scales import Direction, Range
 from surefoot.evals.scores import Score
@@ -68,10 +69,9 @@ class LabelledVerdict:
 class Agreement:
     """How far a judge agrees with labelled cases.
 
-    `right` of `n` verdicts agree; those that `failed` agree with nothing. `kappa` is Cohen's ("A Coefficient of
-    Agreement for Nominal Scales", Educational and Psychological Measurement 20, 1960):
-    (observed - by chance) / (1 - by chance), a failed verdict being a category of its own; None where chance alone
-    would agree always. The counts are those of true verdicts on true labels, and so on. `said` is what it was made of.
+    `right` of `n` verdicts agree; those that `failed` agree with nothing. `kappa` is Cohen's, as `Confusion.kappa` has
+    it; None where chance alone would agree always. The counts are those of true verdicts on true labels, and so on.
+    `said` is what it was made of.
     """
 
     n: int
@@ -128,26 +128,17 @@ def agreement_of(
 ) -> Agreement:
     """The agreement of (label, verdict) pairs; a verdict of None is one that failed. There is at least one pair."""
     said = tuple(each if isinstance(each, LabelledVerdict) else LabelledVerdict(*each) for each in labelled)
-    pairs = [each.pair for each in said]
-    n = len(pairs)
-    counts = {(label, verdict): 0 for label in (True, False) for verdict in (True, False, None)}
-    for pair in pairs:
-        counts[pair] += 1
-    right = counts[True, True] + counts[False, False]
-    chance = sum(
-        sum(counts[value, verdict] for verdict in (True, False, None))
-        * sum(counts[label, value] for label in (True, False))
-        for value in (True, False)
-    ) / (n * n)
+    found = Confusion.of([each.pair for each in said], order=(True, False))
+    (true_positive, false_negative), (false_positive, true_negative) = found.counts
     return Agreement(
-        n=n,
-        right=right,
-        failed=counts[True, None] + counts[False, None],
-        kappa=None if chance == 1 else (right / n - chance) / (1 - chance),
-        true_positive=counts[True, True],
-        false_positive=counts[False, True],
-        true_negative=counts[False, False],
-        false_negative=counts[True, False],
+        n=found.n,
+        right=found.right,
+        failed=sum(found.failed),
+        kappa=found.kappa(),
+        true_positive=true_positive,
+        false_positive=false_positive,
+        true_negative=true_negative,
+        false_negative=false_negative,
         models=tuple(models),
         experiment=experiment,
         said=said,
