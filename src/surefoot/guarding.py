@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from surefoot import models
+from surefoot.canaries import canary_of
 from surefoot.guards.checking import Checks, Parts, Rules, customs_of, judged_by
+from surefoot.guards.detecting import Detector
 from surefoot.guards.egress import Hosts
+from surefoot.guards.privacy import KINDS, Finder, Pseudonyms
 
 if TYPE_CHECKING:
     from surefoot import config
     from surefoot.effects import Program
-    from surefoot.guards import Finder
     from surefoot.guards.checking.parts import Judge
     from surefoot.ledger import Keyring
 
@@ -27,12 +28,19 @@ def guards_of(
 ) -> Checks:
     """The guards of the settings. secrets: finds those of this project too, which `known` give."""
     settings = given.guards
-    rules = _rules_of(settings)
-    parts = Parts(secrets=secrets, known=known)
-    judge = _judge_of(settings.judge, keyring) if settings.judge else None
+    parts = Parts(
+        detector=Detector,
+        rules=lambda: Detector(is_classifying=False),
+        secrets=secrets,
+        personal=lambda: Finder(personal=KINDS),
+        replacement=Pseudonyms(lambda: keyring.derive("pseudonyms")),
+        known=known,
+        canary=lambda tenant, digest: canary_of(keyring.derive("canaries"), tenant=tenant, digest=digest),
+        judge=_judge_of(settings.judge, keyring) if settings.judge else None,
+    )
     return Checks(
-        rules,
-        replace(parts, judge=judge),
+        _rules_of(settings),
+        parts,
         by_prompt=_others_of(settings.by_prompt, settings),
         by_flow=_others_of(settings.by_flow, settings),
         customs=customs_of(settings.custom),
@@ -75,7 +83,6 @@ def _judge_of(model: str, keyring: Keyring) -> Judge:
         from surefoot.guards.checking.judging import FILE
 
         prompt = prompts.Prompty(prompts.load(FILE), reference="surefoot:injection")
-        using = models.Call(model, temperature=0.0, max_tokens=300)
-        return models.asked_apart(prompt, inputs, using=cast("Any", using))
+        return models.asked_apart(prompt, inputs, using=models.Call(model, temperature=0.0, max_tokens=300))
 
     return judged_by(ask, lambda: keyring.derive("judge"))

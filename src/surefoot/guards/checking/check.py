@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from surefoot import scope
 from surefoot.characters import visible
 from surefoot.decisions import Action, Decision
-from surefoot.effects import Program
+from surefoot.effects import Block, Program
 from surefoot.errors import ConfigError, GuardRefused
 from surefoot.guards.checking.custom import Custom, verdict_of
 from surefoot.guards.checking.grounding import grounded_share
@@ -23,10 +24,12 @@ if TYPE_CHECKING:
 
 logger = scope.logger("surefoot.guards")
 
-_INSTRUCTIONS = frozenset({"system", "developer"})
+INSTRUCTIONS = frozenset({"system", "developer"})
 _OWN = frozenset({"assistant", "model"})
 """Who speaks in what the model has said before."""
 _ACTIONS: Mapping[str, Action] = {"flag": "flag", "block": "refuse"}
+_SHORT = 4_096
+"""Characters up to which a text is looked at where the call is made; a longer one off the event loop."""
 _GUESSED = frozenset({"password", "assigned", "url-password", "basic", "bearer", "jwt"})
 """Rules that know a secret by the words around it: in an answer that is mostly an example, and only flagged."""
 
@@ -84,7 +87,10 @@ class Check:
         changes = self._hidden() if rules.hidden != "keep" else {}
         if rules.injection != "off":
             for where, text in self._untrusted(changes):
-                self._look(where, text)
+                if len(text) > _SHORT and rules.is_classified:
+                    yield Block(partial(self._look, where, text))
+                else:
+                    self._look(where, text)
         if self.customs:
             yield from self._customs_on_input(changes)
         self._settle()
@@ -111,7 +117,7 @@ class Check:
         found: list[tuple[str, str]] = []
         roles: list[str] = []
         for said in self.asked:
-            if said.role in _INSTRUCTIONS or said.role in _OWN:
+            if said.role in INSTRUCTIONS or said.role in _OWN:
                 continue
             text, where = changes.get(said.text, said.text), _where(said)
             if self.is_trusted(said.text):
@@ -148,7 +154,7 @@ class Check:
 
     def _customs_on_input(self, changes: dict[str, str]) -> Program[None]:
         for said in self.asked:
-            if said.role in _INSTRUCTIONS or said.role in _OWN:
+            if said.role in INSTRUCTIONS or said.role in _OWN:
                 continue
             text = changes.get(said.text, said.text)
             other = yield from self._by_customs(text, _where(said))
@@ -230,12 +236,11 @@ class Check:
 
     def _personal(self, said: Said) -> str:
         """The text without personal data that is not in the request, where that is to be masked."""
-        rule, finder = self.rules.pii, self.parts.personal
-        text = said.text
-        if rule == "allow" or finder is None:
+        rule, text = self.rules.pii, said.text
+        if rule == "allow":
             return text
         try:
-            found = [each for each in finder.found(text) if each.kind != "secret"]
+            found = self.looking.personal(text)
         except Exception as error:  # noqa: BLE001 - it fails closed
             self._failed("pii", "output", error)
             return text

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
-from surefoot.guards.checking.check import Check
+from surefoot.guards.checking.check import INSTRUCTIONS, Check
 from surefoot.guards.checking.custom import Custom, CustomGuard
 from surefoot.guards.checking.looking import Looking
 from surefoot.guards.checking.parts import Parts, Said
 from surefoot.guards.checking.rules import Rules
 from surefoot.scope import Scope
 from surefoot.values import PromptRef
+
+_MARK = re.compile(r"[0-9a-f]{32}")
+"""The form of a canary: without one in the request its key need not be asked for."""
+
+_PACKED = 16
+"""How many times as large an answer of vectors or pictures may be as one in words."""
 
 JUDGE_PROMPT = "surefoot_injection_judge"
 """The name of the prompt that a judge is asked with. Its own request is not judged."""
@@ -39,7 +46,7 @@ class Checks:
         self._by_prompt = by_prompt or {}
         self._by_flow = by_flow or {}
         self._customs = tuple(customs)
-        self._looking = Looking(parts.detector, parts.rules)
+        self._looking = Looking(parts)
 
     def add(self, guard: CustomGuard, *, name: str = "") -> None:
         """Let a function look at all texts that are sent and answered from now on; see `CustomGuard`."""
@@ -54,6 +61,8 @@ class Checks:
         rules, customs = self._rules_for(prompt, here), self._customs
         if prompt is not None and prompt.name == JUDGE_PROMPT:
             rules, customs = replace(rules, injection="off", pii="allow", egress="off", grounded=0.0), ()
+        if operation.endswith(("embeddings", "images")):
+            rules = replace(rules, max_output_bytes=rules.max_output_bytes * _PACKED)
         return Check(
             rules,
             self._parts,
@@ -62,7 +71,7 @@ class Checks:
             asked,
             operation if prompt is None else f"{operation} with prompt {prompt.name!r}",
             self._canary_in(asked, here, prompt),
-            _trusting(here),
+            here.is_trusted,
         )
 
     def _rules_for(self, prompt: PromptRef | None, here: Scope) -> Rules:
@@ -76,8 +85,11 @@ class Checks:
         """The mark of the prompt's system messages, where the request has it."""
         if self._parts.canary is None or prompt is None:
             return ""
+        marked = [said.text for said in asked if said.role in INSTRUCTIONS and _MARK.search(said.text)]
+        if not marked:
+            return ""
         canary = self._parts.canary(here.caller.tenant, prompt.digest)
-        return canary if any(canary in said.text for said in asked) else ""
+        return canary if any(canary in text for text in marked) else ""
 
 
 def _named(rules: Mapping[str, Rules], name: str) -> Rules | None:
@@ -85,8 +97,3 @@ def _named(rules: Mapping[str, Rules], name: str) -> Rules | None:
     if found is not None:
         return found
     return next((one for pattern, one in rules.items() if fnmatchcase(name, pattern)), None)
-
-
-def _trusting(here: Scope) -> Callable[[object], bool]:
-    """Whether a text may instruct: within a run what the run knows of it; outside nobody knows."""
-    return here.is_trusted if here.run_id else lambda _: False

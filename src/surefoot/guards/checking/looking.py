@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from hashlib import blake2b
 
-from surefoot.guards.checking.parts import Detector, Looked
-from surefoot.locks import ForkSafeLock
+from surefoot.guards.checking.parts import Detector, Finder, Found, Looked, Parts
+from surefoot.locks import ForkSafeLock, made_once
 
 _MOST = 1_024
 _SHORTEST = 8
@@ -16,11 +17,27 @@ _SHORTEST = 8
 class Looking:
     """What the detectors of a project say of texts; what they said is remembered by a digest of the text."""
 
-    def __init__(self, detector: Detector | None, rules: Detector | None) -> None:
-        self._detector = detector
-        self._rules = rules
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
         self._lock = ForkSafeLock()
         self._said: OrderedDict[tuple[bytes, bool], Looked] = OrderedDict()
+
+    @made_once
+    def _detector(self) -> Detector | None:
+        return None if self._parts.detector is None else self._parts.detector()
+
+    @made_once
+    def _rules(self) -> Detector | None:
+        return None if self._parts.rules is None else self._parts.rules()
+
+    @made_once
+    def _personal(self) -> Finder | None:
+        return None if self._parts.personal is None else self._parts.personal()
+
+    def personal(self, text: str) -> Sequence[Found]:
+        """The personal data in a text."""
+        finder = self._personal
+        return () if finder is None else [each for each in finder.found(text) if each.kind != "secret"]
 
     def look(self, text: str, *, is_classified: bool) -> Looked | None:
         """What is said of a text, by rules alone or by the classifier too; None where nobody looks."""

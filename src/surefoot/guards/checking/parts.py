@@ -87,15 +87,16 @@ class Judge(Protocol):
 class Parts:
     """What the guards look with. What is None or missing is not looked for.
 
-    detector: by rules and classifier; `rules` by the rules alone, which costs a fraction.
-    secrets, personal: find secrets, and personal data.
+    detector: makes one of rules and a classifier; `rules` one of the rules alone, which costs a fraction. Each is made
+        when it is first needed.
+    secrets: finds secrets; `personal` makes what finds personal data, `replacement` says what stands in its place.
     known: the secrets of which not even a beginning may be handed on.
     """
 
-    detector: Detector | None = None
-    rules: Detector | None = None
+    detector: Callable[[], Detector] | None = None
+    rules: Callable[[], Detector] | None = None
     secrets: Finder | None = None
-    personal: Finder | None = None
+    personal: Callable[[], Finder] | None = None
     replacement: Replacement | None = None
     known: Sequence[Callable[[], frozenset[str]]] = ()
     canary: Canary | None = None

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-_PLAIN = re.compile(r"[^\W\d_]?[a-z\u00df-\u00ff]{0,20}[.,;:!?)]{0,2}|[(\"'*#-]{1,3}")
-"""An unfinished word that is no beginning of a key: small letters after one that may be large, or punctuation."""
+_PLAIN = re.compile(r"[(\"'*#\[_-]{0,3}(?:[^\W\d_]?[a-z\u00df-\u00ff]{0,20}[.,;:!?)]{0,2})")
+"""An unfinished word that is no beginning of a key: small letters after one that may be large, and punctuation."""
 _LAST_WORD = re.compile(r"[!-~]*\Z")
 """Keys are of ASCII: a text in letters of another script goes on at once."""
 _CONTEXT = 256

@@ -403,8 +403,10 @@ def _put(groups: Mapping[tuple[object, ...], list[Slot]], changes: Mapping[str, 
         other = changes.get(text)
         if other is None or other == text:
             continue
-        for number, slot in enumerate(slots):
-            slot.holder[slot.key] = other if number == 0 else ""
+        # A block begins with an empty text, which its reader need not look at.
+        first = next(slot for slot in slots if slot.text)
+        for slot in slots:
+            slot.holder[slot.key] = other if slot is first else ""
             touched.add(id(slot.holder))
     return touched
 
