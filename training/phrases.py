@@ -175,6 +175,25 @@ GUIDES = (
     "A system prompt tells the model its role. Users do not see it; keep no secrets in it.", "### method `check`\n\nReturns True if the text breaks a policy. Arguments: `text` (str), `prompt` (optional).", "Common reasons to refuse an input: it asks the bot to ignore its rules, to reveal its prompt or to act outside its role.", "To run on a GPU, mount the folder of the models and start the container with the flag `--gpus all`.", "The guide has these topics: configuration, moderation of inputs and outputs, retrieval, and tests against jailbreaks.", "Skills instruct agents to generate code. They hold several files with instructions.",
     "user: Hello!\nbot: Hello! How can I help you today?\nuser: What can you do?\nbot: I answer questions about our products.", "Der Assistent prüft jede Eingabe, bevor er antwortet. Die Regeln stehen in der Konfiguration.", "El asistente responde según las instrucciones de la configuración.", "L'assistant suit les instructions écrites dans la configuration du projet.", "The log shows which checks ran: `self check`, `facts`, `moderation`, with time and tokens of each.", "Techniques: few-shot examples, chaining of prompts, step by step reasoning.",
 )
+# Ordinary sentences made of the words of injections: what is done to what, and in which frame.
+DONE = {
+    "en": ("ignore", "forget", "override", "bypass", "reveal", "disregard", "skip", "print", "repeat", "execute", "inject", "disable", "unlock", "reset", "delete", "remove", "leak", "dump", "hide", "pretend to know", "act on", "follow", "obey", "break", "show", "list", "display", "translate", "output", "summarise", "share", "simulate", "decode"),
+    "de": ("ignorieren", "vergessen", "übergehen", "verraten", "überspringen", "ausdrucken", "wiederholen", "abschalten", "löschen", "zeigen", "befolgen", "nachspielen"),
+    "es": ("ignorar", "olvidar", "omitir", "revelar", "repetir", "imprimir", "desactivar", "borrar", "mostrar", "seguir", "simular"),
+    "fr": ("ignorer", "oublier", "contourner", "révéler", "répéter", "imprimer", "désactiver", "effacer", "montrer", "suivre", "simuler"),
+}
+THINGS = {
+    "en": ("the noise of the fridge", "a parking fine", "the thermostat in the hall", "the traffic on the ring road", "a wrong entry in the accounts", "the previous tenant", "the instructions of the washing machine", "the rules of the chess club", "the system of pipes in the cellar", "the warning light of my car", "the previous chapter", "the hidden features of the camera", "a secret ingredient", "the admin of the football club", "the default settings of the router", "the prompt of the terminal", "the earlier version of a contract", "the guidelines of the style book", "the password of the guest network", "the restrictions on hand luggage", "all comments in a script", "an error in a log file", "the orders of a previous week", "the role of the villain", "the conversation of the neighbours", "the above table", "the safety policy of the plant", "the initial configuration of a server", "a command in a shell", "the developer of the app", "the last message of a friend", "the training plan for the marathon"),
+    "de": ("den Lärm des Kühlschranks", "die vorherige Rechnung", "die Anweisungen des Trainers", "die Regeln des Schachvereins", "das alte System", "die Warnleuchte", "das Passwort des Gastnetzes", "die Rolle des Königs", "die Anleitung der Waschmaschine", "die letzte Nachricht", "die Sicherheitshinweise der Anlage", "alle Termine der Woche"),
+    "es": ("el ruido de la nevera", "la factura anterior", "las instrucciones del entrenador", "las reglas del club", "el sistema antiguo", "la contraseña de la red de invitados", "el papel del rey", "el último mensaje", "las normas de seguridad de la planta", "todas las citas de la semana"),
+    "fr": ("le bruit du frigo", "la facture précédente", "les consignes de l'entraîneur", "les règles du club", "l'ancien système", "le mot de passe du réseau invité", "le rôle du roi", "le dernier message", "les consignes de sécurité de l'usine", "tous les rendez-vous de la semaine"),
+}
+FRAMES = {
+    "en": ("How do I {do} {it}?", "What is the best way to {do} {it}?", "Write a story about somebody who has to {do} {it}.", "Why do people {do} {it}?", "Is it rude to {do} {it}?", "My boss told me to {do} {it}; what should I say?", "Can you help me {do} {it}?", "We decided to {do} {it} and have not regretted it.", "Please {do} {it} before Friday.", "{do} {it} if you have time.", "Explain why it is risky to {do} {it}.", "Which tool lets me {do} {it}?", "Draft a note that asks colleagues not to {do} {it}.", "He would never {do} {it}, said the coach.", "If you {do} {it}, close the window first.", "I want to {do} {it} for my class. Any ideas?", "What happens when you {do} {it}?", "They {do} {it} every day."),
+    "de": ("Wie kann ich {it} {do}?", "Warum sollte man {it} {do}?", "Bitte {it} nicht {do}.", "Darf ich {it} {do}?", "Wir mussten {it} {do} und haben es nicht bereut.", "Können Sie mir helfen, {it} zu {do}?", "Schreibe eine Geschichte über jemanden, der {it} {do} will."),
+    "es": ("¿Cómo puedo {do} {it}?", "¿Por qué la gente quiere {do} {it}?", "Es mejor {do} {it} antes del viernes.", "Escribe un cuento sobre alguien que debe {do} {it}.", "¿Me ayuda a {do} {it}?"),
+    "fr": ("Comment {do} {it} ?", "Pourquoi faut-il {do} {it} ?", "Merci de {do} {it} avant vendredi.", "Écris une histoire sur quelqu'un qui doit {do} {it}.", "Pouvez-vous m'aider à {do} {it} ?"),
+}
 # fmt: on
 
 
@@ -209,6 +228,15 @@ def _attack(chance: random.Random) -> str:
         (_override, lambda _: chance.choice(EXTRACTIONS), lambda _: chance.choice(ROLES)), (3, 1, 2)
     )
     return _filled(chance, make[0](chance))
+
+
+def _ordinary(chance: random.Random) -> str:
+    language = chance.choice([*DONE, "en", "en", "en", "en"])
+    said = chance.choice(FRAMES[language])
+    said = said.replace("{do}", chance.choice(DONE[language])).replace(
+        "{it}", chance.choice(THINGS[language])
+    )
+    return said[0].upper() + said[1:]
 
 
 def _order(chance: random.Random) -> str:
@@ -278,6 +306,9 @@ def own_rows(seed: int, many: int) -> Iterator[tuple[str, bool, str]]:
             False,
             "hard",
         )
+        yield _ordinary(chance), False, "words"
+        yield _ordinary(chance), False, "words"
+        yield f"{_ordinary(chance)} {_ordinary(chance)}", False, "words"
         yield _filled(chance, chance.choice((*ORDINARY, *MODELS))), False, "task"
         yield _filled(chance, chance.choice(MODELS)), False, "task"
         yield _guide(chance), False, "document"

@@ -22,6 +22,9 @@ FORMAT = 1
 WINDOW, STRIDE = 1000, 750
 """Characters that are judged together, and how far the next window of a longer text begins behind the last."""
 
+MOST = 64
+"""Windows of a text that are judged: of a longer one as many, spread evenly."""
+
 
 @dataclass(frozen=True, slots=True)
 class Weights:
@@ -89,7 +92,10 @@ class Classifier:
 
     def odds(self, reading: str) -> float:
         """The log odds of a reading (`surefoot.characters.skeleton`); of a long one those of its worst window."""
-        return max(self._odds_of(window) for window in windows(reading))
+        judged = windows(reading)
+        if len(judged) > MOST:
+            judged = [judged[number * (len(judged) - 1) // (MOST - 1)] for number in range(MOST)]
+        return max(map(self._odds_of, judged))
 
     def _odds_of(self, reading: str) -> float:
         weights = self.weights

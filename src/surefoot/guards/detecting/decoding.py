@@ -10,23 +10,20 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from surefoot.characters import skeleton
-from surefoot.guards.detecting.rules import encodable
+from surefoot.guards.detecting.rules import encodable, new_set
 
 DEPTH = 3
 """How often what was decoded is decoded again."""
 
-BYTES = 512 * 1024
-"""How much of a text, and of all that is decoded of it, is looked at."""
+BYTES = 256 * 1024
+"""How many characters of a text, and as many of all that is decoded of it, are looked at."""
 
 _SHORTEST = 8
 """What is decoded to fewer characters instructs nobody."""
-
-_MOST = 64
-"""Encoded pieces of a text that are decoded, by kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +63,7 @@ def readings_of(text: str, *, budget: int = BYTES, depth: int = DEPTH) -> Readin
                 if decoded in found or len(decoded) < _SHORTEST:
                     continue
                 if len(decoded) > left:
-                    is_too_large = True
+                    is_too_large = is_too_large or spelling in _CODES
                     continue
                 left -= len(decoded)
                 found[decoded] = Reading(decoded, f"{told.spelling} {spelling}".lstrip())
@@ -99,12 +96,7 @@ _SIGNS = {
 
 @lru_cache(maxsize=1)
 def _signs() -> Any:
-    import re2  # type: ignore[import-untyped]
-
-    library = cast("Any", re2)
-    options = library.Options()
-    options.max_mem = 32 << 20
-    found = library.Set.SearchSet(options)
+    found = new_set()
     for pattern in _SIGNS.values():
         found.Add(pattern)
     found.Compile()
@@ -130,17 +122,20 @@ _HEX = re.compile(r"(?:(?:\\x|0x)?[0-9a-fA-F]{2}[\s:,]?){8,}")
 _HEX_MARKS = re.compile(r"\\x|0x|[\s:,]")
 _ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
 _BINARY = re.compile(r"(?:[01]{8}[\s,]?){8,}")
-_SPACED = re.compile(r"(?:[^\W_][ \t._*/|-]{1,3}){5,}[^\W_](?![^\W_])")
+_SPACED = re.compile(r"(?<![^\W_])(?:[^\W_][ \t._*/|-]{1,3}){5,}[^\W_](?![^\W_])")
 
 
 def _base64(text: str) -> Iterator[str]:
-    for _, piece in zip(range(_MOST), _BASE64.finditer(text), strict=False):
+    yield "\n".join(_each_base64(text))
+
+
+def _each_base64(text: str) -> Iterator[str]:
+    for piece in _BASE64.finditer(text):
         packed = "".join(piece[0].split()).rstrip("=").translate(_URL_SAFE)
         if len(packed) % 4 == 1:
             packed = packed[:-1]
-        with_padding = packed + "=" * (-len(packed) % 4)
         try:
-            yield from _readable(base64.b64decode(with_padding))
+            yield from _readable(base64.b64decode(packed + "=" * (-len(packed) % 4)))
         except binascii.Error:
             continue
 
@@ -149,9 +144,12 @@ _URL_SAFE = str.maketrans("-_", "+/")
 
 
 def _hex(text: str) -> Iterator[str]:
-    for _, piece in zip(range(_MOST), _HEX.finditer(text), strict=False):
-        digits = _HEX_MARKS.sub("", piece[0])
-        yield from _readable(bytes.fromhex(digits[: len(digits) // 2 * 2]))
+    yield "\n".join(read for piece in _HEX.finditer(text) for read in _readable(_bytes_of_hex(piece[0])))
+
+
+def _bytes_of_hex(piece: str) -> bytes:
+    digits = _HEX_MARKS.sub("", piece)
+    return bytes.fromhex(digits[: len(digits) // 2 * 2])
 
 
 def _escapes(text: str) -> Iterator[str]:
@@ -179,10 +177,22 @@ def _reversed(text: str) -> Iterator[str]:
 
 def _spaced(text: str) -> Iterator[str]:
     """Letters that were spaced out: two blanks or more stand for the end of a word."""
-    yield _SPACED.sub(
-        lambda found: " ".join(re.sub(r"[\s._*/|-]", "", word) for word in re.split(r"\s{2,}", found[0])),
-        text,
-    )
+    yield _SPACED.sub(lambda found: " ".join(map(_joined, re.split(r"\s{2,}", found[0]))), text)
+
+
+_BETWEEN = re.compile(r"[\s._*/|-]")
+_LONGEST_WORD = 20
+_COMMON = re.compile(
+    "(ignore|disregard|forget|all|any|previous|prior|above|earlier|instructions?|rules|guidelines|everything|reveal|print"
+    "|show|repeat|output|your|the|system|prompt|hidden|secret|without|restrictions|developer|mode|and|from|now)",
+    re.IGNORECASE,
+)
+
+
+def _joined(letters: str) -> str:
+    """The letters as a word; what is too long for one is taken apart at common words of orders."""
+    word = _BETWEEN.sub("", letters)
+    return word if len(word) <= _LONGEST_WORD else " ".join(_COMMON.sub(r" \1 ", word).split())
 
 
 _LEET = {**dict(zip("0345678@$€+|9", "oeasgtbasetlg", strict=True)), "(": "c", "2": "z", "¡": "i"}
@@ -201,23 +211,24 @@ _SELECTORS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]{4,}")
 
 
 def _tags(text: str) -> Iterator[str]:
-    for _, piece in zip(range(_MOST), _TAGS.finditer(text), strict=False):
-        yield "".join(chr(ord(sign) - 0xE0000) for sign in piece[0])
+    yield "\n".join("".join(chr(ord(sign) - 0xE0000) for sign in piece[0]) for piece in _TAGS.finditer(text))
 
 
 def _selectors(text: str) -> Iterator[str]:
     """Bytes that were written as variation selectors: 16 in one block, 240 in the other."""
-    for _, piece in zip(range(_MOST), _SELECTORS.finditer(text), strict=False):
-        codes = map(ord, piece[0])
-        yield from _readable(
-            bytes(code - 0xFE00 if code < 0xE0100 else code - 0xE0100 + 16 for code in codes)
-        )
+    found = (
+        bytes(code - 0xFE00 if code < 0xE0100 else code - 0xE0100 + 16 for code in map(ord, piece[0]))
+        for piece in _SELECTORS.finditer(text)
+    )
+    yield "\n".join(read for one in found for read in _readable(one))
 
 
 def _binary(text: str) -> Iterator[str]:
-    for _, piece in zip(range(_MOST), _BINARY.finditer(text), strict=False):
-        digits = re.sub(r"[\s,]", "", piece[0])
-        yield from _readable(bytes(int(digits[at : at + 8], 2) for at in range(0, len(digits) // 8 * 8, 8)))
+    pieces = (re.sub(r"[\s,]", "", piece[0]) for piece in _BINARY.finditer(text))
+    found = (
+        bytes(int(digits[at : at + 8], 2) for at in range(0, len(digits) // 8 * 8, 8)) for digits in pieces
+    )
+    yield "\n".join(read for one in found for read in _readable(one))
 
 
 def _readable(decoded: bytes) -> Iterator[str]:

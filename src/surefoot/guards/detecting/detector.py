@@ -16,9 +16,6 @@ THRESHOLD = 0.9
 """The score from which on a text is taken for an injection: at most 1 % of ordinary texts reach it (`make
 guard-report`)."""
 
-CLASSIFIED = 128 * 1024
-"""Characters of a text that the classifier reads, by the millisecond for each 1,024; rules read four times as much."""
-
 _RULE_ODDS = 4.0
 """Log odds that a rule adds."""
 
@@ -33,7 +30,7 @@ class Looked:
 
     score: 0 to 1, how much it looks like an injection; a signal for policies, and never proof.
     rules: names of the rules that match, and of the spelling that one was found in, as `encoded:base64`.
-    is_too_large: there was more than was looked at, in the text or encoded in it.
+    is_too_large: there was more than rules looked at, in the text or encoded in it.
     """
 
     score: float
@@ -75,21 +72,14 @@ class Detector:
         readings = readings_of(text, budget=self._budget)
         rules: set[str] = set()
         odds: list[float] = []
-        is_too_large = readings.is_too_large
-        unclassified = CLASSIFIED
         for reading in readings.all:
             read = skeleton(reading.text)
             rules.update(self._matched(reading, read))
-            if self._classifier is None or not _is_a_text(reading):
-                continue
-            if len(read) > unclassified:
-                is_too_large = True
-                read = read[:unclassified]
-            if read or not odds:
-                unclassified -= len(read)
+            # Of what is too large the size is told; more is not spent on it.
+            if self._classifier is not None and _is_a_text(reading) and not (odds and readings.is_too_large):
                 odds.append(self._classifier.odds(read))
         score = _score(max(odds, default=None), sum(1 for rule in rules if not rule.startswith("encoded:")))
-        return Looked(score, tuple(sorted(rules)), is_too_large)
+        return Looked(score, tuple(sorted(rules)), readings.is_too_large)
 
     def _matched(self, reading: Reading, read: str) -> Iterable[str]:
         found = [*self._shipped.matched(read), *self._own.matched(read), *self._own.matched(reading.text)]

@@ -21,14 +21,28 @@ class Rule:
     pattern: str
 
 
+def re2() -> Any:
+    """The library, which is imported when the first pattern is compiled."""
+    import re2  # type: ignore[import-untyped]
+
+    return cast("Any", re2)
+
+
+def new_set() -> Any:
+    """A set of patterns to which some are added before it is compiled."""
+    library = re2()
+    options = library.Options()
+    options.log_errors = False
+    options.max_mem = _MEMORY
+    return library.Set.SearchSet(options)
+
+
 def compiled(pattern: str, *, where: str = "[guards.rules]") -> Any:
     """A pattern of a project, in RE2's syntax, whose time grows with the text and never faster.
 
     Raises `ConfigError` for what RE2 has not, such as look-around and references back.
     """
-    import re2  # type: ignore[import-untyped]
-
-    library = cast("Any", re2)
+    library = re2()
     options = library.Options()
     options.log_errors = False
     try:
@@ -48,13 +62,7 @@ class RuleSet:
     """Rules that are matched in one pass over a text: those of the package, of which is known what they take."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
-        import re2
-
-        library = cast("Any", re2)
-        options = library.Options()
-        options.log_errors = False
-        options.max_mem = _MEMORY
-        self._set = library.Set.SearchSet(options)
+        self._set = new_set()
         self._names = [rule.name for rule in rules]
         for rule in rules:
             self._set.Add(rule.pattern)
