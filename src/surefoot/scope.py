@@ -29,7 +29,7 @@ class Work:
     gone or has changed.
 
     `untrusted` names what of the inputs is not trusted, and is empty where all of it is; None leaves that to the scope,
-    which knows whether anything untrusted was read in it.
+    which knows whether anything untrusted was read in it. `is_reading`: what it gives is untrusted, whatever it is.
     """
 
     kind: StepKind
@@ -39,6 +39,7 @@ class Work:
     is_pure: bool = False
     function: Callable[..., object] | None = None
     untrusted: str | None = None
+    is_reading: bool = False
 
     def __str__(self) -> str:
         """As messages call it."""

@@ -21,7 +21,6 @@ _MOST_SHOWN = 8
 _OWN_SYNTAX = re.compile(r"\(\?(?!:)|\[\[:|\\[AzpPQECaC]|\\x\{|\*\+|\+\+|\?\+")
 
 
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text:
     r"""What a text may be: `query: Annotated[str, Text(max=2000)]` on a flow, a step, or a field of a model.

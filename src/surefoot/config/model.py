@@ -322,6 +322,9 @@ class RunSettings(Section):
         description="Dollars after which a run makes no further call. Calls under way may exceed it: a budget does not "
         "let them.",
     )
+    max_depth: int = Field(
+        default=50, ge=1, description="How many steps and flows may lie inside each other."
+    )
     strict: bool = Field(
         default=False,
         description="Whether each fresh result is restored at once, and fails its step if it is another value.",

@@ -19,11 +19,16 @@ from surefoot.flows.openrun import Doubt, OpenRun
 from surefoot.flows.stopping import Brake
 from surefoot.ledger import Adopt, Append, Freight, Outcome, Pending, Settle, SqlBody, Transact
 from surefoot.scope import Ending, Recorded, Work
+from surefoot.trusting import is_scalar
 from surefoot.values import Money, PromptRef, StepStatus, Trust
 
 if TYPE_CHECKING:
     from surefoot.flows.origin import Twin
     from surefoot.flows.running import Here
+
+
+_MOST_HELD = 65_536
+"""How large an encoded result may be (bytes) of which it is remembered that it was trusted."""
 
 
 class StepClaim:
@@ -39,6 +44,7 @@ class StepClaim:
         "_user_key",
         "_work",
         "attempt",
+        "decided",
         "here",
         "inside",
         "is_in_doubt",
@@ -84,6 +90,8 @@ class StepClaim:
         self.twin: Twin | None = None
         self.tainted = ""
         """What of its inputs is untrusted."""
+        self.decided: tuple[Decision, ...] = ()
+        """What was decided of the call before it was made."""
         self.inside: Here | None = None
         """The scope of its body, in the attempt of now."""
 
@@ -177,6 +185,8 @@ class StepClaim:
                 here.run.known.restore(value, outcome.endorsed)
         elif here.tainted:
             here.run.known.keep_result(value)
+        else:
+            here.run.known.note_early(value)
 
     def share(self, outcome: Outcome) -> None:
         """Take an outcome of the run's origin, as one of its own that has cost nothing.
@@ -394,7 +404,7 @@ class StepClaim:
         if run.cargo:
             run.cargo.load(freight)
         decisions = () if is_intent else self._decisions(ending)
-        trust, endorsed = self._trust_of(ending, is_intent=is_intent)
+        trust, endorsed = self._trust_of(ending, is_intent=is_intent, size=len(output))
         return Outcome(
             run_id=run.id,
             key=self.key,
@@ -429,28 +439,33 @@ class StepClaim:
         inside = self.inside
         noted = () if inside is None else inside.noted or ()
         before = self.here.take_decisions()
-        if not noted and not before and not ending.decisions:
+        if not (noted or before or ending.decisions or self.decided):
             return ()
-        return merged((*before, *noted, *ending.decisions))
+        return merged((*self.decided, *before, *noted, *ending.decisions))
 
-    def _trust_of(self, ending: Ending, *, is_intent: bool) -> tuple[Trust, tuple[str, ...]]:
+    def _trust_of(self, ending: Ending, *, is_intent: bool, size: int) -> tuple[Trust, tuple[str, ...]]:
         """The trust of what came out, with what is trusted of it all the same; the scope learns of it."""
         here, inside = self.here, self.inside
         tainted = self.tainted if inside is None else inside.tainted
-        trust = ending.trust
+        trust = "untrusted" if self._work.is_reading else ending.trust
         if trust is None and not tainted:
             trust = "trusted"
         if is_intent:
             return trust or "untrusted", ()
         value, known = ending.output, here.run.known
+        if tainted and self._work.kind != "call":
+            known.distrust(value, is_whole=self._work.is_reading)
         if trust is None:
             is_known = self._work.kind != "call" and ending.status != "failed" and known.is_trusted(value)
             trust = "trusted" if is_known else "untrusted"
         if trust == "untrusted":
             here.taint(_source(self._work.kind, self._work.name))
-            return trust, () if self._work.kind == "call" else known.trusted_in(value)
+            is_plain = self._work.kind == "call" or self._work.is_reading
+            return trust, () if is_plain else known.trusted_in(value)
         if here.tainted:
             known.keep_result(value)
+        elif size < _MOST_HELD and not is_scalar(value):
+            known.note_early(value)
         return trust, ()
 
     def handed_over(self, cause: object) -> None:

@@ -39,12 +39,14 @@ def as_recorded(history: Iterable[Outcome]) -> tuple[str, ...] | None:
 def entrust(run: OpenRun, target: Target) -> str:
     """Let the code of a flow know what it may trust from the start; what is untrusted of its inputs, or nothing."""
     known, trusts = run.known, run.trusted_inputs
+    run.uses = _uses(target)
     known.note_code(target.spec.function)
     untrusted = ""
     for name, value in target.inputs.items():
         if trusts is None or name in trusts:
             known.vouch(value)
         else:
+            known.distrust(value, is_whole=True)
             untrusted = untrusted or f"the input {name}"
     for value in target.init.values():
         # With what a workflow is built the team builds it.
@@ -52,7 +54,22 @@ def entrust(run: OpenRun, target: Target) -> str:
     return untrusted
 
 
+def _uses(target: Target) -> tuple[str, ...] | None:
+    """What a run may send to: a child run no more than the one around it."""
+    own, here = target.spec.uses, open_scope()
+    around = None if here is None else here.run.uses
+    if own is None or around is None:
+        return around if own is None else own
+    return tuple(name for name in own if name in around)
+
+
 def taint_parent(flow: str) -> None:
     """Tell the step that a child run is that its result is not trusted."""
     if (here := open_scope()) is not None:
         here.taint(f"the result of {flow}")
+
+
+def depth_here() -> int:
+    """How many steps of the run that is open here the code that runs now is inside of."""
+    here = open_scope()
+    return 0 if here is None else here.depth

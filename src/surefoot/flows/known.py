@@ -7,8 +7,11 @@ the object itself that is known. It is looked for only where a sink, a fence or 
 from __future__ import annotations
 
 import dis
+import re
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from operator import is_
 from types import CodeType, FunctionType
 from typing import Any, cast
@@ -20,8 +23,13 @@ from surefoot.trusting import MOST_LEAVES, TOO_MUCH, is_scalar, leaves_of, parts
 _MOST_RESULTS = 10_000
 """How many texts of results are held for being asked about; the oldest go first, and are untrusted then."""
 
+_MOST_EARLY = 64
+"""How many results of before the first untrusted read are held for being trusted behind it."""
+
 _MOST_VOUCHED = 100_000
 _MOST_IN_CODE = 200_000
+
+_WORD = re.compile(r"\S{1,64}")
 
 _STORE_GLOBAL = dis.opmap["STORE_GLOBAL"]
 
@@ -168,11 +176,13 @@ def _function_of(target: Any) -> FunctionType | None:
 class Known:
     """What one run knows to be trusted, though something untrusted was read in it."""
 
-    __slots__ = ("_codes", "_literals", "_modules", "_read", "_results", "_vouched")
+    __slots__ = ("_codes", "_denied", "_early", "_literals", "_modules", "_read", "_results", "_vouched")
 
     def __init__(self) -> None:
         self._vouched: Leaves = {}
         self._results: Leaves = {}
+        self._denied: Leaves = {}
+        self._early: deque[object] = deque(maxlen=_MOST_EARLY)
         self._codes: dict[int, Any] = {}
         self._modules: dict[str, Literals] = {}
         self._literals: list[Leaves] = []
@@ -192,6 +202,27 @@ class Known:
         for leaf in leaves_of(value, most=_MOST_RESULTS):
             if leaf is not TOO_MUCH and len(self._vouched) < _MOST_VOUCHED:
                 self._vouched[id(leaf)] = leaf
+                self._denied.pop(id(leaf), None)
+
+    def distrust(self, value: object, *, is_whole: bool) -> None:
+        """Do not take what came from outside for a literal, though one stands for it in the code, as in a test.
+
+        `is_whole`: none of its texts is one. Else only those of several words are not: a label that a step chose among
+        those in its code instructs nobody.
+        """
+        for leaf in leaves_of(value):
+            if isinstance(leaf, str) and (is_whole or not _WORD.fullmatch(leaf)) and self._is_literal(leaf):
+                self._denied[id(leaf)] = leaf
+
+    def note_early(self, value: object) -> None:
+        """Hold a result of before anything untrusted was read: what is in it by then is trusted."""
+        self._early.append(value)
+
+    def settle(self) -> None:
+        """Something untrusted is read now: look into what was held before, while nothing of that can be in it."""
+        while self._early:
+            with suppress(IndexError):
+                self.keep_result(self._early.popleft())
 
     def keep_result(self, value: object) -> None:
         """Trust what a step gave that was given nothing untrusted, and read nothing.
@@ -255,8 +286,12 @@ class Known:
         key = id(leaf)
         if key in self._vouched or key in self._results:
             return True
+        return key not in self._denied and self._is_literal(leaf)
+
+    def _is_literal(self, leaf: object) -> bool:
         if self._read < len(self._codes):
             self._read_code()
+        key = id(leaf)
         return any(key in leaves for leaves in self._literals)
 
     def _read_code(self) -> None:

@@ -110,6 +110,8 @@ class OpenRun:
     """For whom it is made, as limits know it; `within` puts those before it that it is a part of."""
     children: list[OpenRun] = field(default_factory=list["OpenRun"])
     """The child runs that are open in this process."""
+    depth: int = 0
+    """How deep in other runs it began."""
     begun_steps: int = 0
     begun_calls: int = 0
     doubts: dict[bytes, Doubt] = field(default_factory=dict[bytes, "Doubt"])
@@ -132,7 +134,7 @@ class OpenRun:
     dropped: deque[Callable[[], None]] = field(default_factory=deque[Callable[[], None]])
     """What the garbage collector could not do in the midst of other work: for whoever claims something next."""
     mail: Sequence[Message] = ()
-    """The events that were sent to the run, as the last look into its inbox found them."""
+    """The events and approvals that were sent to the run, as the last look into its inbox found them."""
     taken: set[str] = field(default_factory=set[str])
     """The ids of those that a wait of this process has taken, or put aside."""
     read: set[object] = field(default_factory=set[object])
@@ -150,6 +152,8 @@ class OpenRun:
     cargo: Cargo = field(default_factory=Cargo)
     trusted_inputs: tuple[str, ...] | None = None
     """The inputs of the flow that are trusted, by name; None for all of them."""
+    uses: tuple[str, ...] | None = None
+    """What its steps may send to; None for anything."""
     root: Here | None = None
     """The scope of the flow itself."""
     known: Known = field(default_factory=Known)
@@ -292,8 +296,20 @@ class OpenRun:
                 except (LedgerError, Fenced) as error:
                     self.poisoned(error)
 
-    def count(self, work: Work) -> None:
-        """Count work that is new to the run; `RunLimit` stops the run at a ceiling. Called under the lock."""
+    def count(self, work: Work, *, depth: int) -> None:
+        """Count work that is new to the run; `RunLimit` stops the run at a ceiling. Called under the lock.
+
+        `depth` is how many steps of the run it is inside of.
+        """
+        if depth + self.depth >= self.ceilings.max_depth and not self.brake.is_lifted:
+            self.brake.pull(
+                RunLimit(
+                    f"run {self.id}: {work} lies {depth + self.depth} steps and flows deep, as deep as runs.max_depth "
+                    f"allows: if it is no endless recursion, raise the setting and `surefoot resume {self.id}`",
+                    run_id=self.id,
+                )
+            )
+            self.brake.check()
         is_call = work.kind == "call"
         begun = self.begun_calls if is_call else self.begun_steps
         ceiling = self.ceilings.max_calls if is_call else self.ceilings.max_steps

@@ -288,6 +288,7 @@ def _open(app: Host, record: RunRecord, options: Options, changes: Changes) -> O
     parent = options.parent
     if parent is not None:
         run.within(parent.caller)
+        run.depth = parent.depth + entrusted.depth_here()
         run.inherited = ChainMap(parent.pins, dict(parent.inherited))
     elif record.parent_run is not None:
         around = callers_around(app.ledger, record.parent_run)

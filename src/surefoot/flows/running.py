@@ -198,7 +198,9 @@ class Here:
     def taint(self, what: str) -> None:
         """See `surefoot.scope.Scope.taint`."""
         # What was read first is what is named.
-        self.tainted = self.tainted or what or "something"
+        if not self.tainted:
+            self.run.known.settle()
+            self.tainted = what or "something"
 
     def note_decision(self, decision: Decision) -> None:
         """See `surefoot.scope.Scope.note_decision`."""
@@ -328,7 +330,7 @@ class Here:
             recall, lane = self._recall, self._lanes.current()
             record = recall.match(identity, lane)
             if record is None:
-                run.count(work)
+                run.count(work, depth=len(self.path) // 16)
                 place = recall.place(identity, lane)
                 key = self._new_key(work.name, identity, place)
                 if not run.recall.is_empty and work.kind != "call" and not work.is_pure:
@@ -483,6 +485,8 @@ def inside_of(claim: StepClaim, *, is_async: bool = False) -> Here:
         tainted=claim.tainted,
     )
     claim.inside = inside
+    if claim.tainted:
+        here.run.known.settle()
     if claim.twin is not None and here.run.origin is not None:
         inside.twinned(here.run.origin.inside_of(claim.twin.outcome))
     return inside

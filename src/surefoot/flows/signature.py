@@ -114,9 +114,7 @@ def adapter_of(hint: Any) -> TypeAdapter[Any] | None:
 
 def mistakes_of(error: ValidationError, name: str, value: object) -> list[Mistake]:
     """What pydantic found wrong with a value, which is not told."""
-    return [
-        _mistake(cast("Mapping[str, Any]", one), name, value) for one in error.errors(include_url=False)
-    ]
+    return [_mistake(cast("Mapping[str, Any]", one), name, value) for one in error.errors(include_url=False)]
 
 
 def _mistake(found: Mapping[str, Any], name: str, value: object) -> Mistake:
@@ -134,7 +132,9 @@ def _mistake(found: Mapping[str, Any], name: str, value: object) -> Mistake:
     elif isinstance(given, str) and kind == "string_pattern_mismatch":
         offset = matched_until(str(context["pattern"]), given)
     problem = said[:1].lower() + said[1:]
-    return Mistake(field, kind, f"{problem} (from offset {offset})" if offset is not None else problem, offset)
+    return Mistake(
+        field, kind, f"{problem} (from offset {offset})" if offset is not None else problem, offset
+    )
 
 
 def _steps(location: tuple[str | int, ...], value: object) -> list[str | int]:
@@ -184,7 +184,11 @@ def _may_change(hint: Any) -> bool:
 
 def _parts(hint: Any) -> tuple[Any, ...]:
     # What `Callable` and `Literal` hold is no annotation.
-    return () if get_origin(hint) is Literal else tuple(part for part in get_args(hint) if not isinstance(part, list))
+    return (
+        ()
+        if get_origin(hint) is Literal
+        else tuple(part for part in get_args(hint) if not isinstance(part, list))
+    )
 
 
 def _named(function: Any) -> str:

@@ -83,6 +83,8 @@ class Asked(Generic[R]):
     ladder: Reserve | None = None
     """Money that is held for this call and others; by default it holds its own."""
     cache: CacheWish = None
+    untrusted: str | None = None
+    """What of it is untrusted, as `Work` has it."""
 
     @property
     def path(self) -> str:
@@ -104,7 +106,10 @@ def call(asked: Asked[R], policy: Policy) -> Program[tuple[R, CallFacts]]:
     guarded = Guarded.of(policy.guards, here, operation=asked.operation, body=asked.body, prompt=asked.prompt)
     if guarded is not None:
         yield from guarded.guard.judge()
-    claim = here.claim(Work("call", asked.operation, inputs, requested_model=asked.target.model))
+    work = Work(
+        "call", asked.operation, inputs, requested_model=asked.target.model, untrusted=asked.untrusted
+    )
+    claim = here.claim(work)
     if claim.recorded is not None:
         return (yield from _replayed(asked, policy, claim, claim.recorded))
     made = _Call(asked, policy, here, claim, guarded)
