@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from surefoot import limits, prompts, retrieval
     from surefoot.config import Loaded
     from surefoot.evals.online import Watch
+    from surefoot.fences import Fences
     from surefoot.flows import AnyFlow, Decision, Listener, Options
     from surefoot.guards.checking import CustomGuard
     from surefoot.ledger import Account, Ledger, RunRecord
@@ -68,7 +69,13 @@ class App:
         self.breakers = wiring.breakers_of(config, self.redis)
         """The circuit breakers of this project: those of models' endpoints, and those that steps and code name."""
         self._watches: list[Watch] = []
-        self.guards = guarding.guards_of(config, secrets=finder, known=known, keyring=self.keyring)
+        self.guards = guarding.guards_of(
+            config,
+            secrets=finder,
+            known=known,
+            keyring=self.keyring,
+            canary=lambda tenant, digest: self.fences.canary(tenant, digest),
+        )
         """The guards around model calls."""
         self.endpoints = ProjectEndpoints(self.settings, lambda: self.embedded)
         self.policy: Policy = wiring.policy_of(
@@ -102,6 +109,13 @@ class App:
         return wiring.library_of(
             self.config.prompts, self.ledger, self.settings.root, gates=self.config.gates
         )
+
+    @made_once
+    def fences(self) -> Fences:
+        """What stands in prompts around texts that come from outside."""
+        from surefoot import wiring
+
+        return wiring.fences_of(self.config, self.keyring)
 
     @made_once
     def home(self) -> retrieval.Home:

@@ -11,9 +11,13 @@ import hmac
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal, TypeAlias
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Final, Literal, Self, TypeAlias
+from uuid import UUID
 
 from surefoot import special_tokens
+from surefoot.canaries import canary_of
 from surefoot.scope import Slot
 
 Style: TypeAlias = Literal["delimit", "datamark", "none"]
@@ -83,13 +87,14 @@ def stripped(text: str) -> Stripped:
 class Fenced(str):
     """The text of a message that was rendered here, with what came from outside in fences.
 
-    `stretches` are the places of what came from outside, fences included, as begins and ends in order. It is a text like
-    any other; what is made of it (an f-string, a part) is one that nobody vouches for.
+    `stretches` are the places of what came from outside, fences included, as begins and ends in order. It is a text
+    like any other; what is made of it (an f-string, a part) is one that nobody vouches for.
     """
 
+    __slots__ = ("stretches",)
     stretches: tuple[tuple[int, int], ...]
 
-    def __new__(cls, text: str, stretches: Sequence[tuple[int, int]] = ()) -> Fenced:
+    def __new__(cls, text: str, stretches: Sequence[tuple[int, int]] = ()) -> Self:
         made = super().__new__(cls, text)
         made.stretches = tuple(stretches)
         return made
@@ -126,6 +131,10 @@ class Fences:
             self._key = self._find_key()
         return self._key
 
+    def canary(self, tenant: str, digest: str) -> str:
+        """The canary of a prompt for a tenant, see `surefoot.canaries`; `digest` is that of the prompt."""
+        return canary_of(self.key, tenant=tenant, digest=digest)
+
     def nonce(self, text: str) -> str:
         """22 characters of base64 that stand for 128 bits: HMAC-SHA-256 of the text, equal for equal texts."""
         digest = hmac.digest(self.key, text.encode("utf-8", "surrogatepass"), "sha256")
@@ -139,6 +148,14 @@ class Fences:
             return _WORD.sub(MARK, text) + MARK
         nonce = self.nonce(text)
         return f"<{TAG}-{nonce}>{text}</{TAG}-{nonce}>"
+
+
+def is_plain(value: object) -> bool:
+    """Whether a value is one that says nothing, whoever gave it: a number, true or false, a date, a UUID, nothing."""
+    return type(value) in _PLAIN or value is None
+
+
+_PLAIN = frozenset({bool, int, float, complex, Decimal, date, datetime, time, timedelta, UUID})
 
 
 def explanation(styles: Sequence[Style]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from surefoot import flows, models, prompts, retrieval
+from surefoot import fences, flows, models, prompts, retrieval
 from surefoot.app import App
 
 
@@ -28,6 +28,8 @@ def fit(what: str) -> None:
             models.readable.provide(lambda: App.current().ledger.payloads.readable)
         case "prompt library":
             prompts.library.provide(lambda: App.current().prompts)
+        case "fences":
+            fences.fences.provide(lambda: App.current().fences)
         case "home of document collections":
             retrieval.home.provide(lambda: App.current().home)
         case _:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from surefoot import models
-from surefoot.canaries import canary_of
 from surefoot.guards.checking import Checks, Parts, Rules, customs_of, judged_by
 from surefoot.guards.detecting import Detector
 from surefoot.guards.egress import Hosts
@@ -15,7 +14,7 @@ from surefoot.guards.privacy import KINDS, Finder, Pseudonyms
 if TYPE_CHECKING:
     from surefoot import config
     from surefoot.effects import Program
-    from surefoot.guards.checking.parts import Judge
+    from surefoot.guards.checking.parts import Canary, Judge
     from surefoot.ledger import Keyring
 
 
@@ -25,6 +24,7 @@ def guards_of(
     secrets: Finder,
     known: Sequence[Callable[[], frozenset[str]]],
     keyring: Keyring,
+    canary: Canary | None = None,
 ) -> Checks:
     """The guards of the settings. secrets: finds those of this project too, which `known` give."""
     settings = given.guards
@@ -35,7 +35,7 @@ def guards_of(
         personal=lambda: Finder(personal=KINDS),
         replacement=Pseudonyms(lambda: keyring.derive("pseudonyms")),
         known=known,
-        canary=lambda tenant, digest: canary_of(keyring.derive("canaries"), tenant=tenant, digest=digest),
+        canary=canary,
         judge=_judge_of(settings.judge, keyring) if settings.judge else None,
     )
     return Checks(

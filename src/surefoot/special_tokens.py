@@ -94,7 +94,7 @@ def _inner(token: str) -> str:
 def pattern(also: str = "(?!)") -> re.Pattern[str]:
     """What matches a special token in the small letters of `looks`, also with blanks in its brackets.
 
-    `also` is a pattern of what else is to be found, behind `<` or `</`. Every part of it is bounded, so that it takes no time.
+    `also` is a pattern of what else is to be found, behind `<` or `</`. Every part is bounded: it takes no time.
     """
     tokens = {token for listed in FAMILIES.values() for token in listed}
     piped = "|".join(sorted({_inner(token) for token in tokens if token.startswith("<|")}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from surefoot import ledger as records
 from surefoot import limits, models, prompts
 from surefoot.errors import ConfigError
+from surefoot.fences import Fences
 from surefoot.limits import breakers as breaking
 from surefoot.limits import cache
 from surefoot.values import Money
@@ -94,6 +96,26 @@ def library_of(
         root=root,
         roots=tuple(given.files.values()),
         guard=guard,
+    )
+
+
+def fences_of(given: config.Config, keyring: Keyring) -> Fences:
+    """How texts from outside are fenced, under a key of the application.
+
+    Where there is no key and none can be made, as in a folder that is read only, it is one of this process.
+    """
+
+    def key() -> bytes:
+        try:
+            return keyring.derive("fences")
+        except OSError:
+            return os.urandom(32)
+
+    return Fences(
+        key,
+        style=given.trust.fence,
+        is_system_open=given.trust.untrusted_in_system == "allow",
+        has_canaries=given.trust.canary,
     )
 
 

@@ -32,6 +32,7 @@ FLOOR = {
     "characters": 1,
     "special_tokens": 1,
     "fences": 1,
+    "fenced": 1,
     "canaries": 1,
     "ledger": 2,
     "prompts": 2,
@@ -73,14 +74,22 @@ NEIGHBOURS = {
     *(("scope", "errors"), ("scope", "values"), ("scope", "doors"), ("values", "locks")),
     *(("errors", "decisions"), ("scope", "decisions"), ("trusting", "scope"), ("trusting", "errors")),
     *(("effects", "errors"), ("effects", "locks"), ("effects", "scope")),
-    *(("text", "errors"), ("text", "hosts"), ("text", "mistakes"), ("text", "patterns"), ("text", "values")),
-    *(("patterns", "errors"), ("errors", "mistakes")),
     *(
         ("special_tokens", "characters"),
         ("fences", "special_tokens"),
         ("fences", "characters"),
         ("fences", "scope"),
+        ("fences", "canaries"),
     ),
+    *(
+        ("fenced", "fences"),
+        ("fenced", "decisions"),
+        ("fenced", "errors"),
+        ("fenced", "scope"),
+        ("fenced", "values"),
+    ),
+    *(("text", "errors"), ("text", "hosts"), ("text", "mistakes"), ("text", "patterns"), ("text", "values")),
+    *(("patterns", "errors"), ("errors", "mistakes")),
 }
 
 # Who may name what: the rooms, and the third parties (and their likes in the standard library) behind their wall.

@@ -16,6 +16,7 @@ from surefoot.config.limits import Breaker, Budget, CacheSettings, Limit, RedisS
 from surefoot.config.online import OnlineSettings
 from surefoot.config.secret import Secret, SecretText
 from surefoot.config.section import Dollars, Location, Names, Section, refuse_password
+from surefoot.config.trust import TrustSettings
 
 Provider: TypeAlias = Literal[
     "openai",
@@ -424,6 +425,7 @@ class Config(Section):
     retrieval: RetrievalSettings = RetrievalSettings()
     privacy: PrivacySettings = PrivacySettings()
     guards: GuardSettings = GuardSettings()
+    trust: TrustSettings = TrustSettings()
     runs: RunSettings = RunSettings()
     budgets: Mapping[str, Budget] = {}
     limits: Mapping[str, Limit] = {}

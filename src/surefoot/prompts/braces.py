@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from surefoot.fences import is_plain
 from surefoot.prompts.budget import current
+from surefoot.prompts.stamps import Telling
 from surefoot.prompts.threads import NOT_TEXT
 
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}\n]*)\}|[{}]")
@@ -31,10 +33,10 @@ class Braced:
         """Those that it cannot do without, which are all."""
         return frozenset(self.names)
 
-    def fill(self, values: Mapping[str, object], *, is_sourced: bool = False) -> str:
+    def fill(self, values: Mapping[str, object], *, told: Telling | None = None) -> str:
         """Put each value in as `str` has it, within the budget that has begun. Values are not looked at again.
 
-        `is_sourced`: the text says from which input it comes.
+        `told` is how the text says from which input it comes.
         """
         budget = current()
         parts = [self.texts[0]]
@@ -42,7 +44,8 @@ class Braced:
             value = values[name]
             shown = budget.place(value) if isinstance(value, NOT_TEXT) else str(value)
             budget.spend(len(shown))
-            parts += (budget.sourced(shown, name) if is_sourced else shown, text)
+            is_told = told == "sources" or (told == "fences" and not is_plain(value))
+            parts += (budget.sourced(shown, name) if is_told else shown, text)
         return "".join(parts)
 
 

@@ -25,10 +25,11 @@ class Budget:
     """What is left for one rendering, its stamp, and what is found out on the way.
 
     `placed` are the values that are no text, in the order of their places; `blank` says what was undefined and is
-    rendered as nothing; `sources` names, where that is asked for, the inputs that each value came of.
+    rendered as nothing; `sources` names, where that is asked for, the inputs that each value came of, and `lines` the
+    line of the template that put it in, 0 where nobody knows.
     """
 
-    __slots__ = ("_deadline", "blank", "characters", "placed", "sources", "stamp", "steps")
+    __slots__ = ("_deadline", "blank", "characters", "lines", "placed", "sources", "stamp", "steps")
 
     def __init__(self) -> None:
         self.steps = MAX_STEPS
@@ -37,6 +38,7 @@ class Budget:
         self.placed: list[object] = []
         self.blank: list[str] = []
         self.sources: list[str] = []
+        self.lines: list[int] = []
         self._deadline = 0.0
 
     def step(self, steps: int = 1) -> None:
@@ -67,9 +69,10 @@ class Budget:
         self.placed.append(value)
         return f"{self.stamp}{stamps.PART}{len(self.placed) - 1};"
 
-    def sourced(self, text: str, names: str) -> str:
+    def sourced(self, text: str, names: str, line: int = 0) -> str:
         """A text between stamps that say which inputs it came of: names with commas between them."""
         self.sources.append(names)
+        self.lines.append(line)
         return f"{self.stamp}{stamps.SOURCE}{len(self.sources) - 1};{text}{self.stamp}{stamps.SOURCE_END}"
 
     def _look_at_the_clock(self) -> None:

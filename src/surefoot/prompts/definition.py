@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from surefoot.errors import PromptError
-from surefoot.values import Json, PromptRef
+from surefoot.fences import Style
+from surefoot.values import Json, PromptRef, Trust
 
 Dialect: TypeAlias = Literal["short", "promptflow", "prompty-v1", "prompty-v2"]
 """`promptflow`: v1 as promptflow reads it; `prompty-v1`: v1 as prompty 0.x does; `prompty-v2`: prompty 2.x; `short`:
@@ -31,7 +32,8 @@ class Property:
 
     `enum` are the values that it may have, where they are listed. `items` are what an array holds, `properties` what
     an object has, `any_of` what it may be one of (its type is `any` then). `is_nullable`: it may be null, too.
-    `is_strict`: its value may hold no line that looks like a role marker. `example` is a value to show.
+    `is_strict`: its value may hold no line that looks like a role marker. `example` is a value to show. `trust` says
+    whether its values may instruct, wherever it is rendered, and `fence` how they are fenced; None: nothing is said.
     """
 
     name: str
@@ -47,6 +49,8 @@ class Property:
     example: Json = None
     any_of: tuple[Property, ...] = ()
     is_nullable: bool = False
+    trust: Trust | None = None
+    fence: Style | None = None
 
     @property
     def is_needed(self) -> bool:
@@ -71,6 +75,7 @@ class Prompt:
     which begins on line `template_line` of the file. `is_strict`: only the markers that the template has are roles, and
     a value that holds one is an error. `model`, `tools` and `metadata` are plain data as the file has them, where
     `${env:NAME}` still stands as written, since it may be a secret; `metadata` holds every key that has no field here.
+    `fence` is how its values from outside are fenced, and `is_system_open` lets them stand in system messages.
     `cache` is whether the answers of its calls are given again, or for how many seconds; None where the file does not
     say.
 
@@ -100,6 +105,8 @@ class Prompt:
     cache: bool | float | None = None
     reads: tuple[Path, ...] = ()
     unread: Mapping[str, str] = field(default_factory=dict[str, str])
+    fence: Style | None = None
+    is_system_open: bool = False
 
     @property
     def label(self) -> str:

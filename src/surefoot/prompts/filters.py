@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from functools import wraps
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from jinja2 import Environment
 from jinja2.filters import FILTERS, make_attrgetter
@@ -13,9 +13,12 @@ from jinja2.runtime import Undefined
 from jinja2.tests import TESTS
 from jinja2.utils import pass_environment
 
+from surefoot.fences import is_plain
 from surefoot.prompts.budget import LimitError, current, weight
 from surefoot.prompts.stamps import PLACE, SOURCE, SOURCE_END
 from surefoot.prompts.threads import NOT_TEXT
+
+T = TypeVar("T")
 
 MAX_WIDTH = 1000
 # Each level of nesting is written out with so many blanks on every line.
@@ -212,6 +215,32 @@ def _sourced(value: object, name: str) -> str:
     return budget.sourced(text, name)
 
 
+def _marked(value: object, names: str, line: int) -> object:
+    """What an expression gives, between stamps that say of which inputs it may come and where; once, and whole."""
+    given = output(value)
+    if isinstance(value, NOT_TEXT) or is_plain(given):
+        return given
+    text = _unmarked(given if isinstance(given, str) else str(given))
+    return current().sourced(text, names, line) if text else text
+
+
+def _unmarked(value: T) -> T:
+    """A text without the stamps that say where its parts come from; other values as they are."""
+    stamp = current().stamp
+    if not isinstance(value, str) or stamp not in value:
+        return value
+    first, *pieces = value.split(stamp)
+    texts = [first]
+    for piece in pieces:
+        if piece.startswith(SOURCE):
+            texts.append(piece.partition(";")[2])
+        elif piece.startswith(SOURCE_END):
+            texts.append(piece[1:])
+        else:
+            texts += (stamp, piece)
+    return cast("T", "".join(texts))
+
+
 def _bounded(name: str, apply: Callable[..., Any]) -> Callable[..., Any]:
     """A filter whose numbers are widths, and whose work and result are spent from the budget."""
     # Filters that ask for the environment or context get it before the value.
@@ -308,6 +337,8 @@ def filters() -> dict[str, Callable[..., Any]]:
         "looked at": _looked_at,
         "place stamped": _stamped,
         "source told": _sourced,
+        "source marked": _marked,
+        "sources dropped": _unmarked,
         "taken whole": whole,
     }
 

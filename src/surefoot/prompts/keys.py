@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 _log = scope.logger("surefoot.prompts")
 
 _OURS = frozenset(
-    {"description", "version", "inputs", "outputs", "model", "sample", "metadata", "cache", "template"}
+    {
+        *("description", "version", "inputs", "outputs", "model", "sample", "metadata", "cache", "template"),
+        *("fence", "allow_untrusted_in_system"),
+    }
 )
 _FIRST = _OURS | {"$schema", "name", "authors", "tags", "environment"}
 TOP: Mapping[Dialect, AbstractSet[str]] = {
@@ -69,7 +72,7 @@ PROPERTY = frozenset(
     {
         *("name", "kind", "type", "description", "required", "nullable", "default", "example", "sample"),
         *("enumValues", "enum", "strict", "items", "properties", "oneOf", "anyOf", "title"),
-        *("is_chat_input", "is_chat_history", "is_chat_output", "additionalProperties"),
+        *("is_chat_input", "is_chat_history", "is_chat_output", "additionalProperties", "trust", "fence"),
     }
 )
 _TEMPLATE = frozenset({"format", "parser", "type"})

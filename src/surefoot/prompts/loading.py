@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from surefoot import scope
 from surefoot.errors import PromptError
+from surefoot.fences import STYLES, Style
 from surefoot.prompts import (
     formats,
     frontmatter,
@@ -39,7 +40,7 @@ ENDINGS = (".prompty", ".yaml", ".yml")
 _FIELDS = frozenset(
     {
         *("prompt_id", "name", "version", "description", "inputs", "outputs", "model", "tools", "sample"),
-        *("cache", "metadata", "template", "instructions"),
+        *("cache", "metadata", "template", "instructions", "fence", "allow_untrusted_in_system"),
     }
 )
 _PROMPT_ID = re.compile(r"""^(?:prompt_id|"prompt_id"|'prompt_id')[ \t]*:""", re.MULTILINE)
@@ -271,7 +272,21 @@ def _built(made: _Made, document: Document, front: Mapping[str, Json], source: P
         source=source,
         reads=tuple(taken.reads),
         unread=taken.unread,
+        fence=cast("Style | None", _told(document, front, "fence", STYLES)),
+        is_system_open=_told(document, front, "allow_untrusted_in_system", (True, False)) is True,
     )
+
+
+def _told(document: Document, front: Mapping[str, Json], key: str, known: Sequence[Json]) -> Json:
+    """What the file says under a key, of its own or of its `metadata`: one of what is known, or None."""
+    own = front.get("metadata")
+    is_inside = key not in front and isinstance(own, dict)
+    value = own.get(key) if is_inside and isinstance(own, dict) else front.get(key)
+    if value is None or any(value is one or (isinstance(one, str) and value == one) for one in known):
+        return value
+    words = [str(one).lower() for one in known]
+    place = document.place("metadata", key) if is_inside else document.place(key)
+    raise PromptError(f"{place}: {key} is {value!r}; it may be {', '.join(words[:-1])} or {words[-1]}")
 
 
 def _metadata(front: Mapping[str, Json]) -> dict[str, Json]:

@@ -12,6 +12,7 @@ from surefoot.errors import InvalidInput, PromptError
 from surefoot.prompts import media, threads
 from surefoot.prompts.budget import Budget
 from surefoot.prompts.definition import Prompt
+from surefoot.prompts.fencing import Pass
 from surefoot.prompts.roles import Field, Part, Picture, Placed, RoleError, attributes_of, split
 from surefoot.values import Audio, File, Image, Json, Message, ToolCall
 from surefoot.values import Part as Piece
@@ -24,30 +25,42 @@ _Contents = Sequence["str | Image | Audio | File | threads.Thread"]
 
 
 def cut(
-    prompt: Prompt, rendered: str, budget: Budget, *, warn: _Warn, unplaced: Sequence[threads.Thread] = ()
+    prompt: Prompt,
+    rendered: str,
+    budget: Budget,
+    *,
+    warn: _Warn,
+    unplaced: Sequence[threads.Thread] = (),
+    fences: Pass | None = None,
 ) -> list[Message]:
     """The messages of a rendered text; `unplaced` are threads that the template has no place for.
 
-    Raises `InvalidInput` and `PromptError`.
+    `fences` are put around what comes from outside. Raises `InvalidInput` and `PromptError`.
     """
     try:
         parts = split(rendered, budget.stamp)
     except RoleError as error:
         raise InvalidInput(f"prompt {prompt.label} cannot be rendered: {error}") from None
+    bare = parts
+    if fences is not None:
+        first = "user" if prompt.dialect == "short" else "system"
+        both = [fences.part(part, part.role or first) for part in parts]
+        parts, bare = [fenced for fenced, _ in both], [stripped for _, stripped in both]
     match prompt.dialect:
         case "prompty-v2":
             return _second(parts, budget, unplaced)
         case "prompty-v1":
             return _first(prompt, parts, budget)
         case "promptflow":
-            return _promptflow(prompt, parts, budget, warn)
+            return _promptflow(prompt, parts, bare, budget, warn)
         case "short":
             return _short(parts, budget)
 
 
-def single(rendered: str, budget: Budget) -> list[Message]:
+def single(rendered: str, budget: Budget, fences: Pass | None = None) -> list[Message]:
     """The whole text as one message of the user, as a completion takes it."""
-    return _short(split(rendered, budget.stamp), budget)
+    parts = split(rendered, budget.stamp)
+    return _short(parts if fences is None else [fences.part(part, "user")[0] for part in parts], budget)
 
 
 def _short(parts: list[Part], budget: Budget) -> list[Message]:
@@ -209,11 +222,13 @@ def _pictured(prompt: Prompt, markup: str) -> Image:
         raise InvalidInput(f"prompt {prompt.label} cannot be rendered: {error}") from None
 
 
-def _promptflow(prompt: Prompt, parts: list[Part], budget: Budget, warn: _Warn) -> list[Message]:
+def _promptflow(
+    prompt: Prompt, parts: list[Part], bare: list[Part], budget: Budget, warn: _Warn
+) -> list[Message]:
     messages: list[Message] = []
-    for part in parts:
+    for part, stripped in zip(parts, bare, strict=True):
         if part.role is not None:
-            messages.append(_with_fields(prompt, part, budget, warn))
+            messages.append(_with_fields(prompt, part, stripped, budget, warn))
         elif part.text.strip():
             raise PromptError(
                 f"{prompt.at(1)}: prompt {prompt.label} has text before its first role; "
@@ -225,20 +240,23 @@ def _promptflow(prompt: Prompt, parts: list[Part], budget: Budget, warn: _Warn) 
 _ID = re.compile(r"\S+")
 
 
-def _with_fields(prompt: Prompt, part: Part, budget: Budget, warn: _Warn) -> Message:
-    """A message with what its headings say: `name`, `tool_call_id` and `tool_calls`, and `content` for the rest."""
+def _with_fields(prompt: Prompt, part: Part, bare: Part, budget: Budget, warn: _Warn) -> Message:
+    """A message with what its headings say: `name`, `tool_call_id` and `tool_calls`, and `content` for the rest.
+
+    `bare` is the part without fences, which names and calls would not survive.
+    """
     role = part.role or ""
     if not any(isinstance(run, Field) for run in part.runs) and role not in ("tool", "function"):
         return Message(role, _lines(part, budget))
-    fields = _fields(part)
+    fields, plain = _fields(part), _fields(bare)
     if role == "assistant" and "tool_calls" in fields:
-        calls = _calls(prompt, fields["tool_calls"].text.strip())
+        calls = _calls(prompt, plain["tool_calls"].text.strip())
         if calls:
             if fields[""].text.strip():
                 warn("the text before `## tool_calls:` is left out, as promptflow does")
             return Message(role, "", tool_calls=calls)
     heading = "tool_call_id" if role == "tool" else "name"
-    value = fields[heading].text.strip() if heading in fields and "content" in fields else ""
+    value = plain[heading].text.strip() if heading in fields and "content" in fields else ""
     if _ID.fullmatch(value):
         content = _lines(fields["content"], budget)
         return (

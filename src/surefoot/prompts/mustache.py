@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TypeAlias, cast
 
+from surefoot.fences import is_plain
 from surefoot.prompts.budget import current
-from surefoot.prompts.stamps import PLACE
+from surefoot.prompts.stamps import PLACE, Telling
 from surefoot.prompts.threads import NOT_TEXT
 
 MAX_DEPTH = 50
@@ -66,12 +67,12 @@ class Mustache:
     used: frozenset[str]
     needed: frozenset[str]
 
-    def render(self, values: Mapping[str, object], *, is_lenient: bool, is_sourced: bool = False) -> str:
+    def render(self, values: Mapping[str, object], *, is_lenient: bool, told: Telling | None = None) -> str:
         """The text, with stamps, within the budget that has begun.
 
         Raises `MustacheError` for a value that cannot be rendered, and what the budget raises.
         """
-        rendering = _Rendering(is_lenient=is_lenient, is_sourced=is_sourced)
+        rendering = _Rendering(is_lenient=is_lenient, told=told)
         rendering.write(self.nodes, [(values, "")])
         return "".join(rendering.texts)
 
@@ -219,10 +220,10 @@ _Scope: TypeAlias = tuple[object, str]
 class _Rendering:
     """One rendering of a template."""
 
-    def __init__(self, *, is_lenient: bool, is_sourced: bool) -> None:
+    def __init__(self, *, is_lenient: bool, told: Telling | None) -> None:
         self.texts: list[str] = []
         self._is_lenient = is_lenient
-        self._is_sourced = is_sourced
+        self._told = told
         self._budget = current()
 
     def write(self, nodes: Sequence[Node], scopes: list[_Scope]) -> None:
@@ -255,8 +256,8 @@ class _Rendering:
             text = str(value) if value or value is False or value == 0 else ""
             if node.is_escaped and _NEEDS_ESCAPE.search(text):
                 text = text.translate(_ESCAPES)
-        if self._is_sourced:
-            text = self._budget.sourced(text, source)
+        if self._told == "sources" or (self._told == "fences" and not is_plain(value) and text):
+            text = self._budget.sourced(text, source, node.line)
         self._write(text)
 
     def _blank(self, node: Variable) -> None:
@@ -287,7 +288,9 @@ def _found(node: Variable | Section, scopes: list[_Scope]) -> tuple[object, str]
     """The value of a name in the innermost scope that has it, and the input that it comes from."""
     path = node.path
     if path[0] == ".":
-        return scopes[-1]
+        value, source = scopes[-1]
+        # Outside of sections it is all that was given.
+        return value, source if len(scopes) > 1 else ",".join(cast("Mapping[str, object]", value))
     for place in range(len(scopes) - 1, -1, -1):
         value, source = scopes[place]
         value = _child(value, path[0], node.line)

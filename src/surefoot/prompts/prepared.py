@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from surefoot.errors import InvalidInput, PromptError
 from surefoot.locks import ForkSafeLock, made_once
-from surefoot.prompts import braces, mustache, roles
+from surefoot.prompts import braces, canary, mustache, roles
 from surefoot.prompts.definition import Prompt
 from surefoot.prompts.inputs import Inputs
+from surefoot.prompts.stamps import Telling
 
 if TYPE_CHECKING:
     from surefoot.prompts.templates import Parsed
@@ -30,12 +31,18 @@ class Prepared:
         self.prompt = prompt
         # An undefined variable is a mistake in what is written for us; older files keep what they have always meant.
         self.is_lenient = prompt.dialect != "short"
+        # Whether it says of an input that its values come from outside, wherever it is rendered.
+        self.has_untrusted = any(entry.trust == "untrusted" for entry in prompt.inputs.values())
         self._parsed = self._parse()
+        # Whether the template asks for its canary, which nobody gives.
+        own = (prompt.inputs, prompt.sample)
+        self.has_canary = canary.NAME in self._parsed.used and not any(canary.NAME in names for names in own)
 
     @made_once
     def inputs(self) -> Inputs:
         """What it takes."""
-        return Inputs(self.prompt, used=self.used, needed=self.needed)
+        needed = self.needed - {canary.NAME} if self.has_canary else self.needed
+        return Inputs(self.prompt, used=self.used, needed=needed)
 
     @property
     def used(self) -> frozenset[str]:
@@ -52,8 +59,8 @@ class Prepared:
         """Those that every rendering comes by: without them it fails, or has a hole there."""
         return self._parsed.needed
 
-    def render(self, values: Mapping[str, object], *, is_sourced: bool = False) -> str:
-        """The text, with stamps, within the budget that has begun; `is_sourced`: it says from which input it comes.
+    def render(self, values: Mapping[str, object], *, told: Telling | None = None) -> str:
+        """The text, with stamps, within the budget that has begun; `told` is how it says from which input it comes.
 
         Raises:
             InvalidInput: a value does not do.
@@ -62,10 +69,10 @@ class Prepared:
         parsed = self._parsed
         try:
             if isinstance(parsed, braces.Braced):
-                return parsed.fill(values, is_sourced=is_sourced)
+                return parsed.fill(values, told=told)
             if isinstance(parsed, mustache.Mustache):
-                return parsed.render(values, is_lenient=self.is_lenient, is_sourced=is_sourced)
-            return parsed.render(values, is_sourced=is_sourced)
+                return parsed.render(values, is_lenient=self.is_lenient, told=told)
+            return parsed.render(values, told=told)
         except mustache.MustacheError as error:
             raise InvalidInput(self._failed(error.line, str(error), values)) from None
         # A template can raise whatever its values raise, which is no reason to lose the line.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 from surefoot.errors import PromptError
+from surefoot.fences import STYLES, Style
 from surefoot.prompts.definition import Dialect, Property, PropertyType
-from surefoot.values import Json
+from surefoot.values import Json, Trust
 
 if TYPE_CHECKING:
     from surefoot.prompts.yamltext import Document
@@ -38,6 +39,7 @@ _UNCHECKED = frozenset(
     {"assistant_definition", "file_path", "prompt_template", "secret", "union", "null", "*"}
 )
 
+TRUSTS = ("trusted", "untrusted")
 _MAX_DEPTH = 20
 
 
@@ -116,6 +118,19 @@ class _Section:
             if isinstance(branches, list)
             else (),
             is_nullable=is_nullable or entry.get("nullable") is True,
+            trust=cast("Trust | None", self._one_of("trust", entry, TRUSTS, path)),
+            fence=cast("Style | None", self._one_of("fence", entry, STYLES, path)),
+        )
+
+    def _one_of(
+        self, key: str, entry: Mapping[str, Json], words: Sequence[str], path: tuple[str | int, ...]
+    ) -> str | None:
+        """One of some words, or None where nothing is said."""
+        value = entry.get(key)
+        if value is None or value in words:
+            return cast("str | None", value)
+        raise self._error(
+            (*path, key), f"{key} is {value!r}; it may be {', '.join(words[:-1])} or {words[-1]}"
         )
 
     def _shorthand(self, name: str, value: Json) -> Property:

@@ -201,6 +201,23 @@ def tagged(rendered: str, stamp: str, placed: Sequence[str]) -> list[Run]:
     return runs
 
 
+def instructed(rendered: str, stamp: str, text: str) -> str:
+    """Rendered text with its stamps, in which a text stands at the beginning of the first system message.
+
+    Where there is none it has one of its own; a text without roles begins with it.
+    """
+    first, *pieces = rendered.split(stamp)
+    for place, piece in enumerate(pieces):
+        found = _MARKED.match(piece[1:]) if piece[:1] == FIXED else None
+        if found and found[1].lower() in ("system", "developer"):
+            end = found.end() + 1
+            head = piece[:end] if piece[:end].endswith("\n") else f"{piece[:end]}\n"
+            pieces[place] = f"{head}{text}\n\n{piece[end:]}"
+            return stamp.join([first, *pieces])
+    has_roles = any(piece[:1] in (FIXED, GIVEN) for piece in pieces)
+    return f"system:\n{text}\n\n{rendered}" if has_roles and not first.strip() else f"{text}\n\n{rendered}"
+
+
 def split(rendered: str, stamp: str) -> list[Part]:
     """Rendered text cut at its stamped markers, the first part without a role. Raises `RoleError`."""
     first, *pieces = rendered.split(stamp)

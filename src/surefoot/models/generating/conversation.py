@@ -32,6 +32,7 @@ from surefoot.models.generating.answering import Answered, Question, Spent
 from surefoot.models.generating.asking import Ask, Turn, Wire
 from surefoot.models.generating.calling import Asked, call, worst_case
 from surefoot.models.generating.choices import Call, Single, calls_of
+from surefoot.models.generating.fencing import add_answer
 from surefoot.models.generating.prompting import over
 from surefoot.models.generating.schemas import Misfit
 from surefoot.models.generating.toolbox import Toolbox, note_denied, toolbox_of
@@ -227,8 +228,9 @@ class Conversation:
             cast("list[object]", (yield Together([work for work in prepared if not isinstance(work, str)])))
         )
         for asked, work in zip(turn.tool_calls, prepared, strict=True):
-            said = work if isinstance(work, str) else _said(next(results))
-            self.messages.append(Message("tool", said, tool_call_id=asked.id, name=asked.name))
+            result = work if isinstance(work, str) else next(results)
+            answer = Message("tool", _said(result), tool_call_id=asked.id, name=asked.name)
+            add_answer(self.messages, answer, result)
 
     def _send_back(self, turn: Turn, misfit: Misfit) -> None:
         self.messages.append(Message("assistant", turn.text))

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
 from surefoot.errors import UsageError
+from surefoot.fenced import plain
 from surefoot.models.generating.choices import Call
+from surefoot.models.generating.fencing import fenced
 from surefoot.models.generating.messages import message_of
 from surefoot.models.generating.sections import NO_SECTION, NONE, Section, section_of
 from surefoot.scope import Slot
@@ -113,13 +115,13 @@ def rendered(prompt: object, inputs: Mapping[str, object]) -> Rendered:
         given = cast("Sequence[object]", prompt)
         if not given:
             raise UsageError("there are no messages to ask a model with: give one at least")
-        return Rendered(tuple(message_of(one) for one in given))
+        return Rendered(tuple(fenced([message_of(one) for one in given])))
     if not callable(getattr(prompt, "messages", None)):
         raise UsageError(
             f"a {type(prompt).__name__} is no prompt: give the reference of one in the library, a Prompty, or messages"
         )
     template = cast("Template", prompt)
-    messages = tuple(template.messages(**inputs))
+    messages = tuple(map(plain, template.messages(**inputs)))
     section = section_of(template)
     settings = section.call
     if (wish := getattr(template, "cache", None)) is not None:

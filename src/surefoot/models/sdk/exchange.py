@@ -103,9 +103,8 @@ def exchange(call: Call, policy: Policy) -> Program[httpx2.Response]:
         _last_failure.set(None)
     if call.scope.other_models:
         _refuse_other_model(call)
-    guarded = Guarded.of(
-        policy.guards, call.scope, operation=call.asked.operation.name, body=call.asked.body, prompt=None
-    )
+    asked = call.asked
+    guarded = Guarded.of(policy.guards, call.scope, operation=asked.operation.name, body=asked.body)
     if guarded is not None:
         yield from guarded.guard.judge()
     claim = call.scope.claim(call.asked.work)
