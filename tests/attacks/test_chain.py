@@ -419,3 +419,13 @@ def test_a_decision_never_holds_what_it_is_about(tmp_path: Path) -> None:
         (one,) = decisions(app)
         assert isinstance(one, Decision)
         assert KEY not in repr(one)
+
+
+def test_out_02_a_name_in_the_place_of_personal_data_is_no_address(tmp_path: Path) -> None:
+    text = "write to ann@private.example, see ![x](//evil.example/ann@private.example)"
+    with guarded(tmp_path, answering(text), guards=f'pii = "redact"\n{EGRESS}') as (_, server):
+        said = asking("openai", server.url, False)[0]
+        assert "<EMAIL:" in said
+        assert "private.example" not in said
+        assert opened(said) == []
+        assert defanged(said, HOSTS).text == said

@@ -107,6 +107,7 @@ WALLS = [
     ({"evals"}, ["rapidfuzz", "sacrebleu", "pyarrow", "mlflow", "ragas"]),
     ({"server"}, ["starlette", "uvicorn", "fastapi"]),
     ({"traces"}, ["opentelemetry"]),
+    ({"guards"}, ["markdown_it"]),
     ({"cli"}, ["click", "rich"]),
     ({"dispatch"}, ["temporalio", "ray"]),
 ]

@@ -29,6 +29,8 @@ _BARE = re.compile(r"(?:(?:https?|ftp|wss?):[/\\]|www\.)[^\s<>\"'`()\[\]{}|]+", 
 """Addresses in plain text of which pages make links."""
 _TAG = re.compile(r"<(?=[A-Za-z/!?])")
 """What some page may take for the beginning of a tag."""
+_PSEUDONYM = re.compile(r"<[A-Z_]{2,20}:[a-z2-7]{10}>")
+"""What stands in the place of personal data, and looks like an address to a parser."""
 _ROUNDS = 12
 _MOST_SIGNS = 2_000
 """Beginnings of links and tags up to which a text is parsed: beyond it parsing takes seconds, and none is kept."""
@@ -311,7 +313,8 @@ def _judge(spot: _Spot, name: str, state: Any, tokens: int) -> None:
     made = next(token for token in state.tokens[tokens:] if token.type in ("link_open", "image"))
     address = str(made.attrs.get("src" if name == "image" else "href", ""))
     if name == "autolink":
-        if not hosts.allow(address):
+        is_name = _PSEUDONYM.fullmatch(state.src, spot.start, spot.end) is not None
+        if not (is_name or hosts.allow(address)):
             spot.edits.append((spot.start, spot.end, BLOCKED))
         return
     found = _destination(state, spot.start, is_image=name == "image")
