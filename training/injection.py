@@ -196,6 +196,20 @@ def told(name: str, rows: Sequence[Row], odds: Sequence[float]) -> str:
     return f"{name}: AUC {auc(injections, benign) or 0:.3f}, recall {recalls[0]:.3f} at 1 %, {recalls[1]:.3f} at 5 %"
 
 
+def by_family(rows: Sequence[Row], odds: Sequence[float]) -> Iterator[str]:
+    """How much of each family is above the threshold that 1 % of all benign texts reach."""
+    bound = threshold([one for row, one in zip(rows, odds, strict=True) if not row.is_injection], 0.01)
+    for family in sorted({row.family for row in rows}):
+        for is_injection, word in ((True, "recall"), (False, "false positives")):
+            chosen = [
+                one
+                for row, one in zip(rows, odds, strict=True)
+                if row.family == family and row.is_injection == is_injection
+            ]
+            if chosen:
+                yield f"  {family}: {word} {reached(chosen, bound):.3f} of {len(chosen)}"
+
+
 def main(arguments: Sequence[str], weights_path: Path = WEIGHTS) -> int:
     paths = [Path(argument) for argument in arguments if not argument.startswith("--")]
     if not 1 <= len(paths) <= 2:
@@ -213,6 +227,7 @@ def main(arguments: Sequence[str], weights_path: Path = WEIGHTS) -> int:
         one + 100 * bool(rules.matched(row.reading)) for row, one in zip(foreign, odds[seen], strict=True)
     ]
     print(told("left out, with rules", foreign, with_rules))
+    print("\n".join(by_family(foreign, with_rules)))
 
     slope = slope_of(odds[seen], labels[seen])
     bound = threshold([odds[number] for number in seen if not rows[number].is_injection], FALSE_POSITIVES)
