@@ -406,6 +406,7 @@ class App:
         """
         with self.entered():
             record = self.ledger.run(run_id)
+            flows.refuse_ended(record)
             request = flows.meant(flows.waiting_in(self.ledger, record.id), record.id, step)
             flows.drive(flows.answer(request, flows.Answer(not deny, by, reason)))
             return request

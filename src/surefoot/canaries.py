@@ -34,25 +34,24 @@ def found_in(text: str, canary: str) -> str:
         return ""
     if canary in text:
         return "plain"
-    looks = _looks(canary)
-    for number in range(_MOST_DECODED):
-        lower = text.lower()
-        if canary in lower:
-            return "case" if number == 0 else "url"
-        for kind, forms, is_exact in looks:
-            if any(form in (text if is_exact else lower) for form in forms):
+    shown = [text]
+    while len(shown) <= _MOST_DECODED and _PERCENT.search(shown[-1]):
+        shown.append(unquote(shown[-1]))
+    for number, one in enumerate(shown):
+        if canary in one.lower():
+            return "url" if number else "plain" if canary in one else "case"
+    return next((how for one in shown if (how := _told(one, canary))), "")
+
+
+def _told(text: str, canary: str) -> str:
+    bare = _NOT_SHOWN.sub("", text)
+    if canary in bare.lower():
+        return "spaced"
+    for shown in (text, bare) if len(bare) != len(text) else (text,):
+        lower = shown.lower()
+        for kind, forms, is_exact in _looks(canary):
+            if any(form in (shown if is_exact else lower) for form in forms):
                 return kind
-        bare = _NOT_SHOWN.sub("", text)
-        if len(bare) != len(text):
-            lower = bare.lower()
-            if canary in lower:
-                return "spaced"
-            for kind, forms, is_exact in looks:
-                if any(form in (bare if is_exact else lower) for form in forms):
-                    return kind
-        if not _PERCENT.search(text):
-            break
-        text = unquote(text)
     return ""
 
 

@@ -62,7 +62,9 @@ class Fencing:
         if isinstance(content, str):
             made = fenced(content)
             return message if made is content else replace(message, content=made)
-        return replace(message, content=tuple(fenced(one) if isinstance(one, str) else one for one in content))
+        return replace(
+            message, content=tuple(fenced(one) if isinstance(one, str) else one for one in content)
+        )
 
     def explained(self, messages: Sequence[Message]) -> list[Message]:
         """The messages, in which a system message says what the fences are, if there are any."""
@@ -117,9 +119,9 @@ def refuse_in_system(messages: Iterable[Message], fences: Fences, here: Scope) -
                 Decision("injection", "refuse", f"message {number}", rule="untrusted system message")
             )
             raise InvalidInput(
-                f"message {number} speaks as {message.role}, and has text that is not trusted in this run: whoever "
-                "wrote it would instruct the model. Put what comes from outside into a message of the user; or vouch for the "
-                'text with trusted(...); or allow it with [trust] untrusted_in_system = "allow"'
+                f"message {number} speaks as {message.role}, and has text that is not trusted in this run: "
+                "whoever wrote it would instruct the model. Put what comes from outside into a message of the user; "
+                'or vouch for the text with trusted(...); or allow it with [trust] untrusted_in_system = "allow"'
             )
 
 

@@ -48,7 +48,7 @@ EXPLAINED: Mapping[Style, str] = {
 _WORD = re.compile(r"(?=\S)(?<!\S)")
 
 
-_TAG_OF_A_FENCE = rf"{TAG}(?:[\w:.-]{{0,80}}\s{{0,3}}/?>|[^<>\n]{{0,80}}>|)"
+_TAG_OF_A_FENCE = rf"{TAG}(?:(?:[-_.:][\w:.-]{{0,80}})?\s{{0,3}}/?>|[-_.:\s/][^<>\n]{{0,80}}>|(?!\w))"
 
 
 @dataclass(frozen=True, slots=True)

@@ -326,6 +326,10 @@ class RunSettings(Section):
     max_depth: int = Field(
         default=50, ge=1, description="How many steps and flows may lie inside each other."
     )
+    verify: bool = Field(
+        default=True,
+        description="Whether the hash chain of a run is verified before somebody goes on with it.",
+    )
     strict: bool = Field(
         default=False,
         description="Whether each fresh result is restored at once, and fails its step if it is another value.",

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from surefoot.flows.approving import Request as Request
     from surefoot.flows.approving import answer as answer
     from surefoot.flows.approving import meant as meant
+    from surefoot.flows.approving import refuse_ended as refuse_ended
     from surefoot.flows.approving import waiting_in as waiting_in
     from surefoot.flows.background import run_in_background as run_in_background
     from surefoot.flows.background import run_in_thread as run_in_thread
@@ -81,7 +82,7 @@ else:
     __getattr__, __dir__ = doors.lazy(
         __name__,
         {
-            "approving": ["Answer", "Request", "answer", "meant", "waiting_in"],
+            "approving": ["Answer", "Request", "answer", "meant", "refuse_ended", "waiting_in"],
             "background": ["run_in_background", "run_in_thread"],
             "building": ["AnyFlow", "checked", "find_spec", "hints_of", "target_of", "with_inputs"],
             "changes": ["CHANGES", "Change", "parse_change", "recorded_changes", "resolved"],

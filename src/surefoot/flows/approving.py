@@ -21,7 +21,7 @@ from surefoot.flows.fitting import awaitable
 from surefoot.flows.host import host
 from surefoot.flows.performing import Plan, outcome_of, perform
 from surefoot.flows.running import Here
-from surefoot.ledger import FINAL, Ledger, Message, Send
+from surefoot.ledger import FINAL, Ledger, Message, RunRecord, Send
 from surefoot.scope import Ending, Work
 from surefoot.values import PromptRef, new_id
 
@@ -112,7 +112,7 @@ class _Answering(Conclusion):
                     continue
                 said: dict[str, Any] = orjson.loads(message.body)
                 # An approval of other arguments, or of another step, is none of this one.
-                if (said.get("step"), said.get("digest")) != (self.step, self.digest):
+                if _about(said) != (self.step, self.digest):
                     continue
                 run.taken.add(message.id)
                 value = {
@@ -131,31 +131,37 @@ class _Answering(Conclusion):
             yield Pause(_LOOK_AGAIN_S, claim.brake)
 
 
+def refuse_ended(record: RunRecord) -> None:
+    """Raise `RunEnded` for a run in which nothing can wait any more."""
+    if record.status in FINAL:
+        raise RunEnded(f"run {record.id} is {record.status}: nothing in it waits for approval any more")
+
+
 def waiting_in(ledger: Ledger, run_id: str) -> list[Request]:
     """The calls of a run that wait for approval, the oldest first."""
     outcomes = ledger.outcomes(run_id)
     answered = Counter(
-        str(orjson.loads(ledger.exact(run_id, one.output)).get("digest"))
+        _about(orjson.loads(ledger.exact(run_id, one.inputs)))
         for one in outcomes
         if one.kind == "step" and one.status == "completed" and one.name.startswith(_ANSWERED)
     )
     sent = Counter(
-        str(orjson.loads(message.body).get("digest"))
+        _about(orjson.loads(message.body))
         for message in ledger.messages([run_id])
         if message.kind == APPROVAL
     )
     found: list[Request] = []
-    for one in outcomes:
+    for one in () if ledger.run(run_id).status in FINAL else outcomes:
         if one.kind != "step" or one.status != "completed" or not one.name.startswith(_ASKED):
             continue
         asked: dict[str, Any] = orjson.loads(ledger.exact(run_id, one.inputs))
-        digest = str(asked["digest"])
-        if answered[digest] > 0:
-            answered[digest] -= 1
+        about = _about(asked)
+        if answered[about] > 0:
+            answered[about] -= 1
             continue
         shown = orjson.loads(ledger.view(one.inputs)).get("arguments")
-        is_answered = sent[digest] > 0
-        sent[digest] -= is_answered
+        is_answered = sent[about] > 0
+        sent[about] -= is_answered
         found.append(
             Request(
                 *(
@@ -170,6 +176,11 @@ def waiting_in(ledger: Ledger, run_id: str) -> list[Request]:
             )
         )
     return found
+
+
+def _about(said: Mapping[str, object]) -> tuple[str, str]:
+    """Of which step, and of which arguments, a question or an answer is."""
+    return str(said.get("step")), str(said.get("digest"))
 
 
 def meant(waiting: list[Request], run_id: str, step: str | None) -> Request:
@@ -197,13 +208,11 @@ def meant(waiting: list[Request], run_id: str, step: str | None) -> Request:
 
 
 def answer(request: Request, given: Answer) -> Logic[None]:
-    """Send an answer to the run that waits for it. Raises `InvalidInput` without a name, `RunEnded`."""
+    """Send an answer to the run that waits for it. Raises `InvalidInput` without a name."""
     app = host()
     if not given.by.strip():
         raise InvalidInput("say who approves, or denies: --by NAME")
     record = app.ledger.run(request.run_id)
-    if record.status in FINAL:
-        raise RunEnded(f"run {record.id} is {record.status}: nothing in it waits for approval any more")
     body = {"step": request.step, "digest": request.digest, "approved": given.is_approved}
     body |= {"by": given.by, "reason": given.reason}
     text = orjson.dumps(body).decode()

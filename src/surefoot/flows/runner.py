@@ -13,6 +13,7 @@ from surefoot.errors import (
     Diverged,
     Fenced,
     InDoubt,
+    LedgerCorrupt,
     LedgerError,
     RunBusy,
     RunCancelled,
@@ -122,6 +123,11 @@ def resume(record: RunRecord, make: Make, options: Options) -> Logic[Any]:
             return ending.recorded_output(app.ledger, record.id)
         ending.refuse_cancelled(record)
         undoing.refuse_compensated(app.ledger, record)
+        if app.config.runs.verify and (broken := app.ledger.first_break(record.id)) is not None:
+            raise LedgerCorrupt(
+                f"run {record.id} is not gone on with, as its record was tampered with: {broken}. Restore a backup "
+                "(`surefoot ledger verify` looks at all runs), or begin a new run"
+            )
         app.ledger.open_keys(record.id)
         # Before the takeover: a flow that cannot be built leaves the run as it is.
         given = records.decode(app.ledger.exact(record.id, app.ledger.start(record.id).inputs))

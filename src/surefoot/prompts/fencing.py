@@ -161,9 +161,9 @@ class Pass:
             plan.here.note_decision(decision)
         raise InvalidInput(
             f"{prompt.at(line or 1)}: prompt {prompt.label} puts {names}, which comes from outside, into a message of "
-            f"the role {role}: whoever wrote it would instruct the model. Put it into a `user:` message; or declare the "
-            "input with `trust: trusted`, or vouch for its value with trusted(...), if it is the team's own; or allow "
-            "it with `allow_untrusted_in_system: true` in the file"
+            f"the role {role}: whoever wrote it would instruct the model. Put it into a `user:` message; or declare "
+            "the input with `trust: trusted`, or vouch for its value with trusted(...), if it is the team's own; "
+            "or allow it with `allow_untrusted_in_system: true` in the file"
         )
 
 

@@ -66,7 +66,9 @@ async def _answer(asked: Ask, settings: Settings) -> object:
 
     judge = judge_of(asked.question, settings)
     with checking(asked.check):
-        return await generate(judge, shape_of(asked), using=settings.using, **inputs_of(asked, judge))
+        return await generate(
+            judge, shape_of(asked), using=settings.using, **inputs_of(asked, judge, settings)
+        )
 
 
 async def _vectors(texts: tuple[str, ...], settings: Settings) -> list[Vector]:

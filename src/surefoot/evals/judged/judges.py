@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
+from surefoot import scope
 from surefoot.errors import InvalidInput, PromptMisfit
 from surefoot.evals.judged.conversation import Ask
 from surefoot.evals.judged.settings import Settings
+from surefoot.fences import fences
 from surefoot.prompts import Prompty
 from surefoot.prompts.loading import load
 from surefoot.values import Json
@@ -20,6 +21,8 @@ QUESTIONS = tuple(sorted(path.stem for path in FOLDER.glob("*.prompty")))
 
 # What a judge may leave out: it changes how is asked, not about what.
 _OPTIONAL = frozenset({"wording", "atomicity", "coverage", "lowest", "highest", "criteria"})
+# What a judge is told that is the team's and not the sample's: it may stand in a system message.
+_OF_THE_METRIC = frozenset({"mark", "definition", "criteria", "rubrics"})
 
 
 @cache
@@ -34,7 +37,7 @@ def judge_of(question: str, settings: Settings) -> Prompty:
     return shipped(question) if reference is None else Prompty.load_template(reference)
 
 
-def inputs_of(asked: Ask, judge: Prompty) -> dict[str, object]:
+def inputs_of(asked: Ask, judge: Prompty, settings: Settings) -> dict[str, object]:
     """What a judge is told: the inputs of the question that it declares, and a `mark` if it declares that.
 
     Raises `PromptMisfit` where it would not be told what is to be judged.
@@ -49,15 +52,22 @@ def inputs_of(asked: Ask, judge: Prompty) -> dict[str, object]:
     told: dict[str, object] = {name: value for name, value in asked.inputs.items() if name in declared}
     if "mark" in declared:
         told["mark"] = mark_of(asked.inputs)
+    here = scope.current()
+    if here is not None and asked.question in settings.prompts:
+        # The judges of the package say so in their files.
+        for name in _OF_THE_METRIC & told.keys():
+            here.trust(told[name])
     return told
 
 
 def mark_of(inputs: Mapping[str, Json]) -> str:
-    """What the tags around untrusted texts end in: a digest of them all, so that no text can close its own tag."""
+    """What the tags around untrusted texts end in: a keyed digest of them all, so that no text can close its own tag.
+
+    16 characters of base64, 96 bits.
+    """
     import orjson
 
-    text = orjson.dumps(dict(inputs), option=orjson.OPT_SORT_KEYS)
-    return hashlib.sha256(text).hexdigest()[:12]
+    return fences().nonce(orjson.dumps(dict(inputs), option=orjson.OPT_SORT_KEYS).decode())[:16]
 
 
 def check_prompts(prompts: Mapping[str, str]) -> None:
