@@ -74,7 +74,8 @@ class App:
             secrets=finder,
             known=known,
             keyring=self.keyring,
-            canary=lambda tenant, digest: self.fences.canary(tenant, digest),
+            # Its key is asked for when it is first needed.
+            canary=lambda tenant, digest: self.fences.canary(tenant, digest),  # noqa: PLW0108
         )
         """The guards around model calls."""
         self.endpoints = ProjectEndpoints(self.settings, lambda: self.embedded)
