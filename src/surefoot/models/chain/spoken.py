@@ -79,12 +79,13 @@ def asked_with(operation: str, body: Fields, changes: Mapping[str, str]) -> dict
     known = {text: other for text, other in changes.items() if text in texts}
 
     def changed(value: Any) -> Any:
+        listed = _listed(value)
         if isinstance(value, str):
             return known.get(value, value)
         if isinstance(value, dict):
             inner = cast("dict[str, Any]", value)
             return {name: changed(each) for name, each in inner.items()}
-        return [changed(each) for each in _listed(value)] if isinstance(value, list) else value
+        return [changed(each) for each in listed] if isinstance(value, list) else cast("object", value)
 
     return {name: value if name in _NO_SPEECH else changed(value) for name, value in body.items()}
 
@@ -328,14 +329,14 @@ def _in_arguments(holder: Any, key: str | int, channel: tuple[object, ...]) -> I
         value: object = holder[key]
     except KeyError:
         return
+    listed = _listed(value)
     if isinstance(value, str):
         yield Slot(holder, key, "arguments", (*channel, key))
     elif isinstance(value, dict):
         for name in cast("dict[str, Any]", value):
             yield from _in_arguments(value, name, (*channel, key))
-    elif isinstance(value, list):
-        for place in range(len(_listed(value))):
-            yield from _in_arguments(value, place, (*channel, key))
+    for place in range(len(listed)):
+        yield from _in_arguments(listed, place, (*channel, key))
 
 
 # Streams
