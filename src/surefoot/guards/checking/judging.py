@@ -27,8 +27,7 @@ def judged_by(ask: Callable[[Mapping[str, object]], Program[object]], key: Calla
         shown = text if len(text) <= _MOST else f"{text[: _MOST // 2]}\n[...]\n{text[-_MOST // 2 :]}"
         mark = hmac.digest(key(), shown.encode("utf-8", "surrogatepass"), "sha256")[:16].hex()
         said = yield from ask({"text": shown, "mark": mark})
-        fields = cast("Mapping[str, object]", said) if isinstance(said, Mapping) else {}
-        verdict = fields.get("is_attempt")
+        verdict = cast("Mapping[str, object]", said).get("is_attempt") if isinstance(said, Mapping) else None
         if not isinstance(verdict, bool):
             raise TypeError("the judge gave no verdict")
         return verdict

@@ -434,8 +434,8 @@ def _fields(value: object) -> list[Fields]:
     return [cast("Fields", each) for each in found if isinstance(each, dict)]
 
 
-def _listed(value: object) -> list[Any]:
-    return cast("list[Any]", value) if isinstance(value, list) else []
+def _listed(value: object) -> list[object]:
+    return cast("list[object]", value) if isinstance(value, list) else []
 
 
 def _mapping(value: object) -> Fields:
