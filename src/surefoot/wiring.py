@@ -34,6 +34,7 @@ def policy_of(
     admission: models.Admission | None,
     breakers: models.Breakers | None,
     cache: limits.AnswerCache | None,
+    guards: models.Guards | None = None,
 ) -> Policy:
     """What the chain of model calls works by."""
     prices = {name: models.Price(**dict(price)) for name, price in given.prices.items()}
@@ -50,6 +51,7 @@ def policy_of(
         admission=admission,
         breakers=breakers,
         cache=cache,
+        guards=guards,
         local_context=given.local.context,
     )
 

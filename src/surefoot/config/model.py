@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from surefoot.config.guards import GuardSettings
 from surefoot.config.limits import Breaker, Budget, CacheSettings, Limit, RedisSettings
 from surefoot.config.online import OnlineSettings
 from surefoot.config.secret import Secret, SecretText
@@ -493,6 +494,7 @@ class Config(Section):
     local: LocalSettings = LocalSettings()
     retrieval: RetrievalSettings = RetrievalSettings()
     privacy: PrivacySettings = PrivacySettings()
+    guards: GuardSettings = GuardSettings()
     trust: TrustSettings = TrustSettings()
     runs: RunSettings = RunSettings()
     budgets: Mapping[str, Budget] = {}
