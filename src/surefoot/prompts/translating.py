@@ -311,7 +311,9 @@ class Translation:
             made["enumValues"] = list(entry.enum)
         if entry.is_strict:
             made["strict"] = True
-        made |= {key: said for key in ("trust", "fence") if (said := getattr(entry, key)) is not None}
+        made |= {
+            key: word for key, word in (("trust", entry.trust), ("fence", entry.fence)) if word is not None
+        }
         if entry.rules is not None:
             made |= entry.rules.written()
             names, of = ", ".join(entry.rules.said), entry.name or "an item"
