@@ -13,6 +13,7 @@ WORKERS ?= 3
 NAME ?=
 SEED ?=
 DATA ?=
+DOCUMENTS ?=
 VECTORS ?=
 export PYTHON SEED
 
@@ -21,7 +22,7 @@ LIMITS := budgets rates breakers cache
 # Frameworks, ragas and MLflow, each in an environment of its own: requirements/peers-NAME.txt.
 PEERS := langchain pydantic-ai instructor ragas mlflow
 # The tools look at what the project wrote, whatever else lies in the checkout.
-WRITTEN = $(wildcard src tests benchmarks examples)
+WRITTEN = $(wildcard src tests benchmarks examples training)
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 17
@@ -62,6 +63,12 @@ conformance-prompts: .venv/.installed-dev ## prompt files of other libraries and
 
 conformance-metrics: .venv/.installed-dev ## scores that ragas computed from given answers of judges, and ours (DATA=x)
 	@PYTHONPATH=tests/conformance/metrics $(BIN)/python tests/conformance/metrics $(DATA:%=--data=%)
+
+guard-report: .venv/.installed-dev ## what the injection detector is worth on labelled texts (DATA=x.jsonl, ARGS=--json)
+	@$(BIN)/python -m training.guard_report $(DATA) $(ARGS)
+
+guard-weights: .venv/.installed-dev ## train the weights of the injection detector anew (DATA=labelled.jsonl DOCUMENTS=x.jsonl)
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m training.injection $(DATA) $(DOCUMENTS) $(ARGS)
 
 test-peers: $(PEERS:%=test-peer-%) ## run LangChain, pydantic-ai and instructor inside runs; metrics of ragas; experiments to MLflow
 
@@ -115,7 +122,7 @@ check-floors: .venv/.installed-dev
 	@$(BIN)/python -m pytest -q tests/unit/test_floors.py
 
 .PHONY: help demo eval-demo test test-peers conformance-prompts conformance-metrics crash backtest-proof chaos limits stats
-.PHONY: check format cov bench wheel lock clean
+.PHONY: check format cov bench wheel lock clean guard-report guard-weights
 .PHONY: help demo eval-demo test test-peers conformance-prompts conformance-metrics crash backtest-proof eval-proof chaos limits
 .PHONY: stats check format cov bench wheel lock clean
 .PHONY: check-format check-lint check-mypy check-pyright check-floors

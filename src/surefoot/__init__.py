@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from surefoot.prompts import Prompty as Prompty
     from surefoot.prompts import prompt as prompt
     from surefoot.text import Text as Text
+    from surefoot.trusting import endorse as endorse
+    from surefoot.trusting import trusted as trusted
     from surefoot.values import Done as Done
 else:
     __getattr__, __dir__ = doors.lazy(
@@ -91,6 +93,7 @@ else:
             ],
             "prompts": ["Prompty", "prompt"],
             "text": ["Text"],
+            "trusting": ["endorse", "trusted"],
             "values": ["Done"],
         },
     )
@@ -119,6 +122,7 @@ __all__ = [
     "current_run",
     "current_step",
     "embed",
+    "endorse",
     "evaluate",
     "flow",
     "fork",
@@ -133,6 +137,7 @@ __all__ = [
     "send",
     "sleep",
     "step",
+    "trusted",
     "uuid4",
     "wait_for",
     "wrap",

@@ -368,6 +368,27 @@ class App:
         with self.entered():
             await flows.drive_async(flows.deliver(run_id, event, value, message_id=new_id()))
 
+    def approvals(self, run_id: str) -> list[flows.Request]:
+        """The calls of a run that wait for somebody who approves their arguments. Raises `UnknownRun`."""
+        return flows.waiting_in(self.ledger, self.ledger.run(run_id).id)
+
+    def approve(
+        self, run_id: str, *, by: str, step: str | None = None, deny: bool = False, reason: str = ""
+    ) -> flows.Request:
+        """Approve the arguments of a call that waits for it (`@step(untrusted="approve")`), or deny them.
+
+        What is approved are these arguments of this step, once; `by` says who has seen them. `step` is the step's name,
+        or the beginning of the key of the request, where several wait. The answer is recorded in the run, which takes
+        it at once, or when it is resumed. Raises `UnknownRun`, `RunEnded`, `InvalidInput` without a name, and
+        `UsageError` where nothing waits, or several do and none is named.
+        """
+        with self.entered():
+            record = self.ledger.run(run_id)
+            flows.refuse_ended(record)
+            request = flows.meant(flows.waiting_in(self.ledger, record.id), record.id, step)
+            flows.drive(flows.answer(request, flows.Answer(not deny, by, reason)))
+            return request
+
     def score_online(self, *names: str, every: float = 60.0) -> Watch:
         """Score runs of production in the background of this process, as `[online.NAME]` says; all of them by default.
 
@@ -404,7 +425,9 @@ class App:
     def ceilings(self) -> flows.Ceilings:
         """What bounds a run that does not say otherwise."""
         runs = self.config.runs
-        return flows.Ceilings(runs.deadline, runs.max_steps, runs.max_calls, Money.dollars(runs.max_cost))
+        return flows.Ceilings(
+            *(runs.deadline, runs.max_steps, runs.max_calls, Money.dollars(runs.max_cost), runs.max_depth)
+        )
 
     def prepare(self) -> None:
         """Before each run: the state folder and the hook under SDK clients."""

@@ -72,11 +72,18 @@ _LONGEST_KEPT = 7
 """Behind a character at most so many invisible ones belong to it."""
 
 
-def _class_of(characters: Iterable[str]) -> str:
-    return "[" + "".join(map(re.escape, characters)) + "]"
+def _ranges(codes: Iterable[int]) -> str:
+    """A class of a pattern: characters one by one would be compared one by one."""
+    ranges: list[list[int]] = []
+    for code in sorted(codes):
+        if ranges and ranges[-1][1] == code - 1:
+            ranges[-1][1] = code
+        else:
+            ranges.append([code, code])
+    return "[" + "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in ranges) + "]"
 
 
-_RUN = re.compile(_class_of(_KIND_OF) + "+")
+_RUN = re.compile(_ranges(map(ord, _KIND_OF)) + "+")
 
 
 @dataclass(frozen=True, slots=True)

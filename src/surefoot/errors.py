@@ -30,6 +30,7 @@ SurefootError
     RunBusy                  another process holds the run
     Fenced                   another process has taken the run over
     RunPruned                what the run needs to go on was pruned, or left out of an export
+    GuardRefused             a guard refused what was to be sent, or what was answered
     RunStopped               the run was stopped before its flow was through
       RunCancelled           somebody cancelled it
       DeadlineExceeded       its deadline has passed
@@ -67,8 +68,12 @@ A message says what went wrong, where, and what to do next.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from surefoot.mistakes import Mistake
+
+if TYPE_CHECKING:
+    from surefoot.decisions import Decision
 
 
 class SurefootError(Exception):
@@ -239,6 +244,17 @@ class RunLimit(RunStopped):
 
 class RunPruned(RunError):
     """What the run needs to go on was pruned, forgotten or left out of an export."""
+
+
+class GuardRefused(RunError):
+    """A guard refused what was to be sent, or what was answered. `decisions` say which one, where, and by which rule.
+
+    The message names no value that was refused.
+    """
+
+    def __init__(self, message: str = "", *, decisions: tuple[Decision, ...] = ()) -> None:
+        super().__init__(message)
+        self.decisions = decisions
 
 
 class BudgetExceeded(RunError):

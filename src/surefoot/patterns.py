@@ -11,6 +11,12 @@ from surefoot.errors import InvalidInput
 
 _LOOKS_AROUND = re.compile(r"(?<!\\)(?:\\\\)*\(\?(?:=|!|<=|<!)")
 _END = re.compile(r"(?<!\\)(?:\$|\\z)$")
+_MOST_PARTS = 40
+# One sign of a pattern: an escape, a class, or a character.
+_SINGLE = re.compile(
+    r"\\(?:[pPx]\{[^}]*\}|x[0-9a-fA-F]{2}|.)|\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]|[^\\\[]", re.DOTALL
+)
+_TIMES = re.compile(r"(?:[*+?]|\{\d+(?:,\d*)?\})\??")
 _REFERS_BACK = re.compile(r"(?<!\\)(?:\\\\)*\\(?:[1-9]|k<)")
 
 
@@ -53,11 +59,63 @@ def encodable(text: str) -> str:
 def matched_until(pattern: str, text: str) -> int | None:
     """The character from which on a text no longer is as the pattern asks from its beginning; None for no RE2."""
     try:
-        # How far it matches, without the end that it asks for.
-        begun = compiled(_END.sub("", pattern), is_longest=True).match(encodable(text))
+        begun = compiled(_beginnings(pattern), is_longest=True).match(encodable(text))
     except InvalidInput:
         return None
     return int(begun.end()) if begun is not None else 0
+
+
+def _beginnings(pattern: str) -> str:
+    """A pattern for the beginnings of what a pattern matches, as far as its parts stand in a row.
+
+    Each of them is all parts up to one, and of that one fewer repetitions than it asks for.
+    """
+    bare = _END.sub("", pattern)
+    parts = _parts(bare)
+    if parts is None or len(parts) > _MOST_PARTS:
+        return bare
+    ways = [bare]
+    before = ""
+    for part, times in parts:
+        ways.append(f"{before}{part}{_fewer(times)}" if times else before)
+        before += part + times
+    return "|".join(f"(?:{way})" for way in ways)
+
+
+def _parts(pattern: str) -> list[tuple[str, str]] | None:
+    """What stands in a row in a pattern, each with how often it is repeated; None where it is a choice."""
+    found: list[tuple[str, str]] = []
+    at = 0
+    while at < len(pattern):
+        end = _end_of_part(pattern, at)
+        if end is None:
+            return None
+        times = _TIMES.match(pattern, end)
+        found.append((pattern[at:end], times[0] if times else ""))
+        at = times.end() if times else end
+    return found
+
+
+def _end_of_part(pattern: str, at: int) -> int | None:
+    depth = 0
+    while at < len(pattern):
+        found = _SINGLE.match(pattern, at)
+        if found is None:
+            return None
+        at = found.end()
+        depth += (found[0] == "(") - (found[0] == ")")
+        if found[0] == "|" and depth == 0:
+            return None
+        if depth <= 0:
+            return at
+    return None
+
+
+def _fewer(times: str) -> str:
+    if times[0] in "*+?":
+        return "*" if times[0] != "?" else "?"
+    most = times[1 : times.index("}")].rsplit(",", maxsplit=1)[-1]
+    return f"{{0,{most}}}" if most else "*"
 
 
 def json_schema_keywords() -> dict[str, Any]:

@@ -15,7 +15,8 @@ from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
 from weakref import WeakSet
 
 from surefoot import doors
-from surefoot.values import CacheRow, Caller, CallFacts, Capture, PromptRef, Settlement, StepKind
+from surefoot.decisions import Decision
+from surefoot.values import CacheRow, Caller, CallFacts, Capture, PromptRef, Settlement, StepKind, Trust
 
 T = TypeVar("T")
 
@@ -27,6 +28,9 @@ class Work:
 
     `function` is the one that does it: to its annotated return type a recorded result is validated whose own class is
     gone or has changed.
+
+    `untrusted` names what of the inputs is not trusted, and is empty where all of it is; None leaves that to the scope,
+    which knows whether anything untrusted was read in it. `is_reading`: what it gives is untrusted, whatever it is.
     """
 
     kind: StepKind
@@ -37,6 +41,8 @@ class Work:
     function: Callable[..., object] | None = None
     capture: Capture | None = None
     """What of it people may read; None: as of what it is in."""
+    untrusted: str | None = None
+    is_reading: bool = False
 
     def __str__(self) -> str:
         """As messages call it."""
@@ -54,6 +60,9 @@ class Ending:
     finds the failures that ended it, which are the ones a resume tries again. `prompt` is what was asked with, where
     that is known better than by what the scope has noted. `settlement` is committed with the outcome, or without one;
     `cache` says that the answer in `output` is given again, and is committed with it.
+
+    `decisions` are those of guards on this work. `trust` is that of what came out, where whoever did the work knows
+    better than the scope, which goes by what was read.
     """
 
     status: Literal["completed", "failed", "cancelled", "suppressed"]
@@ -65,6 +74,8 @@ class Ending:
     prompt: PromptRef | None = None
     settlement: Settlement | None = None
     cache: CacheRow | None = None
+    decisions: tuple[Decision, ...] = ()
+    trust: Trust | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +187,26 @@ class Scope(Protocol):
 
         `when_kept` is called at some time after it is, in whichever thread.
         """
+        ...
+
+    def is_trusted(self, value: object) -> bool:
+        """Whether a value may instruct, as far as it is known here; what nobody knows of may not.
+
+        Everything may until something untrusted is read. Scalars (numbers, dates, members of enums) always may. Asking
+        looks into containers, up to a bound.
+        """
+        ...
+
+    def trust(self, value: object) -> None:
+        """Remember that the team vouches for a value, and for the texts in it, for as long as the run is open."""
+        ...
+
+    def taint(self, what: str) -> None:
+        """Note that something untrusted was read here, and what: from now on what is computed here is untrusted."""
+        ...
+
+    def note_decision(self, decision: Decision) -> None:
+        """Put a decision of a guard onto the record of the step that is open, and onto the next outcome in it."""
         ...
 
 

@@ -10,13 +10,15 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 import pytest
+from pydantic import BaseModel
 from starlette.testclient import TestClient
 
 from durable import opened_app
-from surefoot import App, Prompty, Text, flow, generate, prompt, scripted, step
+from surefoot import App, Call, Prompty, Text, flow, generate, prompt, scripted, step
 from surefoot.cli.root import invoked
 from surefoot.errors import (
     InvalidInput,
+    MalformedResponse,
     PromptError,
     StepFailed,
     SurefootError,
@@ -26,6 +28,7 @@ from surefoot.errors import (
 )
 from surefoot.prompts import yamltext
 from surefoot.server import loopback_hosts, web
+from surefoot.values import Message
 
 PORT = 8711
 SLOW = "a" * 50_000 + "!"
@@ -173,6 +176,54 @@ def test_what_could_be_slow_is_explained_where_it_is_written(tmp_path: Path, pat
             using="openai:gpt-4o",
         )
     assert not script.requests
+
+
+ordered: list[str] = []
+
+
+@step
+def place(
+    number: Annotated[str, Text(pattern=r"[A-Z]{2}\d{4}", max=6)], note: Annotated[str, Text(max=5)] = ""
+) -> str:
+    ordered.append(number)
+    return f"ordered {number}"
+
+
+@flow
+def ordering() -> str:
+    return generate.sync([Message("user", "Order.")], using=Call("openai:gpt-4o", tools=[place]))
+
+
+@pytest.mark.attack("web-17")
+def test_what_a_model_writes_for_a_tool_is_held_to_its_rules(app: App) -> None:
+    ordered.clear()
+    asked = [scripted.calls("place", number="AB12; DROP TABLE"), scripted.calls("place", number="AB1234")]
+    with scripted([*asked, "Done."]) as script:
+        assert ordering() == "Done."
+    assert ordered == ["AB1234"]
+    [told] = [message.text for message in script.requests[1].messages if message.role == "tool"]
+    assert "does not match [A-Z]{2}" in told or "may have 6" in told
+    assert "DROP" not in told
+
+
+@pytest.mark.attack("web-17")
+def test_an_answer_is_held_to_the_rules_of_its_type(app: App) -> None:
+    class Verdict(BaseModel):
+        code: Annotated[str, Text(pattern="[A-Z]{2}", max=2)]
+        link: Annotated[str, Text(hosts=["docs.example"])] = "https://docs.example"
+
+    bad = {"code": "XX\nignore", "link": "https://docs.example"}
+    elsewhere = {"code": "XX", "link": "https://docs.example@evil.example"}
+    with scripted([bad, {"code": "XY", "link": "https://docs.example/a"}]) as script:
+        found = generate.sync([Message("user", "Judge.")], Verdict, using="openai:gpt-4o")
+        assert found.code == "XY"
+    told: Any = script.requests[0].schema
+    # A length stands in words, as no decoder is held to one; a pattern is.
+    assert told["properties"]["code"]["pattern"] == "^(?:[A-Z]{2})$"
+    assert "maxLength" not in told["properties"]["code"]
+    assert "maxLength: 2" in told["properties"]["code"]["description"]
+    with scripted([elsewhere] * 5), pytest.raises(MalformedResponse):
+        generate.sync([Message("user", "Judge.")], Verdict, using="openai:gpt-4o")
 
 
 # JSON

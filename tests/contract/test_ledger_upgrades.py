@@ -13,6 +13,7 @@ import pytest
 import surefoot
 from engines import Place
 from ledgers import outcome, started, take_over
+from surefoot.decisions import Decision
 from surefoot.effects import drive
 from surefoot.errors import BudgetExceeded, LedgerTooNew
 from surefoot.ledger import (
@@ -170,6 +171,8 @@ def written_by(place: Place, version: int) -> str:
     for later in range(version, VERSION):
         for table in re.findall(r"CREATE TABLE (\w+)", schema._STEPS[later]):
             place.execute(f"DROP TABLE {table}")
+        for table, column in re.findall(r"ALTER TABLE (\w+) ADD COLUMN (\w+)", schema._STEPS[later]):
+            place.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
     if place.engine == "sqlite":
         place.execute(f"PRAGMA user_version = {version}")
     else:
@@ -223,3 +226,31 @@ def test_tables_of_version_four_get_prompts(place: Place) -> None:
     assert kept.labels() == [moved]
     assert newer.first_break(run_id) is None
     assert take_over(newer, run_id).epoch == 2
+
+
+def test_tables_of_version_six_get_decisions(place: Place) -> None:
+    """A ledger that was written before guards decided anything: its rows keep their hashes, and new ones say more."""
+    run_id = written_by(place, 6)
+    newer = place.open()
+    assert [one.decisions for one in newer.outcomes(run_id)] == [()] * 3
+    assert newer.format() == VERSION
+    assert take_over(newer, run_id).epoch == 2
+    decided = outcome(
+        run_id,
+        3,
+        epoch=2,
+        trust="trusted",
+        decisions=(
+            Decision("sink", "refuse", "argument to of mail", rule="untrusted"),
+            Decision("pii", "flag", "output"),
+        ),
+        endorsed=("/kind", "/parts/0/a~1b"),
+    )
+    newer.submit(Append(decided, [])).wait()
+    (found,) = [one for one in newer.outcomes(run_id) if one.name == "step-3"]
+    assert (found.trust, found.decisions, found.endorsed) == ("trusted", decided.decisions, decided.endorsed)
+    assert newer.first_break(run_id) is None
+    (fact,) = [one for one in newer.outcomes_of("flow") if one.name == "step-3"]
+    assert (fact.decisions, fact.endorsed) == (decided.decisions, decided.endorsed)
+    place.execute("UPDATE outcomes SET decisions = NULL WHERE name = 'step-3'")
+    assert "step-3" in str(newer.first_break(run_id))

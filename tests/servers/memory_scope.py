@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from surefoot.decisions import Decision
 from surefoot.errors import RunEnded
 from surefoot.scope import Ending, Recorded, Work, variable
 from surefoot.values import Caller, PromptRef
@@ -81,6 +82,8 @@ class MemoryScope:
     step_id: str = ""
     caller: Caller = Caller(("run-1",), ("flow",))
     prompt: PromptRef | None = None
+    untrusted: list[str] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
     _seen: defaultdict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -116,6 +119,18 @@ class MemoryScope:
 
     def carry(self, row: object, *, when_kept: Callable[[], None]) -> None:
         raise NotImplementedError
+
+    def is_trusted(self, value: object) -> bool:
+        return not self.untrusted
+
+    def trust(self, value: object) -> None:
+        raise NotImplementedError
+
+    def taint(self, what: str) -> None:
+        self.untrusted.append(what)
+
+    def note_decision(self, decision: Decision) -> None:
+        self.decisions.append(decision)
 
     def resumed(self) -> MemoryScope:
         """The same run once more, with everything that was recorded."""

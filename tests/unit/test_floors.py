@@ -19,6 +19,8 @@ DOOR = "surefoot"
 FLOOR = {
     "values": 1,
     "errors": 1,
+    "decisions": 1,
+    "trusting": 1,
     "scope": 1,
     "locks": 1,
     "doors": 1,
@@ -63,6 +65,7 @@ FLOOR = {
 NEIGHBOURS = {
     *(("app", "wiring"), ("app", "endpoints"), ("wiring", "endpoints"), ("fitting", "app")),
     *(("scope", "errors"), ("scope", "values"), ("scope", "doors"), ("values", "locks")),
+    *(("errors", "decisions"), ("scope", "decisions"), ("trusting", "scope"), ("trusting", "errors")),
     *(("effects", "errors"), ("effects", "locks"), ("effects", "scope")),
     *(("text", "errors"), ("text", "hosts"), ("text", "mistakes"), ("text", "patterns"), ("text", "values")),
     *(("patterns", "errors"), ("errors", "mistakes"), ("jsontext", "values"), ("hidden", "characters")),

@@ -235,8 +235,38 @@ def test_what_a_reader_of_the_schema_would_refuse_is_refused(rule: Text, value: 
         assert rule.problem(value) is not None
 
 
-@given(st.sampled_from(["[a-z]+", "a+b?", r"\d{2}-\d+", "(x|yz)*"]), st.text(max_size=20))
-def test_up_to_the_offset_the_text_is_as_the_pattern_asks(pattern: str, value: str) -> None:
+@pytest.mark.parametrize(
+    ("pattern", "text", "offset"),
+    [
+        (r"[A-Z]{2}\d{6}", "AB12-456", 4),
+        (r"[A-Z]{2}\d{6}", "A123", 1),
+        (r"^\w+@\w+\.com$", "joe@site.org", 9),
+        (r"(a+)+$", "aaa!", 3),
+        (r"a(b|c)d", "abx", 2),
+        (r"(?i)ab+c", "ABBx", 3),
+        (r"[]a[:digit:]]{2,}b", "]1]c", 3),
+        (r"\p{L}+\d", "äö-", 2),
+        (r"a{2,4}?b", "ac", 1),
+        (r"yes|no", "no way", 2),
+        ("", "x", 0),
+        ("(?=a)", "a", None),
+    ],
+)
+def test_the_offset_is_where_the_text_leaves_the_pattern(pattern: str, text: str, offset: int | None) -> None:
+    assert matched_until(pattern, text) == offset
+
+
+ENDINGS = ["", "a", "b", "z", "x", "0-0", "-0", "00-0", "0"]
+
+
+@given(
+    st.sampled_from(["[a-z]+", "a+b?", r"\d{2}-\d+", "(x|yz)*"]),
+    st.text(st.sampled_from("abxyz01-"), max_size=9),
+)
+def test_up_to_the_offset_the_text_can_become_one_that_matches(pattern: str, value: str) -> None:
     offset = matched_until(pattern, value)
     assert offset is not None
-    assert offset == 0 or Text(pattern=pattern).problem(value[:offset]) is None
+    rule = Text(pattern=pattern)
+    assert any(rule.problem(value[:offset] + ending) is None for ending in ENDINGS)
+    if rule.problem(value) is None:
+        assert offset == len(value)

@@ -20,6 +20,7 @@ COMMANDS = {
     "fork": "Run a recorded run once more, from a step on or with something changed.",
     "cancel": "End a run, whichever process has it.",
     "send": "Send an event to a run that waits for it.",
+    "approve": "Show what a step that waits would send, and approve or deny it.",
     "runs": "List runs, the newest first.",
     "show": "Show a run: its steps, model calls, tokens and cost.",
     "stats": "Show how a flow has done: latency, errors, retries, tokens and cost.",

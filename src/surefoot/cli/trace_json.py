@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from surefoot.cli import words
+from surefoot.decisions import Decision
 from surefoot.ledger import RunRecord
 from surefoot.traces import Call, Failure, Span, Trace, standing
 from surefoot.values import Json
@@ -42,9 +43,28 @@ def trace_json(
         "inputs": dict(trace.inputs),
         "init": dict(trace.init),
         "output": trace.output,
+        "trust": trace.trust,
+        "untrusted_inputs": list(trace.untrusted_inputs),
+        "decisions": decisions_json(trace.decisions),
         "failure": _failure(trace.failure),
         "spans": [_span(span) for span in spans],
     }
+
+
+def decisions_json(decisions: Iterable[Decision]) -> list[Json]:
+    """What guards have decided, as plain data."""
+    return [
+        {
+            "guard": one.guard,
+            "action": one.action,
+            "where": one.where,
+            "rule": one.rule or None,
+            "score": one.score,
+            "reason": one.reason or None,
+            "count": one.count,
+        }
+        for one in decisions
+    ]
 
 
 def _span(span: Span) -> dict[str, Json]:
@@ -64,6 +84,8 @@ def _span(span: Span) -> dict[str, Json]:
         "is_degraded": span.is_degraded,
         "is_cached": span.is_cached,
         "cached_from": span.cached_from or None,
+        "trust": span.trust,
+        "decisions": decisions_json(span.decisions),
         "inputs": span.inputs,
         "output": span.output,
         "failure": _failure(span.failure),

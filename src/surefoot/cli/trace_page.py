@@ -113,6 +113,7 @@ class Page:
             yield "prompt", f"{reference} → {prompt.name}{version} (digest {prompt.digest[:12]})"
         if (more := len(trace.prompts) - _MOST_PROMPTS) > 0:
             yield "prompts", f"{more} more (--json)"
+        yield from _trust(trace)
         sound = "the hash chain holds" if trace.chain_break is None else f"BROKEN at {trace.chain_break}"
         pruned = ", some payloads were pruned" if trace.is_pruned else ""
         yield "record", f"{words.counted(trace.rows, 'row')}, {sound}{pruned}"
@@ -147,6 +148,9 @@ class Page:
             )
             for name, value in values.items():
                 self._value(guide, name, value, style="dim")
+        for decision in span.decisions:
+            style = "red" if decision.action == "refuse" else "yellow"
+            self._field(guide, "guard", str(decision), style=style)
         if span.failure is not None:
             self._field(guide, "failed", "\n".join(_failure_lines(span.failure)), style="red")
         elif span.status in UNKNOWN:
@@ -207,6 +211,14 @@ class Page:
             )
 
 
+def _trust(trace: Trace) -> Iterator[tuple[str, str]]:
+    """Which inputs may not instruct, and what guards have decided in the flow itself."""
+    if untrusted := trace.untrusted_inputs:
+        yield "untrusted", f"the input{'s' * (len(untrusted) > 1)} {', '.join(untrusted)}"
+    for decision in trace.decisions:
+        yield "guard", str(decision)
+
+
 def _made_of(run: RunRecord) -> Iterator[tuple[str, str]]:
     """The runs that a run is a part or a fork of."""
     if run.parent_run is not None:
@@ -228,6 +240,8 @@ def _tail(span: Span) -> str:
         parts.append(f"taken from run {span.taken_from}")
     elif span.is_cached:
         parts.append(f"cached from run {span.cached_from}" if span.cached_from else "cached")
+    if span.trust == "untrusted":
+        parts.append("untrusted")
     if span.user_key is not None:
         parts.append(f"key {span.user_key!r}")
     return "  " + " · ".join(parts)

@@ -387,6 +387,13 @@ class RunSettings(Section):
         description="What becomes of inputs with text that no reader sees (tag characters, overrides of direction, "
         "zero-width characters and variation selectors that carry data): the run is not begun, or they are taken out.",
     )
+    max_depth: int = Field(
+        default=50, ge=1, description="How many steps and flows may lie inside each other."
+    )
+    verify: bool = Field(
+        default=True,
+        description="Whether the hash chain of a run is verified before somebody goes on with it.",
+    )
     strict: bool = Field(
         default=False,
         description="Whether each fresh result is restored at once, and fails its step if it is another value.",

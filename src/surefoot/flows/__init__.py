@@ -5,6 +5,12 @@ from typing import TYPE_CHECKING
 from surefoot import doors
 
 if TYPE_CHECKING:
+    from surefoot.flows.approving import Answer as Answer
+    from surefoot.flows.approving import Request as Request
+    from surefoot.flows.approving import answer as answer
+    from surefoot.flows.approving import meant as meant
+    from surefoot.flows.approving import refuse_ended as refuse_ended
+    from surefoot.flows.approving import waiting_in as waiting_in
     from surefoot.flows.background import run_in_background as run_in_background
     from surefoot.flows.background import run_in_thread as run_in_thread
     from surefoot.flows.building import AnyFlow as AnyFlow
@@ -77,6 +83,7 @@ else:
     __getattr__, __dir__ = doors.lazy(
         __name__,
         {
+            "approving": ["Answer", "Request", "answer", "meant", "refuse_ended", "waiting_in"],
             "background": ["run_in_background", "run_in_thread"],
             "building": ["AnyFlow", "checked", "find_spec", "target_of", "with_inputs"],
             "changes": ["CHANGES", "Change", "parse_change", "recorded_changes", "resolved"],

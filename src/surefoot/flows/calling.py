@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from surefoot import ledger as records
@@ -12,8 +12,10 @@ from surefoot.flows.claims import StepClaim
 from surefoot.flows.drive import Logic, drive, drive_async
 from surefoot.flows.generators import generator_of
 from surefoot.flows.performing import outcome_of, perform
+from surefoot.flows.permitting import permitted
 from surefoot.flows.planning import plan_of
 from surefoot.flows.running import Here, open_scope
+from surefoot.flows.sinks import is_sink
 from surefoot.flows.step import Step
 from surefoot.flows.undoing import Undoable, note
 from surefoot.scope import Work
@@ -21,8 +23,13 @@ from surefoot.scope import Work
 _Step = Step[..., Any]
 
 
-def call(step: _Step, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    """What a call of the step gives where a scope is open: its outcome, or what awaits or generates it."""
+def call(
+    step: _Step, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, by_model: Collection[str] | None = None
+) -> Any:
+    """What a call of the step gives where a scope is open: its outcome, or what awaits or generates it.
+
+    `by_model` are the arguments that a model has written, None where code calls.
+    """
     here = open_scope()
     if here is None:
         step.refuse_lost_context()
@@ -33,17 +40,29 @@ def call(step: _Step, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         plan = plan_of(step, args, kwargs)
         return generator_of(here, claim, plan, name=step.name, is_async=step.is_async)
     if step.is_async:
-        return drive_async(_perform(step, here, args, kwargs))
-    claim = _claim(step, here, step.arguments.bind(args, kwargs))
+        return drive_async(_perform(step, here, args, kwargs, by_model))
+    bound = step.arguments.bind(args, kwargs)
+    claim = _claim(step, here, bound)
     if claim.recorded is not None:
         return outcome_of(claim.recorded)
+    if is_sink(step, is_by_model=by_model is not None):
+        drive(permitted(step, claim, bound, by_model))
     return drive(perform(claim, plan_of(step, args, kwargs)))
 
 
-def _perform(step: _Step, here: Here, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Logic[Any]:
-    claim = _claim(step, here, step.arguments.bind(args, kwargs))
+def _perform(
+    step: _Step,
+    here: Here,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    by_model: Collection[str] | None,
+) -> Logic[Any]:
+    bound = step.arguments.bind(args, kwargs)
+    claim = _claim(step, here, bound)
     if claim.recorded is not None:
         return outcome_of(claim.recorded)
+    if is_sink(step, is_by_model=by_model is not None):
+        yield from permitted(step, claim, bound, by_model)
     return (yield from perform(claim, plan_of(step, args, kwargs)))
 
 
@@ -56,6 +75,7 @@ def _claim(step: _Step, here: Here, bound: dict[str, object]) -> StepClaim:
 
 def _claimed(step: _Step, here: Here, bound: dict[str, object]) -> StepClaim:
     inputs = {name: value for name, value in bound.items() if not isinstance(value, opened.Surroundings)}
+    here.run.known.note_code(step)
     work = Work(
         "step",
         step.name,
@@ -64,6 +84,8 @@ def _claimed(step: _Step, here: Here, bound: dict[str, object]) -> StepClaim:
         function=step.function,
         capture=step.options.capture,
     )
+    if step.options.reads and "untrusted" in step.options.reads:
+        work.untrusted, work.is_reading = f"what {step.name} reads", True
     where, given_key = f"{step.name}()", step.options.key
     if given_key is None:
         try:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from surefoot import ledger as records
 from surefoot import scope
+from surefoot.decisions import Decision, merged
 from surefoot.errors import LedgerError, NotRestored
 from surefoot.flows.arguments import restored_as
 from surefoot.flows.early import Unhurried
@@ -18,11 +19,16 @@ from surefoot.flows.openrun import Doubt, OpenRun
 from surefoot.flows.stopping import Brake
 from surefoot.ledger import Adopt, Append, Freight, Outcome, Pending, Settle, SqlBody, Transact
 from surefoot.scope import Ending, Recorded, Work
-from surefoot.values import Capture, Money, PromptRef, StepStatus
+from surefoot.trusting import is_scalar
+from surefoot.values import Capture, Money, PromptRef, StepStatus, Trust
 
 if TYPE_CHECKING:
     from surefoot.flows.origin import Twin
     from surefoot.flows.running import Here
+
+
+_MOST_HELD = 65_536
+"""How large an encoded result may be (bytes) of which it is remembered that it was trusted."""
 
 
 class StepClaim:
@@ -38,13 +44,16 @@ class StepClaim:
         "_user_key",
         "_work",
         "attempt",
+        "decided",
         "here",
+        "inside",
         "is_in_doubt",
         "key",
         "lane",
         "recorded",
         "replayed_from",
         "retry_at_ns",
+        "tainted",
         "twin",
     )
 
@@ -79,6 +88,12 @@ class StepClaim:
         self.replayed_from: Outcome | None = None
         self.retry_at_ns: int | None = None
         self.twin: Twin | None = None
+        self.tainted = ""
+        """What of its inputs is untrusted."""
+        self.decided: tuple[Decision, ...] = ()
+        """What was decided of the call before it was made."""
+        self.inside: Here | None = None
+        """The scope of its body, in the attempt of now."""
 
     def __str__(self) -> str:
         """What it hands over, as messages call it."""
@@ -157,6 +172,7 @@ class StepClaim:
                 raise
             value = restored_as(self._work.function, run.ledger.exact(outcome.run_id, outcome.output))
         self.replayed_from = outcome
+        self._recall_trust(outcome, value)
         run.newest = outcome.key
         if outcome.status == "failed" and isinstance(value, BaseException):
             self.recorded = Recorded("failed", error=value)
@@ -164,6 +180,18 @@ class StepClaim:
             self.recorded = Recorded("failed" if outcome.status == "failed" else "completed", output=value)
         if outcome.status == "failed":
             run.causes.append((value, self.key, outcome.name))
+
+    def _recall_trust(self, outcome: Outcome, value: object) -> None:
+        """A recorded result is as trusted as its record says, whatever the code declares by now."""
+        here = self.here
+        if outcome.trust == "untrusted":
+            here.taint(_source(outcome.kind, outcome.name))
+            if outcome.endorsed:
+                here.run.known.restore(value, outcome.endorsed)
+        elif here.tainted:
+            here.run.known.keep_result(value)
+        else:
+            here.run.known.note_early(value)
 
     def share(self, outcome: Outcome) -> None:
         """Take an outcome of the run's origin, as one of its own that has cost nothing.
@@ -344,7 +372,9 @@ class StepClaim:
         what = f"{self._work.kind} {self._work.name!r}"
         freight: Freight = []
         text = records.encode_large(value, name=f"{self._work.name}()")
-        outcome = self._outcome(Ending("completed", value), text, freight, prompt=prompt)
+        # What somebody else has sent.
+        arrived = Ending("completed", value, trust="untrusted")
+        outcome = self._outcome(arrived, text, freight, prompt=prompt)
         with run.lock:
             run.check_open(what)
             here.check_admitted(what)
@@ -387,6 +417,8 @@ class StepClaim:
         capture, store = self.capture, run.ledger.payloads.store
         if run.cargo:
             run.cargo.load(freight)
+        decisions = () if is_intent else self._decisions(ending)
+        trust, endorsed = self._trust_of(ending, is_intent=is_intent, size=len(output))
         return Outcome(
             run_id=run.id,
             key=self.key,
@@ -411,7 +443,44 @@ class StepClaim:
             call=ending.call,
             inputs=store(run.id, self._inputs, freight, tenant=run.tenant, capture=capture),
             output=store(run.id, output, freight, tenant=run.tenant, capture=capture),
+            trust=trust,
+            endorsed=endorsed,
+            decisions=decisions,
         )
+
+    def _decisions(self, ending: Ending) -> tuple[Decision, ...]:
+        """What guards have decided of it, in its body, and before it in the scope around."""
+        inside = self.inside
+        noted = () if inside is None else inside.noted or ()
+        before = self.here.take_decisions()
+        if not (noted or before or ending.decisions or self.decided):
+            return ()
+        return merged((*self.decided, *before, *noted, *ending.decisions))
+
+    def _trust_of(self, ending: Ending, *, is_intent: bool, size: int) -> tuple[Trust, tuple[str, ...]]:
+        """The trust of what came out, with what is trusted of it all the same; the scope learns of it."""
+        here, inside = self.here, self.inside
+        tainted = self.tainted if inside is None else inside.tainted
+        trust = "untrusted" if self._work.is_reading else ending.trust
+        if trust is None and not tainted:
+            trust = "trusted"
+        if is_intent:
+            return trust or "untrusted", ()
+        value, known = ending.output, here.run.known
+        if tainted and self._work.kind != "call":
+            known.distrust(value, is_whole=self._work.is_reading)
+        if trust is None:
+            is_known = self._work.kind != "call" and ending.status != "failed" and known.is_trusted(value)
+            trust = "trusted" if is_known else "untrusted"
+        if trust == "untrusted":
+            here.taint(_source(self._work.kind, self._work.name))
+            is_plain = self._work.kind == "call" or self._work.is_reading
+            return trust, () if is_plain else known.trusted_in(value)
+        if here.tainted:
+            known.keep_result(value)
+        elif size < _MOST_HELD and not is_scalar(value):
+            known.note_early(value)
+        return trust, ()
 
     def handed_over(self, cause: object) -> None:
         """See `surefoot.scope.Claim.handed_over`."""
@@ -497,6 +566,11 @@ class StepClaim:
                 is_cached=outcome.is_cached,
             )
         )
+
+
+def _source(kind: str, name: str) -> str:
+    """What untrusted work is called in messages."""
+    return f"the answer of {name}" if kind == "call" else f"the result of {name}"
 
 
 _CLOSED: Final[dict[StepStatus, Literal["failed", "suppressed", "abandoned"]]] = {

@@ -9,6 +9,7 @@ import orjson
 
 from surefoot import ledger as records
 from surefoot import scope
+from surefoot.decisions import merged
 from surefoot.errors import (
     DeadlineExceeded,
     Diverged,
@@ -21,7 +22,7 @@ from surefoot.errors import (
 )
 from surefoot.flows.openrun import OpenRun
 from surefoot.ledger import END_KEY, START_KEY, EndRun, Entry, Freight, Ledger, Outcome, Release, RunRecord
-from surefoot.values import Capture, StepStatus
+from surefoot.values import Capture, StepStatus, Trust
 
 log = scope.logger("surefoot.flows")
 
@@ -34,14 +35,22 @@ def boundary(
     inputs: records.Encoded = "null",
     output: records.Encoded = "null",
     capture: Capture | None = None,
+    trust: Trust | None = None,
 ) -> Outcome:
-    """The outcome that opens (`running`) or closes this process's part of the run."""
+    """The outcome that opens (`running`) or closes this process's part of the run.
+
+    `trust` is that of the output; an opening says which inputs are trusted.
+    """
     # A clock that was set back must not let a run end before it began.
     now = max(time.time_ns(), run.created_ns)
     is_start = status == "running"
     store = run.ledger.payloads.store
     if run.cargo:
         run.cargo.load(freight)
+    root, trusts = run.root, run.trusted_inputs
+    if trust is None:
+        is_tainted = trusts is not None if is_start else root is not None and bool(root.tainted)
+        trust = "untrusted" if is_tainted else "trusted"
     return Outcome(
         run_id=run.id,
         key=START_KEY if is_start else END_KEY,
@@ -60,6 +69,9 @@ def boundary(
         is_degraded=not is_start and run.totals.is_degraded,
         inputs=store(run.id, inputs, freight, tenant=run.tenant, capture=run.capture),
         output=store(run.id, output, freight, tenant=run.tenant, capture=capture or run.capture),
+        trust=trust,
+        endorsed=tuple(f"/{name}" for name in trusts or ()) if is_start else (),
+        decisions=merged(root.noted) if not is_start and root is not None and root.noted else (),
     )
 
 
@@ -75,7 +87,9 @@ def complete(run: OpenRun, result: object) -> tuple[records.Pending, int]:
     run.close()
     # Asked once nothing can be adopted any more: what was adopted counts.
     run.brake.check()
-    end = boundary(run, "completed", output=text, freight=freight)
+    is_trusted = run.root is None or run.root.is_trusted(result)
+    trust: Trust = "trusted" if is_trusted else "untrusted"
+    end = boundary(run, "completed", output=text, freight=freight, trust=trust)
     return run.ledger.submit(EndRun(end, freight, "completed", run.totals)), end.ended_ns
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, Self, TypeVar, get_args, overload
 
@@ -34,6 +34,14 @@ class FlowSpec:
     deadline: float | None = None
     cache: bool | float | None = None
     capture: Capture | None = None
+    trusted: bool | tuple[str, ...] = ()
+    """Which inputs may instruct, by name; True for all of them."""
+    uses: tuple[str, ...] | None = None
+    """What its steps may send to; None where nothing is said of it."""
+
+    def is_trusting(self, name: str) -> bool:
+        """Whether an input of that name is declared as trusted."""
+        return self.trusted is True or (self.trusted is not False and name in self.trusted)
 
     @property
     def entry(self) -> Entry:
@@ -70,6 +78,8 @@ def spec_of(
     deadline: float | None,
     cache: bool | float | None = None,
     capture: Capture | None = None,
+    trusted: bool | Sequence[str] = (),
+    uses: Sequence[str] | None = None,
 ) -> FlowSpec:
     """The description of a flow. Raises `UsageError` for one that cannot be recorded."""
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
@@ -85,12 +95,20 @@ def spec_of(
             f"flow {name or target.__name__!r} has capture={capture!r}: give one of "
             f"{', '.join(map(repr, get_args(Capture)))}"
         )
+    named = name or target.__name__
+    if isinstance(trusted, str) or isinstance(uses, str):
+        raise UsageError(f"flow {named!r}: give trusted= and uses= as a tuple of names, such as ('query',)")
+    trusts = trusted if isinstance(trusted, bool) else tuple(trusted)
+    unknown = sorted(set(() if isinstance(trusts, bool) else trusts) - arguments.signature.parameters.keys())
+    if unknown:
+        raise UsageError(
+            f"flow {named!r} has trusted={trusted!r}, and no input {', '.join(unknown)}: it takes {arguments.signature}"
+        )
     is_async = inspect.iscoroutinefunction(function)
     return FlowSpec(
-        *(name or target.__name__, version, target, function, arguments),
-        is_async=is_async,
-        deadline=deadline,
-        cache=cache,
+        *(named, version, target, function, arguments, is_async, deadline, cache),
+        trusted=trusts,
+        uses=None if uses is None else tuple(uses),
         capture=capture,
     )
 
@@ -109,6 +127,8 @@ class Flow(Generic[P, R]):
         deadline: float | None = None,
         cache: bool | float | None = None,
         capture: Capture | None = None,
+        trusted: bool | Sequence[str] = (),
+        uses: Sequence[str] | None = None,
     ) -> None:
         functools.update_wrapper(self, function)
         arguments = Arguments(function)
@@ -120,6 +140,8 @@ class Flow(Generic[P, R]):
             deadline=deadline,
             cache=cache,
             capture=capture,
+            trusted=trusted,
+            uses=uses,
         )
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -157,6 +179,8 @@ def flow(
     deadline: float | None = None,
     cache: bool | float | None = None,
     capture: Capture | None = None,
+    trusted: bool | Sequence[str] = (),
+    uses: Sequence[str] | None = None,
 ) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
 
 
@@ -169,10 +193,14 @@ def flow(
     deadline: float | None = None,
     cache: bool | float | None = None,
     capture: Capture | None = None,
+    trusted: bool | Sequence[str] = (),
+    uses: Sequence[str] | None = None,
 ) -> Flow[P, R] | Callable[[Callable[P, R]], Flow[P, R]]:
     """Make a function a flow: each call is a durable, traced run; a call inside a run is a step of that run.
 
-    Sync and async functions alike. A call raises what the function raises, with a note that names the run.
+    Sync and async functions alike. A call raises what the function raises, with a note that names the run, and
+    `InvalidInput` before there is one where an input is not what its parameter declares (see `surefoot.Text`), is too
+    large or hides text.
 
     name: what the flow is called in the record; the function's name by default.
     version: the declared version, recorded with each run.
@@ -181,10 +209,23 @@ def flow(
         many seconds an answer is given again. A prompt or call that says something of it goes before.
     capture: what people may read of its inputs and output, and of the steps and calls in it that say nothing else, as
         of `step`; by default what `[privacy] capture` says.
+    trusted: the names of the inputs that may instruct, as the team writes them; True for all of them. The others are
+        untrusted: what is made of them reaches no sink (see `step`) that does not say so.
+    uses: what its steps may send to, by the names that they give in `sends=`; a step that sends to anything else is
+        refused. By default nothing is said of it.
     """
 
     def decorate(function: Callable[P, R]) -> Flow[P, R]:
-        return Flow(function, name=name, version=version, deadline=deadline, cache=cache, capture=capture)
+        return Flow(
+            function,
+            name=name,
+            version=version,
+            deadline=deadline,
+            cache=cache,
+            capture=capture,
+            trusted=trusted,
+            uses=uses,
+        )
 
     return decorate if function is None else decorate(function)
 
@@ -193,7 +234,7 @@ class Workflow(Surroundings):
     """A flow as a class: `__init__` takes clients and settings, `run` (sync or async) is the flow's body.
 
     Each call of `run` is a durable run. `class Answer(Workflow, name="answer", version="2")` names it; `deadline=`,
-    `cache=` and `capture=` are those of its runs, as for `flow`.
+    `cache=`, `capture=`, `trusted=` and `uses=` are those of its runs, as for `flow`.
     To resume a run in another process the object is built anew by the constructor's annotations: settings from the
     record, an SDK client from the connection of its provider. Where that is not enough, a static method `make` with
     the same parameters is called instead.
@@ -219,6 +260,8 @@ class Workflow(Surroundings):
         deadline: float | None = None,
         cache: bool | float | None = None,
         capture: Capture | None = None,
+        trusted: bool | Sequence[str] = (),
+        uses: Sequence[str] | None = None,
         **rest: Any,
     ) -> None:
         super().__init_subclass__(**rest)
@@ -236,6 +279,8 @@ class Workflow(Surroundings):
             deadline=deadline,
             cache=cache,
             capture=capture,
+            trusted=trusted,
+            uses=uses,
         )
 
         @functools.wraps(function)

@@ -33,6 +33,7 @@ from surefoot.flows.running import Here, inside_of
 from surefoot.flows.stopping import stems_from_stop
 from surefoot.limits import Trial
 from surefoot.scope import Ending, Recorded
+from surefoot.values import Trust
 
 log = scope.logger("surefoot.flows")
 
@@ -261,6 +262,8 @@ class Yielding:
         """Encoded before the reader gets it: what the reader does to it is no part of the record."""
         self._texts.append(records.encode(item, name=f"{self._name}() item {len(self._texts)}"))
         self._given = len(self._texts)
+        if self._inside is not None and self._inside.tainted:
+            self._here.taint(f"the result of {self._name}")
 
     def _exhausted(self, result: object) -> Logic[Reply]:
         self._leave(None)
@@ -314,11 +317,14 @@ class Yielding:
         retry_at_ns: int | None = None,
         is_closed_early: bool = False,
     ) -> scope.Ticket:
-        prompt = self._inside.prompt if self._inside is not None else None
+        inside = self._inside
+        prompt = inside.prompt if inside is not None else None
+        # Its items are encoded already, so they are as trusted as its body was.
+        trust: Trust | None = "untrusted" if inside is not None and inside.tainted else None
         if status == "failed":
-            ending = Ending("failed", cause=error)
+            ending = Ending("failed", cause=error, trust=trust)
         else:
-            ending = Ending("completed", is_degraded=self._cause is not None)
+            ending = Ending("completed", is_degraded=self._cause is not None, trust=trust)
         text = self._text(result, error, is_closed_early=is_closed_early)
         return self._claim.finish(ending, text=text, retry_at_ns=retry_at_ns, prompt=prompt)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, get_args
+from typing import Any, Final, Literal, get_args
 
 from surefoot import limits
 from surefoot.errors import UsageError
@@ -17,6 +17,11 @@ KeyOf = Callable[..., str]
 
 Check = Callable[[str], "bool | Done | Awaitable[bool | Done | None] | None"]
 """Whether an effect was done, by its idempotency key: False or None, True, or `Done` with its result."""
+
+
+Untrusted = Literal["refuse", "approve", "allow"]
+
+_READS = frozenset(("untrusted", "private"))
 
 
 class Nothing:
@@ -49,6 +54,12 @@ class StepOptions:
     compensate: Callable[..., object] | None = None
     stand_in: object = NOTHING
     capture: Capture | None = None
+    reads: frozenset[str] = frozenset()
+    """`untrusted` and `private`: what it reads beside its arguments."""
+    sends: tuple[str, ...] = ()
+    """What it sends to, by name; `out` where it has none."""
+    untrusted: Untrusted = "refuse"
+    """What becomes of a call of it that sends what is untrusted."""
 
     is_ordinary: bool = field(init=False)
     """Whether there is no more to doing it than to run its body, and to try again."""
@@ -127,6 +138,31 @@ def checked(options: StepOptions, function: Callable[..., Any]) -> StepOptions:
         (
             options.breaker is not None and f"{options.breaker}/".startswith(f"{limits.MODELS}/"),
             f"has breaker={options.breaker!r}, which is of the endpoints of models: name what else it calls",
+        ),
+        (
+            bool(options.reads - _READS),
+            f"has reads={sorted(options.reads)}: give 'untrusted', 'private', or both",
+        ),
+        (
+            not all(options.sends),
+            "has sends= with an empty name: give what it reaches, such as 'mail', or True",
+        ),
+        (
+            options.untrusted not in ("refuse", "approve", "allow"),
+            f"has untrusted={options.untrusted!r}: give 'refuse', 'approve' or 'allow'",
+        ),
+        (
+            options.untrusted != "refuse"
+            and not (options.sends or options.is_effect or options.is_transaction),
+            "has untrusted=, which says what may be sent, and sends nothing: declare sends=, or drop it",
+        ),
+        (
+            options.is_plain and bool(options.sends or options.reads),
+            "is plain, so that nothing is known of what it is given, and has sends= or reads=: drop one of the two",
+        ),
+        (
+            is_generator(function) and bool(options.sends),
+            "is a generator and has sends=: what it sends is to be checked before, so make the sending a step inside",
         ),
         (
             options.retry.times < 0,

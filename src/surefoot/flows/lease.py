@@ -97,7 +97,7 @@ class Keeper:
         for run in runs:
             mine = [message for message in messages if message.run_id == run.id]
             cancelling.adopt(run, mine)
-            run.mail = [message for message in mine if message.kind == "event"]
+            run.mail = [message for message in mine if message.kind in ("event", "approval")]
 
     def _note_slow(self, runs: list[OpenRun]) -> None:
         now, after = time.time_ns(), round(NOTED_AFTER_S * 1e9)

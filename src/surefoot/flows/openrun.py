@@ -15,6 +15,7 @@ from surefoot.errors import Fenced, LedgerError, RunCancelled, RunEnded, RunLimi
 from surefoot.flows.cargo import Cargo
 from surefoot.flows.changes import NO_CHANGES, Changes
 from surefoot.flows.events import Listener, RunEvent
+from surefoot.flows.known import Known
 from surefoot.flows.recall import Recall
 from surefoot.flows.stopping import Brake, Ceilings
 from surefoot.ledger import (
@@ -36,6 +37,7 @@ from surefoot.values import Caller, Capture, PromptRef, RunTags
 if TYPE_CHECKING:
     from surefoot.flows.claims import StepClaim
     from surefoot.flows.origin import Origin
+    from surefoot.flows.running import Here
     from surefoot.flows.undoing import Undoable
 
 ErrorT = TypeVar("ErrorT", bound=Exception)
@@ -108,6 +110,8 @@ class OpenRun:
     """For whom it is made, as limits know it; `within` puts those before it that it is a part of."""
     children: list[OpenRun] = field(default_factory=list["OpenRun"])
     """The child runs that are open in this process."""
+    depth: int = 0
+    """How deep in other runs it began."""
     begun_steps: int = 0
     begun_calls: int = 0
     doubts: dict[bytes, Doubt] = field(default_factory=dict[bytes, "Doubt"])
@@ -134,7 +138,7 @@ class OpenRun:
     dropped: deque[Callable[[], None]] = field(default_factory=deque[Callable[[], None]])
     """What the garbage collector could not do in the midst of other work: for whoever claims something next."""
     mail: Sequence[Message] = ()
-    """The events that were sent to the run, as the last look into its inbox found them."""
+    """The events and approvals that were sent to the run, as the last look into its inbox found them."""
     taken: set[str] = field(default_factory=set[str])
     """The ids of those that a wait of this process has taken, or put aside."""
     read: set[object] = field(default_factory=set[object])
@@ -150,6 +154,14 @@ class OpenRun:
     origin: Origin | None = None
     """The run that it is a fork of."""
     cargo: Cargo = field(default_factory=Cargo)
+    trusted_inputs: tuple[str, ...] | None = None
+    """The inputs of the flow that are trusted, by name; None for all of them."""
+    uses: tuple[str, ...] | None = None
+    """What its steps may send to; None for anything."""
+    root: Here | None = None
+    """The scope of the flow itself."""
+    known: Known = field(default_factory=Known)
+    """What is trusted in it although something untrusted was read."""
     _used: Totals = Totals()
     # Counted apart, as all that most steps add to the totals is themselves.
     _more_steps: int = 0
@@ -288,8 +300,20 @@ class OpenRun:
                 except (LedgerError, Fenced) as error:
                     self.poisoned(error)
 
-    def count(self, work: Work) -> None:
-        """Count work that is new to the run; `RunLimit` stops the run at a ceiling. Called under the lock."""
+    def count(self, work: Work, *, depth: int) -> None:
+        """Count work that is new to the run; `RunLimit` stops the run at a ceiling. Called under the lock.
+
+        `depth` is how many steps of the run it is inside of.
+        """
+        if depth + self.depth >= self.ceilings.max_depth and not self.brake.is_lifted:
+            self.brake.pull(
+                RunLimit(
+                    f"run {self.id}: {work} lies {depth + self.depth} steps and flows deep, as deep as runs.max_depth "
+                    f"allows: if it is no endless recursion, raise the setting and `surefoot resume {self.id}`",
+                    run_id=self.id,
+                )
+            )
+            self.brake.check()
         is_call = work.kind == "call"
         begun = self.begun_calls if is_call else self.begun_steps
         ceiling = self.ceilings.max_calls if is_call else self.ceilings.max_steps

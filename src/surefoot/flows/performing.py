@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any, cast
 
 from surefoot.errors import (
@@ -76,7 +77,7 @@ def perform(claim: StepClaim, plan: Plan) -> Logic[Any]:
     """The recorded result or exception of a claim, else those of its body, recorded before the flow goes on."""
     if claim.recorded is not None:
         return outcome_of(claim.recorded)
-    try:
+    with abandoning(claim):
         if claim.is_in_doubt:
             done = yield from settle(claim, plan.check)
             if done is not None:
@@ -87,18 +88,27 @@ def perform(claim: StepClaim, plan: Plan) -> Logic[Any]:
         if claim.retry_at_ns is not None:
             yield Pause(max(0.0, (claim.retry_at_ns - time.time_ns()) / 1e9), claim.brake)
         return (yield from _Course(claim, plan).run())
-    except _POISON as error:
-        claim.run.poisoned(error)
-        claim.abandon()
-        raise
-    except (RunEnded, RunStopped):
-        claim.abandon()
-        raise
-    except Exception:
-        raise
-    except BaseException:
-        claim.abandon()
-        raise
+
+
+class abandoning:  # noqa: N801  (it is used as `contextlib.suppress` is, without the cost of a generator)
+    """Give a claim up where what is inside ends in no outcome; after some of that the run begins nothing more."""
+
+    __slots__ = ("_claim",)
+
+    def __init__(self, claim: StepClaim) -> None:
+        self._claim = claim
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None or (isinstance(error, Exception) and not isinstance(error, NO_OUTCOME)):
+            return
+        if isinstance(error, _POISON):
+            self._claim.run.poisoned(error)
+        self._claim.abandon()
 
 
 class _Course:

@@ -13,6 +13,7 @@ from surefoot.errors import (
     Diverged,
     Fenced,
     InDoubt,
+    LedgerCorrupt,
     LedgerError,
     RunBusy,
     RunCancelled,
@@ -20,7 +21,7 @@ from surefoot.errors import (
     RunStopped,
     UsageError,
 )
-from surefoot.flows import cancelling, doubts, ending, intake, opened, sources, undoing
+from surefoot.flows import cancelling, doubts, ending, entrusted, intake, opened, sources, undoing
 from surefoot.flows.changes import CHANGES, NO_CHANGES, Changes, recorded_changes
 from surefoot.flows.deadlines import first_deadline, next_deadline
 from surefoot.flows.drive import Body, Durable, Logic, Pause
@@ -82,6 +83,7 @@ def begin(target: Target, options: Options) -> Logic[Any]:
     run = _open(app, record, options, changes)
     run.capture = _capture(app, target.spec, options)
     _share(run, options.origin)
+    run.trusted_inputs = entrusted.of_call(target)
     freight: Freight = []
     start = ending.boundary(run, "running", inputs=text, output=_made_of(options), freight=freight)
     # Before the run can be seen: another thread that looks for it under its key must find it open.
@@ -118,9 +120,16 @@ def resume(record: RunRecord, make: Make, options: Options) -> Logic[Any]:
         records.refuse_pruned(record)
         doubts.check_decisions(app.ledger, record, options.decisions)
         if record.status == "completed":
+            if options.parent is not None:
+                entrusted.taint_parent(record.flow)
             return ending.recorded_output(app.ledger, record.id)
         ending.refuse_cancelled(record)
         undoing.refuse_compensated(app.ledger, record)
+        if app.config.runs.verify and (broken := app.ledger.first_break(record.id)) is not None:
+            raise LedgerCorrupt(
+                f"run {record.id} is not gone on with, as its record was tampered with: {broken}. Restore a backup "
+                "(`surefoot ledger verify` looks at all runs), or begin a new run"
+            )
         app.ledger.open_keys(record.id)
         # Before the takeover: a flow that cannot be built leaves the run as it is.
         given = records.decode(app.ledger.exact(record.id, app.ledger.start(record.id).inputs))
@@ -181,9 +190,10 @@ def _go_on(app: Host, taken: RunRecord, target: Target, options: Options) -> Log
 def _reopened(app: Host, run: OpenRun, options: Options, *, is_same_code: bool = False) -> Logic[None]:
     """Recall what a run has recorded, its totals, and whether it was asked to end while nobody held it."""
     history = app.ledger.outcomes(run.id)
+    run.trusted_inputs = entrusted.as_recorded(history)
     for outcome in history:
         run.count_done(outcome)
-    run.pins = records.pins_of(app.ledger, run.id)
+    run.pins = {**records.pins_of(app.ledger, run.id), **records.tools_of(app.ledger, run.id)}
     # The ceilings count what the flow asks for, however many attempts that takes.
     run.begun_calls = len({outcome.key for outcome in history if outcome.kind == "call"})
     run.begun_steps = len({outcome.key for outcome in history if outcome.kind in ("step", "flow")})
@@ -298,6 +308,7 @@ def _open(app: Host, record: RunRecord, options: Options, changes: Changes) -> O
     parent = options.parent
     if parent is not None:
         run.within(parent.caller)
+        run.depth = parent.depth + entrusted.depth_here()
         run.inherited = ChainMap(parent.pins, dict(parent.inherited))
     elif record.parent_run is not None:
         around = callers_around(app.ledger, record.parent_run)
@@ -334,7 +345,7 @@ def _attend(app: Host, run: OpenRun, target: Target, opening: RunOpened, options
     app.keeper.hold(run)
     try:
         run.tell(opening)
-        root = _root(run, is_async=target.spec.is_async)
+        root = _root(run, target)
         try:
             result = yield from _sound(app, run, target, root)
             ticket, ended_ns = ending.complete(run, result)
@@ -349,6 +360,8 @@ def _attend(app: Host, run: OpenRun, target: Target, opening: RunOpened, options
                 del why  # else exception, traceback and this frame hold each other
         yield Durable(ticket)
         _tell_completed(run, ended_ns, options)
+        if options.parent is not None and root.tainted:
+            entrusted.taint_parent(run.flow)
         return result
     except (Fenced, LedgerError, RunEnded) as error:
         # Nothing that is recorded now would be true, or would get there.
@@ -373,7 +386,7 @@ def _attend(app: Host, run: OpenRun, target: Target, opening: RunOpened, options
         raise
     finally:
         run.close()
-        run.undone = run.poison = None
+        run.undone = run.poison = run.root = None
         app.keeper.let_go(run)
         _last_run = (app, run.id)
 
@@ -383,9 +396,9 @@ def _tell_completed(run: OpenRun, ended_ns: int, options: Options) -> None:
         options.on_completed(Completed(run.id, run.epoch, run.totals, run.created_ns, ended_ns))
 
 
-def _root(run: OpenRun, *, is_async: bool) -> Here:
+def _root(run: OpenRun, target: Target) -> Here:
     """The scope of the flow itself."""
-    root = Here(run, is_async=is_async)
+    root = run.root = Here(run, is_async=target.spec.is_async, tainted=entrusted.entrust(run, target))
     if run.origin is not None:
         root.twinned((b"", root.attempt))
         # Other inputs are what a fork is for. What must not be repeated does not happen in it.

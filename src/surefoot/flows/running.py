@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextvars import Token
 from hashlib import blake2b
 from types import TracebackType
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from surefoot import ledger as records
 from surefoot import scope
+from surefoot.decisions import Decision
 from surefoot.errors import Diverged, RunError, UsageError
 from surefoot.flows import lanes
 from surefoot.flows.claims import StepClaim
@@ -37,6 +38,7 @@ class Here:
         "_early",
         "_lane",
         "_lanes",
+        "_next",
         "_recall",
         "_token",
         "_twin_at",
@@ -47,10 +49,12 @@ class Here:
         "ending",
         "is_async",
         "name",
+        "noted",
         "path",
         "prompt",
         "refusal",
         "run",
+        "tainted",
     )
 
     def __init__(
@@ -64,8 +68,12 @@ class Here:
         lane: int = 0,
         is_async: bool = False,
         capture: Capture | None = None,
+        tainted: str = "",
     ) -> None:
-        """`around` is the scope that the step was claimed in, `lane` its lane there; `is_async`: its body awaits."""
+        """`around` is the scope that the step was claimed in, `lane` its lane there; `is_async`: its body awaits.
+
+        `tainted` names what is untrusted of what it was given, or what was read in it since.
+        """
         self.run = run
         self.capture: Capture = capture or run.capture
         self.path = path
@@ -75,6 +83,10 @@ class Here:
         self._around = around
         self._lane = lane
         self.prompt: PromptRef | None = None
+        self.tainted = tainted
+        # Decisions of guards: all of them, and those that go onto the next outcome.
+        self.noted: list[Decision] | None = None
+        self._next: list[Decision] | None = None
         self.refusal: RunError | None = None
         # The transaction whose body runs: nothing that is recorded begins in it.
         self.closed_by = ""
@@ -178,6 +190,51 @@ class Here:
         """See `surefoot.scope.Scope.carry`."""
         self.run.cargo.add(cast("records.PromptRow", row), when_kept)
 
+    def is_trusted(self, value: object) -> bool:
+        """See `surefoot.scope.Scope.is_trusted`."""
+        return not self.tainted or self.run.known.is_trusted(value)
+
+    def trust(self, value: object) -> None:
+        """See `surefoot.scope.Scope.trust`."""
+        self.run.known.vouch(value)
+
+    def taint(self, what: str) -> None:
+        """See `surefoot.scope.Scope.taint`."""
+        # What was read first is what is named.
+        if not self.tainted:
+            self.run.known.settle()
+            self.tainted = what or "something"
+
+    def note_decision(self, decision: Decision) -> None:
+        """See `surefoot.scope.Scope.note_decision`."""
+        with self.run.lock:
+            self.noted = [*(self.noted or ()), decision]
+            self._next = [*(self._next or ()), decision]
+
+    def take_decisions(self) -> Sequence[Decision]:
+        """Those that were noted here since the last outcome."""
+        if self._next is None:
+            return ()
+        with self.run.lock:
+            taken, self._next = self._next, None
+        return taken or ()
+
+    def _taint_of(self, work: Work) -> str:
+        """What of the inputs of work is not trusted here; empty where all of it is."""
+        if work.untrusted is not None:
+            return work.untrusted
+        if not self.tainted or work.kind == "call":
+            # What a client sends is made of texts: nobody knows of which.
+            return self.tainted
+        inputs = work.inputs
+        is_trusted = self.run.known.is_trusted
+        if isinstance(inputs, dict):
+            for name, value in cast("dict[str, object]", inputs).items():
+                if not is_trusted(value):
+                    return f"its argument {name}"
+            return ""
+        return "" if is_trusted(inputs) else "what it was given"
+
     def perform(self, work: Work, body: Callable[[], Any], *, is_async: bool) -> Any:
         """See `surefoot.scope.Scope.perform`."""
         # These stand above this file: they open scopes.
@@ -276,7 +333,7 @@ class Here:
             recall, lane = self._recall, self._lanes.current()
             record = recall.match(identity, lane)
             if record is None:
-                run.count(work)
+                run.count(work, depth=len(self.path) // 16)
                 place = recall.place(identity, lane)
                 key = self._new_key(work.name, identity, place)
                 if not run.recall.is_empty and work.kind != "call" and not work.is_pure:
@@ -298,9 +355,11 @@ class Here:
                 claim.twin = self._twin(self._twin_at, identity, digest, lane, is_given=is_given)
         if record is None and claim.twin is not None and claim.twin.is_usable:
             claim.share(claim.twin.outcome)
-        if inputs is None and claim.recorded is None:
-            # Now: the body may change them.
-            claim.note_inputs(records.encode_large(work.inputs, name=f"{work.name}()"))
+        if claim.recorded is None:
+            claim.tainted = self._taint_of(work)
+            if inputs is None:
+                # Now: the body may change them.
+                claim.note_inputs(records.encode_large(work.inputs, name=f"{work.name}()"))
         claim.announce()
         return claim
 
@@ -427,7 +486,11 @@ def inside_of(claim: StepClaim, *, is_async: bool = False) -> Here:
         lane=claim.lane,
         is_async=is_async,
         capture=claim.capture,
+        tainted=claim.tainted,
     )
+    claim.inside = inside
+    if claim.tainted:
+        here.run.known.settle()
     if claim.twin is not None and here.run.origin is not None:
         inside.twinned(here.run.origin.inside_of(claim.twin.outcome))
     return inside

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
-from typing import Any, Concatenate, Generic, Never, ParamSpec, TypeVar, cast, overload
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, Never, ParamSpec, TypeVar, cast, overload
 
 from surefoot import scope
 from surefoot.flows import opened
 from surefoot.flows.arguments import Arguments
 from surefoot.flows.compensation import Compensation
-from surefoot.flows.kinds import NOTHING, Check, KeyOf, StepOptions, checked, is_generator
+from surefoot.flows.kinds import NOTHING, Check, KeyOf, StepOptions, Untrusted, checked, is_generator
 from surefoot.flows.retry import Backoff, Retry, exponential
 from surefoot.values import Capture
+
+if TYPE_CHECKING:
+    from surefoot.flows.sinks import Parameter
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -32,6 +35,8 @@ class Step(Generic[P, R]):
         self.is_async = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
         self.is_generator = is_generator(function)
         self.arguments = Arguments(function)
+        self.parameters: Mapping[str, Parameter] | None = None
+        """What it says of its parameters, read when a sink is first asked."""
         self.compensation: Compensation | None = None
         if options.compensate is not None:
             self.compensation = Compensation(options.compensate, function, step=options.name)
@@ -49,6 +54,14 @@ class Step(Generic[P, R]):
 
         result: R = call(self, args, kwargs)
         return result
+
+    def called_by_model(self, by_model: Collection[str], /, *args: Any, **kwargs: Any) -> Any:
+        """A call that a model has asked for, which has written the arguments of those names."""
+        if self.options.is_plain or scope.current() is None:
+            return cast("Any", self)(*args, **kwargs)
+        from surefoot.flows.calling import call
+
+        return call(self, args, kwargs, by_model=frozenset(by_model))
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         """As functions do, a step in a class binds to the instance."""
@@ -91,6 +104,9 @@ def step(
     stand_in: object = NOTHING,
     capture: Capture | None = None,
     compensate: Callable[..., object] | None = None,
+    reads: str | Sequence[str] = (),
+    sends: bool | str | Sequence[str] = False,
+    untrusted: Untrusted = "refuse",
 ) -> Callable[[Callable[P, R]], Step[P, R]]: ...
 
 
@@ -109,6 +125,9 @@ def step(
     stand_in: object = NOTHING,
     capture: Capture | None = None,
     compensate: Callable[..., object] | None = None,
+    reads: str | Sequence[str] = (),
+    sends: bool | str | Sequence[str] = False,
+    untrusted: Untrusted = "refuse",
 ) -> Callable[[Callable[Concatenate[Never, P], R]], Step[P, R]]: ...
 
 
@@ -132,10 +151,14 @@ def step(
     capture: Capture | None = None,
     compensate: Callable[..., object] | None = None,
     transaction: object = None,
+    reads: str | Sequence[str] = (),
+    sends: bool | str | Sequence[str] = False,
+    untrusted: Untrusted = "refuse",
 ) -> Step[..., R] | Callable[[Callable[..., R]], Step[..., R]]:
     """Make a function a step: inside a run its outcome is recorded, and a resumed run takes it from the record.
 
-    Works on functions and methods, sync and async; outside of a run the function is called as it is.
+    Works on functions and methods, sync and async; outside of a run the function is called as it is, once its arguments
+    are checked.
 
     name: what the step is called in the record; the function's name by default.
     pure: doing it again does no harm. A step that is not pure stops a resumed run (`Diverged`) where the code has
@@ -169,8 +192,16 @@ def step(
         asyncpg, or a function that opens a connection. The first parameter of the step is then the open connection,
         which the caller leaves out; Surefoot commits it, or rolls it back if the step raises. The body may be run
         again before it is committed, and neither steps nor models can be called in it.
+    reads: what it reads beside its arguments: `"untrusted"` (documents, web pages, files and mails of users), of which
+        the result is untrusted then, `"private"` (what is not to get out), or both.
+    sends: what it reaches, such as `"mail"`, or True: it is a sink, and takes no untrusted argument that it does not
+        declare as one (see `surefoot.Text` and docs/guide/trust.md). So is an effect or a transaction that a model
+        calls as a tool.
+    untrusted: what becomes of a call with such an argument: `"refuse"` raises `GuardRefused`, `"approve"` waits until
+        somebody has seen the arguments and approves them (`surefoot approve RUN`), `"allow"` lets it pass, recorded.
 
-    Arguments and results must be data (see `surefoot.errors.NotData`).
+    Arguments and results must be data (see `surefoot.errors.NotData`). What is declared of a parameter beyond its type
+    (`Annotated[str, Text(max=80)]`, see `surefoot.Text`) is checked at each call, which raises `InvalidInput`.
     """
 
     def decorate(function: Callable[..., R]) -> Step[..., R]:
@@ -198,7 +229,16 @@ def step(
                 stand_in=stand_in,
                 capture=capture,
                 compensate=compensate,
+                reads=frozenset((reads,) if isinstance(reads, str) else reads),
+                sends=_names_in(sends),
+                untrusted=untrusted,
             ),
         )
 
     return decorate if function is None else decorate(function)
+
+
+def _names_in(sends: object) -> tuple[str, ...]:
+    if isinstance(sends, bool):
+        return ("out",) if sends else ()
+    return (sends,) if isinstance(sends, str) else tuple(cast("Sequence[str]", sends))

@@ -21,13 +21,15 @@ class Ceilings:
     """What a run is bounded by unless it says otherwise: seconds from its start, steps, model calls, their cost.
 
     No call is begun once the known cost of the run's calls has reached `max_cost`. Calls that are under way then come
-    on top of it: it is a stop for runs that go astray, while a budget holds money before it is spent.
+    on top of it: it is a stop for runs that go astray, while a budget holds money before it is spent. `max_depth` is
+    how many steps and flows may lie inside each other, child runs with the runs around them.
     """
 
     deadline: float | None = None
     max_steps: int = 100_000
     max_calls: int = 10_000
     max_cost: Money | None = None
+    max_depth: int = 50
 
 
 class Brake:

@@ -130,7 +130,7 @@ class _Arrival(Conclusion):
         while True:
             claim.brake.check()
             for message in run.mail:
-                if message.id in run.taken or _event_of(message) != self.event:
+                if message.kind != "event" or message.id in run.taken or _event_of(message) != self.event:
                     continue
                 run.taken.add(message.id)
                 try:

@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from surefoot.ledger.prompts import Prompts as Prompts
     from surefoot.ledger.prompts import pins_of as pins_of
     from surefoot.ledger.prompts import prompts_of as prompts_of
+    from surefoot.ledger.prompts import tools_of as tools_of
     from surefoot.ledger.scored import CaseRecord as CaseRecord
     from surefoot.ledger.scored import ExperimentKind as ExperimentKind
     from surefoot.ledger.scored import ExperimentRecord as ExperimentRecord
@@ -161,7 +162,7 @@ else:
             "payloads": ["Freight", "Payloads", "Privacy"],
             "postgres": ["PostgresLedger"],
             "prompt_rows": ["Pin", "PromptRow"],
-            "prompts": ["Prompts", "pins_of", "prompts_of"],
+            "prompts": ["Prompts", "pins_of", "prompts_of", "tools_of"],
             "scored": [
                 "CaseRecord",
                 "ExperimentKind",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from hashlib import sha256
 
 import orjson
 
+from surefoot.decisions import Decision
 from surefoot.ledger.events import Outcome, Payload
 
 GENESIS = bytes(32)
@@ -59,7 +60,7 @@ def _first_payload_hash(inputs: Payload, output: Payload) -> bytes:
 def row_hash(previous: bytes, outcome: Outcome, payloads: bytes) -> bytes:
     """SHA-256 over the previous row's hash and everything that this row says."""
     call, prompt = outcome.call, outcome.prompt
-    row = (
+    row: tuple[object, ...] = (
         outcome.run_id,
         outcome.key.hex(),
         outcome.attempt,
@@ -94,7 +95,52 @@ def row_hash(previous: bytes, outcome: Outcome, payloads: bytes) -> bytes:
         outcome.inputs.key_id,
         outcome.output.key_id,
     )
+    if outcome.decisions or outcome.endorsed:
+        # Only where they are set: rows of format 6 and before keep their hashes.
+        row = (*row, decisions_text(outcome.decisions), outcome.endorsed)
     return sha256(previous + payloads + orjson.dumps(row)).digest()
+
+
+def decisions_text(decisions: tuple[Decision, ...]) -> str | None:
+    """Decisions as they are stored: JSON, without what is not said; None for none."""
+    if not decisions:
+        return None
+    rows = [
+        {name: value for name in _DECISION if (value := getattr(one, name)) not in ("", None)}
+        for one in decisions
+    ]
+    return orjson.dumps(rows).decode()
+
+
+_DECISION = tuple(one.name for one in fields(Decision))
+
+
+def decisions_in(text: str | None) -> tuple[Decision, ...]:
+    """What `decisions_text` wrote. What a later version says beside it is left out."""
+    if not text:
+        return ()
+    try:
+        return tuple(
+            Decision(**{name: one[name] for name in _DECISION if name in one}) for one in orjson.loads(text)
+        )
+    except (ValueError, TypeError):
+        # Whoever has edited the row: verifying says so, and nobody else may fail because of it.
+        return (Decision("unreadable", "flag", text),)
+
+
+def pointers_text(pointers: tuple[str, ...]) -> str | None:
+    """JSON pointers as they are stored; None for none."""
+    return orjson.dumps(pointers).decode() if pointers else None
+
+
+def pointers_in(text: str | None) -> tuple[str, ...]:
+    """What `pointers_text` wrote."""
+    if not text:
+        return ()
+    try:
+        return tuple(str(pointer) for pointer in orjson.loads(text))
+    except (ValueError, TypeError):
+        return ("unreadable", text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from surefoot.decisions import Decision
 from surefoot.values import CallFacts, Money, PromptRef, RunStatus, StepStatus, Trust, Usage
 
 OutcomeKind = Literal["step", "call", "flow", "message", "start", "end"]
@@ -49,6 +50,9 @@ class Outcome:
 
     `path` holds the 16-byte keys of the steps it is inside of, outermost first, so that the tree can be drawn and
     searched though an enclosing step has not ended. `parent_attempt` is the attempt of the innermost of them.
+
+    `trust` is that of the output (of a `start`: of the inputs). `endorsed` are the JSON pointers of the texts in an
+    untrusted one that are trusted all the same. `decisions` are those of guards.
     """
 
     run_id: str
@@ -75,6 +79,8 @@ class Outcome:
     call: CallFacts | None = None
     inputs: Payload = Payload()
     output: Payload = Payload()
+    decisions: tuple[Decision, ...] = ()
+    endorsed: tuple[str, ...] = ()
 
     @property
     def latency_ns(self) -> int:

@@ -215,7 +215,8 @@ class _Writer:
 
 def _payloads_of(values: Row) -> tuple[Payload, Payload]:
     """The payloads of a row of `OUTCOME_COLUMNS`."""
-    inputs_view, inputs_sealed, _, output_view, output_sealed = values[32:37]
+    first = rows.FIRST_PAYLOAD
+    inputs_view, inputs_sealed, _, output_view, output_sealed = values[first : first + 5]
     return Payload(inputs_view or "null", inputs_sealed), Payload(output_view or "null", output_sealed)
 
 
@@ -225,7 +226,12 @@ def _redacted(link: Link, values: Row) -> Row:
         # Its hash is over the sealed part itself. Nobody can open it: its key does not come along.
         return values
     inputs, output = link.outcome.inputs.sealed, link.outcome.output.sealed
-    return (*values[:33], _left_out(inputs), *values[34:36], _left_out(output), *values[37:])
+    at = rows.FIRST_PAYLOAD + 1
+    return (
+        *(*values[:at], _left_out(inputs)),
+        *(*values[at + 1 : at + 3], _left_out(output)),
+        *values[at + 4 :],
+    )
 
 
 def _left_out(sealed: bytes | None) -> bytes | None:

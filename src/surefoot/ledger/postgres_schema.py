@@ -15,7 +15,7 @@ from surefoot.errors import LedgerError, LedgerTooNew
 from surefoot.ledger.postgres_connection import SCHEMA
 from surefoot.values import new_id
 
-VERSION = 6
+VERSION = 7
 
 # Any number that nobody else is likely to lock.
 _LOCK = 0x5375_7265_666F_6F74
@@ -411,6 +411,12 @@ CREATE TABLE verdict_subjects (
 );
 """
 
+# What guards have decided in a step, and which parts of what it gave are trusted although the whole is not.
+_V7 = """
+ALTER TABLE outcomes ADD COLUMN decisions text;
+ALTER TABLE outcomes ADD COLUMN endorsed text;
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -428,6 +434,7 @@ STEPS: tuple[Step, ...] = (
     Step(4, 2, _V4),
     Step(5, 2, _V5),
     Step(6, 2, _V6),
+    Step(7, 2, _V7),
 )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from surefoot.ledger.chain import Link
+from surefoot.ledger.chain import Link, decisions_in, decisions_text, pointers_in, pointers_text
 from surefoot.ledger.events import Entry, Outcome, Owner, Payload, RunRecord, Totals
 from surefoot.values import CallFacts, Money, PromptRef, Usage
 
@@ -17,7 +17,7 @@ OUTCOME_COLUMNS = (
     "is_pure, is_degraded, is_cached, retry_at_ns, started_ns, ended_ns, "
     "first_token_ns, provider, requested_model, served_model, "
     "tokens_in, tokens_cached, tokens_out, tokens_reasoning, cost_nanos, "
-    "prompt_name, prompt_version, prompt_digest, "
+    "prompt_name, prompt_version, prompt_digest, decisions, endorsed, "
     "inputs_view, inputs_sealed, inputs_key_id, output_view, output_sealed, output_key_id, payload_hash, hash"
 )
 INSERT_OUTCOME = (
@@ -26,6 +26,9 @@ INSERT_OUTCOME = (
 
 # An outcome without its hashes, which whoever goes on with a run does not look at.
 STORED_COLUMNS = OUTCOME_COLUMNS.removesuffix(", payload_hash, hash")
+
+FIRST_PAYLOAD = OUTCOME_COLUMNS.split(", ").index("inputs_view")
+"""The place of the first of the six columns that hold the payloads."""
 
 # What is known of an outcome without its payloads, in the places of `OUTCOME_COLUMNS`.
 FACT_COLUMNS = OUTCOME_COLUMNS.partition(", inputs_view")[0] + ", NULL" * 8
@@ -51,6 +54,8 @@ def outcome_row(outcome: Outcome, payloads: bytes, chained: bytes) -> Row:
         *(o.retry_at_ns, o.started_ns, o.ended_ns),
         *(_call_columns(call) if call else _NO_CALL),
         *((prompt.name, prompt.version, prompt.digest) if prompt else _NO_PROMPT),
+        decisions_text(o.decisions) if o.decisions else None,
+        pointers_text(o.endorsed) if o.endorsed else None,
         *(o.inputs.view, o.inputs.sealed, o.inputs.key_id, o.output.view, o.output.sealed, o.output.key_id),
         payloads,
         chained,
@@ -67,7 +72,7 @@ def _call_columns(call: CallFacts) -> Row:
 
 def link(seq: int, row: Row) -> Link:
     """An outcome with its hashes from `OUTCOME_COLUMNS`."""
-    inputs_view, inputs_sealed, _, output_view, output_sealed, _, payloads, chained = row[32:]
+    inputs_view, inputs_sealed, _, output_view, output_sealed, _, payloads, chained = row[FIRST_PAYLOAD:]
     # Pruning takes all of it; where some is left, what is missing was taken by somebody else.
     is_pruned = (
         inputs_view is None and inputs_sealed is None and output_view is None and output_sealed is None
@@ -83,7 +88,7 @@ def outcome(row: Row) -> Outcome:
         run_id, key, attempt, path, parent_attempt, kind, name, digest, user_key,
         occurrence, lane, epoch, status, trust, is_pure, is_degraded, is_cached, retry_at_ns, started_ns, ended_ns,
         first_token_ns, provider, requested, served, tokens_in, cached, tokens_out, reasoning, cost,
-        prompt_name, prompt_version, prompt_digest,
+        prompt_name, prompt_version, prompt_digest, decisions, endorsed,
         inputs_view, inputs_sealed, inputs_key, output_view, output_sealed, output_key,
     ) = row
     call = None
@@ -98,6 +103,8 @@ def outcome(row: Row) -> Outcome:
         call,
         Payload(inputs_view or "null", inputs_sealed, inputs_key),
         Payload(output_view or "null", output_sealed, output_key),
+        decisions_in(decisions) if decisions is not None else (),
+        pointers_in(endorsed) if endorsed is not None else (),
     )
 # fmt: on
 

@@ -7,7 +7,7 @@ import sqlite3
 
 from surefoot.errors import LedgerError, LedgerTooNew
 
-VERSION = 6
+VERSION = 7
 
 # `outcomes` and `runs` hold a column for everything that later features record, so that rows of today stay rows.
 _V1 = """
@@ -409,10 +409,16 @@ CREATE TABLE verdict_subjects (
 ) STRICT, WITHOUT ROWID;
 """
 
+# What guards have decided in a step, and which parts of what it gave are trusted although the whole is not.
+_V7 = """
+ALTER TABLE outcomes ADD COLUMN decisions TEXT;
+ALTER TABLE outcomes ADD COLUMN endorsed TEXT;
+"""
+
 # A step after these either *expands*: what it adds has a default or may be null, and can be ignored by the version
 # before, which goes on working beside the new one. Or it *contracts* and takes away what no version needs that is
 # still in use: then it sets `ledger.readable_by` to the version that a library must know from there on.
-_STEPS: dict[int, str] = {0: _V1, 1: _V2, 2: _V3, 3: _V4, 4: _V5, 5: _V6}
+_STEPS: dict[int, str] = {0: _V1, 1: _V2, 2: _V3, 3: _V4, 4: _V5, 5: _V6, 6: _V7}
 
 TABLES = frozenset(re.findall(r"CREATE TABLE (\w+)", "".join(_STEPS.values())))
 """The tables that are the ledger's own."""

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from surefoot import scope
 from surefoot.errors import CollectionError, InvalidInput
 from surefoot.retrieval.chunking import CHUNKING, Chunk, chunked
 from surefoot.retrieval.documents import About, Document, Part
@@ -80,6 +81,7 @@ class Collection:
         asked = _asked(query, top)
         if not asked:
             return []
+        self._taint()
         if mode == "text":
             with self._store.reading() as snapshot:
                 return list(self._by_words(snapshot, asked, document).best(mode, top).values())
@@ -104,6 +106,7 @@ class Collection:
         asked = _asked(query, top)
         if not asked:
             return []
+        self._taint()
         if mode == "text":
             with self._store.reading() as snapshot:
                 chunks = self._by_words(snapshot, asked, document).best(mode, _SENTENCES_FROM)
@@ -124,6 +127,11 @@ class Collection:
             ]
         return sorted(found, key=lambda passage: (-passage.score, passage.document, passage.start))[:top]
 
+    def _taint(self) -> None:
+        """Whoever wrote the documents, the team did not: a run that reads them is told."""
+        if (here := scope.current()) is not None:
+            here.taint(f"the collection {self.name}")
+
     def documents(self) -> list[Document]:
         """The documents in the collection, by id."""
         with self._store.reading() as snapshot:
@@ -131,6 +139,7 @@ class Collection:
 
     def chunks(self, document: str) -> list[Chunk]:
         """The chunks of a document in order; raises `InvalidInput` if it is not in the collection."""
+        self._taint()
         with self._store.reading() as snapshot:
             self._number(snapshot, document)
             return snapshot.chunks_of(document)

@@ -143,6 +143,10 @@ def _facts(span: Span) -> Iterator[Fact]:
     if span.prompt is not None:
         version = f" @{span.prompt.version}" if span.prompt.version else ""
         yield Fact("prompt", f"{span.prompt.name}{version} (digest {span.prompt.digest[:12]})")
+    if span.trust is not None:
+        yield Fact("trust", span.trust)
+    for decision in span.decisions:
+        yield Fact("guard", str(decision))
     if span.user_key is not None:
         yield Fact("key", span.user_key)
     yield Fact("started", figures.exact_moment(span.started_ns))
@@ -202,6 +206,10 @@ def _run_facts(trace: Trace, now_ns: int, *, is_open: bool) -> Iterator[Fact]:
     for label, text in (("tenant", run.tenant), ("principal", run.principal), ("session", run.session)):
         if text:
             yield Fact(label, text)
+    if trace.untrusted_inputs:
+        yield Fact("untrusted inputs", ", ".join(trace.untrusted_inputs))
+    for decision in trace.decisions:
+        yield Fact("guard", str(decision))
     if run.run_key is not None:
         yield Fact("key", run.run_key)
     if trace.prompts:

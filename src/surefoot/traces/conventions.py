@@ -110,6 +110,10 @@ def describe_span(span: Span, trace: Trace, *, is_tool: bool = False) -> Describ
         "surefoot.is_cached": span.is_cached,
         "surefoot.is_tried_again": span.is_tried_again,
     }
+    if span.trust is not None:
+        attributes["surefoot.trust"] = span.trust
+    if span.decisions:
+        attributes["surefoot.decisions"] = tuple(str(decision) for decision in span.decisions)
     if span.user_key is not None:
         attributes["surefoot.step.user_key"] = span.user_key
     if span.prompt is not None:

@@ -86,5 +86,6 @@ def _details(span: Span, state: LineState) -> Iterator[str]:
         yield f"cached from run {span.cached_from}" if span.cached_from else "cached"
     if span.status == "suppressed":
         yield "suppressed"
+    yield from (str(decision) for decision in span.decisions if decision.action != "allow")
     if state == "cut off":
         yield "in doubt" if span.status == "in_doubt" else "did not end"

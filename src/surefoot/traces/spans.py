@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from surefoot.decisions import Decision, merged
 from surefoot.ledger import (
     Detail,
     Ledger,
@@ -20,7 +21,7 @@ from surefoot.ledger import (
 )
 from surefoot.traces.calls import Call, read_call
 from surefoot.traces.plain import Failure, failure_in, parsed, plain
-from surefoot.values import CallFacts, Json, PromptRef, RunStatus, StepKind, StepStatus
+from surefoot.values import CallFacts, Json, PromptRef, RunStatus, StepKind, StepStatus, Trust
 
 _RUNNING: StepStatus = "running"
 
@@ -62,6 +63,10 @@ class Span:
     taken_from: str = ""
     """Of a fork: the run whose outcome this is."""
     is_tried_again: bool = False
+    trust: Trust | None = None
+    """Whether what came out may instruct; None where that is not recorded yet."""
+    decisions: tuple[Decision, ...] = ()
+    """What guards have decided in it."""
     totals: Totals = Totals()
     children: tuple[Span, ...] = ()
 
@@ -114,6 +119,12 @@ class Trace:
     """Whether the run failed and all that it had done was undone."""
     prompts: Mapping[str, PromptRef] = field(default_factory=dict[str, PromptRef])
     """Which versions its references to prompts mean, for good."""
+    trust: Trust | None = None
+    """Whether its output may instruct; None where it has none."""
+    untrusted_inputs: tuple[str, ...] = ()
+    """The inputs that may not, by name."""
+    decisions: tuple[Decision, ...] = ()
+    """What guards have decided in the flow itself."""
 
     def walk(self) -> Iterator[Span]:
         """All spans, parents before children, in the order in which they began."""
@@ -144,13 +155,14 @@ def trace(ledger: Ledger, run_id: str) -> Trace:
         failure = failure_in(said.get("error"))
     elif end is not None:
         output = reader.value(end.output)
+    inputs = _mapping(given.get("inputs"))
     totals = Totals()
     for outcome in outcomes:
         totals = totals.plus(outcome)
     return Trace(
         run=run,
         attempts=tuple(_attempts(outcomes)),
-        inputs=_mapping(given.get("inputs")),
+        inputs=inputs,
         init=_mapping(given.get("init")),
         output=output,
         failure=failure,
@@ -161,7 +173,17 @@ def trace(ledger: Ledger, run_id: str) -> Trace:
         is_pruned=any(link.is_pruned for link in links),
         chain_break=ledger.first_break(run.id),
         prompts=pins_of(ledger, run.id),
+        trust=end.trust if end is not None and end.status == "completed" else None,
+        untrusted_inputs=_untrusted(start, inputs),
+        decisions=merged(one for outcome in outcomes if outcome.kind == "end" for one in outcome.decisions),
     )
+
+
+def _untrusted(start: Outcome | None, inputs: Mapping[str, Json]) -> tuple[str, ...]:
+    """The inputs of a run that may not instruct, as its start says."""
+    if start is None or start.trust == "trusted":
+        return ()
+    return tuple(name for name in inputs if f"/{name}" not in start.endorsed)
 
 
 class _Reader:
@@ -267,6 +289,8 @@ def _span(outcome: Outcome, kind: StepKind, reader: _Reader) -> Span:
         is_degraded=outcome.is_degraded,
         is_cached=outcome.is_cached,
         is_tried_again=outcome.retry_at_ns is not None,
+        trust=outcome.trust,
+        decisions=outcome.decisions,
         totals=Totals().plus(outcome),
     )
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ledgers import end, open_ledger, outcome, started, take_over
+from surefoot.decisions import Decision
 from surefoot.ledger import Append, Payload, SqliteLedger
 from surefoot.ledger.payloads import Freight
 from surefoot.ledger.rows import OUTCOME_COLUMNS
@@ -36,6 +37,11 @@ def recorded(folder: Path, *, is_ended: bool = True) -> tuple[SqliteLedger, str]
         call=CallFacts("openai", "gpt-4o", "gpt-4o-2024", Usage(10, 2, 5, 1), Money(12), 99),
         inputs=ledger.payloads.store(run_id, '"hush in"', freight),
         output=ledger.payloads.store(run_id, f'"hush out {LARGE}"', freight),
+        decisions=(
+            Decision("sink", "refuse", "argument to of mail"),
+            Decision("pii", "flag", "output", score=0.5),
+        ),
+        endorsed=("/kind",),
     )
     ledger.submit(Append(full, freight)).wait()
     ledger.submit(Append(outcome(run_id, 3), [])).wait()
@@ -84,7 +90,16 @@ def test_an_edited_column_shows(run: tuple[SqliteLedger, str], column: str) -> N
 
 
 NULLABLE = [
-    *("user_key", "retry_at_ns", "first_token_ns", "prompt_name", "provider", "cost_nanos"),
+    *(
+        "decisions",
+        "endorsed",
+        "user_key",
+        "retry_at_ns",
+        "first_token_ns",
+        "prompt_name",
+        "provider",
+        "cost_nanos",
+    ),
     *("inputs_view", "inputs_sealed", "inputs_key_id", "output_view", "output_sealed", "output_key_id"),
 ]
 

@@ -263,6 +263,9 @@ class Noting:
     def carry(self, row: object, *, when_kept: Callable[[], None]) -> None:
         pass
 
+    def is_trusted(self, value: object) -> bool:
+        return False
+
 
 def test_inside_a_run_each_rendering_is_noted() -> None:
     run = Noting()

@@ -42,6 +42,8 @@ class Question:
     """What is wanted: a value, what the model said as a `Message`, or the provider's whole answer."""
     reserve: Reserve | None = None
     """What is held for all of its calls, where they are those of a ladder."""
+    untrusted: str | None = None
+    """What of its messages is untrusted, empty where nothing is; None where the step that it is knows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,8 @@ class Asked(Generic[R]):
     ladder: Reserve | None = None
     """Money that is held for this call and others; by default it holds its own."""
     cache: CacheWish = None
+    untrusted: str | None = None
+    """What of it is untrusted, as `Work` has it."""
 
     @property
     def path(self) -> str:
@@ -96,7 +98,10 @@ def call(asked: Asked[R], policy: Policy) -> Program[tuple[R, CallFacts]]:
     """
     here = scope.current() or OUTSIDE
     inputs = {"path": asked.path, "body": asked.body}
-    claim = here.claim(Work("call", asked.operation, inputs, requested_model=asked.target.model))
+    work = Work(
+        "call", asked.operation, inputs, requested_model=asked.target.model, untrusted=asked.untrusted
+    )
+    claim = here.claim(work)
     if claim.recorded is not None:
         return (yield from _replayed(asked, policy, claim, claim.recorded))
     made = _Call(asked, policy, here, claim)

@@ -34,7 +34,7 @@ from surefoot.models.generating.calling import Asked, call, worst_case
 from surefoot.models.generating.choices import Call, Single, calls_of
 from surefoot.models.generating.prompting import over
 from surefoot.models.generating.schemas import Misfit
-from surefoot.models.generating.toolbox import Toolbox, toolbox_of
+from surefoot.models.generating.toolbox import Toolbox, note_denied, toolbox_of
 from surefoot.models.generating.tools import Tool, ToolFunction, tools_of
 from surefoot.values import CallFacts, Json, Message, Money
 
@@ -96,6 +96,9 @@ class Conversation:
             if turn.tool_calls and self.tools.answers(turn.tool_calls):
                 yield from self._call_tools(turn)
                 continue
+            for asked in turn.tool_calls if self.question.form == "value" else ():
+                if asked.name not in self.tools.tools:
+                    note_denied(asked)
             if self.question.form == "turn":
                 return self._answered(self._message_of(turn), turn, facts)
             refused = turn.refusal or ("a content filter stopped it" if turn.finish == "filter" else "")
@@ -211,6 +214,7 @@ class Conversation:
             fake=self.fake,
             cache=one.cache,
             ladder=question.reserve,
+            untrusted=question.untrusted,
         )
 
     def _call_tools(self, turn: Turn) -> Program[None]:

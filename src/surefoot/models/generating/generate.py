@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, cast, get_args, get_origin, overload
 
@@ -24,10 +24,11 @@ from surefoot.models.generating.router import Router, routed
 from surefoot.models.generating.schemas import UNSAID
 from surefoot.models.generating.shaping import fields_of, shaped
 from surefoot.models.generating.tiers import Tiered
-from surefoot.models.generating.toolbox import toolbox_of
+from surefoot.models.generating.toolbox import note_tools, toolbox_of
 from surefoot.models.generating.tools import Tool
 from surefoot.models.generating.using import Using, all_calls, plain_using
 from surefoot.scope import Work
+from surefoot.trusting import checked_parts
 from surefoot.values import Json, Money, ToolCall, Usage
 
 T = TypeVar("T")
@@ -149,6 +150,10 @@ class Request:
     using: Using
     is_reply: bool
     tools: Mapping[str, Tool]
+    hint: object = None
+    """What its answer is annotated as, or its JSON schema."""
+    untrusted: str = ""
+    """What of its messages is untrusted."""
 
     @classmethod
     def of(
@@ -168,8 +173,16 @@ class Request:
                 refuse_unspeakable(text)
         else:
             toolbox_of(tools, text, is_turn=form == "turn")
-        question = Question(text, inputs, shape, policy(), is_async, form)
-        return cls(question, using, is_reply, tools)
+        untrusted = _untrusted_in(prompt, inputs)
+        is_step = bool(tools) or isinstance(using, Tiered | Router)
+        question = Question(
+            *(text, inputs, shape, policy(), is_async, form),
+            # What is a step of its own knows of what its tools have read, too.
+            untrusted=None if is_step else untrusted,
+        )
+        is_schema = inner is UNSAID or isinstance(inner, Mapping)
+        hint: object = inner if not is_schema or shape is None else shape.spec.schema
+        return cls(question, using, is_reply, tools, hint, untrusted)
 
     def as_step(self) -> Callable[[Callable[[], Any]], Any] | None:
         """With tools, tiers or routes, what runs a body as one step of the run that is open here; else None."""
@@ -182,6 +195,7 @@ class Request:
                 raise UsageError(
                     f"tool {tool.spec.name!r} is no step, so a resume would do it again: decorate it with @step"
                 )
+        note_tools(here, self.tools.values())
         text = question.rendered
         inputs: dict[str, object] = {
             "messages": list(text.messages),
@@ -196,7 +210,7 @@ class Request:
             inputs |= {"settings": settings, "trial": trial.tier if (trial := trials.current()) else None}
             inputs["is_reply"] = self.is_reply
         # Pure: what it does to the world its tools do, which are steps of their own.
-        work = Work("step", text.name or "generate", inputs, is_pure=True)
+        work = Work("step", text.name or "generate", inputs, is_pure=True, untrusted=self.untrusted)
         return lambda body: here.perform(work, body, is_async=question.is_async)
 
     def program(self) -> Program[Any]:
@@ -204,7 +218,31 @@ class Request:
         if self.question.rendered.section.api in ("embedding", "image"):
             return (yield from made(self.question, self.using))
         answered = yield from answer(self.question, self.using)
+        self._endorse(answered.value)
         return reply_of(answered) if self.is_reply else answered.value
+
+    def _endorse(self, value: object) -> None:
+        """Trust an answer that came of trusted messages; of any other without tools the fields that had to fit."""
+        here = scope.current()
+        if here is None or self.tools:
+            return
+        if not self.untrusted:
+            here.trust(value)
+        elif self.hint is not None:
+            for part in checked_parts(value, self.hint):
+                here.trust(part)
+
+
+def _untrusted_in(prompt: object, inputs: Mapping[str, object]) -> str:
+    """What is put into the messages that nobody vouches for: an input, or messages that were made by the code."""
+    here = scope.current()
+    if here is None:
+        return ""
+    named = next((name for name, value in inputs.items() if not here.is_trusted(value)), None)
+    if named is not None:
+        return f"its input {named}"
+    is_given = isinstance(prompt, Sequence) and not isinstance(prompt, str)
+    return "its messages" if is_given and not here.is_trusted(prompt) else ""
 
 
 def answer(question: Question, using: Using) -> Program[Answered]:

@@ -154,7 +154,8 @@ def by_outputs(schema: Mapping[str, Json], *, name: str, is_strict: bool | None)
     found = _by_schema(schema)
     spec = found.spec
     if is_strict is not None:
-        spec = replace(spec, schema=dict(schema), is_strict=is_strict)
+        told = said_instead(schema, _SAID) if is_strict else dict(schema)
+        spec = replace(spec, schema=told, is_strict=is_strict)
     return replace(found, spec=replace(spec, name=name))
 
 

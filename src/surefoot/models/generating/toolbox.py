@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from hashlib import sha256
+from inspect import isawaitable
+from typing import Any
 
-from surefoot.errors import UsageError
+from surefoot import scope
+from surefoot.decisions import Decision
+from surefoot.errors import GuardRefused, UsageError
 from surefoot.models.generating.asking import ToolSpec
 from surefoot.models.generating.declared import Declared
 from surefoot.models.generating.prompting import Rendered
 from surefoot.models.generating.schemas import Misfit
-from surefoot.models.generating.tools import Tool
-from surefoot.values import ToolCall
+from surefoot.models.generating.tools import TOOL_NAME, Tool
+from surefoot.values import PromptRef, ToolCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +38,73 @@ class Toolbox:
         """The call of a tool, or what the model is told where that cannot be made."""
         tool = self.tools.get(asked.name)
         if tool is None:
+            note_denied(asked)
             return f"There is no tool {asked.name!r}. There are: {', '.join(self.tools)}."
         try:
             given = tool.arguments(asked.arguments, self.bound.get(asked.name))
         except Misfit as misfit:
             return f"The arguments do not fit: {misfit}. Call the tool again with arguments that do."
-        return lambda: tool.function(**given)
+        by_model = frozenset(given.keys() - self.bound.get(asked.name, {}).keys())
+        return lambda: _answered(_called_by_model(tool.function, by_model), given)
+
+
+def note_tools(here: scope.Scope, tools: Iterable[Tool]) -> None:
+    """Keep with the run what its tools say of themselves, and note where one says something else by now.
+
+    What a tool says instructs the model: where it is read from elsewhere, somebody may have changed it meanwhile.
+    """
+    for tool in tools:
+        name = f"tool {tool.spec.name}"
+        said = json.dumps([tool.spec.description, tool.spec.schema], sort_keys=True, default=repr)
+        digest = sha256(said.encode()).hexdigest()
+        reference = f"@{name}"
+        known = here.pinned(reference) or here.pin(reference, PromptRef(name, "", digest))
+        if known.digest != digest:
+            reason = "its description or schema is not what it was when the run first offered it"
+            here.note_decision(Decision("schema", "flag", name, rule="changed", reason=reason))
+
+
+def note_denied(asked: ToolCall) -> None:
+    """Note that a model asked for a tool that it was not given."""
+    if (here := scope.current()) is not None:
+        # What it calls a tool is text that it wrote.
+        named = asked.name if TOOL_NAME.fullmatch(asked.name) else "of no possible name"
+        here.note_decision(
+            Decision("sink", "refuse", f"tool {named}", rule="tools", reason="not given to this call")
+        )
+
+
+def _called_by_model(function: Callable[..., Any], by_model: frozenset[str]) -> Callable[..., Any]:
+    """A function with the notice that a model calls it, where it is a step, or one that is bound to an object."""
+    inner: Any = function.func if isinstance(function, partial) else function
+    marked = getattr(inner, "called_by_model", None)
+    if marked is None:
+        return function
+    if isinstance(function, partial):
+        return partial(marked, by_model, *function.args, **function.keywords)
+    return partial(marked, by_model)
+
+
+def _answered(function: Callable[..., Any], given: Mapping[str, object]) -> Any:
+    """What a tool gives, or what the model is told of its refusal; awaitable where the tool is async."""
+    try:
+        result = function(**given)
+    except GuardRefused as refusal:
+        return _told(refusal)
+    return _awaited(result) if isawaitable(result) else result
+
+
+async def _awaited(result: Awaitable[object]) -> object:
+    try:
+        return await result
+    except GuardRefused as refusal:
+        return _told(refusal)
+
+
+def _told(refusal: GuardRefused) -> str:
+    """Not how to get around it: that is for the team."""
+    what = "; ".join(one.where for one in refusal.decisions) or "the call"
+    return f"This call was refused by a guard ({what}), and was not made. It will be refused again."
 
 
 def toolbox_of(tools: Mapping[str, Tool], text: Rendered, *, is_turn: bool) -> Toolbox:

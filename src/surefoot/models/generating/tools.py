@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ToolFunction = Callable[..., Any]
 
-_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _SECTION = re.compile(
     r"^(args|arguments|parameters|returns?|raises|yields|examples?|notes?)\s*:?\s*$", re.IGNORECASE
 )
@@ -102,7 +102,7 @@ def _tool_of(function: ToolFunction) -> Tool:
     while isinstance(inner, functools.partial):
         inner = inner.func
     name = getattr(inner, "name", None) or getattr(inner, "__name__", "")
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not TOOL_NAME.fullmatch(name):
         raise UsageError(
             f"{function!r} cannot be a tool under the name {name!r}: providers take names of up to 64 letters, digits, "
             "_ and -; give it one with @step(name=...)"

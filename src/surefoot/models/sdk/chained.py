@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from typing import Any
 from uuid import uuid4
 
+from surefoot.decisions import Decision
 from surefoot.models import fakes
 from surefoot.scope import Claim, Ending, Recorded, Scope, Ticket, Work, current
 from surefoot.values import Caller, PromptRef
@@ -109,6 +110,18 @@ class _Outside(Scope):
         return _NO_MODELS
 
     def carry(self, row: object, *, when_kept: Callable[[], None]) -> None:
+        pass
+
+    def is_trusted(self, value: object) -> bool:  # noqa: ARG002
+        return False
+
+    def trust(self, value: object) -> None:
+        pass
+
+    def taint(self, what: str) -> None:
+        pass
+
+    def note_decision(self, decision: Decision) -> None:
         pass
 
 
