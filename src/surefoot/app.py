@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from surefoot import flows, models
+from surefoot import flows, models, scope
 from surefoot import ledger as records
 from surefoot.errors import ConfigError, InvalidInput
 from surefoot.locks import ForkSafeLock, made_once
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from surefoot.evals.online import Watch
     from surefoot.fences import Fences
     from surefoot.flows import AnyFlow, Decision, Listener, Options
+    from surefoot.guards.checking import CustomGuard
     from surefoot.ledger import Account, Ledger, RunRecord
     from surefoot.limits.rates import Rates
     from surefoot.models import Policy
@@ -44,18 +45,26 @@ class App:
     def __init__(self, settings: Loaded | None = None) -> None:
         """Raises `ConfigError`. Nothing is opened or started before it is needed."""
         # Whoever only defines flows and names the app need not import the rooms that it is made of, nor pydantic.
-        from surefoot import wiring
+        from surefoot import guarding, wiring
         from surefoot.config import load
         from surefoot.endpoints import ProjectEndpoints
-        from surefoot.guards import InEnvironment, SecretFinder
+        from surefoot.guards import InEnvironment
 
         self.settings = settings or load()
         config = self.config = self.settings.config
         vault = self.settings.vault
         keys = {*models.KEY_VARIABLES, "SUREFOOT_KEY", *vault.variables}
-        finder = SecretFinder(vault.resolved, InEnvironment(sorted(keys)))
+        known = vault.known, InEnvironment(sorted(keys))
         self.keyring = records.Keyring(config.privacy.key_file, key=os.environ.get("SUREFOOT_KEY"))
-        payloads = records.Payloads(self.keyring, privacy=finder, inline_bytes=config.ledger.inline_bytes)
+        self.finder = wiring.finder_of(config.privacy, self.keyring, *known)
+        """What finds secrets and personal data, in all that is recorded and sent."""
+        scope.mask_logs(self.finder)
+        payloads = records.Payloads(
+            self.keyring,
+            privacy=self.finder,
+            secrecy=self.finder.secrets_only(),
+            inline_bytes=config.ledger.inline_bytes,
+        )
         self.ledger: Ledger = wiring.ledger_of(config.ledger, payloads, vault)
         self.keeper = flows.Keeper(self.ledger, lease_seconds=config.runs.lease)
         self.budgeting = wiring.budgets_of(config, self.ledger)
@@ -67,6 +76,15 @@ class App:
         self.breakers = wiring.breakers_of(config, self.redis)
         """The circuit breakers of this project: those of models' endpoints, and those that steps and code name."""
         self._watches: list[Watch] = []
+        self.guards = guarding.guards_of(
+            config,
+            secrets=self.finder.secrets_only(),
+            known=known,
+            keyring=self.keyring,
+            # Its key is asked for when it is first needed.
+            canary=lambda tenant, digest: self.fences.canary(tenant, digest),  # noqa: PLW0108
+        )
+        """The guards around model calls."""
         self.endpoints = ProjectEndpoints(self.settings, lambda: self.embedded)
         self.policy: Policy = wiring.policy_of(
             config,
@@ -75,6 +93,7 @@ class App:
             admission=self.rates,
             breakers=self.breakers.endpoints,
             cache=self.answers,
+            guards=self.guards,
         )
 
     @classmethod
@@ -167,6 +186,16 @@ class App:
         from surefoot.models.local import shared_server
 
         return shared_server(context=self.config.local.context, threads=self.config.local.threads)
+
+    def guard(self, function: CustomGuard, *, name: str = "") -> None:
+        """Let a function look at every text that models are sent and answer, from now on.
+
+        It is given the text and where it stands (`message 2`, `output`), sync or async, and returns None or True where
+        the text may pass, False where not, another text that takes its place, or a `Decision`. How long it may take,
+        and what becomes of a call where it fails, is in `[guards]`; guards that are modules' functions can be named
+        there too (`custom`).
+        """
+        self.guards.add(function, name=name)
 
     # Running
 

@@ -11,6 +11,7 @@ from surefoot import ledger as records
 from surefoot import limits, models, prompts
 from surefoot.errors import ConfigError
 from surefoot.fences import Fences
+from surefoot.guards.privacy import KINDS, Finder, Known, Pseudonyms
 from surefoot.limits import breakers as breaking
 from surefoot.limits import cache
 from surefoot.values import Money
@@ -33,6 +34,7 @@ def policy_of(
     admission: models.Admission | None,
     breakers: models.Breakers | None,
     cache: limits.AnswerCache | None,
+    guards: models.Guards | None = None,
 ) -> Policy:
     """What the chain of model calls works by."""
     prices = {name: models.Price(**dict(price)) for name, price in given.prices.items()}
@@ -49,7 +51,19 @@ def policy_of(
         admission=admission,
         breakers=breakers,
         cache=cache,
+        guards=guards,
         local_context=given.local.context,
+    )
+
+
+def finder_of(given: config.PrivacySettings, keyring: Keyring, *known: Known) -> Finder:
+    """What finds secrets, and the personal data that the settings name."""
+    return Finder(
+        *known,
+        personal=[kind for kind in KINDS if kind in given.kinds] if given.pii else (),
+        patterns=given.patterns,
+        allow=given.allow,
+        pseudonym=Pseudonyms(lambda: keyring.derive("pseudonyms")),
     )
 
 

@@ -26,6 +26,7 @@ FLOOR = {
     "doors": 1,
     "effects": 1,
     "constraints": 1,
+    "environment": 1,
     "hidden": 1,
     "hosts": 1,
     "jsontext": 1,
@@ -55,6 +56,7 @@ FLOOR = {
     "app": 5,
     "endpoints": 5,
     "fitting": 5,
+    "guarding": 5,
     "wiring": 5,
     DOOR: 5,
     "server": 6,
@@ -64,9 +66,15 @@ FLOOR = {
 }
 # The face of the open run speaks of usage and cost and refuses what is no wish of it, ids are made under a lock, and
 # programs wait for what the run promises, and what a text may be is told by patterns, hosts and mistakes: all floor 1,
-# and no arrow turns. The composition root is in four files.
+# and no arrow turns. The composition root is in five files.
 NEIGHBOURS = {
-    *(("app", "wiring"), ("app", "endpoints"), ("wiring", "endpoints"), ("fitting", "app")),
+    *(
+        ("app", "guarding"),
+        ("app", "wiring"),
+        ("app", "endpoints"),
+        ("wiring", "endpoints"),
+        ("fitting", "app"),
+    ),
     *(("scope", "errors"), ("scope", "values"), ("scope", "doors"), ("values", "locks")),
     *(("errors", "decisions"), ("scope", "decisions"), ("trusting", "scope"), ("trusting", "errors")),
     *(("effects", "errors"), ("effects", "locks"), ("effects", "scope")),
@@ -109,6 +117,7 @@ WALLS = [
     ({"evals"}, ["rapidfuzz", "sacrebleu", "pyarrow", "mlflow", "ragas"]),
     ({"server"}, ["starlette", "uvicorn", "fastapi"]),
     ({"traces"}, ["opentelemetry"]),
+    ({"guards"}, ["markdown_it"]),
     ({"cli"}, ["click", "rich"]),
     ({"dispatch"}, ["temporalio", "ray"]),
 ]

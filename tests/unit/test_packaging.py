@@ -62,6 +62,7 @@ def test_no_dependency_of_ours_is_a_package_of_weights_or_drags_torch_in() -> No
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
+@pytest.mark.attack("web-25")
 def test_a_lock_pins_and_hashes_each_line_and_names_no_place(lock: Path) -> None:
     text = lock.read_text(encoding="utf-8").replace("\\\n", " ")
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]

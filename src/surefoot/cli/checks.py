@@ -16,6 +16,7 @@ from surefoot.prompts.stored import relative
 if TYPE_CHECKING:
     from surefoot.app import App
     from surefoot.cli.gathering import Gathered
+    from surefoot.flows.checking import Report
     from surefoot.prompts import Library, Prompt
     from surefoot.prompts.definition import Names
     from surefoot.prompts.fitting import Use
@@ -25,12 +26,13 @@ _VERSION = r"^[\"']?version[\"']?[ \t]*:"
 
 @dataclass(slots=True)
 class Subject:
-    """What is checked. `library` is without its ledger where that cannot be asked."""
+    """What is checked. `library` is without its ledger where that cannot be asked; `reports` are of the flows."""
 
     app: App
     library: Library
     gathered: Gathered
     has_ledger: bool
+    reports: tuple[Report, ...] = ()
     _meant: dict[str, Prompt | UsageError | LedgerError] = field(
         default_factory=dict[str, "Prompt | UsageError | LedgerError"]
     )
@@ -38,9 +40,10 @@ class Subject:
     @classmethod
     def of(cls, app: App, *, days: float) -> Subject:
         """Look through code and runs. Raises nothing for a ledger that is not there or does not answer."""
-        from surefoot.cli.gathering import alone, gathered, no_ledger
+        from surefoot.cli.gathering import alone, gathered, gone_through, no_ledger
 
         found = gathered(app, days=days)
+        reports = gone_through(found.code)
         why = found.unasked or no_ledger(app)
         if not why:
             try:
@@ -51,8 +54,8 @@ class Subject:
             except LedgerError as error:
                 why = str(error)
         if why:
-            return cls(app, alone(app), replace(found, unasked=why), has_ledger=False)
-        return cls(app, app.prompts, found, has_ledger=True)
+            return cls(app, alone(app), replace(found, unasked=why), has_ledger=False, reports=reports)
+        return cls(app, app.prompts, found, has_ledger=True, reports=reports)
 
     @property
     def root(self) -> Path:
@@ -149,12 +152,12 @@ def uses(subject: Subject) -> Iterator[Finding]:
             continue
         prompts, finding = _meant(subject, use)
         if finding is not None:
-            yield finding
+            yield replace(finding, flows=use.flows)
         found = [misfits(prompt, [use], names=names) for prompt in prompts if (names := _names(prompt))]
         # Where several versions can be meant, it is a mistake where none of them fits.
         for misfit in found[-1] if found and all(found) else ():
             text = f"{misfit.prompt} {misfit.problem}; {misfit.mend}{_whose(use)}"
-            yield Finding("uses", "error", use.file or "(no file)", use.line, text)
+            yield Finding("uses", "error", use.file or "(no file)", use.line, text, flows=use.flows)
 
 
 def unreleased(subject: Subject) -> Iterator[Finding]:
@@ -192,9 +195,16 @@ def unseen(subject: Subject) -> Iterator[Finding]:
             yield Finding("unseen", "note", use.file, use.line, text)
 
 
+def trust(subject: Subject) -> Iterator[Finding]:
+    """Flows in which untrusted text can send private data out, and steps that do not say what they read or send."""
+    from surefoot.cli.trust_findings import findings
+
+    return findings(subject.reports)
+
+
 Check = Callable[[Subject], Iterator[Finding]]
 
-CHECKS: tuple[Check, ...] = (files, edited, labels, uses, unreleased, unseen)
+CHECKS: tuple[Check, ...] = (files, edited, labels, uses, unreleased, unseen, trust)
 
 
 def _meant(subject: Subject, use: Use) -> tuple[list[Prompt], Finding | None]:

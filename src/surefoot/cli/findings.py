@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Self, TypeAlias
 
@@ -23,7 +24,8 @@ _FILE = re.compile(r"(?P<file>/[^\n]+?): (?P<text>.*)", re.DOTALL)
 class Finding:
     """One thing that was found by a check. `file` is relative to the project where it is inside.
 
-    `column` is where it begins in the line, 0 where that is not known.
+    `column` is where it begins in the line, 0 where that is not known. `flows` are those that it concerns, where it
+    concerns some alone. `more` are lines below the text, `data` what there is of it for programs.
     """
 
     check: str
@@ -32,6 +34,9 @@ class Finding:
     line: int
     text: str
     column: int = 0
+    flows: tuple[str, ...] = ()
+    more: tuple[str, ...] = ()
+    data: Mapping[str, Json] = field(default_factory=dict[str, Json])
 
     def to_json(self) -> dict[str, Json]:
         """As plain data."""
@@ -42,6 +47,7 @@ class Finding:
             "line": self.line,
             "column": self.column or None,
             "message": self.text,
+            **self.data,
         }
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from surefoot.app import App
+    from surefoot.flows.checking import Report
     from surefoot.prompts import Library
     from surefoot.prompts.fitting import Scanned, Use
 
@@ -71,11 +73,25 @@ def scanned(root: Path) -> Scanned:
     """Look through the code of a project."""
     from surefoot.prompts.fitting import scan
 
+    with _uncollected():
+        return scan(root)
+
+
+def gone_through(code: Scanned) -> tuple[Report, ...]:
+    """Go through the flows in the code of a project."""
+    from surefoot.flows.checking import checked
+
+    with _uncollected():
+        return () if code.project is None else checked(code.project)
+
+
+@contextmanager
+def _uncollected() -> Generator[None]:
+    """Trees of code are many objects, of which none is garbage: looking for some takes half of the time."""
     is_on = gc.isenabled()
-    # Trees of code are many objects, of which none is garbage: looking for some takes half of the time.
     gc.disable()
     try:
-        return scan(root)
+        yield
     finally:
         if is_on:
             gc.enable()

@@ -144,7 +144,7 @@ class Gating:
         else:
             page()
         if self.is_for_github and verdict is not None:
-            for line in comparing.github_commands(verdict, file=_in_repository(verdict.gate.file)):
+            for line in comparing.github_commands(verdict, file=in_repository(verdict.gate.file)):
                 screen.print_text(line)
 
     def _write(self, comparison: Comparison, verdict: Verdict | None) -> None:
@@ -166,7 +166,7 @@ def _put(file: str, text: str, *, option: str) -> None:
         ) from None
 
 
-def _in_repository(file: str) -> str:
+def in_repository(file: str) -> str:
     """The path as GitHub knows it: from the root of the checkout."""
     root = os.environ.get("GITHUB_WORKSPACE")
     path = Path(file).absolute()

@@ -28,7 +28,7 @@ COMMANDS = {
     "estimate": "Tell what a run of a flow may cost, and what budgets would hold for it.",
     "cache": "Show or clear the answers that are given again.",
     "prompt": "List, compare, render, run, test and upgrade prompts.",
-    "check": "Check prompts, their labels, and whether they fit the code and runs that use them.",
+    "check": "Check prompts against code and runs, and where untrusted text can lead.",
     "promote": "Point a label at a version of a prompt, if it fits.",
     "ui": "Look at runs in the browser.",
     "eval": "Score a flow over a dataset.",

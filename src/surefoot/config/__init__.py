@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from surefoot import doors
 
 if TYPE_CHECKING:
+    from surefoot.config.guards import GuardRules as GuardRules
+    from surefoot.config.guards import GuardSettings as GuardSettings
     from surefoot.config.limits import Breaker as Breaker
     from surefoot.config.limits import Budget as Budget
     from surefoot.config.limits import CacheSettings as CacheSettings
@@ -36,6 +38,7 @@ else:
     __getattr__, __dir__ = doors.lazy(
         __name__,
         {
+            "guards": ["GuardRules", "GuardSettings"],
             "limits": ["Breaker", "Budget", "CacheSettings", "Limit", "RedisSettings"],
             "loading": ["load"],
             "model": [

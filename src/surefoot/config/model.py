@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from surefoot.config.guards import GuardSettings
 from surefoot.config.limits import Breaker, Budget, CacheSettings, Limit, RedisSettings
 from surefoot.config.online import OnlineSettings
 from surefoot.config.secret import Secret, SecretText
 from surefoot.config.section import Dollars, Location, Names, Section, refuse_password
 from surefoot.config.trust import TrustSettings
+from surefoot.errors import InvalidInput
+from surefoot.patterns import compiled
 
 Provider: TypeAlias = Literal[
     "openai",
@@ -40,6 +43,9 @@ Provider: TypeAlias = Literal[
     "vllm",
     "openai-compatible",
 ]
+
+
+_PERSONAL = ("email", "phone", "card", "iban", "ssn", "ip", "tax_id")
 
 
 class LedgerSettings(Section):
@@ -292,13 +298,63 @@ class RetrievalSettings(Section):
 
 
 class PrivacySettings(Section):
-    """What is sealed, and with which key."""
+    """What is hidden from people, what is sealed, and with which key."""
+
+    pii: bool = Field(
+        default=False,
+        description="Whether personal data is looked for, and a pseudonym shown in its place. Secrets always are "
+        "hidden.",
+    )
+    kinds: Names = Field(
+        default=_PERSONAL,
+        description="Which kinds of it: `email`, `phone`, `card`, `iban`, `ssn`, `ip`, `tax_id`.",
+    )
+    patterns: Mapping[str, str] = Field(
+        default={},
+        description="Further kinds, by a name of yours, as a pattern of RE2; what its first group takes is hidden, "
+        'else all of it, as in `badge = "ACME-[0-9]{6}"`. They are looked for in any case.',
+    )
+    allow: Names = Field(
+        default=(),
+        description="Texts that are hidden nowhere, such as `info@acme.example`; capitals do not count.",
+    )
+    capture: Literal["none", "metadata", "redacted", "full"] = Field(
+        default="redacted",
+        description="What people may read of what flows and steps take and give, where they do not say so: nothing, "
+        "kind and size, what is left of it, or all but secrets.",
+    )
 
     key_file: Location = Field(
         default=Path(".surefoot/key"),
         description="The file of the key that seals payloads, made on first use. The environment variable "
         "`SUREFOOT_KEY` goes before it.",
     )
+
+    @field_validator("kinds")
+    @classmethod
+    def _are_known(cls, kinds: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [kind for kind in kinds if kind not in _PERSONAL]:
+            raise ValueError(f"{unknown[0]!r} is no kind of personal data: there are {', '.join(_PERSONAL)}")
+        return kinds
+
+    @field_validator("patterns")
+    @classmethod
+    def _are_patterns(cls, patterns: Mapping[str, str]) -> Mapping[str, str]:
+        for name, pattern in patterns.items():
+            if not re.fullmatch(r"[a-z][a-z0-9_]{0,30}", name) or name in (*_PERSONAL, "secret"):
+                raise ValueError(
+                    f"a pattern of yours is called {name!r}: give it a name of small letters, digits and _ that no "
+                    "kind has"
+                )
+            try:
+                found = compiled(pattern).search("")
+            except InvalidInput as error:
+                raise ValueError(f"{name}: {error}") from None
+            if found is not None:
+                raise ValueError(
+                    f"{name}: {pattern!r} matches the empty text: let it ask for one character at least"
+                )
+        return patterns
 
 
 class RunSettings(Section):
@@ -438,6 +494,7 @@ class Config(Section):
     local: LocalSettings = LocalSettings()
     retrieval: RetrievalSettings = RetrievalSettings()
     privacy: PrivacySettings = PrivacySettings()
+    guards: GuardSettings = GuardSettings()
     trust: TrustSettings = TrustSettings()
     runs: RunSettings = RunSettings()
     budgets: Mapping[str, Budget] = {}

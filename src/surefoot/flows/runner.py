@@ -26,6 +26,7 @@ from surefoot.flows.changes import CHANGES, NO_CHANGES, Changes, recorded_change
 from surefoot.flows.deadlines import first_deadline, next_deadline
 from surefoot.flows.drive import Body, Durable, Logic, Pause
 from surefoot.flows.events import RunOpened
+from surefoot.flows.flow import FlowSpec
 from surefoot.flows.host import Host, host
 from surefoot.flows.keyed import check_same
 from surefoot.flows.openrun import OpenRun, callers_around
@@ -47,7 +48,7 @@ from surefoot.ledger import (
     lease_until,
     this_process,
 )
-from surefoot.values import RunTags, new_id
+from surefoot.values import Capture, RunTags, new_id
 
 log = scope.logger("surefoot.flows")
 
@@ -80,6 +81,7 @@ def begin(target: Target, options: Options) -> Logic[Any]:
     changes = _changes_of(options)
     record = _new_record(app, target, options, changes)
     run = _open(app, record, options, changes)
+    run.capture = _capture(app, target.spec, options)
     _share(run, options.origin)
     run.trusted_inputs = entrusted.of_call(target)
     freight: Freight = []
@@ -163,6 +165,9 @@ def _taken(
 
 def _go_on(app: Host, taken: RunRecord, target: Target, options: Options) -> Logic[Any]:
     run = _open(app, taken, options, Changes.of(recorded_changes(taken.tags)))
+    # What was not to be read stays so, whatever the code says by now.
+    begun = records.capture_of(app.ledger.start(taken.id).inputs)
+    run.capture = begun or _capture(app, target.spec, options)
     digest = sources.digest_of(target.spec.entry)
     is_changed = taken.code_digest != digest
     try:
@@ -264,6 +269,7 @@ def _tags_of(options: Options, changes: Changes) -> dict[str, str]:
 def _new_record(app: Host, target: Target, options: Options, changes: Changes) -> RunRecord:
     spec, parent = target.spec, options.parent
     tags = options.tags if parent is None or options.tags != RunTags() else parent.labels
+    readable = app.ledger.payloads.readable
     entry = spec.entry
     now = time.time_ns()
     return RunRecord(
@@ -277,13 +283,21 @@ def _new_record(app: Host, target: Target, options: Options, changes: Changes) -
         tenant=tags.tenant,
         principal=tags.principal,
         session=tags.session,
-        tags=_tags_of(options, changes),
+        # What a run was changed by is read again by whoever goes on with it; anything else is for people.
+        tags={
+            name: value if name in _RESERVED else readable(value)
+            for name, value in _tags_of(options, changes).items()
+        },
         run_key=options.run_key,
         parent_run=parent.id if parent is not None else None,
         owner=this_process(),
         lease_until_ns=lease_until(app.keeper.lease_seconds),
         deadline_ns=first_deadline(app, spec, options, now),
     )
+
+
+def _capture(app: Host, spec: FlowSpec, options: Options) -> Capture:
+    return spec.capture or options.capture or app.config.privacy.capture
 
 
 def _open(app: Host, record: RunRecord, options: Options, changes: Changes) -> OpenRun:

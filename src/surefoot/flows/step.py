@@ -13,6 +13,7 @@ from surefoot.flows.arguments import Arguments
 from surefoot.flows.compensation import Compensation
 from surefoot.flows.kinds import NOTHING, Check, KeyOf, StepOptions, Untrusted, checked, is_generator
 from surefoot.flows.retry import Backoff, Retry, exponential
+from surefoot.values import Capture
 
 if TYPE_CHECKING:
     from surefoot.flows.sinks import Parameter
@@ -101,6 +102,7 @@ def step(
     fallback: object = NOTHING,
     breaker: str | None = None,
     stand_in: object = NOTHING,
+    capture: Capture | None = None,
     compensate: Callable[..., object] | None = None,
     reads: str | Sequence[str] = (),
     sends: bool | str | Sequence[str] = False,
@@ -121,6 +123,7 @@ def step(
     fallback: object = NOTHING,
     breaker: str | None = None,
     stand_in: object = NOTHING,
+    capture: Capture | None = None,
     compensate: Callable[..., object] | None = None,
     reads: str | Sequence[str] = (),
     sends: bool | str | Sequence[str] = False,
@@ -145,6 +148,7 @@ def step(
     fallback: object = NOTHING,
     breaker: str | None = None,
     stand_in: object = NOTHING,
+    capture: Capture | None = None,
     compensate: Callable[..., object] | None = None,
     transaction: object = None,
     reads: str | Sequence[str] = (),
@@ -178,6 +182,9 @@ def step(
         took. While it is open no attempt is made: the step gives its fallback, or fails with `BreakerOpen`.
     stand_in: what an effect gives in runs that suppress effects (evaluations): a value, or a function of the same
         parameters; by default its fallback, else None.
+    capture: what people may read of its arguments and result, and of the steps and calls in it that say nothing else:
+        "none", "metadata" (kind and size), "redacted" (without secrets, and without personal data where `[privacy]`
+        looks for it) or "full" (without secrets). By default as of what it is in. A run goes on with what is exact.
     compensate: undoes the step if the run fails for good after it: called with the step's result and those of the
         step's arguments whose names it has, itself recorded, the last step first.
     transaction: the database that the step writes to, exactly once: its writes and its outcome are one. The name of
@@ -220,6 +227,7 @@ def step(
                 fallback=fallback,
                 breaker=breaker,
                 stand_in=stand_in,
+                capture=capture,
                 compensate=compensate,
                 reads=frozenset((reads,) if isinstance(reads, str) else reads),
                 sends=_names_in(sends),

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from surefoot.ledger.budget import Budget as Budget
     from surefoot.ledger.budgets import Account as Account
     from surefoot.ledger.budgets import Budgets as Budgets
+    from surefoot.ledger.capturing import WITHHELD as WITHHELD
+    from surefoot.ledger.capturing import capture_of as capture_of
     from surefoot.ledger.chain import Link as Link
     from surefoot.ledger.connection import engine as engine
     from surefoot.ledger.encoding import Encoded as Encoded
@@ -105,6 +107,7 @@ else:
             "budgets": ["Account", "Budgets"],
             "chain": ["Link"],
             "connection": ["engine"],
+            "capturing": ["WITHHELD", "capture_of"],
             "encoding": [
                 "Encoded",
                 "canonical_module",

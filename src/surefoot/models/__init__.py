@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from surefoot.models.chain.endpoints import Policy as Policy
     from surefoot.models.chain.endpoints import Route as Route
     from surefoot.models.chain.endpoints import policy as policy
+    from surefoot.models.chain.guarding import CallGuard as CallGuard
+    from surefoot.models.chain.guarding import Guards as Guards
     from surefoot.models.chain.limits import Admission as Admission
     from surefoot.models.chain.limits import Breakers as Breakers
     from surefoot.models.chain.limits import Budgets as Budgets
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from surefoot.models.fakes import recorded as recorded
     from surefoot.models.fakes import scripted as scripted
     from surefoot.models.generating.answering import Escalation as Escalation
+    from surefoot.models.generating.apart import asked_apart as asked_apart
     from surefoot.models.generating.checks import Agreement as Agreement
     from surefoot.models.generating.checks import Confidence as Confidence
     from surefoot.models.generating.checks import Judge as Judge
@@ -100,6 +103,7 @@ else:
                 "Route",
                 "policy",
             ],
+            "chain.guarding": ["CallGuard", "Guards"],
             "chain.limits": ["Admission", "Breakers", "Budgets"],
             "chain.prices": ["Price", "PriceList", "rates_of"],
             "chain.retries": ["Retries"],
@@ -119,6 +123,7 @@ else:
                 "scripted",
             ],
             "generating.answering": ["Escalation"],
+            "generating.apart": ["asked_apart"],
             "generating.checks": ["Agreement", "Confidence", "Judge"],
             "generating.choices": ["Call", "Fallback"],
             "generating.embedding": ["embed"],

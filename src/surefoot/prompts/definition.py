@@ -51,12 +51,9 @@ class Property:
     example: Json = None
     any_of: tuple[Property, ...] = ()
     is_nullable: bool = False
-<<<<<<< HEAD
     trust: Trust | None = None
     fence: Style | None = None
-=======
     rules: Constraints | None = None
->>>>>>> main
 
     @property
     def is_needed(self) -> bool:

@@ -311,10 +311,7 @@ class Translation:
             made["enumValues"] = list(entry.enum)
         if entry.is_strict:
             made["strict"] = True
-        if entry.trust is not None:
-            made["trust"] = entry.trust
-        if entry.fence is not None:
-            made["fence"] = entry.fence
+        made |= {key: said for key in ("trust", "fence") if (said := getattr(entry, key)) is not None}
         if entry.rules is not None:
             made |= entry.rules.written()
             names, of = ", ".join(entry.rules.said), entry.name or "an item"

@@ -300,6 +300,7 @@ def with_more(folder: Path, target: Any, **ceilings: Any) -> object:
         app.close()
 
 
+@pytest.mark.attack("dos-03")
 def test_a_run_ends_at_the_ceiling_of_steps_and_goes_on_under_a_higher_one(low: App, tmp_path: Path) -> None:
     with pytest.raises(
         RunLimit, match=r"has made 3 steps, as many as runs\.max_steps allows: raise the setting"
@@ -375,6 +376,7 @@ def asking() -> str:
     return "fine"
 
 
+@pytest.mark.attack("dos-03")
 def test_a_run_ends_at_the_ceiling_of_calls_which_steps_do_not_count_towards(
     low: App, tmp_path: Path
 ) -> None:

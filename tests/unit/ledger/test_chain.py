@@ -79,6 +79,7 @@ def another(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("column", [column for column in COLUMNS if column != "run_id"])
+@pytest.mark.attack("agent-06")
 def test_an_edited_column_shows(run: tuple[SqliteLedger, str], column: str) -> None:
     ledger, run_id = run
     reader = sqlite3.connect(ledger.path)

@@ -152,6 +152,7 @@ def _merge_bomb() -> str:
         (f"{'? ' * 100_000}x", "nested more than 60 deep"),
     ],
 )
+@pytest.mark.attack("web-09")
 def test_yaml_that_grows_without_bound(tmp_path: Path, front: str, said: str) -> None:
     path = tmp_path / "p.prompty"
     path.write_text(f"---\n{front}\n---\nuser:\nhi\n")

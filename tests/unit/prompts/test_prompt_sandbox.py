@@ -62,6 +62,7 @@ class Thing:
         "{{ error.__traceback__ }}",
     ],
 )
+@pytest.mark.attack("web-13")
 def test_an_escape_is_refused_with_an_error(template: str) -> None:
     thing, items, table = Thing(), [1], {"a": 1}
     prompt = prompty("\n\n" + template)
@@ -164,6 +165,7 @@ def test_filters_that_reach_out_or_vary_are_not_there(name: str) -> None:
         "{% for a in xs %}{{ loop.cycle(*endless) }}{% endfor %}",
     ],
 )
+@pytest.mark.attack("web-13")
 def test_what_would_take_all_memory_or_time_is_refused(template: str) -> None:
     inputs: dict[str, object] = {
         "xs": list(range(2000)),

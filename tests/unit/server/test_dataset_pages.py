@@ -271,6 +271,7 @@ def test_the_cookie_is_for_these_pages_and_no_script(pages: TestClient, file: Pa
 
 
 @pytest.mark.parametrize("host", ["evil.example:8710", "127.0.0.1:8711"])
+@pytest.mark.attack("web-01", "web-03")
 def test_a_post_under_another_name_is_refused(pages: TestClient, file: Path, host: str) -> None:
     fields = {**form_of(pages.get(GOLDEN).text), "verdict": "accepted"}
     assert post(pages, fields, host=host, origin=f"http://{host}")[0] == 421
@@ -290,6 +291,7 @@ def test_a_post_under_another_name_is_refused(pages: TestClient, file: Path, hos
         (b"", {}, 403),
     ],
 )
+@pytest.mark.attack("web-01", "web-21")
 def test_a_body_that_is_no_form_is_refused(
     pages: TestClient, file: Path, content: bytes, headers: dict[str, str], code: int
 ) -> None:

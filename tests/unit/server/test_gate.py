@@ -47,6 +47,7 @@ def test_every_answer_carries_the_security_headers(pages: TestClient, path: str)
     ],
 )
 @pytest.mark.parametrize("path", PATHS)
+@pytest.mark.attack("web-03")
 def test_a_request_under_another_name_is_refused(pages: TestClient, path: str, host: str) -> None:
     refused = pages.get(path, headers={"host": host})
     assert refused.status_code == 421
@@ -65,6 +66,7 @@ def test_two_host_headers_are_refused(pages: TestClient) -> None:
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"])
 @pytest.mark.parametrize("path", PATHS)
+@pytest.mark.attack("web-01")
 def test_nothing_can_be_changed(pages: TestClient, path: str, method: str) -> None:
     refused = pages.request(method, path)
     assert refused.status_code == 405
@@ -85,3 +87,32 @@ def test_websockets_are_closed(pages: TestClient) -> None:
 def test_port_80_goes_without_saying() -> None:
     assert {"localhost", "localhost:80", "[::1]", "127.0.0.1:80"} <= loopback_hosts(80)
     assert "localhost" not in loopback_hosts(8710)
+
+
+@pytest.mark.attack("web-23")
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/?next=//evil.example",
+        "/runs?next=https://evil.example",
+        "//evil.example",
+        "//evil.example/",
+        "///evil.example/%2e%2e",
+        "/\\evil.example/",
+        "/%2f%2fevil.example/",
+        "/runs/%2f%2fevil.example",
+        "/runs/https:%2f%2fevil.example/",
+        "/runs//evil.example/?next=//evil.example",
+        "/experiments//evil.example",
+        "/datasets//evil.example/",
+    ],
+)
+def test_no_answer_leads_to_another_site(pages: TestClient, path: str) -> None:
+    # As it is typed: a client would take `//evil.example` for the name of a host.
+    request = pages.build_request("GET", "/")
+    request.url = request.url.copy_with(raw_path=path.encode())
+    answer = pages.send(request, follow_redirects=False)
+    leads = answer.headers.get("location", "/")
+    assert leads.startswith(("/", "http://127.0.0.1:8710/"))
+    assert not leads.startswith(("//", "/\\"))
+    assert "refresh" not in answer.headers

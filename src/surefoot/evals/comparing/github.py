@@ -17,12 +17,13 @@ def github_commands(verdict: Verdict, *, file: str | None = None) -> Iterator[st
         if each.standing != "passed":
             level = "error" if each.standing == "failed" else "warning"
             place = {"file": file, "line": str(each.line) if each.line and file else ""}
-            yield _command(level, {**place, "title": each.name}, each.reason)
+            yield command(level, {**place, "title": each.name}, each.reason)
     if verdict.has_passed:
-        yield _command("notice", {"file": file, "title": f"gate {verdict.gate.name}"}, verdict.headline)
+        yield command("notice", {"file": file, "title": f"gate {verdict.gate.name}"}, verdict.headline)
 
 
-def _command(level: str, properties: dict[str, str], message: str) -> str:
+def command(level: str, properties: dict[str, str], message: str) -> str:
+    """One annotation: `error`, `warning` or `notice`, its place (`file`, `line`, `title`), and what it says."""
     given = ",".join(f"{name}={_property(value)}" for name, value in properties.items() if value)
     return f"::{level}{' ' if given else ''}{given}::{_data(message)}"
 

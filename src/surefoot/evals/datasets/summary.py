@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from surefoot.evals.datasets.case import Case, data_of
 from surefoot.evals.datasets.dataset import Dataset
 from surefoot.evals.datasets.verdict import AT, BY, RECORDED, REVIEW, state_of
-from surefoot.guards.secrets import MASK
+from surefoot.guards import MASK
 from surefoot.values import Json
 
 MOST_VALUES = 12

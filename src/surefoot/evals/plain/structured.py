@@ -179,7 +179,7 @@ def _validator(schema: _Schema) -> Any:
     except SchemaError as error:
         raise InvalidInput(f"{schema.name} is no JSON schema: {error.json_path}: {error.message}") from None
     # An answer may be made to be slow to match, which RE2 never is.
-    for pattern in _patterns_in(found):
+    for pattern in _patterns_in(cast("object", found)):
         try:
             compiled(pattern)
         except InvalidInput as error:
@@ -198,23 +198,20 @@ def _pattern(_: object, pattern: str, instance: object, __: object) -> Iterator[
         yield ValidationError(f"{shown(instance)} does not match {pattern!r}")
 
 
-def _patterns_in(schema: Any) -> Iterator[str]:
+def _patterns_in(schema: object) -> Iterator[str]:
     """The patterns of a schema and of those in it."""
     if isinstance(schema, list):
-        parts: list[Any] = schema
-        for one in parts:
+        for one in cast("list[object]", schema):
             yield from _patterns_in(one)
     elif isinstance(schema, dict):
-        keywords: dict[str, Any] = schema
-        for name, value in keywords.items():
-            if name == "pattern" and isinstance(value, str):
-                yield value
-            elif name == "patternProperties" and isinstance(value, dict):
-                by_pattern: dict[str, Any] = value
-                yield from by_pattern
+        for name, value in cast("dict[str, object]", schema).items():
             # What is listed there are values, and no schemas.
             if name not in ("enum", "const", "default", "examples"):
                 yield from _patterns_in(value)
+            if name == "pattern" and isinstance(value, str):
+                yield value
+            elif name == "patternProperties" and isinstance(value, dict):
+                yield from cast("dict[str, object]", value)
 
 
 def _problems(schema: _Schema, data: object) -> list[str]:

@@ -13,6 +13,7 @@ import orjson
 from surefoot import scope
 from surefoot.effects import Commit, Program, drive, drive_async
 from surefoot.errors import ModelError, ModelTimeout
+from surefoot.models.chain.guarding import Guarded
 from surefoot.models.chain.limits import AnswerCache, Flight
 from surefoot.models.chain.record import Answer
 from surefoot.models.wires.forms import EMBEDDINGS, in_form, may_be_given_again
@@ -49,6 +50,8 @@ class Lookup:
     ending: Callable[[Answer], Ending]
     prompt: PromptRef | None = None
     version: Mapping[str, str] | None = None
+    guarded: Guarded | None = None
+    """The guards that look at an answer which was found as at one that was given."""
 
     @property
     def is_deterministic(self) -> bool:
@@ -137,10 +140,7 @@ def looked_up(claim: Claim, lookup: Lookup, cache: AnswerCache | None, here: Sco
         found = yield from _asked(content, lookup, cache, here, ttl=ttl, prompt=prompt)
         answer = _fitting(found, lookup)
     if answer is not None:
-        ending = lookup.ending(answer)
-        ending.is_cached = True
-        yield Commit(claim.finish(ending))
-        return Found(claim, ending)
+        return (yield from _found(claim, lookup, answer))
     if found is None:
         raise ModelTimeout(
             f"{lookup.provider}:{lookup.model} was asked the same by another call, which has not been answered for "
@@ -150,6 +150,18 @@ def looked_up(claim: Claim, lookup: Lookup, cache: AnswerCache | None, here: Sco
             attempts=0,
         )
     return claim if isinstance(found, CachedAnswer) else Leading(claim, found, lookup.operation, here.run_id)
+
+
+def _found(claim: Claim, lookup: Lookup, answer: Answer) -> Program[Claim]:
+    """Record an answer that was found, as the guards let it through. Raises `GuardRefused`."""
+    if (guarded := lookup.guarded) is not None:
+        answer = yield from guarded.checked(answer, is_events=lookup.is_events)
+    ending = lookup.ending(answer)
+    ending.is_cached = True
+    if guarded is not None:
+        ending.decisions = guarded.decisions
+    yield Commit(claim.finish(ending))
+    return Found(claim, ending)
 
 
 def _asked(
@@ -173,8 +185,9 @@ def _fitting(found: CachedAnswer | Flight | None, lookup: Lookup) -> Answer | No
     """The answer that was found, in the form that was asked for; None where there is none."""
     if not isinstance(found, CachedAnswer):
         return None
-    # How it was admitted is of the call that brought it.
-    answer = Answer.from_record({**found.record, "cached_from": found.run_id, "is_limited_alone": False})
+    # How it was admitted, and what guards made of it, is of the call that brought it.
+    own = {"cached_from": found.run_id, "is_limited_alone": False, "given": None}
+    answer = Answer.from_record({**found.record, **own})
     if answer is None:
         return None
     if lookup.operation in EMBEDDINGS:

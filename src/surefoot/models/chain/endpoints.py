@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from surefoot.errors import UnknownModel
+from surefoot.models.chain.guarding import Guards
 from surefoot.models.chain.limits import Admission, AnswerCache, Breakers, Budgets
 from surefoot.models.chain.operations import TEXT_OPERATIONS
 from surefoot.models.chain.prices import PriceList
@@ -93,7 +94,7 @@ class Policy:
     `target` says where the calls of a model reference go, `stated` where those of a model go at an endpoint that a
     prompt file describes; both raise `UnknownModel` and `ConfigError`. `default` is the model that is asked where
     nobody names one. `budget` is of retries; `budgets` are of money. Where there are no budgets, no rate limits
-    (`admission`), no breakers or no `cache`, nothing is asked of them.
+    (`admission`), no breakers, no `cache` or no `guards`, nothing is asked of them.
     """
 
     endpoints: Endpoints = field(default_factory=NoRoutes)
@@ -107,6 +108,7 @@ class Policy:
     admission: Admission | None = None
     breakers: Breakers | None = None
     cache: AnswerCache | None = None
+    guards: Guards | None = None
     local_context: int | None = None
     """Tokens that prompt and answer of the embedded model may have together."""
 

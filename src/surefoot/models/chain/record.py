@@ -30,7 +30,8 @@ class Answer:
     gave it, and its tokens cost nothing. `cached_from` is set where it comes from the cache: the run whose call brought
     it, or the empty text for one outside of runs. `output_cap` is the limit of tokens that a budget has put on it
     (`cap_output`), as the recorded request names none. `is_limited_alone`: the rate limits that it was admitted under
-    were its process's part of them, as Redis was down.
+    were its process's part of them, as Redis was down. `given` is what guards have made of the body, and the code is
+    given; None where that is the body.
     """
 
     status: int
@@ -43,6 +44,12 @@ class Answer:
     cached_from: str | None = None
     output_cap: int | None = None
     is_limited_alone: bool = False
+    given: bytes | None = None
+
+    @property
+    def handed_on(self) -> bytes:
+        """The body as the code is given it."""
+        return self.body if self.given is None else self.given
 
     @property
     def is_success(self) -> bool:
@@ -56,14 +63,10 @@ class Answer:
 
     def to_record(self) -> dict[str, object]:
         """The answer as plain data; the body is text wherever it is UTF-8, so that people can read it."""
-        try:
-            body: str | bytes = self.body.decode("utf-8")
-        except UnicodeDecodeError:
-            body = self.body
         record: dict[str, object] = {
             "status": self.status,
             "headers": dict(self.headers),
-            "body": body,
+            "body": _readable(self.body),
             "is_stream": self.is_stream,
             "is_closed_early": self.is_closed_early,
         }
@@ -75,6 +78,8 @@ class Answer:
             record["output_cap"] = self.output_cap
         if self.is_limited_alone:
             record["is_limited_alone"] = True
+        if self.given is not None:
+            record["given"] = _readable(self.given)
         return record if self.error is None else record | {"error": self.error}
 
     @classmethod
@@ -87,10 +92,11 @@ class Answer:
         if not (isinstance(status, int) and isinstance(headers, Mapping) and isinstance(body, str | bytes)):
             return None
         error, origin = fields.get("error"), fields.get("cached_from")
+        given = fields.get("given")
         return cls(
             status,
             cast("Mapping[str, str]", headers),
-            body.encode("utf-8") if isinstance(body, str) else body,
+            _bytes(body),
             is_stream=bool(fields.get("is_stream")),
             is_closed_early=bool(fields.get("is_closed_early")),
             error=error if isinstance(error, BaseException) else None,
@@ -98,7 +104,20 @@ class Answer:
             cached_from=origin if isinstance(origin, str) else None,
             output_cap=cap if isinstance(cap := fields.get("output_cap"), int) else None,
             is_limited_alone=bool(fields.get("is_limited_alone")),
+            given=_bytes(given) if isinstance(given, str | bytes) else None,
         )
+
+
+def _readable(body: bytes) -> str | bytes:
+    """A body as text wherever it is UTF-8."""
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError:
+        return body
+
+
+def _bytes(body: str | bytes) -> bytes:
+    return body.encode("utf-8") if isinstance(body, str) else body
 
 
 def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
@@ -125,9 +144,9 @@ def replayed(
     if not is_streaming:
         if end is not None:
             raise end
-        response = library.Response(answer.status, headers=headers, content=answer.body, request=request)
+        response = library.Response(answer.status, headers=headers, content=answer.handed_on, request=request)
     else:
-        body = replay_body(library)(answer.body, end)
+        body = replay_body(library)(answer.handed_on, end)
         response = library.Response(answer.status, headers=headers, stream=body, request=request)
     response.elapsed = timedelta(0)
     return cast("httpx2.Response", response)

@@ -13,7 +13,7 @@ from surefoot.models.chain.operations import recognise
 from surefoot.models.chain.record import Answer, replay_body
 from surefoot.models.fakes.requests import ModelRequest
 from surefoot.models.fakes.standing import Fake, Given, NoAnswer, current
-from surefoot.models.generating.transport import Reply
+from surefoot.models.generating.transport import Oversized, Reply
 
 if TYPE_CHECKING:
     import httpx2
@@ -107,9 +107,11 @@ class GivenReply(Reply):
     def is_free(self) -> bool:
         return self._answer.is_free
 
-    async def read(self) -> None:
-        """Read the whole body. Raises what it ends in."""
+    async def read(self, most: int | None = None) -> None:
+        """Read the whole body. Raises what it ends in, and `Oversized`."""
         self._end()
+        if most is not None and len(self._answer.body) > most:
+            raise Oversized
         self.body = self._answer.body
 
     async def chunk(self) -> bytes:

@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
 
 import orjson
 
 from surefoot import scope
 from surefoot.effects import Await, Block, Commit, Invoke, Program
-from surefoot.errors import MalformedResponse, ModelError, SurefootError
+from surefoot.errors import GuardRefused, MalformedResponse, ModelError, SurefootError
 from surefoot.models import fakes
 from surefoot.models.chain.attempts import Attempts, Head, is_stopped
 from surefoot.models.chain.bounds import Load
@@ -28,6 +28,7 @@ from surefoot.models.chain.failures import (
     malformation,
     malformed,
 )
+from surefoot.models.chain.guarding import Guarded
 from surefoot.models.chain.limits import AnswerCache
 from surefoot.models.chain.operations import OPERATIONS
 from surefoot.models.chain.passage import Passage, Way, passage_of, tokens_of
@@ -38,10 +39,14 @@ from surefoot.models.chain.sse import Events, events_of
 from surefoot.models.chain.vendors import LOCAL
 from surefoot.models.fakes import Fake, ModelRequest
 from surefoot.models.generating.asking import Interrupted, Listening
-from surefoot.models.generating.transport import Outgoing, Reply, send
+from surefoot.models.generating.transport import Outgoing, Oversized, Reply, send
 from surefoot.models.sdk.chained import OUTSIDE
 from surefoot.scope import CacheWish, Claim, Ending, Recorded, Scope, Work
 from surefoot.values import CallFacts, Json, Money, PromptRef
+
+if TYPE_CHECKING:
+    from surefoot.decisions import Decision
+    from surefoot.models.chain.watching import Watch
 
 R = TypeVar("R")
 
@@ -98,13 +103,22 @@ def call(asked: Asked[R], policy: Policy) -> Program[tuple[R, CallFacts]]:
     """
     here = scope.current() or OUTSIDE
     inputs = {"path": asked.path, "body": asked.body}
+    guarded = Guarded.of(
+        *(policy.guards, here),
+        operation=asked.operation,
+        body=asked.body,
+        prompt=asked.prompt,
+        untrusted=asked.untrusted,
+    )
+    if guarded is not None:
+        yield from guarded.guard.judge()
     work = Work(
         "call", asked.operation, inputs, requested_model=asked.target.model, untrusted=asked.untrusted
     )
     claim = here.claim(work)
     if claim.recorded is not None:
         return (yield from _replayed(asked, policy, claim, claim.recorded))
-    made = _Call(asked, policy, here, claim)
+    made = _Call(asked, policy, here, claim, guarded)
     try:
         return (yield from made.run())
     except BaseException as error:
@@ -126,14 +140,14 @@ def worst_case(asked: Asked[Any], policy: Policy) -> Money:
     if policy.budgets is None or (asked.fake or fakes.current()) is not None:
         return Money()
     here = scope.current() or OUTSIDE
-    return Passage(policy, here, _load(asked, orjson.dumps(asked.body)), _way(asked)).worst()
+    return Passage(policy, here, _load(asked, orjson.dumps(asked.body), asked.body), _way(asked)).worst()
 
 
-def _load(asked: Asked[Any], content: bytes) -> Load:
+def _load(asked: Asked[Any], content: bytes, body: Mapping[str, object]) -> Load:
     """The call as limits weigh it."""
     target = asked.target
     priced_as = target.priced_as if target.priced_as != target.model else ""
-    return Load(asked.operation, target.provider, target.model, asked.body, content, priced_as)
+    return Load(asked.operation, target.provider, target.model, body, content, priced_as)
 
 
 def _way(asked: Asked[Any]) -> Way:
@@ -154,8 +168,11 @@ def _replayed(
             "same name; rename that step, or resume with the code that recorded it"
         )
     if recorded.status == "failed":
-        error = _failure(answer, Failed(asked.target.provider, asked.target.model))
+        error = answer.error or _failure(answer, Failed(asked.target.provider, asked.target.model))
         claim.handed_over(error)
+        if answer.error is not None and asked.hear is not None:
+            for piece in _pieces(asked, answer):
+                yield Invoke(partial(asked.hear, piece))
         raise error
     turn, pieces = _read(asked, answer)
     if asked.hear is not None:
@@ -187,10 +204,20 @@ def _facts(asked: Asked[Any], policy: Policy, answer: Answer | None) -> CallFact
 def _read(asked: Asked[R], answer: Answer) -> tuple[R, list[str]]:
     """What a whole answer says, and the pieces that its text came in."""
     if asked.listen is None:
-        return asked.read(cast("Mapping[str, Json]", orjson.loads(answer.body))), []
+        return asked.read(cast("Mapping[str, Json]", orjson.loads(answer.handed_on))), []
     listening = asked.listen()
-    pieces = [listening.hear(event.name, event.data) for event in events_of(answer.body)]
+    pieces = [listening.hear(event.name, event.data) for event in events_of(answer.handed_on)]
     return cast("R", listening.turn()), [piece for piece in pieces if piece]
+
+
+def _pieces(asked: Asked[Any], answer: Answer) -> list[str]:
+    """The pieces that were handed on of a stream that was refused in its midst."""
+    if asked.listen is None:
+        return []
+    listening = asked.listen()
+    return [
+        piece for event in events_of(answer.handed_on) if (piece := listening.hear(event.name, event.data))
+    ]
 
 
 @dataclass(slots=True)
@@ -201,10 +228,12 @@ class _Call(Generic[R]):
     policy: Policy
     scope: Scope
     claim: Claim
+    guarded: Guarded | None = None
     is_open: bool = True
     attempts: Attempts[Reply] = field(init=False)
     _passage: Passage | None = None
     _heard: Listening | None = None
+    _watch: Watch | None = None
     _body: bytearray = field(default_factory=bytearray)
     _first_ns: int | None = None
     _content: bytes = b""
@@ -213,11 +242,13 @@ class _Call(Generic[R]):
     def run(self) -> Program[tuple[R, CallFacts]]:
         """Ask until there is an answer that counts. Raises what `call` raises."""
         asked = self.asked
+        self._content = orjson.dumps(asked.body)
+        if self.guarded is not None and (yield from self.guarded.enter(len(self._content))):
+            self._content = orjson.dumps(self.guarded.body)
         self.claim = yield from looked_up(self.claim, self._lookup, self._cache, self.scope)
         if self.claim.recorded is not None:
             self.is_open = False
             return (yield from _replayed(asked, self.policy, self.claim, self.claim.recorded))
-        self._content = orjson.dumps(asked.body)
         self.attempts = attempts = Attempts(
             self,
             asked.operation,
@@ -228,16 +259,38 @@ class _Call(Generic[R]):
             is_stream=asked.listen is not None,
         )
         attempts.passage = self._passage = passage_of(
-            *(self.policy, self.scope, lambda: _load(asked, self._content), _way(asked)),
+            *(self.policy, self.scope, lambda: _load(asked, self._content, self._leaving), _way(asked)),
             ladder=asked.ladder,
         )
+        reply, refused = yield from self._replied(attempts)
+        answer = self._answer(reply)
+        if refused is None and self._watch is None and self.guarded is not None:
+            try:
+                answer = yield from self.guarded.checked(answer, is_events=False)
+            except GuardRefused as error:
+                refused = error
+        facts = _facts(asked, self.policy, answer)
+        if self._first_ns is not None:
+            facts = replace(facts, first_token_ns=self._first_ns)
+        # What was refused before its end has more tokens than were counted.
+        is_cut = refused is not None and (self._watch is not None or not reply.body)
+        self._leave(reply, None if is_cut else tokens_of(facts))
+        said = self._said(answer) if refused is None else None
+        if said is None:
+            failure = refused or _failure(answer, self._failed(attempts))
+            recorded = answer if refused is None else replace(answer, error=refused)
+            ending = self._ending("failed", recorded, facts, failure)
+            yield from self._finish(ending, recorded if is_cut else answer)
+            raise failure
+        yield from self._finish(self._ending("completed", answer, facts), answer)
+        return said, facts
+
+    def _replied(self, attempts: Attempts[Reply]) -> Program[tuple[Reply, GuardRefused | None]]:
+        """The reply that counts, received; with what the guards refuse it, where they do so on the way."""
         try:
             reply = yield from attempts.run()
-            if reply.is_success and asked.listen is not None:
-                yield from self._listen(reply, asked.listen())
-            elif reply.is_success:
-                # Not within an attempt: an answer that breaks off was paid for, and is not asked for again.
-                yield Await(reply.read)
+            # Not within an attempt: an answer that breaks off was paid for, and is not asked for again.
+            refused = (yield from self._receive(reply)) if reply.is_success else None
         except _ReaderFailed as failed:
             raise failed.error from None
         except Interrupted as error:
@@ -246,37 +299,63 @@ class _Call(Generic[R]):
             raise error_from(self._failed(attempts), error) from error
         except _transport_errors() as error:
             raise error_from(self._failed(attempts), error) from error
-        answer = Answer(
+        return reply, refused
+
+    def _leave(self, reply: Reply, tokens: int | None) -> None:
+        """The last byte of the answer that is read was read."""
+        if self._passage is not None and reply.is_success:
+            self._passage.over("succeeded", tokens)
+        elif self._passage is not None:
+            self._passage.refused(self.head(reply))
+
+    def _receive(self, reply: Reply) -> Program[GuardRefused | None]:
+        """Read the answer, as far as the guards let it be; what they refuse it with, where they do."""
+        asked, guarded = self.asked, self.guarded
+        try:
+            if asked.listen is not None:
+                self._watch = None if guarded is None else guarded.watch(is_events=True)
+                yield from self._listen(reply, asked.listen())
+            else:
+                yield Await(partial(reply.read, None if guarded is None else guarded.guard.max_output_bytes))
+        except GuardRefused as refused:
+            return refused
+        except Oversized:
+            return None if guarded is None else guarded.guard.too_large()
+        return None
+
+    def _answer(self, reply: Reply) -> Answer:
+        """The answer as it was received, and as it was handed on."""
+        body, given, watch = bytes(self._body) or reply.body, None, self._watch
+        if watch is not None:
+            body = watch.body
+            given = None if watch.given == body else watch.given
+        return Answer(
             reply.status,
             kept_headers(reply.headers),
-            bytes(self._body) or reply.body,
-            is_stream=asked.listen is not None,
+            body,
+            is_stream=self.asked.listen is not None,
             is_free=reply.is_free,
             output_cap=None if self._passage is None else self._passage.cap,
             is_limited_alone=self._passage is not None and self._passage.is_alone,
+            given=given,
         )
-        facts = _facts(asked, self.policy, answer)
-        if self._passage is not None and answer.is_success:
-            self._passage.over("succeeded", tokens_of(facts))
-        elif self._passage is not None:
-            self._passage.refused(self.head(reply))
-        if self._first_ns is not None:
-            facts = replace(facts, first_token_ns=self._first_ns)
-        said = self._said(answer)
-        if said is None:
-            failure = _failure(answer, self._failed(attempts))
-            ending = Ending("failed", answer.to_record(), failure, facts, prompt=asked.prompt)
-            yield from self._finish(ending, answer)
-            raise failure
-        ending = Ending(
-            "completed",
+
+    def _ending(
+        self, status: Literal["completed", "failed"], answer: Answer, facts: CallFacts, cause: object = None
+    ) -> Ending:
+        return Ending(
+            status,
             answer.to_record(),
-            call=facts,
-            is_degraded=asked.is_degraded,
-            prompt=asked.prompt,
+            cause,
+            facts,
+            is_degraded=self.asked.is_degraded,
+            prompt=self.asked.prompt,
+            decisions=self._decisions,
         )
-        yield from self._finish(ending, answer)
-        return said, facts
+
+    @property
+    def _decisions(self) -> tuple[Decision, ...]:
+        return () if self.guarded is None else self.guarded.decisions
 
     def fail(self, error: Exception) -> Program[None]:
         """Record that the call ended in an exception."""
@@ -287,10 +366,14 @@ class _Call(Generic[R]):
         if (
             is_unsent(error.__cause__)
             or was_not_asked(error)
+            # The request, or an answer that was found: what a model answers to a call is refused with that answer.
+            or isinstance(error, GuardRefused)
             or (self._passage is not None and self._passage.is_free)
         ):
             facts = replace(facts, cost=Money(0))
-        yield from self._finish(Ending("failed", cause=error, call=facts, prompt=self.asked.prompt))
+        ending = Ending("failed", cause=error, call=facts, prompt=self.asked.prompt)
+        ending.decisions = self._decisions
+        yield from self._finish(ending)
 
     def abandon(self) -> None:
         """The call was cancelled, or its run stopped: it has no outcome. Waits for nothing."""
@@ -300,7 +383,13 @@ class _Call(Generic[R]):
 
     def _part(self) -> Money | None:
         """What the part of a stream costs that has come."""
-        return self._passage.charge_part(bytes(self._body)) if self._passage and self._body else None
+        body = bytes(self._body) if self._watch is None else self._watch.body
+        return self._passage.charge_part(body) if self._passage and body else None
+
+    @property
+    def _leaving(self) -> Mapping[str, Json]:
+        """The request's body as it leaves, but for a limit that a budget puts on it."""
+        return self.asked.body if self.guarded is None else cast("Mapping[str, Json]", self.guarded.body)
 
     @property
     def _cache(self) -> AnswerCache | None:
@@ -326,12 +415,13 @@ class _Call(Generic[R]):
             target.provider,
             lambda: f"{target.connection} {place_of(target.place + asked.url_path)}",
             target.model,
-            asked.body,
+            self._leaving,
             is_events=asked.listen is not None,
             wish=asked.cache,
             patience=self.policy.retries.deadline,
             ending=ending,
             prompt=asked.prompt,
+            guarded=self.guarded,
         )
 
     def _failed(self, attempts: Attempts[Reply]) -> Failed:
@@ -345,7 +435,7 @@ class _Call(Generic[R]):
         if self.asked.listen is not None:
             return None if self._heard is None else cast("R", self._heard.turn())
         try:
-            return self.asked.read(cast("Mapping[str, Json]", orjson.loads(answer.body)))
+            return self.asked.read(cast("Mapping[str, Json]", orjson.loads(answer.handed_on)))
         except (ValueError, TypeError, AttributeError):
             return None
 
@@ -364,7 +454,7 @@ class _Call(Generic[R]):
         def connect() -> Endpoint:
             endpoint = target.connect()
             if number == 1 and endpoint.check is not None:
-                endpoint.check(self.asked.body, self.asked.url_path)
+                endpoint.check(self._leaving, self.asked.url_path)
             return endpoint
 
         # The embedded model's server may have to be started.
@@ -388,7 +478,7 @@ class _Call(Generic[R]):
         asked, fake = self.asked, self.asked.fake or fakes.current()
         if fake is None:
             return None
-        request = ModelRequest(asked.operation, asked.target.model, asked.path, asked.body)
+        request = ModelRequest(asked.operation, asked.target.model, asked.path, self._leaving)
         reply = cast("Reply | None", (yield Await(fakes.answered(fake, request))))
         if reply is not None and not reply.is_success:
             yield Await(reply.read)
@@ -410,8 +500,8 @@ class _Call(Generic[R]):
                 chunk = cast("bytes", (yield Await(reply.chunk)))
                 if chunk and self._first_ns is None:
                     self._first_ns = time.monotonic_ns() - self._started_ns
-                self._body += chunk
-                for event in events.feed(chunk) if chunk else events.end():
+                passed = yield from self._through(chunk)
+                for event in events.feed(passed) if chunk else [*events.feed(passed), *events.end()]:
                     try:
                         piece = heard.hear(event.name, event.data)
                     except ValueError:
@@ -432,6 +522,18 @@ class _Call(Generic[R]):
         if not heard.is_whole and not _refusal_in(heard):
             raise Interrupted("the stream ended before the answer did")
         self._heard = heard
+
+    def _through(self, chunk: bytes) -> Program[bytes]:
+        """What of the stream may be handed on by now. Raises `GuardRefused`."""
+        watch = self._watch
+        if watch is None:
+            self._body += chunk
+            return chunk
+        was_over = watch.is_over
+        passed = watch.heard(chunk) if chunk else b""
+        if not was_over and (watch.is_over or not chunk):
+            passed += yield from watch.ended()
+        return passed
 
     def _hand_on(self, piece: str, hear: Hear) -> Program[None]:
         try:

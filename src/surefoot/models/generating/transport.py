@@ -31,6 +31,10 @@ class Outgoing:
     seconds: float
 
 
+class Oversized(Exception):
+    """A body has more bytes than were to be read."""
+
+
 class Reply:
     """What came back: status, headers with names in small letters, and a body that is read once, decompressed."""
 
@@ -53,9 +57,21 @@ class Reply:
         """Whether its tokens cost nothing whatever they are, as those of a fake."""
         return False
 
-    async def read(self) -> None:
-        """Read the whole body. Raises what aiohttp raises."""
-        self.body = await self._response.read()
+    async def read(self, most: int | None = None) -> None:
+        """Read the whole body. Raises what aiohttp raises, and `Oversized` where it has more than `most` bytes."""
+        if most is None:
+            self.body = await self._response.read()
+            return
+        parts: list[bytes] = []
+        left = most
+        while part := await self._response.content.readany():
+            left -= len(part)
+            if left < 0:
+                # What is still to come is not waited for.
+                self._response.close()
+                raise Oversized
+            parts.append(part)
+        self.body = b"".join(parts)
 
     async def chunk(self) -> bytes:
         """The next part of the body, empty at its end. Raises what aiohttp raises."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from types import ModuleType
@@ -14,7 +15,7 @@ import orjson
 
 from surefoot import scope
 from surefoot.effects import Block, Commit, Program
-from surefoot.errors import ConfigError, SurefootError, UsageError
+from surefoot.errors import ConfigError, GuardRefused, SurefootError, UsageError
 from surefoot.locks import ForkSafeLock
 from surefoot.models.chain.answers import is_answer, is_answer_in_events
 from surefoot.models.chain.attempts import Attempts, Head, is_stopped
@@ -29,6 +30,7 @@ from surefoot.models.chain.endpoints import (
     routed_headers,
 )
 from surefoot.models.chain.facts import facts_of
+from surefoot.models.chain.guarding import Guarded
 from surefoot.models.chain.limits import AnswerCache
 from surefoot.models.chain.operations import Request
 from surefoot.models.chain.passage import Passage, Way, passage_of, tokens_of
@@ -36,6 +38,7 @@ from surefoot.models.chain.record import Answer, kept_headers, replayed
 from surefoot.models.chain.retries import is_unsent
 from surefoot.models.fakes import current as current_fake
 from surefoot.models.fakes import is_free
+from surefoot.models.sdk.bounded import at_most
 from surefoot.models.sdk.deadlines import end_in_time, within
 from surefoot.models.sdk.sending import Close, Read, Send
 from surefoot.models.sdk.streams import Tape, live
@@ -44,6 +47,8 @@ from surefoot.values import CallFacts, Money
 
 if TYPE_CHECKING:
     import httpx2
+
+    from surefoot.decisions import Decision
 
 logger = scope.logger("surefoot.models")
 
@@ -98,12 +103,16 @@ def exchange(call: Call, policy: Policy) -> Program[httpx2.Response]:
         _last_failure.set(None)
     if call.scope.other_models:
         _refuse_other_model(call)
+    asked = call.asked
+    guarded = Guarded.of(policy.guards, call.scope, operation=asked.operation.name, body=asked.body)
+    if guarded is not None:
+        yield from guarded.guard.judge()
     claim = call.scope.claim(call.asked.work)
     if claim.recorded is not None:
         if claim.recorded.status == "failed":
             _remember(call, claim.recorded)
         return _replay(call, claim.recorded, claim)
-    claimed = Exchange(call, claim, policy)
+    claimed = Exchange(call, claim, policy, guarded)
     try:
         return (yield from claimed.run())
     except BaseException as error:
@@ -139,10 +148,13 @@ class Exchange:
     call: Call
     claim: Claim
     policy: Policy
+    guarded: Guarded | None = None
     is_claim_open: bool = True
     attempts: Attempts[httpx2.Response] = field(init=False)
     _passage: Passage | None = None
     _route: Route | None = None
+    _is_changed: bool = False
+    """Whether the guards have taken something out of the request."""
     _sent: httpx2.Request = field(init=False)
     _started_ns: int = field(default_factory=time.monotonic_ns)
 
@@ -155,6 +167,8 @@ class Exchange:
         The outcome of a stream is recorded by its body instead, before the client sees the end of it.
         """
         self._choose_route()
+        if self.guarded is not None:
+            self._is_changed = yield from self.guarded.enter(len(self.call.request.content))
         self.claim = yield from looked_up(self.claim, self._lookup, self._cache, self.call.scope)
         if self.claim.recorded is not None:
             self.is_claim_open = False
@@ -174,29 +188,69 @@ class Exchange:
         response = yield from self.attempts.run()
         if response.is_success and self.call.is_streaming:
             self.is_claim_open = False
+            watch = None if self.guarded is None else self.guarded.watch(is_events=_is_in_events(response))
             tape = Tape(
-                self.claim, response, self._ending, started_ns=self._started_ns, passage=self._passage
+                *(self.claim, response, self._ending),
+                started_ns=self._started_ns,
+                passage=self._passage,
+                watch=watch,
             )
             return live(response, tape, self.call.library, is_async=self.call.is_async)
-        left = self.attempts.seconds_left
-        try:
-            with end_in_time(response, self._sent, self.call.library, left):
-                yield Read(response)
-        except Exception as error:
-            self.attempts.explain(error)
-            raise
+        refused = yield from self._receive(response)
         if not response.is_success:
             response.headers["x-should-retry"] = "false"
-        answer = self._completed(
-            Answer(response.status_code, kept_headers(response.headers), response.content), response
-        )
+        body = b"" if refused is not None else response.content
+        answer = self._completed(Answer(response.status_code, kept_headers(response.headers), body), response)
+        if refused is None and self.guarded is not None:
+            try:
+                answer = yield from self.guarded.checked(answer, is_events=self._is_in_events(answer))
+            except GuardRefused as error:
+                refused = error
+        if refused is not None:
+            answer = replace(answer, error=refused)
         ending = self._ending(answer, response)
         if ending.status == "failed":
             _remember(self.call, Recorded("failed", ending.output))
         if self._passage is not None:
             self._leave(self._passage, answer, ending)
-        yield from self._finish(ending, answer)
-        return response
+        whole = answer if refused is None or not body else replace(answer, error=None)
+        yield from self._finish(ending, whole)
+        if refused is not None:
+            raise refused
+        return response if answer.given is None else self._given(response, answer.given)
+
+    def _receive(self, response: httpx2.Response) -> Program[GuardRefused | None]:
+        """Read the whole answer; the refusal of one that is too large."""
+        left, guard = self.attempts.seconds_left, None if self.guarded is None else self.guarded.guard
+        bound = nullcontext() if guard is None else at_most(response, guard.max_output_bytes, guard.too_large)
+        try:
+            with bound, end_in_time(response, self._sent, self.call.library, left):
+                yield Read(response)
+        except GuardRefused as refused:
+            yield Close(response)
+            return refused
+        except Exception as error:
+            self.attempts.explain(error)
+            raise
+        return None
+
+    def _given(self, response: httpx2.Response, body: bytes) -> httpx2.Response:
+        """The response with what the guards have made of its body."""
+        headers = [
+            (name, value)
+            for name, value in response.headers.multi_items()
+            if name.lower() not in ("content-encoding", "content-length", "transfer-encoding")
+        ]
+        made = self.call.library.Response(
+            response.status_code,
+            headers=headers,
+            content=body,
+            request=response.request,
+            extensions=response.extensions,
+            history=response.history,
+        )
+        made.elapsed = response.elapsed
+        return cast("httpx2.Response", made)
 
     def fail(self, error: Exception) -> Program[None]:
         """Record that the call ended in an exception."""
@@ -204,9 +258,22 @@ class Exchange:
         facts = self._facts()
         if self._passage is not None:
             self._passage.over("dropped" if isinstance(error, SurefootError) else "failed", None)
-        if is_unsent(error) or was_not_asked(error) or (self._passage is not None and self._passage.is_free):
+        is_unpaid = self._passage is not None and self._passage.is_free
+        # What guards refuse here is the request: an answer is recorded with its refusal.
+        if is_unpaid or is_unsent(error) or was_not_asked(error) or isinstance(error, GuardRefused):
             facts = replace(facts, cost=Money(0))
-        yield from self._finish(Ending("failed", cause=error, call=facts))
+        ending = Ending("failed", cause=error, call=facts)
+        ending.decisions = self._decisions
+        yield from self._finish(ending)
+
+    @property
+    def _decisions(self) -> tuple[Decision, ...]:
+        return () if self.guarded is None else self.guarded.decisions
+
+    @property
+    def _leaving(self) -> Mapping[str, object]:
+        """The request's body as it leaves, but for a limit that a budget puts on it."""
+        return self.call.asked.body if self.guarded is None else self.guarded.body
 
     def abandon(self) -> None:
         """The call was cancelled, or its run stopped: it has no outcome. Waits for nothing."""
@@ -259,7 +326,7 @@ class Exchange:
             asked.provider,
             lambda: place_of(str(request.url)) if self._route is None else self._route.served_model,
             asked.model,
-            asked.body,
+            self._leaving,
             is_events=asked.body.get("stream") is True or ":stream" in request.url.path,
             wish=None,
             patience=self.policy.retries.deadline,
@@ -267,6 +334,7 @@ class Exchange:
             version={
                 name: value for name in _VERSION_HEADERS if (value := request.headers.get(name)) is not None
             },
+            guarded=self.guarded,
         )
 
     def _choose_route(self) -> None:
@@ -289,6 +357,8 @@ class Exchange:
         """The request as it leaves: the client's own, or one to the endpoint that serves an alias."""
         route, request, asked = self._route, self.call.request, self.call.asked
         capped = None if self._passage is None else self._passage.body
+        if capped is None and self._is_changed:
+            capped = dict(self._leaving)
         if route is None:
             return Send(request if capped is None else self._rewritten(capped))
         body = {**(capped or asked.body), "model": route.served_model.partition(":")[2]}
@@ -329,9 +399,9 @@ class Exchange:
         asked, route = self.call.asked, self._route
         raw = self.call.request.content
         if route is None:
-            return Load(asked.operation.name, asked.provider, asked.model, asked.body, raw)
+            return Load(asked.operation.name, asked.provider, asked.model, self._leaving, raw)
         provider, _, model = route.served_model.partition(":")
-        return Load(asked.operation.name, provider, model, asked.body, raw)
+        return Load(asked.operation.name, provider, model, self._leaving, raw)
 
     def _leave(self, passage: Passage, answer: Answer, ending: Ending) -> None:
         """The last byte of a buffered answer was read."""
@@ -352,7 +422,11 @@ class Exchange:
 
     def _ending(self, answer: Answer, response: httpx2.Response, first_token_ns: int | None = None) -> Ending:
         """How the call ended: an answer of another form than is due is a failure, like a refusal."""
-        answer = self._completed(answer, response)
+        ending = self._judged(self._completed(answer, response), response, first_token_ns)
+        ending.decisions = self._decisions
+        return ending
+
+    def _judged(self, answer: Answer, response: httpx2.Response, first_token_ns: int | None) -> Ending:
         facts = replace(self._facts(answer), first_token_ns=first_token_ns)
         is_events = self._is_in_events(answer)
         if answer.error is not None:
@@ -385,6 +459,11 @@ class Exchange:
             routed=routed,
             address=self.call.request.url.netloc.decode(),
         )
+
+
+def _is_in_events(response: httpx2.Response) -> bool:
+    """Whether the body of a response is one of server-sent events."""
+    return response.headers.get("content-type", "").startswith("text/event-stream")
 
 
 def _replay(call: Call, recorded: Recorded, claim: Claim | None = None) -> httpx2.Response:

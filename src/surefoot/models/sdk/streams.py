@@ -12,7 +12,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, cast
 
 from surefoot import scope
-from surefoot.errors import RunEnded
+from surefoot.effects import Program, drive, drive_async
+from surefoot.errors import GuardRefused, RunEnded
 from surefoot.models.chain.answers import ends_in_error, is_whole
 from surefoot.models.chain.passage import Passage, tokens_of
 from surefoot.models.chain.record import Answer, kept_headers
@@ -21,6 +22,8 @@ from surefoot.scope import Claim, Ending, Ticket
 
 if TYPE_CHECKING:
     import httpx2
+
+    from surefoot.models.chain.watching import Watch
 
 logger = scope.logger("surefoot.models")
 
@@ -39,9 +42,11 @@ class Tape:
         *,
         started_ns: int,
         passage: Passage | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self._claim = claim
         self._passage = passage
+        self._watch = watch
         self._status = source.status_code
         self._headers = kept_headers(source.headers)
         self._judge = judge
@@ -54,11 +59,30 @@ class Tape:
         self._earlier = sys.exc_info()[1]
         self.response: httpx2.Response | None = None
 
-    def heard(self, chunk: bytes) -> None:
-        """A chunk was read."""
+    def heard(self, chunk: bytes) -> Program[bytes]:
+        """A chunk was read; what of the stream may be handed on by now. Raises `GuardRefused`."""
         if self._first_ns is None:
             self._first_ns = time.monotonic_ns() - self._started_ns
-        self._chunks.append(chunk)
+        watch = self._watch
+        if watch is None:
+            self._chunks.append(chunk)
+            return chunk
+        was_over = watch.is_over
+        passed = watch.heard(chunk)
+        if watch.is_over and not was_over:
+            passed += yield from watch.ended()
+        return passed
+
+    def rest(self) -> Program[bytes]:
+        """The body came to its end: what was held back of it. Raises `GuardRefused`."""
+        if self._watch is None or self._watch.is_over:
+            return b""
+        return (yield from self._watch.ended())
+
+    @property
+    def _body(self) -> bytes:
+        """All that was read."""
+        return b"".join(self._chunks) if self._watch is None else self._watch.body
 
     def ended(self) -> Ticket | None:
         """The body came to its end."""
@@ -69,13 +93,14 @@ class Tape:
         if not isinstance(error, Exception):
             self._is_interrupted = True
             return None
-        return self._judged(error=error)
+        # What guards refuse is no fault of the server.
+        return self._judged(error=error, is_left=isinstance(error, GuardRefused))
 
     def closed(self) -> Ticket | None:
         """The client closed the stream: after the answer's last event, early, or on its way out of an error."""
         if self._is_settled:
             return None
-        heard = b"".join(self._chunks)
+        heard = self._body
         if is_whole(events_of(heard)):
             return self._judged()
         reason = sys.exc_info()[1]
@@ -106,13 +131,15 @@ class Tape:
         if self._is_settled or self.response is None:
             return None
         self._is_settled = True
+        body, given = self._body, None if self._watch is None else self._watch.given
         answer = Answer(
             self._status,
             self._headers,
-            b"".join(self._chunks),
+            body,
             is_stream=True,
             is_closed_early=is_closed_early,
             error=error,
+            given=None if given == body else given,
         )
         ending = self._judge(answer, self.response, self._first_ns)
         if ending.status == "completed" and ends_in_error(answer.body):
@@ -149,15 +176,18 @@ class LiveBody:
 
     def __next__(self) -> bytes:
         try:
-            chunk = next(self._chunks)
-        except StopIteration:
-            _wait(self._tape.ended())
-            raise
+            while True:
+                chunk = next(self._chunks, None)
+                passed = drive(self._tape.rest() if chunk is None else self._tape.heard(chunk))
+                if passed:
+                    return passed
+                if chunk is None:
+                    break
         except BaseException as error:
             _wait(self._tape.broke(error))
             raise
-        self._tape.heard(chunk)
-        return chunk
+        _wait(self._tape.ended())
+        raise StopIteration
 
     def close(self) -> None:
         """Close the connection; how the call ended is durable on return."""
@@ -181,15 +211,18 @@ class LiveAsyncBody:
 
     async def __anext__(self) -> bytes:
         try:
-            chunk = await anext(self._chunks)
-        except StopAsyncIteration:
-            await _wait_async(self._tape.ended())
-            raise
+            while True:
+                chunk = await anext(self._chunks, None)
+                program = self._tape.rest() if chunk is None else self._tape.heard(chunk)
+                if passed := await drive_async(program):
+                    return passed
+                if chunk is None:
+                    break
         except BaseException as error:
             await _wait_async(self._tape.broke(error))
             raise
-        self._tape.heard(chunk)
-        return chunk
+        await _wait_async(self._tape.ended())
+        raise StopAsyncIteration
 
     async def aclose(self) -> None:
         """Close the connection; how the call ended is durable on return.

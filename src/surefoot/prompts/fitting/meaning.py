@@ -89,7 +89,20 @@ class Other:
 Meaning: TypeAlias = "Symbol | Text | FilePath | Loaded | Function | Class | Whole | Literal | Result | Other"
 
 DOOR = frozenset(
-    {"Call", "Prompty", "Reply", "Router", "Tiered", "Workflow", "flow", "generate", "prompt", "step"}
+    {
+        "Call",
+        "Prompty",
+        "Reply",
+        "Router",
+        "Text",
+        "Tiered",
+        "Workflow",
+        "endorse",
+        "flow",
+        "generate",
+        "prompt",
+    }
+    | {"step", "trusted", "wait_for"}
 )
 """The names in the door of Surefoot that matter here."""
 

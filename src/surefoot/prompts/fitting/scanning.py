@@ -36,6 +36,7 @@ def scan(root: Path) -> Scanned:
         tuple(sorted(project.left, key=lambda left: (left.file, left.line))),
         frozenset(project.shown(path) for path in project.files),
         frozenset(unseen) - {(use.file, use.line) for use in uses},
+        project,
     )
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from surefoot.prompts.selecting import split
 from surefoot.values import Json
+
+if TYPE_CHECKING:
+    from surefoot.prompts.fitting.project import Project
 
 Way: TypeAlias = Literal["generate", "render", "messages", "load"]
 """How a prompt is used. `load`: it is fetched, and what becomes of it is told by other uses or not known."""
@@ -78,13 +81,15 @@ class Scanned:
     """The uses of prompts in the code of a project, by file and line.
 
     `left` is what was not looked at, `paths` are the files there are. `unseen` are file and line of the calls that are
-    named like those of a prompt, where the code does not tell on what they are called.
+    named like those of a prompt, where the code does not tell on what they are called. `project` is the code itself,
+    for whoever asks something else of it.
     """
 
     uses: tuple[Use, ...] = ()
     left: tuple[Left, ...] = ()
     paths: frozenset[str] = frozenset()
     unseen: frozenset[tuple[str, int]] = frozenset()
+    project: Project | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
