@@ -22,8 +22,10 @@ T = TypeVar("T")
 MOST_LEAVES = 100
 """How many texts a value may hold of which it is asked whether they are trusted; what holds more is not."""
 
-_SCALARS: tuple[type, ...] = (bool, int, float, complex, type(None), Decimal, Fraction)
-_SCALARS += (date, time, timedelta, UUID, Enum)
+_SCALARS: tuple[type, ...] = (
+    *(bool, int, float, complex, type(None), Decimal, Fraction),
+    *(date, time, timedelta, UUID, Enum),
+)
 SCALARS = frozenset((*_SCALARS, datetime))
 
 
@@ -207,7 +209,7 @@ def _checked_mapping(value: Mapping[object, object], hint: object, depth: int) -
         hints = typing.get_type_hints(hint, include_extras=True)
         for name, part in value.items():
             if name in hints:
-                yield from _checked(part, hints[name], (), depth + 1)
+                yield from _checked(part, hints[str(name)], (), depth + 1)
         return
     arguments = get_args(hint)
     if len(arguments) == 2:

@@ -89,13 +89,10 @@ def _functions(values: Iterable[object], module: str) -> Iterator[FunctionType]:
         inner: Any = value
         # Decorators of ours and of others say what they are around.
         for _ in range(8):
-            if isinstance(inner, FunctionType):
-                if inner.__module__ == module:
-                    yield inner
-                inner = inner.__dict__.get("__wrapped__")
-            else:
-                own: Any = getattr(inner, "__dict__", None)
-                inner = own.get("__wrapped__") if isinstance(own, dict) else None
+            if isinstance(inner, FunctionType) and inner.__module__ == module:
+                yield inner
+            own: Any = getattr(cast("object", inner), "__dict__", None)
+            inner = cast("dict[str, Any]", own).get("__wrapped__") if isinstance(own, dict) else None
             if inner is None:
                 break
 
@@ -290,8 +287,8 @@ class Known:
                 is_whole = is_whole and self._knows(one)
             else:
                 left -= len(inner)
-                name_of = (lambda name: name or None) if _is_placed(one) else (lambda _name: None)
-                places += [(place, name_of(name), part) for name, part in inner]
+                is_placed = _is_placed(one)
+                places += [(place, name if is_placed and name else None, part) for name, part in inner]
         if is_whole and all(is_scalar(key) or self._knows(key) for mapping in mappings for key in mapping):
             return True, ()
         return False, tuple(sorted(pointer for hit in hits if (pointer := _pointer(hit)) is not None))

@@ -181,7 +181,7 @@ class Request:
             untrusted=None if is_step else untrusted,
         )
         is_schema = inner is UNSAID or isinstance(inner, Mapping)
-        hint: object = inner if not is_schema or shape is None else shape.spec.schema
+        hint = cast("object", inner) if not is_schema or shape is None else shape.spec.schema
         return cls(question, using, is_reply, tools, hint, untrusted)
 
     def as_step(self) -> Callable[[Callable[[], Any]], Any] | None:
@@ -242,7 +242,7 @@ def _untrusted_in(prompt: object, inputs: Mapping[str, object]) -> str:
     if named is not None:
         return f"its input {named}"
     is_given = isinstance(prompt, Sequence) and not isinstance(prompt, str)
-    return "its messages" if is_given and not here.is_trusted(prompt) else ""
+    return "its messages" if is_given and not here.is_trusted(cast("object", prompt)) else ""
 
 
 def answer(question: Question, using: Using) -> Program[Answered]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
 from inspect import isawaitable
-from typing import Any
+from typing import Any, cast
 
 from surefoot import scope
 from surefoot.decisions import Decision
@@ -76,13 +76,14 @@ def note_denied(asked: ToolCall) -> None:
 
 def _called_by_model(function: Callable[..., Any], by_model: frozenset[str]) -> Callable[..., Any]:
     """A function with the notice that a model calls it, where it is a step, or one that is bound to an object."""
-    inner: Any = function.func if isinstance(function, partial) else function
-    marked = getattr(inner, "called_by_model", None)
+    bound: Any = function if isinstance(function, partial) else None
+    inner: Any = function if bound is None else bound.func
+    marked: Any = getattr(inner, "called_by_model", None)
     if marked is None:
-        return function
-    if isinstance(function, partial):
-        return partial(marked, by_model, *function.args, **function.keywords)
-    return partial(marked, by_model)
+        return cast("Callable[..., Any]", function)
+    if bound is not None:
+        return cast("Callable[..., Any]", partial(marked, by_model, *bound.args, **bound.keywords))
+    return cast("Callable[..., Any]", partial(marked, by_model))
 
 
 def _answered(function: Callable[..., Any], given: Mapping[str, object]) -> Any:
