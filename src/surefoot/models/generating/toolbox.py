@@ -76,13 +76,14 @@ def note_denied(asked: ToolCall) -> None:
 
 def _called_by_model(function: Callable[..., Any], by_model: frozenset[str]) -> Callable[..., Any]:
     """A function with the notice that a model calls it, where it is a step, or one that is bound to an object."""
-    bound: Any = function if isinstance(function, partial) else None
-    inner: Any = function if bound is None else bound.func
+    given = cast("Any", function)
+    is_bound = isinstance(function, partial)
+    inner = given.func if is_bound else given
     marked: Any = getattr(inner, "called_by_model", None)
     if marked is None:
-        return cast("Callable[..., Any]", function)
-    if bound is not None:
-        return cast("Callable[..., Any]", partial(marked, by_model, *bound.args, **bound.keywords))
+        return cast("Callable[..., Any]", given)
+    if is_bound:
+        return cast("Callable[..., Any]", partial(marked, by_model, *given.args, **given.keywords))
     return cast("Callable[..., Any]", partial(marked, by_model))
 
 
