@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from surefoot import flows, models
+from surefoot import flows, models, scope
 from surefoot import ledger as records
 from surefoot.errors import ConfigError, InvalidInput
 from surefoot.locks import ForkSafeLock, made_once
@@ -48,16 +48,23 @@ class App:
         from surefoot import guarding, wiring
         from surefoot.config import load
         from surefoot.endpoints import ProjectEndpoints
-        from surefoot.guards import Finder, InEnvironment
+        from surefoot.guards import InEnvironment
 
         self.settings = settings or load()
         config = self.config = self.settings.config
         vault = self.settings.vault
         keys = {*models.KEY_VARIABLES, "SUREFOOT_KEY", *vault.variables}
-        known = vault.resolved, InEnvironment(sorted(keys))
-        finder = Finder(*known)
+        known = vault.known, InEnvironment(sorted(keys))
         self.keyring = records.Keyring(config.privacy.key_file, key=os.environ.get("SUREFOOT_KEY"))
-        payloads = records.Payloads(self.keyring, privacy=finder, inline_bytes=config.ledger.inline_bytes)
+        self.finder = wiring.finder_of(config.privacy, self.keyring, *known)
+        """What finds secrets and personal data, in all that is recorded and sent."""
+        scope.mask_logs(self.finder)
+        payloads = records.Payloads(
+            self.keyring,
+            privacy=self.finder,
+            secrecy=self.finder.secrets_only(),
+            inline_bytes=config.ledger.inline_bytes,
+        )
         self.ledger: Ledger = wiring.ledger_of(config.ledger, payloads, vault)
         self.keeper = flows.Keeper(self.ledger, lease_seconds=config.runs.lease)
         self.budgeting = wiring.budgets_of(config, self.ledger)
@@ -71,7 +78,7 @@ class App:
         self._watches: list[Watch] = []
         self.guards = guarding.guards_of(
             config,
-            secrets=finder,
+            secrets=self.finder.secrets_only(),
             known=known,
             keyring=self.keyring,
             # Its key is asked for when it is first needed.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +43,19 @@ def kind_of(value: object) -> str:
         case None:
             return "nothing"
         case bool():
-            return "true or false"
+            return str(value)
         case str():
-            return f"text of {_many(len(value), 'character')}"
+            return f"text of {counted(len(value), 'character')}"
         case bytes() | bytearray():
-            return _many(len(value), "byte")
+            return counted(len(value), "byte")
         case list() | tuple():
-            return f"a list of {len(value):,}"
+            return f"a list of {len(cast('list[object]', value)):,}"
         case dict():
-            return f"a mapping of {len(value):,}"
+            return f"a mapping of {len(cast('dict[object, object]', value)):,}"
         case _:
             return type(value).__name__
 
 
-def _many(count: int, what: str) -> str:
+def counted(count: int, what: str) -> str:
+    """`3 characters`, `1 character`."""
     return f"{count:,} {what}{'s' * (count != 1)}"

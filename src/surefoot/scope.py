@@ -12,10 +12,11 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
+from weakref import WeakSet
 
 from surefoot import doors
 from surefoot.decisions import Decision
-from surefoot.values import CacheRow, Caller, CallFacts, PromptRef, Settlement, StepKind, Trust
+from surefoot.values import CacheRow, Caller, CallFacts, Capture, PromptRef, Settlement, StepKind, Trust
 
 T = TypeVar("T")
 
@@ -40,6 +41,8 @@ class Work:
     function: Callable[..., object] | None = None
     untrusted: str | None = None
     is_reading: bool = False
+    capture: Capture | None = None
+    """What of it people may read; None: as of what it is in."""
 
     def __str__(self) -> str:
         """As messages call it."""
@@ -233,6 +236,8 @@ def hidden() -> Generator[None]:
         _current.reset(token)
 
 
+_traces = logging.Formatter()
+
 _cache: ContextVar[CacheWish] = ContextVar("surefoot_cache", default=None)
 
 
@@ -286,8 +291,22 @@ def expecting(names: tuple[str, ...] | None) -> Generator[None]:
         _expected.reset(token)
 
 
+Mask = Callable[[str], str | None]
+"""Reads a text and returns it without secrets, or None where there is none."""
+
+_masks: WeakSet[Mask] = WeakSet()
+
+
+def mask_logs(mask: Mask) -> None:
+    """Write log records of ours as `mask` does for as long as that exists, tracebacks too."""
+    _masks.add(mask)
+
+
 def logger(name: str) -> logging.Logger:
-    """The standard logger of that name, whose records carry `run_id` and `step_id` (empty outside a run)."""
+    """The standard logger of that name, whose records carry `run_id` and `step_id` (empty outside a run).
+
+    They are without the secrets that the apps of this process know, and without personal data where they look for it.
+    """
     found = logging.getLogger(name)
     if _whereabouts not in found.filters:
         found.addFilter(_whereabouts)
@@ -298,7 +317,24 @@ def _whereabouts(record: logging.LogRecord) -> bool:
     here = current()
     record.run_id = here.run_id if here else ""
     record.step_id = here.step_id if here else ""
+    for mask in list(_masks):
+        _write_masked(record, mask)
     return True
+
+
+def _write_masked(record: logging.LogRecord, mask: Mask) -> None:
+    try:
+        said = mask(record.getMessage())
+    except (TypeError, ValueError):
+        # The handlers say which call has arguments that do not fit its message.
+        return
+    if said is not None:
+        record.msg, record.args = said, None
+    if record.exc_info:
+        record.exc_text = record.exc_text or _traces.formatException(record.exc_info)
+    if record.exc_text and (trace := mask(record.exc_text)) is not None:
+        # Handlers that look at the exception itself would write what it says.
+        record.exc_text, record.exc_info = trace, None
 
 
 class Slot(Generic[T]):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, cast, get_args, get_origin
 
 from surefoot.errors import InvalidInput, UsageError
 from surefoot.hosts import NoHost, host_of, is_among
-from surefoot.mistakes import Mistake, kind_of
+from surefoot.mistakes import Mistake, counted, kind_of
 from surefoot.patterns import compiled, matched_until
 from surefoot.values import Json
 
@@ -67,6 +67,11 @@ class Text:
             except InvalidInput as error:
                 raise UsageError(f"Text(pattern=...): {error}") from None
 
+    def __repr__(self) -> str:
+        """As it was written: it stands in signatures that messages show."""
+        said = {one.name: getattr(self, one.name) for one in fields(self)}
+        return f"Text({', '.join(f'{name}={value!r}' for name, value in said.items() if value not in (None, False))})"
+
     @property
     def is_checked(self) -> bool:
         """Whether what passes is one of what the team has described, so that it may be trusted."""
@@ -85,12 +90,11 @@ class Text:
         # A pattern is never asked about a text that is too long.
         if self.max is not None and len(text) > self.max:
             offset = (len(value) - len(value.lstrip()) if self.trim else 0) + self.max
-            problem = (
-                f"has {len(text):,} characters, and may have {self.max:,} (too long from offset {offset})"
-            )
+            size = counted(len(text), "character")
+            problem = f"has {size}, and may have {self.max:,} (too long from offset {offset})"
             return Mistake(field, "max", problem, offset)
         if self.min is not None and len(text) < self.min:
-            problem = f"has {len(text):,} characters, and needs {self.min:,}"
+            problem = f"has {counted(len(text), 'character')}, and needs {self.min:,}"
             return Mistake(field, "min", problem, len(value))
         return (
             _broken(field, value)
@@ -118,7 +122,6 @@ class Text:
         elif self.pattern is not None:
             told["pattern"] = f"^(?:{self.pattern})$"
         if self.hosts is not None:
-            told["format"] = "uri"
             said.append(f"an address of {_listed(self.hosts)}")
         return {**told, **({"description": "; ".join(said)} if said else {})}
 

@@ -24,7 +24,7 @@ MOST_LEAVES = 100
 
 _SCALARS: tuple[type, ...] = (bool, int, float, complex, type(None), Decimal, Fraction)
 _SCALARS += (date, time, timedelta, UUID, Enum)
-_PLAIN_SCALARS = frozenset((*_SCALARS, datetime))
+SCALARS = frozenset((*_SCALARS, datetime))
 
 
 def trusted(value: T) -> T:
@@ -72,7 +72,7 @@ def is_scalar(value: object) -> bool:
     kind = type(value)
     if kind is str or kind is bytes:
         return len(cast("str | bytes", value)) <= 1
-    return kind in _PLAIN_SCALARS or isinstance(value, _SCALARS)
+    return kind in SCALARS or isinstance(value, _SCALARS)
 
 
 TOO_MUCH: Final = object()
@@ -95,7 +95,7 @@ def leaves_of(value: object, *, most: int = MOST_LEAVES) -> Iterator[object]:
             yield one
         else:
             left -= len(inner)
-            if left > 0 and not _PLAIN_SCALARS.issuperset(type(part) for _, part in inner):
+            if left > 0 and not SCALARS.issuperset(type(part) for _, part in inner):
                 queue.extend(part for _, part in inner)
         if left <= 0 or most <= 0:
             if queue or left <= 0:
@@ -109,8 +109,8 @@ def parts_of(value: object) -> list[tuple[str, object]] | None:
         return None
     if isinstance(value, Mapping):
         items = cast("Mapping[object, object]", value).items()
-        # The keys are texts too.
-        return [*((str(key), part) for key, part in items), *(("", key) for key, _ in items)]
+        # The keys are texts too; they have no place, and are asked about last.
+        return [*(("", key) for key, _ in items), *((str(key), part) for key, part in items)]
     if isinstance(value, list | tuple | AbstractSet):
         return [(str(n), part) for n, part in enumerate(cast("Sequence[object]", value))]
     if isinstance(value, type):

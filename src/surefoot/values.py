@@ -20,6 +20,9 @@ StepStatus = Literal[
 ]
 StepKind = Literal["step", "call", "flow"]
 Trust = Literal["trusted", "untrusted"]
+Capture = Literal["none", "metadata", "redacted", "full"]
+"""What of a payload people may read: nothing, its kind and size, what is no secret and no personal data, or all but
+secrets. What a run goes on with is exact in any case."""
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 # Two characters at a time: each run and each request has an id.

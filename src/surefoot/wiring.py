@@ -11,6 +11,7 @@ from surefoot import ledger as records
 from surefoot import limits, models, prompts
 from surefoot.errors import ConfigError
 from surefoot.fences import Fences
+from surefoot.guards.privacy import KINDS, Finder, Known, Pseudonyms
 from surefoot.limits import breakers as breaking
 from surefoot.limits import cache
 from surefoot.values import Money
@@ -52,6 +53,17 @@ def policy_of(
         cache=cache,
         guards=guards,
         local_context=given.local.context,
+    )
+
+
+def finder_of(given: config.PrivacySettings, keyring: Keyring, *known: Known) -> Finder:
+    """What finds secrets, and the personal data that the settings name."""
+    return Finder(
+        *known,
+        personal=[kind for kind in KINDS if kind in given.kinds] if given.pii else (),
+        patterns=given.patterns,
+        allow=given.allow,
+        pseudonym=Pseudonyms(lambda: keyring.derive("pseudonyms")),
     )
 
 

@@ -35,8 +35,10 @@ from wire import Fault, WireServer
 
 __all__ = ["redis_server", "redis_session"]
 
-ASKED = [{"role": "user", "content": "What are the risks?"}]
-SAID = "gpt-4o heard: What are the risks?"
+# A text of the module, which its flows trust.
+QUESTION = "What are the risks?"
+ASKED = [{"role": "user", "content": QUESTION}]
+SAID = f"gpt-4o heard: {QUESTION}"
 
 
 @pytest.fixture(autouse=True)

@@ -17,6 +17,7 @@ from click import UsageError
 from click.testing import CliRunner, Result
 from pydantic import BaseModel
 
+from fenced_texts import unfenced
 from surefoot import App, flow, generate
 from surefoot.cli import eval as command
 from surefoot.cli import eval_page
@@ -197,8 +198,8 @@ def test_both_arms_of_a_case_are_made_side_by_side_and_who_is_first_alternates(
     put(tmp_path, "2", "please say")
     against(concurrency=1, count=4)
     order = [
-        ("please" in call.body["messages"][0]["content"], call.body["messages"][0]["content"][-1])
-        for call in wire.received
+        ("please" in said, said[-1])
+        for said in (unfenced(call.body["messages"][-1]["content"]) for call in wire.received)
     ]
     assert order == [
         *((True, "0"), (False, "0"), (False, "1"), (True, "1")),

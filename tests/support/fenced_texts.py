@@ -14,10 +14,9 @@ FENCE = re.compile(r"<untrusted-([\w-]{22})>(.*?)</untrusted-\1>", re.DOTALL)
 
 def unfenced(text: str) -> str:
     """A rendered text without fences and without what explains them."""
-    bare = FENCE.sub(r"\2", text).replace(MARK, "")
     for told in EXPLAINED.values():
-        bare = bare.replace(f"\n\n{told}", "").replace(told, "")
-    return bare
+        text = text.replace(f"\n\n{told}", "").replace(told, "")
+    return FENCE.sub(r"\2", text).replace(MARK, "")
 
 
 def inside(text: str) -> list[str]:

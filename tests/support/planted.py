@@ -120,8 +120,14 @@ def secrets(random: Random) -> list[Sample]:
     found += [
         Sample("bearer", f"Authorization: Bearer {token}", token),
         Sample("basic", f"authorization: Basic {pair}", pair),
-        Sample("assigned", random.choice((f"api_key={token}", f"'client_secret': '{token}'", f"export API_TOKEN={token}")), token),
-        Sample("private-key", f"-----BEGIN {kind}PRIVATE KEY-----\n{body}\n-----END {kind}PRIVATE KEY-----", body),
+        Sample(
+            "assigned",
+            random.choice((f"api_key={token}", f"'client_secret': '{token}'", f"export API_TOKEN={token}")),
+            token,
+        ),
+        Sample(
+            "private-key", f"-----BEGIN {kind}PRIVATE KEY-----\n{body}\n-----END {kind}PRIVATE KEY-----", body
+        ),
     ]
     return found
 
@@ -211,9 +217,32 @@ def people(random: Random) -> list[Sample]:
             f"001-{area()}-{area()}-{some(4)}",
         )
     )
-    uk = random.choice((f"020 7{some(3)} {some(4)}", f"+44 20 7{some(3)} {some(4)}", f"07{some(3)} {some(6)}", f"+44(0){some(4)} {some(6)}"))
-    de = random.choice((f"030 / {some(7)}", f"+49 {random.choice('123456789')}{some(2)} {some(8)}", f"0{random.choice('123456789')}{some(3)}-{some(6)}", f"(089) {some(7)}", f"+49 (0)30 {some(4)} {some(3)}", f"0049 171 {some(7)}"))
-    far = random.choice((f"+33 1 {_grouped(some(8), 2, ' ')}", f"+91 {random.choice('789')}{some(9)}", f"+86 138 {some(4)} {some(4)}", f"+353-86-{some(3)}-{some(4)}"))
+    uk = random.choice(
+        (
+            f"020 7{some(3)} {some(4)}",
+            f"+44 20 7{some(3)} {some(4)}",
+            f"07{some(3)} {some(6)}",
+            f"+44(0){some(4)} {some(6)}",
+        )
+    )
+    de = random.choice(
+        (
+            f"030 / {some(7)}",
+            f"+49 {random.choice('123456789')}{some(2)} {some(8)}",
+            f"0{random.choice('123456789')}{some(3)}-{some(6)}",
+            f"(089) {some(7)}",
+            f"+49 (0)30 {some(4)} {some(3)}",
+            f"0049 171 {some(7)}",
+        )
+    )
+    far = random.choice(
+        (
+            f"+33 1 {_grouped(some(8), 2, ' ')}",
+            f"+91 {random.choice('789')}{some(9)}",
+            f"+86 138 {some(4)} {some(4)}",
+            f"+353-86-{some(3)}-{some(4)}",
+        )
+    )
     ssn = f"{random.randint(1, 665):03d}-{random.randint(1, 99):02d}-{random.randint(1, 9999):04d}"
     ip = ".".join(str(random.randint(1, 254)) for _ in range(4))
     ip6 = random.choice(

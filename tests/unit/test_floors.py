@@ -25,7 +25,11 @@ FLOOR = {
     "locks": 1,
     "doors": 1,
     "effects": 1,
+    "constraints": 1,
+    "environment": 1,
+    "hidden": 1,
     "hosts": 1,
+    "jsontext": 1,
     "mistakes": 1,
     "patterns": 1,
     "text": 1,
@@ -89,7 +93,13 @@ NEIGHBOURS = {
         ("fenced", "values"),
     ),
     *(("text", "errors"), ("text", "hosts"), ("text", "mistakes"), ("text", "patterns"), ("text", "values")),
-    *(("patterns", "errors"), ("errors", "mistakes")),
+    *(("patterns", "errors"), ("errors", "mistakes"), ("jsontext", "values"), ("hidden", "characters")),
+    *(
+        ("constraints", "errors"),
+        ("constraints", "mistakes"),
+        ("constraints", "text"),
+        ("constraints", "values"),
+    ),
 }
 
 # Who may name what: the rooms, and the third parties (and their likes in the standard library) behind their wall.

@@ -292,6 +292,8 @@ def _row_json(row: CostRow) -> dict[str, Json]:
 
 def print_csv(found: Costs) -> None:
     """One line for each group, costs as exact decimals; none for the sum, which a spreadsheet would add to itself."""
+    from surefoot.evals.datasets.formulas import harmless
+
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(
         [
@@ -304,14 +306,9 @@ def print_csv(found: Costs) -> None:
         usage = row.usage
         writer.writerow(
             [
-                *map(_harmless, row.group.values()),
+                *map(harmless, row.group.values()),
                 *(row.calls, row.failed, row.cached, row.unpriced),
                 *(usage.input, usage.cached, usage.output, usage.reasoning),
                 f"{row.cost.nanos // _S}.{row.cost.nanos % _S:09}",
             ]
         )
-
-
-def _harmless(name: str) -> str:
-    """A spreadsheet takes a cell that begins so for a formula; names may come from users."""
-    return f"'{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name

@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-import orjson
-
+from surefoot import jsontext
 from surefoot.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -60,8 +59,8 @@ def document(place: str) -> dict[str, object]:
     """The JSON object in a file, or on stdin for `-`. Raises `InvalidInput`."""
     text = _stdin("--inputs") if place == "-" else _text(place, "--inputs")
     try:
-        value: object = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
+        value = jsontext.read(text)
+    except jsontext.NoJson as error:
         raise InvalidInput(f"--inputs {place} is not JSON: {error}") from None
     if not isinstance(value, dict):
         raise InvalidInput(f'--inputs {place} holds no JSON object: write {{"name": value, ...}}')

@@ -90,8 +90,7 @@ def command(  # noqa: PLR0917
 
 def _decision(entry: Entry | None, done: str | None) -> Decision:
     """What was found out. A result may be of the flow's own classes, so that its code at `entry` is loaded first."""
-    import orjson
-
+    from surefoot import jsontext
     from surefoot.errors import UsageError
     from surefoot.flows import load
     from surefoot.ledger import decode
@@ -100,8 +99,8 @@ def _decision(entry: Entry | None, done: str | None) -> Decision:
     if done is None:
         return "retry"
     try:
-        orjson.loads(done)
-    except orjson.JSONDecodeError as error:
+        jsontext.read(done)
+    except jsontext.NoJson as error:
         raise UsageError(f"--done {done!r} is no JSON ({error}): a text is written as '\"text\"'") from error
     if entry is not None:
         load(entry)

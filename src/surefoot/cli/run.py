@@ -49,6 +49,11 @@ from surefoot.cli.options import documented, json_option
     is_flag=True,
     help="Run nothing: tell what a run may cost by those that were, as `surefoot estimate` does.",
 )
+@click.option(
+    "--schema",
+    is_flag=True,
+    help="Run nothing: print what the flow takes, as JSON Schema with its lengths, patterns and bounds.",
+)
 @json_option
 def command(  # noqa: PLR0917
     flow: str,
@@ -63,6 +68,7 @@ def command(  # noqa: PLR0917
     principal: str,
     strict: bool,  # noqa: FBT001
     estimate: bool,  # noqa: FBT001
+    schema: bool,  # noqa: FBT001
     as_json: bool,  # noqa: FBT001
 ) -> int:
     """Run FLOW, which is FILE.py:NAME or module:NAME, as a durable run.
@@ -78,6 +84,8 @@ def command(  # noqa: PLR0917
     from surefoot.ledger import RunRecord
     from surefoot.values import RunTags
 
+    if schema:
+        return _show_schema(flow)
     if estimate:
         from surefoot.cli.estimate import show
 
@@ -109,3 +117,14 @@ def command(  # noqa: PLR0917
     finally:
         sys.stdout.flush()
         app.close()
+
+
+def _show_schema(flow: str) -> int:
+    from surefoot.app import App
+    from surefoot.cli import screen
+    from surefoot.flows import find_spec, schema_of
+
+    with App.current().entered():
+        _, spec = find_spec(flow)
+    screen.print_json(schema_of(spec))
+    return 0

@@ -20,19 +20,16 @@ def command(run: str, event: str, value: str, as_json: bool) -> int:  # noqa: FB
     The event is recorded in the run's inbox. The run takes it where it calls wait_for; one that no process has takes
     it when it is resumed.
     """
-    import orjson
-
+    from surefoot import jsontext
     from surefoot.app import App
     from surefoot.cli import screen
     from surefoot.errors import InvalidInput
     from surefoot.ledger import decode
 
     try:
-        orjson.loads(value)
-    except orjson.JSONDecodeError as error:
-        raise InvalidInput(
-            f"--value {value!r} is no JSON ({error}): a text is written as '\"text\"'"
-        ) from error
+        jsontext.read(value)
+    except jsontext.NoJson as error:
+        raise InvalidInput(f"--value is no JSON ({error}): a text is written as '\"text\"'") from None
     app = App.current()
     record = app.ledger.run(run)
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from surefoot.config.guards import GuardSettings
 from surefoot.config.limits import Breaker, Budget, CacheSettings, Limit, RedisSettings
@@ -17,6 +17,8 @@ from surefoot.config.online import OnlineSettings
 from surefoot.config.secret import Secret, SecretText
 from surefoot.config.section import Dollars, Location, Names, Section, refuse_password
 from surefoot.config.trust import TrustSettings
+from surefoot.errors import InvalidInput
+from surefoot.patterns import compiled
 
 Provider: TypeAlias = Literal[
     "openai",
@@ -41,6 +43,9 @@ Provider: TypeAlias = Literal[
     "vllm",
     "openai-compatible",
 ]
+
+
+_PERSONAL = ("email", "phone", "card", "iban", "ssn", "ip", "tax_id")
 
 
 class LedgerSettings(Section):
@@ -293,13 +298,63 @@ class RetrievalSettings(Section):
 
 
 class PrivacySettings(Section):
-    """What is sealed, and with which key."""
+    """What is hidden from people, what is sealed, and with which key."""
+
+    pii: bool = Field(
+        default=False,
+        description="Whether personal data is looked for, and a pseudonym shown in its place. Secrets always are "
+        "hidden.",
+    )
+    kinds: Names = Field(
+        default=_PERSONAL,
+        description="Which kinds of it: `email`, `phone`, `card`, `iban`, `ssn`, `ip`, `tax_id`.",
+    )
+    patterns: Mapping[str, str] = Field(
+        default={},
+        description="Further kinds, by a name of yours, as a pattern of RE2; what its first group takes is hidden, "
+        'else all of it, as in `badge = "ACME-[0-9]{6}"`. They are looked for in any case.',
+    )
+    allow: Names = Field(
+        default=(),
+        description="Texts that are hidden nowhere, such as `info@acme.example`; capitals do not count.",
+    )
+    capture: Literal["none", "metadata", "redacted", "full"] = Field(
+        default="redacted",
+        description="What people may read of what flows and steps take and give, where they do not say so: nothing, "
+        "kind and size, what is left of it, or all but secrets.",
+    )
 
     key_file: Location = Field(
         default=Path(".surefoot/key"),
         description="The file of the key that seals payloads, made on first use. The environment variable "
         "`SUREFOOT_KEY` goes before it.",
     )
+
+    @field_validator("kinds")
+    @classmethod
+    def _are_known(cls, kinds: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [kind for kind in kinds if kind not in _PERSONAL]:
+            raise ValueError(f"{unknown[0]!r} is no kind of personal data: there are {', '.join(_PERSONAL)}")
+        return kinds
+
+    @field_validator("patterns")
+    @classmethod
+    def _are_patterns(cls, patterns: Mapping[str, str]) -> Mapping[str, str]:
+        for name, pattern in patterns.items():
+            if not re.fullmatch(r"[a-z][a-z0-9_]{0,30}", name) or name in (*_PERSONAL, "secret"):
+                raise ValueError(
+                    f"a pattern of yours is called {name!r}: give it a name of small letters, digits and _ that no "
+                    "kind has"
+                )
+            try:
+                found = compiled(pattern).search("")
+            except InvalidInput as error:
+                raise ValueError(f"{name}: {error}") from None
+            if found is not None:
+                raise ValueError(
+                    f"{name}: {pattern!r} matches the empty text: let it ask for one character at least"
+                )
+        return patterns
 
 
 class RunSettings(Section):
@@ -322,6 +377,17 @@ class RunSettings(Section):
         default=Decimal(100),
         description="Dollars after which a run makes no further call. Calls under way may exceed it: a budget does not "
         "let them.",
+    )
+    max_input_bytes: int = Field(
+        default=32_000_000,
+        ge=1,
+        description="How many bytes the inputs of a run may have together, as they are recorded; also an event that is "
+        "sent to a run.",
+    )
+    hidden: Literal["refuse", "strip", "allow"] = Field(
+        default="refuse",
+        description="What becomes of inputs with text that no reader sees (tag characters, overrides of direction, "
+        "zero-width characters and variation selectors that carry data): the run is not begun, or they are taken out.",
     )
     max_depth: int = Field(
         default=50, ge=1, description="How many steps and flows may lie inside each other."

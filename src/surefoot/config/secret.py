@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
@@ -24,8 +25,11 @@ class Vault:
         self.root = root
         self.variables: set[str] = set()
         """The environment variables that settings refer to: their values are secrets before they are read."""
+        self.files: set[Path] = set()
+        """The files that they refer to."""
         self._lock = ForkSafeLock()
         self._resolved: frozenset[str] = frozenset()
+        self._is_read = False
 
     def note(self, value: str) -> None:
         """Remember a secret that was read."""
@@ -34,6 +38,21 @@ class Vault:
 
     def resolved(self) -> frozenset[str]:
         """The secrets that were read so far: the same set until there is one more."""
+        return self._resolved
+
+    def known(self) -> frozenset[str]:
+        """`resolved`, and all other secrets that settings refer to, as far as they can be read, which is done once.
+
+        What nobody has used yet may stand in what a former process recorded, or in what a flow reads by itself.
+        """
+        if not self._is_read:
+            found = {value for name in self.variables if (value := self.environ.get(name))}
+            for file in self.files:
+                with suppress(OSError, UnicodeDecodeError):
+                    found.add(file.read_text(encoding="utf-8").strip())
+            with self._lock:
+                self._is_read = True
+                self._resolved |= found - {""}
         return self._resolved
 
 
@@ -56,6 +75,8 @@ class Secret:
         self._vault = vault
         if self._kind == "env":
             vault.variables.add(self._place)
+        else:
+            vault.files.add(self._file())
 
     @property
     def reference(self) -> str:
@@ -119,9 +140,21 @@ class Secret:
     def __hash__(self) -> int:
         return hash(self.reference)
 
+    def __copy__(self) -> Secret:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Secret:
+        """It does not change; a copy of what it hangs on would be one of the environment."""
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"{self!r} is not pickled, as the environment would be: hand on the name of its setting"
+        )
+
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.is_instance_schema(cls)
+        return core_schema.is_instance_schema(cls, serialization=core_schema.to_string_ser_schema())
 
 
 class SecretText:
@@ -172,6 +205,18 @@ class SecretText:
     def __hash__(self) -> int:
         return hash(self._text)
 
+    def __copy__(self) -> SecretText:
+        return self
+
+    def __deepcopy__(self, memo: object) -> SecretText:
+        """It does not change; a copy of what it hangs on would be one of the environment."""
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"{self!r} is not pickled, as the environment would be: hand on the name of its setting"
+        )
+
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.is_instance_schema(cls)
+        return core_schema.is_instance_schema(cls, serialization=core_schema.to_string_ser_schema())

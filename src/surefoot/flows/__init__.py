@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from surefoot.flows.building import AnyFlow as AnyFlow
     from surefoot.flows.building import checked as checked
     from surefoot.flows.building import find_spec as find_spec
-    from surefoot.flows.building import hints_of as hints_of
     from surefoot.flows.building import target_of as target_of
     from surefoot.flows.building import with_inputs as with_inputs
     from surefoot.flows.changes import CHANGES as CHANGES
@@ -66,6 +65,8 @@ if TYPE_CHECKING:
     from surefoot.flows.origin import FORKED_FROM as FORKED_FROM
     from surefoot.flows.runner import begin as begin
     from surefoot.flows.runner import resume as resume
+    from surefoot.flows.schema import schema_of as schema_of
+    from surefoot.flows.signature import hints_of as hints_of
     from surefoot.flows.step import Step as Step
     from surefoot.flows.step import step as step
     from surefoot.flows.stopping import Ceilings as Ceilings
@@ -84,7 +85,7 @@ else:
         {
             "approving": ["Answer", "Request", "answer", "meant", "refuse_ended", "waiting_in"],
             "background": ["run_in_background", "run_in_thread"],
-            "building": ["AnyFlow", "checked", "find_spec", "hints_of", "target_of", "with_inputs"],
+            "building": ["AnyFlow", "checked", "find_spec", "target_of", "with_inputs"],
             "changes": ["CHANGES", "Change", "parse_change", "recorded_changes", "resolved"],
             "children": ["start"],
             "code": ["load", "load_reference"],
@@ -101,6 +102,8 @@ else:
             "options": ["Completed", "Opaque", "Options", "Target"],
             "origin": ["ALL", "FORK_STEP", "FORKED_FROM"],
             "runner": ["begin", "resume"],
+            "schema": ["schema_of"],
+            "signature": ["hints_of"],
             "step": ["Step", "step"],
             "stopping": ["Ceilings"],
             "threads": ["carry"],

@@ -167,7 +167,7 @@ def waiting_in(ledger: Ledger, run_id: str) -> list[Request]:
                 *(
                     run_id,
                     str(asked["step"]),
-                    digest,
+                    about[1],
                     orjson.dumps(shown).decode(),
                     one.key.hex(),
                     one.started_ns,

@@ -7,18 +7,19 @@ import importlib
 import inspect
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, cast, get_type_hints
+from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
 
-import orjson
-
+from surefoot import jsontext
 from surefoot.errors import InvalidInput, UnknownFlow
 from surefoot.flows import code
+from surefoot.flows.arguments import refused
 from surefoot.flows.changes import Change
 from surefoot.flows.entering import given_data
 from surefoot.flows.flow import Flow, FlowSpec, Workflow
 from surefoot.flows.options import Opaque, Target
+from surefoot.flows.signature import adapter_of, hints_of, mistakes_of
+from surefoot.mistakes import Mistake
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -111,39 +112,25 @@ def checked(spec: FlowSpec, inputs: Mapping[str, object], *, is_text: bool = Fal
 
     `is_text`: values come from a command line; where a parameter does not take the text, it is read as JSON.
     """
-    from pydantic import ValidationError
-
-    adapters = _adapters_of(spec.function)
     parameters = spec.arguments.signature.parameters
+    mistakes: list[Mistake] = []
+    given = _checked_each(spec, inputs, mistakes, is_text=is_text)
     values: dict[str, object] = {}
-    mistakes = [
-        f"{name!r} is no input of it"
-        for name in inputs
-        if name not in parameters and not _takes_any(parameters)
-    ]
     for name, parameter in parameters.items():
         if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
             continue
         if parameter.kind is inspect.Parameter.VAR_KEYWORD:
-            values[name] = {key: value for key, value in inputs.items() if key not in parameters}
+            values[name] = {key: value for key, value in given.items() if key not in parameters}
+        elif name in given:
+            values[name] = given[name]
+        elif name in inputs:
             continue
-        if name not in inputs:
-            if parameter.default is inspect.Parameter.empty:
-                mistakes.append(f"{name!r} is missing")
-            else:
-                values[name] = parameter.default
-            continue
-        value, adapter = inputs[name], adapters.get(name)
-        if adapter is None:
-            values[name] = value
-            continue
-        try:
-            values[name] = _converted(adapter, value, is_text=is_text)
-        except ValidationError as error:
-            first = error.errors()[0]
-            mistakes.append(f"{name!r}: {first['msg'][:1].lower()}{first['msg'][1:]} (given {value!r:.80})")
+        elif parameter.default is inspect.Parameter.empty:
+            mistakes.append(Mistake("", "missing", f"{name!r} is missing"))
+        else:
+            values[name] = parameter.default
     if mistakes:
-        raise InvalidInput(f"flow {spec.name}: {'; '.join(mistakes)}. It takes {spec.arguments.signature}")
+        raise refused(f"flow {spec.name}", spec.arguments.signature, mistakes)
     return values
 
 
@@ -167,23 +154,33 @@ def in_place(
 
 def _checked_alone(spec: FlowSpec, others: Mapping[str, object], *, is_text: bool) -> dict[str, object]:
     """Some inputs of a flow, without the rest."""
+    mistakes: list[Mistake] = []
+    values = _checked_each(spec, others, mistakes, is_text=is_text)
+    if mistakes:
+        raise refused(f"flow {spec.name}", spec.arguments.signature, mistakes)
+    return values
+
+
+def _checked_each(
+    spec: FlowSpec, inputs: Mapping[str, object], mistakes: list[Mistake], *, is_text: bool
+) -> dict[str, object]:
+    """Each input by what is declared of its parameter; what is wrong is added to the mistakes."""
     from pydantic import ValidationError
 
     adapters, parameters = _adapters_of(spec.function), spec.arguments.signature.parameters
+    rest = next((p.name for p in parameters.values() if p.kind is inspect.Parameter.VAR_KEYWORD), None)
     values: dict[str, object] = {}
-    mistakes: list[str] = []
-    for name, value in others.items():
-        if name not in parameters and not _takes_any(parameters):
-            mistakes.append(f"{name!r} is no input of it")
+    for name, value in inputs.items():
+        if name not in parameters and rest is None:
+            mistakes.append(Mistake("", "unknown", f"{name!r} is no input of it"))
             continue
-        adapter = adapters.get(name)
+        # Of what goes into `**rest`, only rules are asked, as ever.
+        declared = name if name in parameters else rest if rest in spec.arguments.rules else None
+        adapter = None if declared is None else adapters.get(declared)
         try:
             values[name] = value if adapter is None else _converted(adapter, value, is_text=is_text)
         except ValidationError as error:
-            first = error.errors()[0]
-            mistakes.append(f"{name!r}: {first['msg'][:1].lower()}{first['msg'][1:]} (given {value!r:.80})")
-    if mistakes:
-        raise InvalidInput(f"flow {spec.name}: {'; '.join(mistakes)}. It takes {spec.arguments.signature}")
+            mistakes += mistakes_of(error, name, value)
     return values
 
 
@@ -200,17 +197,8 @@ def _adapters_of(function: Any) -> Mapping[str, TypeAdapter[Any] | None]:
 
 
 def _new_adapters(function: Any) -> dict[str, TypeAdapter[Any] | None]:
-    return {name: _adapter(hint) for name, hint in hints_of(function).items() if name != "return"}
-
-
-def _adapter(hint: Any) -> TypeAdapter[Any] | None:
-    """What checks values of a type; None for a type of the user's that says nothing of its form."""
-    from pydantic import PydanticUserError, TypeAdapter
-
-    try:
-        return TypeAdapter(hint)
-    except PydanticUserError:
-        return None
+    hints = hints_of(function, has_extras=True)
+    return {name: adapter_of(hint) for name, hint in hints.items() if name != "return"}
 
 
 def _converted(adapter: TypeAdapter[Any], value: object, *, is_text: bool) -> object:
@@ -220,28 +208,10 @@ def _converted(adapter: TypeAdapter[Any], value: object, *, is_text: bool) -> ob
         if not (is_text and isinstance(value, str)):
             raise
         try:
-            read = orjson.loads(value)
-        except orjson.JSONDecodeError:
+            read: object = jsontext.read(value)
+        except jsontext.NoJson:
             read = value
         return adapter.validate_python(read)
-
-
-def _takes_any(parameters: Mapping[str, inspect.Parameter]) -> bool:
-    return any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
-
-
-def hints_of(function: Any) -> dict[str, Any]:
-    """The annotations of a function by parameter, and that of its result as `return`, as far as they can be read."""
-    try:
-        return get_type_hints(function)
-    except (NameError, TypeError):
-        # A name that is imported for typing only: that parameter is taken as it comes, the others are not.
-        found: dict[str, Any] = {}
-        names = getattr(inspect.unwrap(function), "__globals__", {})
-        for name, hint in getattr(function, "__annotations__", {}).items():
-            with suppress(NameError, TypeError):
-                found |= get_type_hints(type("One", (), {"__annotations__": {name: hint}}), globalns=names)
-        return found
 
 
 def _imported(reference: str) -> type | None:

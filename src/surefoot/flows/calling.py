@@ -76,7 +76,14 @@ def _claim(step: _Step, here: Here, bound: dict[str, object]) -> StepClaim:
 def _claimed(step: _Step, here: Here, bound: dict[str, object]) -> StepClaim:
     inputs = {name: value for name, value in bound.items() if not isinstance(value, opened.Surroundings)}
     here.run.known.note_code(step)
-    work = Work("step", step.name, inputs, is_pure=step.options.is_pure, function=step.function)
+    work = Work(
+        "step",
+        step.name,
+        inputs,
+        is_pure=step.options.is_pure,
+        function=step.function,
+        capture=step.options.capture,
+    )
     if step.options.reads and "untrusted" in step.options.reads:
         work.untrusted, work.is_reading = f"what {step.name} reads", True
     where, given_key = f"{step.name}()", step.options.key

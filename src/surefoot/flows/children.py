@@ -43,7 +43,7 @@ def _as_step(here: Here, target: Target, options: Options, conduct: Conduct) -> 
     inputs: dict[str, object] = dict(target.inputs)
     if target.init:
         inputs = {"inputs": inputs, "init": dict(target.init)}
-    work, where = Work("flow", target.spec.name, inputs), f"{target.spec.name}()"
+    work, where = Work("flow", target.spec.name, inputs, capture=target.spec.capture), f"{target.spec.name}()"
     claim = here.claim_step(
         work,
         records.encode(inputs, name=where),
@@ -56,6 +56,7 @@ def _as_step(here: Here, target: Target, options: Options, conduct: Conduct) -> 
     own = replace(
         options,
         parent=here.run,
+        capture=here.capture,
         run_key=run_key or child_key(here.run.id, claim.key),
         explains=True,
     )

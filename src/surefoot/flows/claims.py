@@ -20,7 +20,7 @@ from surefoot.flows.stopping import Brake
 from surefoot.ledger import Adopt, Append, Freight, Outcome, Pending, Settle, SqlBody, Transact
 from surefoot.scope import Ending, Recorded, Work
 from surefoot.trusting import is_scalar
-from surefoot.values import Money, PromptRef, StepStatus, Trust
+from surefoot.values import Capture, Money, PromptRef, StepStatus, Trust
 
 if TYPE_CHECKING:
     from surefoot.flows.origin import Twin
@@ -111,6 +111,11 @@ class StepClaim:
     @property
     def started_ns(self) -> int:
         return self._started_ns
+
+    @property
+    def capture(self) -> Capture:
+        """What of it people may read."""
+        return self._work.capture or self.here.capture
 
     @property
     def is_restarted(self) -> bool:
@@ -206,6 +211,16 @@ class StepClaim:
         if run.cargo:
             run.cargo.load(freight)
         now = time.time_ns()
+
+        def copied(payload: records.Payload) -> records.Payload:
+            return payloads.copied(
+                *(payload, run.ledger, freight),
+                of=outcome.run_id,
+                to=run.id,
+                tenant=run.tenant,
+                capture=self.capture,
+            )
+
         own = replace(
             outcome,
             run_id=run.id,
@@ -221,12 +236,8 @@ class StepClaim:
             retry_at_ns=None,
             is_cached=True,
             call=None if outcome.call is None else replace(outcome.call, cost=Money(0)),
-            inputs=payloads.copied(
-                outcome.inputs, run.ledger, freight, of=outcome.run_id, to=run.id, tenant=run.tenant
-            ),
-            output=payloads.copied(
-                outcome.output, run.ledger, freight, of=outcome.run_id, to=run.id, tenant=run.tenant
-            ),
+            inputs=copied(outcome.inputs),
+            output=copied(outcome.output),
         )
         with run.lock:
             run.check_open(self)
@@ -321,6 +332,8 @@ class StepClaim:
             run.count_done(outcome)
             if ending.status == "failed" and ending.cause is not None:
                 run.causes.append((ending.cause, self.key, work.name))
+                if self.capture in records.WITHHELD:
+                    run.unshown.add(self.key)
             pending = run.ledger.submit(Append(outcome, freight, ending.settlement, ending.cache))
             if run.cargo:
                 run.cargo.sent(pending, freight)
@@ -383,7 +396,7 @@ class StepClaim:
         outcome = self._outcome(Ending("completed"), "null", freight, is_intent=True)
         what = self._work
         inputs = self._inputs if isinstance(self._inputs, str) else self._inputs.decode()
-        doubt = Doubt(self.key, self._work.name, run.ledger.payloads.readable(inputs))
+        doubt = Doubt(self.key, self._work.name, run.ledger.payloads.readable(inputs, capture=self.capture))
         with run.lock:
             run.check_open(what)
             here.check_admitted(what)
@@ -401,6 +414,7 @@ class StepClaim:
         is_intent: bool = False,
     ) -> Outcome:
         here, work, run = self.here, self._work, self.here.run
+        capture, store = self.capture, run.ledger.payloads.store
         if run.cargo:
             run.cargo.load(freight)
         decisions = () if is_intent else self._decisions(ending)
@@ -427,8 +441,8 @@ class StepClaim:
             is_cached=ending.is_cached,
             prompt=prompt or ending.prompt or (here.prompt if work.kind == "call" else None),
             call=ending.call,
-            inputs=run.ledger.payloads.store(run.id, self._inputs, freight, tenant=run.tenant),
-            output=run.ledger.payloads.store(run.id, output, freight, tenant=run.tenant),
+            inputs=store(run.id, self._inputs, freight, tenant=run.tenant, capture=capture),
+            output=store(run.id, output, freight, tenant=run.tenant, capture=capture),
             trust=trust,
             endorsed=endorsed,
             decisions=decisions,
@@ -453,15 +467,16 @@ class StepClaim:
         if is_intent:
             return trust or "untrusted", ()
         value, known = ending.output, here.run.known
-        if tainted and self._work.kind != "call":
-            known.distrust(value, is_whole=self._work.is_reading)
-        if trust is None:
-            is_known = self._work.kind != "call" and ending.status != "failed" and known.is_trusted(value)
-            trust = "trusted" if is_known else "untrusted"
+        endorsed: tuple[str, ...] = ()
+        if self._work.is_reading:
+            known.distrust(value, is_whole=True)
+        elif tainted and self._work.kind != "call" and ending.status != "failed":
+            is_trusted, endorsed = known.judged(value)
+            trust = trust or ("trusted" if is_trusted else "untrusted")
+        trust = trust or "untrusted"
         if trust == "untrusted":
             here.taint(_source(self._work.kind, self._work.name))
-            is_plain = self._work.kind == "call" or self._work.is_reading
-            return trust, () if is_plain else known.trusted_in(value)
+            return trust, endorsed
         if here.tainted:
             known.keep_result(value)
         elif size < _MOST_HELD and not is_scalar(value):

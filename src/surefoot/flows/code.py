@@ -69,10 +69,15 @@ def load_reference(reference: str) -> Any:
     if not place:
         raise UnknownFlow(f"{reference!r} names no flow: write FILE.py:NAME or module:NAME")
     if place.endswith(".py") or "/" in place:
-        path = Path(place).resolve()
-        if path.is_dir():
+        try:
+            path = Path(place).resolve()
+            is_folder, is_file = path.is_dir(), path.is_file()
+        except (OSError, ValueError) as error:
+            # A name that is too long, or holds a character that no name has.
+            raise UnknownFlow(f"{place[:80]!r} names no file ({error.__class__.__name__})") from None
+        if is_folder:
             raise UnknownFlow(f"{place} is a folder: write FOLDER/FILE.py:NAME")
-        if not path.is_file():
+        if not is_file:
             raise UnknownFlow(f"there is no file {place}: write FILE.py:NAME or module:NAME")
         entry = Entry(module=_module_name(path), qualname=name, file=str(path))
     else:

@@ -152,7 +152,11 @@ def _outcome(run: OpenRun, intent: Outcome, decision: Decision) -> tuple[Outcome
             epoch=run.epoch,
             started_ns=now,
             ended_ns=now,
-            output=run.ledger.payloads.store(run.id, text, freight, tenant=run.tenant),
+            output=run.ledger.payloads.store(
+                *(run.id, text, freight),
+                tenant=run.tenant,
+                capture=records.capture_of(intent.inputs) or run.capture,
+            ),
         ),
         freight,
     )

@@ -22,7 +22,7 @@ from surefoot.errors import (
 )
 from surefoot.flows.openrun import OpenRun
 from surefoot.ledger import END_KEY, START_KEY, EndRun, Entry, Freight, Ledger, Outcome, Release, RunRecord
-from surefoot.values import StepStatus, Trust
+from surefoot.values import Capture, StepStatus, Trust
 
 log = scope.logger("surefoot.flows")
 
@@ -35,6 +35,7 @@ def boundary(
     inputs: records.Encoded = "null",
     output: records.Encoded = "null",
     trust: Trust | None = None,
+    capture: Capture | None = None,
 ) -> Outcome:
     """The outcome that opens (`running`) or closes this process's part of the run.
 
@@ -43,6 +44,7 @@ def boundary(
     # A clock that was set back must not let a run end before it began.
     now = max(time.time_ns(), run.created_ns)
     is_start = status == "running"
+    store = run.ledger.payloads.store
     if run.cargo:
         run.cargo.load(freight)
     root, trusts = run.root, run.trusted_inputs
@@ -65,8 +67,8 @@ def boundary(
         started_ns=now,
         ended_ns=now,
         is_degraded=not is_start and run.totals.is_degraded,
-        inputs=run.ledger.payloads.store(run.id, inputs, freight, tenant=run.tenant),
-        output=run.ledger.payloads.store(run.id, output, freight, tenant=run.tenant),
+        inputs=store(run.id, inputs, freight, tenant=run.tenant, capture=run.capture),
+        output=store(run.id, output, freight, tenant=run.tenant, capture=capture or run.capture),
         trust=trust,
         endorsed=tuple(f"/{name}" for name in trusts or ()) if is_start else (),
         decisions=merged(root.noted) if not is_start and root is not None and root.noted else (),
@@ -109,10 +111,11 @@ def fail(run: OpenRun, error: Exception, entry: Entry) -> tuple[records.Pending,
     text = records.encode(said, name=f"{run.flow}()")
     freight: Freight = []
     run.close()
-    end = boundary(run, "failed", output=text, freight=freight)
-    ticket = run.ledger.submit(
-        EndRun(end, freight, "failed", run.totals, failed_step=innermost, error=_line(run, error))
-    )
+    # What a step has said of which nothing is to be read is in the error of its run.
+    capture: Capture | None = "none" if run.unshown.intersection(failed) else None
+    end = boundary(run, "failed", output=text, freight=freight, capture=capture)
+    line = _line(run, error, capture=capture)
+    ticket = run.ledger.submit(EndRun(end, freight, "failed", run.totals, failed_step=innermost, error=line))
     where = f" in step {innermost!r}" if innermost else ""
     advice = "go on with"
     if isinstance(error, Diverged):
@@ -230,8 +233,10 @@ def refuse_cancelled(record: RunRecord) -> None:
         )
 
 
-def _line(run: OpenRun, error: Exception) -> str:
+def _line(run: OpenRun, error: Exception, *, capture: Capture | None = None) -> str:
     """An error as it stands in lists, with what became of what the run had done."""
+    if (capture or run.capture) in records.WITHHELD and not isinstance(error, RunStopped):
+        return f"{type(error).__name__}: (not shown: capture is {capture or run.capture})"
     said = f"{type(error).__name__}: {error}".partition("\n")[0]
     # Redacted before it is cut: half a secret would not be known for one.
     said = run.ledger.payloads.readable(said)[:500]

@@ -35,7 +35,15 @@ def enter(
 
 
 def _nested(here: Here, target: Target) -> Logic[Any]:
-    claim = here.claim(Work("flow", target.spec.name, dict(target.inputs), function=target.spec.function))
+    claim = here.claim(
+        Work(
+            "flow",
+            target.spec.name,
+            dict(target.inputs),
+            function=target.spec.function,
+            capture=target.spec.capture,
+        )
+    )
     return (yield from perform(claim, Plan(target.body, is_async=target.spec.is_async)))
 
 

@@ -6,12 +6,13 @@ import functools
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, Self, TypeVar, get_args, overload
 
 from surefoot import scope
 from surefoot.errors import UsageError
 from surefoot.flows.arguments import Arguments
 from surefoot.flows.opened import Surroundings
+from surefoot.values import Capture
 
 if TYPE_CHECKING:
     from surefoot.ledger import Entry
@@ -40,6 +41,8 @@ class FlowSpec:
     def is_trusting(self, name: str) -> bool:
         """Whether an input of that name is declared as trusted."""
         return self.trusted is True or (self.trusted is not False and name in self.trusted)
+
+    capture: Capture | None = None
 
     @property
     def entry(self) -> Entry:
@@ -77,6 +80,7 @@ def spec_of(
     cache: bool | float | None = None,
     trusted: bool | Sequence[str] = (),
     uses: Sequence[str] | None = None,
+    capture: Capture | None = None,
 ) -> FlowSpec:
     """The description of a flow. Raises `UsageError` for one that cannot be recorded."""
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
@@ -96,11 +100,16 @@ def spec_of(
         raise UsageError(
             f"flow {named!r} has trusted={trusted!r}, and no input {', '.join(unknown)}: it takes {arguments.signature}"
         )
+    if capture is not None and capture not in get_args(Capture):
+        raise UsageError(
+            f"flow {named!r} has capture={capture!r}: give one of {', '.join(map(repr, get_args(Capture)))}"
+        )
     is_async = inspect.iscoroutinefunction(function)
     return FlowSpec(
         *(named, version, target, function, arguments, is_async, deadline, cache),
         trusted=trusts,
         uses=None if uses is None else tuple(uses),
+        capture=capture,
     )
 
 
@@ -119,6 +128,7 @@ class Flow(Generic[P, R]):
         cache: bool | float | None = None,
         trusted: bool | Sequence[str] = (),
         uses: Sequence[str] | None = None,
+        capture: Capture | None = None,
     ) -> None:
         functools.update_wrapper(self, function)
         arguments = Arguments(function)
@@ -131,11 +141,18 @@ class Flow(Generic[P, R]):
             cache=cache,
             trusted=trusted,
             uses=uses,
+            capture=capture,
         )
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        inputs = self.spec.arguments.bind(args, kwargs)
-        body = self.spec.called(lambda: self.spec.function(*args, **kwargs))
+        arguments = self.spec.arguments
+        inputs = given = arguments.bind(args, kwargs)
+        if arguments.rules:
+            inputs = arguments.checked(given, f"flow {self.spec.name}")
+        if inputs is given:
+            body = self.spec.called(lambda: self.spec.function(*args, **kwargs))
+        else:
+            body = self.spec.called(lambda: arguments.call(self.spec.function, inputs))
         # To define a flow nothing is needed of what runs it.
         from surefoot.flows.entering import enter
 
@@ -163,6 +180,7 @@ def flow(
     cache: bool | float | None = None,
     trusted: bool | Sequence[str] = (),
     uses: Sequence[str] | None = None,
+    capture: Capture | None = None,
 ) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
 
 
@@ -176,10 +194,13 @@ def flow(
     cache: bool | float | None = None,
     trusted: bool | Sequence[str] = (),
     uses: Sequence[str] | None = None,
+    capture: Capture | None = None,
 ) -> Flow[P, R] | Callable[[Callable[P, R]], Flow[P, R]]:
     """Make a function a flow: each call is a durable, traced run; a call inside a run is a step of that run.
 
-    Sync and async functions alike. A call raises what the function raises, with a note that names the run.
+    Sync and async functions alike. A call raises what the function raises, with a note that names the run, and
+    `InvalidInput` before there is one where an input is not what its parameter declares (see `surefoot.Text`), is too
+    large or hides text.
 
     name: what the flow is called in the record; the function's name by default.
     version: the declared version, recorded with each run.
@@ -190,11 +211,20 @@ def flow(
         untrusted: what is made of them reaches no sink (see `step`) that does not say so.
     uses: what its steps may send to, by the names that they give in `sends=`; a step that sends to anything else is
         refused. By default nothing is said of it.
+    capture: what people may read of its inputs and output, and of the steps and calls in it that say nothing else, as
+        of `step`; by default what `[privacy] capture` says.
     """
 
     def decorate(function: Callable[P, R]) -> Flow[P, R]:
         return Flow(
-            function, name=name, version=version, deadline=deadline, cache=cache, trusted=trusted, uses=uses
+            function,
+            name=name,
+            version=version,
+            deadline=deadline,
+            cache=cache,
+            trusted=trusted,
+            uses=uses,
+            capture=capture,
         )
 
     return decorate if function is None else decorate(function)
@@ -204,7 +234,7 @@ class Workflow(Surroundings):
     """A flow as a class: `__init__` takes clients and settings, `run` (sync or async) is the flow's body.
 
     Each call of `run` is a durable run. `class Answer(Workflow, name="answer", version="2")` names it; `deadline=`,
-    `cache=`, `trusted=` and `uses=` are those of its runs, as for `flow`.
+    `cache=`, `trusted=`, `uses=` and `capture=` are those of its runs, as for `flow`.
     To resume a run in another process the object is built anew by the constructor's annotations: settings from the
     record, an SDK client from the connection of its provider. Where that is not enough, a static method `make` with
     the same parameters is called instead.
@@ -231,6 +261,7 @@ class Workflow(Surroundings):
         cache: bool | float | None = None,
         trusted: bool | Sequence[str] = (),
         uses: Sequence[str] | None = None,
+        capture: Capture | None = None,
         **rest: Any,
     ) -> None:
         super().__init_subclass__(**rest)
@@ -249,14 +280,20 @@ class Workflow(Surroundings):
             cache=cache,
             trusted=trusted,
             uses=uses,
+            capture=capture,
         )
 
         @functools.wraps(function)
         def run(self: Workflow, *args: Any, **kwargs: Any) -> Any:
             from surefoot.flows.entering import enter, given_data
 
-            inputs = spec.arguments.bind(args, kwargs)
-            body = spec.called(lambda: function(self, *args, **kwargs))
+            inputs = given = spec.arguments.bind(args, kwargs)
+            if spec.arguments.rules:
+                inputs = spec.arguments.checked(given, f"flow {spec.name}")
+            if inputs is given:
+                body = spec.called(lambda: function(self, *args, **kwargs))
+            else:
+                body = spec.called(lambda: spec.arguments.call(functools.partial(function, self), inputs))
             return enter(spec, body, inputs, init=given_data(self), workflow=self)
 
         cls.run = run  # type: ignore[attr-defined]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from surefoot import limits
 from surefoot.errors import UsageError
 from surefoot.flows.retry import Retry
-from surefoot.values import Done
+from surefoot.values import Capture, Done
 
 KeyOf = Callable[..., str]
 """What identifies a call of a step, from its arguments."""
@@ -59,6 +59,7 @@ class StepOptions:
     """What it sends to, by name; `out` where it has none."""
     untrusted: Untrusted = "refuse"
     """What becomes of a call of it that sends what is untrusted."""
+    capture: Capture | None = None
 
     is_ordinary: bool = field(init=False)
     """Whether there is no more to doing it than to run its body, and to try again."""
@@ -93,6 +94,14 @@ def checked(options: StepOptions, function: Callable[..., Any]) -> StepOptions:
         (
             is_generator(function) and options.compensate is not None,
             "is a generator with compensate=, which has no one result to undo: put it on a step inside",
+        ),
+        (
+            options.capture is not None and options.capture not in get_args(Capture),
+            f"has capture={options.capture!r}: give one of {', '.join(map(repr, get_args(Capture)))}",
+        ),
+        (
+            options.capture is not None and options.is_plain,
+            "is plain, so that nothing of it is recorded, and has capture=: drop one of the two",
         ),
         (
             options.is_pure and options.is_effect,

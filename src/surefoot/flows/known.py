@@ -9,7 +9,7 @@ from __future__ import annotations
 import dis
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from operator import is_
@@ -18,7 +18,7 @@ from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 from surefoot.locks import ForkSafeLock
-from surefoot.trusting import MOST_LEAVES, TOO_MUCH, is_scalar, leaves_of, parts_of
+from surefoot.trusting import MOST_LEAVES, SCALARS, TOO_MUCH, is_scalar, leaves_of, parts_of
 
 _MOST_RESULTS = 10_000
 """How many texts of results are held for being asked about; the oldest go first, and are untrusted then."""
@@ -246,26 +246,67 @@ class Known:
             return self._knows(value)
         return all(map(self._knows, leaves_of(value)))
 
-    def trusted_in(self, value: object) -> tuple[str, ...]:
-        """The JSON pointers of the trusted texts in an untrusted value, for its record."""
-        found: list[str] = []
-        queue: list[tuple[str, object]] = [("", value)]
-        seen = 0
-        while queue and len(found) < MOST_LEAVES:
-            where, one = queue.pop()
-            seen += 1
-            if seen > 8 * MOST_LEAVES:
+    def judged(self, value: object) -> tuple[bool, tuple[str, ...]]:  # noqa: C901, PLR0912  (one walk, for each step)
+        """Whether the result of a body that has read something untrusted is trusted, and the pointers of what is.
+
+        What is of several words and a literal is none from here on, as by `distrust`.
+        """
+        if type(value) is str:
+            return (len(value) <= 1 or self._takes(value)), ()
+        places: list[_Place] = [(None, "", value)]
+        hits: list[_Place] = []
+        mappings: list[dict[object, object]] = []
+        is_whole, left = True, 8 * MOST_LEAVES
+        while places:
+            place = places.pop()
+            one = place[2]
+            kind = type(one)
+            left -= 1
+            if left <= 0 or len(hits) >= MOST_LEAVES:
+                is_whole = False
                 break
-            # What has no place of its own in the record is not named.
-            if is_scalar(one) or not _is_placed(one):
+            if kind is str:
+                text = cast("str", one)
+                if len(text) <= 1:
+                    continue
+                if self._takes(text):
+                    hits.append(place)
+                else:
+                    is_whole = False
+            elif kind is dict:
+                mapping = cast("dict[object, object]", one)
+                mappings.append(mapping)
+                left -= len(mapping)
+                if left > 0:
+                    places += [(place, key, part) for key, part in mapping.items()]
+            elif kind is list or kind is tuple:
+                items = cast("Sequence[object]", one)
+                left -= len(items)
+                if left > 0 and not SCALARS.issuperset(map(type, items)):
+                    places += [(place, n, part) for n, part in enumerate(items)]
+            elif kind in SCALARS or is_scalar(one):
                 continue
-            inner = parts_of(one)
-            if inner is None:
-                if self._knows(one):
-                    found.append(where)
-            elif len(inner) <= 8 * MOST_LEAVES:
-                queue.extend((f"{where}/{_escaped(name)}", part) for name, part in inner if name)
-        return tuple(sorted(found))
+            elif (inner := parts_of(one)) is None:
+                is_whole = is_whole and self._knows(one)
+            else:
+                left -= len(inner)
+                name_of = (lambda name: name or None) if _is_placed(one) else (lambda _name: None)
+                places += [(place, name_of(name), part) for name, part in inner]
+        if is_whole and all(is_scalar(key) or self._knows(key) for mapping in mappings for key in mapping):
+            return True, ()
+        return False, tuple(sorted(pointer for hit in hits if (pointer := _pointer(hit)) is not None))
+
+    def _takes(self, text: str) -> bool:
+        """Whether a text is trusted in such a result; one of several words is no literal then, nor later."""
+        key = id(text)
+        if key in self._vouched or key in self._results:
+            return True
+        if key in self._denied or not self._is_literal(text):
+            return False
+        if _WORD.fullmatch(text):
+            return True
+        self._denied[key] = text
+        return False
 
     def restore(self, value: object, pointers: Iterable[str]) -> None:
         """Trust the parts of a recorded value again that its record says were."""
@@ -299,6 +340,25 @@ class Known:
         found = [_leaves_of_module(taken, name) for name, taken in tuple(self._modules.items())]
         functions = [_function_of(target) for target in tuple(self._codes.values())]
         self._literals = found + [_leaves_of_function(one) for one in functions if one is not None]
+
+
+_Place = tuple[Any, object, object]
+"""A part of a value: the place that it lies in, its name or number there, and itself."""
+
+
+def _pointer(place: _Place) -> str | None:
+    """The JSON pointer of a place; None for one that has none in the record."""
+    steps: list[str] = []
+    while place[0] is not None:
+        name = place[1]
+        if type(name) is int:
+            steps.append(str(name))
+        elif isinstance(name, str):
+            steps.append(_escaped(name))
+        else:
+            return None
+        place = place[0]
+    return "".join(f"/{step}" for step in reversed(steps))
 
 
 def _is_placed(value: object) -> bool:

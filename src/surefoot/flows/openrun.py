@@ -32,7 +32,7 @@ from surefoot.ledger import (
     Totals,
 )
 from surefoot.scope import Work
-from surefoot.values import Caller, PromptRef, RunTags
+from surefoot.values import Caller, Capture, PromptRef, RunTags
 
 if TYPE_CHECKING:
     from surefoot.flows.claims import StepClaim
@@ -123,6 +123,10 @@ class OpenRun:
     undone: Undone | None = None
     """How far what the run did is undone; None where that has not begun."""
     suppresses_effects: bool = False
+    capture: Capture = "redacted"
+    """What of its payloads people may read, where a step does not say."""
+    unshown: set[bytes] = field(default_factory=set[bytes])
+    """The keys of steps that have failed and of which nothing is readable: what they said is not either."""
     is_strict: bool = False
     """Whether fresh results are restored from their record at once, to see that they can be."""
     entry: Entry | None = None

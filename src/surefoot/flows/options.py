@@ -12,7 +12,7 @@ from surefoot.flows.events import Listener
 from surefoot.flows.openrun import OpenRun
 from surefoot.flows.origin import Origin
 from surefoot.ledger import Totals
-from surefoot.values import RunTags
+from surefoot.values import Capture, RunTags
 
 if TYPE_CHECKING:
     from surefoot.flows.flow import FlowSpec
@@ -59,6 +59,7 @@ class Options:
     whoever changes an input puts it into the inputs (`surefoot.flows.with_inputs`). A new run with an `origin` is a
     fork of that, under the id `run_id` if one is given. `on_completed` is called once the run has completed and that
     is durable. `code_digest` is that of the flow's code, where whoever makes many runs has found it out.
+    `capture` is what people may read of a flow that does not say.
     """
 
     tags: RunTags = RunTags()
@@ -76,6 +77,7 @@ class Options:
     run_id: str = ""
     on_completed: Callable[[Completed], None] | None = None
     code_digest: str | None = None
+    capture: Capture | None = None
 
 
 Make = Callable[[Mapping[str, Any], Mapping[str, Any]], Target]

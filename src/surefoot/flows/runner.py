@@ -21,11 +21,12 @@ from surefoot.errors import (
     RunStopped,
     UsageError,
 )
-from surefoot.flows import cancelling, doubts, ending, entrusted, opened, sources, undoing
+from surefoot.flows import cancelling, doubts, ending, entrusted, intake, opened, sources, undoing
 from surefoot.flows.changes import CHANGES, NO_CHANGES, Changes, recorded_changes
 from surefoot.flows.deadlines import first_deadline, next_deadline
 from surefoot.flows.drive import Body, Durable, Logic, Pause
 from surefoot.flows.events import RunOpened
+from surefoot.flows.flow import FlowSpec
 from surefoot.flows.host import Host, host
 from surefoot.flows.keyed import check_same
 from surefoot.flows.openrun import OpenRun, callers_around
@@ -47,7 +48,7 @@ from surefoot.ledger import (
     lease_until,
     this_process,
 )
-from surefoot.values import RunTags, new_id
+from surefoot.values import Capture, RunTags, new_id
 
 log = scope.logger("surefoot.flows")
 
@@ -72,17 +73,18 @@ def begin(target: Target, options: Options) -> Logic[Any]:
     """Run a flow from its start: the run is in the ledger before the first line of the flow.
 
     Where the run key is taken, this goes on with the run that has it, or returns its output. Raises `InvalidInput` if
-    that one was begun with other inputs, and what `resume` raises.
+    that one was begun with other inputs, or if these are refused, and what `resume` raises.
     """
     app = _host()
+    # Before there is a run: of inputs that are refused nothing is recorded.
+    target, given, text = intake.taken_in(app, target, is_known=options.origin is not None)
     changes = _changes_of(options)
     record = _new_record(app, target, options, changes)
     run = _open(app, record, options, changes)
+    run.capture = _capture(app, target.spec, options)
     _share(run, options.origin)
     run.trusted_inputs = entrusted.of_call(target)
-    given = {"inputs": dict(target.inputs), "init": dict(target.init)}
     freight: Freight = []
-    text = records.encode(given, name=f"{target.spec.name}()")
     start = ending.boundary(run, "running", inputs=text, output=_made_of(options), freight=freight)
     # Before the run can be seen: another thread that looks for it under its key must find it open.
     opened.add(run.id)
@@ -123,12 +125,13 @@ def resume(record: RunRecord, make: Make, options: Options) -> Logic[Any]:
             return ending.recorded_output(app.ledger, record.id)
         ending.refuse_cancelled(record)
         undoing.refuse_compensated(app.ledger, record)
+        # First: under another application key nothing can be read, and nothing is wrong with the record.
+        app.ledger.open_keys(record.id)
         if app.config.runs.verify and (broken := app.ledger.first_break(record.id)) is not None:
             raise LedgerCorrupt(
                 f"run {record.id} is not gone on with, as its record was tampered with: {broken}. Restore a backup "
                 "(`surefoot ledger verify` looks at all runs), or begin a new run"
             )
-        app.ledger.open_keys(record.id)
         # Before the takeover: a flow that cannot be built leaves the run as it is.
         given = records.decode(app.ledger.exact(record.id, app.ledger.start(record.id).inputs))
         target = make(given["inputs"], given["init"])
@@ -162,6 +165,9 @@ def _taken(
 
 def _go_on(app: Host, taken: RunRecord, target: Target, options: Options) -> Logic[Any]:
     run = _open(app, taken, options, Changes.of(recorded_changes(taken.tags)))
+    # What was not to be read stays so, whatever the code says by now.
+    begun = records.capture_of(app.ledger.start(taken.id).inputs)
+    run.capture = begun or _capture(app, target.spec, options)
     digest = sources.digest_of(target.spec.entry)
     is_changed = taken.code_digest != digest
     try:
@@ -188,7 +194,7 @@ def _reopened(app: Host, run: OpenRun, options: Options, *, is_same_code: bool =
     run.trusted_inputs = entrusted.as_recorded(history)
     for outcome in history:
         run.count_done(outcome)
-    run.pins = records.pins_of(app.ledger, run.id)
+    run.pins = {**records.pins_of(app.ledger, run.id), **records.tools_of(app.ledger, run.id)}
     # The ceilings count what the flow asks for, however many attempts that takes.
     run.begun_calls = len({outcome.key for outcome in history if outcome.kind == "call"})
     run.begun_steps = len({outcome.key for outcome in history if outcome.kind in ("step", "flow")})
@@ -263,6 +269,7 @@ def _tags_of(options: Options, changes: Changes) -> dict[str, str]:
 def _new_record(app: Host, target: Target, options: Options, changes: Changes) -> RunRecord:
     spec, parent = target.spec, options.parent
     tags = options.tags if parent is None or options.tags != RunTags() else parent.labels
+    readable = app.ledger.payloads.readable
     entry = spec.entry
     now = time.time_ns()
     return RunRecord(
@@ -276,13 +283,21 @@ def _new_record(app: Host, target: Target, options: Options, changes: Changes) -
         tenant=tags.tenant,
         principal=tags.principal,
         session=tags.session,
-        tags=_tags_of(options, changes),
+        # What a run was changed by is read again by whoever goes on with it; anything else is for people.
+        tags={
+            name: value if name in _RESERVED else readable(value)
+            for name, value in _tags_of(options, changes).items()
+        },
         run_key=options.run_key,
         parent_run=parent.id if parent is not None else None,
         owner=this_process(),
         lease_until_ns=lease_until(app.keeper.lease_seconds),
         deadline_ns=first_deadline(app, spec, options, now),
     )
+
+
+def _capture(app: Host, spec: FlowSpec, options: Options) -> Capture:
+    return spec.capture or options.capture or app.config.privacy.capture
 
 
 def _open(app: Host, record: RunRecord, options: Options, changes: Changes) -> OpenRun:

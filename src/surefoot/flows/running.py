@@ -20,7 +20,7 @@ from surefoot.flows.openrun import OpenRun
 from surefoot.flows.recall import Identity, Place, Record, ScopeKey, ScopeRecall, key_in_lane
 from surefoot.ledger import Outcome
 from surefoot.scope import Work
-from surefoot.values import Caller, PromptRef
+from surefoot.values import Caller, Capture, PromptRef
 
 if TYPE_CHECKING:
     from surefoot.flows.origin import Origin, Twin
@@ -44,6 +44,7 @@ class Here:
         "_twin_at",
         "_twins",
         "attempt",
+        "capture",
         "closed_by",
         "ending",
         "is_async",
@@ -67,12 +68,14 @@ class Here:
         lane: int = 0,
         is_async: bool = False,
         tainted: str = "",
+        capture: Capture | None = None,
     ) -> None:
         """`around` is the scope that the step was claimed in, `lane` its lane there; `is_async`: its body awaits.
 
         `tainted` names what is untrusted of what it was given, or what was read in it since.
         """
         self.run = run
+        self.capture: Capture = capture or run.capture
         self.path = path
         self.attempt = attempt
         self.name = name
@@ -483,6 +486,7 @@ def inside_of(claim: StepClaim, *, is_async: bool = False) -> Here:
         lane=claim.lane,
         is_async=is_async,
         tainted=claim.tainted,
+        capture=claim.capture,
     )
     claim.inside = inside
     if claim.tainted:

@@ -10,7 +10,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args, get_origin, get_type_hints
 
 from surefoot.errors import UsageError
-from surefoot.mistakes import Mistake, path_of
+from surefoot.mistakes import Mistake, kind_of, path_of
 from surefoot.patterns import matched_until
 from surefoot.text import Text
 
@@ -50,16 +50,22 @@ class Rule:
         return made if self.changes else value
 
 
-def rules_of(function: Any) -> dict[str, Rule]:
-    """The parameters of which more is declared than a type, by name.
+def rules_of(function: Any, signature: inspect.Signature) -> dict[str, Rule]:
+    """The parameters of a function of which more is declared than a type, by name.
 
     That is a `Text`, a constraint or validator of pydantic in `Annotated`, a `Literal`, an enumeration. Raises
     `UsageError` where one cannot be read or checked.
     """
     found: dict[str, Rule] = {}
-    for name, hint in hints_of(function, has_extras=True).items():
-        if name == "return" or not _is_ruled(hint):
+    hints = hints_of(function, has_extras=True)
+    for name, parameter in signature.parameters.items():
+        hint: Any = hints.get(name)
+        if hint is None or not _is_ruled(hint):
             continue
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            hint = tuple.__class_getitem__((hint, ...))
+        elif parameter.kind is parameter.VAR_KEYWORD:
+            hint = dict.__class_getitem__((str, hint))
         is_text = get_origin(hint) is Annotated and get_args(hint)[0] is str
         metadata = get_args(hint)[1:] if is_text else ()
         texts = [one for one in metadata if isinstance(one, Text)]
@@ -82,24 +88,30 @@ def hints_of(function: Any, *, has_extras: bool = False) -> dict[str, Any]:
     `has_extras`: with what `Annotated` says beside the type. Raises `UsageError` where a `Text` or `Field` in it cannot
     be read: passed over, it would let through what it is to refuse.
     """
-    function = inspect.unwrap(getattr(function, "func", function))
     try:
         return get_type_hints(function, include_extras=has_extras)
     except (NameError, TypeError):
         # A name that is imported for typing only: that parameter is taken as it comes, the others are not.
         found: dict[str, Any] = {}
-        names = getattr(function, "__globals__", {})
+        names = getattr(inspect.unwrap(function), "__globals__", {})
         for name, hint in getattr(function, "__annotations__", {}).items():
             try:
                 one = type("One", (), {"__annotations__": {name: hint}})
                 found |= get_type_hints(one, globalns=names, include_extras=has_extras)
             except (NameError, TypeError) as error:
-                if has_extras and isinstance(hint, str) and _SAYS_A_RULE.search(hint):
+                if has_extras and isinstance(hint, str) and _says_a_rule(hint, error):
                     raise UsageError(
                         f"{_named(function)}: what is declared of {name!r} cannot be read ({error}): import its names "
                         "at the top of the module, and not for type checking only"
                     ) from None
         return found
+
+
+def _says_a_rule(hint: str, error: Exception) -> bool:
+    """Whether an annotation that cannot be read declares something, or what cannot be read is what declares it."""
+    missing = re.escape(getattr(error, "name", "") or "")
+    is_called = bool(missing) and re.search(rf"\b{missing}[\w.]*\(", hint) is not None
+    return "Annotated" in hint and (is_called or _SAYS_A_RULE.search(hint) is not None)
 
 
 def adapter_of(hint: Any) -> TypeAdapter[Any] | None:
@@ -118,7 +130,8 @@ def mistakes_of(error: ValidationError, name: str, value: object) -> list[Mistak
 
 
 def _mistake(found: Mapping[str, Any], name: str, value: object) -> Mistake:
-    kind, context = str(found["type"]), found.get("ctx") or {}
+    kind = str(found["type"])
+    context = cast("Mapping[str, Any]", found.get("ctx") or {})
     field = path_of((name, *_steps(found["loc"], value)))
     if kind == "text":
         return Mistake(field, context["rule"], context["problem"], context["offset"])
@@ -132,9 +145,11 @@ def _mistake(found: Mapping[str, Any], name: str, value: object) -> Mistake:
     elif isinstance(given, str) and kind == "string_pattern_mismatch":
         offset = matched_until(str(context["pattern"]), given)
     problem = said[:1].lower() + said[1:]
-    return Mistake(
-        field, kind, f"{problem} (from offset {offset})" if offset is not None else problem, offset
-    )
+    if offset is not None:
+        problem += f" (from offset {offset})"
+    elif kind.endswith(("_type", "_parsing")):
+        problem += f" (given {kind_of(given)})"
+    return Mistake(field, kind, problem, offset)
 
 
 def _steps(location: tuple[str | int, ...], value: object) -> list[str | int]:
@@ -160,7 +175,9 @@ def _is_ruled(hint: Any) -> bool:
     """Whether more is declared than a type, anywhere in an annotation."""
     if get_origin(hint) is Literal or (isinstance(hint, type) and issubclass(hint, Enum)):
         return True
-    if get_origin(hint) is Annotated and any(map(_is_constraint, hint.__metadata__)):
+    if get_origin(hint) is Annotated and any(
+        map(_is_constraint, cast("tuple[object, ...]", cast("Any", hint).__metadata__))
+    ):
         return True
     return any(map(_is_ruled, _parts(hint)))
 

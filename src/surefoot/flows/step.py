@@ -13,6 +13,7 @@ from surefoot.flows.arguments import Arguments
 from surefoot.flows.compensation import Compensation
 from surefoot.flows.kinds import NOTHING, Check, KeyOf, StepOptions, Untrusted, checked, is_generator
 from surefoot.flows.retry import Backoff, Retry, exponential
+from surefoot.values import Capture
 
 if TYPE_CHECKING:
     from surefoot.flows.sinks import Parameter
@@ -41,6 +42,8 @@ class Step(Generic[P, R]):
             self.compensation = Compensation(options.compensate, function, step=options.name)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        if self.arguments.rules:
+            args, kwargs = cast("Any", self.arguments.checked_call(args, kwargs, f"step {self.name}"))
         if self.options.is_plain:
             return self.function(*args, **kwargs)
         if scope.current() is None:
@@ -99,6 +102,7 @@ def step(
     fallback: object = NOTHING,
     breaker: str | None = None,
     stand_in: object = NOTHING,
+    capture: Capture | None = None,
     compensate: Callable[..., object] | None = None,
     reads: str | Sequence[str] = (),
     sends: bool | str | Sequence[str] = False,
@@ -119,6 +123,7 @@ def step(
     fallback: object = NOTHING,
     breaker: str | None = None,
     stand_in: object = NOTHING,
+    capture: Capture | None = None,
     compensate: Callable[..., object] | None = None,
     reads: str | Sequence[str] = (),
     sends: bool | str | Sequence[str] = False,
@@ -143,6 +148,7 @@ def step(
     fallback: object = NOTHING,
     breaker: str | None = None,
     stand_in: object = NOTHING,
+    capture: Capture | None = None,
     compensate: Callable[..., object] | None = None,
     transaction: object = None,
     reads: str | Sequence[str] = (),
@@ -151,7 +157,8 @@ def step(
 ) -> Step[..., R] | Callable[[Callable[..., R]], Step[..., R]]:
     """Make a function a step: inside a run its outcome is recorded, and a resumed run takes it from the record.
 
-    Works on functions and methods, sync and async; outside of a run the function is called as it is.
+    Works on functions and methods, sync and async; outside of a run the function is called as it is, once its arguments
+    are checked.
 
     name: what the step is called in the record; the function's name by default.
     pure: doing it again does no harm. A step that is not pure stops a resumed run (`Diverged`) where the code has
@@ -175,6 +182,9 @@ def step(
         took. While it is open no attempt is made: the step gives its fallback, or fails with `BreakerOpen`.
     stand_in: what an effect gives in runs that suppress effects (evaluations): a value, or a function of the same
         parameters; by default its fallback, else None.
+    capture: what people may read of its arguments and result, and of the steps and calls in it that say nothing else:
+        "none", "metadata" (kind and size), "redacted" (without secrets, and without personal data where `[privacy]`
+        looks for it) or "full" (without secrets). By default as of what it is in. A run goes on with what is exact.
     compensate: undoes the step if the run fails for good after it: called with the step's result and those of the
         step's arguments whose names it has, itself recorded, the last step first.
     transaction: the database that the step writes to, exactly once: its writes and its outcome are one. The name of
@@ -190,7 +200,8 @@ def step(
     untrusted: what becomes of a call with such an argument: `"refuse"` raises `GuardRefused`, `"approve"` waits until
         somebody has seen the arguments and approves them (`surefoot approve RUN`), `"allow"` lets it pass, recorded.
 
-    Arguments and results must be data (see `surefoot.errors.NotData`).
+    Arguments and results must be data (see `surefoot.errors.NotData`). What is declared of a parameter beyond its type
+    (`Annotated[str, Text(max=80)]`, see `surefoot.Text`) is checked at each call, which raises `InvalidInput`.
     """
 
     def decorate(function: Callable[..., R]) -> Step[..., R]:
@@ -216,6 +227,7 @@ def step(
                 fallback=fallback,
                 breaker=breaker,
                 stand_in=stand_in,
+                capture=capture,
                 compensate=compensate,
                 reads=frozenset((reads,) if isinstance(reads, str) else reads),
                 sends=_names_in(sends),

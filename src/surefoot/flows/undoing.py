@@ -160,7 +160,7 @@ def _undo_one(run: OpenRun, inside: Here, outcome: Outcome, entry: Entry, *, wor
     name = f"undo {outcome.name}"
     shown = {"result": result, **{key: _shown(value) for key, value in kwargs.items()}}
     claim = inside.claim_step(
-        Work("step", name, shown),
+        Work("step", name, shown, capture=records.capture_of(outcome.inputs, outcome.output)),
         records.encode(shown, name=name),
         digest=bytes(16),
         user_key=outcome.key.hex(),
@@ -282,8 +282,8 @@ def _row(
         status=status,
         started_ns=now,
         ended_ns=now,
-        inputs=run.ledger.payloads.store(run.id, inputs, freight, tenant=run.tenant),
-        output=run.ledger.payloads.store(run.id, output, freight, tenant=run.tenant),
+        inputs=run.ledger.payloads.store(run.id, inputs, freight, tenant=run.tenant, capture=run.capture),
+        output=run.ledger.payloads.store(run.id, output, freight, tenant=run.tenant, capture=run.capture),
     )
 
 

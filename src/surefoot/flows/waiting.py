@@ -18,6 +18,7 @@ from surefoot.flows.concluding import Conclusion
 from surefoot.flows.drive import Durable, Logic, Pause, drive, drive_async
 from surefoot.flows.given import left_of
 from surefoot.flows.host import host
+from surefoot.flows.intake import check_event
 from surefoot.flows.performing import Plan, perform
 from surefoot.flows.running import Here, open_scope
 from surefoot.flows.threads import refuse_lost_context
@@ -133,7 +134,7 @@ class _Arrival(Conclusion):
                     continue
                 run.taken.add(message.id)
                 try:
-                    value = self.fit(_value_of(message))
+                    value = self.fit(_value_of(message, run.ledger.payloads))
                 except (ValueError, NotRestored) as error:
                     log.warning(
                         "run %s: event %r is put aside, as it does not fit: %s",
@@ -196,12 +197,20 @@ def deliver(run_id: str, event: str, value: object, *, message_id: str) -> Logic
     if record.status in FINAL:
         raise RunEnded(f"run {record.id} is {record.status}: it takes no events any more")
     text = records.encode(value, name=f"event {event}")
-    if app.ledger.payloads.readable(text) != text:
+    check_event(app.config.runs, event, value, text)
+    payloads = app.ledger.payloads
+    if payloads.readable(text, capture="full") != text:
         raise InvalidInput(
             f"the value of event {event!r} holds what looks like a secret, and an inbox is not sealed: "
             "send a reference to it"
         )
-    body = orjson.dumps({"event": event, "value": orjson.loads(text)}).decode()
+    said: dict[str, object] = {"event": event}
+    if payloads.readable(text) == text:
+        said["value"] = orjson.loads(text)
+    else:
+        # Personal data waits for the run where nobody reads it.
+        said["sealed"] = payloads.set_apart(text, bound_to=f"message {message_id}").hex()
+    body = orjson.dumps(said).decode()
     yield Durable(app.ledger.submit(Send(Message(message_id, record.id, "event", time.time_ns(), body))))
     app.keeper.look()
 
@@ -210,5 +219,10 @@ def _event_of(message: Message) -> str:
     return str(orjson.loads(message.body).get("event", ""))
 
 
-def _value_of(message: Message) -> object:
-    return records.decode(orjson.dumps(orjson.loads(message.body)["value"]).decode())
+def _value_of(message: Message, payloads: records.Payloads) -> object:
+    said = orjson.loads(message.body)
+    if "sealed" in said:
+        return records.decode(
+            payloads.read_apart(bytes.fromhex(said["sealed"]), bound_to=f"message {message.id}")
+        )
+    return records.decode(orjson.dumps(said["value"]).decode())

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from surefoot.ledger.budget import Budget as Budget
     from surefoot.ledger.budgets import Account as Account
     from surefoot.ledger.budgets import Budgets as Budgets
+    from surefoot.ledger.capturing import WITHHELD as WITHHELD
+    from surefoot.ledger.capturing import capture_of as capture_of
     from surefoot.ledger.chain import Link as Link
     from surefoot.ledger.connection import engine as engine
     from surefoot.ledger.encoding import Encoded as Encoded
@@ -75,6 +77,7 @@ if TYPE_CHECKING:
     from surefoot.ledger.prompts import Prompts as Prompts
     from surefoot.ledger.prompts import pins_of as pins_of
     from surefoot.ledger.prompts import prompts_of as prompts_of
+    from surefoot.ledger.prompts import tools_of as tools_of
     from surefoot.ledger.scored import CaseRecord as CaseRecord
     from surefoot.ledger.scored import ExperimentKind as ExperimentKind
     from surefoot.ledger.scored import ExperimentRecord as ExperimentRecord
@@ -104,6 +107,7 @@ else:
             "budgets": ["Account", "Budgets"],
             "chain": ["Link"],
             "connection": ["engine"],
+            "capturing": ["WITHHELD", "capture_of"],
             "encoding": [
                 "Encoded",
                 "canonical_module",
@@ -158,7 +162,7 @@ else:
             "payloads": ["Freight", "Payloads", "Privacy"],
             "postgres": ["PostgresLedger"],
             "prompt_rows": ["Pin", "PromptRow"],
-            "prompts": ["Prompts", "pins_of", "prompts_of"],
+            "prompts": ["Prompts", "pins_of", "prompts_of", "tools_of"],
             "scored": [
                 "CaseRecord",
                 "ExperimentKind",

@@ -11,11 +11,13 @@ from typing import Protocol
 import orjson
 
 from surefoot.errors import LedgerCorrupt, RunPruned
+from surefoot.ledger.capturing import WITHHELD, capture_of, withheld
 from surefoot.ledger.chain import is_withheld
 from surefoot.ledger.encoding import LARGE, Encoded
 from surefoot.ledger.events import Blob, Payload
 from surefoot.ledger.prompt_rows import PromptRow
 from surefoot.ledger.sealing import DataKey, Keyring, seal, unseal
+from surefoot.values import Capture
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -59,24 +61,49 @@ class Payloads:
     application and tenant, so that equal texts of two tenants do not show.
     """
 
-    def __init__(self, keyring: Keyring, *, privacy: Privacy | None = None, inline_bytes: int = 4096) -> None:
+    def __init__(
+        self,
+        keyring: Keyring,
+        *,
+        privacy: Privacy | None = None,
+        secrecy: Privacy | None = None,
+        inline_bytes: int = 4096,
+    ) -> None:
+        """`secrecy` redacts what is captured in full: secrets alone. Without it that is done by `privacy`."""
         self._keyring = keyring
         self._privacy = privacy
+        self._secrecy = secrecy or privacy
         self._inline_bytes = inline_bytes
         self._lock = threading.Lock()
         # By run: the keys that were opened, by id, and the one that seals what is recorded now.
         self._opened: dict[str, dict[str, bytes]] = {}
         self._sealing: dict[str, DataKey] = {}
 
-    def store(self, run_id: str, text: Encoded, freight: Freight, *, tenant: str = "") -> Payload:
+    def store(
+        self,
+        run_id: str,
+        text: Encoded,
+        freight: Freight,
+        *,
+        tenant: str = "",
+        capture: Capture = "redacted",
+    ) -> Payload:
         """The payload for `text`, with what must be stored before it added to `freight`."""
-        if not isinstance(text, str):
-            if not self._may_hide(text):
-                return Payload(self._blob(text, tenant, freight))
-            text = text.decode()
-        redacted = self._privacy(text) if self._privacy else None
+        if capture in WITHHELD and text != "null":
+            redacted: str | None = withheld(text, capture)
+            text = text if isinstance(text, str) else text.decode()
+        else:
+            privacy = self._secrecy if capture == "full" else self._privacy
+            if not isinstance(text, str):
+                if not _may_hide(text, privacy):
+                    return Payload(self._blob(text, tenant, freight))
+                text = text.decode()
+            redacted = privacy(text) if privacy else None
         if redacted is None:
             return Payload(self._view(text, tenant, freight))
+        return self._sealed(run_id, text, redacted, freight, tenant)
+
+    def _sealed(self, run_id: str, text: str, redacted: str, freight: Freight, tenant: str) -> Payload:
         key_id, key = self._data_key(run_id, freight)
         plain = text.encode()
         is_large = len(plain) > self._inline_bytes
@@ -92,15 +119,29 @@ class Payloads:
         return Payload(self._view(redacted, tenant, freight), sealed, key_id)
 
     def copied(
-        self, payload: Payload, source: Source, freight: Freight, *, of: str, to: str, tenant: str
+        self,
+        payload: Payload,
+        source: Source,
+        freight: Freight,
+        *,
+        of: str,
+        to: str,
+        tenant: str,
+        capture: Capture = "redacted",
     ) -> Payload:
         """What a run has recorded, for another one of the same tenant: sealed under that one's own key.
 
-        A blob is shared, as it is named by what is in it.
+        A blob is shared, as it is named by what is in it. What was not shown is not shown.
         """
         if payload.sealed is None and payload.view.startswith(BLOB_VIEW):
             return payload
-        return self.store(to, self.exact_large(of, payload, source), freight, tenant=tenant)
+        text = self.exact_large(of, payload, source)
+        capture = capture_of(payload) or capture
+        if payload.sealed is None or capture in WITHHELD:
+            return self.store(to, text, freight, tenant=tenant, capture=capture)
+        # What was a secret when it was recorded stays one, known or not by now.
+        shown = self.readable(self.view(payload, source), capture=capture)
+        return self._sealed(to, text if isinstance(text, str) else text.decode(), shown, freight, tenant)
 
     @property
     def keyring(self) -> Keyring:
@@ -112,13 +153,14 @@ class Payloads:
         plain = zstd.decompress(data)
         return self._digest(plain, tenant), plain
 
-    def set_apart(self, text: str, *, bound_to: str) -> bytes:
+    def set_apart(self, text: str, *, bound_to: str, capture: Capture = "redacted") -> bytes:
         """`text` for a place outside of the ledger: sealed as a whole where there is something to hide in it.
 
         The key is the application's and not the run's, which the ledger may not hold yet when the process is killed.
         """
         plain = text.encode()
-        if self._privacy is None or self._privacy(text) is None:
+        is_plain = capture not in WITHHELD and (self._privacy is None or self._privacy(text) is None)
+        if is_plain:
             return _INLINE + plain
         return _SEALED + seal(self._keyring.derive("apart"), plain, bound_to=bound_to)
 
@@ -148,10 +190,13 @@ class Payloads:
             return view
         return unseal(self._keyring.derive("kept"), sealed, bound_to=bound_to).decode()
 
-    def readable(self, text: Encoded) -> str:
+    def readable(self, text: Encoded, *, capture: Capture = "redacted") -> str:
         """A text as people may read it, whole: for short ones."""
+        if capture in WITHHELD:
+            return withheld(text, capture)
         text = text if isinstance(text, str) else text.decode()
-        return (self._privacy(text) if self._privacy else None) or text
+        privacy = self._secrecy if capture == "full" else self._privacy
+        return (privacy(text) if privacy else None) or text
 
     def readable_all(self, texts: Sequence[str]) -> Sequence[str]:
         """Several texts as people may read them, looked at in one go: most have nothing to hide."""
@@ -253,18 +298,6 @@ class Payloads:
         freight.append(Blob(digest, len(data), zstd.compress(data, _ZSTD_LEVEL)))
         return f'{BLOB_VIEW}"{digest}",{len(data)}]}}'
 
-    def _may_hide(self, data: bytes | bytearray) -> bool:
-        """Whether a large text may hold something to hide, seen through a window: as a whole it would be a copy."""
-        if self._privacy is None:
-            return False
-        view = memoryview(data)
-        for start in range(0, len(data), _WINDOW - _OVERLAP):
-            # A character that the window cuts through is whole in the next one.
-            window = str(view[start : start + _WINDOW], "utf-8", "ignore")
-            if self._privacy(window) is not None:
-                return True
-        return False
-
     def _digest(self, data: bytes | bytearray, tenant: str) -> str:
         return blake2b(data, digest_size=32, key=self._keyring.derive(f"blobs of {tenant}")).hexdigest()
 
@@ -278,6 +311,19 @@ class Payloads:
             # With each payload, as the one before may never get into the ledger; the row is stored once.
             freight.append(stored)
             return stored.id, self._opened[run_id][stored.id]
+
+
+def _may_hide(data: bytes | bytearray, privacy: Privacy | None) -> bool:
+    """Whether a large text may hold something to hide, seen through a window: as a whole it would be a copy."""
+    if privacy is None:
+        return False
+    view = memoryview(data)
+    for start in range(0, len(data), _WINDOW - _OVERLAP):
+        # A character that the window cuts through is whole in the next one.
+        window = str(view[start : start + _WINDOW], "utf-8", "ignore")
+        if privacy(window) is not None:
+            return True
+    return False
 
 
 def plain_digest(plain: bytes) -> str:

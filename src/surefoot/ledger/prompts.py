@@ -27,6 +27,9 @@ _PATIENCE = 1.0
 _LONGEST_NAME = 200
 _MOST_NAMES = 100
 _MOST_KNOWN = 10_000
+TOOL = "@tool "
+"""Begins what stands for a tool where others are references to prompts, which have no `@` there."""
+
 _MOST_UNSURE = 256
 
 
@@ -157,6 +160,15 @@ def pins_of(ledger: Ledger, run_id: str) -> dict[str, PromptRef]:
     return prompts_of(ledger, run_id)[0]
 
 
+def tools_of(ledger: Ledger, run_id: str) -> dict[str, PromptRef]:
+    """What a run has told models of its tools, by `@tool NAME`: the digest of description and schema.
+
+    Kept as references to prompts are: the first meaning counts for all of the run. Raises `LedgerError`.
+    """
+    rows = ledger.ask(prompt_rows.pins_query(run_id))
+    return {row[1]: PromptRef(*row[3:]) for row in rows if row[1].startswith(TOOL)}
+
+
 def prompts_of(ledger: Ledger, run_id: str) -> tuple[dict[str, PromptRef], dict[bytes, list[PromptRef]]]:
     """What references to prompts mean in a run, and what steps rendered beside the prompt that their outcomes name.
 
@@ -165,6 +177,8 @@ def prompts_of(ledger: Ledger, run_id: str) -> tuple[dict[str, PromptRef], dict[
     pins: dict[str, PromptRef] = {}
     rendered: dict[bytes, list[PromptRef]] = {}
     for row in ledger.ask(prompt_rows.pins_query(run_id)):
+        if row[1].startswith(TOOL):
+            continue
         step, prompt = prompt_rows.step_of(row[1]), PromptRef(*row[3:])
         if step is None:
             pins[row[1]] = prompt

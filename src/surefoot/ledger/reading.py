@@ -113,7 +113,8 @@ class Reading(ABC):
         }
         wanted = Wanted(
             {column: value for column, value in columns.items() if value is not None},
-            tags or {},
+            # As they are written; see where a run begins.
+            {name: self.payloads.readable(value) for name, value in (tags or {}).items()},
             since_ns=since_ns,
             until_ns=until_ns,
             before=before,

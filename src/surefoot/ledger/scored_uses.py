@@ -8,7 +8,7 @@ from surefoot.values import Money, first_id
 
 _PROMPTS = (
     "SELECT p.name, p.digest, COUNT(*) FROM experiment_cases c JOIN prompt_pins p ON p.run_id = c.run_id "
-    "WHERE c.experiment = ? GROUP BY p.name, p.digest ORDER BY 3, p.name, p.digest"
+    "WHERE c.experiment = ? AND p.reference NOT LIKE '@tool %' GROUP BY p.name, p.digest ORDER BY 3, p.name, p.digest"
 )
 _MODELS = (
     "SELECT DISTINCT o.served_model FROM scores s JOIN outcomes o ON o.run_id = s.judge_run "

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from surefoot.constraints import Constraints
 from surefoot.errors import UsageError
 from surefoot.prompts import rendering
 from surefoot.prompts.definition import Prompt, Property
@@ -94,6 +95,11 @@ def _stand_in(entry: Property) -> object:
         return entry.example
     if entry.enum:
         return entry.enum[0]
+    rules: Mapping[str, Json] = {} if entry.rules is None else entry.rules.said
+    if isinstance(allowed := rules.get("allow"), list) and allowed:
+        return allowed[0]
+    if entry.type in ("integer", "number") and "minimum" in rules:
+        return rules["minimum"]
     if entry.type == "object":
         return {}
     return _STAND_INS.get(entry.type, f"<{entry.name}>")
@@ -153,6 +159,8 @@ def _changes_of(name: str, old: Property, new: Property) -> Iterator[Change]:
         yield Change(name, "default", _default(old), _default(new))
     if old.enum != new.enum:
         yield Change(name, "values", _listed(old.enum), _listed(new.enum))
+    if old.rules != new.rules:
+        yield Change(name, "rules", _ruled(old.rules), _ruled(new.rules))
     if old.items is not None and new.items is not None:
         yield from _changes_of(f"{name}[]", old.items, new.items)
     yield from _property_changes(old.properties, new.properties, f"{name}.")
@@ -164,6 +172,10 @@ def _need(entry: Property) -> str:
 
 def _default(entry: Property) -> Json:
     return json.dumps(entry.default, ensure_ascii=False) if entry.has_default else None
+
+
+def _ruled(rules: Constraints | None) -> Json:
+    return None if rules is None else dict(rules.said)
 
 
 def _listed(values: tuple[Json, ...] | None) -> Json:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from surefoot.constraints import Constraints
 from surefoot.errors import PromptError
 from surefoot.fences import Style
 from surefoot.values import Json, PromptRef, Trust
@@ -32,8 +33,9 @@ class Property:
 
     `enum` are the values that it may have, where they are listed. `items` are what an array holds, `properties` what
     an object has, `any_of` what it may be one of (its type is `any` then). `is_nullable`: it may be null, too.
-    `is_strict`: its value may hold no line that looks like a role marker. `example` is a value to show. `trust` says
-    whether its values may instruct, wherever it is rendered, and `fence` how they are fenced; None: nothing is said.
+    `is_strict`: its value may hold no line that looks like a role marker. `example` is a value to show. `rules` are its
+    length, pattern, bounds and the like, where it has any. `trust` says whether its values may instruct, wherever it
+    is rendered, and `fence` how they are fenced; None: nothing is said.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Property:
     is_nullable: bool = False
     trust: Trust | None = None
     fence: Style | None = None
+    rules: Constraints | None = None
 
     @property
     def is_needed(self) -> bool:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from surefoot.decisions import Decision
 from surefoot.errors import InvalidInput
-from surefoot.fenced import SYSTEM, Fencing
+from surefoot.fenced import SYSTEM, Fencing, saying
 from surefoot.fences import STYLES, Fenced, Fences, Style, fences, is_plain
 from surefoot.prompts.budget import Budget
 from surefoot.prompts.definition import Prompt, Property
@@ -95,7 +95,8 @@ class Pass:
     def part(self, part: Part, role: str) -> tuple[Part, Part]:
         """A part with its fences, and stripped only, for what is no text to read. Raises `InvalidInput`."""
         made = self.runs(part.runs, role)
-        return replace(part, runs=[run for run, _ in made]), replace(part, runs=[bare for _, bare in made])
+        runs, bare = [run for run, _ in made], [bare for _, bare in made]
+        return Part(part.role, part.attributes, runs), Part(part.role, part.attributes, bare)
 
     def runs(self, runs: Sequence[Run], role: str) -> list[tuple[Run, Run]]:
         """Each run but the marks of sources: with its fence, and without.
@@ -176,7 +177,7 @@ def _finished(message: Message, stamp: str) -> Message:
     content = message.content
     if isinstance(content, str):
         text, _ = _told(content, stamp, is_inside=False)
-        return replace(message, content=text)
+        return saying(message, text)
     pieces: list[Piece] = []
     is_inside = False
     for piece in content:
@@ -185,7 +186,7 @@ def _finished(message: Message, stamp: str) -> Message:
             pieces.append(text)
         else:
             pieces.append(piece)
-    return replace(message, content=tuple(pieces))
+    return saying(message, tuple(pieces))
 
 
 def _told(text: str, stamp: str, *, is_inside: bool) -> tuple[Fenced, bool]:

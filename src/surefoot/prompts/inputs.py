@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from surefoot import scope
 from surefoot.errors import InvalidInput
+from surefoot.mistakes import Mistake
 from surefoot.prompts import media, threads
 from surefoot.prompts.definition import FIRST_VERSION, Dialect, Prompt, Property, PropertyType
 from surefoot.prompts.roles import claimed
@@ -51,12 +52,14 @@ class Inputs:
             PromptError: the sample is needed and could not be read.
         """
         given = self._with_sample(given)
-        mistakes = [f"{name} is missing" for name in self._required if name not in given]
+        mistakes = [
+            Mistake("", "missing", f"{name} is missing") for name in self._required if name not in given
+        ]
         unknown = [name for name in given if name not in self._known]
         if unknown and self._prompt.dialect in FIRST_VERSION:
             self.warn(*(f"{_unknown(name, sorted(self._known))} and has no effect" for name in unknown))
         else:
-            mistakes += [_unknown(name, sorted(self._known)) for name in unknown]
+            mistakes += [Mistake("", "unknown", _unknown(name, sorted(self._known))) for name in unknown]
         if self._has_types:
             mistakes += self._checker().mistakes(given)
         values = {**self._blank, **self._defaults, **given}
@@ -66,9 +69,10 @@ class Inputs:
             mistakes += self._forged(values)
         if mistakes:
             raise InvalidInput(
-                f"prompt {self._prompt.label} cannot be rendered: {'; '.join(mistakes)} "
+                f"prompt {self._prompt.label} cannot be rendered: {'; '.join(map(str, mistakes))} "
                 f"(given: {', '.join(given) or 'nothing'}; "
-                f"it takes: {', '.join(sorted(self._known)) or 'nothing'})"
+                f"it takes: {', '.join(sorted(self._known)) or 'nothing'})",
+                mistakes=mistakes,
             )
         return values
 
@@ -108,7 +112,7 @@ class Inputs:
             self._types = Types(self._prompt.inputs, is_strict=self._prompt.dialect not in FIRST_VERSION)
         return self._types
 
-    def _put_rich(self, values: dict[str, object]) -> list[str]:
+    def _put_rich(self, values: dict[str, object]) -> list[Mistake]:
         """Replace what stands for pictures, recordings, documents and threads by these; what is wrong with them."""
         mistakes = self._put_written(values) if self._prompt.dialect == "promptflow" else []
         for name, kind in self._rich.items():
@@ -122,12 +126,12 @@ class Inputs:
             try:
                 values[name] = threads.thread(value) if kind == "thread" else media.medium(value, kind)
             except (threads.ThreadError, media.MediumError) as error:
-                mistakes.append(f"{name}: {error}")
+                mistakes.append(Mistake(name, "type", str(error)))
         return mistakes
 
-    def _put_written(self, values: dict[str, object]) -> list[str]:
+    def _put_written(self, values: dict[str, object]) -> list[Mistake]:
         """Replace texts that promptflow takes for pictures."""
-        mistakes: list[str] = []
+        mistakes: list[Mistake] = []
         for name, value in values.items():
             try:
                 if isinstance(value, str) and value.startswith("data:image/"):
@@ -136,20 +140,19 @@ class Inputs:
                     table = cast("Mapping[str, object]", value)
                     values[name] = media.written_table(table, self._prompt) or value
             except media.MediumError as error:
-                mistakes.append(f"{name}: {error}")
+                mistakes.append(Mistake(name, "type", str(error)))
         return mistakes
 
-    def _forged(self, values: Mapping[str, object]) -> list[str]:
-        mistakes: list[str] = []
+    def _forged(self, values: Mapping[str, object]) -> list[Mistake]:
+        mistakes: list[Mistake] = []
         for name in self._strict:
             entry = self._prompt.inputs.get(name)
             # A property that is strict refuses what begins as a marker; a strict prompt, what would be one.
             is_alone = entry is None or not entry.is_strict
             role = _claim(values.get(name), self._prompt.dialect, is_alone=is_alone)
             if role:
-                mistakes.append(
-                    f"{name} is strict, and a line of its value looks like a role marker (`{role}:`)"
-                )
+                said = f"{name} is strict, and a line of its value looks like a role marker (`{role}:`)"
+                mistakes.append(Mistake("", "strict", said))
         return mistakes
 
 
@@ -170,7 +173,7 @@ def _claim(value: object, dialect: Dialect, *, is_alone: bool, depth: int = 0) -
 
 
 def _is_checked(entry: Property) -> bool:
-    return entry.type not in ("any", *RICH_TYPES) or entry.enum is not None
+    return entry.type not in ("any", *RICH_TYPES) or entry.enum is not None or entry.rules is not None
 
 
 def _unknown(name: str, known: list[str]) -> str:

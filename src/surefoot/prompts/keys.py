@@ -8,6 +8,7 @@ from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, cast
 
 from surefoot import scope
+from surefoot.constraints import KEYWORDS
 from surefoot.prompts.definition import Dialect
 from surefoot.values import Json
 
@@ -73,6 +74,7 @@ PROPERTY = frozenset(
         *("name", "kind", "type", "description", "required", "nullable", "default", "example", "sample"),
         *("enumValues", "enum", "strict", "items", "properties", "oneOf", "anyOf", "title"),
         *("is_chat_input", "is_chat_history", "is_chat_output", "additionalProperties", "trust", "fence"),
+        *KEYWORDS,
     }
 )
 _TEMPLATE = frozenset({"format", "parser", "type"})
@@ -108,7 +110,12 @@ def warn_of_unknown(document: Document, dialect: Dialect) -> None:
         check.keys(("template", "format"), template.get("format"), _FORMAT)
         check.keys(("template", "parser"), template.get("parser"), _PARSER)
     for section in ("inputs", "outputs"):
-        check.each((section,), data.get(section), PROPERTY)
+        told = data.get(section)
+        if isinstance(told, dict) and told.get("type") == "object" and "properties" in told:
+            # A JSON Schema.
+            check.each((section, "properties"), told["properties"], PROPERTY)
+        else:
+            check.each((section,), told, PROPERTY)
     check.each(("tools",), data.get("tools"), _TOOL, are_free=True)
 
 

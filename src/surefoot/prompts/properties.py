@@ -6,7 +6,8 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
-from surefoot.errors import PromptError
+from surefoot.constraints import KEYWORDS, Constraints, constraints_of
+from surefoot.errors import PromptError, UsageError
 from surefoot.fences import STYLES, Style
 from surefoot.prompts.definition import Dialect, Property, PropertyType
 from surefoot.values import Json, Trust
@@ -57,12 +58,13 @@ def declared(document: Document, section: str, value: Json, dialect: Dialect) ->
 
 
 class _Section:
-    __slots__ = ("dialect", "document", "section")
+    __slots__ = ("dialect", "document", "is_schema", "section")
 
     def __init__(self, document: Document, section: str, dialect: Dialect) -> None:
         self.document = document
         self.section = section
         self.dialect: Dialect = dialect
+        self.is_schema = False
 
     def read(self, value: Json) -> dict[str, Property]:
         if isinstance(value, dict):
@@ -118,6 +120,7 @@ class _Section:
             if isinstance(branches, list)
             else (),
             is_nullable=is_nullable or entry.get("nullable") is True,
+            rules=None if KEYWORDS.isdisjoint(entry) else self._rules(name, entry, path),
             trust=cast("Trust | None", self._one_of("trust", entry, TRUSTS, path)),
             fence=cast("Style | None", self._one_of("fence", entry, STYLES, path)),
         )
@@ -132,6 +135,13 @@ class _Section:
         raise self._error(
             (*path, key), f"{key} is {value!r}; it may be {', '.join(words[:-1])} or {words[-1]}"
         )
+
+    def _rules(self, name: str, entry: Mapping[str, Json], path: tuple[str | int, ...]) -> Constraints | None:
+        try:
+            return constraints_of(entry, is_schema=self.is_schema)
+        except UsageError as error:
+            shown = f"the {self.section.removesuffix('s')} {name}" if name else f"an item of {self.section}"
+            raise self._error(path, f"{shown}: {error}") from None
 
     def _shorthand(self, name: str, value: Json) -> Property:
         """`name: value` declares it and gives its default, and in prompty 2.x its type; without a value only itself."""
@@ -159,6 +169,7 @@ class _Section:
         }
 
     def _of_schema(self, schema: dict[str, Json]) -> dict[str, Property]:
+        self.is_schema = True
         # In a JSON Schema what is not listed as required need not be given.
         required = schema.get("required")
         return self._inner({**schema, "required": required if isinstance(required, list) else []}, ())
@@ -237,6 +248,8 @@ def _schema(entry: Property, *, is_strict: bool, is_named: bool = True) -> dict[
         schema["items"] = _schema(item, is_strict=is_strict, is_named=False)
     if entry.description:
         schema["description"] = entry.description
+    if entry.rules is not None:
+        schema |= entry.rules.schema()
     if entry.enum is not None:
         schema["enum"] = list(entry.enum)
     return _nullable(schema) if may_be_null else schema

@@ -311,6 +311,11 @@ class Translation:
             made["enumValues"] = list(entry.enum)
         if entry.is_strict:
             made["strict"] = True
+        made |= {key: said for key in ("trust", "fence") if (said := getattr(entry, key)) is not None}
+        if entry.rules is not None:
+            made |= entry.rules.written()
+            names, of = ", ".join(entry.rules.said), entry.name or "an item"
+            self.notes.append(f"{names} of {of} are rules of ours: prompty 2 passes them by")
         if entry.type == "array":
             made["items"] = _unnamed(self._property(entry.items)) if entry.items else {"kind": "any"}
         if entry.properties:
@@ -333,6 +338,10 @@ class Translation:
             for key, value in self._prompt.metadata.items()
             if key not in ("base", "$schema", "inputs", "outputs", "template")
         }
+        if self._prompt.fence is not None:
+            made["fence"] = self._prompt.fence
+        if self._prompt.is_system_open:
+            made["allow_untrusted_in_system"] = True
         if outputs:
             made["outputs"] = outputs
         if self._model.get("response") is not None:

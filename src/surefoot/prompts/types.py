@@ -13,6 +13,8 @@ from typing import Any, cast
 
 from pydantic_core import PydanticCustomError, SchemaValidator, ValidationError, core_schema
 
+from surefoot.constraints import Constraints
+from surefoot.mistakes import Mistake, kind_of
 from surefoot.prompts.definition import Property, PropertyType
 from surefoot.values import Json
 
@@ -41,14 +43,16 @@ class Types:
         }
         self._validator = SchemaValidator(core_schema.typed_dict_schema(fields_, extra_behavior="ignore"))
 
-    def mistakes(self, given: Mapping[str, object]) -> list[str]:
+    def mistakes(self, given: Mapping[str, object]) -> list[Mistake]:
         """What is wrong with the values that are given: where, what was expected, and what stands there."""
         try:
             self._validator.validate_python(given if isinstance(given, dict) else dict(given))
         except ValidationError as error:
             found = [_told(mistake, self._inputs) for mistake in error.errors(include_url=False)]
             more = len(found) - _MAX_SHOWN
-            return found[:_MAX_SHOWN] + ([f"and {more} more mistakes of this kind"] if more > 0 else [])
+            return found[:_MAX_SHOWN] + (
+                [Mistake("", "more", f"and {more} more mistakes of this kind")] if more > 0 else []
+            )
         return []
 
 
@@ -58,6 +62,9 @@ def _schema(entry: Property, *, is_strict: bool) -> Any:
         schema = core_schema.chain_schema(
             [schema, core_schema.no_info_plain_validator_function(_one_of(entry.enum))]
         )
+    if entry.rules is not None:
+        check = core_schema.no_info_plain_validator_function(_within(entry.rules, entry.type))
+        schema = core_schema.chain_schema([schema, check])
     # None is what a value that need not be given may be.
     if not entry.is_required or (entry.has_default and entry.default is None):
         return core_schema.nullable_schema(schema)
@@ -102,6 +109,19 @@ def _instance(kind: type | tuple[type, ...], expected: str) -> Callable[[object]
     def check(value: object) -> object:
         if not isinstance(value, kind):
             raise PydanticCustomError("type", cast("Any", expected))
+        return value
+
+    return check
+
+
+def _within(rules: Constraints, kind: PropertyType) -> Callable[[object], object]:
+    def check(value: object) -> object:
+        # In an older dialect a number will do for a text, as which it is rendered.
+        said = str(value) if kind == "string" and isinstance(value, int | float) else value
+        found = rules.mistake(said)
+        if found is not None:
+            context = {"problem": found.problem, "rule": found.rule, "offset": found.offset}
+            raise PydanticCustomError("rule", "{problem}", context)
         return value
 
     return check
@@ -154,7 +174,7 @@ def _mapped(value: object) -> object:
     raise PydanticCustomError("type", "a mapping")
 
 
-def _told(mistake: Any, inputs: Mapping[str, Property]) -> str:
+def _told(mistake: Any, inputs: Mapping[str, Property]) -> Mistake:
     where, entry = "", None
     for step in mistake["loc"]:
         if isinstance(step, int):
@@ -164,11 +184,12 @@ def _told(mistake: Any, inputs: Mapping[str, Property]) -> str:
             where += f".{step}" if where else step
             entry = inputs.get(step) if entry is None else entry.properties.get(step)
     if mistake["type"] == "missing":
-        return f"{where} is missing"
+        return Mistake("", "missing", f"{where} is missing")
     value = mistake["input"]
+    if mistake["type"] == "rule":
+        return Mistake(where, mistake["ctx"]["rule"], mistake["ctx"]["problem"], mistake["ctx"]["offset"])
     if mistake["type"] == "enum" and entry is not None and entry.enum is not None:
         listed = ", ".join(repr(value) for value in entry.enum)
-        shown = repr(value)
-        return f"{where}: expected one of {listed}, got {shown if len(shown) <= 60 else shown[:57] + '...'}"
+        return Mistake(where, "enum", f"expected one of {listed}, got {kind_of(value)}")
     expected = _EXPECTED.get(entry.type, "another value") if entry is not None else "another value"
-    return f"{where}: expected {expected}, got {type(value).__name__}"
+    return Mistake(where, "type", f"expected {expected}, got {type(value).__name__}")

@@ -12,6 +12,7 @@ import sys
 from dataclasses import dataclass
 from typing import Literal, TypedDict, cast
 
+from surefoot.environment import child_environment
 from surefoot.errors import MissingExtra
 from surefoot.retrieval.markdown import outline, plain_outline
 from surefoot.retrieval.outline import Block, BlockKind, Outline
@@ -83,7 +84,7 @@ def _extracted(source: bytes, format: Literal["html", "pdf"]) -> tuple[str, Outl
             f'reading {format.upper()} needs {library}, which is not installed: pip install "surefoot[documents]"'
         )
     # The child finds the modules that this process finds.
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    environment = child_environment(PYTHONPATH=os.pathsep.join(path for path in sys.path if path))
     try:
         done = subprocess.run(
             [

@@ -17,6 +17,7 @@ from typing import Any, cast
 import pytest
 from click.testing import CliRunner
 
+from fenced_texts import unfenced
 from surefoot import flow, scripted
 from surefoot.app import App
 from surefoot.cli import eval as command
@@ -216,7 +217,7 @@ def test_text_from_outside_cannot_close_its_own_fence(app: App) -> None:
         evaluate(answer, cases(context=[attack]), [judged.faithfulness(using=MODEL)])
     messages = script.requests[1].messages
     assert [message.role for message in messages] == ["system", "user"]
-    (mark,) = re.findall(r"tags that end in (\w{12})\.", messages[0].text)
+    (mark,) = re.findall(r"tags that end in ([\w-]{16})\.", messages[0].text)
     assert messages[1].text.startswith(f"<context-{mark}>\n{attack}\n</context-{mark}>\n")
     assert mark not in attack
 
@@ -264,7 +265,7 @@ def test_a_prompt_of_the_library_takes_the_place_of_a_judge(tmp_path: Path, app:
     with scripted([STATED, verdicts(True, True)]) as script:
         result = evaluate(answer, cases(), [scorer])
     assert row_of(result) == ({"faithfulness": 1.0}, {})
-    assert script.requests[1].text.startswith("By my rules: c")
+    assert unfenced(script.requests[1].messages[-1].text).startswith("By my rules: c")
     own.write_text(
         own.read_text().replace("name: statements", "name: parts").replace("statements |", "parts |")
     )

@@ -130,7 +130,9 @@ def test_a_text_of_a_class_of_its_own_is_text() -> None:
 def test_listed_values() -> None:
     size = Property("size", "string", enum=("small", "large"))
     assert rendering.text_of(prompt_of(size), {"size": "small"}) == "user:\nsmall"
-    assert "size: expected one of 'small', 'large', got 'huge'" in mistake(prompt_of(size), size="huge")
+    assert "size: expected one of 'small', 'large', got text of 4 characters" in mistake(
+        prompt_of(size), size="huge"
+    )
     number = Property("n", enum=(1, None))
     assert rendering.text_of(prompt_of(number), {"n": None}) == "user:\nNone"
     assert "n: expected one of 1, None, got True" in mistake(prompt_of(number), n=True)

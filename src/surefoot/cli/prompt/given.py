@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-import orjson
 
+from surefoot import jsontext
 from surefoot.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -101,6 +101,6 @@ def _typed(prompt: Prompt, name: str, text: str) -> object:
     if not is_table and (declared is None or declared.type not in _WRITTEN_AS_JSON):
         return text
     try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
+        return jsontext.read(text)
+    except jsontext.NoJson:
         return text

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from surefoot.errors import InvalidInput
+from surefoot.evals.datasets.formulas import meant
 from surefoot.evals.datasets.record import Record, shown
 from surefoot.evals.datasets.source import lines
 
@@ -73,7 +74,7 @@ class _Told(Iterator[str]):
 
 
 def _header(cells: list[str], file: Path, number: int) -> list[str]:
-    names = [cell.strip() for cell in cells]
+    names = [meant(cell).strip() for cell in cells]
     seen: set[str] = set()
     for index, name in enumerate(names):
         if name in seen:
@@ -97,7 +98,7 @@ def _record(cells: list[str], header: Sequence[str], file: Path, number: int) ->
         if not name and cell.strip():
             said = f"column {index + 1} has no name and holds {shown(cell)}: name it in the first line"
             return Record(file, number, {}, header, is_text=True, mistake=said)
-    values = {name: cell for name, cell in zip(header, cells, strict=True) if name}
+    values = {name: meant(cell) for name, cell in zip(header, cells, strict=True) if name}
     return Record(file, number, values, header, is_text=True)
 
 

@@ -14,6 +14,7 @@ from surefoot.errors import InvalidInput, NotData
 from surefoot.evals.datasets.case import Case, data_of
 from surefoot.evals.datasets.columnar import arrow
 from surefoot.evals.datasets.formats import PACKED, format_of
+from surefoot.evals.datasets.formulas import harmless
 from surefoot.evals.datasets.replacing import held, replace
 from surefoot.values import Json
 
@@ -126,7 +127,7 @@ def _cells(cases: Sequence[Case], delimiter: str) -> Iterator[bytes]:
         text.truncate()
         return whole.encode()
 
-    plain.writerow(columns)
+    plain.writerow(map(harmless, columns))
     yield taken()
     for case, row in zip(cases, rows, strict=True):
         cells = [_cell(row.get(name), case, name) for name in columns]
@@ -141,7 +142,7 @@ def _cell(value: object, case: Case, name: str) -> str:
     text = plain if isinstance(plain, str) else dumped(plain, f"{case.label}: {name!r}").decode()
     if "\0" in text:
         raise InvalidInput(f"{case.label}: {name!r} holds a NUL character, which a table of text cannot have")
-    return text
+    return harmless(text)
 
 
 def _columns(cases: Sequence[Case], *, is_parquet: bool) -> bytes:

@@ -15,7 +15,7 @@ from surefoot.errors import InvalidInput
 from surefoot.evals.plain.matching import shown
 from surefoot.evals.scales import scaled
 from surefoot.evals.scores import Score
-from surefoot.patterns import compiled
+from surefoot.patterns import compiled, encodable, json_schema_keywords
 
 Lists = Literal["ordered", "any"]
 
@@ -178,8 +178,13 @@ def _validator(schema: _Schema) -> Any:
         chosen.check_schema(found)
     except SchemaError as error:
         raise InvalidInput(f"{schema.name} is no JSON schema: {error.json_path}: {error.message}") from None
-    # An answer may be made to be slow to match: RE2 is not, and an expression that it has not is matched as ever.
-    kinds: Any = validators.extend(chosen, {"pattern": _pattern})
+    # An answer may be made to be slow to match, which RE2 never is.
+    for pattern in _patterns_in(found):
+        try:
+            compiled(pattern)
+        except InvalidInput as error:
+            raise InvalidInput(f"{schema.name}: {error}") from None
+    kinds: Any = validators.extend(chosen, {**json_schema_keywords(), "pattern": _pattern})
     empty: Registry[Any] = Registry()
     return kinds(found, registry=empty, format_checker=chosen.FORMAT_CHECKER)
 
@@ -189,12 +194,27 @@ def _pattern(_: object, pattern: str, instance: object, __: object) -> Iterator[
 
     if not isinstance(instance, str):
         return
-    try:
-        is_found = compiled(pattern).search(instance) is not None
-    except (InvalidInput, UnicodeEncodeError):
-        is_found = re.search(pattern, instance) is not None
-    if not is_found:
+    if compiled(pattern).search(encodable(instance)) is None:
         yield ValidationError(f"{shown(instance)} does not match {pattern!r}")
+
+
+def _patterns_in(schema: Any) -> Iterator[str]:
+    """The patterns of a schema and of those in it."""
+    if isinstance(schema, list):
+        parts: list[Any] = schema
+        for one in parts:
+            yield from _patterns_in(one)
+    elif isinstance(schema, dict):
+        keywords: dict[str, Any] = schema
+        for name, value in keywords.items():
+            if name == "pattern" and isinstance(value, str):
+                yield value
+            elif name == "patternProperties" and isinstance(value, dict):
+                by_pattern: dict[str, Any] = value
+                yield from by_pattern
+            # What is listed there are values, and no schemas.
+            if name not in ("enum", "const", "default", "examples"):
+                yield from _patterns_in(value)
 
 
 def _problems(schema: _Schema, data: object) -> list[str]:

@@ -14,6 +14,7 @@ from typing import Any, Literal, cast
 import orjson
 
 from surefoot import flows
+from surefoot.environment import child_environment
 from surefoot.errors import ConfigError
 from surefoot.evals.ragas.process import CHILD, environment
 from surefoot.values import Json
@@ -184,8 +185,9 @@ def _run(
     seconds: float | None = None,
 ) -> bytes:
     """What a command prints. Raises `ConfigError` with the problem and its last words."""
+    known = child_environment(is_installer=True) if env is None else dict(env)
     try:
-        done = subprocess.run(list(command), capture_output=True, check=False, env=env, timeout=seconds)
+        done = subprocess.run(list(command), capture_output=True, check=False, env=known, timeout=seconds)
     except OSError as error:
         raise ConfigError(f"{problem}: {command[0]}: {error.strerror}") from error
     except subprocess.TimeoutExpired as error:

@@ -207,7 +207,9 @@ def _mark(here: Here, what: str) -> Mark:
 
     def seal(result: object) -> bytes:
         here.check_admitted(what)
-        return payloads.set_apart(records.encode(result, name=f"{here.name}()"), bound_to=place)
+        return payloads.set_apart(
+            records.encode(result, name=f"{here.name}()"), bound_to=place, capture=here.capture
+        )
 
     def unseal(stored: bytes) -> object:
         return records.decode(payloads.read_apart(stored, bound_to=place))

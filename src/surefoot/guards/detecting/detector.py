@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from surefoot.characters import skeleton
 from surefoot.guards.detecting.classifier import Classifier, Weights, probability
 from surefoot.guards.detecting.decoding import BYTES, Reading, readings_of
 from surefoot.guards.detecting.rules import OwnRules, Rule, RuleSet
 from surefoot.guards.detecting.shipped import shipped_rules
-from surefoot.locks import made_once
 
 THRESHOLD = 0.9
 """The score from which on a text is taken for an injection: at most 1 % of ordinary texts reach it (`make
@@ -63,10 +63,6 @@ class Detector:
         self._classifier = Classifier(weights) if is_classifying else None
         self._budget = budget
 
-    @made_once
-    def _shipped(self) -> RuleSet:
-        return RuleSet(shipped_rules())
-
     def look(self, text: str) -> Looked:
         """What is found in a text. It takes a bounded time, whatever the text is; nothing in it is carried out."""
         readings = readings_of(text, budget=self._budget)
@@ -82,12 +78,17 @@ class Detector:
         return Looked(score, tuple(sorted(rules)), readings.is_too_large)
 
     def _matched(self, reading: Reading, read: str) -> Iterable[str]:
-        found = [*self._shipped.matched(read), *self._own.matched(read), *self._own.matched(reading.text)]
+        found = [*_shipped().matched(read), *self._own.matched(read), *self._own.matched(reading.text)]
         if found and reading.spelling:
             found.append(f"encoded:{reading.spelling.split()[0]}")
         if reading.spelling in ("tags", "selectors"):
             found.append(f"hidden:{reading.spelling}")
         return found
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> RuleSet:
+    return RuleSet(shipped_rules())
 
 
 def _is_a_text(reading: Reading) -> bool:

@@ -177,7 +177,10 @@ def _others() -> Iterator[Rule]:
     )
     yield Rule(
         "tool:role",
-        r"(?:^|\n)[ \t]{0,4}[#\[<*]{1,3}[ \t]{0,2}/?(?:system|assistant|developer)(?: (?:message|prompt|override|note|instruction|update|command))?[ \t]{0,2}[\]>:*]{1,3}",
+        # Not the name of a link, and not an element of XML.
+        r"(?:^|\n)[ \t]{0,4}(?:\[(?:system|assistant|developer)(?: (?:message|prompt|override|note|instruction|update|command))?\](?:[^(\[]|$)"
+        r"|<(?:system|assistant)(?: (?:message|prompt|override|note|instruction|update|command))?>[ \t]{0,2}[a-z\n]"
+        r"|#{1,3}[ \t]{0,2}(?:system|assistant)(?: (?:message|prompt|override|note|instruction|update|command))?[ \t]{0,2}:)",
     )
     yield Rule(
         "tool:call",
@@ -262,7 +265,10 @@ def _others() -> Iterator[Rule]:
             r"(?:https?://|www\.|url\b|link\b|[a-z0-9._-]{1,30}@|webhook|attacker|query string|external|markdown image|evil)",
         ),
     )
-    yield Rule("exfiltration:shell", r"(?:curl|wget)\s{1,2}[^\n|]{0,80}\|\s{0,2}(?:ba|z)?sh\b")
+    yield Rule(
+        "exfiltration:shell",
+        r"(?:curl|wget|nc)\s[^\n]{0,80}(?:/etc/passwd|\.ssh/|id_rsa|\.env\b|\$\((?:env|cat|printenv|whoami)\b)",
+    )
     yield Rule("hijack:output", r"\b(?:i have been pwned|haha pwned)\b")
 
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from surefoot.guards.privacy.finder import check_pattern as check_pattern
     from surefoot.guards.privacy.holdback import Holdback as Holdback
     from surefoot.guards.privacy.known import InEnvironment as InEnvironment
+    from surefoot.guards.privacy.known import Known as Known
     from surefoot.guards.privacy.known import spellings as spellings
     from surefoot.guards.privacy.personal import KINDS as KINDS
     from surefoot.guards.privacy.personal import PersonalKind as PersonalKind
@@ -22,7 +23,7 @@ else:
             "credentials": ["MASK"],
             "finder": ["Finder", "check_pattern"],
             "holdback": ["Holdback"],
-            "known": ["InEnvironment", "spellings"],
+            "known": ["InEnvironment", "Known", "spellings"],
             "personal": ["KINDS", "PersonalKind"],
             "pseudonyms": ["Pseudonyms"],
             "rule": ["Found"],

@@ -15,7 +15,17 @@ MASK = "[secret]"
 
 _STAND_INS = frozenset(
     (
-        *("password", "passwd", "secret", "token", "changeme", "example", "placeholder", "redacted", "hidden"),
+        *(
+            "password",
+            "passwd",
+            "secret",
+            "token",
+            "changeme",
+            "example",
+            "placeholder",
+            "redacted",
+            "hidden",
+        ),
         *("masked", "undefined", "required", "optional", "none", "null", "true", "false", "string", "value"),
         *("your", "yourpassword", "mypassword"),
     )
@@ -108,8 +118,9 @@ _WORD = r"(?:pass(?:word|wd|phrase|code)|passwort|kennwort|pwd|mot de passe|cont
 _NAME = (
     r"(?:api[_ -]?key|apikey|api[_ -]?token|api[_ -]?secret|access[_-]?key|access[_ -]?token|auth[_ -]?token|"
     r"account[_-]?key|secret[_ -]?access[_-]?key|secret[_ -]?key|client[_ -]?secret|app[_-]?secret|"
-    r"shared[_-]?secret|signing[_-]?secret|signing[_-]?key|encryption[_-]?key|private[_-]?key|refresh[_ -]?token|session[_-]?token|bot[_-]?token|"
-    r"deploy[_-]?key|master[_-]?key|license[_-]?key|webhook[_-]?secret|credentials?|secret|token)"
+    r"shared[_-]?secret|signing[_-]?secret|signing[_-]?key|encryption[_-]?key|private[_-]?key|refresh[_ -]?token|"
+    r"session[_-]?token|bot[_-]?token|deploy[_-]?key|master[_-]?key|license[_-]?key|webhook[_-]?secret|"
+    r"credentials?|secret|token)"
 )
 
 _ENDS = r"(?:\s|\\{1,2}[nr])"

@@ -97,11 +97,12 @@ class Finder:
             patterns = self._patterns = _compiled(self._rules)
         hits = patterns.hints(data)
         exact = self._exact_now()
-        has_known = exact is not None and exact.search(data) is not None
-        if not hits and not has_known:
+        if exact is not None and exact.search(data) is None:
+            exact = None
+        if not hits and exact is None:
             return []
         spans = [span for index in sorted(hits) for span in patterns.spans(index, data)]
-        if has_known:
+        if exact is not None:
             spans += (_Span(match.start(), match.end(), 0, SECRET, "known") for match in exact.finditer(data))
         return self._sorted(text, data, spans) if spans else []
 
@@ -165,6 +166,8 @@ _SECRETS: tuple[Rule, ...] = (*VENDORS, *CREDENTIALS)
 _PRECEDENCE = {SECRET: 0, "iban": 1, "card": 2, "ssn": 3, "tax_id": 4, "email": 5, "ip": 6, "phone": 7}
 """What goes before what, where one is part of another; patterns of users come last."""
 _ESCAPED = b"nrtbf"
+_SHORT = 64
+"""Bytes of a match in the midst of which another one is looked for, where it is none itself."""
 
 
 class _Patterns:
@@ -191,16 +194,22 @@ class _Patterns:
         if pattern is None:
             pattern = self._compiled[index] = _library().compile(rule.pattern.encode(), _options())
         group = min(1, pattern.groups)
-        for match in pattern.finditer(data):
-            start, end = match.span(group)
-            if start < 0:
-                continue
-            start = _behind_escape(data, start, end)
-            if rule.measure is not None:
+        match = pattern.search(data)
+        while match is not None:
+            begin, end = match.span(group)
+            # Where its group took no part in a match nothing is hidden.
+            start = end if begin < 0 else _behind_escape(data, begin, end)
+            kept = end
+            if rule.measure is not None and start < end:
                 text = data[start:end].decode(*_UNICODE)
-                end = start + len(text[: rule.measure(text)].encode(*_UNICODE))
-            if start < end:
-                yield _Span(start, end, _PRECEDENCE.get(rule.kind, 8), rule.kind, rule.name)
+                kept = start + len(text[: rule.measure(text)].encode(*_UNICODE))
+            if 0 <= start < kept:
+                yield _Span(start, kept, _PRECEDENCE.get(rule.kind, 8), rule.kind, rule.name)
+                following = kept
+            else:
+                # What is none may have taken in the beginning of one. Of a long one that would be looked for too often.
+                following = start if 0 <= start < end <= start + _SHORT else match.end()
+            match = pattern.search(data, max(following, match.start() + 1))
 
 
 def _behind_escape(data: bytes, start: int, end: int) -> int:
@@ -258,4 +267,6 @@ def check_pattern(name: str, pattern: str) -> None:
     except InvalidInput as error:
         raise ConfigError(f"the pattern {name!r}: {error}") from None
     if compiled.search("") is not None:
-        raise ConfigError(f"the pattern {name!r} matches the empty text: let it ask for one character at least")
+        raise ConfigError(
+            f"the pattern {name!r} matches the empty text: let it ask for one character at least"
+        )

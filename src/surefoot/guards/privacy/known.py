@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -48,9 +49,11 @@ def spellings(secret: str) -> frozenset[str]:
     alone is a form, the first and the last sign left out where others take part in them.
     """
     plain = secret.encode("utf-8", "surrogatepass")
-    once = _in_json(secret)
+    once, escaped = _in_json(secret), json.dumps(secret)[1:-1]
     forms = {
         *(secret, secret[::-1], once, _in_json(once), html.escape(secret)),
+        # As other programs write JSON, and as `repr` does.
+        *(escaped, json.dumps(escaped)[1:-1], repr(secret)[1:-1]),
         *(quote(plain, safe=""), quote(plain), quote_plus(plain)),
         *(plain.hex(), plain.hex().upper()),
         *_in_base64(plain),

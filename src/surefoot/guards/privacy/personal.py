@@ -16,15 +16,98 @@ KINDS: tuple[PersonalKind, ...] = ("email", "phone", "card", "iban", "ssn", "ip"
 
 # Characters of an IBAN by country (registry of SWIFT, release 99).
 _IBAN_LENGTHS = {
-    "AD": 24, "AE": 23, "AL": 28, "AT": 20, "AZ": 28, "BA": 20, "BE": 16, "BG": 22, "BH": 22, "BI": 27,
-    "BR": 29, "BY": 28, "CH": 21, "CR": 22, "CY": 28, "CZ": 24, "DE": 22, "DJ": 27, "DK": 18, "DO": 28,
-    "EE": 20, "EG": 29, "ES": 24, "FI": 18, "FK": 18, "FO": 18, "FR": 27, "GB": 22, "GE": 22, "GI": 23,
-    "GL": 18, "GR": 27, "GT": 28, "HN": 28, "HR": 21, "HU": 28, "IE": 22, "IL": 23, "IQ": 23, "IS": 26,
-    "IT": 27, "JO": 30, "KW": 30, "KZ": 20, "LB": 28, "LC": 32, "LI": 21, "LT": 20, "LU": 20, "LV": 21,
-    "LY": 25, "MC": 27, "MD": 24, "ME": 22, "MK": 19, "MN": 20, "MR": 27, "MT": 31, "MU": 30, "NI": 28,
-    "NL": 18, "NO": 15, "OM": 23, "PK": 24, "PL": 28, "PS": 29, "PT": 25, "QA": 29, "RO": 24, "RS": 22,
-    "RU": 33, "SA": 24, "SC": 31, "SD": 18, "SE": 24, "SI": 19, "SK": 24, "SM": 27, "SO": 23, "ST": 25,
-    "SV": 28, "TL": 23, "TN": 24, "TR": 26, "UA": 29, "VA": 22, "VG": 24, "XK": 20, "YE": 30,
+    entry[:2]: int(entry[2:])
+    for entry in [
+        "AD24",
+        "AE23",
+        "AL28",
+        "AT20",
+        "AZ28",
+        "BA20",
+        "BE16",
+        "BG22",
+        "BH22",
+        "BI27",
+        "BR29",
+        "BY28",
+        "CH21",
+        "CR22",
+        "CY28",
+        "CZ24",
+        "DE22",
+        "DJ27",
+        "DK18",
+        "DO28",
+        "EE20",
+        "EG29",
+        "ES24",
+        "FI18",
+        "FK18",
+        "FO18",
+        "FR27",
+        "GB22",
+        "GE22",
+        "GI23",
+        "GL18",
+        "GR27",
+        "GT28",
+        "HN28",
+        "HR21",
+        "HU28",
+        "IE22",
+        "IL23",
+        "IQ23",
+        "IS26",
+        "IT27",
+        "JO30",
+        "KW30",
+        "KZ20",
+        "LB28",
+        "LC32",
+        "LI21",
+        "LT20",
+        "LU20",
+        "LV21",
+        "LY25",
+        "MC27",
+        "MD24",
+        "ME22",
+        "MK19",
+        "MN20",
+        "MR27",
+        "MT31",
+        "MU30",
+        "NI28",
+        "NL18",
+        "NO15",
+        "OM23",
+        "PK24",
+        "PL28",
+        "PS29",
+        "PT25",
+        "QA29",
+        "RO24",
+        "RS22",
+        "RU33",
+        "SA24",
+        "SC31",
+        "SD18",
+        "SE24",
+        "SI19",
+        "SK24",
+        "SM27",
+        "SO23",
+        "ST25",
+        "SV28",
+        "TL23",
+        "TN24",
+        "TR26",
+        "UA29",
+        "VA22",
+        "VG24",
+        "XK20",
+        "YE30",
+    ]
 }
 _CARD_BEGINS = re.compile(
     r"4|5[1-5]|2(?:22[1-9]|2[3-9]|[3-6]|7[01]|720)|3[0-9]|6(?:0|[2-5])|50|5[6-9]|8[1-6]"
@@ -125,22 +208,28 @@ def _measure_local(text: str) -> int:
 _DATE = re.compile(
     r"(?:19|20)[0-9]{2}[-/. ][01]?[0-9][-/. ][0-3]?[0-9]|[0-3]?[0-9][-/. ][01]?[0-9][-/. ](?:19|20)[0-9]{2}"
 )
+_COUNTRY = f"(?i:{'|'.join(_IBAN_LENGTHS)})"
 _POSTAL = re.compile(r"[0-9]{5}-[0-9]{4}")
 _GAP = r"[ .\-/\x{a0}]"
 _EXTENSION = r"(?: ?(?:x|ext\.?|#) ?[0-9]{1,6})?"
+
+_ABROAD = (
+    rf"[1-9][0-9]{{0,2}}{_GAP}{{0,2}}(?:\([0-9]{{1,5}}\){_GAP}{{0,2}})?"
+    rf"[0-9]{{1,12}}(?:{_GAP}{{1,2}}[0-9]{{1,10}}){{0,6}}{_EXTENSION}"
+)
 
 PERSONAL: tuple[Rule, ...] = (
     Rule(
         "iban",
         "iban",
-        r"[A-Za-z]{2}[0-9]{2}[ -]?[A-Za-z0-9]{4}",
-        LEFT + r"((?i:[A-Z]{2}[0-9]{2})(?:[ -]?[A-Za-z0-9]{1,4}){3,9})",
+        rf"{_COUNTRY}[0-9]{{2}}[ -]?[A-Za-z0-9]{{4}}[ -]?[A-Za-z0-9]{{4}}",
+        LEFT + rf"({_COUNTRY}[0-9]{{2}}[A-Za-z0-9 -]{{11,42}})",
         _measure_iban,
     ),
     Rule(
         "card",
         "card",
-        r"[0-9]{4}[ -]?[0-9]{2}",
+        r"[0-9](?:[ -]?[0-9]){12}",
         r"(?:^|[^A-Za-z0-9_.]|[^0-9]\.|\\[nrtbf])((?:[0-9]{13,19}|[0-9]{4}(?:[ -][0-9]{4}){3}(?:[ -][0-9]{1,3})?"
         r"|[0-9]{4}[ -][0-9]{6}[ -][0-9]{4,5}))\b",
         _measure_card,
@@ -163,7 +252,7 @@ PERSONAL: tuple[Rule, ...] = (
     Rule(
         "tax_id",
         "steuer-id",
-        r"[1-9][0-9][ /]?[0-9]{3}[ /]?[0-9]{3}[ /]?[0-9]{3}",
+        r"[1-9][0-9][ /]?[0-9]{3}[ /]?[0-9]{3}[ /]?[0-9]{3}\b",
         r"(?:^|[^A-Za-z0-9_.+]|[^0-9]\.|\\[nrtbf])([1-9][0-9][ /]?[0-9]{3}[ /]?[0-9]{3}[ /]?[0-9]{3})\b",
         _measure_tax_id,
     ),
@@ -198,9 +287,16 @@ PERSONAL: tuple[Rule, ...] = (
     Rule(
         "phone",
         "international",
-        r"(?:\+|00)[1-9]",
-        rf"(?:^|[^A-Za-z0-9_.]|\\[nrtbf])((?:\+ ?|00)[1-9][0-9]{{0,2}}{_GAP}{{0,2}}(?:\([0-9]{{1,5}}\){_GAP}{{0,2}})?"
-        rf"[0-9]{{1,12}}(?:{_GAP}{{1,2}}[0-9]{{1,10}}){{0,6}}{_EXTENSION})\b",
+        r"\+ ?[1-9]",
+        rf"(?:^|[^A-Za-z0-9_.]|\\[nrtbf])(\+ ?{_ABROAD})\b",
+        _measure_phone,
+    ),
+    Rule(
+        "phone",
+        "abroad",
+        r"00[1-9]",
+        # Behind a hyphen it is a part of an id.
+        rf"(?:^|[^A-Za-z0-9_.\-]|\\[nrtbf])(00{_ABROAD})\b",
         _measure_phone,
     ),
     Rule(
@@ -221,7 +317,7 @@ PERSONAL: tuple[Rule, ...] = (
     Rule(
         "phone",
         "named",
-        r"(?i)(?:phone|tel|mobile|cell|call|fax|mobil|handy|whatsapp|text|sms|reach|dial|anruf)",
+        r"(?i)(?:phone|fon|tel|mobil|cell|call|fax|handy|whatsapp|text|sms|reach|dial|anruf|number|nummer)[^0-9\n]{0,24}[0-9]",
         r"(?i)\b(?:tele)?(?:phone|fon|tel|mobile|cell|call|fax|mobil|handy|whatsapp|sms|reach (?:me|us) (?:at|on)|"
         r"dial|text|anrufen|number|nummer)\b[^0-9\n+(]{0,16}((?:\+|00)?\(?[0-9][0-9 ()./\-]{5,18}[0-9])\b",
         _measure_phone,

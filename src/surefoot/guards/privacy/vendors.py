@@ -150,12 +150,15 @@ def _has_variety(text: str) -> int:
     return len(text) if any(sign.isdigit() for sign in text) or (has_mixed and len(longest) >= 16) else 0
 
 
+# A beginning that is letters may stand right behind a number.
+_BESIDE = r"(?:^|[^A-Za-z]|\\[nrtbf])"
+
 VENDORS: tuple[Rule, ...] = tuple(
     Rule(
         SECRET,
         name,
         f"{begin}[A-Za-z0-9_-]" if name != "twilio" else "SK[0-9a-f]{4}",
-        f"{LEFT}({begin}{rest})",
+        f"{LEFT if begin[0] == '[' else _BESIDE}({begin}{rest})",
         (_has_variety if name == "openai" else _has_digit) if name in _COMMON else None,
     )
     for name, (begin, rest) in _FORMS.items()

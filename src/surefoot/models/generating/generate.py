@@ -24,7 +24,7 @@ from surefoot.models.generating.router import Router, routed
 from surefoot.models.generating.schemas import UNSAID
 from surefoot.models.generating.shaping import fields_of, shaped
 from surefoot.models.generating.tiers import Tiered
-from surefoot.models.generating.toolbox import toolbox_of
+from surefoot.models.generating.toolbox import note_tools, toolbox_of
 from surefoot.models.generating.tools import Tool
 from surefoot.models.generating.using import Using, all_calls, plain_using
 from surefoot.scope import Work
@@ -195,6 +195,7 @@ class Request:
                 raise UsageError(
                     f"tool {tool.spec.name!r} is no step, so a resume would do it again: decorate it with @step"
                 )
+        note_tools(here, self.tools.values())
         text = question.rendered
         inputs: dict[str, object] = {
             "messages": list(text.messages),

@@ -10,8 +10,10 @@ from functools import lru_cache
 from types import FunctionType
 from typing import Any, cast
 
-from surefoot.errors import UsageError
+from surefoot.errors import InvalidInput, UsageError
 from surefoot.models.generating.asking import OutputSpec
+from surefoot.models.wires.saying import said_instead
+from surefoot.patterns import compiled, json_schema_keywords
 from surefoot.values import Json
 
 Schema = dict[str, Json]
@@ -24,6 +26,7 @@ _NOT_ENFORCED = frozenset(
         *("prefixItems", "contains", "uniqueItems", "propertyNames"),
     }
 )
+_SAID = frozenset({"minLength", "maxLength"})
 _VALUE = "value"
 """The field in which a value travels that is no object, as providers take objects only."""
 
@@ -116,16 +119,19 @@ def _by_schema(schema: Mapping[str, Json]) -> Wanted:
     if schema.get("type") != "object":
         raise UsageError('the JSON schema of an answer has to be that of an object: {"type": "object", ...}')
     given: Schema = copy.deepcopy(dict(schema))
+    _mapped(given, _with_fast_patterns)
 
     def parse(text: str) -> Json:
-        from jsonschema import Draft202012Validator
+        from jsonschema import Draft202012Validator, validators
         from referencing import Registry
         from referencing.exceptions import Unresolvable
 
         data = _json_of(text)
         # A schema refers to what is in it: without a registry of its own the library would fetch what is elsewhere.
         empty: Registry[Any] = Registry()
-        check = cast("Any", Draft202012Validator(given, registry=empty)).iter_errors
+        # A pattern of its own would search in time without bound.
+        kind = cast("Any", validators).extend(Draft202012Validator, json_schema_keywords())
+        check = kind(given, registry=empty).iter_errors
         try:
             problems = [f"{error.json_path}: {error.message}" for error in check(data)]
         except Unresolvable as error:
@@ -148,7 +154,8 @@ def by_outputs(schema: Mapping[str, Json], *, name: str, is_strict: bool | None)
     found = _by_schema(schema)
     spec = found.spec
     if is_strict is not None:
-        spec = replace(spec, schema=dict(schema), is_strict=is_strict)
+        told = said_instead(schema, _SAID) if is_strict else dict(schema)
+        spec = replace(spec, schema=told, is_strict=is_strict)
     return replace(found, spec=replace(spec, name=name))
 
 
@@ -187,11 +194,14 @@ def _wrapped(schema: Schema) -> Schema:
 
 def strict_schema(schema: Mapping[str, Json]) -> Schema | None:
     """The schema in the form that providers enforce while they decode: each object has all of its properties, and no
-    others. None where the schema says what that form cannot say (free keys, conditions)."""
+    others. None where the schema says what that form cannot say (free keys, conditions).
+
+    The length of texts, to which no decoder is held, is said in descriptions."""
     try:
-        return cast("Schema", _strict(dict(schema), dict(schema), frozenset()))
+        strict = cast("Schema", _strict(dict(schema), dict(schema), frozenset()))
     except _NotStrict:
         return None
+    return said_instead(strict, _SAID)
 
 
 def untitled(schema: Mapping[str, Json]) -> Schema:
@@ -266,13 +276,25 @@ def _mapped(schema: Json, change: Callable[[Schema], Schema]) -> Json:
         return schema
     found: Schema = {}
     for name, value in schema.items():
-        if name in ("properties", "$defs") and isinstance(value, dict):
+        if name in ("properties", "$defs", "patternProperties") and isinstance(value, dict):
             found[name] = {key: _mapped(member, change) for key, member in value.items()}
         elif name in ("enum", "const", "default", "examples"):
             found[name] = value
         else:
             found[name] = _mapped(value, change)
     return change(found)
+
+
+def _with_fast_patterns(schema: Schema) -> Schema:
+    """The schema itself. Raises `UsageError` for a pattern whose time could grow faster than the text."""
+    free = schema.get("patternProperties")
+    for pattern in (schema.get("pattern"), *(free if isinstance(free, dict) else ())):
+        if isinstance(pattern, str):
+            try:
+                compiled(pattern)
+            except InvalidInput as error:
+                raise UsageError(f"the JSON schema of an answer: {error}") from None
+    return schema
 
 
 def _without_title(schema: Schema) -> Schema:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from hashlib import sha256
 from inspect import isawaitable
 from typing import Any
 
@@ -16,7 +18,7 @@ from surefoot.models.generating.declared import Declared
 from surefoot.models.generating.prompting import Rendered
 from surefoot.models.generating.schemas import Misfit
 from surefoot.models.generating.tools import TOOL_NAME, Tool
-from surefoot.values import ToolCall
+from surefoot.values import PromptRef, ToolCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,22 @@ class Toolbox:
             return f"The arguments do not fit: {misfit}. Call the tool again with arguments that do."
         by_model = frozenset(given.keys() - self.bound.get(asked.name, {}).keys())
         return lambda: _answered(_called_by_model(tool.function, by_model), given)
+
+
+def note_tools(here: scope.Scope, tools: Iterable[Tool]) -> None:
+    """Keep with the run what its tools say of themselves, and note where one says something else by now.
+
+    What a tool says instructs the model: where it is read from elsewhere, somebody may have changed it meanwhile.
+    """
+    for tool in tools:
+        name = f"tool {tool.spec.name}"
+        said = json.dumps([tool.spec.description, tool.spec.schema], sort_keys=True, default=repr)
+        digest = sha256(said.encode()).hexdigest()
+        reference = f"@{name}"
+        known = here.pinned(reference) or here.pin(reference, PromptRef(name, "", digest))
+        if known.digest != digest:
+            reason = "its description or schema is not what it was when the run first offered it"
+            here.note_decision(Decision("schema", "flag", name, rule="changed", reason=reason))
 
 
 def note_denied(asked: ToolCall) -> None:

@@ -16,6 +16,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import IO, cast
 
+from surefoot.environment import child_environment
 from surefoot.errors import ModelUnavailable
 from surefoot.models.local.server import TOKEN_VARIABLE
 
@@ -92,7 +93,7 @@ def launch(settings: Settings) -> Child:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=log,
-        env={**os.environ, TOKEN_VARIABLE: settings.token},
+        env={**child_environment(), TOKEN_VARIABLE: settings.token},
     )
     deadline = time.monotonic() + _START_SECONDS
     child = Child(process, 0, log)

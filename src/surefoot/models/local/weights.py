@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+from surefoot.environment import child_environment
 from surefoot.errors import MissingExtra
 
 # Pip retries a dead network for about a minute per package; beyond this nothing more will come.
@@ -193,7 +194,7 @@ def install() -> None:
 
 
 def _run(command: Sequence[str]) -> None:
-    quiet = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"}
+    quiet = child_environment(is_installer=True, PIP_DISABLE_PIP_VERSION_CHECK="1", PIP_NO_INPUT="1")
     try:
         done = subprocess.run(
             command,

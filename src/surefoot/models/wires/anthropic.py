@@ -28,6 +28,7 @@ from surefoot.models.wires.fields import (
     wordless,
 )
 from surefoot.models.wires.media import inline, media_type, text_of
+from surefoot.models.wires.saying import said_instead
 from surefoot.values import Audio, File, Image, Json, Message, Part, ToolCall
 
 _FINISH: Mapping[str, Finish] = {
@@ -45,6 +46,21 @@ _FINISH: Mapping[str, Finish] = {
 # default of all the others, which leaves room to think and can be answered in one piece within minutes.
 _LIMITS = (("claude-3-5-", 8192), ("claude-3-7-", 16384), ("claude-3-", 4096), ("claude-2", 4096))
 _LIMIT = 16384
+# Bounds that it takes in no schema to which it holds a model.
+_UNTAKEN = frozenset(
+    {
+        *(
+            "minimum",
+            "maximum",
+            "exclusiveMinimum",
+            "exclusiveMaximum",
+            "multipleOf",
+            "minLength",
+            "maxLength",
+        ),
+        *("minItems", "maxItems"),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +108,7 @@ class AnthropicMessages:
         elif effort is not None:
             config["effort"] = effort
         if ask.output is not None and ask.output.schema is not None:
-            config["format"] = {"type": "json_schema", "schema": dict(ask.output.schema)}
+            config["format"] = {"type": "json_schema", "schema": said_instead(ask.output.schema, _UNTAKEN)}
         settings: dict[str, Json] = {
             "system": "\n\n".join(system) or None,
             "output_config": config or None,
@@ -324,7 +340,8 @@ def _document(part: File) -> Json:
 
 
 def _tool(tool: ToolSpec) -> Json:
-    written: dict[str, Json] = {"name": tool.name, "input_schema": dict(tool.schema)}
+    schema = said_instead(tool.schema, _UNTAKEN) if tool.is_strict else dict(tool.schema)
+    written: dict[str, Json] = {"name": tool.name, "input_schema": schema}
     if tool.description:
         written["description"] = tool.description
     if tool.is_strict:

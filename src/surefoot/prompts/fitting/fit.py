@@ -107,6 +107,13 @@ class _Fitting:
                 f"allows `{declared.name}` to be one of {_short(allowed)}, and {_short(shown)} is given here",
                 "give one of them there, or add it in the prompt",
             )
+        elif declared.rules is not None and given.is_literal:
+            found = declared.rules.mistake(given.value)
+            if found is not None:
+                yield (
+                    f"has the rule `{found.rule}` for `{declared.name}`, and what is given here {found.problem}",
+                    "give another value there, or change the rule in the prompt",
+                )
 
     def _outputs(self, use: Use) -> Iterator[tuple[str, str]]:
         outputs = self.prompt.outputs
