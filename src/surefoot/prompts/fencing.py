@@ -105,7 +105,8 @@ class Pass:
         """
         made: list[tuple[Run, Run]] = []
         texts: list[str] = []
-        style, number, is_picture = self._style, self._number, False
+        style: Style | None = self._style
+        number, is_picture = self._number, False
 
         def close() -> None:
             if texts and style is not None and number is not None:
