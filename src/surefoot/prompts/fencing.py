@@ -34,8 +34,8 @@ class Plan:
 
     def style_of(self, names: str) -> Style | None:
         """How what came of some inputs is fenced, the strongest that one asks for; None where none is from outside."""
-        found = [self.styles[name] for name in names.split(",") if name in self.styles]
-        return max(found, key=STYLES.index) if found else None
+        found = {self.styles[name] for name in names.split(",") if name in self.styles}
+        return next((style for style in reversed(STYLES) if style in found), None)
 
     def thread(self, thread: Thread, names: str, style: Style) -> Thread:
         """A conversation in which each text of a user or a tool is fenced, and the roles are as they were."""
@@ -105,7 +105,8 @@ class Pass:
         """
         made: list[tuple[Run, Run]] = []
         texts: list[str] = []
-        style, number, is_picture = self._style, self._number, False
+        style: Style | None = self._style
+        number, is_picture = self._number, False
 
         def close() -> None:
             if texts and style is not None and number is not None:
