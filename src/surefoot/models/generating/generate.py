@@ -241,8 +241,10 @@ def _untrusted_in(prompt: object, inputs: Mapping[str, object]) -> str:
     named = next((name for name, value in inputs.items() if not here.is_trusted(value)), None)
     if named is not None:
         return f"its input {named}"
-    is_given = isinstance(prompt, Sequence) and not isinstance(prompt, str)
-    return "its messages" if is_given and not here.is_trusted(cast("object", prompt)) else ""
+    if isinstance(prompt, str) or not isinstance(prompt, Sequence):
+        return ""
+    given: object = cast("object", prompt)
+    return "" if here.is_trusted(given) else "its messages"
 
 
 def answer(question: Question, using: Using) -> Program[Answered]:

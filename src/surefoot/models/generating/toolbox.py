@@ -84,7 +84,7 @@ def _called_by_model(function: Callable[..., Any], by_model: frozenset[str]) -> 
         return cast("Callable[..., Any]", given)
     if is_bound:
         return cast("Callable[..., Any]", partial(marked, by_model, *given.args, **given.keywords))
-    return cast("Callable[..., Any]", partial(marked, by_model))
+    return partial(marked, by_model)
 
 
 def _answered(function: Callable[..., Any], given: Mapping[str, object]) -> Any:
