@@ -7,7 +7,10 @@ the object itself that is known. It is looked for only where a sink, a fence or 
 from __future__ import annotations
 
 import dis
+import functools
+import inspect
 import re
+import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -70,6 +73,8 @@ class Literals:
             # A name that a function assigns to may hold what an earlier run has read.
             if name not in stored:
                 _add_fixed(value, found)
+                if type(value) in (dict, list):
+                    _add_written(value, self._module, found)
                 if isinstance(value, type) and value.__module__ == self._module:
                     for own in vars(value).values():
                         _add_fixed(own, found)
@@ -129,6 +134,34 @@ def _add_fixed(value: object, found: Leaves) -> None:
                 found[id(one)] = one
         elif type(one) is tuple or type(one) is frozenset:
             queue.extend(cast("Iterable[object]", one))
+
+
+def _add_written(nest: object, module: str, found: Leaves) -> None:
+    """The texts in a list or dict that the source of its module has: others may have been put into it since."""
+    texts = [leaf for leaf in leaves_of(nest) if isinstance(leaf, str)]
+    if texts:
+        written = _written_in(module)
+        found.update((id(text), text) for text in texts if text in written)
+
+
+@functools.lru_cache(maxsize=64)
+def _written_in(module: str) -> frozenset[str]:
+    """The texts that the source of a module consists of; none where it cannot be read, as in a notebook."""
+    try:
+        code = compile(inspect.getsource(sys.modules[module]), module, "exec", dont_inherit=True)
+    except (OSError, TypeError, KeyError, SyntaxError, ValueError):
+        return frozenset()
+    found: set[str] = set()
+    queue: list[object] = [code]
+    while queue:
+        one = queue.pop()
+        if isinstance(one, CodeType):
+            queue.extend(one.co_consts)
+        elif isinstance(one, str):
+            found.add(one)
+        elif isinstance(one, tuple | frozenset):
+            queue.extend(cast("Iterable[object]", one))
+    return frozenset(found)
 
 
 _lock = ForkSafeLock()

@@ -17,6 +17,7 @@ from surefoot.trusting import checked_parts, is_scalar, leaves_of
 RECIPIENT = "ann@x.example or somebody"
 RECIPIENTS = ("bob@x.example", "carl@x.example")
 CHANGEABLE = ["dora@x.example"]
+SYSTEM = {"role": "system", "content": "You answer briefly, and say where it stands."}
 LAST = "nobody at all"
 
 
@@ -66,7 +67,13 @@ def test_what_the_code_says_is_trusted_and_what_it_makes_is_not(app: App) -> Non
     assert not judged(app, lambda _: f"{RECIPIENT} {RECIPIENT}")
     assert not judged(app, lambda text: ["a literal", text])
     assert not judged(app, lambda _: object())
-    # It may have been changed since the module was read.
+
+
+def test_lists_and_dicts_of_a_module_give_the_texts_that_stand_in_its_source(app: App) -> None:
+    assert judged(app, lambda _: SYSTEM)
+    assert judged(app, lambda _: CHANGEABLE)
+    assert not judged(app, lambda text: [SYSTEM, {"role": "user", "content": text}])
+    # Nobody wrote it there: it may be what an earlier run has read.
     CHANGEABLE[0] = made("eve", "@x.example")
     assert not judged(app, lambda _: CHANGEABLE[0])
 
