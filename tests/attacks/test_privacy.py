@@ -58,9 +58,13 @@ PLANTED = {
     "ip": "93.184.216.34",
 }
 STORY = " and ".join(PLANTED.values())
+# What a model gives away is refused otherwise, and this is about what has been recorded.
 SETTINGS = """
 [privacy]
 pii = true
+
+[guards]
+secrets = "flag"
 
 [connections.own]
 provider = "openai-compatible"

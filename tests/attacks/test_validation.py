@@ -46,9 +46,9 @@ inputs:
 ---
 system:
 Answer.
-{% for passage in passages %}{{ passage }}{% endfor %}
 
 user:
+{% for passage in passages %}{{ passage }}{% endfor %}
 {{ question }}
 """
 

@@ -6,6 +6,7 @@ the object itself that is known. It is looked for only where a sink, a fence or 
 
 from __future__ import annotations
 
+import ast
 import dis
 import functools
 import inspect
@@ -148,20 +149,14 @@ def _add_written(nest: object, module: str, found: Leaves) -> None:
 def _written_in(module: str) -> frozenset[str]:
     """The texts that the source of a module consists of; none where it cannot be read, as in a notebook."""
     try:
-        code = compile(inspect.getsource(sys.modules[module]), module, "exec", dont_inherit=True)
+        tree = ast.parse(inspect.getsource(sys.modules[module]))
     except (OSError, TypeError, KeyError, SyntaxError, ValueError):
         return frozenset()
-    found: set[str] = set()
-    queue: list[object] = [code]
-    while queue:
-        one = queue.pop()
-        if isinstance(one, CodeType):
-            queue.extend(one.co_consts)
-        elif isinstance(one, str):
-            found.add(one)
-        elif isinstance(one, tuple | frozenset):
-            queue.extend(cast("Iterable[object]", one))
-    return frozenset(found)
+    return frozenset(
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
 
 
 _lock = ForkSafeLock()

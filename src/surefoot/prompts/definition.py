@@ -78,7 +78,8 @@ class Prompt:
     which begins on line `template_line` of the file. `is_strict`: only the markers that the template has are roles, and
     a value that holds one is an error. `model`, `tools` and `metadata` are plain data as the file has them, where
     `${env:NAME}` still stands as written, since it may be a secret; `metadata` holds every key that has no field here.
-    `fence` is how its values from outside are fenced, and `is_system_open` lets them stand in system messages.
+    `fence` is how its values from outside are fenced, and `is_system_open` says whether
+    they may stand in system messages, where the file says so.
     `cache` is whether the answers of its calls are given again, or for how many seconds; None where the file does not
     say.
 
@@ -109,7 +110,7 @@ class Prompt:
     reads: tuple[Path, ...] = ()
     unread: Mapping[str, str] = field(default_factory=dict[str, str])
     fence: Style | None = None
-    is_system_open: bool = False
+    is_system_open: bool | None = None
 
     @property
     def label(self) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from surefoot.decisions import Decision
+from surefoot.decisions import Action, Decision
 from surefoot.errors import InvalidInput
 from surefoot.fenced import SYSTEM, Fencing, saying
 from surefoot.fences import STYLES, Fenced, Fences, Style, fences, is_plain
 from surefoot.prompts.budget import Budget
-from surefoot.prompts.definition import Prompt, Property
+from surefoot.prompts.definition import FIRST_VERSION, Prompt, Property
 from surefoot.prompts.roles import Part, Picture, Run, Source
 from surefoot.prompts.stamps import OUTSIDE, OUTSIDE_END
 from surefoot.prompts.threads import Thread
@@ -91,9 +91,11 @@ class Pass:
         self._is_marked = is_marked
         self._number: int | None = None
         self._style: Style | None = None
+        self._is_role_said = True
 
     def part(self, part: Part, role: str) -> tuple[Part, Part]:
         """A part with its fences, and stripped only, for what is no text to read. Raises `InvalidInput`."""
+        self._is_role_said = part.role is not None
         made = self.runs(part.runs, role)
         runs, bare = [run for run, _ in made], [bare for _, bare in made]
         return Part(part.role, part.attributes, runs), Part(part.role, part.attributes, bare)
@@ -154,13 +156,23 @@ class Pass:
         return made, bare
 
     def _refuse(self, names: str, role: str, line: int) -> None:
-        plan, prompt = self._plan, self._plan.prompt
-        if prompt.is_system_open or plan.fencing.fences.is_system_open:
+        plan, prompt, is_open = self._plan, self._plan.prompt, self._plan.prompt.is_system_open
+        if is_open or (is_open is None and plan.fencing.fences.is_system_open):
+            return
+        # Older files were written before anybody could say so, and a text without a marker is of the system by its
+        # format alone: where nobody has said anything of it these go on working, and it is told.
+        is_unsaid = is_open is None and not any(
+            entry.trust == "untrusted" for name in names.split(", ") if (entry := prompt.inputs.get(name))
+        )
+        is_passed = is_unsaid and (not self._is_role_said or prompt.dialect in FIRST_VERSION)
+        if plan.here is not None:
+            action: Action = "flag" if is_passed else "refuse"
+            plan.here.note_decision(
+                Decision("injection", action, f"input {names}", rule="untrusted system message")
+            )
+        if is_passed:
             return
         plan.fencing.note(plan.here)
-        if plan.here is not None:
-            decision = Decision("injection", "refuse", f"input {names}", rule="untrusted system message")
-            plan.here.note_decision(decision)
         raise InvalidInput(
             f"{prompt.at(line or 1)}: prompt {prompt.label} puts {names}, which comes from outside, into a message of "
             f"the role {role}: whoever wrote it would instruct the model. Put it into a `user:` message; or declare "

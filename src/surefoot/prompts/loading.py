@@ -273,7 +273,9 @@ def _built(made: _Made, document: Document, front: Mapping[str, Json], source: P
         reads=tuple(taken.reads),
         unread=taken.unread,
         fence=cast("Style | None", _told(document, front, "fence", STYLES)),
-        is_system_open=_told(document, front, "allow_untrusted_in_system", (True, False)) is True,
+        is_system_open=cast(
+            "bool | None", _told(document, front, "allow_untrusted_in_system", (True, False))
+        ),
     )
 
 

@@ -342,8 +342,8 @@ class Translation:
         }
         if self._prompt.fence is not None:
             made["fence"] = self._prompt.fence
-        if self._prompt.is_system_open:
-            made["allow_untrusted_in_system"] = True
+        if self._prompt.is_system_open is not None:
+            made["allow_untrusted_in_system"] = self._prompt.is_system_open
         if outputs:
             made["outputs"] = outputs
         if self._model.get("response") is not None:
