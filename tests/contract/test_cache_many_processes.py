@@ -30,7 +30,7 @@ WORK = """
 import asyncio, json, sys
 from surefoot import App, Call, flow, generate
 
-@flow(cache=True)
+@flow(cache=True, trusted=True)
 async def asking(requests: int, said: str) -> list[str]:
     one = Call("openai:gpt-4o", temperature=0.9)
     asked = [{"role": "user", "content": said}]

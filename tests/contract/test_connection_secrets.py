@@ -103,7 +103,9 @@ def test_no_credential_is_stored_and_a_new_one_is_used_at_once(
 ) -> None:
     (tmp_path / "surefoot.toml").write_text(
         f'[connections.gate]\nprovider = "openai-compatible"\nbase_url = "{echo}"\napi_key = "${{file:key}}"\n'
-        'headers = { X-Gateway = "Token ${env:GATE}" }\n',
+        'headers = { X-Gateway = "Token ${env:GATE}" }\n'
+        # It is about what is stored: an answer that gives one away is refused otherwise.
+        '[guards]\nsecrets = "flag"\n',
         encoding="utf-8",
     )
     app = App(load(tmp_path, environ={"GATE": HEADER}))

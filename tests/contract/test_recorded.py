@@ -298,6 +298,8 @@ def test_async_code_and_threads_share_the_recording(app: App) -> None:
 
 
 def test_a_secret_is_not_in_the_file_and_its_call_is_found_all_the_same(app: App, tmp_path: Path) -> None:
+    # The model says it: an answer that gives one away is refused otherwise.
+    app.policy = replace(app.policy, guards=None)
     asked = [{"role": "user", "content": f"Is {SECRET} a key?"}]
 
     @flow

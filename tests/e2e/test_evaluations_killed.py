@@ -25,11 +25,11 @@ import os, signal
 from surefoot import flow, generate
 from surefoot.evals import Evaluation, Judged, Score
 
-@flow
+@flow(trusted=True)
 async def told(question: str) -> str:
     return str(await generate([{"role": "user", "content": question}], using="openai:gpt-4o-mini"))
 
-@flow
+@flow(trusted=True)
 async def kind(response: str) -> Score:
     said = str(await generate([{"role": "user", "content": f"is it kind: {response}"}], using="openai:gpt-4o-mini"))
     return Score(bool(said), said)

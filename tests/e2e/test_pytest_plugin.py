@@ -20,7 +20,7 @@ from wire import WireServer
 FLOW = """
 from surefoot import flow, generate
 
-@flow
+@flow(trusted=True)
 def summary(text: str) -> str:
     return generate.sync([{"role": "user", "content": text}], using="openai:gpt-4o")
 """

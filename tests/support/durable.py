@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -74,3 +75,5 @@ def cut(source: Path, folder: Path, rows: int) -> None:
         new.commit()
     old.close()
     new.close()
+    if (key := source.parent / "key").exists():
+        shutil.copy2(key, state)

@@ -161,7 +161,7 @@ def test_it_is_found_in_an_annotation() -> None:
         Annotated[str, rule] | None,
         Annotated[Annotated[str, rule], "doc"],
     ):
-        assert Text.of(hint) is rule
+        assert Text.of(hint) == rule
     for other in (str, int | None, list[Annotated[str, rule]], Annotated[str, "doc"], None):
         assert Text.of(other) is None
 

@@ -256,7 +256,10 @@ class Reading(ABC):
         for link in links:
             for payload in (link.outcome.inputs, link.outcome.output):
                 if not link.is_pruned and not self.payloads.is_intact(payload, self, tenant=tenant):
-                    return f"row {link.seq} ({link.outcome.kind} {link.outcome.name!r}): its blob is missing or changed"
+                    return (
+                        f"row {link.seq} ({link.outcome.kind} {link.outcome.name!r}): its blob is missing, changed, "
+                        "or of another application key"
+                    )
         return None
 
     def open_keys(self, run_id: str) -> None:

@@ -242,7 +242,7 @@ class _Checker:
                 self._verified.blobs += 1
                 self._blobs.mark(digest, _INTACT if is_intact else _DAMAGED)
             if not is_intact:
-                return f"{named(link)}: its blob is missing or changed"
+                return f"{named(link)}: its blob is missing, changed, or of another application key"
         return None
 
     def _mark_of(self, run_id: str) -> Mark | None:

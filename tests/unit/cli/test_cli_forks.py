@@ -30,7 +30,7 @@ def mail(text: str) -> str:
         mails.write(text + "\\n")
     return "sent"
 
-@flow
+@flow(trusted=True)
 def answer(question: str) -> str:
     text = ask("answer", ask("plan", question))
     return f"{text} ({mail(text)})"

@@ -99,7 +99,7 @@ def test_damaged_blobs_are_found(ledger: SqliteLedger, statement: str) -> None:
     change(ledger.path, statement)
     found = verified(ledger)
     assert [broken.run_id for broken in found.broken] == [run_id]
-    assert "blob is missing or changed" in found.broken[0].problem
+    assert "blob is missing, changed" in found.broken[0].problem
 
 
 def test_what_is_left_over_is_no_fault(ledger: SqliteLedger) -> None:

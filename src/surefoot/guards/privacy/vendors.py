@@ -10,6 +10,7 @@ _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _FORMS: dict[str, tuple[str, str]] = {
     # Models
     "openai": ("sk-", r"[A-Za-z0-9_-]{20,}"),
+    "openai-long": (r"sk-(?:proj|svcacct|admin|ant)-", r"[A-Za-z0-9_-]{20,}"),
     "huggingface": ("hf_", r"[A-Za-z0-9]{30,}"),
     "huggingface-org": ("api_org_", r"[A-Za-z0-9]{30,}"),
     "groq": ("gsk_", r"[A-Za-z0-9]{40,}"),
@@ -153,12 +154,22 @@ def _has_variety(text: str) -> int:
 # A beginning that is letters may stand right behind a number.
 _BESIDE = r"(?:^|[^A-Za-z]|\\[nrtbf])"
 
+_UNMISTAKABLE = {"openai-long", "github", "github-fine"}
+"""Beginnings that are found wherever they stand, also right behind a letter."""
+
+
+def _beside(name: str, begin: str) -> str:
+    if name in _UNMISTAKABLE:
+        return ""
+    return LEFT if begin[0] == "[" else _BESIDE
+
+
 VENDORS: tuple[Rule, ...] = tuple(
     Rule(
         SECRET,
         name,
         f"{begin}[A-Za-z0-9_-]" if name != "twilio" else "SK[0-9a-f]{4}",
-        f"{LEFT if begin[0] == '[' else _BESIDE}({begin}{rest})",
+        f"{_beside(name, begin)}({begin}{rest})",
         (_has_variety if name == "openai" else _has_digit) if name in _COMMON else None,
     )
     for name, (begin, rest) in _FORMS.items()

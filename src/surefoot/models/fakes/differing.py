@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 
+from surefoot.fences import TAG
 from surefoot.models.fakes.requests import ModelRequest
 
 _LINES = 24
 _WIDTH = 160
 
+# The tags of fences and the names of personal data hold a part that is made with the key of an application: on another
+# machine the same request has another one.
+_KEYED = re.compile(rf"(</?{TAG})-[\w-]{{22}}>|<([A-Z][A-Z_]*):[a-z2-7]{{10}}>")
+
+
+def keyless(text: str) -> str:
+    """A text without what is made with the key of an application."""
+    return _KEYED.sub(lambda found: f"{found[1] or '<' + found[2]}>", text)
+
 
 def canonical(asked: ModelRequest) -> str:
     """A request as a text that is equal for equal requests: the order of fields plays no part, that of lists does."""
-    return json.dumps(
-        [asked.operation, asked.path, asked.body], sort_keys=True, ensure_ascii=False, separators=(",", ":")
-    )
+    whole = [asked.operation, asked.path, asked.body]
+    return keyless(json.dumps(whole, sort_keys=True, ensure_ascii=False, separators=(",", ":")))
 
 
 def nearest(asked: ModelRequest, known: Sequence[ModelRequest]) -> ModelRequest | None:
@@ -43,4 +53,4 @@ def difference(recorded: ModelRequest, asked: ModelRequest, readable: Callable[[
 
 def _lines(asked: ModelRequest, readable: Callable[[str], str]) -> list[str]:
     whole = {"path": asked.path, "model": asked.model, **asked.body}
-    return readable(json.dumps(whole, indent=1, sort_keys=True, ensure_ascii=False)).splitlines()
+    return keyless(readable(json.dumps(whole, indent=1, sort_keys=True, ensure_ascii=False))).splitlines()

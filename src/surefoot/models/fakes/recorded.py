@@ -14,7 +14,7 @@ from surefoot.errors import ClosedEarly, SurefootError, UnexpectedCall
 from surefoot.locks import ForkSafeLock
 from surefoot.models.chain.record import Answer
 from surefoot.models.fakes.cassette import Cassette, RecordedCall
-from surefoot.models.fakes.differing import canonical, difference, nearest
+from surefoot.models.fakes.differing import canonical, difference, keyless, nearest
 from surefoot.models.fakes.requests import ModelRequest
 from surefoot.models.fakes.standing import Given, NoAnswer, block
 from surefoot.scope import Slot
@@ -72,7 +72,7 @@ class Recording:
         """See `Fake.answer`. Raises `UnexpectedCall` for what is not recorded, unless it may be filled in."""
         key = canonical(asked)
         if self.cassette.is_readable:
-            key = readable()(key)
+            key = keyless(readable()(key))
         with self._lock:
             self._requests.append(asked)
             left = self._left.get(key)
