@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from benchmarks.harness import ROUNDS_FACTOR, Contender, Ratio, Report, Sample, interleaved
-from surefoot.characters import skeleton, visible
 from surefoot.guards.detecting import Detector
 from surefoot.guards.detecting.classifier import Classifier
 from surefoot.guards.detecting.decoding import readings_of
 from surefoot.guards.detecting.rules import RuleSet
 from surefoot.guards.detecting.shipped import shipped_rules
+from surefoot.texts.characters import skeleton, visible
 from training.phrases import own_rows
 
 ROUNDS = 9

@@ -25,12 +25,12 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.sparse import csr_matrix, diags
 
-from surefoot.characters import skeleton
 from surefoot.guards.detecting import THRESHOLD, Weights
 from surefoot.guards.detecting.classifier import windows
 from surefoot.guards.detecting.features import features_of
 from surefoot.guards.detecting.rules import RuleSet
 from surefoot.guards.detecting.shipped import shipped_rules
+from surefoot.texts.characters import skeleton
 from training.guard_report import auc, reached, threshold
 from training.phrases import own_rows
 

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from surefoot.models import wrap as wrap
     from surefoot.prompts import Prompty as Prompty
     from surefoot.prompts import prompt as prompt
-    from surefoot.text import Text as Text
+    from surefoot.texts.text import Text as Text
     from surefoot.trusting import endorse as endorse
     from surefoot.trusting import trusted as trusted
     from surefoot.values import Done as Done
@@ -92,7 +92,7 @@ else:
                 "wrap",
             ],
             "prompts": ["Prompty", "prompt"],
-            "text": ["Text"],
+            "texts.text": ["Text"],
             "trusting": ["endorse", "trusted"],
             "values": ["Done"],
         },

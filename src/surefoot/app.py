@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from surefoot import limits, prompts, retrieval
     from surefoot.config import Loaded
     from surefoot.evals.online import Watch
-    from surefoot.fences import Fences
     from surefoot.flows import AnyFlow, Decision, Listener, Options
     from surefoot.guards.checking import CustomGuard
     from surefoot.ledger import Account, Ledger, RunRecord
     from surefoot.limits.rates import Rates
     from surefoot.models import Policy
     from surefoot.models.local import EmbeddedServer
+    from surefoot.texts.fences import Fences
     from surefoot.traces import Card, Costs, Estimate, Facet, Shadows
 
 _lock = ForkSafeLock()

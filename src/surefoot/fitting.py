@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import cast
 
-from surefoot import fences, flows, models, prompts, retrieval
+from surefoot import flows, models, prompts, retrieval
 from surefoot.app import App
+from surefoot.texts import fences
 
 
 def fit(what: str) -> None:

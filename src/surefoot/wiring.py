@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from surefoot import ledger as records
 from surefoot import limits, models, prompts
 from surefoot.errors import ConfigError
-from surefoot.fences import Fences
 from surefoot.guards.privacy import KINDS, Finder, Known, Pseudonyms
 from surefoot.limits import breakers as breaking
 from surefoot.limits import cache
+from surefoot.texts.fences import Fences
 from surefoot.values import Money
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import cast
 
-from surefoot.fences import EXPLAINED, MARK
+from surefoot.texts.fences import EXPLAINED, MARK
 from surefoot.values import Message
 
 FENCE = re.compile(r"<untrusted-([\w-]{22})>(.*?)</untrusted-\1>", re.DOTALL)

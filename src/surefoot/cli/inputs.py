@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from surefoot import jsontext
 from surefoot.errors import InvalidInput
+from surefoot.texts import jsontext
 
 if TYPE_CHECKING:
     from surefoot.values import Money

@@ -90,10 +90,10 @@ def command(  # noqa: PLR0917
 
 def _decision(entry: Entry | None, done: str | None) -> Decision:
     """What was found out. A result may be of the flow's own classes, so that its code at `entry` is loaded first."""
-    from surefoot import jsontext
     from surefoot.errors import UsageError
     from surefoot.flows import load
     from surefoot.ledger import decode
+    from surefoot.texts import jsontext
     from surefoot.values import Done
 
     if done is None:

@@ -20,11 +20,11 @@ def command(run: str, event: str, value: str, as_json: bool) -> int:  # noqa: FB
     The event is recorded in the run's inbox. The run takes it where it calls wait_for; one that no process has takes
     it when it is resumed.
     """
-    from surefoot import jsontext
     from surefoot.app import App
     from surefoot.cli import screen
     from surefoot.errors import InvalidInput
     from surefoot.ledger import decode
+    from surefoot.texts import jsontext
 
     try:
         jsontext.read(value)

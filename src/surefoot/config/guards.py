@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from surefoot.config.section import Names, Section
 from surefoot.errors import InvalidInput
-from surefoot.patterns import compiled
+from surefoot.texts.patterns import compiled
 
 Injection = Literal["off", "flag", "block"]
 Found = Literal["allow", "flag", "block"]

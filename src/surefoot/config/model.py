@@ -18,7 +18,7 @@ from surefoot.config.secret import Secret, SecretText
 from surefoot.config.section import Dollars, Location, Names, Section, refuse_password
 from surefoot.config.trust import TrustSettings
 from surefoot.errors import InvalidInput
-from surefoot.patterns import compiled
+from surefoot.texts.patterns import compiled
 
 Provider: TypeAlias = Literal[
     "openai",

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
 
-from surefoot import jsontext
 from surefoot.errors import InvalidInput, UnknownFlow
 from surefoot.flows import code
 from surefoot.flows.arguments import refused
@@ -20,6 +19,7 @@ from surefoot.flows.flow import Flow, FlowSpec, Workflow
 from surefoot.flows.options import Opaque, Target
 from surefoot.flows.signature import adapter_of, hints_of, mistakes_of
 from surefoot.mistakes import Mistake
+from surefoot.texts import jsontext
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter

@@ -11,8 +11,8 @@ from surefoot import ledger as records
 from surefoot import scope
 from surefoot.errors import InvalidInput
 from surefoot.flows.options import Target
-from surefoot.hidden import hidden_in, without_hidden
 from surefoot.mistakes import Mistake, counted, path_of
+from surefoot.texts.hidden import hidden_in, without_hidden
 
 if TYPE_CHECKING:
     from surefoot.config.model import RunSettings

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args, get_o
 
 from surefoot.errors import UsageError
 from surefoot.mistakes import Mistake, kind_of, path_of
-from surefoot.patterns import matched_until
-from surefoot.text import Text
+from surefoot.texts.patterns import matched_until
+from surefoot.texts.text import Text
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter, ValidationError

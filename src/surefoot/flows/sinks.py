@@ -12,7 +12,7 @@ from surefoot.flows import opened
 from surefoot.flows.running import Here
 from surefoot.flows.signature import hints_of
 from surefoot.flows.step import Step
-from surefoot.text import Text
+from surefoot.texts.text import Text
 from surefoot.trusting import checked_parts, is_scalar, leaves_of
 
 _Step = Step[..., Any]

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from surefoot.fences import is_plain
 from surefoot.prompts.budget import current
 from surefoot.prompts.stamps import Telling
 from surefoot.prompts.threads import NOT_TEXT
+from surefoot.texts.fences import is_plain
 
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}\n]*)\}|[{}]")
 _NAME = re.compile(r"[^\W\d]\w*")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from surefoot import scope
-from surefoot.fences import fences
 from surefoot.prompts.definition import Prompt
+from surefoot.texts.fences import fences
 
 NAME = "canary"
 """A name that a template may use without declaring it."""

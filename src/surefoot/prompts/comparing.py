@@ -7,10 +7,10 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from surefoot.constraints import Constraints
 from surefoot.errors import UsageError
 from surefoot.prompts import rendering
 from surefoot.prompts.definition import Prompt, Property
+from surefoot.texts.constraints import Constraints
 from surefoot.values import Json, Message
 
 _STAND_INS: Mapping[str, object] = {"integer": 1, "number": 1.5, "boolean": True, "array": (), "thread": ()}

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from surefoot.constraints import Constraints
 from surefoot.errors import PromptError
-from surefoot.fences import Style
+from surefoot.texts.constraints import Constraints
+from surefoot.texts.fences import Style
 from surefoot.values import Json, PromptRef, Trust
 
 Dialect: TypeAlias = Literal["short", "promptflow", "prompty-v1", "prompty-v2"]

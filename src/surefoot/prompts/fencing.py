@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from surefoot.decisions import Action, Decision
 from surefoot.errors import InvalidInput
-from surefoot.fenced import SYSTEM, Fencing, saying
-from surefoot.fences import STYLES, Fenced, Fences, Style, fences, is_plain
 from surefoot.prompts.budget import Budget
 from surefoot.prompts.definition import FIRST_VERSION, Prompt, Property
 from surefoot.prompts.roles import Part, Picture, Run, Source
 from surefoot.prompts.stamps import OUTSIDE, OUTSIDE_END
 from surefoot.prompts.threads import Thread
 from surefoot.scope import Scope
+from surefoot.texts.fenced import SYSTEM, Fencing, saying
+from surefoot.texts.fences import STYLES, Fenced, Fences, Style, fences, is_plain
 from surefoot.values import Message
 from surefoot.values import Part as Piece
 

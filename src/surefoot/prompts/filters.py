@@ -13,10 +13,10 @@ from jinja2.runtime import Undefined
 from jinja2.tests import TESTS
 from jinja2.utils import pass_environment
 
-from surefoot.fences import is_plain
 from surefoot.prompts.budget import LimitError, current, weight
 from surefoot.prompts.stamps import PLACE, SOURCE, SOURCE_END
 from surefoot.prompts.threads import NOT_TEXT
+from surefoot.texts.fences import is_plain
 
 T = TypeVar("T")
 

@@ -8,8 +8,8 @@ from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, cast
 
 from surefoot import scope
-from surefoot.constraints import KEYWORDS
 from surefoot.prompts.definition import Dialect
+from surefoot.texts.constraints import KEYWORDS
 from surefoot.values import Json
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, cast
 
 from surefoot import scope
 from surefoot.errors import PromptError
-from surefoot.fences import STYLES, Style
 from surefoot.prompts import (
     formats,
     frontmatter,
@@ -24,6 +23,7 @@ from surefoot.prompts import (
 )
 from surefoot.prompts.definition import Dialect, Prompt, normalised
 from surefoot.prompts.references import DiskFiles, Files, Roots, StoredFiles, Taken
+from surefoot.texts.fences import STYLES, Style
 from surefoot.values import Json, PromptText, prompt_digest
 
 if TYPE_CHECKING:

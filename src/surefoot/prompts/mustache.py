@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TypeAlias, cast
 
-from surefoot.fences import is_plain
 from surefoot.prompts.budget import current
 from surefoot.prompts.stamps import PLACE, Telling
 from surefoot.prompts.threads import NOT_TEXT
+from surefoot.texts.fences import is_plain
 
 MAX_DEPTH = 50
 MAX_NAMES = 50

@@ -6,10 +6,10 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
-from surefoot.constraints import KEYWORDS, Constraints, constraints_of
 from surefoot.errors import PromptError, UsageError
-from surefoot.fences import STYLES, Style
 from surefoot.prompts.definition import Dialect, Property, PropertyType
+from surefoot.texts.constraints import KEYWORDS, Constraints, constraints_of
+from surefoot.texts.fences import STYLES, Style
 from surefoot.values import Json, Trust
 
 if TYPE_CHECKING:

@@ -9,8 +9,6 @@ from typing import Literal, cast
 
 from surefoot import scope
 from surefoot.errors import InvalidInput
-from surefoot.fenced import SYSTEM, instructed
-from surefoot.fences import Fenced, explanation, fences
 from surefoot.prompts import budget, canary, messages, roles, segments
 from surefoot.prompts.budget import Budget
 from surefoot.prompts.definition import Names, Prompt
@@ -19,6 +17,8 @@ from surefoot.prompts.prepared import Prepared, prepared
 from surefoot.prompts.segments import Segment
 from surefoot.prompts.stamps import PLACE, Telling
 from surefoot.prompts.threads import Thread
+from surefoot.texts.fenced import SYSTEM, instructed
+from surefoot.texts.fences import Fenced, explanation, fences
 from surefoot.values import Message
 
 

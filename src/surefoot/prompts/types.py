@@ -13,9 +13,9 @@ from typing import Any, cast
 
 from pydantic_core import PydanticCustomError, SchemaValidator, ValidationError, core_schema
 
-from surefoot.constraints import Constraints
 from surefoot.mistakes import Mistake, kind_of
 from surefoot.prompts.definition import Property, PropertyType
+from surefoot.texts.constraints import Constraints
 from surefoot.values import Json
 
 _EXPECTED: dict[PropertyType, str] = {

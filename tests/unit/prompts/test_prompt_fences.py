@@ -12,8 +12,8 @@ import pytest
 from fenced_texts import FENCE, inside, outside, unfenced, without_fences
 from surefoot import Prompty, flow, trusted
 from surefoot.errors import InvalidInput, PromptError, SurefootError
-from surefoot.fences import EXPLAINED, MARK, Fenced, Fences, Style, fences
 from surefoot.prompts.loading import parse
+from surefoot.texts.fences import EXPLAINED, MARK, Fenced, Fences, Style, fences
 from surefoot.values import Image, Message
 
 KEY = b"k" * 32

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from surefoot import jsontext
 from surefoot.errors import InvalidInput
+from surefoot.texts import jsontext
 
 if TYPE_CHECKING:
     from surefoot.prompts import Prompt

@@ -10,9 +10,9 @@ from surefoot import scope
 from surefoot.errors import InvalidInput, PromptMisfit
 from surefoot.evals.judged.conversation import Ask
 from surefoot.evals.judged.settings import Settings
-from surefoot.fences import fences
 from surefoot.prompts import Prompty
 from surefoot.prompts.loading import load
+from surefoot.texts.fences import fences
 from surefoot.values import Json
 
 FOLDER = Path(__file__).parent / "prompts"

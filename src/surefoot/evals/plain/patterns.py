@@ -9,7 +9,7 @@ from surefoot.errors import InvalidInput
 from surefoot.evals.plain.matching import shown, text_of
 from surefoot.evals.scales import scaled
 from surefoot.evals.scores import Score
-from surefoot.patterns import compiled, encodable
+from surefoot.texts.patterns import compiled, encodable
 
 Where = Literal["anywhere", "whole"]
 

@@ -15,7 +15,7 @@ from surefoot.errors import InvalidInput
 from surefoot.evals.plain.matching import shown
 from surefoot.evals.scales import scaled
 from surefoot.evals.scores import Score
-from surefoot.patterns import compiled, encodable, json_schema_keywords
+from surefoot.texts.patterns import compiled, encodable, json_schema_keywords
 
 Lists = Literal["ordered", "any"]
 

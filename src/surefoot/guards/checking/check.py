@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from surefoot import scope
-from surefoot.characters import visible
 from surefoot.decisions import Action, Decision
 from surefoot.effects import Block, Program
 from surefoot.errors import ConfigError, GuardRefused
@@ -18,6 +17,7 @@ from surefoot.guards.checking.parts import NOTHING, Parts, Said
 from surefoot.guards.checking.passing import SecretPassing
 from surefoot.guards.checking.refusal import refusal
 from surefoot.guards.checking.rules import Rules
+from surefoot.texts.characters import visible
 
 if TYPE_CHECKING:
     from surefoot.guards.checking.looking import Looking
@@ -230,7 +230,7 @@ class Check:
     def _canary(self, text: str) -> None:
         if not self.canary or self.rules.canary == "allow":
             return
-        from surefoot.canaries import found_in
+        from surefoot.texts.canaries import found_in
 
         if how := found_in(text, self.canary):
             self.decisions.append(Decision("canary", _ACTIONS[self.rules.canary], "output", how))

@@ -91,7 +91,7 @@ class Classifier:
         )
 
     def odds(self, reading: str) -> float:
-        """The log odds of a reading (`surefoot.characters.skeleton`); of a long one those of its worst window."""
+        """The log odds of a reading (`surefoot.texts.characters.skeleton`); of a long one those of its worst window."""
         judged = windows(reading)
         if len(judged) > MOST:
             judged = [judged[number * (len(judged) - 1) // (MOST - 1)] for number in range(MOST)]

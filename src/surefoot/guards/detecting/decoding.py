@@ -13,8 +13,8 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from surefoot.characters import skeleton
 from surefoot.guards.detecting.rules import encodable, new_set
+from surefoot.texts.characters import skeleton
 
 DEPTH = 3
 """How often what was decoded is decoded again."""

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from surefoot.characters import skeleton
 from surefoot.guards.detecting.classifier import Classifier, Weights, probability
 from surefoot.guards.detecting.decoding import BYTES, Reading, readings_of
 from surefoot.guards.detecting.rules import OwnRules, Rule, RuleSet
 from surefoot.guards.detecting.shipped import shipped_rules
+from surefoot.texts.characters import skeleton
 
 THRESHOLD = 0.9
 """The score from which on a text is taken for an injection: at most 1 % of ordinary texts reach it (`make

@@ -9,7 +9,7 @@ _WORDS = re.compile(r"[^\W\d_]+|\d|[^\w\s]")
 
 
 def features_of(reading: str) -> set[str]:
-    """The distinct words, pairs of words and n-grams of 5 characters of a reading (`surefoot.characters.skeleton`).
+    """The distinct words, pairs of words and n-grams of 5 characters of a reading (`texts.characters.skeleton`).
 
     Numbers count as 0 for each digit, runs of blanks as one. A word has a blank on either side, a pair two in between.
     """

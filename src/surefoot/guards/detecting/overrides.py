@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from surefoot.characters import skeleton
 from surefoot.guards.detecting.rules import Rule
 from surefoot.guards.detecting.wording import GAP, any_of, each_of, in_line, some_of
+from surefoot.texts.characters import skeleton
 
 # Who drops what: verbs, words that may stand between, what marks it as said before, and its name.
 _LANGUAGES: Mapping[str, tuple[str, str, str, str]] = {

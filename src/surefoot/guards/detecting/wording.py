@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from surefoot.characters import skeleton
+from surefoot.texts.characters import skeleton
 
 # Between two words of a rule. None at all is allowed: letters that were spaced out come back without blanks.
 GAP = r"[\s\"'`*_.,:;()-]{0,4}"

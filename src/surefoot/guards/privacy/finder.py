@@ -13,7 +13,7 @@ from surefoot.guards.privacy.personal import PERSONAL, PersonalKind
 from surefoot.guards.privacy.pseudonyms import unnamed
 from surefoot.guards.privacy.rule import SECRET, Found, Rule
 from surefoot.guards.privacy.vendors import VENDORS
-from surefoot.patterns import compiled as checked
+from surefoot.texts.patterns import compiled as checked
 
 _MEMORY = 64 << 20
 _UNICODE = "utf-8", "surrogatepass"

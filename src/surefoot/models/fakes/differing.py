@@ -6,8 +6,8 @@ import json
 import re
 from collections.abc import Callable, Sequence
 
-from surefoot.fences import TAG
 from surefoot.models.fakes.requests import ModelRequest
+from surefoot.texts.fences import TAG
 
 _LINES = 24
 _WIDTH = 160

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from surefoot import scope
-from surefoot.fenced import Fencing, plain, refuse_in_system
-from surefoot.fences import fences
+from surefoot.texts.fenced import Fencing, plain, refuse_in_system
+from surefoot.texts.fences import fences
 from surefoot.values import Message
 
 

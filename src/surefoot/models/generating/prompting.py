@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
 from surefoot.errors import UsageError
-from surefoot.fenced import plain
 from surefoot.models.generating.choices import Call
 from surefoot.models.generating.fencing import fenced
 from surefoot.models.generating.messages import message_of
 from surefoot.models.generating.sections import NO_SECTION, NONE, Section, section_of
 from surefoot.scope import Slot
+from surefoot.texts.fenced import plain
 from surefoot.values import Json, Message, PromptRef
 
 

@@ -13,7 +13,7 @@ from typing import Any, cast
 from surefoot.errors import InvalidInput, UsageError
 from surefoot.models.generating.asking import OutputSpec
 from surefoot.models.wires.saying import said_instead
-from surefoot.patterns import compiled, json_schema_keywords
+from surefoot.texts.patterns import compiled, json_schema_keywords
 from surefoot.values import Json
 
 Schema = dict[str, Json]

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from surefoot.fences import MARK, TAG, Fenced, Fences, stripped
 from surefoot.ledger.encoding import decode, encode
-from surefoot.special_tokens import FAMILIES, REMOVED
+from surefoot.texts.fences import MARK, TAG, Fenced, Fences, stripped
+from surefoot.texts.special_tokens import FAMILIES, REMOVED
 
 KEY = b"k" * 32
 TOKENS = sorted({token for listed in FAMILIES.values() for token in listed})

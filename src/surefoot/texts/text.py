@@ -8,9 +8,9 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, cast, get_args, get_origin
 
 from surefoot.errors import InvalidInput, UsageError
-from surefoot.hosts import NoHost, host_of, is_among
 from surefoot.mistakes import Mistake, counted, kind_of
-from surefoot.patterns import compiled, matched_until
+from surefoot.texts.hosts import NoHost, host_of, is_among
+from surefoot.texts.patterns import compiled, matched_until
 from surefoot.values import Json
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
-from surefoot.canaries import canary_of, found_in
+from surefoot.texts.canaries import canary_of, found_in
 
 CANARY = canary_of(b"k" * 32, tenant="acme", digest="d" * 64)
 

@@ -68,7 +68,7 @@ class _Folding(dict[int, str]):
     """What each character looks like, found when it is first met; as long as it is, so that places stay the same."""
 
     def __missing__(self, code: int) -> str:
-        from surefoot.characters import skeleton
+        from surefoot.texts.characters import skeleton
 
         character = chr(code)
         folded = unicodedata.normalize("NFKC", character)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from surefoot.decisions import Decision
 from surefoot.errors import InvalidInput
-from surefoot.fences import Fenced, Fences, Style, explanation, stripped
 from surefoot.scope import Scope
+from surefoot.texts.fences import Fenced, Fences, Style, explanation, stripped
 from surefoot.values import Message, Part
 
 SYSTEM = frozenset({"system", "developer"})

@@ -16,9 +16,9 @@ from decimal import Decimal
 from typing import Final, Literal, Self, TypeAlias
 from uuid import UUID
 
-from surefoot import special_tokens
-from surefoot.canaries import canary_of
 from surefoot.scope import Slot
+from surefoot.texts import special_tokens
+from surefoot.texts.canaries import canary_of
 
 Style: TypeAlias = Literal["delimit", "datamark", "none"]
 """How a text is fenced: between two tags, by a mark before each word, or not at all; stripped it is anyway."""
@@ -55,7 +55,7 @@ _TAG_OF_A_FENCE = rf"{TAG}(?:(?:[-_.:][\w:.-]{{0,80}})?\s{{0,3}}/?>|[-_.:\s/][^<
 class Stripped:
     """A text without what no text from outside may hold; `removed` says how often of what.
 
-    The kinds are those of `surefoot.characters`, `special token or fence` and `mark`.
+    The kinds are those of `surefoot.texts.characters`, `special token or fence` and `mark`.
     """
 
     text: str
@@ -67,7 +67,7 @@ def stripped(text: str) -> Stripped:
 
     Doing it again changes nothing. What stands for a token is U+FFFD.
     """
-    from surefoot.characters import visible
+    from surefoot.texts.characters import visible
 
     seen = visible(text)
     removed: dict[str, int] = dict(seen.removed)
@@ -132,7 +132,7 @@ class Fences:
         return self._key
 
     def canary(self, tenant: str, digest: str) -> str:
-        """The canary of a prompt for a tenant, see `surefoot.canaries`; `digest` is that of the prompt."""
+        """The canary of a prompt for a tenant, see `surefoot.texts.canaries`; `digest` is that of the prompt."""
         return canary_of(self.key, tenant=tenant, digest=digest)
 
     def nonce(self, text: str) -> str:

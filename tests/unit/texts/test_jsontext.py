@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from surefoot import jsontext
+from surefoot.texts import jsontext
 
 
 @pytest.mark.parametrize(

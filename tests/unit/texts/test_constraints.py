@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from surefoot.constraints import Constraints, constraints_of
 from surefoot.errors import UsageError
+from surefoot.texts.constraints import Constraints, constraints_of
 from surefoot.values import Json
 
 

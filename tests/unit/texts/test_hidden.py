@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from surefoot.hidden import hidden_in, without_hidden
+from surefoot.texts.hidden import hidden_in, without_hidden
 
 
 def in_tags(text: str) -> str:

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, cast
 
-from surefoot.characters import visible
+from surefoot.texts.characters import visible
 
 Kind: TypeAlias = Literal["tags", "direction", "zero-width", "variation selectors"]
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from surefoot import Text
 from surefoot.errors import UsageError
-from surefoot.patterns import matched_until
+from surefoot.texts.patterns import matched_until
 
 
 @pytest.mark.parametrize(

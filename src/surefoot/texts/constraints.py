@@ -9,7 +9,7 @@ from typing import TypeAlias, cast
 
 from surefoot.errors import UsageError
 from surefoot.mistakes import Mistake
-from surefoot.text import Text
+from surefoot.texts.text import Text
 from surefoot.values import Json
 
 _Number: TypeAlias = "int | float"
