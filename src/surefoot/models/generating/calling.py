@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
@@ -12,37 +12,32 @@ import orjson
 
 from surefoot import scope
 from surefoot.effects import Await, Block, Commit, Invoke, Program
-from surefoot.errors import GuardRefused, MalformedResponse, ModelError, SurefootError
+from surefoot.errors import GuardRefused, ModelError
 from surefoot.models import fakes
 from surefoot.models.chain.attempts import Attempts, Head, is_stopped
 from surefoot.models.chain.bounds import Load
 from surefoot.models.chain.caching import Lookup, looked_up, place_of, was_not_asked
-from surefoot.models.chain.connections import Target
 from surefoot.models.chain.endpoints import Endpoint, Policy
-from surefoot.models.chain.facts import facts_of
 from surefoot.models.chain.failures import (
     Failed,
     error_from,
     error_in_stream,
-    error_of,
-    malformation,
-    malformed,
 )
 from surefoot.models.chain.guarding import Guarded
 from surefoot.models.chain.limits import AnswerCache
-from surefoot.models.chain.operations import OPERATIONS
 from surefoot.models.chain.passage import Passage, Way, passage_of, tokens_of
 from surefoot.models.chain.record import Answer, kept_headers
-from surefoot.models.chain.reserve import Reserve
 from surefoot.models.chain.retries import is_unsent
-from surefoot.models.chain.sse import Events, events_of
+from surefoot.models.chain.sse import Events
 from surefoot.models.chain.vendors import LOCAL
-from surefoot.models.fakes import Fake, ModelRequest
+from surefoot.models.fakes import ModelRequest
+from surefoot.models.generating.asked import Asked, Hear
 from surefoot.models.generating.asking import Interrupted, Listening
+from surefoot.models.generating.replaying import facts_of_call, failure_of, replayed
 from surefoot.models.generating.transport import Outgoing, Oversized, Reply, send
 from surefoot.models.sdk.chained import OUTSIDE
-from surefoot.scope import CacheWish, Claim, Ending, Recorded, Scope, Work
-from surefoot.values import CallFacts, Json, Money, PromptRef
+from surefoot.scope import Claim, Ending, Scope, Work
+from surefoot.values import CallFacts, Json, Money
 
 if TYPE_CHECKING:
     from surefoot.decisions import Decision
@@ -50,50 +45,10 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-Hear = Callable[[str], object]
-"""Is given each piece of an answer's text as it comes; async code may give an async function."""
-
 ATTEMPT_SECONDS = 600.0
 """How long one attempt may take where nobody says otherwise."""
 
 _LEAST_SECONDS = 0.001
-
-
-@dataclass(frozen=True, slots=True)
-class Asked(Generic[R]):
-    """One call that is to be made.
-
-    `url_path` lies below the target's base URL, `read` takes a buffered answer (`ValueError` where it is none of the
-    format), `listen` a streamed one, where one is asked for. `seconds` bounds each attempt, `is_degraded` says
-    that it stands in for another, `fake` who answers in the place of the model, where that is not the one of the block.
-    `cache` is what the call or its prompt says of the cache.
-    """
-
-    operation: str
-    target: Target
-    url_path: str
-    body: dict[str, Json]
-    read: Callable[[Mapping[str, Json]], R]
-    listen: Callable[[], Listening] | None = None
-    hear: Hear | None = None
-    seconds: float | None = None
-    is_degraded: bool = False
-    prompt: PromptRef | None = None
-    fake: Fake | None = None
-    ladder: Reserve | None = None
-    """Money that is held for this call and others; by default it holds its own."""
-    cache: CacheWish = None
-    untrusted: str | None = None
-    """What of it is untrusted, as `Work` has it."""
-
-    @property
-    def path(self) -> str:
-        """The end of the URL's path that says what is done, as the hook knows it too."""
-        known = _PATHS.get(self.operation) or self.url_path.partition("?")[0]
-        return known.removeprefix("/")
-
-
-_PATHS = {one.name: one.path for one in OPERATIONS}
 
 
 def call(asked: Asked[R], policy: Policy) -> Program[tuple[R, CallFacts]]:
@@ -117,7 +72,7 @@ def call(asked: Asked[R], policy: Policy) -> Program[tuple[R, CallFacts]]:
     )
     claim = here.claim(work)
     if claim.recorded is not None:
-        return (yield from _replayed(asked, policy, claim, claim.recorded))
+        return (yield from replayed(asked, policy, claim, claim.recorded))
     made = _Call(asked, policy, here, claim, guarded)
     try:
         return (yield from made.run())
@@ -155,71 +110,6 @@ def _way(asked: Asked[Any]) -> Way:
     return Way(f"{target.provider} at {target.connection}", target.connection)
 
 
-def _replayed(
-    asked: Asked[R], policy: Policy, claim: Claim, recorded: Recorded
-) -> Program[tuple[R, CallFacts]]:
-    answer = Answer.from_record(recorded.output)
-    if recorded.error is not None:
-        claim.handed_over(recorded.error)
-        raise recorded.error
-    if answer is None:
-        raise MalformedResponse(
-            f"the recorded outcome of {asked.operation} is no answer of a model: other code recorded it under the "
-            "same name; rename that step, or resume with the code that recorded it"
-        )
-    if recorded.status == "failed":
-        error = answer.error or _failure(answer, Failed(asked.target.provider, asked.target.model))
-        claim.handed_over(error)
-        if answer.error is not None and asked.hear is not None:
-            for piece in _pieces(asked, answer):
-                yield Invoke(partial(asked.hear, piece))
-        raise error
-    turn, pieces = _read(asked, answer)
-    if asked.hear is not None:
-        for piece in pieces:
-            yield Invoke(partial(asked.hear, piece))
-    return turn, _facts(asked, policy, answer)
-
-
-def _failure(answer: Answer, failed: Failed) -> SurefootError:
-    """The error for an answer that is no turn."""
-    status, headers, body = answer.status, answer.headers, answer.body
-    if not answer.is_success:
-        return error_of(failed, status=status, headers=headers, body=body, now=time.time())
-    reason = malformation(headers, body) or "an answer of another form"
-    return malformed(failed, reason, status=status, headers=headers, body=body)
-
-
-def _facts(asked: Asked[Any], policy: Policy, answer: Answer | None) -> CallFacts:
-    target = asked.target
-    priced_as = target.priced_as if target.priced_as != target.model else ""
-    return facts_of(
-        *(policy.prices, target.provider, target.model, answer),
-        is_events=asked.listen is not None,
-        connection=target.connection,
-        priced_as=priced_as,
-    )
-
-
-def _read(asked: Asked[R], answer: Answer) -> tuple[R, list[str]]:
-    """What a whole answer says, and the pieces that its text came in."""
-    if asked.listen is None:
-        return asked.read(cast("Mapping[str, Json]", orjson.loads(answer.handed_on))), []
-    listening = asked.listen()
-    pieces = [listening.hear(event.name, event.data) for event in events_of(answer.handed_on)]
-    return cast("R", listening.turn()), [piece for piece in pieces if piece]
-
-
-def _pieces(asked: Asked[Any], answer: Answer) -> list[str]:
-    """The pieces that were handed on of a stream that was refused in its midst."""
-    if asked.listen is None:
-        return []
-    listening = asked.listen()
-    return [
-        piece for event in events_of(answer.handed_on) if (piece := listening.hear(event.name, event.data))
-    ]
-
-
 @dataclass(slots=True)
 class _Call(Generic[R]):
     """One claimed call; as a transport, what makes its attempts."""
@@ -248,7 +138,7 @@ class _Call(Generic[R]):
         self.claim = yield from looked_up(self.claim, self._lookup, self._cache, self.scope)
         if self.claim.recorded is not None:
             self.is_open = False
-            return (yield from _replayed(asked, self.policy, self.claim, self.claim.recorded))
+            return (yield from replayed(asked, self.policy, self.claim, self.claim.recorded))
         self.attempts = attempts = Attempts(
             self,
             asked.operation,
@@ -269,7 +159,7 @@ class _Call(Generic[R]):
                 answer = yield from self.guarded.checked(answer, is_events=False)
             except GuardRefused as error:
                 refused = error
-        facts = _facts(asked, self.policy, answer)
+        facts = facts_of_call(asked, self.policy, answer)
         if self._first_ns is not None:
             facts = replace(facts, first_token_ns=self._first_ns)
         # What was refused before its end has more tokens than were counted.
@@ -277,7 +167,7 @@ class _Call(Generic[R]):
         self._leave(reply, None if is_cut else tokens_of(facts))
         said = self._said(answer) if refused is None else None
         if said is None:
-            failure = refused or _failure(answer, self._failed(attempts))
+            failure = refused or failure_of(answer, self._failed(attempts))
             recorded = answer if refused is None else replace(answer, error=refused)
             ending = self._ending("failed", recorded, facts, failure)
             yield from self._finish(ending, recorded if is_cut else answer)
@@ -359,7 +249,7 @@ class _Call(Generic[R]):
 
     def fail(self, error: Exception) -> Program[None]:
         """Record that the call ended in an exception."""
-        facts = _facts(self.asked, self.policy, None)
+        facts = facts_of_call(self.asked, self.policy, None)
         if self._passage is not None:
             # A stream that broke off, unless it is the code that reads it which raised.
             self._passage.over("failed" if isinstance(error, ModelError) else "dropped", None)
@@ -401,7 +291,7 @@ class _Call(Generic[R]):
         asked, target = self.asked, self.asked.target
 
         def ending(answer: Answer) -> Ending:
-            facts = _facts(asked, self.policy, answer)
+            facts = facts_of_call(asked, self.policy, answer)
             return Ending(
                 "completed",
                 answer.to_record(),

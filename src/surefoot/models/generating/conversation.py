@@ -29,8 +29,9 @@ from surefoot.models.generating.addressing import (
     wire_for,
 )
 from surefoot.models.generating.answering import Answered, Question, Spent
+from surefoot.models.generating.asked import Asked
 from surefoot.models.generating.asking import Ask, Turn, Wire
-from surefoot.models.generating.calling import Asked, call, worst_case
+from surefoot.models.generating.calling import call, worst_case
 from surefoot.models.generating.choices import Call, Single, calls_of
 from surefoot.models.generating.fencing import add_answer
 from surefoot.models.generating.prompting import over

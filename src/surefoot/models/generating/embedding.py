@@ -9,7 +9,8 @@ from surefoot.effects import Program, drive, drive_async
 from surefoot.errors import ConfigError, InvalidInput
 from surefoot.models.chain.endpoints import policy
 from surefoot.models.generating.addressing import reference_in_place_of
-from surefoot.models.generating.calling import Asked, call
+from surefoot.models.generating.asked import Asked
+from surefoot.models.generating.calling import call
 from surefoot.models.wires import embedding_wire_of
 from surefoot.scope import check_cache
 

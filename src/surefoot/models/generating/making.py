@@ -12,7 +12,8 @@ from surefoot.errors import ConfigError, UsageError
 from surefoot.models.chain.connections import Target
 from surefoot.models.chain.endpoints import Policy
 from surefoot.models.fakes import Fake
-from surefoot.models.generating.calling import Asked, call
+from surefoot.models.generating.asked import Asked
+from surefoot.models.generating.calling import call
 from surefoot.models.generating.choices import Call
 from surefoot.models.generating.prompting import Rendered
 from surefoot.models.wires import OpenAIImages, embedding_wire_of
