@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from surefoot.flows.openrun import OpenRun
 from surefoot.flows.options import Target
 from surefoot.flows.running import open_scope
+from surefoot.flows.signature import hints_of
 from surefoot.ledger import Outcome
-from surefoot.trusting import leaves_of
+from surefoot.trusting import checked_parts, leaves_of
 
 
 def of_call(target: Target) -> tuple[str, ...] | None:
@@ -23,9 +26,23 @@ def of_call(target: Target) -> tuple[str, ...] | None:
         trusts = [
             name
             for name, value in target.inputs.items()
-            if spec.is_trusting(name) or not any(leaves_of(value))
+            if spec.is_trusting(name) or _is_checked(spec.function, name, value)
         ]
     return None if len(trusts) == len(target.inputs) else tuple(trusts)
+
+
+def _is_checked(function: Callable[..., object], name: str, value: object) -> bool:
+    """Whether there is no text in an input but what its annotation lets through by a pattern or a list."""
+    leaves = list(leaves_of(value))
+    if not leaves:
+        return True
+    checked = {id(part) for part in checked_parts(value, _hints_of(function).get(name))}
+    return all(id(leaf) in checked for leaf in leaves)
+
+
+@functools.lru_cache(maxsize=512)
+def _hints_of(function: Callable[..., object]) -> dict[str, Any]:
+    return hints_of(function, has_extras=True)
 
 
 def as_recorded(history: Iterable[Outcome]) -> tuple[str, ...] | None:

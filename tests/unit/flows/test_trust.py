@@ -78,6 +78,37 @@ def test_lists_and_dicts_of_a_module_give_the_texts_that_stand_in_its_source(app
     assert not judged(app, lambda _: CHANGEABLE[0])
 
 
+def test_inputs_that_have_to_pass_a_check_are_trusted(app: App) -> None:
+    found: dict[str, bool] = {}
+
+    @flow
+    def asking(
+        number: Annotated[str, Text(pattern="[0-9]{6}")],
+        mood: Literal["calm", "cross"],
+        many: list[Annotated[str, Text(allow=["red one", "blue one"])]],
+        note: Annotated[str, Text(max=100)],
+    ) -> None:
+        here = scope.current()
+        assert here is not None
+        found.update({name: here.is_trusted(value) for name, value in locals().items() if name != "here"})
+
+    app.run(
+        asking,
+        {
+            "number": made("123", "456"),
+            "mood": made("ca", "lm"),
+            "many": [made("red", " one")],
+            "note": made("a", " b"),
+        },
+    )
+    assert {name: found[name] for name in ("number", "mood", "many", "note")} == {
+        "number": True,
+        "mood": True,
+        "many": True,
+        "note": False,
+    }
+
+
 def test_a_global_that_some_function_assigns_to_is_no_literal(app: App) -> None:
     remember(made("from ", "an earlier run"))
     assert not judged(app, lambda _: LAST)
