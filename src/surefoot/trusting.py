@@ -154,11 +154,19 @@ def _checked(value: object, hint: object, metadata: Sequence[object], depth: int
         yield from _checked_mapping(cast("Mapping[object, object]", value), hint, depth)
     elif isinstance(value, list | tuple | AbstractSet):
         yield from _checked_items(list(cast("Sequence[object]", value)), hint, depth)
-    elif isinstance(hint, type) and isinstance(value, hint) and (parts := parts_of(value)) is not None:
+    elif _is_instance(value, hint) and (parts := parts_of(value)) is not None:
         hints = _hints_of(type(value))
         for name, part in parts:
             if name in hints:
                 yield from _checked(part, *hints[name], depth + 1)
+
+
+def _is_instance(value: object, hint: object) -> bool:
+    try:
+        return isinstance(hint, type) and isinstance(value, hint)
+    except TypeError:
+        # Classes that have no instances to be asked for: `Any`, a protocol.
+        return False
 
 
 _UNIONS = (typing.Union, types.UnionType)

@@ -262,14 +262,14 @@ def test_a_deadline_that_passes_while_a_failed_run_is_undone_changes_nothing(app
 
 
 def test_a_run_whose_deadline_passed_while_nobody_held_it_is_undone(app: App) -> None:
-    @flow(deadline=0.1)
+    @flow(deadline=0.6)
     def trip() -> None:
         undoable(1)
         raise Killed
 
     with pytest.raises(Killed):
         app.run(trip)
-    time.sleep(0.15)
+    time.sleep(0.65)
     with pytest.raises(DeadlineExceeded, match="has passed its deadline; undone: undoable; it is over"):
         app.resume("last", flow=trip)
     assert DONE == [1, -1]

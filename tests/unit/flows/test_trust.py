@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 
@@ -107,6 +107,25 @@ def test_inputs_that_have_to_pass_a_check_are_trusted(app: App) -> None:
         "many": True,
         "note": False,
     }
+
+
+@dataclass
+class Opaque:
+    text: str
+
+
+def test_an_input_of_any_kind_is_untrusted_where_it_holds_text(app: App) -> None:
+    found: list[bool] = []
+
+    @flow
+    def asking(one: Any) -> None:
+        here = scope.current()
+        assert here is not None
+        found.append(here.is_trusted(one))
+
+    for value in (Opaque(made("a", " b")), [made("a", " b")], 12, Opaque("")):
+        app.run(asking, {"one": value})
+    assert found[:3] == [False, False, True]
 
 
 def test_a_global_that_some_function_assigns_to_is_no_literal(app: App) -> None:
