@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 
@@ -81,6 +81,29 @@ def test_pi_05_a_tool_result_that_orders_a_tool_of_the_call(app: App) -> None:
     told = model.seen[-1].messages[-1].text
     assert "refused" in told
     assert "trusted(" not in told
+
+
+@pytest.mark.parametrize(
+    "order", [{"a": None, "b": None, "inner": {"amount": 900}}, {"lines": [[], [900]]}, [None, None, [900]]]
+)
+def test_pi_05_a_number_that_a_model_chose_is_found_wherever_it_lies(app: App, order: Any) -> None:
+    given: list[object] = []
+
+    @step(sends="orders")
+    def place(order: Any) -> str:
+        given.append(order)
+        return "placed"
+
+    @flow
+    def triage(document: str) -> str:
+        return generate.sync(
+            [{"role": "user", "content": document}], using=Call("openai:gpt-4o", tools=[place])
+        )
+
+    with scripted([scripted.calls("place", order=order), "done"]):
+        app.run(triage, {"document": "a text"})
+    assert given == []
+    assert refusals(app, "place") == ["argument order of place"]
 
 
 def test_pi_05_a_tool_that_the_call_was_not_given(app: App) -> None:

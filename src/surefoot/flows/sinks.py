@@ -13,7 +13,7 @@ from surefoot.flows.running import Here
 from surefoot.flows.signature import hints_of
 from surefoot.flows.step import Step
 from surefoot.texts.text import Text
-from surefoot.trusting import checked_parts, is_scalar, leaves_of
+from surefoot.trusting import checked_parts, is_scalar, leaves_of, parts_of
 
 _Step = Step[..., Any]
 
@@ -40,24 +40,23 @@ class Parameter:
         checked = {id(part) for part in checked_parts(value, self.hint)}
         if is_by_model and is_scalar(value) and value is not None and value is not self.default:
             return id(value) in checked
-        if is_by_model and any(is_scalar(part) and part is not None for part in _scalars_in(value)):
+        if is_by_model and _holds_scalar(value):
             return False
         return all(id(leaf) in checked or here.is_trusted(leaf) for leaf in leaves_of(value))
 
 
-def _scalars_in(value: object) -> list[object]:
-    from surefoot.trusting import parts_of
-
-    found: list[object] = []
+def _holds_scalar(value: object) -> bool:
+    """Whether a container has a number, a truth value or the like in it, at any depth."""
     queue = [value]
-    while queue and len(found) < 2:
-        inner = parts_of(queue.pop())
-        for name, part in inner or ():
-            if is_scalar(part) and not isinstance(part, str | bytes) and name:
-                found.append(part)
-            else:
-                queue.append(part)
-    return found
+    while queue:
+        for name, part in parts_of(queue.pop()) or ():
+            # A key of a mapping has no name.
+            if not name or part is None or isinstance(part, str | bytes):
+                continue
+            if is_scalar(part):
+                return True
+            queue.append(part)
+    return False
 
 
 def _takes_untrusted(hint: object, depth: int = 0) -> bool:
