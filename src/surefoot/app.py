@@ -259,6 +259,42 @@ class App:
             logic = flows.start(target, options, conduct)
             return await (flows.drive_async(logic) if flows.current_run() is not None else conduct(logic))
 
+    def submit(
+        self,
+        flow: AnyFlow | str,
+        inputs: Mapping[str, object] | None = None,
+        *,
+        init: Mapping[str, object] | None = None,
+        tags: RunTags | None = None,
+        key: str | None = None,
+        deadline: float | None = None,
+    ) -> flows.Run:
+        """Record a run that is to be made, and come back once that is durable: `resume` makes it, here or elsewhere.
+
+        Arguments are those of `run`. Where the key is taken, nothing is recorded and the run that has it is returned.
+        The deadline counts from now. Raises `InvalidInput` and `UnknownFlow`.
+        """
+        with self.entered():
+            target, _ = self._target(flow, inputs, init)
+            record = flows.drive(flows.submit(target, self._options(tags, key, 0.0, deadline, None)))
+            return flows.Run(record, self)
+
+    async def submit_async(
+        self,
+        flow: AnyFlow | str,
+        inputs: Mapping[str, object] | None = None,
+        *,
+        init: Mapping[str, object] | None = None,
+        tags: RunTags | None = None,
+        key: str | None = None,
+        deadline: float | None = None,
+    ) -> flows.Run:
+        """`submit` for async code."""
+        with self.entered():
+            target, _ = self._target(flow, inputs, init)
+            logic = flows.submit(target, self._options(tags, key, 0.0, deadline, None))
+            return flows.Run(await flows.drive_async(logic), self)
+
     def resume(
         self,
         run_id: str,

@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from surefoot.flows.step import Step as Step
     from surefoot.flows.step import step as step
     from surefoot.flows.stopping import Ceilings as Ceilings
+    from surefoot.flows.submitting import submit as submit
     from surefoot.flows.threads import carry as carry
     from surefoot.flows.transactions import LEDGER as LEDGER
     from surefoot.flows.transactions import Address as Address
@@ -106,6 +107,7 @@ else:
             "signature": ["hints_of"],
             "step": ["Step", "step"],
             "stopping": ["Ceilings"],
+            "submitting": ["submit"],
             "threads": ["carry"],
             "transactions": ["LEDGER", "Address", "Databases", "databases"],
             "waiting": ["Waiting", "deliver", "send", "wait_for"],

@@ -75,13 +75,13 @@ def begin(target: Target, options: Options) -> Logic[Any]:
     Where the run key is taken, this goes on with the run that has it, or returns its output. Raises `InvalidInput` if
     that one was begun with other inputs, or if these are refused, and what `resume` raises.
     """
-    app = _host()
+    app = prepared_host()
     # Before there is a run: of inputs that are refused nothing is recorded.
     target, given, text = intake.taken_in(app, target, is_known=options.origin is not None)
-    changes = _changes_of(options)
-    record = _new_record(app, target, options, changes)
-    run = _open(app, record, options, changes)
-    run.capture = _capture(app, target.spec, options)
+    changes = changes_of(options)
+    record = new_record(app, target, options, changes)
+    run = opened_run(app, record, options, changes)
+    run.capture = capture_of(app, target.spec, options)
     _share(run, options.origin)
     run.trusted_inputs = entrusted.of_call(target)
     freight: Freight = []
@@ -108,7 +108,7 @@ def resume(record: RunRecord, make: Make, options: Options) -> Logic[Any]:
 
     Raises `RunBusy` while somebody holds it, and `RunCancelled` for a run that was cancelled.
     """
-    app = _host()
+    app = prepared_host()
     until = time.monotonic() + options.wait
     while not opened.add(record.id):
         if time.monotonic() >= until:
@@ -164,10 +164,10 @@ def _taken(
 
 
 def _go_on(app: Host, taken: RunRecord, target: Target, options: Options) -> Logic[Any]:
-    run = _open(app, taken, options, Changes.of(recorded_changes(taken.tags)))
+    run = opened_run(app, taken, options, Changes.of(recorded_changes(taken.tags)))
     # What was not to be read stays so, whatever the code says by now.
     begun = records.capture_of(app.ledger.start(taken.id).inputs)
-    run.capture = begun or _capture(app, target.spec, options)
+    run.capture = begun or capture_of(app, target.spec, options)
     digest = sources.digest_of(target.spec.entry)
     is_changed = taken.code_digest != digest
     try:
@@ -216,14 +216,14 @@ def _reopened(app: Host, run: OpenRun, options: Options, *, is_same_code: bool =
     run.doubts = doubts.doubts_of(app.ledger, run.recall.in_doubt)
 
 
-def _host() -> Host:
+def prepared_host() -> Host:
     app = host()
     app.prepare()
     patch_executors()
     return app
 
 
-def _changes_of(options: Options) -> Changes:
+def changes_of(options: Options) -> Changes:
     """What is different in a new run. Raises what `Changes.of` raises."""
     if options.parent is not None:
         return options.parent.changes
@@ -266,7 +266,7 @@ def _tags_of(options: Options, changes: Changes) -> dict[str, str]:
     }
 
 
-def _new_record(app: Host, target: Target, options: Options, changes: Changes) -> RunRecord:
+def new_record(app: Host, target: Target, options: Options, changes: Changes) -> RunRecord:
     spec, parent = target.spec, options.parent
     tags = options.tags if parent is None or options.tags != RunTags() else parent.labels
     readable = app.ledger.payloads.readable
@@ -296,11 +296,11 @@ def _new_record(app: Host, target: Target, options: Options, changes: Changes) -
     )
 
 
-def _capture(app: Host, spec: FlowSpec, options: Options) -> Capture:
+def capture_of(app: Host, spec: FlowSpec, options: Options) -> Capture:
     return spec.capture or options.capture or app.config.privacy.capture
 
 
-def _open(app: Host, record: RunRecord, options: Options, changes: Changes) -> OpenRun:
+def opened_run(app: Host, record: RunRecord, options: Options, changes: Changes) -> OpenRun:
     run = OpenRun.of(record, app.ledger)
     run.changes = changes
     run.listener = options.listener
@@ -457,7 +457,7 @@ def settle(record: RunRecord, options: Options) -> Logic[bool]:
     Does nothing where it is over or was not asked to end. Raises `RunBusy` while somebody holds it, `InDoubt` where
     what it had done was being undone and nobody knows how far, and `RunCancelled` where some of that failed.
     """
-    app = _host()
+    app = prepared_host()
     if not opened.add(record.id):
         raise RunBusy(f"run {record.id} is open in this process: it ends at its next step")
     try:
@@ -465,7 +465,7 @@ def settle(record: RunRecord, options: Options) -> Logic[bool]:
         taken = yield from _taken(app, record, options, 0.0)
         if taken.status in FINAL:
             return False
-        run = _open(app, taken, options, NO_CHANGES)
+        run = opened_run(app, taken, options, NO_CHANGES)
         app.keeper.hold(run)
         try:
             yield from _reopened(app, run, options)
