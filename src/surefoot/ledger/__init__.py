@@ -5,7 +5,16 @@ from typing import TYPE_CHECKING
 from surefoot import doors
 
 if TYPE_CHECKING:
+    from surefoot.ledger.access_rows import Change as Change
+    from surefoot.ledger.access_rows import GrantRow as GrantRow
+    from surefoot.ledger.access_rows import KeptToken as KeptToken
+    from surefoot.ledger.access_rows import MemberRow as MemberRow
+    from surefoot.ledger.access_rows import Publication as Publication
+    from surefoot.ledger.access_rows import SwitchRow as SwitchRow
     from surefoot.ledger.answers import Answers as Answers
+    from surefoot.ledger.audit import AuditRow as AuditRow
+    from surefoot.ledger.audit import audit_query as audit_query
+    from surefoot.ledger.audit import first_audit_break as first_audit_break
     from surefoot.ledger.bodies import Guard as Guard
     from surefoot.ledger.bodies import Rules as Rules
     from surefoot.ledger.bodies import Transacted as Transacted
@@ -25,6 +34,7 @@ if TYPE_CHECKING:
     from surefoot.ledger.encoding import encode_large as encode_large
     from surefoot.ledger.encoding import identity as identity
     from surefoot.ledger.entries import Adopt as Adopt
+    from surefoot.ledger.entries import Amend as Amend
     from surefoot.ledger.entries import Append as Append
     from surefoot.ledger.entries import BeginExperiment as BeginExperiment
     from surefoot.ledger.entries import DropAnswers as DropAnswers
@@ -117,7 +127,10 @@ else:
                 "encode_large",
                 "identity",
             ],
+            "access_rows": ["Change", "GrantRow", "KeptToken", "MemberRow", "Publication", "SwitchRow"],
+            "audit": ["AuditRow", "audit_query", "first_audit_break"],
             "entries": [
+                "Amend",
                 "Adopt",
                 "Append",
                 "BeginExperiment",

@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from surefoot.errors import AlreadyRecorded, LedgerError
+from surefoot.ledger.access_rows import Change
 from surefoot.ledger.accounts import Line
+from surefoot.ledger.audit import AuditRow
 from surefoot.ledger.events import Detail, Message, Outcome, Owner, RunRecord, Totals
 from surefoot.ledger.payloads import Freight
 from surefoot.ledger.prompt_rows import PromptRow
@@ -253,6 +255,17 @@ class KeepVerdict:
     subjects: Sequence[Row]
 
 
+@dataclass(frozen=True, slots=True)
+class Amend:
+    """Changes of who may do what, and the row of the audit that tells of them, in one commit.
+
+    Returns the `AuditRow` as recorded. Its id names the entry: done again, it changes nothing and returns that.
+    """
+
+    audit: AuditRow
+    changes: Sequence[Change] = ()
+
+
 SqlBody = Callable[[sqlite3.Connection], object]
 """SQL of the user's own, for the transaction that is open on the connection."""
 
@@ -280,7 +293,7 @@ BudgetEntry = Reserve | Settle | KeepHolds | SweepHolds
 CacheEntry = TakeFlight | KeepFlights | LeaveFlight | DropAnswers
 PromptEntry = KeepPrompts | MoveLabel
 ScoredEntry = BeginExperiment | KeepCases | KeepMetrics | KeepVerdict
-LedgerEntry = RunEntry | BudgetEntry | CacheEntry | PromptEntry | ScoredEntry
+LedgerEntry = RunEntry | BudgetEntry | CacheEntry | PromptEntry | ScoredEntry | Amend
 
 
 def already_recorded(entry: LedgerEntry) -> AlreadyRecorded:
@@ -311,8 +324,6 @@ def _named(entry: LedgerEntry) -> str:
         return f"the settlement of hold {entry.settlement.hold}"
     if isinstance(entry, MoveLabel):
         return f"the label {entry.label.label!r} of prompt {entry.label.prompt!r}"
-    if isinstance(entry, KeepPrompts):
-        return "what was used of prompts"
     if isinstance(entry, BeginExperiment):
         return f"experiment {entry.row[0]}"
     if isinstance(entry, KeepCases):
@@ -321,4 +332,9 @@ def _named(entry: LedgerEntry) -> str:
         return f"the metrics of experiment {entry.rows[0][0]}" if entry.rows else "no metric"
     if isinstance(entry, KeepVerdict):
         return f"the verdict {entry.row[0]} of gate {entry.row[1]!r}"
-    return type(entry).__name__
+    if isinstance(entry, Amend):
+        return f"the audit's row on {entry.audit.action} of {entry.audit.resource}"
+    return _NAMES.get(type(entry), type(entry).__name__)
+
+
+_NAMES: dict[type, str] = {KeepPrompts: "what was used of prompts"}

@@ -10,6 +10,7 @@ from typing import Any
 
 from surefoot.errors import Fenced, LedgerError, RunBusy, UnknownRun, UsageError
 from surefoot.ledger import (
+    postgres_access,
     postgres_accounts,
     postgres_answers,
     postgres_prompts,
@@ -21,6 +22,7 @@ from surefoot.ledger import postgres_statements as sql
 from surefoot.ledger.chain import GENESIS, payload_hash, row_hash
 from surefoot.ledger.entries import (
     Adopt,
+    Amend,
     Append,
     BeginExperiment,
     CacheEntry,
@@ -49,7 +51,7 @@ _LONGEST_PAUSE = 0.02
 
 Connection = Any
 Chained = Append | EndRun
-_APART = CacheEntry | PromptEntry | BeginExperiment | KeepMetrics | KeepVerdict
+_APART = CacheEntry | PromptEntry | BeginExperiment | KeepMetrics | KeepVerdict | Amend
 
 
 class Applier:
@@ -291,6 +293,8 @@ class Applier:
         try:
             if isinstance(entry, CacheEntry):
                 batch.settle(place, await postgres_answers.apply(entry, connection))
+            elif isinstance(entry, Amend):
+                batch.settle(place, await postgres_access.amend(entry, connection))
             elif isinstance(entry, BeginExperiment):
                 batch.settle(place, await postgres_scored.begin(entry, connection))
             elif isinstance(entry, KeepMetrics):

@@ -15,7 +15,7 @@ from surefoot.errors import LedgerError, LedgerTooNew
 from surefoot.ledger.postgres_connection import SCHEMA
 from surefoot.values import new_id
 
-VERSION = 7
+VERSION = 8
 
 # Any number that nobody else is likely to lock.
 _LOCK = 0x5375_7265_666F_6F74
@@ -417,6 +417,99 @@ ALTER TABLE outcomes ADD COLUMN decisions text;
 ALTER TABLE outcomes ADD COLUMN endorsed text;
 """
 
+# Who may do what, what flows may use, and the audit of both (see `audit` and `access_rows`). The webhooks of ended runs
+# that were delivered or are to be tried again.
+_V8 = """
+CREATE TABLE principals (
+  who text PRIMARY KEY,
+  organisation text NOT NULL,
+  is_disabled smallint NOT NULL,
+  added_ns bigint NOT NULL
+);
+
+CREATE TABLE memberships (
+  who text NOT NULL,
+  group_name text NOT NULL,
+  PRIMARY KEY (who, group_name)
+);
+
+CREATE TABLE grants (
+  who text NOT NULL,
+  role text NOT NULL,
+  scope text NOT NULL,
+  granted_by text NOT NULL,
+  granted_ns bigint NOT NULL,
+  PRIMARY KEY (who, role, scope)
+);
+
+CREATE TABLE tokens (
+  digest bytea PRIMARY KEY,
+  shown text NOT NULL,
+  who text NOT NULL,
+  name text NOT NULL,
+  created_ns bigint NOT NULL,
+  scopes text NOT NULL,
+  expires_ns bigint,
+  revoked_ns bigint,
+  used_ns bigint
+);
+CREATE INDEX tokens_by_owner ON tokens (who, created_ns);
+
+CREATE TABLE publications (
+  organisation text NOT NULL,
+  flow text NOT NULL,
+  digest text NOT NULL,
+  uses text NOT NULL,
+  published_by text NOT NULL,
+  published_ns bigint NOT NULL,
+  approved_by text NOT NULL,
+  approved_ns bigint,
+  withdrawn_ns bigint,
+  PRIMARY KEY (organisation, flow, digest)
+);
+
+CREATE TABLE switches (
+  organisation text NOT NULL,
+  what text NOT NULL,
+  reason text NOT NULL,
+  switched_by text NOT NULL,
+  at_ns bigint NOT NULL,
+  PRIMARY KEY (organisation, what)
+);
+
+CREATE TABLE audit (
+  seq bigint PRIMARY KEY,
+  id text NOT NULL,
+  at_ns bigint NOT NULL,
+  organisation text NOT NULL,
+  who text NOT NULL,
+  action text NOT NULL,
+  resource text NOT NULL,
+  decision text NOT NULL,
+  reason text NOT NULL,
+  request_id text NOT NULL,
+  details text NOT NULL,
+  previous bytea NOT NULL,
+  hash bytea NOT NULL
+);
+CREATE UNIQUE INDEX audit_by_id ON audit (id);
+CREATE INDEX audit_by_who ON audit (who, seq);
+CREATE INDEX audit_by_organisation ON audit (organisation, seq);
+
+CREATE TABLE deliveries (
+  webhook text NOT NULL,
+  run_id text NOT NULL,
+  epoch integer NOT NULL,
+  event text NOT NULL,
+  tries integer NOT NULL,
+  next_ns bigint NOT NULL,
+  done_ns bigint,
+  error text NOT NULL,
+  PRIMARY KEY (webhook, run_id, epoch, event)
+);
+CREATE INDEX deliveries_due ON deliveries (next_ns) WHERE done_ns IS NULL;
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -435,6 +528,7 @@ STEPS: tuple[Step, ...] = (
     Step(5, 2, _V5),
     Step(6, 2, _V6),
     Step(7, 2, _V7),
+    Step(8, 2, _V8),
 )
 
 

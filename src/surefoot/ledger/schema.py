@@ -7,7 +7,7 @@ import sqlite3
 
 from surefoot.errors import LedgerError, LedgerTooNew
 
-VERSION = 7
+VERSION = 8
 
 # `outcomes` and `runs` hold a column for everything that later features record, so that rows of today stay rows.
 _V1 = """
@@ -415,10 +415,103 @@ ALTER TABLE outcomes ADD COLUMN decisions TEXT;
 ALTER TABLE outcomes ADD COLUMN endorsed TEXT;
 """
 
+# Who may do what, what flows may use, and the audit of both (see `audit` and `access_rows`). The webhooks of ended runs
+# that were delivered or are to be tried again.
+_V8 = """
+CREATE TABLE principals (
+  who TEXT PRIMARY KEY,
+  organisation TEXT NOT NULL,
+  is_disabled INTEGER NOT NULL,
+  added_ns INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE memberships (
+  who TEXT NOT NULL,
+  group_name TEXT NOT NULL,
+  PRIMARY KEY (who, group_name)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE grants (
+  who TEXT NOT NULL,
+  role TEXT NOT NULL,
+  scope TEXT NOT NULL,
+  granted_by TEXT NOT NULL,
+  granted_ns INTEGER NOT NULL,
+  PRIMARY KEY (who, role, scope)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE tokens (
+  digest BLOB PRIMARY KEY,
+  shown TEXT NOT NULL,
+  who TEXT NOT NULL,
+  name TEXT NOT NULL,
+  created_ns INTEGER NOT NULL,
+  scopes TEXT NOT NULL,
+  expires_ns INTEGER,
+  revoked_ns INTEGER,
+  used_ns INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX tokens_by_owner ON tokens (who, created_ns);
+
+CREATE TABLE publications (
+  organisation TEXT NOT NULL,
+  flow TEXT NOT NULL,
+  digest TEXT NOT NULL,
+  uses TEXT NOT NULL,
+  published_by TEXT NOT NULL,
+  published_ns INTEGER NOT NULL,
+  approved_by TEXT NOT NULL,
+  approved_ns INTEGER,
+  withdrawn_ns INTEGER,
+  PRIMARY KEY (organisation, flow, digest)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE switches (
+  organisation TEXT NOT NULL,
+  what TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  switched_by TEXT NOT NULL,
+  at_ns INTEGER NOT NULL,
+  PRIMARY KEY (organisation, what)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE audit (
+  seq INTEGER PRIMARY KEY,
+  id TEXT NOT NULL,
+  at_ns INTEGER NOT NULL,
+  organisation TEXT NOT NULL,
+  who TEXT NOT NULL,
+  action TEXT NOT NULL,
+  resource TEXT NOT NULL,
+  decision TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  request_id TEXT NOT NULL,
+  details TEXT NOT NULL,
+  previous BLOB NOT NULL,
+  hash BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX audit_by_id ON audit (id);
+CREATE INDEX audit_by_who ON audit (who, seq);
+CREATE INDEX audit_by_organisation ON audit (organisation, seq);
+
+CREATE TABLE deliveries (
+  webhook TEXT NOT NULL,
+  run_id TEXT NOT NULL,
+  epoch INTEGER NOT NULL,
+  event TEXT NOT NULL,
+  tries INTEGER NOT NULL,
+  next_ns INTEGER NOT NULL,
+  done_ns INTEGER,
+  error TEXT NOT NULL,
+  PRIMARY KEY (webhook, run_id, epoch, event)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX deliveries_due ON deliveries (next_ns) WHERE done_ns IS NULL;
+"""
+
 # A step after these either *expands*: what it adds has a default or may be null, and can be ignored by the version
 # before, which goes on working beside the new one. Or it *contracts* and takes away what no version needs that is
 # still in use: then it sets `ledger.readable_by` to the version that a library must know from there on.
-_STEPS: dict[int, str] = {0: _V1, 1: _V2, 2: _V3, 3: _V4, 4: _V5, 5: _V6, 6: _V7}
+_STEPS: dict[int, str] = {0: _V1, 1: _V2, 2: _V3, 3: _V4, 4: _V5, 5: _V6, 6: _V7, 7: _V8}
 
 TABLES = frozenset(re.findall(r"CREATE TABLE (\w+)", "".join(_STEPS.values())))
 """The tables that are the ledger's own."""

@@ -9,11 +9,20 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from surefoot.errors import Fenced, LedgerError, RunBusy, RunPruned, UnknownRun
-from surefoot.ledger import rows, schema, sqlite_accounts, sqlite_answers, sqlite_prompts, sqlite_scored
+from surefoot.ledger import (
+    rows,
+    schema,
+    sqlite_access,
+    sqlite_accounts,
+    sqlite_answers,
+    sqlite_prompts,
+    sqlite_scored,
+)
 from surefoot.ledger.bodies import Transacted, run_body
 from surefoot.ledger.chain import GENESIS, payload_hash, row_hash
 from surefoot.ledger.entries import (
     Adopt,
+    Amend,
     Append,
     BeginExperiment,
     DropAnswers,
@@ -354,4 +363,5 @@ _APPLY: dict[type, Callable[[Any, Batch], object]] = {
     KeepMetrics: lambda entry, batch: sqlite_scored.note(entry, batch.connection),
     KeepVerdict: lambda entry, batch: sqlite_scored.judge(entry, batch.connection),
     SweepHolds: lambda entry, batch: sqlite_accounts.sweep(entry, batch.connection),
+    Amend: lambda entry, batch: sqlite_access.amend(entry, batch.connection),
 }

@@ -1,0 +1,23 @@
+"""Changes of who may do what, with the audit's row on them, in one SQLite transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+
+from surefoot.ledger import audit
+from surefoot.ledger.audit import AuditRow
+from surefoot.ledger.entries import Amend
+
+
+def amend(entry: Amend, connection: sqlite3.Connection) -> AuditRow:
+    """See `Amend`."""
+    there = connection.execute(audit.BY_ID, (entry.audit.id,)).fetchone()
+    if there is not None:
+        return audit.audit_of(there)
+    for change in entry.changes:
+        connection.execute(change.statement, change.row)
+    newest = connection.execute(audit.NEWEST).fetchone() or (0, audit.AUDIT_GENESIS)
+    row = entry.audit.after(*newest, at_ns=time.time_ns())
+    connection.execute(audit.ADD, row.row())
+    return row
