@@ -19,6 +19,7 @@ from surefoot.values import Caller, Money, RunTags, new_id
 
 if TYPE_CHECKING:
     from surefoot import limits, prompts, retrieval
+    from surefoot.accessing.access import Access
     from surefoot.config import Loaded
     from surefoot.evals.online import Watch
     from surefoot.flows import AnyFlow, Decision, Listener, Options
@@ -124,6 +125,13 @@ class App:
         from surefoot import wiring
 
         return wiring.fences_of(self.config, self.keyring)
+
+    @made_once
+    def access(self) -> Access:
+        """Who may do what here: people, roles, tokens, published flows, and the audit of it."""
+        from surefoot.accessing.access import Access
+
+        return Access(self.ledger, self.config.access, self.keyring, project=self.settings.root.name)
 
     @made_once
     def home(self) -> retrieval.Home:

@@ -31,6 +31,7 @@ SurefootError
     Fenced                   another process has taken the run over
     RunPruned                what the run needs to go on was pruned, or left out of an export
     GuardRefused             a guard refused what was to be sent, or what was answered
+    AccessDenied             somebody may not do this, or a flow may not use it
     RunStopped               the run was stopped before its flow was through
       RunCancelled           somebody cancelled it
       DeadlineExceeded       its deadline has passed
@@ -255,6 +256,17 @@ class GuardRefused(RunError):
     def __init__(self, message: str = "", *, decisions: tuple[Decision, ...] = ()) -> None:
         super().__init__(message)
         self.decisions = decisions
+
+
+class AccessDenied(RunError):
+    """Somebody may not do this, or a flow may not use it. `permission` on `resource`, and why not."""
+
+    def __init__(self, who: str, permission: str, resource: str, because: str) -> None:
+        self.who, self.permission, self.resource, self.because = who, permission, resource, because
+        super().__init__(f"{who} may not {permission} on {resource}: {because}")
+
+    def __reduce__(self) -> tuple[type[AccessDenied], tuple[str, str, str, str]]:
+        return type(self), (self.who, self.permission, self.resource, self.because)
 
 
 class BudgetExceeded(RunError):

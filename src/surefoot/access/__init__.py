@@ -7,6 +7,8 @@ from surefoot import doors
 if TYPE_CHECKING:
     from surefoot.access.grants import Grant as Grant
     from surefoot.access.grants import Member as Member
+    from surefoot.access.heads import Head as Head
+    from surefoot.access.heads import heads_in as heads_in
     from surefoot.access.permissions import PERMISSIONS as PERMISSIONS
     from surefoot.access.permissions import VERBS as VERBS
     from surefoot.access.permissions import Permission as Permission
@@ -37,6 +39,7 @@ else:
         __name__,
         {
             "grants": ["Grant", "Member"],
+            "heads": ["Head", "heads_in"],
             "permissions": ["PERMISSIONS", "VERBS", "Permission", "kind_of", "permission"],
             "principals": ["LOCAL", "Principal", "principal_id"],
             "roles": ["ROLES", "Role", "role", "with_own"],

@@ -38,7 +38,7 @@ def permission(text: str) -> Permission:
     if text in PERMISSIONS:
         return Permission(text)
     kind = text.partition(":")[0]
-    known = sorted(one for one in PERMISSIONS if one.startswith(f"{kind}:")) or sorted(VERBS)
+    known: list[str] = sorted(one for one in PERMISSIONS if one.startswith(f"{kind}:")) or sorted(VERBS)
     raise InvalidInput(f"there is no permission {text!r}; there are: {', '.join(known)}")
 
 

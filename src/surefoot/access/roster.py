@@ -9,7 +9,7 @@ from surefoot.access.grants import Grant, Member
 from surefoot.access.permissions import Permission, kind_of
 from surefoot.access.principals import LOCAL, Principal
 from surefoot.access.roles import ROLES, Role
-from surefoot.access.scopes import UNNAMED, Resource
+from surefoot.access.scopes import UNNAMED, Resource, Scope
 
 _ADMINISTRATIVE = frozenset(("principal", "role", "token", "audit", "server"))
 """What those who look after the installation manage in every organisation."""
@@ -70,6 +70,19 @@ class Roster:
                     through = "" if who == principal.who else f", by the group {who}"
                     return Ruling(is_allowed=True, because=f"{grant.role} in {grant.scope}{through}")
         return Ruling(is_allowed=False, because=self._lacking(permission, resource))
+
+    def covers(self, principal: Principal, permission: Permission, scope: Scope) -> bool:
+        """Whether a principal has a permission in all of a scope, so that he may give it to others there."""
+        if principal is LOCAL:
+            return True
+        member = self._members.get(principal.who)
+        if member is not None and member.is_disabled:
+            return False
+        return any(
+            scope.within(grant.scope)
+            for who in self._vouching(principal, member)
+            for grant in self._by_permission.get((who, permission), ())
+        )
 
     def grants_of(self, principal: Principal) -> list[Grant]:
         """The grants that a principal has, his own and those of his groups."""

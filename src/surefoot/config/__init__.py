@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from surefoot import doors
 
 if TYPE_CHECKING:
+    from surefoot.config.access import AccessSettings as AccessSettings
+    from surefoot.config.access import OidcSettings as OidcSettings
     from surefoot.config.guards import GuardRules as GuardRules
     from surefoot.config.guards import GuardSettings as GuardSettings
     from surefoot.config.limits import Breaker as Breaker
@@ -38,6 +40,7 @@ else:
     __getattr__, __dir__ = doors.lazy(
         __name__,
         {
+            "access": ["AccessSettings", "OidcSettings"],
             "guards": ["GuardRules", "GuardSettings"],
             "limits": ["Breaker", "Budget", "CacheSettings", "Limit", "RedisSettings"],
             "loading": ["load"],

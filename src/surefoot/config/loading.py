@@ -179,6 +179,9 @@ def _with_absolute_paths(config: Config, root: Path, state_dir: Path) -> Config:
                     "ragas": absolute(config.evals.ragas),
                 }
             ),
+            "access": config.access.model_copy(
+                update={"heads": absolute(config.access.heads) if config.access.heads else None}
+            ),
             "gates": {
                 name: gate.model_copy(update={"file": absolute(gate.file)})
                 for name, gate in config.gates.items()

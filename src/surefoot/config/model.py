@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from surefoot.config.access import AccessSettings, OidcSettings
 from surefoot.config.guards import GuardSettings
 from surefoot.config.limits import Breaker, Budget, CacheSettings, Limit, RedisSettings
 from surefoot.config.online import OnlineSettings
@@ -496,6 +497,8 @@ class Config(Section):
     privacy: PrivacySettings = PrivacySettings()
     guards: GuardSettings = GuardSettings()
     trust: TrustSettings = TrustSettings()
+    access: AccessSettings = AccessSettings()
+    oidc: OidcSettings = OidcSettings()
     runs: RunSettings = RunSettings()
     budgets: Mapping[str, Budget] = {}
     limits: Mapping[str, Limit] = {}

@@ -1,0 +1,70 @@
+"""The kill switch: flows and people that begin nothing any more."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from surefoot import access
+from surefoot import ledger as records
+from surefoot.access import Principal
+from surefoot.ledger import access_rows as rows
+
+if TYPE_CHECKING:
+    from surefoot.accessing.office import Office
+    from surefoot.ledger import SwitchRow
+
+
+class Switches:
+    """What is switched off, in each organisation."""
+
+    def __init__(self, office: Office) -> None:
+        self._office = office
+        self._known: tuple[float, frozenset[tuple[str, str]]] | None = None
+        office.forgetting.append(self._forget)
+
+    def off(
+        self, what: str, *, by: Principal, organisation: str = "", reason: str = "", request_id: str = ""
+    ) -> None:
+        """Let a flow (`flow:NAME`) or somebody (`user:NAME`, ...) of an organisation begin no run from now on."""
+        if not what.startswith("flow:"):
+            access.principal_id(what)
+        self._office.record(
+            *(
+                by,
+                access.permission("server:switch"),
+                self._office.resource("server", what, organisation=organisation),
+            ),
+            rows.switch_off(records.SwitchRow(organisation, what, reason, by.who, time.time_ns())),
+            reason=reason,
+            request_id=request_id,
+            details={"off": what},
+        )
+
+    def on(self, what: str, *, by: Principal, organisation: str = "", request_id: str = "") -> None:
+        """Undo `off`."""
+        self._office.record(
+            *(
+                by,
+                access.permission("server:switch"),
+                self._office.resource("server", what, organisation=organisation),
+            ),
+            rows.switch_on(organisation, what),
+            request_id=request_id,
+            details={"on": what},
+        )
+
+    def all(self) -> list[SwitchRow]:
+        """What is switched off."""
+        return [rows.switch_of(row) for row in self._office.ledger.ask(rows.SWITCHES)]
+
+    def is_off(self, what: str, *, organisation: str = "") -> bool:
+        """Whether something was switched off, at most `[access] refresh` seconds ago."""
+        known = self._known
+        if known is None or time.monotonic() >= known[0]:
+            found = frozenset((one.organisation, one.what) for one in self.all())
+            known = self._known = (time.monotonic() + self._office.settings.refresh, found)
+        return (organisation, what) in known[1]
+
+    def _forget(self) -> None:
+        self._known = None
