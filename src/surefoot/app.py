@@ -131,7 +131,8 @@ class App:
         """Who may do what here: people, roles, tokens, published flows, and the audit of it."""
         from surefoot.accessing.access import Access
 
-        return Access(self.ledger, self.config.access, self.keyring, project=self.settings.root.name)
+        config = self.config
+        return Access(self.ledger, config.access, config.oidc, self.keyring, project=self.settings.root.name)
 
     @made_once
     def home(self) -> retrieval.Home:

@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from surefoot.access.grants import Member as Member
     from surefoot.access.heads import Head as Head
     from surefoot.access.heads import heads_in as heads_in
+    from surefoot.access.oidc import Claims as Claims
+    from surefoot.access.oidc import Provider as Provider
+    from surefoot.access.oidc import TokenRefused as TokenRefused
     from surefoot.access.permissions import PERMISSIONS as PERMISSIONS
     from surefoot.access.permissions import VERBS as VERBS
     from surefoot.access.permissions import Permission as Permission
@@ -40,6 +43,7 @@ else:
         {
             "grants": ["Grant", "Member"],
             "heads": ["Head", "heads_in"],
+            "oidc": ["Claims", "Provider", "TokenRefused"],
             "permissions": ["PERMISSIONS", "VERBS", "Permission", "kind_of", "permission"],
             "principals": ["LOCAL", "Principal", "principal_id"],
             "roles": ["ROLES", "Role", "role", "with_own"],
