@@ -144,7 +144,7 @@ class Provider:
         if not isinstance(keys, list):
             raise WorldError(f"{url} gives no keys: oidc.jwks_url has to be the address of a JWK set")
         found: dict[str, PyJWK] = {}
-        for key in cast("list[Any]", keys)[:_MOST_KEYS]:
+        for key in keys[:_MOST_KEYS]:
             if not isinstance(key, dict) or cast("dict[str, Any]", key).get("use", "sig") != "sig":
                 continue
             try:

@@ -26,7 +26,7 @@ class Resource:
     name: str = ""
 
     def __str__(self) -> str:
-        return f"{self.organisation or UNNAMED}/{self.project}/{self.kind}:{self.name or '*'}"
+        return f"{self.organisation or UNNAMED}/{self.project or '*'}/{self.kind}:{self.name or '*'}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,9 @@ COMMANDS = {
     "ingest": "Take documents into a collection.",
     "traces": "Send runs as traces to other tools.",
     "ledger": "Verify, prune, back up, move and migrate the ledger.",
+    "access": "Say who may do what, what flows may use, and switch flows off.",
+    "token": "Make, list and revoke the tokens of programs.",
+    "audit": "Show, verify and export who did what, and who was refused it.",
     "config": "Show or check the settings.",
     "doctor": "Look for what is missing or broken on this machine.",
 }

@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from surefoot.flows.runner import resume as resume
     from surefoot.flows.schema import schema_of as schema_of
     from surefoot.flows.signature import hints_of as hints_of
+    from surefoot.flows.sources import digest_of as digest_of
     from surefoot.flows.step import Step as Step
     from surefoot.flows.step import step as step
     from surefoot.flows.stopping import Ceilings as Ceilings
@@ -105,6 +106,7 @@ else:
             "runner": ["begin", "resume"],
             "schema": ["schema_of"],
             "signature": ["hints_of"],
+            "sources": ["digest_of"],
             "step": ["Step", "step"],
             "stopping": ["Ceilings"],
             "submitting": ["submit"],

@@ -165,7 +165,7 @@ def test_while_the_provider_is_away_known_keys_are_good(world: World) -> None:
     asked.principal(token())
     world.is_down, world.now = True, 4000.0
     assert asked.principal(token()).who == "user:ann"
-    with pytest.raises(WorldError, match="cannot be asked at .*/keys: it is down"):
+    with pytest.raises(WorldError, match=r"cannot be asked at .*/keys: it is down"):
         provider(world, jwks_url=f"{ISSUER}/keys").principal(token())
 
 

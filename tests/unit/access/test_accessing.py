@@ -57,9 +57,9 @@ def test_each_change_is_in_the_audit_with_who_made_it(access: Access) -> None:
 
 
 def test_what_is_refused_is_in_the_audit_and_changes_nothing(access: Access) -> None:
-    with pytest.raises(AccessDenied, match="user:bob may not role:grant on acme//role:viewer"):
+    with pytest.raises(AccessDenied, match=r"user:bob may not role:grant on acme/\*/role:viewer"):
         access.people.grant("user:bob", "viewer", "acme", by=BOB)
-    assert last(access) == ("user:bob", "role:grant", "acme//role:viewer", "denied")
+    assert last(access) == ("user:bob", "role:grant", "acme/*/role:viewer", "denied")
     before = access.members(), access.grants()
     for change in (
         lambda: access.people.add("user:new", by=BOB, organisation="acme"),
