@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import orjson
 
@@ -163,9 +163,9 @@ def waiting_in(ledger: Ledger, run_id: str) -> list[Request]:
         if not one.name.startswith(_ASKED) or key in taken:
             continue
         step, digest = _about(orjson.loads(ledger.exact(run_id, one.inputs)))
-        seen = orjson.loads(ledger.view(one.inputs))
+        seen: object = orjson.loads(ledger.view(one.inputs))
         # Of a step that is captured so, nobody may read them.
-        shown = seen.get("arguments") if isinstance(seen, dict) else seen
+        shown = cast("dict[str, object]", seen).get("arguments") if isinstance(seen, dict) else seen
         text = orjson.dumps(shown).decode()
         found.append(
             Request(run_id, step, digest, text, key, one.started_ns, is_answered=(key, step, digest) in sent)

@@ -79,7 +79,7 @@ class Literals:
                 if isinstance(value, type) and value.__module__ == self._module:
                     for own in vars(value).values():
                         if isinstance(own, str | tuple | frozenset):
-                            _add_written(own, self._module, found)
+                            _add_written(cast("object", own), self._module, found)
         return found
 
 
