@@ -19,7 +19,7 @@ from surefoot.models.generating.choices import Fallback, Single, calls_of, setti
 from surefoot.models.generating.conversation import Conversation, tools_in
 from surefoot.models.generating.ladder import climbed
 from surefoot.models.generating.making import Making
-from surefoot.models.generating.prompting import over, rendered
+from surefoot.models.generating.prompting import Rendered, over, rendered
 from surefoot.models.generating.router import Router, routed
 from surefoot.models.generating.schemas import UNSAID
 from surefoot.models.generating.shaping import fields_of, shaped
@@ -173,7 +173,7 @@ class Request:
                 refuse_unspeakable(text)
         else:
             toolbox_of(tools, text, is_turn=form == "turn")
-        untrusted = _untrusted_in(prompt, inputs)
+        untrusted = _untrusted_in(prompt, inputs, text)
         is_step = bool(tools) or isinstance(using, Tiered | Router)
         question = Question(
             *(text, inputs, shape, policy(), is_async, form),
@@ -233,7 +233,7 @@ class Request:
                 here.trust(part)
 
 
-def _untrusted_in(prompt: object, inputs: Mapping[str, object]) -> str:
+def _untrusted_in(prompt: object, inputs: Mapping[str, object], text: Rendered) -> str:
     """What is put into the messages that nobody vouches for: an input, or messages that were made by the code."""
     here = scope.current()
     if here is None:
@@ -242,7 +242,7 @@ def _untrusted_in(prompt: object, inputs: Mapping[str, object]) -> str:
     if named is not None:
         return f"its input {named}"
     if isinstance(prompt, str) or not isinstance(prompt, Sequence):
-        return ""
+        return "its messages" if text.is_outside else ""
     given: object = cast("object", prompt)
     return "" if here.is_trusted(given) else "its messages"
 
