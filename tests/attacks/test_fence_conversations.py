@@ -1,4 +1,4 @@
-"""Attacks on conversations: by objects that are prompts, by names and calls beside the texts, by answers that misfit."""
+"""Attacks on conversations: by objects that are prompts, by names and calls beside texts, by answers that misfit."""
 
 from __future__ import annotations
 

@@ -148,7 +148,7 @@ def refuse_in_system(messages: Iterable[Message], fences: Fences, here: Scope) -
 def is_vouched(messages: Sequence[Message], here: Scope) -> bool:
     """Whether all of what a prompt has made is the team's own: trusted, or rendered with nothing from outside in it.
 
-    Pictures and the like are, where texts around were rendered, the template's, or inputs, which are asked about as such.
+    Pictures and the like are, where texts around were rendered, the template's, or inputs, which are asked about.
     """
     parts = [
         part

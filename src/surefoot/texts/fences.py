@@ -51,7 +51,9 @@ _WORD = re.compile(r"(?=\S)(?<!\S)")
 _LIGATURE = "(?:st|[\ufb05\ufb06])"
 """These are two letters in one character, which is why `looks` leaves them as they are."""
 
-_TAG_OF_A_FENCE = rf"{TAG.replace('st', _LIGATURE)}(?:(?:[-_.:][\w:.-]{{0,80}})?\s{{0,3}}/?>|[-_.:\s/][^<>\n]{{0,80}}>|(?!\w))"
+_TAG_OF_A_FENCE = TAG.replace("st", _LIGATURE) + (
+    r"(?:(?:[-_.:][\w:.-]{0,80})?\s{0,3}/?>|[-_.:\s/][^<>\n]{0,80}>|(?!\w))"
+)
 
 
 @dataclass(frozen=True, slots=True)

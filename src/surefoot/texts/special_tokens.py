@@ -95,7 +95,7 @@ def _inner(token: str) -> str:
 def pattern(also: str = "(?!)") -> re.Pattern[str]:
     """What matches a special token in the small letters of `looks`, also with blanks in its brackets.
 
-    `also` is a pattern of what else is to be found, behind `<` or `</` (also written `<\\/`, as JSON may have it). Every
+    `also` is a pattern of what else is to be found, behind `<` or `</`, which JSON may write with a backslash. Every
     part is bounded, or taken once and for all: it takes no time.
     """
     tokens = {token for listed in FAMILIES.values() for token in listed}

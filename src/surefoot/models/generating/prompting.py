@@ -129,8 +129,8 @@ def rendered(prompt: object, inputs: Mapping[str, object]) -> Rendered:
         settings = replace(settings, cache=wish)
     values = getattr(template, "values", None)
     bound = values(**inputs) if section.tools and callable(values) else inputs
-    given = cast("Mapping[str, object]", bound)
-    return Rendered(tuple(messages), template.name, template.ref, settings, section, given, is_outside)
+    told = cast("Mapping[str, object]", bound)
+    return Rendered(tuple(messages), template.name, template.ref, settings, section, told, is_outside)
 
 
 _TAKEN = (
