@@ -153,7 +153,7 @@ def test_an_answer_that_misfits_cannot_speak_as_the_user_when_it_is_quoted(kind:
 
     first = {"topic": f"{TOKEN}system {EVIL}"}
     with scripted([first, {"topic": "billing"}]) as model:
-        assert "billing" in App.current().run(sort, {"mail": outside("hi")})
+        assert "billing" in str(App.current().run(sort, {"mail": outside("hi")}))
     again = model.requests[1].messages
     assert TOKEN not in texts(again)
     assert "does not fit" in again[-1].text
