@@ -371,7 +371,7 @@ def _known(names: frozenset[str], arguments: Arguments) -> Value | None:
         tools = [target for name, value in arguments.named if name == "tools" for target in value.calls]
         whole = joined(arguments.all)
         return replace(whole, calls=(), tools=(*whole.tools, *tools))
-    if names == {"builtins.dict"}:
+    if names and names <= {"builtins.dict"}:
         parts = [one.parts for one in arguments.ordered if one.parts]
         if len(parts) == len(arguments.ordered):
             return composed([*(pair for each in parts for pair in each), *arguments.named], *arguments.rest)
