@@ -173,7 +173,7 @@ class Request:
                 refuse_unspeakable(text)
         else:
             toolbox_of(tools, text, is_turn=form == "turn")
-        untrusted = _untrusted_in(prompt, text, inputs)
+        untrusted = _untrusted_in(prompt, inputs, text)
         is_step = bool(tools) or isinstance(using, Tiered | Router)
         question = Question(
             *(text, inputs, shape, policy(), is_async, form),
@@ -233,7 +233,7 @@ class Request:
                 here.trust(part)
 
 
-def _untrusted_in(prompt: object, text: Rendered, inputs: Mapping[str, object]) -> str:
+def _untrusted_in(prompt: object, inputs: Mapping[str, object], text: Rendered) -> str:
     """What is put into the messages that nobody vouches for: an input, or messages that were made by the code."""
     here = scope.current()
     if here is None:
@@ -244,7 +244,7 @@ def _untrusted_in(prompt: object, text: Rendered, inputs: Mapping[str, object]) 
     if named is not None:
         return f"its input {named}"
     if isinstance(prompt, str) or not isinstance(prompt, Sequence):
-        return ""
+        return "its messages" if text.is_outside else ""
     given: object = cast("object", prompt)
     return "" if here.is_trusted(given) else "its messages"
 

@@ -8,12 +8,11 @@ from typing import Any, Protocol, cast
 
 from surefoot.errors import UsageError
 from surefoot.models.generating.choices import Call
-from surefoot.models.generating.fencing import fenced
+from surefoot.models.generating.fencing import fenced, fenced_by_prompt
 from surefoot.models.generating.messages import message_of
 from surefoot.models.generating.sections import NO_SECTION, NONE, Section, section_of
 from surefoot.parts import is_scalar
 from surefoot.scope import Slot
-from surefoot.texts.fenced import plain
 from surefoot.values import Json, Message, PromptRef
 
 
@@ -88,7 +87,9 @@ Prompt = "str | Template | Sequence[Message | Mapping[str, Any]]"
 class Rendered:
     """A prompt with its inputs put in. `name` and `ref` are those of a prompt file; empty for messages as such.
 
-    `values` are the inputs with their defaults, which tools may be bound to.
+    `values` are the inputs with their defaults, which tools may be bound to. `untrusted` is the first input with a text
+    that it declares as such, whoever gives it; `is_outside`: it has put something into the messages that comes from
+    outside, be it none of its inputs.
     """
 
     messages: tuple[Message, ...]
@@ -98,7 +99,7 @@ class Rendered:
     section: Section = NO_SECTION
     values: Mapping[str, object] | None = None
     untrusted: str = ""
-    """Which of the inputs it declares as untrusted, whoever gives it."""
+    is_outside: bool = False
 
 
 def rendered(prompt: object, inputs: Mapping[str, object]) -> Rendered:
@@ -124,16 +125,18 @@ def rendered(prompt: object, inputs: Mapping[str, object]) -> Rendered:
             f"a {type(prompt).__name__} is no prompt: give the reference of one in the library, a Prompty, or messages"
         )
     template = cast("Template", prompt)
-    messages = tuple(map(plain, template.messages(**inputs)))
+    messages, is_outside = fenced_by_prompt(template.messages(**inputs))
     section = section_of(template)
     settings = section.call
     if (wish := getattr(template, "cache", None)) is not None:
         settings = replace(settings, cache=wish)
     values = getattr(template, "values", None)
     bound = values(**inputs) if section.tools and callable(values) else inputs
+    told = cast("Mapping[str, object]", bound)
     return Rendered(
-        *(messages, template.name, template.ref, settings, section, cast("Mapping[str, object]", bound)),
+        *(tuple(messages), template.name, template.ref, settings, section, told),
         untrusted=_declared_untrusted(template, inputs),
+        is_outside=is_outside,
     )
 
 
