@@ -156,7 +156,7 @@ class _Call(Generic[R]):
         answer = self._answer(reply)
         if refused is None and self._watch is None and self.guarded is not None:
             try:
-                answer = yield from self.guarded.checked(answer, is_events=False)
+                answer = yield from self.guarded.checked(answer)
             except GuardRefused as error:
                 refused = error
         facts = facts_of_call(asked, self.policy, answer)
@@ -419,11 +419,7 @@ class _Call(Generic[R]):
         if watch is None:
             self._body += chunk
             return chunk
-        was_over = watch.is_over
-        passed = watch.heard(chunk) if chunk else b""
-        if not was_over and (watch.is_over or not chunk):
-            passed += yield from watch.ended()
-        return passed
+        return (yield from watch.heard(chunk) if chunk else watch.ended())
 
     def _hand_on(self, piece: str, hear: Hear) -> Program[None]:
         try:

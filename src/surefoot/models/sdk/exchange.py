@@ -203,7 +203,7 @@ class Exchange:
         answer = self._completed(Answer(response.status_code, kept_headers(response.headers), body), response)
         if refused is None and self.guarded is not None:
             try:
-                answer = yield from self.guarded.checked(answer, is_events=self._is_in_events(answer))
+                answer = yield from self.guarded.checked(answer)
             except GuardRefused as error:
                 refused = error
         if refused is not None:
