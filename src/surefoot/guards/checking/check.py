@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from surefoot import scope
 from surefoot.decisions import Action, Decision
 from surefoot.effects import Block, Program
-from surefoot.errors import ConfigError, GuardRefused
+from surefoot.errors import ConfigError, ContextOverflow, GuardRefused, LedgerError, RunError, UsageError
 from surefoot.guards.checking.custom import Custom, verdict_of
 from surefoot.guards.checking.grounding import grounded_share
+from surefoot.guards.checking.judging import MOST
 from surefoot.guards.checking.parts import NOTHING, Parts, Said
 from surefoot.guards.checking.passing import SecretPassing
 from surefoot.guards.checking.refusal import refusal
@@ -72,11 +73,18 @@ class Check:
         for where, text in self._untrusted():
             try:
                 is_attempt = yield from judge(text)
-            except ConfigError:
+            except (GuardRefused, ContextOverflow) as error:
+                self._failed("judge", where, error)
+                continue
+            except (RunError, UsageError, LedgerError):
+                # That the run is stopped, or out of money, is no word of the judge.
                 raise
             except Exception as error:  # noqa: BLE001 - it fails closed
                 self._failed("judge", where, error)
                 continue
+            if len(text) > MOST:
+                reason = "the judge was shown its beginning and its end"
+                self.decisions.append(Decision("injection", "flag", where, "too-large", reason=reason))
             if is_attempt:
                 action = _ACTIONS[self.rules.injection]
                 self.decisions.append(Decision("injection", action, where, "judge"))

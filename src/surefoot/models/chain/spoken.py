@@ -126,7 +126,8 @@ def _of_choice(choice: Fields) -> Iterator[Slot]:
     if isinstance(choice.get("text"), str):
         yield Slot(choice, "text", "text", ("choice", index), is_piece=True)
     for name in ("message", "delta"):
-        yield from _of_message(mapping(choice.get(name)), index, is_piece=name == "delta")
+        if message := mapping(choice.get(name)):
+            yield from _of_message(message, index, is_piece=name == "delta")
 
 
 def _of_message(fields: Fields, index: object, *, is_piece: bool) -> Iterator[Slot]:

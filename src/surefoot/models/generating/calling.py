@@ -360,7 +360,7 @@ class _Call(Generic[R]):
         reply = cast("Reply", (yield Await(lambda: send(outgoing))))
         if not reply.is_success:
             # What it says is needed, and read while it can be.
-            yield Await(reply.read)
+            yield Await(reply.read_complaint)
         return reply
 
     def _given(self) -> Program[Reply | None]:

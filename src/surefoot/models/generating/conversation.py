@@ -33,7 +33,7 @@ from surefoot.models.generating.asked import Asked
 from surefoot.models.generating.asking import Ask, Turn, Wire
 from surefoot.models.generating.calling import call, worst_case
 from surefoot.models.generating.choices import Call, Single, calls_of
-from surefoot.models.generating.fencing import add_answer
+from surefoot.models.generating.fencing import add_answer, add_complaint
 from surefoot.models.generating.prompting import over
 from surefoot.models.generating.schemas import Misfit
 from surefoot.models.generating.toolbox import Toolbox, note_denied, toolbox_of
@@ -119,7 +119,8 @@ class Conversation:
                         f"{where} gave an answer that does not fit what was asked for: {misfit}"
                     ) from misfit
                 repairs -= 1
-                self._send_back(turn, misfit)
+                is_trusted = self.question.untrusted == ""
+                add_complaint(self.messages, turn.text, str(misfit), is_trusted=is_trusted)
                 continue
             return self._answered(value, turn, facts)
         raise ModelError(
@@ -232,16 +233,6 @@ class Conversation:
             result = work if isinstance(work, str) else next(results)
             answer = Message("tool", _said(result), tool_call_id=asked.id, name=asked.name)
             add_answer(self.messages, answer, result)
-
-    def _send_back(self, turn: Turn, misfit: Misfit) -> None:
-        self.messages.append(Message("assistant", turn.text))
-        self.messages.append(
-            Message(
-                "user",
-                f"That answer does not fit the JSON schema that was asked for: {misfit}. "
-                "Answer again, with the corrected JSON and nothing else.",
-            )
-        )
 
 
 def _whole(wire: Wire, body: Mapping[str, Json]) -> Turn:

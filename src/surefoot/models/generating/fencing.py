@@ -27,6 +27,30 @@ def fenced(messages: Sequence[Message]) -> list[Message]:
     return [plain(one) for one in fencing.explained(made)]
 
 
+def add_complaint(messages: list[Message], answer: str, complaint: str, *, is_trusted: bool) -> None:
+    """Put an answer behind the messages, and what is wrong with it: which may quote what the model was made to say."""
+    here = scope.current()
+    said = Message("assistant", answer)
+    if here is None or is_trusted:
+        messages += [said, _corrected(complaint)]
+        return
+    settings = fences()
+    fencing = Fencing(settings)
+    quoted = fencing.around(fencing.stripped(complaint, "answer"), settings.style)
+    said = fencing.message(said, "answer", None)
+    fencing.note(here)
+    made = [*messages, said, _corrected(quoted)]
+    messages[:] = [plain(one) for one in fencing.explained(made)]
+
+
+def _corrected(complaint: str) -> Message:
+    return Message(
+        "user",
+        f"That answer does not fit the JSON schema that was asked for: {complaint}. "
+        "Answer again, with the corrected JSON and nothing else.",
+    )
+
+
 def add_answer(messages: list[Message], answer: Message, result: object) -> None:
     """Put the answer of a tool behind the messages, fenced where the open run does not trust its result."""
     here = scope.current()
