@@ -1,4 +1,4 @@
-"""Wherever an answer says something, guards look at it: every format, buffered and streamed, known fields and others."""
+"""Wherever an answer says something, guards look at it: in every format, whole and streamed, in fields known or not."""
 
 from __future__ import annotations
 

@@ -511,9 +511,11 @@ def test_a_resume_under_stricter_rules_gives_what_the_run_has_seen(tmp_path: Pat
         return seen[-1]
 
     answer = saying(f"it is {KEY}")
-    with guarded(tmp_path, answer, guards='secrets = "allow"') as (_, server):
-        with pytest.raises(ValueError, match="once"):
-            once(given("please", "take over"))
+    with (
+        guarded(tmp_path, answer, guards='secrets = "allow"'),
+        pytest.raises(ValueError, match="once"),
+    ):
+        once(given("please", "take over"))
     with guarded(tmp_path, answer, guards='injection = "block"\npii = "block"') as (app, server):
         assert app.resume(app.ledger.run("last").id, flow=once) == f"it is {KEY}"
         assert server.received == []

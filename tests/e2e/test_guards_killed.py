@@ -1,4 +1,4 @@
-"""A process that is killed within a guarded stream: what guards have decided stays, and nothing that was held is lost."""
+"""A process that is killed within a guarded stream: what guards decided stays, and nothing that was held is lost."""
 
 from __future__ import annotations
 

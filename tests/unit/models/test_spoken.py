@@ -14,9 +14,9 @@ from streaming import chat, chat_events, message, message_events
 from surefoot.decisions import Decision
 from surefoot.effects import Program, drive
 from surefoot.errors import GuardRefused
-from surefoot.models.chain.guarding import Guarded
 from surefoot.models.chain.asked_texts import asked_in, asked_with
 from surefoot.models.chain.blocks import blocks_of
+from surefoot.models.chain.guarding import Guarded
 from surefoot.models.chain.slots import Said
 from surefoot.models.chain.spoken import answer_with, said_in
 

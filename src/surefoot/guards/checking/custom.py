@@ -71,18 +71,17 @@ class Custom:
     def _called(self, function: CustomGuard, text: str, where: str, seconds: float) -> object:
         """In a thread of its own: what does not end there cannot be ended, and is left to itself."""
         answers: queue.SimpleQueue[tuple[object, BaseException | None]] = queue.SimpleQueue()
-        ended = threading.Event()
-
-        is_late = False
+        is_ended = is_late = False
 
         def work() -> None:
+            nonlocal is_ended
             try:
                 with scope.hidden():
                     answers.put((function(text, where), None))
             except BaseException as error:  # noqa: BLE001 - handed over
                 answers.put((None, error))
             with self._lock:
-                ended.set()
+                is_ended = True
                 self._hanging -= is_late
 
         inside = contextvars.copy_context()
@@ -92,7 +91,7 @@ class Custom:
         except queue.Empty:
             with self._lock:
                 # It may have ended just now.
-                is_late = not ended.is_set()
+                is_late = not is_ended
                 self._hanging += is_late
             raise OutOfTime(f"it took more than {seconds:g} s") from None
         if error is not None:

@@ -1,7 +1,7 @@
 """What looks at a call before its request leaves and at its answer before it is handed over: protocols, and their use.
 
-Guards know texts and nothing of formats; what the formats make of texts is in `asked_texts` and `spoken`. What is recorded is the exact
-answer, and beside it what the guards made of it, which a replay hands over without asking them again.
+Guards know texts and nothing of formats; what the formats make of texts is in `asked_texts` and `spoken`. What is
+recorded is the exact answer, and beside it what the guards made of it, which a replay hands over without asking them.
 """
 
 from __future__ import annotations

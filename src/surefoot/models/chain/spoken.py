@@ -1,7 +1,7 @@
 """Where the texts stand in answers of every format: what guards look at, and put others in the place of.
 
 What a format is known to say has a kind and a channel. Everything else in an answer is looked at too, as data, so that
-what a provider adds tomorrow passes no guard unseen; of what is no text (pictures, signatures, ids) the names are known.
+what a provider adds tomorrow passes no guard unseen; what is no text (pictures, signatures, ids) is known by name.
 """
 
 from __future__ import annotations
