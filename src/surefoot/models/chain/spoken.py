@@ -26,29 +26,19 @@ from surefoot.models.chain.slots import (
 
 _NO_TEXTS = frozenset(
     {
-        *(
-            "id",
-            "object",
-            "type",
-            "role",
-            "model",
-            "status",
-            "name",
-            "index",
-            "format",
-            "language",
-            "outcome",
-        ),
+        *("id", "object", "type", "role", "model", "status", "index", "format", "language", "outcome"),
         *("finish_reason", "finishReason", "stop_reason", "native_finish_reason", "incomplete_details"),
         *("system_fingerprint", "service_tier", "provider", "modelVersion", "responseId", "obfuscation"),
         *("item_id", "call_id", "tool_use_id", "tool_call_id", "response_id", "previous_response_id"),
         *("container_id", "file_id", "event_id", "mimeType", "mime_type", "media_type", "detail"),
         *("signature", "thoughtSignature", "thought_signature", "encrypted_content", "encrypted_index"),
         *("b64_json", "partial_image_b64", "encrypted_stdout", "usage", "usageMetadata", "timings"),
-        # What the request said, or the answer says again token by token.
-        *("instructions", "tools", "tool_choice", "metadata", "logprobs", "logprobsResult", "top_logprobs"),
+        # What the answer says again token by token.
+        *("logprobs", "logprobsResult", "top_logprobs"),
     }
 )
+_ECHOES = frozenset({"instructions", "tools", "tool_choice", "metadata"})
+"""Fields in which an answer gives back what its request said."""
 _TOKENS = frozenset({"logprobs", "logprobsResult"})
 """Fields that say a text once more, token by token."""
 _ARGUMENTS = frozenset({"input", "args", "arguments"})
@@ -229,6 +219,8 @@ def _others(said: dict[str, Any], known: set[tuple[int, str | int]]) -> Iterator
         inner: list[tuple[Any, Channel, bool]] = []
         for key, value in cast("Any", pairs):
             if key in _NO_TEXTS or (id(holder), key) in known or (is_sound and key == "delta"):
+                continue
+            if key in _ECHOES and "output" in holder:
                 continue
             if isinstance(value, str):
                 if value and not _is_packed(holder, key):
