@@ -563,7 +563,8 @@ def test_a_shadow_that_is_refused_does_no_harm_and_a_tier_is_not_passed_over(
     is_shadow = leaking == "gpt-4o"
 
     def answer(body: dict[str, Any]) -> Any:
-        return json.dumps(chat(f"it is {KEY}" if body["model"] == leaking else "fine")).encode()
+        said = chat(f"it is {KEY}" if body["model"] == leaking else "fine")
+        return json.dumps({**said, "model": body["model"]}).encode()
 
     using = Tiered(["openai:gpt-4o-mini", "openai:gpt-4o"], shadow_rate=1.0)
 
