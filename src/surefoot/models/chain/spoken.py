@@ -78,7 +78,7 @@ def slots_in(value: object) -> Iterator[Slot]:
         yield Slot(None, 0, "data", ("no JSON",), is_piece=True, drawn=value)
     for chunk in listed(value):
         # Gemini's stream without events: the chunks of it.
-        yield from slots_in(chunk) if isinstance(chunk, dict) else ()
+        yield from slots_in(cast("object", chunk)) if isinstance(chunk, dict) else ()
     if not isinstance(value, dict):
         return
     said = cast("dict[str, Any]", value)
@@ -215,16 +215,17 @@ def _others(said: dict[str, Any], known: set[tuple[int, str | int]]) -> Iterator
     stack: list[tuple[Any, Channel, bool]] = [(said, at, kind.endswith("delta"))]
     while stack:
         holder, way, is_piece = stack.pop()
-        pairs = holder.items() if isinstance(holder, dict) else enumerate(holder)
+        fields = cast("dict[str, Any]", holder)
+        pairs = fields.items() if isinstance(holder, dict) else enumerate(cast("list[object]", holder))
         inner: list[tuple[Any, Channel, bool]] = []
         for key, value in cast("Any", pairs):
-            if key in _NO_TEXTS or (id(holder), key) in known or (is_sound and key == "delta"):
+            if key in _NO_TEXTS or (id(fields), key) in known or (is_sound and key == "delta"):
                 continue
             if key in _ECHOES and "output" in holder:
                 continue
             if isinstance(value, str):
-                if value and not _is_packed(holder, key):
-                    yield Slot(holder, key, _kind_of(holder, way), (*way, key), is_piece)
+                if value and not _is_packed(fields, key):
+                    yield Slot(holder, key, _kind_of(fields, way), (*way, key), is_piece)
             elif isinstance(value, dict | list):
                 name: object = mapping(cast("object", value)).get("index", key)
                 inner.append((cast("object", value), (*way, name), is_piece or key == "delta"))
