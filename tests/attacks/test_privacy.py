@@ -1,4 +1,4 @@
-"""Attacks on what is stored, streamed and exported: out-04, out-05, out-06, out-07, out-08, out-09, out-10."""
+"""Attacks on what is stored, streamed and exported: out-04, out-05, out-06, out-08, out-10."""
 
 from __future__ import annotations
 
