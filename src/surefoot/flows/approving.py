@@ -214,7 +214,9 @@ def answer(request: Request, given: Answer) -> Logic[None]:
         raise InvalidInput("say who approves, or denies: --by NAME")
     record = app.ledger.run(request.run_id)
     body = {"step": request.step, "digest": request.digest, "approved": given.is_approved}
-    body |= {"by": given.by, "reason": given.reason}
+    # An inbox is not sealed. Who it was is named all the same.
+    readable = app.ledger.payloads.readable
+    body |= {"by": readable(given.by, capture="full"), "reason": readable(given.reason)}
     text = orjson.dumps(body).decode()
     message = Message(new_id(), record.id, APPROVAL, time.time_ns(), text)
     yield Durable(app.ledger.submit(Send(message)))
