@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from engines import Place, place
@@ -21,6 +23,13 @@ DONE: list[str] = []
 @pytest.fixture(autouse=True)
 def nothing_done() -> None:
     DONE.clear()
+
+
+@pytest.fixture
+def wire(monkeypatch: pytest.MonkeyPatch) -> Iterator[WireServer]:
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    with WireServer() as server:
+        yield server
 
 
 @flow(cache=True, trusted=True)
