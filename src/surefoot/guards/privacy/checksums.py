@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 
-
 _NUMBERS = {sign: str(int(sign, 36)) for sign in "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 
 

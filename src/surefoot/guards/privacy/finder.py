@@ -144,7 +144,7 @@ class _Span(NamedTuple):
 
 
 def _without_overlaps(spans: Iterable[_Span]) -> list[_Span]:
-    """The spans in order. Of two secrets that overlap all of both is one; else what goes before leaves the other out."""
+    """The spans in order. Two secrets that overlap are one; of others the one that goes before is left."""
     taken: list[_Span] = []
     # Of each precedence in one pass along what is taken: a text may be made of nothing but finds.
     ordered = sorted(spans, key=lambda each: (each.precedence, each.start, -each.end))

@@ -316,7 +316,8 @@ PERSONAL: tuple[Rule, ...] = (
     Rule(
         "phone",
         "named",
-        r"(?i)(?:phone|fon|tel|mobil|cell|call|fax|handy|whatsapp|text|sms|reach|dial|anruf|number|nummer)[^0-9\n]{0,24}[0-9][0-9 ()./\-]{6}",
+        r"(?i)(?:phone|fon|tel|mobil|cell|call|fax|handy|"
+        r"whatsapp|text|sms|reach|dial|anruf|number|nummer)[^0-9\n]{0,24}[0-9][0-9 ()./\-]{6}",
         r"(?i)\b(?:tele)?(?:phone|fon|tel|mobile|cell|call|fax|mobil|handy|whatsapp|sms|reach (?:me|us) (?:at|on)|"
         r"dial|text|anrufen|number|nummer)\b[^0-9\n+(]{0,16}((?:\+|00)?\(?[0-9][0-9 ()./\-]{5,18}[0-9])\b",
         _measure_phone,
