@@ -116,6 +116,13 @@ def test_what_looks_like_a_password_in_an_example_is_flagged_alone(tmp_path: Pat
         assert told(decisions(app)) == [("secrets", "flag", "output")]
 
 
+@pytest.mark.parametrize("text", [f"password={KEY}", f"api_key={KEY}/x", f"Authorization: Bearer {KEY}~x"])
+def test_words_around_a_key_make_no_example_of_it(tmp_path: Path, text: str) -> None:
+    with guarded(tmp_path, saying(text)) as (app, _):
+        assert KEY not in str(refused())
+        assert told(decisions(app)) == [("secrets", "refuse", "output")]
+
+
 def test_a_secret_in_the_arguments_of_a_tool_is_refused(tmp_path: Path) -> None:
     called = {"name": "send", "arguments": json.dumps({"to": "x", "body": KEY})}
     call = {"id": "t1", "type": "function", "function": called}

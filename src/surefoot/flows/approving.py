@@ -209,7 +209,13 @@ def answer(request: Request, given: Answer) -> Logic[None]:
         raise InvalidInput("say who approves, or denies: --by NAME")
     record = app.ledger.run(request.run_id)
     body: dict[str, object] = {"key": request.key, "step": request.step, "digest": request.digest}
-    body |= {"approved": given.is_approved, "by": given.by, "reason": given.reason}
+    # An inbox is not sealed. Who it was is named all the same.
+    readable = app.ledger.payloads.readable
+    body |= {
+        "approved": given.is_approved,
+        "by": readable(given.by, capture="full"),
+        "reason": readable(given.reason),
+    }
     text = orjson.dumps(body).decode()
     # Of two who answer at once the first counts, and no answer is left over for an equal call that nobody has seen.
     message = Message(f"{record.id}-{APPROVAL}-{request.key}", record.id, APPROVAL, time.time_ns(), text)

@@ -35,8 +35,6 @@ _SHOWN: Mapping[str, str] = {"text": "output", "reasoning": "reasoning", "signed
 _ACTIONS: Mapping[str, Action] = {"flag": "flag", "block": "refuse"}
 _SHORT = 4_096
 """Characters up to which a text is looked at where the call is made; a longer one off the event loop."""
-_GUESSED = frozenset({"password", "assigned", "url-password", "basic", "bearer", "jwt"})
-"""Rules that know a secret by the words around it: in an answer that is mostly an example, and only flagged."""
 
 
 @dataclass(slots=True)
@@ -242,7 +240,8 @@ class Check:
         for each in found:
             if each.kind != "secret":
                 continue
-            action: Action = "flag" if each.rule in _GUESSED else _ACTIONS[rule]
+            # In an answer what the words around it make a secret is mostly an example.
+            action: Action = "flag" if each.is_guess else _ACTIONS[rule]
             if is_noted or action == "refuse":
                 self.decisions.append(Decision("secrets", action, "output", each.rule))
 

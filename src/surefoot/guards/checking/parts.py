@@ -64,6 +64,11 @@ class Found(Protocol):
     @property
     def rule(self) -> str: ...
 
+    @property
+    def is_guess(self) -> bool:
+        """Whether the words around it alone say so."""
+        ...
+
 
 class Finder(Protocol):
     """Finds secrets and personal data."""
