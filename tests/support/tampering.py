@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from typing import TYPE_CHECKING
 
-from kept_runs import asked, change
+from surefoot.ledger import Keyring
 from surefoot.ledger.chain import GENESIS, payload_hash, row_hash
-from surefoot.ledger.notary import STANDING_COLUMNS, Standing
+from surefoot.ledger.notary import STANDING_COLUMNS, Notary, Standing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from pathlib import Path
 
-    from surefoot.ledger import Ledger, SqliteLedger
+    from surefoot.ledger import Ledger
 
-    Execute = Callable[..., object]
-    """A statement behind the ledger's back, with `?` for parameters."""
+
+Execute = Callable[..., object]
+"""A statement behind the ledger's back, with `?` for parameters."""
 
 
 def rehashed(ledger: Ledger, execute: Execute, run_id: str) -> None:
@@ -27,13 +32,15 @@ def rehashed(ledger: Ledger, execute: Execute, run_id: str) -> None:
     execute("UPDATE runs SET head = ? WHERE id = ?", previous, run_id)
 
 
-def as_ours(ledger: SqliteLedger) -> None:
-    """Make the MACs of all runs for what stands in the file, as only somebody with the key can."""
-    rows = asked(
-        ledger.path,
-        "SELECT coalesce((SELECT hash FROM outcomes WHERE run_id = runs.id ORDER BY seq DESC LIMIT 1), head), "
-        f"{STANDING_COLUMNS} FROM runs",
-    )
-    for head, *columns in rows:
-        mac = ledger.payloads.notary.of_head(Standing.of(tuple(columns)), head or GENESIS)
-        change(ledger.path, "UPDATE runs SET head = ?, mac = ? WHERE id = ?", head, mac, columns[0])
+def as_ours(file: Path) -> None:
+    """Make the MACs of all runs for what stands in the file, as only somebody with the key beside it can."""
+    notary = Notary(Keyring(file.parent / "key", key=os.environ.get("SUREFOOT_KEY")))
+    with closing(sqlite3.connect(file)) as connection:
+        rows = connection.execute(
+            "SELECT coalesce((SELECT hash FROM outcomes WHERE run_id = runs.id ORDER BY seq DESC LIMIT 1), head), "
+            f"{STANDING_COLUMNS} FROM runs"
+        ).fetchall()
+        for head, *columns in rows:
+            mac = notary.of_head(Standing.of(tuple(columns)), head or GENESIS)
+            connection.execute("UPDATE runs SET head = ?, mac = ? WHERE id = ?", (head, mac, columns[0]))
+        connection.commit()

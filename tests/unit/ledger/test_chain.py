@@ -176,7 +176,7 @@ def test_pruned_payloads_keep_the_chain(run: tuple[SqliteLedger, str]) -> None:
     assert "were removed" in str(ledger.first_break(run_id))
     change(ledger, "UPDATE runs SET pruned_ns = 1, pruned = 'payloads'")
     assert "MAC" in str(ledger.first_break(run_id))
-    as_ours(ledger)
+    as_ours(ledger.path)
     assert ledger.first_break(run_id) is None
     assert all(link.is_pruned for link in ledger.history(run_id))
     change(ledger, "UPDATE outcomes SET name = 'x' WHERE seq = 3")

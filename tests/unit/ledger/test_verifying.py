@@ -202,7 +202,7 @@ def test_against_an_anchor_shows_what_the_chain_alone_cannot(
     anchored(ledger, tmp_path / "heads")
     cut(ledger, run_id)
     # With the application's key; without it a cut tail shows.
-    as_ours(ledger)
+    as_ours(ledger.path)
     assert verified(ledger).is_whole
     found = verified(ledger, against=Anchor(tmp_path / "heads"))
     assert [(broken.run_id, broken.problem) for broken in found.broken] == [(run_id, said)]
@@ -212,7 +212,7 @@ def test_a_run_that_was_recorded_anew_does_not_fit_its_anchor(ledger: SqliteLedg
     run_id = kept_run(ledger, '"a"', '"b"', status=None)
     anchored(ledger, tmp_path / "heads")
     change(ledger.path, "DELETE FROM outcomes WHERE run_id = ? AND name >= 'step-1'", run_id)
-    as_ours(ledger)
+    as_ours(ledger.path)
     for n in (1, 2, 3):
         ledger.submit(Append(outcome(run_id, n), [])).wait()
     assert verified(ledger).is_whole
@@ -281,7 +281,7 @@ def test_a_pruned_run_leaves_its_head(ledger: SqliteLedger, tmp_path: Path) -> N
     anchored(ledger, tmp_path / "heads")
     change(ledger.path, "DELETE FROM outcomes")
     change(ledger.path, "UPDATE runs SET pruned_ns = 1, pruned = 'run'")
-    as_ours(ledger)
+    as_ours(ledger.path)
     found = verified(ledger, against=Anchor(tmp_path / "heads"))
     assert found.is_whole
     assert (found.pruned_runs, found.moved_on) == (1, 0)
