@@ -60,26 +60,43 @@ class Standing:
         return cls.of(tuple(row[at] for at in _AT))
 
 
+class _Mac:
+    """HMAC-SHA-256 under one key that is no longer than a block, with what is the same each time done once.
+
+    It is made for each run in each commit: `hmac.digest` takes more than twice as long.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        block = key.ljust(sha256().block_size, b"\0")
+        self._inner = sha256(bytes(byte ^ 0x36 for byte in block))
+        self._outer = sha256(bytes(byte ^ 0x5C for byte in block))
+
+    def over(self, data: bytes) -> bytes:
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(data)
+        outer.update(inner.digest())
+        return outer.digest()
+
+
 class Notary:
     """Makes and checks MACs under keys that are derived from the application's."""
 
     def __init__(self, keyring: Keyring) -> None:
         self._keyring = keyring
-        self._heads: bytes | None = None
-        self._rows: bytes | None = None
+        self._heads: _Mac | None = None
+        self._rows: _Mac | None = None
 
     def of_head(self, standing: Standing, head: bytes) -> bytes:
         """The MAC over a run as it stands: HMAC-SHA-256, 32 bytes. Raises `ConfigError` for a key that is none."""
-        # Derived once: this is made for each run in each commit.
         if self._heads is None:
-            self._heads = self._keyring.derive("heads of runs, 1")
-        return hmac.digest(self._heads, standing.digest + head, "sha256")
+            self._heads = _Mac(self._keyring.derive("heads of runs, 1"))
+        return self._heads.over(standing.digest + head)
 
     def of_row(self, table: str, *values: object) -> bytes:
         """The MAC over a row beside the chain; texts, numbers and None."""
         if self._rows is None:
-            self._rows = self._keyring.derive("rows beside chains, 1")
-        return hmac.digest(self._rows, orjson.dumps((table, *values)), "sha256")
+            self._rows = _Mac(self._keyring.derive("rows beside chains, 1"))
+        return self._rows.over(orjson.dumps((table, *values)))
 
     def of_message(self, message: Message) -> bytes:
         """The MAC over a message to a run."""
