@@ -23,7 +23,8 @@ _FACTS = (
     *("run_key", "parent_run", "created_ns"),
 )
 _CHANGING = ("epoch", "status", "deadline_ns", "pruned_ns")
-_AT = tuple(RUN_COLUMNS.split(", ").index(name) for name in (*_FACTS, *_CHANGING))
+_NAMES: list[str] = [*RUN_COLUMNS.split(", ")]
+_AT = tuple(_NAMES.index(name) for name in (*_FACTS, *_CHANGING))
 
 STANDING_COLUMNS = ", ".join((*_FACTS, *_CHANGING))
 """The columns of `runs` from which a `Standing` is made."""
