@@ -311,6 +311,9 @@ def _open(app: Host, record: RunRecord, options: Options, changes: Changes) -> O
     run.listener = options.listener
     run.accepts_divergence = options.accept_divergence
     run.ceilings = app.ceilings
+    run.guarded_databases = frozenset(
+        name for name, one in app.config.databases.items() if one.untrusted == "refuse"
+    )
     parent = options.parent
     if parent is not None:
         run.within(parent.caller)
