@@ -9,8 +9,8 @@ from typing import Any, get_args
 
 from surefoot.decisions import Action, Decision
 from surefoot.flows import opened
+from surefoot.flows.declared import hints_of
 from surefoot.flows.running import Here
-from surefoot.flows.signature import hints_of
 from surefoot.flows.step import Step
 from surefoot.texts.text import Text
 from surefoot.trusting import checked_parts, is_scalar, leaves_of, parts_of
