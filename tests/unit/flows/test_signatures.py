@@ -452,3 +452,20 @@ def test_an_event_is_taken_in_as_inputs_are(app: App) -> None:
 
     with pytest.raises(InvalidInput, match=r"event 'go': value\[1\]: holds tag characters"):
         sending(1)
+
+
+def test_hidden_text_is_taken_out_of_an_event_where_that_is_set(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    @flow
+    def sending() -> object:
+        run = current_run()
+        assert run is not None
+        send(run.id, "go", {"words": "hi " + TAGS})
+        return wait_for("go").result()
+
+    app = open_app(tmp_path, hidden="strip")
+    with app.entered(), caplog.at_level(logging.WARNING, logger="surefoot.flows"):
+        assert sending() == {"words": "hi "}
+    app.close()
+    assert "event 'go': hidden characters were taken out of value.words" in caplog.text
