@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import lru_cache
@@ -123,17 +123,18 @@ def with_checked_fields(value: object, path: str, mistakes: list[Mistake]) -> ob
     if isinstance(value, AbstractSet):
         for at, one in enumerate(cast("AbstractSet[object]", value)):
             with_checked_fields(one, f"{path}[{at}]", mistakes)
-        return value
+        return cast("object", value)
     if isinstance(value, list | tuple):
-        items = cast("list[object]", value)
+        items = list(cast("Sequence[object]", value))
         made = [with_checked_fields(one, f"{path}[{at}]", mistakes) for at, one in enumerate(items)]
-        is_same = all(one is other for one, other in zip(made, items, strict=True))
-        return value if is_same or type(value) not in (list, tuple) else type(value)(made)
+        if all(one is other for one, other in zip(made, items, strict=True)):
+            return cast("object", value)
+        return made if type(value) is list else tuple(made) if type(value) is tuple else cast("object", value)
     if isinstance(value, Mapping):
         table = cast("Mapping[object, object]", value)
         parts = {name: with_checked_fields(one, f"{path}.{name}", mistakes) for name, one in table.items()}
         is_same = all(parts[name] is one for name, one in table.items())
-        return value if is_same or type(table) is not dict else parts
+        return table if is_same or type(table) is not dict else parts
     kind = cast("type", type(value))
     if not is_plain_dataclass(kind):
         return value
