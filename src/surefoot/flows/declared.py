@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import is_dataclass
 from enum import Enum
 from functools import lru_cache
-from typing import Annotated, Any, Literal, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from surefoot.errors import UsageError
 from surefoot.texts.text import Text
@@ -153,10 +153,10 @@ def _parts(hint: Any, *, into_dataclasses: bool) -> list[Any]:
 
 def _fields_of(kind: type) -> dict[str, Any]:
     """The annotations of the fields of a class that says which it has, and does not hold to them by itself."""
-    is_mapping = issubclass(kind, dict) and hasattr(kind, "__total__")
-    is_tuple = issubclass(kind, tuple) and hasattr(kind, "_fields")
-    if not (is_mapping or is_tuple or is_plain_dataclass(kind)):
+    # Only typed mappings say whether they are total, and only named tuples which fields they have.
+    is_named = hasattr(kind, "__total__" if dict in kind.__mro__ else "_fields")
+    if not (is_plain_dataclass(kind) or (is_named and not {dict, tuple}.isdisjoint(kind.__mro__))):
         return {}
     hints = hints_of(kind, has_extras=True)
-    names = cast("Any", kind).__dataclass_fields__ if is_dataclass(kind) else hints
+    names = getattr(kind, "__dataclass_fields__", hints)
     return {name: hint for name, hint in hints.items() if name in names}

@@ -125,11 +125,12 @@ def with_checked_fields(value: object, path: str, mistakes: list[Mistake]) -> ob
             with_checked_fields(one, f"{path}[{at}]", mistakes)
         return cast("object", value)
     if isinstance(value, list | tuple):
-        items = list(cast("Sequence[object]", value))
+        items = cast("Sequence[object]", value)
         made = [with_checked_fields(one, f"{path}[{at}]", mistakes) for at, one in enumerate(items)]
-        if all(one is other for one, other in zip(made, items, strict=True)):
-            return cast("object", value)
-        return made if type(value) is list else tuple(made) if type(value) is tuple else cast("object", value)
+        is_same = all(one is other for one, other in zip(made, items, strict=True))
+        if is_same or type(items) not in (list, tuple):
+            return items
+        return made if type(items) is list else tuple(made)
     if isinstance(value, Mapping):
         table = cast("Mapping[object, object]", value)
         parts = {name: with_checked_fields(one, f"{path}.{name}", mistakes) for name, one in table.items()}

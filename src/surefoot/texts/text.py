@@ -242,7 +242,7 @@ def _is_no_text(schema: Mapping[str, Any]) -> bool:
     """Whether a schema of pydantic takes no text in any of its branches."""
     if "choices" in schema:
         branches: Any = schema["choices"]
-        listed = cast("list[Any]", [*(branches.values() if hasattr(branches, "values") else branches)])
+        listed: list[Any] = [*(branches.values() if hasattr(branches, "values") else branches)]
         return all(_is_no_text(cast("Any", one)[0] if isinstance(one, tuple) else one) for one in listed)
     inner: Any = schema.get("schema") if schema["type"] not in _NO_TEXTS else None
     return schema["type"] in _NO_TEXTS if inner is None else _is_no_text(inner)

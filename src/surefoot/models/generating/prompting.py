@@ -11,6 +11,7 @@ from surefoot.models.generating.choices import Call
 from surefoot.models.generating.fencing import fenced
 from surefoot.models.generating.messages import message_of
 from surefoot.models.generating.sections import NO_SECTION, NONE, Section, section_of
+from surefoot.parts import is_scalar
 from surefoot.scope import Slot
 from surefoot.texts.fenced import plain
 from surefoot.values import Json, Message, PromptRef
@@ -96,6 +97,8 @@ class Rendered:
     settings: Call = NONE
     section: Section = NO_SECTION
     values: Mapping[str, object] | None = None
+    untrusted: str = ""
+    """Which of the inputs it declares as untrusted, whoever gives it."""
 
 
 def rendered(prompt: object, inputs: Mapping[str, object]) -> Rendered:
@@ -129,7 +132,21 @@ def rendered(prompt: object, inputs: Mapping[str, object]) -> Rendered:
     values = getattr(template, "values", None)
     bound = values(**inputs) if section.tools and callable(values) else inputs
     return Rendered(
-        messages, template.name, template.ref, settings, section, cast("Mapping[str, object]", bound)
+        *(messages, template.name, template.ref, settings, section, cast("Mapping[str, object]", bound)),
+        untrusted=_declared_untrusted(template, inputs),
+    )
+
+
+def _declared_untrusted(template: Template, inputs: Mapping[str, object]) -> str:
+    """The first input with a text that a prompt declares as untrusted; empty where there is none."""
+    declared: Mapping[str, Any] = getattr(template, "inputs", None) or {}
+    return next(
+        (
+            name
+            for name, value in inputs.items()
+            if getattr(declared.get(name), "trust", None) == "untrusted" and not is_scalar(value)
+        ),
+        "",
     )
 
 
