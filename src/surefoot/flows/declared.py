@@ -147,7 +147,7 @@ def _parts(hint: Any, *, into_dataclasses: bool) -> list[Any]:
     parts = [part for part in get_args(hint) if not isinstance(part, list)]
     kind: Any = origin or hint
     if isinstance(kind, type) and (into_dataclasses or not is_dataclass(kind)):
-        parts += _fields_of(kind).values()
+        parts += _fields_of(cast("type", kind)).values()
     return parts
 
 
