@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import is_dataclass
 from enum import Enum
 from functools import lru_cache
-from typing import Annotated, Any, Literal, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from surefoot.errors import UsageError
 from surefoot.texts.text import Text
@@ -146,8 +146,8 @@ def _parts(hint: Any, *, into_dataclasses: bool) -> list[Any]:
     # What `Callable` holds in brackets is no annotation.
     parts = [part for part in get_args(hint) if not isinstance(part, list)]
     kind: Any = origin or hint
-    if isinstance(kind, type) and (into_dataclasses or not is_dataclass(kind)):
-        parts += _fields_of(cast("type", kind)).values()
+    if inspect.isclass(kind) and (into_dataclasses or not is_dataclass(kind)):
+        parts += _fields_of(kind).values()
     return parts
 
 
