@@ -10,8 +10,8 @@ from typing import Any
 from surefoot.annotated import fits, is_free
 from surefoot.decisions import Action, Decision
 from surefoot.flows import opened
+from surefoot.flows.declared import hints_of
 from surefoot.flows.running import Here
-from surefoot.flows.signature import hints_of
 from surefoot.flows.step import Step
 
 _Step = Step[..., Any]
