@@ -120,9 +120,7 @@ def resume(record: RunRecord, make: Make, options: Options) -> Logic[Any]:
         records.refuse_pruned(record)
         doubts.check_decisions(app.ledger, record, options.decisions)
         if record.status == "completed":
-            if options.parent is not None:
-                entrusted.taint_parent(record.flow)
-            return _returned(app, record.id)
+            return _output(app, record, options)
         ending.refuse_cancelled(record)
         undoing.refuse_compensated(app.ledger, record)
         # First: under another application key nothing can be read, and nothing is wrong with the record.
@@ -134,7 +132,7 @@ def resume(record: RunRecord, make: Make, options: Options) -> Logic[Any]:
         deadline_ns = next_deadline(app, record, target.spec, options)
         taken = yield from _taken(app, record, options, until, deadline_ns=deadline_ns)
         if taken.status == "completed":
-            return _returned(app, record.id)
+            return _output(app, taken, options)
         ending.refuse_cancelled(taken)
         return (yield from _go_on(app, taken, target, options))
     finally:
@@ -148,14 +146,19 @@ def _verify(app: Host, run_id: str) -> None:
         raise LedgerCorrupt(records.not_gone_on_with(run_id, broken))
 
 
-def _returned(app: Host, run_id: str) -> Any:
-    """What a completed run returned. Raises `LedgerCorrupt` where somebody has edited it."""
-    if app.config.runs.verify and (broken := app.ledger.broken_end(run_id)) is not None:
+def _output(app: Host, record: RunRecord, options: Options) -> Any:
+    """What a run that somebody else has completed returned. Its parent does not know what it was begun with.
+
+    Raises `LedgerCorrupt` where somebody has edited it.
+    """
+    if app.config.runs.verify and (broken := app.ledger.broken_end(record.id)) is not None:
         raise LedgerCorrupt(
-            f"what run {run_id} returned is not given again, as its record was tampered with: {broken}. Restore a "
+            f"what run {record.id} returned is not given again, as its record was tampered with: {broken}. Restore a "
             "backup (`surefoot ledger verify` looks at all runs), or begin a new run"
         )
-    return ending.recorded_output(app.ledger, run_id)
+    if options.parent is not None:
+        entrusted.taint_parent(record.flow)
+    return ending.recorded_output(app.ledger, record.id)
 
 
 def _taken(
@@ -326,6 +329,9 @@ def _open(app: Host, record: RunRecord, options: Options, changes: Changes) -> O
     run.listener = options.listener
     run.accepts_divergence = options.accept_divergence
     run.ceilings = app.ceilings
+    run.guarded_databases = frozenset(
+        name for name, one in app.config.databases.items() if one.untrusted == "refuse"
+    )
     parent = options.parent
     if parent is not None:
         run.within(parent.caller)
