@@ -25,6 +25,7 @@ FLOOR = {
     "locks": 1,
     "doors": 1,
     "effects": 1,
+    "rights": 1,
     "environment": 1,
     "mistakes": 1,
     "texts": 1,
@@ -70,6 +71,7 @@ NEIGHBOURS = {
     *(("scope", "errors"), ("scope", "values"), ("scope", "doors"), ("values", "locks")),
     *(("errors", "decisions"), ("scope", "decisions"), ("trusting", "scope"), ("trusting", "errors")),
     *(("effects", "errors"), ("effects", "locks"), ("effects", "scope")),
+    *(("rights", "errors"), ("scope", "rights")),
     *(
         ("texts", "decisions"),
         ("texts", "errors"),

@@ -9,6 +9,7 @@ from surefoot import ledger as records
 from surefoot.errors import NotData
 from surefoot.flows import runner
 from surefoot.flows.arguments import Arguments
+from surefoot.flows.confining import refuse_undeclared
 from surefoot.flows.drive import Logic, drive, drive_async
 from surefoot.flows.options import Opaque, Options, Target
 from surefoot.flows.performing import Plan, perform
@@ -44,7 +45,19 @@ def _nested(here: Here, target: Target) -> Logic[Any]:
             capture=target.spec.capture,
         )
     )
-    return (yield from perform(claim, Plan(target.body, is_async=target.spec.is_async)))
+    body = target.body if here.rights is None else _bounded(target)
+    return (yield from perform(claim, Plan(body, is_async=target.spec.is_async)))
+
+
+def _bounded(target: Target) -> Callable[[], Any]:
+    """The body of a flow that a confined run calls."""
+
+    def body() -> Any:
+        if (here := open_scope()) is not None:
+            refuse_undeclared(here, target.spec)
+        return target.body()
+
+    return body
 
 
 def given_data(workflow: Workflow) -> dict[str, object]:

@@ -11,6 +11,7 @@ from surefoot.flows.options import Target
 from surefoot.flows.running import open_scope
 from surefoot.flows.signature import hints_of
 from surefoot.ledger import Outcome
+from surefoot.rights import Rights, of_uses
 from surefoot.trusting import checked_parts, leaves_of
 
 
@@ -71,13 +72,14 @@ def entrust(run: OpenRun, target: Target) -> str:
     return untrusted
 
 
-def _uses(target: Target) -> tuple[str, ...] | None:
+def _uses(target: Target) -> Rights | None:
     """What a run may send to: a child run no more than the one around it."""
-    own, here = target.spec.uses, open_scope()
+    uses, here = target.spec.uses, open_scope()
     around = None if here is None else here.run.uses
-    if own is None or around is None:
-        return around if own is None else own
-    return tuple(name for name in own if name in around)
+    if uses is None:
+        return around
+    own = of_uses(uses)
+    return own if around is None else own.meet(around)
 
 
 def taint_parent(flow: str) -> None:

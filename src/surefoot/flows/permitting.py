@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from surefoot.decisions import Decision
-from surefoot.errors import GuardRefused
+from surefoot.errors import AccessDenied, GuardRefused
 from surefoot.flows.approving import approved
 from surefoot.flows.claims import StepClaim
 from surefoot.flows.drive import Durable, Logic
@@ -60,6 +60,17 @@ def permitted(
             yield from _refuse(claim, refusal(step, here, names, because), decided(step, names, "refuse"))
         case "refuse":
             yield from _refuse(claim, refusal(step, here, names), decided(step, names, "refuse"))
+
+
+def refuse_unnamed(step: _Step, claim: StepClaim) -> Logic[None]:
+    """Let a claimed call of a step in a confined run go on. Raises `AccessDenied`, which is then its outcome."""
+    try:
+        for name in step.options.sends:
+            claim.here.require_use("tool", name)
+    except AccessDenied as error:
+        with abandoning(claim):
+            yield Durable(claim.finish(Ending("failed", cause=error)))
+        raise
 
 
 def _refuse(claim: StepClaim, message: str, decisions: tuple[Decision, ...]) -> Logic[None]:
