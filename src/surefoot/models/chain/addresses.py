@@ -37,17 +37,15 @@ class Addresses:
         if target.connection == LOCAL and LOCAL not in self.connections:
             self.require_stand_in(here, _named(target.reference), f"{LOCAL}:{target.model}")
             return
-        if target.connection in self.connections:
-            _require(here, target.connection, target.model)
-            return
+        # A prompt's file may name an endpoint and the key of another connection.
         shown: Sequence[str] = ()
-        if target.base_url:
-            try:
-                shown = self._shown_by(target.base_url, target.headers())
-            except ConfigError:
-                # It says what lacks when the call is made.
-                shown = ()
-        if not shown and target.connection in VENDORS:
+        try:
+            shown = self._shown_by(target.base_url, target.headers())
+        except ConfigError:
+            # It says what lacks when the call is made.
+            shown = ()
+        is_named = target.connection in self.connections or target.connection in VENDORS
+        if is_named and (not shown or target.connection in shown):
             _require(here, target.connection, target.model)
             return
         self._require_at(here, target.base_url, shown, (), target.model)
