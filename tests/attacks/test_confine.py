@@ -1,4 +1,4 @@
-"""Flows that reach for what they were not granted: refused where it is used, told in the audit, and the run ends by it."""
+"""Flows that reach for what they were not granted: refused where they use it, told in the audit, and ended by it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from confined import ANN, EDDA, OLAF, denials, digest_of, peopled, publish
 from durable import history, open_app
-from surefoot import App, Call, Prompty, Workflow, flow, flows, generate, scripted, step
+from surefoot import App, Call, Prompty, flow, generate, scripted, step
 from surefoot.access import LOCAL, Principal
 from surefoot.errors import AccessDenied, InvalidInput, LedgerCorrupt, StepFailed
 from surefoot.values import Message, RunTags
