@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from surefoot.flows.confining import Confined as Confined
     from surefoot.flows.confining import acting as acting
     from surefoot.flows.control import cancel as cancel
+    from surefoot.flows.declared import hints_of as hints_of
     from surefoot.flows.doubts import Decision as Decision
     from surefoot.flows.drive import Logic as Logic
     from surefoot.flows.drive import drive as drive
@@ -68,7 +69,6 @@ if TYPE_CHECKING:
     from surefoot.flows.runner import begin as begin
     from surefoot.flows.runner import resume as resume
     from surefoot.flows.schema import schema_of as schema_of
-    from surefoot.flows.signature import hints_of as hints_of
     from surefoot.flows.sources import digest_of as digest_of
     from surefoot.flows.sources import fingerprint_of as fingerprint_of
     from surefoot.flows.step import Step as Step
@@ -109,7 +109,7 @@ else:
             "origin": ["ALL", "FORK_STEP", "FORKED_FROM"],
             "runner": ["begin", "resume"],
             "schema": ["schema_of"],
-            "signature": ["hints_of"],
+            "declared": ["hints_of"],
             "sources": ["digest_of", "fingerprint_of"],
             "step": ["Step", "step"],
             "stopping": ["Ceilings"],

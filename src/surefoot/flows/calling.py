@@ -38,7 +38,7 @@ def call(
         # Claimed at the call, as every step is: when it is read does not change which call it was.
         claim = _claim(step, here, step.arguments.bind(args, kwargs))
         if here.rights is not None and claim.recorded is None:
-            drive(refuse_unnamed(step, claim))
+            drive(refuse_unnamed(claim, "tool", step.options.sends))
         plan = plan_of(step, args, kwargs)
         return generator_of(here, claim, plan, name=step.name, is_async=step.is_async)
     if step.is_async:
@@ -48,8 +48,8 @@ def call(
     if claim.recorded is not None:
         return outcome_of(claim.recorded)
     if here.rights is not None:
-        drive(refuse_unnamed(step, claim))
-    if is_sink(step, is_by_model=by_model is not None):
+        drive(refuse_unnamed(claim, "tool", step.options.sends))
+    if is_sink(step, here, is_by_model=by_model is not None):
         drive(permitted(step, claim, bound, by_model))
     return drive(perform(claim, plan_of(step, args, kwargs)))
 
@@ -66,8 +66,8 @@ def _perform(
     if claim.recorded is not None:
         return outcome_of(claim.recorded)
     if here.rights is not None:
-        yield from refuse_unnamed(step, claim)
-    if is_sink(step, is_by_model=by_model is not None):
+        yield from refuse_unnamed(claim, "tool", step.options.sends)
+    if is_sink(step, here, is_by_model=by_model is not None):
         yield from permitted(step, claim, bound, by_model)
     return (yield from perform(claim, plan_of(step, args, kwargs)))
 

@@ -17,13 +17,12 @@ from surefoot.access import LOCAL, Principal
 from surefoot.errors import AccessDenied, UnknownRun
 from surefoot.flows.running import open_scope
 from surefoot.flows.sources import fingerprint_of
-from surefoot.rights import NOTHING, Rights, of_uses
+from surefoot.rights import NOTHING, Rights
 
 if TYPE_CHECKING:
     from surefoot.flows.flow import FlowSpec
     from surefoot.flows.host import Host
     from surefoot.flows.options import Options
-    from surefoot.flows.running import Here
     from surefoot.ledger import Ledger, Outcome, RunRecord
     from surefoot.values import Json
 
@@ -145,26 +144,14 @@ def recorded(ledger: Ledger, start: Outcome) -> Confined | None:
     return None if said is None else Confined.from_record(said)
 
 
-def refuse_undeclared(here: Here, spec: FlowSpec) -> None:
-    """Raise `AccessDenied` where a flow calls another that it does not name; narrow the scope to what that one names.
-
-    Called in the scope of the call, whose code is that of the other flow.
-    """
-    if here.rights is None:
-        return
-    here.require_use("flow", spec.name)
-    if spec.uses is not None:
-        here.rights = here.rights.meet(of_uses(spec.uses, whose=f"uses= of flow {spec.name}"))
-
-
 def _bounds(
     app: Host, confined: Confined, spec: FlowSpec | None, *, within: Rights | None, run_id: str = ""
 ) -> Bounds:
     rights = app.rights(confined, run_id=run_id)
     if rights is None and within is not None:
         # What was not published by itself is a part of the flow that calls it.
-        uses = None if spec is None else spec.uses
-        rights = Rights() if uses is None else of_uses(uses, whose=f"uses= of flow {confined.flow}")
+        own = None if spec is None else spec.rights
+        rights = Rights() if own is None else own
     if rights is None:
         because = (
             "this version of the flow was not published: `surefoot access publish FILE.py:NAME`, and let somebody "

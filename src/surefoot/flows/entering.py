@@ -9,10 +9,10 @@ from surefoot import ledger as records
 from surefoot.errors import NotData
 from surefoot.flows import runner
 from surefoot.flows.arguments import Arguments
-from surefoot.flows.confining import refuse_undeclared
 from surefoot.flows.drive import Logic, drive, drive_async
 from surefoot.flows.options import Opaque, Options, Target
 from surefoot.flows.performing import Plan, perform
+from surefoot.flows.permitting import refuse_unnamed
 from surefoot.flows.running import Here, open_scope
 from surefoot.scope import Work
 
@@ -36,6 +36,7 @@ def enter(
 
 
 def _nested(here: Here, target: Target) -> Logic[Any]:
+    here.run.known.note_code(target.spec.function)
     claim = here.claim(
         Work(
             "flow",
@@ -45,19 +46,10 @@ def _nested(here: Here, target: Target) -> Logic[Any]:
             capture=target.spec.capture,
         )
     )
-    body = target.body if here.rights is None else _bounded(target)
-    return (yield from perform(claim, Plan(body, is_async=target.spec.is_async)))
-
-
-def _bounded(target: Target) -> Callable[[], Any]:
-    """The body of a flow that a confined run calls."""
-
-    def body() -> Any:
-        if (here := open_scope()) is not None:
-            refuse_undeclared(here, target.spec)
-        return target.body()
-
-    return body
+    if here.rights is not None and claim.recorded is None:
+        yield from refuse_unnamed(claim, "flow", (target.spec.name,))
+    claim.uses = target.spec.rights
+    return (yield from perform(claim, Plan(target.body, is_async=target.spec.is_async)))
 
 
 def given_data(workflow: Workflow) -> dict[str, object]:

@@ -6,13 +6,14 @@ import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from surefoot.annotated import fits
+from surefoot.flows.declared import hints_of
 from surefoot.flows.openrun import OpenRun
 from surefoot.flows.options import Target
 from surefoot.flows.running import open_scope
-from surefoot.flows.signature import hints_of
 from surefoot.ledger import Outcome
-from surefoot.rights import Rights, of_uses
-from surefoot.trusting import checked_parts, leaves_of
+from surefoot.parts import is_scalar
+from surefoot.rights import Rights
 
 
 def of_call(target: Target) -> tuple[str, ...] | None:
@@ -34,11 +35,8 @@ def of_call(target: Target) -> tuple[str, ...] | None:
 
 def _is_checked(function: Callable[..., object], name: str, value: object) -> bool:
     """Whether there is no text in an input but what its annotation lets through by a pattern or a list."""
-    leaves = list(leaves_of(value))
-    if not leaves:
-        return True
-    checked = {id(part) for part in checked_parts(value, _hints_of(function).get(name))}
-    return all(id(leaf) in checked for leaf in leaves)
+    hint = _hints_of(function).get(name)
+    return all(fit == "checked" or is_scalar(part) for part, fit in fits(value, hint))
 
 
 @functools.lru_cache(maxsize=512)
@@ -74,12 +72,11 @@ def entrust(run: OpenRun, target: Target) -> str:
 
 def _uses(target: Target) -> Rights | None:
     """What a run may send to: a child run no more than the one around it."""
-    uses, here = target.spec.uses, open_scope()
-    around = None if here is None else here.run.uses
-    if uses is None:
-        return around
-    own = of_uses(uses)
-    return own if around is None else own.meet(around)
+    own, here = target.spec.rights, open_scope()
+    around = None if here is None else here.uses
+    if own is None or around is None:
+        return around if own is None else own
+    return own.meet(around)
 
 
 def taint_parent(flow: str) -> None:

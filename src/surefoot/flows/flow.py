@@ -12,7 +12,7 @@ from surefoot import scope
 from surefoot.errors import UsageError
 from surefoot.flows.arguments import Arguments
 from surefoot.flows.opened import Surroundings
-from surefoot.rights import of_uses
+from surefoot.rights import Rights, of_uses
 from surefoot.values import Capture
 
 if TYPE_CHECKING:
@@ -37,7 +37,9 @@ class FlowSpec:
     trusted: bool | tuple[str, ...] = ()
     """Which inputs may instruct, by name; True for all of them."""
     uses: tuple[str, ...] | None = None
-    """What it may use (see `surefoot.rights.of_uses`); None where nothing is said of it."""
+    """What it may use, as texts; None where nothing is said of it."""
+    rights: Rights | None = None
+    """The same, as it is asked for."""
 
     def is_trusting(self, name: str) -> bool:
         """Whether an input of that name is declared as trusted."""
@@ -105,9 +107,10 @@ def spec_of(
         raise UsageError(
             f"flow {named!r} has capture={capture!r}: give one of {', '.join(map(repr, get_args(Capture)))}"
         )
+    rights: Rights | None = None
     if uses is not None:
         try:
-            of_uses(uses)
+            rights = of_uses(uses, whose=f"uses= of flow {named}")
         except UsageError as error:
             raise UsageError(f"flow {named!r}: {error}") from None
     is_async = inspect.iscoroutinefunction(function)
@@ -115,6 +118,7 @@ def spec_of(
         *(named, version, target, function, arguments, is_async, deadline, cache),
         trusted=trusts,
         uses=None if uses is None else tuple(uses),
+        rights=rights,
         capture=capture,
     )
 

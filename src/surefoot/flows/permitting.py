@@ -13,6 +13,7 @@ from surefoot.flows.drive import Durable, Logic
 from surefoot.flows.performing import abandoning
 from surefoot.flows.sinks import decided, refusal, unfit_arguments, unused
 from surefoot.flows.step import Step
+from surefoot.rights import UseKind
 from surefoot.scope import Ending
 
 _Step = Step[..., Any]
@@ -30,7 +31,7 @@ def permitted(
         where = ", ".join(names)
         yield from _refuse(
             claim,
-            f"run {here.run_id}: step {step.name!r} sends to {where}, and uses= of flow {here.run.flow!r} does not "
+            f"run {here.run_id}: step {step.name!r} sends to {where}, and uses= of a flow that it is in does not "
             "name it: add it there, if it may",
             (Decision("egress", "refuse", f"step {step.name}", rule="uses", reason=f"sends to {where}"),),
         )
@@ -62,11 +63,11 @@ def permitted(
             yield from _refuse(claim, refusal(step, here, names), decided(step, names, "refuse"))
 
 
-def refuse_unnamed(step: _Step, claim: StepClaim) -> Logic[None]:
-    """Let a claimed call of a step in a confined run go on. Raises `AccessDenied`, which is then its outcome."""
+def refuse_unnamed(claim: StepClaim, kind: UseKind, names: Collection[str]) -> Logic[None]:
+    """Let claimed work that uses those things go on. Raises `AccessDenied`, which is then its outcome."""
     try:
-        for name in step.options.sends:
-            claim.here.require_use("tool", name)
+        for name in names:
+            claim.here.require_use(kind, name)
     except AccessDenied as error:
         with abandoning(claim):
             yield Durable(claim.finish(Ending("failed", cause=error)))

@@ -24,6 +24,14 @@ def settings(node: ast.Call, frame: Frame, report: Report) -> Value:
     found = Value()
     for keyword in node.keywords:
         value = value_of(keyword.value, frame)
+        if keyword.arg is None:
+            said = value.part("tools")
+            if said is not None:
+                found = Value(tools=said.calls)
+            elif not value.parts:
+                report.unknown(
+                    frame.walk.hop("which settings these are the code does not tell", node, frame.scope)
+                )
         if keyword.arg == "tools":
             found = Value(tools=value.calls)
             is_empty = isinstance(keyword.value, ast.List | ast.Tuple) and not keyword.value.elts
@@ -46,6 +54,9 @@ def asked(
         if keyword.arg == "using":
             using = value
             of_models(keyword.value, node, frame, report)
+        elif keyword.arg is None and (said := value.part("using")) is not None:
+            using = said
+            seen += [part for name, part in value.parts if name != "using"]
         elif keyword.value is not kind:
             seen.append(value)
     if isinstance(node.func, ast.Attribute):
