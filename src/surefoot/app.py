@@ -149,6 +149,16 @@ class App:
 
         return retrieval.Home(self.config.retrieval.path, MiniLM())
 
+    @property
+    def home_here(self) -> retrieval.Home:
+        """The collections that the code here sees: those of its run's tenant, where tenants have their own."""
+        here = scope.current()
+        tenant = "" if here is None else here.caller.tenant
+        if not tenant or self.config.retrieval.tenants == "shared":
+            return self.home
+        # A tenant may be called anything, and its name is nothing for a list of files.
+        return self.home.apart(self.keyring.derive(f"collections of {tenant}").hex()[:32])
+
     @made_once
     def databases(self) -> flows.Databases:
         """The databases of this project's transaction steps, each opened at its first use."""

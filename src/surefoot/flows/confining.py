@@ -110,6 +110,8 @@ def bounds_of_new(app: Host, spec: FlowSpec, options: Options) -> Bounds | None:
         return None
     if caller is not None:
         tenant = caller.organisation
+        if options.origin is not None:
+            refuse_other_tenant(app, options.origin.run)
     return _bounds(app, Confined(spec.name, fingerprint_of(spec.entry), tenant, caller), spec, within=None)
 
 
@@ -142,6 +144,15 @@ def recorded(ledger: Ledger, start: Outcome) -> Confined | None:
     made_of = records.decode(ledger.exact(start.run_id, start.output))
     said = cast("Mapping[str, Any]", made_of).get(MARK) if isinstance(made_of, dict) else None
     return None if said is None else Confined.from_record(said)
+
+
+def refuse_other_tenant(app: Host, record: RunRecord) -> None:
+    """Raise `AccessDenied` where somebody acts who is not of a run's tenant: what it has recorded is not for him."""
+    caller = _acting.get()
+    if caller is not None and caller.organisation != record.tenant:
+        asked = Confined(record.flow, record.code_digest, caller.organisation, caller)
+        because = f"run {record.id} is not of {caller.who}'s organisation"
+        raise app.refused(asked, "flow", record.flow, because, run_id=record.id)
 
 
 def _bounds(

@@ -25,7 +25,7 @@ from surefoot.errors import (
 )
 from surefoot.flows import cancelling, doubts, ending, entrusted, intake, opened, sources, undoing
 from surefoot.flows.changes import CHANGES, NO_CHANGES, Changes, recorded_changes
-from surefoot.flows.confining import MARK, Bounds, bounds_of_known, bounds_of_new
+from surefoot.flows.confining import MARK, Bounds, bounds_of_known, bounds_of_new, refuse_other_tenant
 from surefoot.flows.deadlines import first_deadline, next_deadline
 from surefoot.flows.drive import Body, Durable, Logic, Pause
 from surefoot.flows.events import RunOpened
@@ -114,6 +114,7 @@ def resume(record: RunRecord, make: Make, options: Options) -> Logic[Any]:
     Raises `RunBusy` while somebody holds it, and `RunCancelled` for a run that was cancelled.
     """
     app = prepared_host()
+    refuse_other_tenant(app, record)
     until = time.monotonic() + options.wait
     while not opened.add(record.id):
         if time.monotonic() >= until:
