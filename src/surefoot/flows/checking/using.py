@@ -107,7 +107,7 @@ def _parts_of(node: ast.expr, frame: Frame, place: Place) -> Iterator[tuple[ast.
 def _arguments(node: ast.Call, frame: Frame, place: Place) -> list[ast.expr]:
     """What `Call(...)`, `Fallback(...)`, `Tiered(...)` and the like are given models by."""
     meant = frame.walk.meanings.of(node.func, place)
-    names = {one.dotted for one in meant if isinstance(one, Symbol) and one.is_ours}
+    names = {one.dotted.rpartition(".")[2] for one in meant if isinstance(one, Symbol) and one.is_ours}
     if not names & _SETTINGS:
         return []
     if "Call" in names:
