@@ -176,8 +176,7 @@ def _ours(node: ast.Call, meant: Sequence[Meaning], frame: Frame, report: Report
         return _waited(node, frame, report)
     if "Call" in names:
         return walk.settings(node, frame)
-    if names & {"embed", "surefoot.embed"}:
-        using.of_models(argument_of(node, 1, "using"), node, frame, report)
+    using.of_embedding(node, frame, report)
     if "generate" in names:
         return walk.asked(node, frame, prompt=first, kind=argument_of(node, 1, "type"))
     if isinstance(node.func, ast.Attribute):

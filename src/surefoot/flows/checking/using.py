@@ -33,6 +33,15 @@ def of_models(node: ast.expr | None, what: ast.AST, frame: Frame, report: Report
         report.uses_of("model", named(name), hop)
 
 
+def of_embedding(node: ast.Call, frame: Frame, report: Report) -> None:
+    """Note the model that makes vectors: `embed(texts, using=...)`, or `embed.sync`."""
+    head = node.func
+    if isinstance(head, ast.Attribute) and head.attr == "sync":
+        head = head.value
+    if "embed" in _own_names(head, frame, frame.walk.place_of(node, frame)):
+        of_models(argument_of(node, 1, "using"), node, frame, report)
+
+
 def of_client(node: ast.Call, frame: Frame, report: Report) -> None:
     """Note the model that a client of a provider is asked for: `client.chat.completions.create(model="gpt-4o")`."""
     given = next((one.value for one in node.keywords if one.arg == "model"), None)
@@ -106,11 +115,16 @@ def _parts_of(node: ast.expr, frame: Frame, place: Place) -> Iterator[tuple[ast.
 
 def _arguments(node: ast.Call, frame: Frame, place: Place) -> list[ast.expr]:
     """What `Call(...)`, `Fallback(...)`, `Tiered(...)` and the like are given models by."""
-    meant = frame.walk.meanings.of(node.func, place)
-    names = {one.dotted.rpartition(".")[2] for one in meant if isinstance(one, Symbol) and one.is_ours}
+    names = _own_names(node.func, frame, place)
     if not names & _SETTINGS:
         return []
     if "Call" in names:
         model = argument_of(node, 0, "model")
         return [] if model is None else [model]
     return [*node.args, *(one.value for one in node.keywords if one.arg in _MODELS)]
+
+
+def _own_names(node: ast.expr, frame: Frame, place: Place) -> set[str]:
+    """What an expression is called in the door of Surefoot, where it is something of that."""
+    meant = frame.walk.meanings.of(node, place)
+    return {one.dotted.rpartition(".")[2] for one in meant if isinstance(one, Symbol) and one.is_ours}
