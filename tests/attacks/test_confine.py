@@ -18,7 +18,7 @@ from surefoot import App, Call, Prompty, flow, generate, scripted, step
 from surefoot.access import LOCAL, Principal
 from surefoot.errors import AccessDenied, InvalidInput, LedgerCorrupt, StepFailed
 from surefoot.values import Message, RunTags
-from wire import WireServer
+from wire import Fault, WireServer
 
 MAIN, BILLING = "sk-main-0123456789abcdef", "sk-billing-0123456789abcdef"
 
@@ -377,6 +377,75 @@ def test_rbac_03_a_version_that_nobody_has_approved_is_not_run(
     assert not app.ledger.runs()
     assert len(denials(app)) == 2
     assert wire.count() == 0
+
+
+@flow(uses=("connection:main", "flow:wide"))
+def runs_it_by_key(model: str) -> object:
+    return App.current().run(wide, {"model": model}, key="the-key")
+
+
+@flow(uses=("connection:main",))
+def supervises(model: str) -> object:
+    """Code of the owner's, which begins runs for others."""
+    with App.current().acting(ANN):
+        return App.current().run(wide, {"model": model})
+
+
+@flow(uses=())
+def meddles(run_id: str, what: str) -> object:
+    app = App.current()
+    return {"resume": app.resume, "cancel": app.cancel, "send": lambda run: app.send(run, "go")}[what](run_id)
+
+
+def test_rbac_05_a_run_that_was_begun_unbounded_is_bound_by_who_goes_on_with_it(
+    app: App, wire: WireServer
+) -> None:
+    wire.fail(Fault(status=400))
+    with pytest.raises(StepFailed):
+        app.run(wide, {"model": "billing:gpt-4o"}, key="the-key", tags=RunTags(tenant="acme"))
+    publish(app, wide, runs_it_by_key)
+    with pytest.raises(StepFailed):
+        as_ann(app, runs_it_by_key, model="billing:gpt-4o")
+    assert denials(app)[-1].resource.endswith("/connection:billing")
+    assert wire.count() == 1
+
+
+def test_rbac_05_a_run_that_the_owner_s_code_begins_for_somebody_is_confined(
+    app: App, wire: WireServer
+) -> None:
+    with pytest.raises(AccessDenied, match="not published"):
+        supervises("billing:gpt-4o")
+    publish(app, wide)
+    assert supervises("billing:gpt-4o")
+    [child] = app.ledger.runs(flow="wide")
+    assert (child.tenant, child.principal) == ("acme", "user:ann")
+
+
+@pytest.mark.parametrize("what", ["resume", "cancel", "send"])
+def test_rbac_05_a_confined_run_does_nothing_to_runs_of_another_tenant(app: App, what: str) -> None:
+    publish(app, meddles)
+    other = app.submit(asks, {"model": "main:gpt-4o"}, tags=RunTags(tenant="umbrella"))
+    with pytest.raises(StepFailed) as raised:
+        as_ann(app, meddles, run_id=other.id, what=what)
+    assert "organisation" in str(raised.value)
+    assert app.ledger.run(other.id).status == "pending"
+    assert not app.ledger.messages([other.id])
+
+
+@pytest.mark.parametrize("target", [asks, sends_to_all], ids=["sync", "async"])
+def test_rbac_03_for_whom_a_run_is_made_is_known_in_async_code_too(app: App, target: Any) -> None:
+    publish(app, asks, sends_to_all)
+    inputs = {"model": "billing:gpt-4o"} if target is asks else {}
+
+    async def begun() -> None:
+        with app.acting(ANN):
+            await asyncio.gather(*(app.run_async(target, inputs) for _ in range(2)), return_exceptions=True)
+
+    asyncio.run(begun())
+    runs = app.ledger.runs()
+    assert [run.status for run in runs] == ["failed", "failed"]
+    assert all(run.principal == "user:ann" and "confined" in run.tags for run in runs)
+    assert len(denials(app)) == 2
 
 
 def test_rbac_05_a_caller_reaches_the_connections_of_his_grants_alone(app: App, wire: WireServer) -> None:

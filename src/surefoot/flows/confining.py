@@ -106,7 +106,7 @@ def bounds_of_new(app: Host, spec: FlowSpec, options: Options) -> Bounds | None:
         rights = here.rights or NOTHING
         own = replace(outer, flow=spec.name, digest=fingerprint_of(spec.entry), within=here.run.id)
         return _bounds(app, own, spec, within=rights)
-    if here is not None or (caller is None and not app.config.access.confine):
+    if caller is None and (here is not None or not app.config.access.confine):
         return None
     if caller is not None:
         tenant = caller.organisation
@@ -120,7 +120,12 @@ def bounds_of_known(app: Host, record: RunRecord, spec: FlowSpec | None) -> Boun
 
     Raises `AccessDenied`.
     """
+    here = open_scope()
+    around = None if here is None else here.run.bounds
     confined = recorded(app.ledger, app.ledger.start(record.id))
+    if confined is None and around is not None:
+        # It was begun before, by somebody who is not bound, under the key that a confined run gives its child.
+        confined = replace(around.confined, flow=record.flow)
     if confined is None:
         caller = _acting.get()
         if caller is None and not app.config.access.confine:
@@ -128,14 +133,15 @@ def bounds_of_known(app: Host, record: RunRecord, spec: FlowSpec | None) -> Boun
         confined = Confined(record.flow, "", record.tenant, caller, record.parent_run or "")
     if spec is not None:
         confined = replace(confined, digest=fingerprint_of(spec.entry))
-    within = None
+    within = None if here is None else here.rights
     if confined.within:
         try:
             outer = bounds_of_known(app, app.ledger.run(confined.within), None)
         except UnknownRun:
             because = f"run {confined.within}, which began it, is no longer in the ledger"
             raise app.refused(confined, "flow", record.flow, because, run_id=record.id) from None
-        within = None if outer is None else outer.rights
+        if outer is not None:
+            within = outer.rights if within is None else within.meet(outer.rights)
     return _bounds(app, confined, spec, within=within, run_id=record.id)
 
 
@@ -147,11 +153,21 @@ def recorded(ledger: Ledger, start: Outcome) -> Confined | None:
 
 
 def refuse_other_tenant(app: Host, record: RunRecord) -> None:
-    """Raise `AccessDenied` where somebody acts who is not of a run's tenant: what it has recorded is not for him."""
-    caller = _acting.get()
-    if caller is not None and caller.organisation != record.tenant:
+    """Raise `AccessDenied` where somebody acts, or a confined run does, that is not of the tenant of another run.
+
+    What that has recorded is not for him.
+    """
+    caller, here = _acting.get(), open_scope()
+    bounds = None if here is None else here.run.bounds
+    if bounds is not None:
+        asked = bounds.confined
+    elif caller is not None:
         asked = Confined(record.flow, record.code_digest, caller.organisation, caller)
-        because = f"run {record.id} is not of {caller.who}'s organisation"
+    else:
+        return
+    if asked.tenant != record.tenant:
+        whose = asked.account if asked.caller is None else asked.caller.who
+        because = f"run {record.id} is not of the organisation of {whose}"
         raise app.refused(asked, "flow", record.flow, because, run_id=record.id)
 
 
