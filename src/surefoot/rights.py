@@ -42,7 +42,10 @@ class Rights:
 
     def lacking(self, kind: UseKind, name: str) -> Rights | None:
         """Those of these rights that do not allow it; None where all do."""
-        return next((one for one in self.each if not _has(one, kind, name)), None)
+        # Asked at each call: no copy of these is made for it.
+        if not _has(self, kind, name):
+            return self
+        return next((one for one in self.also if not _has(one, kind, name)), None)
 
     def meet(self, other: Rights) -> Rights:
         """What both allow."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ import pytest
 
 from confined import ANN, EDDA, OLAF, denials, digest_of, peopled, publish
 from durable import history, open_app
+from forking import processes
 from surefoot import App, Call, Prompty, flow, generate, scripted, step
 from surefoot.access import LOCAL, Principal
 from surefoot.errors import AccessDenied, InvalidInput, LedgerCorrupt, StepFailed
@@ -499,6 +503,57 @@ def test_rbac_03_a_run_whose_mark_was_taken_away_is_not_gone_on_with(
     with pytest.raises(LedgerCorrupt):
         app.resume(pending.id)
     assert wire.count() == 0
+
+
+@flow(uses=("connection:main",))
+def dies(folder: str) -> str:
+    """Asks over its connection, is killed, and asks over that of another flow when it is gone on with."""
+    said = generate.sync([Message("user", "Say something.")], using="main:gpt-4o")
+    mark = Path(folder) / "was-here"
+    if not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return said + generate.sync([Message("user", "Say more.")], using="billing:gpt-4o")
+
+
+def run_of_ann(folder: str) -> None:
+    app = open_app(Path(folder))
+    with app.entered(), app.acting(ANN):
+        app.run(dies, {"folder": folder})
+
+
+def test_rbac_03_a_run_whose_process_was_killed_is_bound_in_the_next_one(
+    app: App, wire: WireServer, tmp_path: Path
+) -> None:
+    publish(app, dies)
+    child = processes().Process(target=run_of_ann, args=(str(tmp_path),))
+    child.start()
+    child.join(60)
+    assert child.exitcode == -signal.SIGKILL
+    record = app.ledger.run("last")
+    assert (record.status, record.tenant) == ("running", "acme")
+    with pytest.raises(StepFailed):
+        app.resume(record.id)
+    assert denials(app)[-1].resource.endswith("/connection:billing")
+    # The first call was not made again.
+    assert [call.headers["authorization"] for call in wire.received] == [f"Bearer {MAIN}"]
+
+
+def test_rbac_03_what_another_process_withdraws_is_refused_within_the_time_of_the_settings(
+    app: App, tmp_path: Path
+) -> None:
+    publish(app, asks)
+    assert as_ann(app, asks, model="main:gpt-4o")
+    other = open_app(tmp_path)
+    try:
+        other.access.published.withdraw("asks", digest_of(asks), by=LOCAL, organisation="acme")
+    finally:
+        other.close()
+    until = time.monotonic() + app.config.access.refresh
+    while time.monotonic() < until:
+        time.sleep(0.05)
+    with pytest.raises(AccessDenied, match="withdrawn"):
+        as_ann(app, asks, model="main:gpt-4o")
 
 
 # Embedded use
