@@ -57,6 +57,9 @@ limits: .venv/.installed-dev ## budgets, rates, breakers and the cache under man
 eval-proof: .venv/.installed-dev ## evaluate 1,000 cases, killed twice in the middle, and count what was judged and paid
 	@SUREFOOT_TEST_LIMITS=all $(BIN)/python -m pytest -q --timeout=900 tests/e2e/test_evaluations_killed.py $(ARGS)
 
+tenants-proof: .venv/.installed-dev ## 1,000 random operations of two tenants on each engine: nothing of one reaches the other; `make test` has 40
+	@SUREFOOT_TEST_TENANTS=1000 $(BIN)/python -m pytest -q --timeout=900 tests/contract/test_tenants.py $(ARGS)
+
 stats: .venv/.installed-dev ## the statistics of comparisons and judges against thousands of simulated experiments; `make test` has a part
 	@SUREFOOT_TEST_STATISTICS=all OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q -rP --numprocesses=2 --timeout=600 $(wildcard tests/unit/evals/test_*_simulated.py) $(ARGS)
 
@@ -153,4 +156,4 @@ check-floors: .venv/.installed-dev
 
 .PHONY: attacks audit backtest-proof bench chaos check check-floors check-format check-lint check-mypy check-pyright
 .PHONY: check-secrets clean conformance-metrics conformance-prompts cov crash demo eval-demo eval-proof format fuzz
-.PHONY: fuzz-atheris guard-report guard-weights help limits lock sbom secrets-scan stats test test-peers wheel
+.PHONY: fuzz-atheris guard-report guard-weights help limits lock sbom secrets-scan stats tenants-proof test test-peers wheel

@@ -32,6 +32,7 @@ class ProjectEndpoints:
         self._trusted = tuple(settings.config.prompts.endpoints.values())
         self._vault = settings.vault
         self._embedded = embedded
+        self.addresses = models.Addresses(self.connections, settings.vault.environ)
         self._targets: dict[tuple[str, bool], tuple[float, models.Target]] = {}
 
     def target(self, reference: str) -> models.Target:

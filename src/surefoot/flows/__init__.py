@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from surefoot.flows.children import start as start
     from surefoot.flows.code import load as load
     from surefoot.flows.code import load_reference as load_reference
+    from surefoot.flows.confining import Confined as Confined
+    from surefoot.flows.confining import acting as acting
     from surefoot.flows.control import cancel as cancel
     from surefoot.flows.declared import hints_of as hints_of
     from surefoot.flows.doubts import Decision as Decision
@@ -68,6 +70,7 @@ if TYPE_CHECKING:
     from surefoot.flows.runner import resume as resume
     from surefoot.flows.schema import schema_of as schema_of
     from surefoot.flows.sources import digest_of as digest_of
+    from surefoot.flows.sources import fingerprint_of as fingerprint_of
     from surefoot.flows.step import Step as Step
     from surefoot.flows.step import step as step
     from surefoot.flows.stopping import Ceilings as Ceilings
@@ -90,6 +93,7 @@ else:
             "building": ["AnyFlow", "checked", "find_spec", "target_of", "with_inputs"],
             "changes": ["CHANGES", "Change", "parse_change", "recorded_changes", "resolved"],
             "children": ["start"],
+            "confining": ["Confined", "acting"],
             "code": ["load", "load_reference"],
             "control": ["cancel"],
             "doubts": ["Decision"],
@@ -105,8 +109,8 @@ else:
             "origin": ["ALL", "FORK_STEP", "FORKED_FROM"],
             "runner": ["begin", "resume"],
             "schema": ["schema_of"],
-            "sources": ["digest_of"],
             "declared": ["hints_of"],
+            "sources": ["digest_of", "fingerprint_of"],
             "step": ["Step", "step"],
             "stopping": ["Ceilings"],
             "submitting": ["submit"],

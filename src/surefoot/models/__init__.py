@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from surefoot import doors
 
 if TYPE_CHECKING:
+    from surefoot.models.chain.addresses import Addresses as Addresses
     from surefoot.models.chain.bounds import Load as Load
     from surefoot.models.chain.bounds import capped as capped
     from surefoot.models.chain.connections import Connection as Connection
@@ -84,6 +85,7 @@ else:
         __name__,
         {
             "chain.bounds": ["Load", "capped"],
+            "chain.addresses": ["Addresses"],
             "chain.connections": [
                 "Connection",
                 "Credential",

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 from surefoot.effects import drive, drive_async
 from surefoot.errors import SurefootError
 from surefoot.models.chain.endpoints import policy
-from surefoot.models.chain.operations import recognise
+from surefoot.models.chain.operations import Request, recognise
 from surefoot.models.fakes import or_fake, or_fake_async
 from surefoot.models.sdk import sdks
 from surefoot.models.sdk.chained import mark_all, scope_for
@@ -120,14 +120,20 @@ def _intercepted(
     scope = scope_for(client) if is_installed() else None
     if scope is None or _is_inside.get():
         return None
+    asked = _recognised(request, library)
+    if asked is None:
+        # No model is asked, and it leaves all the same.
+        scope.require_use("host", request.url.host)
+        return None
+    return Call(asked, request, library, scope, bool(options.get("stream", False)), is_async)
+
+
+def _recognised(request: httpx2.Request, library: ModuleType) -> Request | None:
     try:
         content = request.content
     except library.RequestNotRead:  # a streamed upload; no model call has one
         return None
-    asked = recognise(request.method, request.url.host, request.url.path, content)
-    if asked is None:
-        return None
-    return Call(asked, request, library, scope, bool(options.get("stream", False)), is_async)
+    return recognise(request.method, request.url.host, request.url.path, content)
 
 
 @contextmanager
