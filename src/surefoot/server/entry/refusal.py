@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import cast
 
 import orjson
 from starlette.exceptions import HTTPException
@@ -76,11 +77,9 @@ def of_http(error: HTTPException) -> Refusal:
 
 async def answer_denied(request: Request, error: Exception) -> Response:
     """A handler of Starlette's for `AccessDenied`."""
-    assert isinstance(error, AccessDenied)
-    return of_denied(error).answer(request.scope.get("surefoot.request_id", ""))
+    return of_denied(cast("AccessDenied", error)).answer(request.scope.get("surefoot.request_id", ""))
 
 
 async def answer_refused(request: Request, error: Exception) -> Response:
     """A handler of Starlette's for `HTTPException`."""
-    assert isinstance(error, HTTPException)
-    return of_http(error).answer(request.scope.get("surefoot.request_id", ""))
+    return of_http(cast("HTTPException", error)).answer(request.scope.get("surefoot.request_id", ""))
