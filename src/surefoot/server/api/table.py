@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from surefoot.server.entry import Rules
-from surefoot.server.entry import rule as _rule
+from surefoot.server.entry.rule import Method as Method
+from surefoot.server.entry.rule import Rule as Rule
+from surefoot.server.entry.rule import Rules
+from surefoot.server.entry.rule import rule as _rule
 
 RULES: Rules = {
     ("GET", "/healthz"): _rule("", "server", "Whether the process lives."),

@@ -58,7 +58,7 @@ async def whole(receive: Receive, settings: EntrySettings) -> bytes:
     except TimeoutError:
         raise Refusal(
             408,
-            "too_slow",
+            "too-slow",
             f"the body was not here within {settings.read_seconds:g} seconds ([serve] read_seconds)",
             headers={"connection": "close"},
         ) from None
@@ -68,7 +68,7 @@ def too_large(settings: EntrySettings) -> Refusal:
     """That a body has too many bytes."""
     return Refusal(
         413,
-        "too_large",
+        "too-large",
         f"a body has at most {settings.max_body:,} bytes here ([serve] max_body)",
         headers={"connection": "close"},
     )
@@ -80,9 +80,9 @@ def _json(body: bytes) -> Json:
     try:
         return jsontext.read(body.decode("utf-8"))
     except UnicodeDecodeError:
-        raise Refusal(400, "no_json", "the body is no UTF-8") from None
+        raise Refusal(400, "no-json", "the body is no UTF-8") from None
     except jsontext.NoJson as error:
-        raise Refusal(400, "no_json", f"the body is no JSON that is taken: {error}") from None
+        raise Refusal(400, "no-json", f"the body is no JSON that is taken: {error}") from None
 
 
 def _again(body: bytes, receive: Receive) -> Receive:

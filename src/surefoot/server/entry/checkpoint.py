@@ -6,6 +6,7 @@ import math
 import re
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
@@ -69,7 +70,7 @@ class Checks:
         if turn.wait > 0:
             raise Refusal(
                 429,
-                "too_many_requests",
+                "too-many-requests",
                 f"{caller.principal.who} makes more than {turn.limit:g} requests a minute "
                 "([serve] requests_per_minute): try again later",
                 headers=turn.headers(),
@@ -152,7 +153,7 @@ class Checks:
                 denied = caller.access.deny(
                     caller.principal, permission, resource, because, caller.request_id
                 )
-                raise Refusal(403, "switched_off", f"{because}: nothing of it is begun", more=_more(denied))
+                raise Refusal(403, "switched-off", f"{because}: nothing of it is begun", more=_more(denied))
 
     def _refuse_spent(self, caller: Caller, resource: Resource) -> None:
         """A run whose budget is used up would fail at its first call: it is not begun."""
@@ -165,7 +166,7 @@ class Checks:
                 renews_in = None if account.renews_ns is None else (account.renews_ns - time.time_ns()) / 1e9
                 raise Refusal(
                     402,
-                    "budget_exceeded",
+                    "budget-exceeded",
                     f"nothing is left of the budget {account.budget!r}: runs begin again once it has more, "
                     f"{'or in the next ' + account.per if renews_in is not None else 'and not before'}",
                     headers={} if renews_in is None else {"retry-after": str(max(1, math.ceil(renews_in)))},
@@ -219,7 +220,7 @@ class Checkpoint:
             return caller, checks.admitted(scope, rule, permission, caller)
 
         caller, resource = await checks.in_thread(looked_at)
-        scope[CALLER] = caller
+        scope[CALLER] = replace(caller, admitted=(permission, resource))
         if scope["method"] in _READING:
             return receive
         receive = await bodies.take(scope, receive, checks.settings)
@@ -232,17 +233,17 @@ def _refuse_odd_names(scope: Scope) -> None:
     """Names in a path are looked up and never joined to one; what can be none of anything ends here."""
     for name, text in scope.get("path_params", {}).items():
         if _NAMES.get(name, _ANY).fullmatch(str(text)) is None:
-            raise Refusal(404, "not_found", f"there is no {name} of that name")
+            raise Refusal(404, "not-found", f"there is no {name} of that name")
 
 
 def _no_run(run_id: str) -> Refusal:
-    return Refusal(404, "not_found", f"there is no run {run_id}")
+    return Refusal(404, "not-found", f"there is no run {run_id}")
 
 
 def _unavailable() -> Refusal:
     return Refusal(
         503,
-        "ledger_unavailable",
+        "ledger-unavailable",
         "the ledger cannot be asked now: try again",
         headers={"retry-after": "5"},
     )

@@ -51,7 +51,7 @@ class Identification:
         if turn is not None and turn.wait > 0:
             raise Refusal(
                 429,
-                "too_many_bad_tokens",
+                "too-many-bad-tokens",
                 "too many tokens that open nothing came from this address: try again later",
                 headers={"retry-after": turn.headers()["retry-after"]},
             )
@@ -60,7 +60,7 @@ class Identification:
             self._knocking.was_bad(bearer)
             raise Refusal(
                 401,
-                "invalid_token",
+                "invalid-token",
                 "this token opens nothing here: it is unknown, expired or revoked",
                 headers=_INVALID,
             )
@@ -74,7 +74,7 @@ class Identification:
         except (LedgerError, WorldError):
             raise Refusal(
                 503,
-                "identity_unavailable",
+                "identity-unavailable",
                 "it cannot be told now whose token this is: try again",
                 headers={"retry-after": "5"},
             ) from None
@@ -101,7 +101,7 @@ def _bearer(headers: Headers, key_header: str) -> str:
 def _one(given: Sequence[str], taken: Callable[[str], str]) -> str:
     token = taken(given[0].strip()) if len(given) == 1 else ""
     if _TOKEN.fullmatch(token) is None:
-        raise Refusal(401, "invalid_token", _HOW, headers=_INVALID)
+        raise Refusal(401, "invalid-token", _HOW, headers=_INVALID)
     return token
 
 

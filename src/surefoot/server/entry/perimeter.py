@@ -55,6 +55,7 @@ class Perimeter:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         given = headers.get(b"x-request-id", b"").decode("latin-1")
         scope[REQUEST_ID] = given if _REQUEST_ID.fullmatch(given) else new_id()
+        scope.setdefault("state", {})["request_id"] = scope[REQUEST_ID]
         cross = self._cross(headers.get(b"origin", b"").decode("latin-1"))
 
         async def send_secured(message: Message) -> None:
@@ -80,7 +81,7 @@ class Perimeter:
         if method not in shape.METHODS:
             raise Refusal(
                 405,
-                "method_not_allowed",
+                "method-not-allowed",
                 f"nothing is done by {method[:20]} here",
                 headers={"allow": ", ".join(sorted(shape.METHODS))},
             )
@@ -110,7 +111,7 @@ class Perimeter:
 
 def _preflight(*, is_cross: bool) -> Response:
     if not is_cross:
-        raise Refusal(403, "foreign_origin", "pages of other sites may not ask here ([serve] origins)")
+        raise Refusal(403, "foreign-origin", "pages of other sites may not ask here ([serve] origins)")
     return Response(
         status_code=204,
         headers={
@@ -127,4 +128,4 @@ def _refuse_foreign(headers: dict[bytes, bytes]) -> None:
     own = headers.get(b"host", b"").lower()
     is_own = origin is None or origin.lower() in (b"http://" + own, b"https://" + own)
     if not is_own or headers.get(b"sec-fetch-site", b"none") not in (b"none", b"same-origin"):
-        raise Refusal(403, "foreign_origin", "pages of other sites may not ask here ([serve] origins)")
+        raise Refusal(403, "foreign-origin", "pages of other sites may not ask here ([serve] origins)")

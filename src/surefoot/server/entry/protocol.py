@@ -9,7 +9,7 @@ import h11
 import orjson
 from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 
-from surefoot.server.entry.refusal import MEDIA_TYPE
+from surefoot.server.entry.refusal import KIND, MEDIA_TYPE
 
 
 class Guarded(H11Protocol):
@@ -54,9 +54,9 @@ class Guarded(H11Protocol):
     def send_400_response(self, msg: str) -> None:
         error = sys.exception()
         if getattr(error, "error_status_hint", 400) == 431:
-            self._answer(431, "headers_too_large", "the headers of a request are too large")
+            self._answer(431, "headers-too-large", "the headers of a request are too large")
         else:
-            self._answer(400, "no_http", msg)
+            self._answer(400, "no-http", msg)
 
     def _is_between(self) -> bool:
         """Whether no request is under way: the next one's headers are not here yet."""
@@ -68,14 +68,14 @@ class Guarded(H11Protocol):
     def _too_late(self) -> None:
         self._late = None
         if not self.transport.is_closing() and self._is_between():
-            self._answer(408, "too_slow", f"the headers were not here within {self.read_seconds:g} seconds")
+            self._answer(408, "too-slow", f"the headers were not here within {self.read_seconds:g} seconds")
 
-    def _answer(self, status: int, code: str, detail: str) -> None:
+    def _answer(self, status: int, kind: str, detail: str) -> None:
         if self.conn.our_state is not h11.IDLE:
             # The answer to the request before is not through: another one would be taken for its end.
             self.transport.close()
             return
-        body = orjson.dumps({"type": "about:blank", "status": status, "code": code, "detail": detail})
+        body = orjson.dumps({"type": f"{KIND}{kind}", "status": status, "detail": detail})
         headers = [
             ("content-type", MEDIA_TYPE),
             ("content-length", str(len(body))),

@@ -15,10 +15,11 @@ from surefoot.errors import AccessDenied
 from surefoot.values import Json
 
 MEDIA_TYPE = "application/problem+json"
+KIND = "urn:surefoot:problem:"
 
 
 class Refusal(HTTPException):
-    """Why a request is refused: `code` for programs, `detail` for people, with what to do next.
+    """Why a request is refused: `kind` for programs, `detail` for people, with what to do next.
 
     `more` are further members of the answer.
     """
@@ -26,23 +27,22 @@ class Refusal(HTTPException):
     def __init__(
         self,
         status: int,
-        code: str,
+        kind: str,
         detail: str,
         *,
         headers: Mapping[str, str] | None = None,
         more: Mapping[str, Json] | None = None,
     ) -> None:
         super().__init__(status, detail, dict(headers or {}))
-        self.code = code
+        self.kind = kind
         self.more = more or {}
 
     def answer(self, request_id: str = "") -> Response:
         """The answer as `application/problem+json`."""
         said = {
-            "type": "about:blank",
+            "type": f"{KIND}{self.kind}",
             "title": HTTPStatus(self.status_code).phrase,
             "status": self.status_code,
-            "code": self.code,
             "detail": self.detail,
             **({"request_id": request_id} if request_id else {}),
             **self.more,
@@ -71,8 +71,8 @@ def of_http(error: HTTPException) -> Refusal:
     """One that the framework raised, as for a path that does not exist."""
     if isinstance(error, Refusal):
         return error
-    code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
-    return Refusal(error.status_code, code, error.detail, headers=error.headers)
+    kind = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
+    return Refusal(error.status_code, kind, error.detail, headers=error.headers)
 
 
 async def answer_denied(request: Request, error: Exception) -> Response:

@@ -22,7 +22,7 @@ def refuse_headers(headers: RawHeaders, settings: EntrySettings) -> None:
     if len(headers) > settings.max_headers:
         raise Refusal(
             431,
-            "too_many_headers",
+            "too-many-headers",
             f"a request has at most {settings.max_headers} headers here ([serve] max_headers)",
             headers=_CLOSE,
         )
@@ -30,19 +30,19 @@ def refuse_headers(headers: RawHeaders, settings: EntrySettings) -> None:
     if size > settings.max_header_bytes:
         raise Refusal(
             431,
-            "headers_too_large",
+            "headers-too-large",
             f"headers have at most {settings.max_header_bytes:,} bytes here ([serve] max_header_bytes)",
             headers=_CLOSE,
         )
     names = [name for name, _ in headers]
     for name in _ONCE:
         if names.count(name) > 1:
-            raise Refusal(400, "header_twice", f"the header {name.decode()} stands twice", headers=_CLOSE)
+            raise Refusal(400, "header-twice", f"the header {name.decode()} stands twice", headers=_CLOSE)
     if b"content-length" in names and b"transfer-encoding" in names:
         # Two servers on the way may each believe another of them, and see another request behind this one.
         raise Refusal(
             400,
-            "ambiguous_length",
+            "ambiguous-length",
             "a request has a content-length or a transfer-encoding, not both",
             headers=_CLOSE,
         )
@@ -53,7 +53,7 @@ def refuse_host(host: str, hosts: Hosts) -> None:
     if host not in hosts:
         raise Refusal(
             421,
-            "unknown_host",
+            "unknown-host",
             f"this server does not go by the name {host[:100]!r}: name it in [serve] hosts",
         )
 
@@ -61,7 +61,7 @@ def refuse_host(host: str, hosts: Hosts) -> None:
 def refuse_path(path: str) -> None:
     """Raise `Refusal` 404 for a path with characters that no name has."""
     if any(character < " " or character in "\x7f\\" for character in path) or "/../" in f"{path}/":
-        raise Refusal(404, "not_found", "there is no such path")
+        raise Refusal(404, "not-found", "there is no such path")
 
 
 def refuse_body(method: str, headers: dict[bytes, bytes], settings: EntrySettings) -> None:
@@ -74,7 +74,7 @@ def refuse_body(method: str, headers: dict[bytes, bytes], settings: EntrySetting
         raise too_large(settings)
     if headers.get(b"content-encoding", b"identity").strip().lower() != b"identity":
         # What is a kilobyte on the line may be a gigabyte here.
-        raise Refusal(415, "encoded_body", "send the body as it is, without content-encoding", headers=_CLOSE)
+        raise Refusal(415, "encoded-body", "send the body as it is, without content-encoding", headers=_CLOSE)
     if method in READING:
         return
     kind, _, options = headers.get(b"content-type", b"").lower().partition(b";")
@@ -87,4 +87,4 @@ def refuse_body(method: str, headers: dict[bytes, bytes], settings: EntrySetting
     is_of_program = b"authorization" in headers or method in ("PUT", "PATCH", "DELETE")
     if not kind and not has_body and is_of_program:
         return
-    raise Refusal(415, "no_json", "send JSON, with `content-type: application/json`", headers=_CLOSE)
+    raise Refusal(415, "no-json", "send JSON, with `content-type: application/json`", headers=_CLOSE)
