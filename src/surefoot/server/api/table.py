@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from surefoot.server.entry.rule import Method as Method
-from surefoot.server.entry.rule import Rule as Rule
 from surefoot.server.entry.rule import Rules
 from surefoot.server.entry.rule import rule as _rule
 
