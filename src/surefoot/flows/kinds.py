@@ -43,6 +43,8 @@ class StepOptions:
     is_plain: bool = False
     is_effect: bool = False
     is_transaction: bool = False
+    database: str = ""
+    """The name of the database of its transaction, where it is one of the settings."""
     is_in_ledger: bool = False
     """Whether its transaction is one of the ledger's own database."""
     key: str | KeyOf | None = None
@@ -155,6 +157,10 @@ def checked(options: StepOptions, function: Callable[..., Any]) -> StepOptions:
             options.untrusted != "refuse"
             and not (options.sends or options.is_effect or options.is_transaction),
             "has untrusted=, which says what may be sent, and sends nothing: declare sends=, or drop it",
+        ),
+        (
+            options.untrusted == "approve" and options.capture in ("none", "metadata"),
+            f"has untrusted='approve' and capture={options.capture!r}: nobody can approve what nobody may read",
         ),
         (
             options.is_plain and bool(options.sends or options.reads),
