@@ -12,6 +12,7 @@ from surefoot.server.api.following import Following
 from surefoot.server.api.looking import ServerPages
 from surefoot.server.api.problems import answer_to
 from surefoot.server.api.runs import RunPages
+from surefoot.server.api.switching import SwitchPages
 from surefoot.server.api.table import RULES
 from surefoot.server.entry import entered
 from surefoot.server.working.executor import Executor
@@ -65,6 +66,7 @@ def api_of(app: App, served: Served, *, is_open: bool = False) -> Api:
     beginning = Beginning(runs, answers, following, settings)
     pages = RunPages(runs, answers, following, recovery)
     own = ServerPages(app, served, executor, figures)
+    switching = SwitchPages(app)
     endpoints: dict[tuple[Method, str], Endpoint] = {
         ("GET", "/healthz"): own.health,
         ("GET", "/readyz"): own.ready,
@@ -84,6 +86,8 @@ def api_of(app: App, served: Served, *, is_open: bool = False) -> Api:
         ("POST", "/runs/{run}/events/{event}"): pages.send,
         ("GET", "/runs/{run}/approvals"): pages.approvals,
         ("POST", "/runs/{run}/approvals"): pages.approve,
+        ("GET", "/switches"): switching.switches,
+        ("POST", "/switches"): switching.switch,
     }
 
     routes = Door(app, served, figures).routes(endpoints, RULES)
