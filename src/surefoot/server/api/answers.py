@@ -123,16 +123,16 @@ class Answers:
         if isinstance(error, RunBusy):
             record = await run_in_threadpool(self._found, job)
             return await self.elsewhere(record, until=until, is_exact=is_exact)
-        record: RunRecord | None = await run_in_threadpool(lambda: self._recorded(job))
-        if record is not None and record.status in ("failed", "cancelled", "in_doubt"):
-            return await self.of_record(record, is_exact=is_exact, error=error)
+        known: RunRecord | None = await run_in_threadpool(lambda: self._recorded(job))
+        if known is not None and known.status in ("failed", "cancelled", "in_doubt"):
+            return await self.of_record(known, is_exact=is_exact, error=error)
         if error is None or not isinstance(error, SurefootError):
             raise Problem(
                 500, "the flow ended its run in a way that is no outcome; the log of the server says how"
             )
         problem = problem_of(error)
-        if record is not None:
-            problem.more["run"] = record.id
+        if known is not None:
+            problem.more["run"] = known.id
         raise problem
 
     def _recorded(self, job: Job) -> RunRecord | None:

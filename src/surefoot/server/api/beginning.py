@@ -52,6 +52,8 @@ class Beginning:
         fields = fields_of(request, RUN_FIELDS)
         order = _order(asked, fields, _key(asked, fields))
         if is_streamed(request.headers.get("accept", "")):
+            # Once events flow there is no other status any more.
+            await run_in_threadpool(flows.checked, order.flow.spec, order.inputs)
             job = self._joined(order) or self._runs.begin(order)
             return self._following.stream(job.run_id, job, last="", is_exact=True)
         seconds = wait_of(request, self._settings.sync_seconds)
