@@ -88,7 +88,7 @@ def _stopping(config: Any, api: Api) -> Any:
     class Stopping(uvicorn.Server):
         closing: threading.Thread | None = None
 
-        def handle_exit(self, sig: int, frame: Any) -> None:
+        def handle_exit(self, sig: int, frame: Any) -> None:  # noqa: ARG002
             if self.closing is not None:
                 # Told twice: whoever waits for a run is left, and its record stays for another server.
                 self.force_exit = True
@@ -97,7 +97,8 @@ def _stopping(config: Any, api: Api) -> Any:
                 # What is under way ends while answers are still waited for: whoever asked gets his.
                 self.closing = threading.Thread(target=api.close, name="surefoot-closing", daemon=True)
                 self.closing.start()
-            super().handle_exit(sig, frame)
+            # Not that of uvicorn, which ends the process by the same signal before all is handed over.
+            self.should_exit = True
 
         def close(self) -> None:
             if self.closing is None:
