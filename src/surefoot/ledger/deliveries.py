@@ -181,11 +181,13 @@ def end_of(row: Row) -> EndRow:
     )
 
 
+_ENDED = "SELECT ended_ns, status FROM outcomes WHERE run_id = ? AND kind = 'end' AND epoch = ?"
+
+
 def ended_query(delivery: DeliveryRow) -> Query:
     """When the attempt ended that a delivery is about (nanoseconds since the epoch), and how."""
     return (
-        "SELECT ended_ns, status FROM outcomes WHERE run_id = ? AND kind = 'end' AND epoch = ? "
-        "ORDER BY seq DESC LIMIT 1",
+        f"{_ENDED} ORDER BY seq DESC LIMIT 1",
         (delivery.run_id, delivery.epoch),
     )
 
