@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from surefoot.ledger.connection import engine as engine
     from surefoot.ledger.deliveries import DeliveryRow as DeliveryRow
     from surefoot.ledger.deliveries import EndRow as EndRow
+    from surefoot.ledger.due import due_runs as due_runs
+    from surefoot.ledger.due import letters_of as letters_of
+    from surefoot.ledger.due import statuses as statuses
     from surefoot.ledger.encoding import Encoded as Encoded
     from surefoot.ledger.encoding import canonical_module as canonical_module
     from surefoot.ledger.encoding import check_exact as check_exact
@@ -123,6 +126,7 @@ else:
             "connection": ["engine"],
             "capturing": ["WITHHELD", "capture_of"],
             "deliveries": ["DeliveryRow", "EndRow"],
+            "due": ["due_runs", "letters_of", "statuses"],
             "encoding": [
                 "Encoded",
                 "canonical_module",
