@@ -60,7 +60,9 @@ class WebhookSettings(Section):
         default=("*",), min_length=1, description="Of which flows, by name; `*` stands for any characters."
     )
     tenants: Names = Field(
-        default=("*",), min_length=1, description="Of the runs of which tenants; `*` stands for any characters."
+        default=("*",),
+        min_length=1,
+        description="Of the runs of which tenants; `*` stands for any characters.",
     )
     output: bool = Field(
         default=False,

@@ -79,6 +79,7 @@ class EndRow:
     epoch: int
     status: str
     flow: str
+    tenant: str
     is_child: bool
     tags: Mapping[str, str] = field(default_factory=dict[str, str])
 
@@ -125,11 +126,8 @@ def looked_query(webhook: str) -> Query:
 
 def due_query(webhook: str, *, now_ns: int, most: int) -> Query:
     """The deliveries of a webhook that may be taken, those that have been due for longest first."""
-    return (
-        f"SELECT {COLUMNS} FROM deliveries WHERE webhook = ? AND done_ns IS NULL AND next_ns <= ? "
-        "ORDER BY next_ns LIMIT ?",
-        (webhook, now_ns, most),
-    )
+    terms = "webhook = ? AND done_ns IS NULL AND next_ns <= ?"
+    return f"SELECT {COLUMNS} FROM deliveries WHERE {terms} ORDER BY next_ns LIMIT ?", (webhook, now_ns, most)
 
 
 def take(delivery: DeliveryRow, *, until_ns: int) -> Change:
@@ -148,7 +146,7 @@ def seqs_query(after: int, *, until: int, most: int) -> Query:
 
 
 _END = (
-    "SELECT o.seq, o.run_id, o.epoch, o.status, r.flow, r.run_key, r.parent_run, r.tags "
+    "SELECT o.seq, o.run_id, o.epoch, o.status, r.flow, r.tenant, r.run_key, r.parent_run, r.tags "
     "FROM outcomes o JOIN runs r ON r.id = o.run_id WHERE o.kind = 'end' AND "
 )
 
@@ -165,19 +163,20 @@ def ends_at_query(seqs: Sequence[int]) -> Query:
 
 def waits_query(after: str, *, most: int) -> Query:
     """Runs that wait for somebody, by id, behind an id; as rows of ends without a place."""
-    return (
-        "SELECT 0, id, epoch, status, flow, run_key, parent_run, tags FROM runs "
-        "WHERE status = 'waiting' AND id > ? ORDER BY id LIMIT ?",
-        (after, most),
+    columns = "0, id, epoch, status, flow, tenant, run_key, parent_run, tags"
+    return f"SELECT {columns} FROM runs WHERE status = 'waiting' AND id > ? ORDER BY id LIMIT ?", (
+        after,
+        most,
     )
 
 
 def end_of(row: Row) -> EndRow:
     """An end from a row of the queries above."""
-    seq, run_id, epoch, status, flow, run_key, parent, tags = row
+    seq, run_id, epoch, status, flow, tenant, run_key, parent, tags = row
     is_child = parent is not None and (run_key or "").startswith(f"{parent}/")
     return EndRow(
-        *(seq, run_id, epoch, status, flow, is_child), cast("dict[str, str]", orjson.loads(tags or "{}"))
+        *(seq, run_id, epoch, status, flow, tenant, is_child),
+        cast("dict[str, str]", orjson.loads(tags or "{}")),
     )
 
 
