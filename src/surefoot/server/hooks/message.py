@@ -44,7 +44,7 @@ class Message:
 
 def event_id(delivery: DeliveryRow) -> str:
     """What names an event: the run, the attempt at it, and what happened."""
-    return f"{delivery.run_id}.{delivery.epoch}.{delivery.event.removeprefix('run.')}"
+    return f"{delivery.run_id}-{delivery.epoch}-{delivery.event.removeprefix('run.')}"
 
 
 def message_of(ledger: Ledger, delivery: DeliveryRow, *, with_output: bool, now_ns: int) -> Message:
