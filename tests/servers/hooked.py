@@ -13,6 +13,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -44,6 +45,8 @@ class Hooked:
     def __init__(self) -> None:
         self.got: list[Got] = []
         self.answers: deque[Answer] = deque()
+        self.before: Callable[[], object] = lambda: None
+        """Called once a request is kept, before it is answered."""
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=lambda: self._server.serve_forever(0.01), daemon=True)
@@ -79,6 +82,7 @@ class Hooked:
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
                 named = {name.lower(): value for name, value in self.headers.items()}
                 server.got.append(Got(self.command, self.path, named, body))
+                server.before()
                 answer = server.answers.popleft() if server.answers else Answer()
                 if answer.dribble:
                     self.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
@@ -96,7 +100,7 @@ class Hooked:
                 if self.command != "HEAD":
                     self.wfile.write(answer.body)
 
-            do_GET = do_POST = do_HEAD = _serve
+            do_GET = do_POST = do_HEAD = _serve  # noqa: N815
 
             def log_message(self, *_: Any) -> None:
                 """Nothing."""

@@ -112,7 +112,7 @@ def test_no_spelling_of_this_machine_is_let_through(low: int, way: str) -> None:
         "int": f"{number}",
         "short": f"{a}.{low}",
         "mapped": f"[::ffff:{number >> 16:x}:{number & 0xFFFF:x}]",
-        "wide": f"{a}。{b}．{c}｡{d}",
+        "wide": f"{a}\u3002{b}\uff0e{c}\uff61{d}",
     }[way]
     with pytest.raises(AddressRefused):
         resolve(f"https://{spelled}/", OPEN, lookup=nowhere)
