@@ -6,6 +6,7 @@ from surefoot import doors
 
 if TYPE_CHECKING:
     from surefoot.server.hooks.courier import Courier as Courier
+    from surefoot.server.hooks.courier import known_webhook as known_webhook
     from surefoot.server.hooks.message import Message as Message
     from surefoot.server.hooks.office import PostOffice as PostOffice
     from surefoot.server.hooks.office import Told as Told
@@ -14,7 +15,7 @@ else:
     __getattr__, __dir__ = doors.lazy(
         __name__,
         {
-            "courier": ["Courier"],
+            "courier": ["Courier", "known_webhook"],
             "message": ["Message"],
             "office": ["PostOffice", "Told"],
             "webhook": ["Webhook"],

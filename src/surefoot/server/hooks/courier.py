@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from surefoot import scope
@@ -74,10 +73,6 @@ class Courier:
                 count += sent
         return count
 
-    def webhook(self, name: str) -> Webhook:
-        """A webhook of the settings. Raises `InvalidInput`."""
-        return webhook_of(self.webhooks, name)
-
     def _begin(self, work: Callable[..., None], *given: Webhook) -> None:
         thread = threading.Thread(target=work, args=given, name="surefoot-webhooks", daemon=True)
         self._threads.append(thread)
@@ -117,11 +112,10 @@ class Courier:
         return _AFTER_FAILURE_S
 
 
-def webhook_of(webhooks: list[Webhook], name: str) -> Webhook:
-    """The webhook of a name. Raises `InvalidInput`, which names those that there are."""
-    with suppress(StopIteration):
-        return next(one for one in webhooks if one.name == name)
-    known = (
-        ", ".join(sorted(one.name for one in webhooks)) or "none: [webhooks.NAME] in surefoot.toml makes one"
-    )
-    raise InvalidInput(f"there is no webhook {name!r}; there are: {known}")
+def known_webhook(known: Iterable[str], name: str) -> str:
+    """The name of a webhook. Raises `InvalidInput` for one that there is not, with those that there are."""
+    names = sorted(known)
+    if name in names:
+        return name
+    there = ", ".join(names) or "none, as [webhooks.NAME] in surefoot.toml makes one"
+    raise InvalidInput(f"there is no webhook {name!r}; there are: {there}")
