@@ -151,10 +151,7 @@ def resolve(url: str, rules: Egress, *, lookup: Lookup = lookup) -> Pinned:
     that has no address.
     """
     scheme, host, port, target = _parts(url)
-    if not rules.allow_host(host):
-        raise AddressRefused(
-            f"{host} is none of the hosts that may be connected to: add it to [egress] hosts if it is to be"
-        )
+    _check_host(host, rules)
     texts = [host] if _literal(host) is not None else list(lookup(host, port))[:_MOST_ADDRESSES]
     if not texts:
         raise OSError(f"{host} has no address")
@@ -164,10 +161,7 @@ def resolve(url: str, rules: Egress, *, lookup: Lookup = lookup) -> Pinned:
         is_own = rules.is_own(host, ip)
         if not is_own and (reason := refused(ip)) is not None:
             where = host if text == host else f"{host} leads to {ip}, which"
-            raise AddressRefused(
-                f"{where} is {reason}, and no address of the public internet: add the host, or the network, to "
-                "[egress] allow_private if it may be connected to"
-            )
+            raise AddressRefused(_not_public(where, reason))
         are_own = are_own and is_own
     if scheme == "http" and not are_own:
         raise AddressRefused(
@@ -175,6 +169,15 @@ def resolve(url: str, rules: Egress, *, lookup: Lookup = lookup) -> Pinned:
             "[egress] allow_private where it is on a network of yours"
         )
     return Pinned(url, scheme, host, port, target, tuple(texts))
+
+
+def check_written(url: str, rules: Egress) -> None:
+    """Hold a URL against the rules as far as its spelling goes: nothing is looked up. Raises `AddressRefused`."""
+    _, host, _, _ = _parts(url)
+    _check_host(host, rules)
+    ip = _literal(host)
+    if ip is not None and not rules.is_own(host, ip) and (reason := refused(ip)) is not None:
+        raise AddressRefused(_not_public(host, reason))
 
 
 def refused(ip: Ip) -> str | None:
@@ -233,6 +236,20 @@ def is_rule(text: str) -> bool:
         return True
     plain = text.lower().rstrip(".").replace("*", "x")
     return "/" not in text and _NAME.fullmatch(plain) is not None and _NUMERIC.fullmatch(plain) is None
+
+
+def _check_host(host: str, rules: Egress) -> None:
+    if not rules.allow_host(host):
+        raise AddressRefused(
+            f"{host} is none of the hosts that may be connected to: add it to [egress] hosts if it is to be"
+        )
+
+
+def _not_public(where: str, reason: str) -> str:
+    return (
+        f"{where} is {reason}, and no address of the public internet: add the host, or the network, to [egress] "
+        "allow_private if it may be connected to"
+    )
 
 
 def _is_public(ip: Ip) -> bool:

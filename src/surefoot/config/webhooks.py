@@ -35,6 +35,12 @@ class EgressSettings(Section):
         "public internet.",
     )
 
+    prompts: Literal["any", "public"] = Field(
+        default="any",
+        description="Where an address may lead that a prompt file names by itself, and no connection does: `public` "
+        "holds it against these rules before each attempt; `any` refuses only those of a cloud's credentials.",
+    )
+
     @field_validator("allow_private", "hosts")
     @classmethod
     def _are_rules(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
