@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from surefoot.config.secret import Secret as Secret
     from surefoot.config.secret import SecretText as SecretText
     from surefoot.config.secret import Vault as Vault
+    from surefoot.config.serve import ServeSettings as ServeSettings
     from surefoot.config.state import Loaded as Loaded
     from surefoot.config.state import Setting as Setting
 else:
@@ -62,6 +63,7 @@ else:
             ],
             "pages": ["reference", "template"],
             "secret": ["Secret", "SecretText", "Vault"],
+            "serve": ["ServeSettings"],
             "state": ["Loaded", "Setting"],
         },
     )

@@ -17,6 +17,7 @@ from surefoot.config.limits import Breaker, Budget, CacheSettings, Limit, RedisS
 from surefoot.config.online import OnlineSettings
 from surefoot.config.secret import Secret, SecretText
 from surefoot.config.section import Dollars, Location, Names, Section, refuse_password
+from surefoot.config.serve import ServeSettings
 from surefoot.config.trust import TrustSettings
 from surefoot.errors import InvalidInput
 from surefoot.texts.patterns import compiled
@@ -499,6 +500,7 @@ class Config(Section):
     trust: TrustSettings = TrustSettings()
     access: AccessSettings = AccessSettings()
     oidc: OidcSettings = OidcSettings()
+    serve: ServeSettings = ServeSettings()
     runs: RunSettings = RunSettings()
     budgets: Mapping[str, Budget] = {}
     limits: Mapping[str, Limit] = {}

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from surefoot.flows.flow import flow as flow
     from surefoot.flows.forking import fork as fork
     from surefoot.flows.forking import fork_async as fork_async
+    from surefoot.flows.forking import planned as planned
     from surefoot.flows.given import now as now
     from surefoot.flows.given import random as random
     from surefoot.flows.given import sleep as sleep
@@ -71,6 +72,8 @@ if TYPE_CHECKING:
     from surefoot.flows.step import Step as Step
     from surefoot.flows.step import step as step
     from surefoot.flows.stopping import Ceilings as Ceilings
+    from surefoot.flows.stopping import Suspended as Suspended
+    from surefoot.flows.stopping import Suspension as Suspension
     from surefoot.flows.submitting import submit as submit
     from surefoot.flows.threads import carry as carry
     from surefoot.flows.transactions import LEDGER as LEDGER
@@ -96,7 +99,7 @@ else:
             "drive": ["Logic", "drive", "drive_async"],
             "events": ["Listener", "RunEvent", "RunOpened", "StepClosed", "StepOpened", "StepYielded"],
             "flow": ["Flow", "FlowSpec", "Workflow", "flow"],
-            "forking": ["fork", "fork_async"],
+            "forking": ["fork", "fork_async", "planned"],
             "given": ["now", "random", "sleep", "uuid4"],
             "handles": ["CurrentRun", "CurrentStep", "Run", "current_run", "current_step", "last_run"],
             "host": ["Host", "host"],
@@ -108,7 +111,7 @@ else:
             "signature": ["hints_of"],
             "sources": ["digest_of"],
             "step": ["Step", "step"],
-            "stopping": ["Ceilings"],
+            "stopping": ["Ceilings", "Suspended", "Suspension"],
             "submitting": ["submit"],
             "threads": ["carry"],
             "transactions": ["LEDGER", "Address", "Databases", "databases"],

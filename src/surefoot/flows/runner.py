@@ -34,6 +34,7 @@ from surefoot.flows.options import Completed, Make, Options, Target
 from surefoot.flows.origin import FORK_STEP, FORKED_FROM, Origin, forked_from
 from surefoot.flows.recall import Recall
 from surefoot.flows.running import Here
+from surefoot.flows.stopping import Suspended
 from surefoot.flows.threads import patch_executors
 from surefoot.ledger import (
     FINAL,
@@ -85,7 +86,7 @@ def begin(target: Target, options: Options) -> Logic[Any]:
     _share(run, options.origin)
     run.trusted_inputs = entrusted.of_call(target)
     freight: Freight = []
-    start = ending.boundary(run, "running", inputs=text, output=_made_of(options), freight=freight)
+    start = ending.boundary(run, "running", inputs=text, output=made_of(options), freight=freight)
     # Before the run can be seen: another thread that looks for it under its key must find it open.
     opened.add(run.id)
     try:
@@ -237,7 +238,7 @@ def _share(run: OpenRun, origin: Origin | None) -> None:
         run.inherited = {**run.inherited, **origin.pins}
 
 
-def _made_of(options: Options) -> str:
+def made_of(options: Options) -> str:
     """What a run begins with beside its inputs: for a fork, the hash that binds all that its origin had recorded."""
     origin = options.origin
     if origin is None:
@@ -307,6 +308,8 @@ def opened_run(app: Host, record: RunRecord, options: Options, changes: Changes)
     run.accepts_divergence = options.accept_divergence
     run.ceilings = app.ceilings
     parent = options.parent
+    # A child run holds a step of its parent open.
+    run.parks = options.parks if parent is None else None
     if parent is not None:
         run.within(parent.caller)
         run.depth = parent.depth + entrusted.depth_here()
@@ -351,6 +354,8 @@ def _attend(app: Host, run: OpenRun, target: Target, opening: RunOpened, options
             result = yield from _sound(app, run, target, root)
             ticket, ended_ns = ending.complete(run, result)
         except Exception as raised:
+            # What a flow says when it is taken down is no failure of its own.
+            run.brake.check_suspended()
             # Asked once: while it is undone its deadline may pass, and that is not why.
             why = run.brake.explained(raised)
             try:
@@ -381,15 +386,23 @@ def _attend(app: Host, run: OpenRun, target: Target, opening: RunOpened, options
             del final  # else exception, traceback and this frame hold each other
     except BaseException as interruption:
         # Ctrl-C, a cancelled task, sys.exit: no outcome, the run waits for whoever resumes it.
-        run.close()
-        ending.release(run)
-        interruption.add_note(f"run {run.id} was interrupted; `{entry.resuming(run.id)}` goes on with it")
+        _let_go(run, interruption, entry)
         raise
     finally:
         run.close()
         run.undone = run.poison = run.root = None
         app.keeper.let_go(run)
         _last_run = (app, run.id)
+
+
+def _let_go(run: OpenRun, interruption: BaseException, entry: Entry) -> None:
+    """Give up a run whose flow was taken down."""
+    run.close()
+    ending.release(run)
+    if (suspension := run.brake.suspension) is not None:
+        # Out of a group of tasks it comes in other words.
+        raise Suspended(run.id, suspension) from None
+    interruption.add_note(f"run {run.id} was interrupted; `{entry.resuming(run.id)}` goes on with it")
 
 
 def _tell_completed(run: OpenRun, ended_ns: int, options: Options) -> None:

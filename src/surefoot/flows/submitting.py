@@ -19,7 +19,7 @@ def submit(target: Target, options: Options) -> Logic[RunRecord]:
     inputs, or if these are refused.
     """
     app = runner.prepared_host()
-    target, given, text = intake.taken_in(app, target)
+    target, given, text = intake.taken_in(app, target, is_known=options.origin is not None)
     changes = runner.changes_of(options)
     record = runner.new_record(app, target, options, changes)
     record = replace(record, status="pending", owner=None, lease_until_ns=0)
@@ -27,7 +27,7 @@ def submit(target: Target, options: Options) -> Logic[RunRecord]:
     run.capture = runner.capture_of(app, target.spec, options)
     run.trusted_inputs = entrusted.of_call(target)
     freight: Freight = []
-    start = ending.boundary(run, "running", inputs=text, freight=freight)
+    start = ending.boundary(run, "running", inputs=text, output=runner.made_of(options), freight=freight)
     try:
         started = app.ledger.submit(StartRun(record, start, freight))
         yield Durable(started)

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from surefoot.ledger.capturing import capture_of as capture_of
     from surefoot.ledger.chain import Link as Link
     from surefoot.ledger.connection import engine as engine
+    from surefoot.ledger.due import due_runs as due_runs
+    from surefoot.ledger.due import letters_of as letters_of
+    from surefoot.ledger.due import statuses as statuses
     from surefoot.ledger.encoding import Encoded as Encoded
     from surefoot.ledger.encoding import canonical_module as canonical_module
     from surefoot.ledger.encoding import check_exact as check_exact
@@ -118,6 +121,7 @@ else:
             "chain": ["Link"],
             "connection": ["engine"],
             "capturing": ["WITHHELD", "capture_of"],
+            "due": ["due_runs", "letters_of", "statuses"],
             "encoding": [
                 "Encoded",
                 "canonical_module",

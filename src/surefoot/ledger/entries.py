@@ -17,6 +17,9 @@ from surefoot.ledger.rows import Row
 from surefoot.ledger.scored_rows import CaseRow
 from surefoot.values import CachedChoice, CacheRow, Label, Money, RunStatus, Settlement
 
+NEVER_NS = 1 << 62
+"""A time that does not come, in nanoseconds since the epoch."""
+
 
 @dataclass(slots=True)
 class Append:
@@ -84,10 +87,22 @@ class Renew:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Give a run up without an end, so that anybody may go on with it at once."""
+    """Give a run up without an end, so that anybody may go on with it at once.
+
+    `is_waiting`: nobody needs to before a message comes or it is due (`due_ns`, since the epoch; None: never).
+    """
 
     run_id: str
     epoch: int
+    is_waiting: bool = False
+    due_ns: int | None = None
+
+    @property
+    def until_ns(self) -> int:
+        """Where the end of the lease stood, of a run that waits: when it is due."""
+        if not self.is_waiting:
+            return 0
+        return NEVER_NS if self.due_ns is None else min(self.due_ns, NEVER_NS)
 
 
 @dataclass(frozen=True, slots=True)

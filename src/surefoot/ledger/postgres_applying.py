@@ -366,7 +366,10 @@ class Applier:
             elif isinstance(entry, Renew):
                 batch.settle(place, await self._renew(entry, connection))
             elif isinstance(entry, Release):
-                await connection.execute(sql.RELEASE, entry.run_id, entry.epoch)
+                if entry.is_waiting:
+                    await connection.execute(sql.PARK, entry.run_id, entry.epoch, entry.until_ns)
+                else:
+                    await connection.execute(sql.RELEASE, entry.run_id, entry.epoch)
                 batch.settle(place)
             elif isinstance(entry, Send):
                 await self._deliver(entry, connection)

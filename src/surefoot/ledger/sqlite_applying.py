@@ -292,8 +292,10 @@ def _is_lost(batch: Batch, run_id: str, epoch: int) -> bool:
 
 
 def _release(entry: Release, batch: Batch) -> None:
+    waits = ", status = 'waiting', owner = NULL" if entry.is_waiting else ""
     batch.connection.execute(
-        "UPDATE runs SET lease_until_ns = 0 WHERE id = ? AND epoch = ?", (entry.run_id, entry.epoch)
+        f"UPDATE runs SET lease_until_ns = ?{waits} WHERE id = ? AND epoch = ?",
+        (entry.until_ns, entry.run_id, entry.epoch),
     )
 
 

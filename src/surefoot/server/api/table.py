@@ -1,0 +1,54 @@
+"""Every route of the server: what is needed for it, and of which thing. A route that is not here cannot be served."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from surefoot.access import Permission, permission
+
+Method = Literal["GET", "POST", "DELETE"]
+Thing = Literal["flow", "run", "flows", "runs", "server"]
+"""What a permission is asked for: the flow or the run that the path names, each flow or the runs that are listed, or
+the server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a route needs. Without a permission it is open to everybody, and tells nothing of flows and runs."""
+
+    permission: Permission | None
+    thing: Thing
+    summary: str
+
+    @property
+    def is_open(self) -> bool:
+        return self.permission is None
+
+
+def _rule(needed: str, thing: Thing, summary: str) -> Rule:
+    return Rule(permission(needed) if needed else None, thing, summary)
+
+
+RULES: Mapping[tuple[Method, str], Rule] = {
+    ("GET", "/healthz"): _rule("", "server", "Whether the process lives."),
+    ("GET", "/readyz"): _rule("", "server", "Whether it takes runs."),
+    ("GET", "/metrics"): _rule("server:read", "server", "Figures for Prometheus."),
+    ("GET", "/openapi.json"): _rule("flow:read", "flows", "This description."),
+    ("GET", "/flows"): _rule("flow:read", "flows", "The flows that are served."),
+    ("GET", "/flows/{flow}"): _rule("flow:read", "flow", "A flow: what it takes and gives."),
+    ("POST", "/flows/{flow}/runs"): _rule("flow:run", "flow", "Begin a run."),
+    ("POST", "/flows/{flow}/batches"): _rule("flow:run", "flow", "Begin a run for each of several inputs."),
+    ("GET", "/runs"): _rule("run:read", "runs", "Runs, the newest first."),
+    ("GET", "/runs/{run}"): _rule("run:read", "run", "A run: its status, output and totals."),
+    ("GET", "/runs/{run}/steps"): _rule("trace:read", "run", "The steps of a run."),
+    ("GET", "/runs/{run}/events"): _rule("trace:read", "run", "What happens in a run, as it happens."),
+    ("POST", "/runs/{run}/resume"): _rule("run:resume", "run", "Go on with a run."),
+    ("POST", "/runs/{run}/cancel"): _rule("run:cancel", "run", "End a run."),
+    ("POST", "/runs/{run}/fork"): _rule("run:fork", "run", "Run it once more with something changed."),
+    ("POST", "/runs/{run}/events/{event}"): _rule("run:send", "run", "Send an event to a run."),
+    ("GET", "/runs/{run}/approvals"): _rule("run:read", "run", "What waits for approval in a run."),
+    ("POST", "/runs/{run}/approvals"): _rule("run:approve", "run", "Approve or deny what waits."),
+}
+"""By method and path. The thing of a run is named after its flow, so that grants for a flow reach its runs."""
