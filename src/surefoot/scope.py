@@ -7,12 +7,12 @@ takes the recorded outcome or does the work and finishes the claim. It need not 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
-from weakref import WeakSet
+from weakref import ref
 
 from surefoot import doors
 from surefoot.decisions import Decision
@@ -294,12 +294,13 @@ def expecting(names: tuple[str, ...] | None) -> Generator[None]:
 Mask = Callable[[str], str | None]
 """Reads a text and returns it without secrets, or None where there is none."""
 
-_masks: WeakSet[Mask] = WeakSet()
+_masks: list[ref[Mask]] = []
 
 
 def mask_logs(mask: Mask) -> None:
     """Write log records of ours as `mask` does for as long as that exists, tracebacks too."""
-    _masks.add(mask)
+    # A list, as threads append to it and copy it in one go each.
+    _masks.append(ref(mask, _masks.remove))
 
 
 def logger(name: str) -> logging.Logger:
@@ -317,24 +318,35 @@ def _whereabouts(record: logging.LogRecord) -> bool:
     here = current()
     record.run_id = here.run_id if here else ""
     record.step_id = here.step_id if here else ""
-    for mask in list(_masks):
-        _write_masked(record, mask)
+    if masks := [mask for known in _masks.copy() if (mask := known()) is not None]:
+        _write_masked(record, masks)
     return True
 
 
-def _write_masked(record: logging.LogRecord, mask: Mask) -> None:
+def _write_masked(record: logging.LogRecord, masks: Sequence[Mask]) -> None:
     try:
-        said = mask(record.getMessage())
-    except (TypeError, ValueError):
-        # The handlers say which call has arguments that do not fit its message.
-        return
-    if said is not None:
+        said = record.getMessage()
+    except Exception as error:  # noqa: BLE001 - of whatever stands in it; a handler would write the arguments as they are
+        said = f"a message cannot be written: {type(error).__name__} at {record.pathname}:{record.lineno}"
         record.msg, record.args = said, None
+    if (masked := _masked(said, masks)) != said:
+        record.msg, record.args = masked, None
     if record.exc_info:
         record.exc_text = record.exc_text or _traces.formatException(record.exc_info)
-    if record.exc_text and (trace := mask(record.exc_text)) is not None:
+    if record.exc_text and (masked := _masked(record.exc_text, masks)) != record.exc_text:
         # Handlers that look at the exception itself would write what it says.
-        record.exc_text, record.exc_info = trace, None
+        record.exc_text, record.exc_info = masked, None
+    if record.stack_info:
+        record.stack_info = _masked(record.stack_info, masks)
+
+
+def _masked(text: str, masks: Sequence[Mask]) -> str:
+    try:
+        for mask in masks:
+            text = mask(text) or text
+    except Exception as error:  # noqa: BLE001 - what cannot be masked is not shown, and nobody fails by a log
+        return f"(not shown, as masking it failed: {type(error).__name__})"
+    return text
 
 
 class Slot(Generic[T]):

@@ -1,8 +1,7 @@
-"""Attacks on what is stored, streamed and exported: out-04, out-05, out-06, out-07, out-08, out-09, out-10."""
+"""Attacks on what is stored, streamed and exported: out-04, out-05, out-06, out-08, out-10."""
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import csv
 import dataclasses
@@ -10,9 +9,6 @@ import json
 import logging
 import os
 import random
-import sys
-import urllib.parse
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +16,10 @@ import pytest
 
 import planted
 from engines import Place, place
+from leaks import HOUSE, KEY, PLANTED, SETTINGS, STORY, all_written, app, opened, readable_in
 from policies import own_policy
 from postgres import postgres_server, postgres_url
-from surefoot import App, current_run, flow, generate, models, scripted, send, step, wait_for
+from surefoot import App, current_run, flow, generate, scripted, send, step, wait_for
 from surefoot.config import load
 from surefoot.environment import child_environment
 from surefoot.errors import InvalidInput
@@ -37,83 +34,7 @@ from surefoot.traces import trace
 from surefoot.traces.otlp import requests
 from surefoot.values import Message, RunTags
 
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
-
-__all__ = ["own_policy", "place", "postgres_server", "postgres_url"]
-
-KEY = "sk-proj-Zx81kPq7mN4vB2cT9yLw3Rf6HgJ5dSaE0"
-HOUSE = "house-key+with/signs=17"
-PLANTED = {
-    "key": KEY,
-    "house": HOUSE,
-    "mail": "ana.koch@post.example",
-    "phone": "+49 171 2345678",
-    "iban": "DE89370400440532013000",
-    "card": "4111111111111111",
-    "ssn": "219-09-9999",
-    "tax_id": "86095742719",
-    "ip": "93.184.216.34",
-}
-STORY = " and ".join(PLANTED.values())
-# What a model gives away is refused otherwise, and this is about what has been recorded.
-SETTINGS = """
-[privacy]
-pii = true
-
-[guards]
-secrets = "flag"
-
-[connections.own]
-provider = "openai-compatible"
-base_url = "http://127.0.0.1:9/v1"
-api_key = "${env:HOUSE}"
-"""
-
-
-def encodings(value: str) -> Iterator[bytes]:
-    """The value in the forms that anybody can read."""
-    plain = value.encode()
-    yield from (plain, plain.hex().encode(), value[::-1].encode(), value.encode("utf-16-le"))
-    for quoted in (
-        urllib.parse.quote(value, safe=""),
-        urllib.parse.quote_plus(value),
-        json.dumps(value)[1:-1],
-    ):
-        yield quoted.encode()
-    for before in range(3):
-        text = base64.b64encode(bytes(before) + plain)
-        yield text[-(-before * 8 // 6) : (before + len(plain)) * 8 // 6]
-
-
-def readable_in(contents: dict[str, bytes]) -> list[tuple[str, str]]:
-    """What of the planted stands anywhere, and where."""
-    assert contents
-    return [
-        (name, where)
-        for where, content in contents.items()
-        for name, value in PLANTED.items()
-        if any(form in content for form in encodings(value))
-    ]
-
-
-def all_written(place: Place) -> dict[str, bytes]:
-    """Each file, each row of the ledger, and what is in compressed blobs."""
-    found = {
-        str(file): file.read_bytes()
-        for file in place.folder.rglob("*")
-        if file.is_file() and file.name != "surefoot.toml"
-    }
-    ledger = Place(place.engine, place.folder / ".surefoot", place.url)
-    for table in ("runs", "run_tags", "outcomes", "details", "inbox", "answers", "prompt_uses", "scores"):
-        found[table] = repr(ledger.execute(f"SELECT * FROM {table}")).encode()
-    for digest, data in ledger.execute("SELECT digest, data FROM blobs"):
-        found[f"blob {digest}"] = bytes(data)
-        with contextlib.suppress(zstd.ZstdError):
-            found[f"text of blob {digest}"] = zstd.decompress(bytes(data))
-    return found
+__all__ = ["app", "own_policy", "place", "postgres_server", "postgres_url"]
 
 
 @step
@@ -154,30 +75,6 @@ def leaking(question: str) -> str:
 @flow
 def falling(question: str) -> str:
     return failing(question)
-
-
-def opened(place: Place) -> App:
-    environ = {"HOUSE": HOUSE, "SUREFOOT_LEDGER_SYNCHRONOUS": "normal", "SUREFOOT_RUNS_STRICT": "true"}
-    if place.url:
-        environ["SUREFOOT_LEDGER_URL"] = place.url
-    app = App(load(place.folder, environ=environ))
-    models.policy.provide(lambda: app.policy)
-    return app
-
-
-@pytest.fixture
-def app(place: Place) -> Iterator[App]:
-    (place.folder / "surefoot.toml").write_text(SETTINGS, encoding="utf-8")
-    app = opened(place)
-    key = app.config.connections["own"].api_key
-    assert key is not None
-    # What is resolved is known, as it is of any connection that is used.
-    key.resolve()
-    try:
-        with app.entered():
-            yield app
-    finally:
-        app.close()
 
 
 def test_out_08_nothing_planted_is_readable_anywhere_and_the_run_goes_on_with_what_is_exact(

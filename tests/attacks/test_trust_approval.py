@@ -20,6 +20,7 @@ from forking import processes
 from obedient import Obedient
 from surefoot import App, Call, Text, flow, generate, scripted, step
 from surefoot.errors import GuardRefused, InvalidInput, RunEnded, StepFailed, UnknownRun, UsageError
+from surefoot.flows import Answer, answer, drive
 from surefoot.ledger import Message, Send
 from surefoot.values import new_id
 
@@ -108,8 +109,9 @@ def test_agent_03_what_is_denied_is_refused(app: App) -> None:
 def test_agent_03_an_approval_of_other_arguments_does_not_count(app: App) -> None:
     thread, found = in_background(lambda: app.run(forward, {"to": "bob@x.example", "body": "hello"}))
     (request,) = waiting(app)
-    for change in ({"digest": "00" * 32}, {"step": "refund"}):
+    for change in ({"digest": "00" * 32}, {"step": "refund"}, {"key": "00" * 16}):
         body = {
+            "key": request.key,
             "step": request.step,
             "digest": request.digest,
             "approved": True,
@@ -221,3 +223,72 @@ def test_agent_03_an_answer_has_a_name(app: App) -> None:
     app.cancel("last")
     thread.join(30)
     assert sent == []
+
+
+def test_agent_03_of_two_who_answer_at_once_the_first_counts_and_nothing_is_left_over(app: App) -> None:
+    @step(sends="mail", untrusted="approve")
+    def tell(to: str) -> None:
+        sent.append((to, ""))
+
+    @flow
+    def twice(to: str) -> None:
+        tell(to)
+        tell(to)
+
+    thread, found = in_background(lambda: app.run(twice, {"to": "bob@x.example"}))
+    (request,) = waiting(app)
+    with app.entered():
+        # Both have seen the question before either has answered.
+        drive(answer(request, Answer(is_approved=True, by="ann")))
+        drive(answer(request, Answer(is_approved=True, by="bea")))
+    for _ in range(600):
+        second = [one for one in app.approvals("last") if one.key != request.key]
+        if second:
+            break
+        time.sleep(0.05)
+    assert [one.is_answered for one in second] == [False]
+    thread.join(0.5)
+    assert sent == [("bob@x.example", "")]
+    app.approve("last", by="ann", step=second[0].key, deny=True)
+    thread.join(30)
+    assert isinstance(found[0], StepFailed)
+    assert sent == [("bob@x.example", "")]
+
+
+def test_agent_03_what_nobody_may_read_is_not_shown_to_whoever_approves(app: App) -> None:
+    @step(sends="mail", untrusted="approve")
+    def tell(to: str) -> None:
+        sent.append((to, ""))
+
+    @flow(capture="none")
+    def secretly(to: str) -> None:
+        tell(to)
+
+    thread, found = in_background(lambda: app.run(secretly, {"to": "bob@x.example"}))
+    (request,) = waiting(app)
+    assert "capture is none" in request.arguments
+    assert "bob@" not in request.arguments
+    app.approve("last", by="ann", step=request.key)
+    thread.join(30)
+    assert found == [None]
+    views = [app.ledger.view(link.outcome.inputs) for link in history(app)]
+    assert not any("bob@" in view for view in views)
+    with pytest.raises(UsageError, match="nobody can approve what nobody may read"):
+        step(sends="mail", untrusted="approve", capture="metadata")(lambda to: to)
+
+
+def test_agent_03_the_question_is_captured_as_its_step_is(app: App) -> None:
+    @step(sends="mail", untrusted="approve", capture="redacted")
+    def tell(to: str) -> None:
+        sent.append((to, ""))
+
+    @flow(capture="none")
+    def secretly(to: str) -> None:
+        tell(to)
+
+    thread, found = in_background(lambda: app.run(secretly, {"to": "bob@x.example"}))
+    (request,) = waiting(app)
+    assert json.loads(request.arguments) == {"to": "bob@x.example"}
+    app.approve("last", by="ann")
+    thread.join(30)
+    assert found == [None]

@@ -25,6 +25,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tomllib
@@ -236,18 +237,24 @@ def _script(path: Path, folder: Path) -> tuple[int, str]:
 
 
 def _shell(arguments: list[str], folder: Path) -> tuple[int, str]:
-    done = subprocess.run(
+    with subprocess.Popen(
         arguments,
         cwd=folder,
-        env=_environment(),
+        env=_environment() | {"PYTHONFAULTHANDLER": "1"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
-        timeout=SECONDS,
-        check=False,
-    )
-    return done.returncode, done.stdout
+        start_new_session=True,
+    ) as process:
+        try:
+            printed, _ = process.communicate(timeout=SECONDS)
+        except subprocess.TimeoutExpired:
+            # Python prints where its threads stand before it ends.
+            os.killpg(process.pid, signal.SIGABRT)
+            printed, _ = process.communicate(timeout=SECONDS)
+            raise Untrue(f"{arguments} does not end within {SECONDS} s:\n{printed}") from None
+    return process.returncode, printed
 
 
 def _environment() -> dict[str, str]:

@@ -20,6 +20,8 @@ FLOOR = {
     "values": 1,
     "errors": 1,
     "decisions": 1,
+    "parts": 1,
+    "annotated": 1,
     "trusting": 1,
     "scope": 1,
     "locks": 1,
@@ -69,6 +71,8 @@ NEIGHBOURS = {
     ),
     *(("scope", "errors"), ("scope", "values"), ("scope", "doors"), ("values", "locks")),
     *(("errors", "decisions"), ("scope", "decisions"), ("trusting", "scope"), ("trusting", "errors")),
+    ("trusting", "annotated"),
+    *(("annotated", lower) for lower in ("errors", "parts", "texts")),
     *(("effects", "errors"), ("effects", "locks"), ("effects", "scope")),
     *(
         ("texts", "decisions"),

@@ -55,3 +55,35 @@ def test_a_part_is_provided_for_the_time_being() -> None:
     with slot.provided(lambda: "second"):
         assert slot() == "second"
     assert slot() == "first"
+
+
+class Unsayable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+def test_a_message_that_cannot_be_written_gives_nothing_away_and_fails_nobody(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    def mask(text: str) -> str | None:
+        if "unmaskable" in text:
+            raise OSError("the key cannot be read")
+        return text.replace("hunter2", "[secret]") if "hunter2" in text else None
+
+    log = scope.logger("surefoot.hidden")
+    handler = logging.StreamHandler()
+    log.addHandler(handler)
+    scope.mask_logs(mask)
+    try:
+        log.warning("it has %d of", "hunter2")
+        log.warning("it has %s", Unsayable())
+        log.warning("unmaskable hunter2")
+        log.warning("too %d", "many", exc_info=ValueError("hunter2"))
+    finally:
+        log.removeHandler(handler)
+    said = capfd.readouterr().err
+    assert "hunter2" not in said
+    assert "TypeError at " in said
+    assert "RuntimeError at " in said
+    assert "masking it failed: OSError" in said
+    assert "ValueError: [secret]" in said

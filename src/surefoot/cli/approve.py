@@ -95,7 +95,9 @@ def _show(request: Request) -> None:
     )
     arguments = _arguments(request)
     for name, value in arguments.items() if isinstance(arguments, dict) else [("", arguments)]:
-        screen.out().print(screen.styled((f"  {name:<12}", "dim"), screen.pretty(value)), soft_wrap=True)
+        # Each further line is set in, so that no text can pass for another argument.
+        text = screen.harmless(screen.pretty(value)).replace("\n", f"\n{'':<14}")
+        screen.out().print(screen.styled((f"  {screen.harmless(name):<12}", "dim"), text), soft_wrap=True)
     screen.out().print(screen.styled((f"  {'digest':<12}{request.digest}", "dim")), soft_wrap=True)
 
 

@@ -81,11 +81,14 @@ _CONTROLS = (
     {code: 0x2400 + code for code in range(32) if code not in (9, 10)}
     | {0x7F: 0x2421}
     | dict.fromkeys(range(128, 160), 65533)
+    # What turns the order of writing around, breaks a line, or is seen by models alone.
+    | dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x2028, 0x2029), 65533)
+    | dict.fromkeys(range(0xE0000, 0xE0080), 65533)
 )
 
 
 def harmless(text: str) -> str:
-    """Text of others with its control characters as visible signs, so that it cannot steer the terminal."""
+    """Text of others with its control characters as visible signs: it steers no terminal, and reads as it is."""
     return text.replace("\r\n", "\n").translate(_CONTROLS)
 
 

@@ -201,7 +201,7 @@ class Page:
         """A label and a text, whose further lines stand below each other."""
         width = self._room(guide)
         column = max(_LABEL, len(label) + 1)
-        lines: Iterable[str] = _wrapped(text, width if self._console.is_terminal else 0)
+        lines: Iterable[str] = _wrapped(screen.harmless(text), width if self._console.is_terminal else 0)
         if not self._is_full:
             lines = screen.cut(lines, most)
         for index, line in enumerate(lines):

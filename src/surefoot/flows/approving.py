@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import orjson
 
@@ -24,7 +23,7 @@ from surefoot.flows.running import Here
 from surefoot.flows.suspending import Patience
 from surefoot.ledger import FINAL, Ledger, Message, RunRecord, Send
 from surefoot.scope import Ending, Work
-from surefoot.values import PromptRef, new_id
+from surefoot.values import Capture, PromptRef
 
 APPROVAL: Final = "approval"
 _ASKED, _ANSWERED = "ask approval of ", "approval of "
@@ -69,18 +68,18 @@ def approved(claim: StepClaim, here: Here, bound: Mapping[str, object]) -> Logic
     name, digest = claim.name, claim.digest.hex()
     arguments = {key: value for key, value in bound.items() if not isinstance(value, opened.Surroundings)}
     about: dict[str, object] = {"step": name, "digest": digest}
-    ask = _claimed(here, f"{_ASKED}{name}", about, {**about, "arguments": arguments})
+    ask = _claimed(here, f"{_ASKED}{name}", about, {**about, "arguments": arguments}, capture=claim.capture)
     if ask.recorded is None:
         yield Durable(ask.finish(Ending("completed")))
         log.warning(
             "run %s waits for the approval of step %r: `surefoot approve %s` shows its arguments",
             *(here.run_id, name, here.run_id),
         )
-    wait = _claimed(here, f"{_ANSWERED}{name}", about, about)
+    wait = _claimed(here, f"{_ANSWERED}{name}", about, {**about, "key": ask.key.hex()})
     if wait.recorded is not None:
         said = outcome_of(wait.recorded)
     else:
-        answering = _Answering(name, digest)
+        answering = _Answering(ask.key.hex(), name, digest)
         is_async = bool((yield AskDriver()))
         body = (lambda: awaitable(answering)) if is_async else (lambda: answering)
         # Of the sink itself nothing has begun yet.
@@ -92,10 +91,17 @@ def approved(claim: StepClaim, here: Here, bound: Mapping[str, object]) -> Logic
     return Answer(bool(said["approved"]), str(said["by"]), str(said["reason"]))
 
 
-def _claimed(here: Here, name: str, identity: dict[str, object], inputs: dict[str, object]) -> StepClaim:
+def _claimed(
+    here: Here,
+    name: str,
+    identity: dict[str, object],
+    inputs: dict[str, object],
+    *,
+    capture: Capture | None = None,
+) -> StepClaim:
     # Not what the world gives to a fork too: who has approved a call has approved it in one run.
     return here.claim_step(
-        Work("step", name, inputs, is_pure=True),
+        Work("step", name, inputs, is_pure=True, capture=capture),
         records.encode(inputs, name=name),
         digest=records.identity({**identity, "run": here.run_id}, name=name),
     )
@@ -105,6 +111,7 @@ def _claimed(here: Here, name: str, identity: dict[str, object], inputs: dict[st
 class _Answering(Conclusion):
     """The wait for an answer, from here on in this process."""
 
+    key: str
     step: str
     digest: str
 
@@ -118,8 +125,8 @@ class _Answering(Conclusion):
                 if message.kind != APPROVAL or message.id in run.taken:
                     continue
                 said: dict[str, Any] = orjson.loads(message.body)
-                # An approval of other arguments, or of another step, is none of this one.
-                if _about(said) != (self.step, self.digest):
+                # An answer to another question, of other arguments or of another step is none to this one.
+                if (said.get("key"), *_about(said)) != (self.key, self.step, self.digest):
                     continue
                 run.taken.add(message.id)
                 value = {
@@ -147,41 +154,29 @@ def refuse_ended(record: RunRecord) -> None:
 
 def waiting_in(ledger: Ledger, run_id: str) -> list[Request]:
     """The calls of a run that wait for approval, the oldest first."""
-    outcomes = ledger.outcomes(run_id)
-    answered = Counter(
-        _about(orjson.loads(ledger.exact(run_id, one.inputs)))
+    outcomes = [one for one in ledger.outcomes(run_id) if one.kind == "step" and one.status == "completed"]
+    taken = {
+        str(orjson.loads(ledger.exact(run_id, one.inputs)).get("key"))
         for one in outcomes
-        if one.kind == "step" and one.status == "completed" and one.name.startswith(_ANSWERED)
-    )
-    sent = Counter(
-        _about(orjson.loads(message.body))
-        for message in ledger.messages([run_id])
-        if message.kind == APPROVAL
-    )
+        if one.name.startswith(_ANSWERED)
+    }
+    sent: set[tuple[str, ...]] = set()
+    for message in ledger.messages([run_id]):
+        if message.kind == APPROVAL:
+            said = orjson.loads(message.body)
+            sent.add((str(said.get("key")), *_about(said)))
     found: list[Request] = []
     for one in () if ledger.run(run_id).status in FINAL else outcomes:
-        if one.kind != "step" or one.status != "completed" or not one.name.startswith(_ASKED):
+        key = one.key.hex()
+        if not one.name.startswith(_ASKED) or key in taken:
             continue
-        asked: dict[str, Any] = orjson.loads(ledger.exact(run_id, one.inputs))
-        about = _about(asked)
-        if answered[about] > 0:
-            answered[about] -= 1
-            continue
-        shown = orjson.loads(ledger.view(one.inputs)).get("arguments")
-        is_answered = sent[about] > 0
-        sent[about] -= is_answered
+        step, digest = _about(orjson.loads(ledger.exact(run_id, one.inputs)))
+        seen: object = orjson.loads(ledger.view(one.inputs))
+        # Of a step that is captured so, nobody may read them.
+        shown = cast("dict[str, object]", seen).get("arguments") if isinstance(seen, dict) else seen
+        text = orjson.dumps(shown).decode()
         found.append(
-            Request(
-                *(
-                    run_id,
-                    str(asked["step"]),
-                    about[1],
-                    orjson.dumps(shown).decode(),
-                    one.key.hex(),
-                    one.started_ns,
-                ),
-                is_answered=is_answered,
-            )
+            Request(run_id, step, digest, text, key, one.started_ns, is_answered=(key, step, digest) in sent)
         )
     return found
 
@@ -221,9 +216,16 @@ def answer(request: Request, given: Answer) -> Logic[None]:
     if not given.by.strip():
         raise InvalidInput("say who approves, or denies: --by NAME")
     record = app.ledger.run(request.run_id)
-    body = {"step": request.step, "digest": request.digest, "approved": given.is_approved}
-    body |= {"by": given.by, "reason": given.reason}
+    body: dict[str, object] = {"key": request.key, "step": request.step, "digest": request.digest}
+    # An inbox is not sealed. Who it was is named all the same.
+    readable = app.ledger.payloads.readable
+    body |= {
+        "approved": given.is_approved,
+        "by": readable(given.by, capture="full"),
+        "reason": readable(given.reason),
+    }
     text = orjson.dumps(body).decode()
-    message = Message(new_id(), record.id, APPROVAL, time.time_ns(), text)
+    # Of two who answer at once the first counts, and no answer is left over for an equal call that nobody has seen.
+    message = Message(f"{record.id}-{APPROVAL}-{request.key}", record.id, APPROVAL, time.time_ns(), text)
     yield Durable(app.ledger.submit(Send(message)))
     app.keeper.look()

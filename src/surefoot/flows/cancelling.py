@@ -21,7 +21,7 @@ CANCEL: Final = "cancel"
 
 
 def request(run_id: str, *, reason: str) -> Message:
-    """The message that asks for the end of a run."""
+    """The message that asks for the end of a run; an inbox is not sealed, so the reason is one that people may read."""
     body = {"reason": reason, "by": _requester()}
     return Message(new_id(), run_id, CANCEL, time.time_ns(), orjson.dumps(body).decode())
 

@@ -12,6 +12,7 @@ from surefoot import ledger as records
 from surefoot import scope
 from surefoot.decisions import Decision, merged
 from surefoot.errors import LedgerError, NotRestored
+from surefoot.flows import credit
 from surefoot.flows.arguments import restored_as
 from surefoot.flows.early import Unhurried
 from surefoot.flows.events import StepClosed, StepOpened
@@ -19,16 +20,11 @@ from surefoot.flows.openrun import Doubt, OpenRun
 from surefoot.flows.stopping import Brake
 from surefoot.ledger import Adopt, Append, Freight, Outcome, Pending, Settle, SqlBody, Transact
 from surefoot.scope import Ending, Recorded, Work
-from surefoot.trusting import is_scalar
-from surefoot.values import Capture, Money, PromptRef, StepStatus, Trust
+from surefoot.values import Capture, Money, PromptRef, StepKind, StepStatus, Trust
 
 if TYPE_CHECKING:
     from surefoot.flows.origin import Twin
     from surefoot.flows.running import Here
-
-
-_MOST_HELD = 65_536
-"""How large an encoded result may be (bytes) of which it is remembered that it was trusted."""
 
 
 class StepClaim:
@@ -45,8 +41,10 @@ class StepClaim:
         "_work",
         "attempt",
         "decided",
+        "endorsed",
         "here",
         "inside",
+        "is_handing_out",
         "is_in_doubt",
         "key",
         "lane",
@@ -55,6 +53,7 @@ class StepClaim:
         "retry_at_ns",
         "tainted",
         "twin",
+        "uses",
     )
 
     def __init__(
@@ -94,6 +93,12 @@ class StepClaim:
         """What was decided of the call before it was made."""
         self.inside: Here | None = None
         """The scope of its body, in the attempt of now."""
+        self.is_handing_out = False
+        """Whether parts of its result were handed out before its end, each judged by itself."""
+        self.endorsed: list[str] | None = None
+        """Where in these there is what is trusted though the rest is not, as JSON pointers."""
+        self.uses: tuple[str, ...] | None = None
+        """What the flow that it is says it may send to."""
 
     def __str__(self) -> str:
         """What it hands over, as messages call it."""
@@ -136,6 +141,20 @@ class StepClaim:
         return self._work.name
 
     @property
+    def kind(self) -> StepKind:
+        return self._work.kind
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether what it gives is untrusted, whatever it is."""
+        return self._work.is_reading
+
+    @property
+    def tainted_by(self) -> str:
+        """What of its inputs is untrusted, or what was read in its body."""
+        return self.tainted if self.inside is None else self.inside.tainted
+
+    @property
     def brake(self) -> Brake:
         """What stops the run that this work is part of."""
         return self.here.run.brake
@@ -172,7 +191,7 @@ class StepClaim:
                 raise
             value = restored_as(self._work.function, run.ledger.exact(outcome.run_id, outcome.output))
         self.replayed_from = outcome
-        self._recall_trust(outcome, value)
+        credit.recall(self, outcome, value)
         run.newest = outcome.key
         if outcome.status == "failed" and isinstance(value, BaseException):
             self.recorded = Recorded("failed", error=value)
@@ -180,18 +199,6 @@ class StepClaim:
             self.recorded = Recorded("failed" if outcome.status == "failed" else "completed", output=value)
         if outcome.status == "failed":
             run.causes.append((value, self.key, outcome.name))
-
-    def _recall_trust(self, outcome: Outcome, value: object) -> None:
-        """A recorded result is as trusted as its record says, whatever the code declares by now."""
-        here = self.here
-        if outcome.trust == "untrusted":
-            here.taint(_source(outcome.kind, outcome.name))
-            if outcome.endorsed:
-                here.run.known.restore(value, outcome.endorsed)
-        elif here.tainted:
-            here.run.known.keep_result(value)
-        else:
-            here.run.known.note_early(value)
 
     def share(self, outcome: Outcome) -> None:
         """Take an outcome of the run's origin, as one of its own that has cost nothing.
@@ -418,7 +425,10 @@ class StepClaim:
         if run.cargo:
             run.cargo.load(freight)
         decisions = () if is_intent else self._decisions(ending)
-        trust, endorsed = self._trust_of(ending, is_intent=is_intent, size=len(output))
+        trust: Trust = "untrusted"
+        endorsed: tuple[str, ...] = ()
+        if not is_intent:
+            trust, endorsed = credit.trust_of(self, ending, size=len(output))
         return Outcome(
             run_id=run.id,
             key=self.key,
@@ -457,32 +467,6 @@ class StepClaim:
             return ()
         return merged((*self.decided, *before, *noted, *ending.decisions))
 
-    def _trust_of(self, ending: Ending, *, is_intent: bool, size: int) -> tuple[Trust, tuple[str, ...]]:
-        """The trust of what came out, with what is trusted of it all the same; the scope learns of it."""
-        here, inside = self.here, self.inside
-        tainted = self.tainted if inside is None else inside.tainted
-        trust = "untrusted" if self._work.is_reading else ending.trust
-        if trust is None and not tainted:
-            trust = "trusted"
-        if is_intent:
-            return trust or "untrusted", ()
-        value, known = ending.output, here.run.known
-        endorsed: tuple[str, ...] = ()
-        if self._work.is_reading:
-            known.distrust(value, is_whole=True)
-        elif tainted and self._work.kind != "call" and ending.status != "failed":
-            is_trusted, endorsed = known.judged(value)
-            trust = trust or ("trusted" if is_trusted else "untrusted")
-        trust = trust or "untrusted"
-        if trust == "untrusted":
-            here.taint(_source(self._work.kind, self._work.name))
-            return trust, endorsed
-        if here.tainted:
-            known.keep_result(value)
-        elif size < _MOST_HELD and not is_scalar(value):
-            known.note_early(value)
-        return trust, ()
-
     def handed_over(self, cause: object) -> None:
         """See `surefoot.scope.Claim.handed_over`."""
         run = self.here.run
@@ -492,6 +476,9 @@ class StepClaim:
     def abandon(self) -> None:
         """See `surefoot.scope.Claim.abandon`."""
         run = self.here.run
+        if self.inside is not None and self.inside.tainted:
+            # What its body has read may lie in what it was given.
+            self.here.taint(credit.source(self.kind, self.name))
         with run.lock:
             run.pending.pop(self.key, None)
         self._note_begun()
@@ -567,11 +554,6 @@ class StepClaim:
                 is_cached=outcome.is_cached,
             )
         )
-
-
-def _source(kind: str, name: str) -> str:
-    """What untrusted work is called in messages."""
-    return f"the answer of {name}" if kind == "call" else f"the result of {name}"
 
 
 _CLOSED: Final[dict[StepStatus, Literal["failed", "suppressed", "abandoned"]]] = {

@@ -28,7 +28,9 @@ def cancel(record: RunRecord, *, reason: str, wait: float) -> Logic[RunRecord]:
         return record
     _refuse_completed(record)
     undoing.refuse_compensated(app.ledger, record)
-    yield Durable(app.ledger.submit(Send(cancelling.request(record.id, reason=reason))))
+    yield Durable(
+        app.ledger.submit(Send(cancelling.request(record.id, reason=app.ledger.payloads.readable(reason))))
+    )
     app.keeper.look()
     until = time.monotonic() + wait
     while True:

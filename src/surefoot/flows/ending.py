@@ -240,7 +240,6 @@ def _line(run: OpenRun, error: Exception, *, capture: Capture | None = None) -> 
     """An error as it stands in lists, with what became of what the run had done."""
     if (capture or run.capture) in records.WITHHELD and not isinstance(error, RunStopped):
         return f"{type(error).__name__}: (not shown: capture is {capture or run.capture})"
-    said = f"{type(error).__name__}: {error}".partition("\n")[0]
     # Redacted before it is cut: half a secret would not be known for one.
-    said = run.ledger.payloads.readable(said)[:500]
+    said = run.ledger.payloads.readable(f"{type(error).__name__}: {error}").partition("\n")[0][:500]
     return said if run.undone is None else f"{said} ({run.ledger.payloads.readable(str(run.undone))[:200]})"

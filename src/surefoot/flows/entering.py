@@ -35,6 +35,7 @@ def enter(
 
 
 def _nested(here: Here, target: Target) -> Logic[Any]:
+    here.run.known.note_code(target.spec.function)
     claim = here.claim(
         Work(
             "flow",
@@ -44,6 +45,7 @@ def _nested(here: Here, target: Target) -> Logic[Any]:
             capture=target.spec.capture,
         )
     )
+    claim.uses = target.spec.uses
     return (yield from perform(claim, Plan(target.body, is_async=target.spec.is_async)))
 
 

@@ -6,12 +6,13 @@ import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from surefoot.annotated import fits
 from surefoot.flows.openrun import OpenRun
 from surefoot.flows.options import Target
 from surefoot.flows.running import open_scope
 from surefoot.flows.signature import hints_of
 from surefoot.ledger import Outcome
-from surefoot.trusting import checked_parts, leaves_of
+from surefoot.parts import is_scalar
 
 
 def of_call(target: Target) -> tuple[str, ...] | None:
@@ -33,11 +34,8 @@ def of_call(target: Target) -> tuple[str, ...] | None:
 
 def _is_checked(function: Callable[..., object], name: str, value: object) -> bool:
     """Whether there is no text in an input but what its annotation lets through by a pattern or a list."""
-    leaves = list(leaves_of(value))
-    if not leaves:
-        return True
-    checked = {id(part) for part in checked_parts(value, _hints_of(function).get(name))}
-    return all(id(leaf) in checked for leaf in leaves)
+    hint = _hints_of(function).get(name)
+    return all(fit == "checked" or is_scalar(part) for part, fit in fits(value, hint))
 
 
 @functools.lru_cache(maxsize=512)
@@ -74,7 +72,7 @@ def entrust(run: OpenRun, target: Target) -> str:
 def _uses(target: Target) -> tuple[str, ...] | None:
     """What a run may send to: a child run no more than the one around it."""
     own, here = target.spec.uses, open_scope()
-    around = None if here is None else here.run.uses
+    around = None if here is None else here.uses
     if own is None or around is None:
         return around if own is None else own
     return tuple(name for name in own if name in around)

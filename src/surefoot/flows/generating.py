@@ -25,6 +25,7 @@ from surefoot.errors import (
 from surefoot.flows.breaking import entered, judge
 from surefoot.flows.claims import StepClaim
 from surefoot.flows.contexts import InContext, is_collecting
+from surefoot.flows.credit import hand_out, hand_out_again
 from surefoot.flows.drive import Body, Durable, Logic, Pause, drive
 from surefoot.flows.early import EarlyEnd
 from surefoot.flows.events import StepYielded
@@ -182,6 +183,7 @@ class Yielding:
     def _replayed(self, record: Yielded) -> Reply:
         for item in self._replay:
             self._given += 1
+            hand_out_again(self._claim, item)
             self._tell(item)
             return Reply(True, item)
         if record.is_closed_early:
@@ -194,6 +196,7 @@ class Yielding:
         if record.error is not None:
             self._claim.handed_over(record.error)
             raise record.error
+        hand_out_again(self._claim, record.result)
         return Reply(False, record.result)
 
     def _tell(self, item: object) -> None:
@@ -262,11 +265,11 @@ class Yielding:
         """Encoded before the reader gets it: what the reader does to it is no part of the record."""
         self._texts.append(records.encode(item, name=f"{self._name}() item {len(self._texts)}"))
         self._given = len(self._texts)
-        if self._inside is not None and self._inside.tainted:
-            self._here.taint(f"the result of {self._name}")
+        hand_out(self._claim, item, f"/items/{self._given - 1}")
 
     def _exhausted(self, result: object) -> Logic[Reply]:
         self._leave(None)
+        hand_out(self._claim, result, "/result")
         try:
             ticket = self._finish("completed", result=result)
         except NotData as error:

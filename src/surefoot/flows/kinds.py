@@ -157,6 +157,10 @@ def checked(options: StepOptions, function: Callable[..., Any]) -> StepOptions:
             "has untrusted=, which says what may be sent, and sends nothing: declare sends=, or drop it",
         ),
         (
+            options.untrusted == "approve" and options.capture in ("none", "metadata"),
+            f"has untrusted='approve' and capture={options.capture!r}: nobody can approve what nobody may read",
+        ),
+        (
             options.is_plain and bool(options.sends or options.reads),
             "is plain, so that nothing is known of what it is given, and has sends= or reads=: drop one of the two",
         ),

@@ -22,7 +22,7 @@ from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 from surefoot.locks import ForkSafeLock
-from surefoot.trusting import MOST_LEAVES, SCALARS, TOO_MUCH, is_scalar, leaves_of, parts_of
+from surefoot.parts import MOST_LEAVES, SCALARS, TOO_MUCH, is_scalar, leaves_of, parts_of
 
 _MOST_RESULTS = 10_000
 """How many texts of results are held for being asked about; the oldest go first, and are untrusted then."""
@@ -78,7 +78,8 @@ class Literals:
                     _add_written(value, self._module, found)
                 if isinstance(value, type) and value.__module__ == self._module:
                     for own in vars(value).values():
-                        _add_fixed(own, found)
+                        if isinstance(own, str | tuple | frozenset):
+                            _add_written(cast("object", own), self._module, found)
         return found
 
 
@@ -138,7 +139,7 @@ def _add_fixed(value: object, found: Leaves) -> None:
 
 
 def _add_written(nest: object, module: str, found: Leaves) -> None:
-    """The texts in a list or dict that the source of its module has: others may have been put into it since."""
+    """The texts in a list, dict or class that the source of its module has: others may have been put into it since."""
     texts = [leaf for leaf in leaves_of(nest) if isinstance(leaf, str)]
     if texts:
         written = _written_in(module)
@@ -349,6 +350,9 @@ class Known:
                 self.vouch(part)
 
     def _knows(self, leaf: object) -> bool:
+        if isinstance(leaf, bytearray):
+            # It may have been written to since it was known.
+            return False
         key = id(leaf)
         if key in self._vouched or key in self._results:
             return True

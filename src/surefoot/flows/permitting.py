@@ -30,7 +30,7 @@ def permitted(
         where = ", ".join(names)
         yield from _refuse(
             claim,
-            f"run {here.run_id}: step {step.name!r} sends to {where}, and uses= of flow {here.run.flow!r} does not "
+            f"run {here.run_id}: step {step.name!r} sends to {where}, and uses= of a flow that it is in does not "
             "name it: add it there, if it may",
             (Decision("egress", "refuse", f"step {step.name}", rule="uses", reason=f"sends to {where}"),),
         )

@@ -121,9 +121,7 @@ def resume(record: RunRecord, make: Make, options: Options) -> Logic[Any]:
         records.refuse_pruned(record)
         doubts.check_decisions(app.ledger, record, options.decisions)
         if record.status == "completed":
-            if options.parent is not None:
-                entrusted.taint_parent(record.flow)
-            return ending.recorded_output(app.ledger, record.id)
+            return _output(app, record, options)
         ending.refuse_cancelled(record)
         undoing.refuse_compensated(app.ledger, record)
         # First: under another application key nothing can be read, and nothing is wrong with the record.
@@ -139,12 +137,19 @@ def resume(record: RunRecord, make: Make, options: Options) -> Logic[Any]:
         deadline_ns = next_deadline(app, record, target.spec, options)
         taken = yield from _taken(app, record, options, until, deadline_ns=deadline_ns)
         if taken.status == "completed":
-            return ending.recorded_output(app.ledger, record.id)
+            return _output(app, taken, options)
         ending.refuse_cancelled(taken)
         return (yield from _go_on(app, taken, target, options))
     finally:
         opened.discard(record.id)
         app.ledger.payloads.forget_run(record.id)
+
+
+def _output(app: Host, record: RunRecord, options: Options) -> Any:
+    """What a run that somebody else has completed returned. Its parent does not know what it was begun with."""
+    if options.parent is not None:
+        entrusted.taint_parent(record.flow)
+    return ending.recorded_output(app.ledger, record.id)
 
 
 def _taken(

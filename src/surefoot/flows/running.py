@@ -15,6 +15,7 @@ from surefoot.decisions import Decision
 from surefoot.errors import Diverged, RunError, UsageError
 from surefoot.flows import lanes
 from surefoot.flows.claims import StepClaim
+from surefoot.flows.credit import source
 from surefoot.flows.early import EarlyEnd
 from surefoot.flows.openrun import OpenRun
 from surefoot.flows.recall import Identity, Place, Record, ScopeKey, ScopeRecall, key_in_lane
@@ -55,6 +56,7 @@ class Here:
         "refusal",
         "run",
         "tainted",
+        "uses",
     )
 
     def __init__(
@@ -84,6 +86,7 @@ class Here:
         self._lane = lane
         self.prompt: PromptRef | None = None
         self.tainted = tainted
+        self.uses: tuple[str, ...] | None = run.uses if around is None else around.uses
         # Decisions of guards: all of them, and those that go onto the next outcome.
         self.noted: list[Decision] | None = None
         self._next: list[Decision] | None = None
@@ -357,6 +360,9 @@ class Here:
             claim.share(claim.twin.outcome)
         if claim.recorded is None:
             claim.tainted = self._taint_of(work)
+            if claim.tainted and work.kind == "call":
+                # Now: a stream hands on what it brings before its end.
+                self.taint(source(work.kind, work.name))
             if inputs is None:
                 # Now: the body may change them.
                 claim.note_inputs(records.encode_large(work.inputs, name=f"{work.name}()"))
@@ -489,6 +495,9 @@ def inside_of(claim: StepClaim, *, is_async: bool = False) -> Here:
         capture=claim.capture,
     )
     claim.inside = inside
+    if claim.uses is not None:
+        # A flow inside may send to no more than the one around it.
+        inside.uses = claim.uses if here.uses is None else tuple(n for n in claim.uses if n in here.uses)
     if claim.tainted:
         here.run.known.settle()
     if claim.twin is not None and here.run.origin is not None:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
+from surefoot.annotated import fits, is_free
 from surefoot.decisions import Action, Decision
 from surefoot.flows import opened
 from surefoot.flows.running import Here
 from surefoot.flows.signature import hints_of
 from surefoot.flows.step import Step
-from surefoot.texts.text import Text
-from surefoot.trusting import checked_parts, is_scalar, leaves_of, parts_of
 
 _Step = Step[..., Any]
 
@@ -28,44 +27,18 @@ class Parameter:
 
     @classmethod
     def of(cls, parameter: inspect.Parameter, hint: object) -> Parameter:
-        return cls(hint, parameter.default, _takes_untrusted(hint))
+        return cls(hint, parameter.default, is_free(hint))
 
     def admits(self, value: object, here: Here, *, is_by_model: bool) -> bool:
         """Whether a value may go there: all of its texts are trusted, or have passed what the parameter asks of them.
 
-        A scalar may too, unless a model has chosen it: it cannot instruct, but it can say how much, and to whom.
+        A scalar may too, unless a model has chosen it: it cannot instruct, but it can say how much, and to whom. Of
+        what a model has written no text is known, either: a parser may give the object that it gave to trusted code.
         """
-        if self.is_free:
+        if self.is_free or (is_by_model and value is self.default):
             return True
-        checked = {id(part) for part in checked_parts(value, self.hint)}
-        if is_by_model and is_scalar(value) and value is not None and value is not self.default:
-            return id(value) in checked
-        if is_by_model and _holds_scalar(value):
-            return False
-        return all(id(leaf) in checked or here.is_trusted(leaf) for leaf in leaves_of(value))
-
-
-def _holds_scalar(value: object) -> bool:
-    """Whether a container has a number, a truth value or the like in it, at any depth."""
-    queue = [value]
-    while queue:
-        for name, part in parts_of(queue.pop()) or ():
-            # A key of a mapping has no name.
-            if not name or part is None or isinstance(part, str | bytes):
-                continue
-            if is_scalar(part):
-                return True
-            queue.append(part)
-    return False
-
-
-def _takes_untrusted(hint: object, depth: int = 0) -> bool:
-    """Whether an annotation says `Text(untrusted=True)`, of the whole or of what is in it."""
-    if depth > 8:
-        return False
-    if any(isinstance(one, Text) and one.untrusted for one in getattr(hint, "__metadata__", ())):
-        return True
-    return any(_takes_untrusted(one, depth + 1) for one in get_args(hint) if not isinstance(one, Text))
+        left = (part for part, fit in fits(value, self.hint) if not fit)
+        return next(left, None) is None if is_by_model else all(map(here.is_trusted, left))
 
 
 def parameters_of(step: _Step) -> Mapping[str, Parameter]:
@@ -104,8 +77,7 @@ def unfit_arguments(
 
 def unused(step: _Step, here: Here) -> list[str]:
     """What a step sends to that its flow does not say it uses."""
-    uses = here.run.uses
-    return [] if uses is None else [name for name in step.options.sends if name not in uses]
+    return [] if here.uses is None else [name for name in step.options.sends if name not in here.uses]
 
 
 def decided(step: _Step, names: Collection[str], action: Action, reason: str = "") -> tuple[Decision, ...]:

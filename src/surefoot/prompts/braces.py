@@ -45,7 +45,7 @@ class Braced:
             shown = budget.place(value) if isinstance(value, NOT_TEXT) else str(value)
             budget.spend(len(shown))
             is_told = told == "sources" or (told == "fences" and not is_plain(value))
-            parts += (budget.sourced(shown, name) if is_told else shown, text)
+            parts += (budget.sourced(shown, (name,)) if is_told else shown, text)
         return "".join(parts)
 
 

@@ -37,7 +37,7 @@ class Budget:
         self.stamp = stamps.fresh()
         self.placed: list[object] = []
         self.blank: list[str] = []
-        self.sources: list[str] = []
+        self.sources: list[tuple[str, ...]] = []
         self.lines: list[int] = []
         self._deadline = 0.0
 
@@ -69,8 +69,8 @@ class Budget:
         self.placed.append(value)
         return f"{self.stamp}{stamps.PART}{len(self.placed) - 1};"
 
-    def sourced(self, text: str, names: str, line: int = 0) -> str:
-        """A text between stamps that say which inputs it came of: names with commas between them."""
+    def sourced(self, text: str, names: tuple[str, ...], line: int = 0) -> str:
+        """A text between stamps that say which inputs it came of."""
         self.sources.append(names)
         self.lines.append(line)
         return f"{self.stamp}{stamps.SOURCE}{len(self.sources) - 1};{text}{self.stamp}{stamps.SOURCE_END}"

@@ -32,9 +32,9 @@ class Plan:
     fencing: Fencing
     here: Scope | None
 
-    def style_of(self, names: str) -> Style | None:
+    def style_of(self, names: Sequence[str]) -> Style | None:
         """How what came of some inputs is fenced, the strongest that one asks for; None where none is from outside."""
-        found = {self.styles[name] for name in names.split(",") if name in self.styles}
+        found = {self.styles[name] for name in names if name in self.styles}
         return next((style for style in reversed(STYLES) if style in found), None)
 
     def thread(self, thread: Thread, names: str, style: Style) -> Thread:
@@ -143,9 +143,9 @@ class Pass:
     def _fenced(
         self, text: str, style: Style, number: int, role: str, *, is_picture: bool
     ) -> tuple[str, str]:
-        names = ", ".join(name for name in self._work.sources[number].split(",") if name in self._plan.styles)
+        names = [name for name in self._work.sources[number] if name in self._plan.styles]
         fencing = self._plan.fencing
-        bare = fencing.stripped(text, f"input {names}")
+        bare = fencing.stripped(text, f"input {', '.join(names)}")
         if role in SYSTEM and bare.strip():
             self._refuse(names, role, self._work.lines[number])
         # Inside of a picture of the template it is an address.
@@ -155,26 +155,27 @@ class Pass:
             made = f"{stamp}{OUTSIDE}{made}{stamp}{OUTSIDE_END}"
         return made, bare
 
-    def _refuse(self, names: str, role: str, line: int) -> None:
+    def _refuse(self, names: Sequence[str], role: str, line: int) -> None:
         plan, prompt, is_open = self._plan, self._plan.prompt, self._plan.prompt.is_system_open
         if is_open or (is_open is None and plan.fencing.fences.is_system_open):
             return
         # Older files were written before anybody could say so, and a text without a marker is of the system by its
         # format alone: where nobody has said anything of it these go on working, and it is told.
         is_unsaid = is_open is None and not any(
-            entry.trust == "untrusted" for name in names.split(", ") if (entry := prompt.inputs.get(name))
+            entry.trust == "untrusted" for name in names if (entry := prompt.inputs.get(name))
         )
         is_passed = is_unsaid and (not self._is_role_said or prompt.dialect in FIRST_VERSION)
+        shown = ", ".join(names)
         if plan.here is not None:
             action: Action = "flag" if is_passed else "refuse"
             plan.here.note_decision(
-                Decision("injection", action, f"input {names}", rule="untrusted system message")
+                Decision("injection", action, f"input {shown}", rule="untrusted system message")
             )
         if is_passed:
             return
         plan.fencing.note(plan.here)
         raise InvalidInput(
-            f"{prompt.at(line or 1)}: prompt {prompt.label} puts {names}, which comes from outside, into a message of "
+            f"{prompt.at(line or 1)}: prompt {prompt.label} puts {shown}, which comes from outside, into a message of "
             f"the role {role}: whoever wrote it would instruct the model. Put it into a `user:` message; or declare "
             "the input with `trust: trusted`, or vouch for its value with trusted(...), if it is the team's own; "
             "or allow it with `allow_untrusted_in_system: true` in the file"

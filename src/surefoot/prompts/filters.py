@@ -204,7 +204,7 @@ def _stamped(text: str) -> str:
     return stamp if text == PLACE else text.replace(PLACE, stamp)
 
 
-def _sourced(value: object, name: str) -> str:
+def _sourced(value: object, names: tuple[str, ...]) -> str:
     """What an expression gives, between stamps that say of which input it comes."""
     given = output(value)
     text = given if isinstance(given, str) else str(given)
@@ -212,10 +212,10 @@ def _sourced(value: object, name: str) -> str:
     # A part of the template that was put by, as a macro does, knows its sources better.
     if budget.stamp in text and not isinstance(value, NOT_TEXT):
         return text
-    return budget.sourced(text, name)
+    return budget.sourced(text, names)
 
 
-def _marked(value: object, names: str, line: int) -> object:
+def _marked(value: object, names: tuple[str, ...], line: int) -> object:
     """What an expression gives, between stamps that say of which inputs it may come and where; once, and whole."""
     given = output(value)
     if isinstance(value, NOT_TEXT) or is_plain(given):

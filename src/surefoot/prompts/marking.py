@@ -97,7 +97,7 @@ def _filter(node: nodes.Expr | None, name: str, *args: nodes.Expr, line: int = 1
 
 
 def _mark(node: nodes.Expr, names: list[str], line: int) -> nodes.Filter:
-    told = nodes.Const(",".join(names), lineno=line)
+    told = nodes.Const(tuple(names), lineno=line)
     return _filter(node, "source marked", told, nodes.Const(line, lineno=line))
 
 

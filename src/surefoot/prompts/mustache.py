@@ -73,7 +73,7 @@ class Mustache:
         Raises `MustacheError` for a value that cannot be rendered, and what the budget raises.
         """
         rendering = _Rendering(is_lenient=is_lenient, told=told)
-        rendering.write(self.nodes, [(values, "")])
+        rendering.write(self.nodes, [(values, ())])
         return "".join(rendering.texts)
 
 
@@ -213,8 +213,8 @@ class _Missing:
 
 
 _MISSING = _Missing()
-# A value that names are looked up in, and the input that it comes from.
-_Scope: TypeAlias = tuple[object, str]
+# A value that names are looked up in, and the inputs that it comes from; of all that was given there are none.
+_Scope: TypeAlias = tuple[object, tuple[str, ...]]
 
 
 class _Rendering:
@@ -284,13 +284,13 @@ class _Rendering:
             self.write(node.children, scopes if value is True else [*scopes, (value, source)])
 
 
-def _found(node: Variable | Section, scopes: list[_Scope]) -> tuple[object, str]:
-    """The value of a name in the innermost scope that has it, and the input that it comes from."""
+def _found(node: Variable | Section, scopes: list[_Scope]) -> tuple[object, tuple[str, ...]]:
+    """The value of a name in the innermost scope that has it, and the inputs that it comes from."""
     path = node.path
     if path[0] == ".":
         value, source = scopes[-1]
         # Outside of sections it is all that was given.
-        return value, source if len(scopes) > 1 else ",".join(cast("Mapping[str, object]", value))
+        return value, source if len(scopes) > 1 else tuple(cast("Mapping[str, object]", value))
     for place in range(len(scopes) - 1, -1, -1):
         value, source = scopes[place]
         value = _child(value, path[0], node.line)
@@ -299,8 +299,8 @@ def _found(node: Variable | Section, scopes: list[_Scope]) -> tuple[object, str]
         for name in path[1:]:
             value = _child(value, name, node.line)
         if not isinstance(value, _Missing):
-            return value, source or (path[0] if place == 0 else "")
-    return _MISSING, ""
+            return value, source or ((path[0],) if place == 0 else ())
+    return _MISSING, ()
 
 
 def _child(value: object, name: str, line: int) -> object:

@@ -133,7 +133,7 @@ class _Made:
             return value
         name = self.name_of(value)
         # What is none of the inputs was made of them.
-        style = plan.style_of(name or ",".join(plan.styles))
+        style = plan.style_of((name,) if name else tuple(plan.styles))
         return value if style is None else plan.thread(value, name, style)
 
     def shown(self) -> list[str]:

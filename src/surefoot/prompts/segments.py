@@ -26,27 +26,30 @@ class Segment:
 
 
 def segments(
-    runs: Iterable[Run], sources: Sequence[str], inputs: Mapping[str, Property], *, is_strict: bool
+    runs: Iterable[Run],
+    sources: Sequence[tuple[str, ...]],
+    inputs: Mapping[str, Property],
+    *,
+    is_strict: bool,
 ) -> list[Segment]:
-    """The segments of runs of text, whose `sources` are names with commas. Literal ones in a row are one."""
+    """The segments of runs of text, whose `sources` are names. Literal ones in a row are one."""
     found: list[Segment] = []
-    source: str | None = None
+    names: tuple[str, ...] | None = None
     texts: list[str] = []
 
     def close() -> None:
         text = "".join(texts)
         texts.clear()
-        if source is not None:
-            names = [name for name in source.split(",") if name]
+        if names is not None:
             strict = any(is_strict or (name in inputs and inputs[name].is_strict) for name in names)
-            found.append(Segment("interp", text, source or None, strict))
+            found.append(Segment("interp", text, ",".join(names) or None, strict))
         elif text:
             found.append(Segment("literal", text))
 
     for run in runs:
         if isinstance(run, Source):
             close()
-            source = None if run.number is None else sources[run.number]
+            names = None if run.number is None else sources[run.number]
         elif isinstance(run, str):
             texts.append(run)
     close()

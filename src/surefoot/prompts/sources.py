@@ -37,7 +37,7 @@ class _Telling(NodeTransformer):
         if isinstance(named, nodes.Name) and named.name in self._put_by:
             return node
         inputs = sorted(set[str]().union(*(self._inputs(name) for name in _names(node))))
-        source = nodes.Const(",".join(inputs), lineno=node.lineno)
+        source = nodes.Const(tuple(inputs), lineno=node.lineno)
         return nodes.Filter(node, "source told", [source], [], None, None, lineno=node.lineno)
 
     def _inputs(self, name: str, seen: frozenset[str] = frozenset()) -> frozenset[str]:

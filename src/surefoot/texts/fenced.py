@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from surefoot.decisions import Decision
 from surefoot.errors import InvalidInput
 from surefoot.scope import Scope
 from surefoot.texts.fences import Fenced, Fences, Style, explanation, stripped
-from surefoot.values import Message, Part
+from surefoot.values import Message, Part, ToolCall
 
 SYSTEM = frozenset({"system", "developer"})
 """The roles whose messages instruct."""
+
+
+def is_instructing(role: str) -> bool:
+    """Whether messages of a role instruct, in whatever case it is written: a provider may not mind."""
+    return role in SYSTEM or role.strip().lower() in SYSTEM
+
 
 _OWN = frozenset({"assistant"})
 """What a model has said is not fenced, or it would learn to write fences; stripped it is."""
@@ -46,10 +52,13 @@ class Fencing:
     ) -> Message:
         """A message that was not rendered here, each of whose texts is fenced that is not trusted in the open run.
 
-        Those of the system and the developer are left as they are.
+        Those of the system and the developer are left as they are. What stands beside the texts, names and calls of
+        tools, is stripped alone: it has to stay what it is called by.
         """
-        if message.role in SYSTEM:
+        if is_instructing(message.role):
             return message
+        if message.name or message.tool_calls or message.tool_call_id:
+            message = self._beside(message, where, here)
 
         def fenced(text: str) -> str:
             if isinstance(text, Fenced) or (here is not None and here.is_trusted(text)):
@@ -63,6 +72,19 @@ class Fencing:
             made = fenced(content)
             return message if made is content else saying(message, made)
         return saying(message, tuple(fenced(one) if isinstance(one, str) else one for one in content))
+
+    def _beside(self, message: Message, where: str, here: Scope | None) -> Message:
+        """The message with its names and calls stripped: they are a part of what a chat template is filled with."""
+
+        def bare(text: str) -> str:
+            return text if here is not None and here.is_trusted(text) else self.stripped(text, where)
+
+        calls = tuple(
+            ToolCall(bare(one.id), bare(one.name), bare(one.arguments)) for one in message.tool_calls
+        )
+        return replace(
+            message, name=bare(message.name), tool_call_id=bare(message.tool_call_id), tool_calls=calls
+        )
 
     def explained(self, messages: Sequence[Message]) -> list[Message]:
         """The messages, in which a system message says what the fences are, if there are any."""
@@ -87,7 +109,7 @@ def instructed(messages: Sequence[Message], text: str) -> list[Message]:
     if not text:
         return listed
     for place, message in enumerate(listed):
-        if message.role not in SYSTEM:
+        if not is_instructing(message.role):
             continue
         content = message.content
         if text in message.text:
@@ -107,7 +129,7 @@ def refuse_in_system(messages: Iterable[Message], fences: Fences, here: Scope) -
     if fences.is_system_open:
         return
     for number, message in enumerate(messages, start=1):
-        if message.role not in SYSTEM:
+        if not is_instructing(message.role):
             continue
         texts = (message.content,) if isinstance(message.content, str) else message.content
         for text in texts:
@@ -121,6 +143,26 @@ def refuse_in_system(messages: Iterable[Message], fences: Fences, here: Scope) -
                 "whoever wrote it would instruct the model. Put what comes from outside into a message of the user; "
                 'or vouch for the text with trusted(...); or allow it with [trust] untrusted_in_system = "allow"'
             )
+
+
+def is_vouched(messages: Sequence[Message], here: Scope) -> bool:
+    """Whether all of what a prompt has made is the team's own: trusted, or rendered with nothing from outside in it.
+
+    Pictures and the like are, where texts around were rendered, the template's, or inputs, which are asked about.
+    """
+    parts = [
+        part
+        for one in messages
+        for part in ((one.content,) if isinstance(one.content, str) else one.content)
+        if not isinstance(part, str) or part
+    ]
+    is_rendered = any(isinstance(part, Fenced) for part in parts)
+    return all(
+        not part.stretches
+        if isinstance(part, Fenced)
+        else here.is_trusted(part) or (is_rendered and not isinstance(part, str))
+        for part in parts
+    )
 
 
 def plain(message: Message) -> Message:

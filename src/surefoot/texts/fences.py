@@ -48,7 +48,12 @@ EXPLAINED: Mapping[Style, str] = {
 _WORD = re.compile(r"(?=\S)(?<!\S)")
 
 
-_TAG_OF_A_FENCE = rf"{TAG}(?:(?:[-_.:][\w:.-]{{0,80}})?\s{{0,3}}/?>|[-_.:\s/][^<>\n]{{0,80}}>|(?!\w))"
+_LIGATURE = "(?:st|[\ufb05\ufb06])"
+"""These are two letters in one character, which is why `looks` leaves them as they are."""
+
+_TAG_OF_A_FENCE = TAG.replace("st", _LIGATURE) + (
+    r"(?:(?:[-_.:][\w:.-]{0,80})?\s{0,3}/?>|[-_.:\s/][^<>\n]{0,80}>|(?!\w))"
+)
 
 
 @dataclass(frozen=True, slots=True)

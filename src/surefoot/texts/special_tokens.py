@@ -59,7 +59,8 @@ _LIKE = {
     "_": "\u2581\uff3f\u02cd\ufe4d\ufe4e\ufe4f\u203f",
     " ": "\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000",
 }
-_BLANKS = r"[ \t\n]{0,3}"
+# However many: taken once and for all, so that a text of nothing else is gone through once.
+_BLANKS = r"\s*+"
 # Without one of these there is no token.
 _OPENING = re.compile("[" + re.escape("<[" + _LIKE["<"] + _LIKE["["]) + "]")
 
@@ -94,7 +95,8 @@ def _inner(token: str) -> str:
 def pattern(also: str = "(?!)") -> re.Pattern[str]:
     """What matches a special token in the small letters of `looks`, also with blanks in its brackets.
 
-    `also` is a pattern of what else is to be found, behind `<` or `</`. Every part is bounded: it takes no time.
+    `also` is a pattern of what else is to be found, behind `<` or `</`, which JSON may write with a backslash. Every
+    part is bounded, or taken once and for all: it takes no time.
     """
     tokens = {token for listed in FAMILIES.values() for token in listed}
     piped = "|".join(sorted({_inner(token) for token in tokens if token.startswith("<|")}))
@@ -104,7 +106,7 @@ def pattern(also: str = "(?!)") -> re.Pattern[str]:
     )
     return re.compile(
         # A class first, and no flag: so it is searched for at the speed of memory.
-        rf"[<\[>](?:(?<=<){_BLANKS}/?{_BLANKS}(?:{also}|(?:{tags}){_BLANKS}/?>"
+        rf"[<\[>](?:(?<=<){_BLANKS}\\?/?{_BLANKS}(?:{also}|(?:{tags}){_BLANKS}/?>"
         rf"|\|{_BLANKS}/?(?:[\w:./-]{{1,64}}|{_BLANKS}(?:{piped}){_BLANKS}/?{_BLANKS})\|{_BLANKS}/?{_BLANKS}>"
         rf"|<{_BLANKS}/?{_BLANKS}sys{_BLANKS}>{_BLANKS}>)"
         rf"|(?<=\[){_BLANKS}/?{_BLANKS}(?:{square}){_BLANKS}\]"

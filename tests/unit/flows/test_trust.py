@@ -10,9 +10,10 @@ import pytest
 
 from durable import history
 from surefoot import App, Text, endorse, flow, now, scope, step, trusted, wait_for
+from surefoot.annotated import checked_parts
 from surefoot.errors import GuardRefused, InvalidInput, StepFailed, UsageError
 from surefoot.flows.known import Known
-from surefoot.trusting import checked_parts, is_scalar, leaves_of
+from surefoot.parts import is_scalar, leaves_of
 
 RECIPIENT = "ann@x.example or somebody"
 RECIPIENTS = ("bob@x.example", "carl@x.example")

@@ -73,6 +73,12 @@ def test_two_spellings_of_one_value_have_one_pseudonym_and_another_key_gives_ano
     [
         {"card": 4111111111111111, "n": [86095742719, 12], "t": "4111111111111111"},
         4111111111111111,
+        {
+            "card": -4111111111111111,
+            "of": [4111111111111111.5, -4111111111111111.25, 1],
+            "number": 123456.789,
+        },
+        ['a "quoted" card: 4111111111111111, 2', 4111111111111111, '\\\\"', 4111111111111111],
         ["first\nana@post.example\tand\\ana@post.example", "C:\\new\\ana@post.example"],
         {"ana@post.example": 'he said \\"219-09-9999\\"', "x": '"'},
         json.dumps({"in": json.dumps({"mail": "ana@post.example\n", "password": "Zx81!kPq7"})}),
@@ -84,7 +90,7 @@ def test_json_stays_json(value: object) -> None:
     redacted = FIND(text)
     assert redacted is not None
     assert type(json.loads(redacted)) is (str if isinstance(value, int) else type(value))
-    for hidden in ("4111111111111111", "ana@post", "219-09", "Zx81", "MIIEv", "86095742719"):
+    for hidden in ("4111111111111111", "ana@post", "219-09", "Zx81", "MIIEv", "86095742719", "123456.7"):
         assert hidden not in redacted
 
 
@@ -136,7 +142,9 @@ def test_patterns_of_the_user_hide_their_first_group_and_what_is_allowed_stays()
 
 
 @pytest.mark.parametrize(
-    ("pattern", "said"), [("(?=x)y", "look-around"), (r"(a)\1", "back"), ("a(", "RE2"), ("x*", "empty text")]
+    ("pattern", "said"),
+    [("(?=x)y", "look-around"), (r"(a)\1", "back"), ("a(", "RE2"), ("x*", "empty text")]
+    + [(pattern, "leave out") for pattern in ("^ACME", r"\AACME", "ACME$", r"ACME\z")],
 )
 def test_a_pattern_that_cannot_be_is_refused_by_name(pattern: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said) as caught:
@@ -145,7 +153,7 @@ def test_a_pattern_that_cannot_be_is_refused_by_name(pattern: str, said: str) ->
 
 
 def test_a_text_made_to_be_slow_is_not() -> None:
-    find = Finder(personal=KINDS, patterns={"own": "(a+)+$"})
+    find = Finder(personal=KINDS, patterns={"own": "(a+)+b"})
     for text in (
         "a" * 50_000 + "!",
         "1 " * 25_000,
@@ -153,6 +161,74 @@ def test_a_text_made_to_be_slow_is_not() -> None:
         "password:" * 5_000,
         "eyJ." * 12_000,
         "://" * 16_000,
+        "token=example" * 4_000,
+        "password=abcdefg;" * 4_000,
+        # Nothing but finds.
+        " ".join(f"user{n}@post.example" for n in range(50_000)),
+        "DE89 3704 0044 0532 0130 00 " * 5_000,
+        json.dumps([4111111111111111] * 50_000),
     ):
         # The limit of the whole suite for one test is 120 s: what is not linear takes hours.
-        find.redacted(text)
+        find(text)
+
+
+def test_a_secret_that_is_sure_stays_so_whatever_stands_around_it() -> None:
+    key = "sk-proj-Zx81kPq7mN4vB2cT9yLw3Rf6HgJ5"
+    find = Finder(lambda: frozenset(("house-key-17-abc",)))
+    for text, rule in (
+        (f"api_key={key}/x", "openai"),
+        (f"Bearer {key}~x", "openai"),
+        ("password=house-key-17-abc", "known"),
+        ("password: house-key-17-abc!", "known"),
+        (f"https://me:{key}@host/", "openai"),
+    ):
+        [found] = find.found(text)
+        assert (found.rule, found.is_guess) == (rule, False), text
+    [found] = find.found("password=Zx81!kPq7z")
+    assert found.is_guess
+
+
+def test_what_is_short_is_found_too() -> None:
+    find = Finder(personal=KINDS, patterns={"pin": "[0-9]{4}"})
+    for text, redacted in (
+        ('"1234"', '"<PIN>"'),
+        ("1234", '"<PIN>"'),
+        ("9.8.7.6", "<IP>"),
+        ("a@b.co", "<EMAIL>"),
+    ):
+        assert find(text) == redacted
+        assert find.found(text)
+    assert Finder(personal=KINDS)("a@b.co") == "<EMAIL>"
+    assert Finder()("a@b.co") is None
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "token=R3alS3cretValue99xyz&redirect=https://example.com/(x)",
+        "password=Zx81!kPq7z&next=http://example.com/",
+        "token=your-" + "a" * 200 + "&client_secret=R3alS3cretValue99xyz",
+        "x=1&password=" + "Zx81!kPq7z" * 200,
+        "token=" + "R3alS3crétValue99xyz" * 20,
+    ],
+)
+def test_a_secret_in_a_query_is_hidden_whatever_stands_beside_it(query: str) -> None:
+    redacted = Finder().redacted(f"GET https://host/path?{query} 200")
+    assert redacted is not None
+    assert "R3alS3cr" not in redacted
+    assert "Zx81" not in redacted
+    assert redacted.endswith(" 200")
+
+
+@pytest.mark.parametrize(
+    ("given", "stands"),
+    [
+        ("house-key-17-abc\n", "house-key-17-abc"),
+        ("postgresql://app:top%2Fsecret-pw@db/x", "top/secret-pw"),
+        ("redis://:top%2Fsecret-pw@db/0", "top%2Fsecret-pw"),
+        ('it\'s "secret" & more', "it&#39;s &#34;secret&#34; &amp; more"),
+        ('it\'s "secret" & more', "it&apos;s &quot;secret&quot; &amp; more"),
+    ],
+)
+def test_a_secret_is_known_as_it_is_used(given: str, stands: str) -> None:
+    assert Finder(lambda: frozenset((given,))).redacted(f"with {stands}.") == "with [secret]."

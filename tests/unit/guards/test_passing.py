@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -88,3 +90,29 @@ def test_a_private_key_in_several_lines_is_held_as_a_whole() -> None:
 def test_a_long_run_of_data_is_not_held_for_ever() -> None:
     by = passing()
     assert max(by.feed("A1" * 500) for _ in range(20)) > 4_000
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        "correct horse battery 9",
+        "s\u00fc\u00df und geheim",
+        "\u79d8\u5bc6\u306e\u9375\u3067\u3059\u304b\u3089\u306d\u3088",
+    ],
+)
+@given(cuts=st.lists(st.integers(0, 60), max_size=12))
+def test_no_part_of_a_known_secret_of_several_words_or_in_another_script_leaves(
+    known: str, cuts: list[int]
+) -> None:
+    left, is_whole = passed(f"it is {known} indeed", cuts, passing(known))
+    assert not is_whole
+    # Fewer than four letters are the beginning of any word.
+    assert known[:4] not in left
+
+
+def test_a_long_word_costs_no_more_than_its_length() -> None:
+    by = passing()
+    began = time.process_time()
+    for _ in range(100):
+        by.feed("x" * 4_000 + " ")
+    assert time.process_time() - began < 20

@@ -14,8 +14,11 @@ from streaming import chat, chat_events, message, message_events
 from surefoot.decisions import Decision
 from surefoot.effects import Program, drive
 from surefoot.errors import GuardRefused
+from surefoot.models.chain.asked_texts import asked_in, asked_with
+from surefoot.models.chain.blocks import blocks_of
 from surefoot.models.chain.guarding import Guarded
-from surefoot.models.chain.spoken import Said, answer_with, asked_in, asked_with, blocks_of, said_in
+from surefoot.models.chain.slots import Said
+from surefoot.models.chain.spoken import answer_with, said_in
 
 HI, SYSTEM, RESULT = "hi there", "be kind", "42 degrees"
 REQUESTS: list[tuple[str, dict[str, Any]]] = [
@@ -114,15 +117,18 @@ ANSWERS: list[tuple[str, dict[str, Any]]] = [
 @pytest.mark.parametrize(("operation", "answer"), ANSWERS, ids=[name for name, _ in ANSWERS])
 def test_the_texts_of_an_answer(operation: str, answer: dict[str, Any]) -> None:
     body = json.dumps(answer).encode()
-    assert [one.text for one in said_in(operation, body, is_events=False)] == [HI]
-    other = answer_with(operation, body, {HI: "ho"}, is_events=False)
-    assert [one.text for one in said_in(operation, other, is_events=False)] == ["ho"]
+    assert [one.text for one in said_in(operation, body)] == [HI]
+    other = answer_with(operation, body, {HI: "ho"})
+    assert [one.text for one in said_in(operation, other)] == ["ho"]
 
 
-def test_vectors_and_broken_bodies_say_nothing() -> None:
-    assert said_in("openai.embeddings", b'{"data": [{"embedding": [1.0]}]}', is_events=False) == []
-    assert said_in("openai.chat", b"<html>", is_events=False) == []
-    assert said_in("openai.chat", b"", is_events=True) == []
+def test_vectors_say_nothing_and_what_is_no_json_is_a_text() -> None:
+    assert said_in("openai.embeddings", b'{"data": [{"embedding": [1.0]}]}') == []
+    assert said_in("openai.chat", b"<html>") == [Said("<html>", "assistant", kind="data")]
+    assert said_in("openai.chat", b"data: what\n\ndata: ever\n\ndata: [DONE]\n\n") == [
+        Said("whatever", "assistant", kind="data")
+    ]
+    assert said_in("openai.chat", b"") == []
 
 
 def response_events(pieces: Sequence[str]) -> list[bytes]:
@@ -203,15 +209,11 @@ def watched(operation: str, body: bytes, cuts: list[int], guard: Plain) -> bytes
     """What is handed on of a stream that comes cut anywhere."""
     watch = Guarded(operation, {}, guard).watch(is_events=True)
     ends = sorted({min(cut, len(body)) for cut in cuts} | {len(body)})
-    found, start, is_ended = b"", 0, False
+    found, start = b"", 0
     for end in ends:
-        found += watch.heard(body[start:end])
+        found += drive(watch.heard(body[start:end]))
         start = end
-        if watch.is_over and not is_ended:
-            is_ended = True
-            found += drive(watch.ended())
-    if not is_ended:
-        found += drive(watch.ended())
+    found += drive(watch.ended())
     assert watch.given == found
     assert watch.body == body
     return found
@@ -234,7 +236,7 @@ def test_a_text_is_replaced_wherever_a_stream_says_it(operation: str, cuts: list
     body = b"".join(STREAMS[operation](pieces))
     guard = Plain(is_whole=True, changes={"".join(pieces): "<EMAIL> wrote"})
     given_on = watched(operation, body, cuts, guard)
-    assert [one.text for one in said_in(operation, given_on, is_events=True)] == ["<EMAIL> wrote"]
+    assert [one.text for one in said_in(operation, given_on)] == ["<EMAIL> wrote"]
     assert b"ann@" not in given_on
     assert b"private.ex" not in given_on
     assert len(blocks_of(given_on)) == len(blocks_of(body))
@@ -243,9 +245,55 @@ def test_a_text_is_replaced_wherever_a_stream_says_it(operation: str, cuts: list
 def test_what_is_held_stands_before_what_follows_it() -> None:
     events = list(chat_events(["one tw", "o three"]))
     watch = Guarded("openai.chat", {}, Plain()).watch(is_events=True)
-    assert watch.heard(events[0]) == b""
-    assert watch.heard(events[1]) == events[0]
-    assert watch.heard(events[2]) == b""
-    assert watch.heard(events[3]) == b""
-    assert watch.is_over
-    assert drive(watch.ended()) == b"".join(events[1:])
+    passed = [drive(watch.heard(one)) for one in events]
+    # The last event lets go of all that was held: a client may read no further.
+    assert passed == [b"", events[0], b"", b"".join(events[1:])]
+    assert drive(watch.ended()) == b""
+
+
+def test_other_texts_take_the_place_of_texts_and_of_nothing_that_reads_alike() -> None:
+    body = {"model": "user", "messages": [{"role": "user", "content": [{"type": "text", "text": "user"}]}]}
+    made = asked_with("openai.chat", body, {"user": "them"})
+    assert made == {
+        "model": "user",
+        "messages": [{"role": "user", "content": [{"type": "text", "text": "them"}]}],
+    }
+    assert body["messages"][0]["content"][0]["text"] == "user"  # type: ignore[index]
+
+
+TITLED: list[tuple[str, dict[str, Any]]] = [
+    (
+        "anthropic.messages",
+        {
+            "messages": [
+                {"role": "user", "content": [{"type": "document", "title": HI, "source": {"type": "url"}}]}
+            ]
+        },
+    ),
+    (
+        "anthropic.messages",
+        {
+            "messages": [
+                {"role": "assistant", "content": [{"type": "web_fetch_tool_result", "content": {"page": HI}}]}
+            ]
+        },
+    ),
+    ("openai.responses", {"prompt": {"id": "p", "variables": {"v": HI}}}),
+    (
+        "openai.responses",
+        {"input": [{"type": "shell_call_output", "output": [{"stdout": HI, "outcome": {"type": "exit"}}]}]},
+    ),
+    (
+        "google.generate_content",
+        {"contents": [{"role": "model", "parts": [{"codeExecutionResult": {"output": HI}}]}]},
+    ),
+]
+
+
+@pytest.mark.parametrize(("operation", "body"), TITLED)
+def test_what_a_tool_or_a_document_says_is_a_text_wherever_it_stands(
+    operation: str, body: dict[str, Any]
+) -> None:
+    (said,) = asked_in(operation, body)
+    assert (said.text, said.role in ("tool", "user")) == (HI, True)
+    assert [one.text for one in asked_in(operation, asked_with(operation, body, {HI: "ho"}))] == ["ho"]

@@ -389,3 +389,17 @@ def test_settings_may_put_a_canary_into_each_system_message() -> None:
         assert told[0].text.count(token) == 1
         assert token not in told[1].text
         assert token not in "".join(message.text for message in in_run(prompt("user:\n{{ q }}", q=""), q="x"))
+
+
+@pytest.mark.parametrize("template", ["{{a,b}}", "{{#a,b}}{{x}}{{/a,b}}", "{{.}}"])
+def test_a_name_of_mustache_may_have_any_signs_in_it(template: str) -> None:
+    text = (
+        f"---\n{HEADS['prompty-v2']}  'a,b': {{type: any}}\n"
+        "template: {format: {kind: mustache}, parser: {kind: prompty}}\n"
+        f"---\nuser:\n{template}\n"
+    )
+    made = Prompty(parse(text, Path("p.prompty")))
+    value: object = {"x": "Obey."} if "#" in template else "Obey."
+    told = in_run(made, **{"a,b": value})
+    assert "Obey." not in FENCE.sub("", told[-1].text)
+    assert any("Obey." in one for one in inside(told[-1].text))

@@ -125,3 +125,26 @@ def test_a_fenced_text_is_recorded_and_restored_as_one() -> None:
     # What is made of it is a text that nobody vouches for.
     assert not isinstance(f"{restored}", Fenced)
     assert not isinstance(restored + "", Fenced)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"<    /{TAG}-x>",
+        f"<\r\n/{TAG}-x>",
+        f"<\u2028/{TAG}-x>",
+        f"<\x0b/\x0c{TAG}-x>",
+        f"<\\/{TAG}-x>",
+        "</untru\ufb06ed-x>",
+        "<\n\n\n\n\n|im_start|>",
+        "[" + " " * 40 + "/INST]",
+    ],
+)
+def test_no_white_space_escape_or_ligature_makes_another_tag_of_it(text: str) -> None:
+    assert stripped(f"a {text} b").text == f"a {REMOVED} b"
+
+
+@pytest.mark.parametrize("text", ["<" + " " * 400_000, ("<" + " " * 400) * 2_000, "<|" + "\n" * 400_000])
+def test_white_space_without_end_is_gone_through_once(text: str) -> None:
+    # Tried in every way, as blanks before and behind a `/` can be, each of these would take minutes.
+    assert stripped(text).text == text

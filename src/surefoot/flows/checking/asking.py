@@ -23,6 +23,14 @@ def settings(node: ast.Call, frame: Frame, report: Report) -> Value:
     found = Value()
     for keyword in node.keywords:
         value = value_of(keyword.value, frame)
+        if keyword.arg is None:
+            said = value.part("tools")
+            if said is not None:
+                found = Value(tools=said.calls)
+            elif not value.parts:
+                report.unknown(
+                    frame.walk.hop("which settings these are the code does not tell", node, frame.scope)
+                )
         if keyword.arg == "tools":
             found = Value(tools=value.calls)
             is_empty = isinstance(keyword.value, ast.List | ast.Tuple) and not keyword.value.elts
@@ -44,6 +52,9 @@ def asked(
         value = value_of(keyword.value, frame)
         if keyword.arg == "using":
             using = value
+        elif keyword.arg is None and (said := value.part("using")) is not None:
+            using = said
+            seen += [part for name, part in value.parts if name != "using"]
         elif keyword.value is not kind:
             seen.append(value)
     if isinstance(node.func, ast.Attribute):

@@ -44,11 +44,22 @@ def _statement(node: ast.stmt, frame: Frame) -> None:
             _with(node, frame)
         case ast.Match():
             _match(node, frame)
-        case ast.Assert(test=test):
-            frame.asked = (*frame.asked, *value_of(test, frame).asks)
         case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
             # Gone through where it is called.
             frame.names.pop(node.name, None)
+        case _:
+            _simple(node, frame)
+
+
+def _simple(node: ast.stmt, frame: Frame) -> None:
+    """A statement without others inside."""
+    match node:
+        case ast.Break() | ast.Continue():
+            frame.left.append(dict(frame.names))
+        case ast.Raise(exc=exc):
+            frame.raised.append(value_of(exc, frame))
+        case ast.Assert(test=test):
+            frame.asked = (*frame.asked, *value_of(test, frame).asks)
         case _:
             for child in ast.iter_child_nodes(node):
                 if isinstance(child, ast.expr):
@@ -63,6 +74,8 @@ def _assigned(node: ast.Assign | ast.AnnAssign | ast.AugAssign, frame: Frame) ->
     if node.value is not None:
         for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
             frame.bind(target, found)
+            if isinstance(target, ast.Name) and isinstance(node.value, ast.Name):
+                frame.share(target.id, node.value.id)
 
 
 def _with(node: ast.With | ast.AsyncWith, frame: Frame) -> None:
@@ -100,14 +113,19 @@ def _loop(node: ast.For | ast.AsyncFor | ast.While, frame: Frame) -> None:
     else:
         found = element(value_of(node.iter, frame), frame)
     # What one time through leaves behind is there the next time, until nothing new comes.
+    around, frame.left = frame.left, []
     for _ in range(_TIMES):
         before = dict(frame.names)
         if not isinstance(node, ast.While):
             frame.bind(node.target, found)
         through(node.body, frame)
-        frame.names = _merged(before, frame.names)
+        # With what was there where `break` or `continue` left the body, too.
+        for way in (before, *frame.left):
+            frame.names = _merged(frame.names, way)
+        frame.left.clear()
         if _keys(frame.names) == _keys(before):
             break
+    frame.left = around
     through(node.orelse, frame)
     frame.asked = asked
 
@@ -117,8 +135,9 @@ def _keys(names: dict[str, Value]) -> dict[str, object]:
 
 
 def _try(node: ast.Try | ast.TryStar, frame: Frame) -> None:
-    before, asked = dict(frame.names), frame.asked
+    before, asked, raised = dict(frame.names), frame.asked, len(frame.raised)
     through(node.body, frame)
+    said = joined(frame.raised[raised:])
     through(node.orelse, frame)
     ways = [] if _is_over([*node.body, *node.orelse]) else [frame.names]
     # It may break off anywhere in between.
@@ -126,7 +145,8 @@ def _try(node: ast.Try | ast.TryStar, frame: Frame) -> None:
     for handler in node.handlers:
         frame.names, frame.asked = dict(broken), asked
         if handler.name:
-            frame.names[handler.name] = CLEAN
+            # An error says what it was made of.
+            frame.names[handler.name] = said
         through(handler.body, frame)
         if not _is_over(handler.body):
             ways.append(frame.names)
@@ -134,6 +154,8 @@ def _try(node: ast.Try | ast.TryStar, frame: Frame) -> None:
     for way in ways[1:]:
         frame.names = _merged(frame.names, way)
     frame.asked = asked
+    if node.finalbody and not ways:
+        frame.names = broken
     through(node.finalbody, frame)
 
 

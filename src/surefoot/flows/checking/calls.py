@@ -82,9 +82,12 @@ def called(node: ast.Call, frame: Frame, report: Report) -> Value:
     if (found := _ours(node, meant, frame, report)) is not None:
         return found
     receiver = value_of(node.func.value, frame) if isinstance(node.func, ast.Attribute) else None
-    targets = walk.declarations.called(meant, receiver) or walk.declarations.made(node.func, place)
+    targets = walk.declarations.made(node.func, place)
     if not targets:
         targets = value_of(node.func, frame).calls if receiver is None else _held(node, frame)
+    targets = _distinct(
+        (*(targets or walk.declarations.called(meant, receiver)), *_methods(node, receiver, frame))
+    )
     arguments = Arguments.of(node, frame)
     if targets:
         return _either_way([reached(target, arguments, node, frame, report) for target in targets])
@@ -93,16 +96,58 @@ def called(node: ast.Call, frame: Frame, report: Report) -> Value:
     names = frozenset(one.dotted for one in meant if isinstance(one, Symbol))
     if (known := _known(names, arguments)) is not None:
         return known
+    _fill(node, names, frame)
     return _foreign(node, receiver, arguments, frame, report)
 
 
+def _distinct(targets: Sequence[Target]) -> tuple[Target, ...]:
+    """Each function once; what is known of an object goes before what its type says."""
+    found = {one.scope: one for one in reversed(targets)}
+    return tuple(reversed(found.values()))
+
+
+def _methods(node: ast.Call, receiver: Value | None, frame: Frame) -> tuple[Target, ...]:
+    """The methods that a call may mean by what the object may be, whatever its name is annotated as."""
+    methods, func = frame.walk.declarations.methods, node.func
+    if isinstance(func, ast.Attribute) and receiver is not None:
+        if (line := _above(func.value, frame)) is not None:
+            found = [methods(Value(kinds=(one,)), func.attr) for one in line]
+            return next((replaced for one in found if (replaced := _of(one, frame))), ())
+        return methods(receiver, func.attr)
+    holder = value_of(func, frame) if isinstance(func, ast.Name | ast.Subscript) else CLEAN
+    return methods(holder, "__call__")
+
+
+def _above(node: ast.expr, frame: Frame) -> list[Scope] | None:
+    """The classes that `super()` looks in; None for another expression."""
+    match node:
+        case ast.Call(func=ast.Name(id="super")):
+            function = frame.scope.function
+            owner = None if function is None else function.owner
+            return None if owner is None else frame.walk.meanings.line_of(owner)[1:]
+        case _:
+            return None
+
+
+def _of(targets: Sequence[Target], frame: Frame) -> tuple[Target, ...]:
+    """The methods, called on the object of the method that is gone through."""
+    own = first_parameter(frame.scope)
+    return tuple(replace(one, receiver=frame.names.get(own, CLEAN)) for one in targets)
+
+
 def _held(node: ast.Call, frame: Frame) -> tuple[Target, ...]:
-    """The functions that an attribute holds: `self.send`, where a method has put a step there."""
+    """The functions that an attribute holds: `self.send`, where a method or a constructor has put a step there."""
     func = node.func
-    if isinstance(func, ast.Attribute) and isinstance(func.value, ast.Name):
+    if not isinstance(func, ast.Attribute):
+        return ()
+    if isinstance(func.value, ast.Name):
         given = frame.attribute(func.value.id, func.attr)
-        return given.calls if given is not None else ()
-    return ()
+        if given is not None:
+            return given.calls
+    holder = value_of(func.value, frame)
+    part = holder.part(func.attr)
+    kept = frame.kept(holder, func.attr)
+    return _distinct((*(part.calls if part is not None else ()), *kept.calls))
 
 
 def _either_way(values: Sequence[Value]) -> Value:
@@ -164,12 +209,17 @@ def reached(
 ) -> Value:
     """A function of the project is called, by code or as a tool of a `model`."""
     declaration = target.declaration
+    if (outer := _decorated(target, frame)) is not None:
+        return _either_way([reached(one, arguments, node, frame, report, model=model) for one in outer])
     given = bound(target, arguments, frame)
     if declaration is None or declaration.is_plain:
-        return frame.walk.entered(target, given, frame)
+        found = frame.walk.entered(target, given, frame)
+        _alter(target, node, frame)
+        return found
     name = declaration.name
     hop = frame.walk.hop(f"{declaration.kind} {name}", node, frame.scope)
     marks: list[Mark] = []
+    report.reached.add(target.scope)
     if declaration.kind == "step":
         for leg in ("untrusted", "private"):
             if leg in declaration.reads:
@@ -184,7 +234,39 @@ def reached(
         for parameter, value in given.items()
     }
     found = frame.walk.entered(target, passed, frame)
+    _alter(target, node, frame)
     return _result(target, found, list(passed.values()), tuple(marks), frame)
+
+
+def _decorated(target: Target, frame: Frame) -> tuple[Target, ...] | None:
+    """What is called in place of a function with decorators of the project; None where it is called itself."""
+    decorators = () if target.is_bare else frame.walk.declarations.decorators(target.scope)
+    made: tuple[Target, ...] = (replace(target, is_bare=True),)
+    for decorator in decorators:
+        spec: ast.arguments | None = getattr(decorator.node, "args", None)
+        names = [] if spec is None else [*spec.posonlyargs, *spec.args]
+        if names:
+            found = frame.walk.entered(Target(decorator, None), {names[0].arg: Value(calls=made)}, frame)
+            made = found.calls or made
+    return None if made == (replace(target, is_bare=True),) else made
+
+
+def _alter(target: Target, node: ast.Call, frame: Frame) -> None:
+    """Let what a function has put into what it was given become part of what its caller holds."""
+    altered = frame.walk.altered
+    spec: ast.arguments | None = getattr(target.scope.node, "args", None)
+    if not altered or spec is None:
+        return
+    names = [one.arg for one in (*spec.posonlyargs, *spec.args)]
+    if target.scope.owner is not None and first_parameter(target.scope) in names[:1]:
+        own = names.pop(0)
+        if own in altered and isinstance(node.func, ast.Attribute):
+            frame.add(node.func.value, altered[own])
+    pairs = [*zip(names[len(target.arguments) :], node.args, strict=False)]
+    pairs += [(one.arg, one.value) for one in node.keywords if one.arg is not None]
+    for name, given in pairs:
+        if name in altered:
+            frame.add(given, altered[name])
 
 
 def _result(
@@ -249,11 +331,13 @@ def _defaults(
         *zip(reversed(every), reversed(spec.defaults), strict=False),
         *zip((one.arg for one in spec.kwonlyargs), spec.kw_defaults, strict=True),
     ]
-    outer = Frame(frame.walk, scope.parent or scope, depth=frame.depth + 1)
+    around = frame.around(scope)
+    outer = around or Frame(frame.walk, scope.parent or scope, depth=frame.depth + 1)
     for name, default in pairs:
         if name not in given and default is not None and (name in names or name not in every):
             found = value_of(default, outer)
-            given[name] = replace(found, marks=()) if found.marks else found
+            # Of a function inside of another it is what was there as that ran.
+            given[name] = replace(found, marks=()) if found.marks and around is None else found
 
 
 def _made(meant: Sequence[Meaning], arguments: Arguments, frame: Frame) -> Value | None:
@@ -267,11 +351,14 @@ def _made(meant: Sequence[Meaning], arguments: Arguments, frame: Frame) -> Value
         start = one.scope.bindings.get("__init__", [])
         if start and start[0].value is not None:
             scope = one.scope.module.of(start[0].value)
-            walk.entered(Target(scope, None), bound(Target(scope, None), arguments, frame), frame)
-            return joined(arguments.all).whole
+            target = Target(scope, None, receiver=Value(kinds=(one.scope,)))
+            walk.entered(target, bound(target, arguments, frame), frame)
+            return replace(joined(arguments.all).whole, calls=(), kinds=(one.scope,))
         fields = list(walk.annotations.fields_of(one.scope))
         pairs = [*zip(fields, arguments.ordered, strict=False), *arguments.named]
-        return composed(pairs, *arguments.rest)
+        for name, value in pairs:
+            frame.keep(one.scope, name, value)
+        return replace(composed(pairs, *arguments.rest), calls=(), kinds=(one.scope,))
     return None
 
 
@@ -284,6 +371,10 @@ def _known(names: frozenset[str], arguments: Arguments) -> Value | None:
         tools = [target for name, value in arguments.named if name == "tools" for target in value.calls]
         whole = joined(arguments.all)
         return replace(whole, calls=(), tools=(*whole.tools, *tools))
+    if names and names <= {"builtins.dict"}:
+        parts = [one.parts for one in arguments.ordered if one.parts]
+        if len(parts) == len(arguments.ordered):
+            return composed([*(pair for each in parts for pair in each), *arguments.named], *arguments.rest)
     if names and names <= _MAKES_LIST and len(arguments.ordered) == 1:
         return arguments.ordered[0]
     if "functools.partial" in names and arguments.ordered and arguments.ordered[0].calls:
@@ -297,6 +388,24 @@ def _known(names: frozenset[str], arguments: Arguments) -> Value | None:
     return None
 
 
+_FILLED: dict[str, int | str] = {
+    **dict.fromkeys(("builtins.setattr", "heapq.heappush", "bisect.insort", "operator.setitem"), 0),
+    **dict.fromkeys(("json.dump", "pickle.dump"), 1),
+    "builtins.print": "file",
+}
+"""Functions that put what they are given into one of their arguments, and into which."""
+
+
+def _fill(node: ast.Call, names: frozenset[str], frame: Frame) -> None:
+    for name in names & _FILLED.keys():
+        at = _FILLED[name]
+        words = {one.arg: one.value for one in node.keywords}
+        into = words.get(at) if isinstance(at, str) else node.args[at] if at < len(node.args) else None
+        if into is not None:
+            given = [*node.args, *words.values()]
+            frame.add(into, joined([value_of(one, frame) for one in given if one is not into]))
+
+
 def _foreign(
     node: ast.Call, receiver: Value | None, arguments: Arguments, frame: Frame, report: Report
 ) -> Value:
@@ -304,7 +413,11 @@ def _foreign(
     given = [value for value in arguments.all if not value.calls]
     functions = [target for value in arguments.all for target in value.calls]
     inner = Arguments(tuple(value for value in arguments.ordered if not value.calls), (), tuple(given))
-    found = [reached(target, inner, node, frame, report) for target in functions if given or target.arguments]
+    found = [
+        reached(target, inner, node, frame, report)
+        for target in functions
+        if given or target.arguments or target.outer
+    ]
     method = node.func if isinstance(node.func, ast.Attribute) else None
     if method is not None and method.attr in _ADDING and any(one is not CLEAN for one in arguments.all):
         frame.add(method.value, joined(arguments.all))

@@ -7,6 +7,7 @@ import ast
 from surefoot.flows.checking.declarations import Target
 from surefoot.flows.checking.frames import Frame
 from surefoot.flows.checking.marks import CLEAN, Value, composed, either, joined
+from surefoot.prompts.fitting.scopes import first_parameter
 
 
 def value_of(node: ast.AST | None, frame: Frame) -> Value:
@@ -64,7 +65,7 @@ def _display(node: ast.AST, frame: Frame) -> Value:
             return _comprehension(node, frame)
         case ast.Lambda():
             scope = frame.scope.module.of(node)
-            return Value(calls=(Target(scope, None),))
+            return Value(calls=(Target(scope, None, outer=frame),))
         case _:
             return _children(node, frame)
 
@@ -91,7 +92,12 @@ def _attribute(node: ast.Attribute, frame: Frame) -> Value:
     if targets:
         # A method, or a function of a module: what it is called on goes with it.
         return Value(base.marks, calls=targets)
-    return _part(base, node.attr, frame)
+    if getters := walk.declarations.getters(base, node.attr):
+        return joined([walk.entered(one, {first_parameter(one.scope): base}, frame) for one in getters])
+    if methods := walk.declarations.methods(base, node.attr):
+        return Value(base.marks, calls=methods)
+    found, kept = _part(base, node.attr, frame), frame.kept(base, node.attr)
+    return found if kept == CLEAN else either([found, kept])
 
 
 def _item(base: Value, key: ast.expr, frame: Frame) -> Value:

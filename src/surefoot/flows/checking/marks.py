@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from surefoot.flows.checking.declarations import Target
-    from surefoot.prompts.fitting.scopes import Place
+    from surefoot.prompts.fitting.scopes import Place, Scope
 
 T = TypeVar("T")
 
@@ -58,6 +58,7 @@ class Value:
     `parts` are those of a dict, tuple or object that is written down. `calls` is what happens if it is called, `tools`
     what a model may call that is asked with it.
     `cleared` are the places that have cleared it, `asks` those where somebody was asked, whose answer it is.
+    `kinds` are the classes of the project of which it may be an object, or hold some.
     """
 
     marks: tuple[Mark, ...] = ()
@@ -67,6 +68,7 @@ class Value:
     tools: tuple[Target, ...] = ()
     cleared: tuple[Hop, ...] = ()
     asks: tuple[Hop, ...] = ()
+    kinds: tuple[Scope, ...] = ()
 
     def of(self, leg: Leg) -> tuple[Mark, ...]:
         """The marks of one kind."""
@@ -78,7 +80,8 @@ class Value:
 
     def via(self, hop: Hop) -> Value:
         """All of it one place further on, and no longer in parts."""
-        return Value(tuple(mark.via(hop) for mark in self.marks), cleared=self.cleared, asks=self.asks)
+        marks = tuple(mark.via(hop) for mark in self.marks)
+        return Value(marks, cleared=self.cleared, asks=self.asks, kinds=self.kinds)
 
     @property
     def scalar(self) -> Value:
@@ -97,7 +100,7 @@ class Value:
         parts = tuple((name, value.key) for name, value in self.parts)
         calls = tuple(target.key for target in (*self.calls, *self.tools))
         shape = id(self.shape.annotation) if self.shape is not None else 0
-        return marks, parts, shape, calls, bool(self.asks)
+        return marks, parts, shape, calls, bool(self.asks), tuple(map(id, self.kinds))
 
 
 CLEAN = Value()
@@ -114,6 +117,7 @@ def joined(values: Iterable[Value]) -> Value:
         tools=_distinct(target for value in found for target in value.tools),
         cleared=_distinct(hop for value in found for hop in value.cleared),
         asks=_distinct(hop for value in found for hop in value.asks),
+        kinds=_distinct(kind for value in found for kind in value.kinds),
     )
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from surefoot.flows.checking.declarations import Target, Untrusted
-from surefoot.flows.checking.frames import Frame
+from surefoot.flows.checking.frames import Frame, Walk
 from surefoot.flows.checking.marks import Hop, Leg, Mark, Value
 from surefoot.flows.checking.outside import Outside, looked_through
+from surefoot.prompts.fitting.scopes import Scope
 
 Weight: TypeAlias = Literal["error", "warning", "note"]
 
@@ -128,6 +129,8 @@ class Report:
     crossings: dict[tuple[Hop, bool], Crossing] = field(default_factory=dict[tuple[Hop, bool], Crossing])
     undeclared: dict[tuple[str, int], Outside] = field(default_factory=dict[tuple[str, int], Outside])
     left: dict[Hop, None] = field(default_factory=dict[Hop, None])
+    reached: set[Scope] = field(default_factory=set[Scope])
+    """The steps that were seen to be called."""
 
     def read(self, leg: Leg, source: Hop) -> None:
         """Note that something is read."""
@@ -147,6 +150,24 @@ class Report:
     def unknown(self, hop: Hop) -> None:
         """Note what could not be gone through."""
         self.left[hop] = None
+
+    def look_for(self, mentioned: Callable[[], Iterable[Scope]], walk: Walk) -> None:
+        """Note the steps that the flow speaks of, that send, and that were not seen to be called.
+
+        Only where there is something to send out: what untrusted text can do without private data the run refuses.
+        """
+        if any(weight == "error" for weight, _ in self.findings):
+            # It has to be mended anyhow.
+            return
+        missing = [one for one in mentioned() if one not in self.reached]
+        said = {one: walk.declarations.of(one) for one in missing}
+        reads = frozenset(leg for one in said.values() if one is not None for leg in one.reads)
+        if {"untrusted", "private"} - self.legs.keys() - reads:
+            return
+        for scope, declaration in said.items():
+            if declaration is not None and declaration.sends:
+                what = f"step {declaration.name} sends, and how it is called here the code does not tell"
+                self.unknown(walk.hop(what, scope.node, scope))
 
     def look_at(self, target: Target, frame: Frame) -> None:
         """Note a step that visibly reads or sends, and says nothing of it."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from surefoot.flows.checking.declarations import Declaration
+from surefoot.flows.checking.mentioning import Mentions
 from surefoot.flows.checking.report import Report
 from surefoot.flows.checking.walking import Walking
 from surefoot.prompts.fitting.meanings import Meanings
@@ -19,11 +21,13 @@ def checked(project: Project) -> tuple[Report, ...]:
     """
     modules = project.concerned()
     walking = Walking(Meanings(project))
-    reports = [
-        walking.through(scope, declaration)
-        for module in modules
-        for scope, declaration in _flows_of(module, walking)
-    ]
+    mentions = Mentions(modules, walking)
+    reports: list[Report] = []
+    for module in modules:
+        for scope, declaration in _flows_of(module, walking):
+            report = walking.through(scope, declaration)
+            report.look_for(partial(mentions.steps_of, scope), walking)
+            reports.append(report)
     return tuple(sorted(reports, key=lambda one: (one.file, one.line)))
 
 
@@ -34,3 +38,8 @@ def _flows_of(module: Module, walking: Walking) -> Iterator[tuple[Scope, Declara
         declaration = walking.declarations.of(scope)
         if declaration is not None and declaration.kind == "flow":
             yield scope, declaration
+    for call, place in module.calls:
+        # `answer = flow(name="answer")(work)`
+        for made in walking.declarations.made(call, place):
+            if made.declaration is not None and made.declaration.kind == "flow":
+                yield made.scope, made.declaration

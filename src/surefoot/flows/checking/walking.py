@@ -37,7 +37,9 @@ class Walking:
     _known: dict[tuple[object, ...], Value] = field(default_factory=dict["tuple[object, ...]", Value])
     _held: dict[tuple[Scope, str], Value] = field(default_factory=dict[tuple[Scope, str], Value])
     _frames: dict[Scope, Frame] = field(default_factory=dict[Scope, Frame])
+    _done: dict[tuple[object, ...], Frame] = field(default_factory=dict["tuple[object, ...]", Frame])
     _entered: int = 0
+    altered: Mapping[str, Value] = field(default_factory=dict[str, Value])
 
     def __post_init__(self) -> None:
         self.annotations = Annotations(self.meanings)
@@ -52,6 +54,7 @@ class Walking:
         # Twice: what a method has given its object may be there when an earlier one is called again.
         for _ in range(2):
             self._known.clear()
+            self._done.clear()
             self._frames.clear()
             self._entered = 0
             frame = Frame(self, scope)
@@ -106,24 +109,27 @@ class Walking:
 
     def entered(self, target: Target, given: Mapping[str, Value], frame: Frame) -> Value:
         """What the body of a function returns for these arguments."""
+        around = self._frames.get(target.scope.parent) if target.scope.parent is not None else None
+        outer = target.outer or around
         key = (
             target.scope,
             tuple(sorted((name, value.key) for name, value in given.items() if value != CLEAN)),
             bool(frame.asked),
+            None if outer is None else outer.seen,
         )
         if key in self._known:
-            return self._known[key]
+            return self._again(key, frame)
         if frame.depth > MAX_DEPTH or self._entered > MAX_ENTERED:
             self._report.unknown(
                 self.hop(
                     "not gone into: too many calls are inside each other", target.scope.node, target.scope
                 )
             )
+            self.altered = {}
             return CLEAN
         self._entered += 1
         # A function that calls itself has given nothing yet.
         self._known[key] = CLEAN
-        outer = self._frames.get(target.scope.parent) if target.scope.parent is not None else None
         inner = Frame(self, target.scope, dict(given), outer=outer, asked=frame.asked, depth=frame.depth + 1)
         before = self._frames.get(target.scope)
         self._frames[target.scope] = inner
@@ -135,7 +141,17 @@ class Walking:
             else:
                 self._frames[target.scope] = before
         self._known[key] = found
-        return found
+        self._done[key] = inner
+        return self._again(key, frame)
+
+    def _again(self, key: tuple[object, ...], frame: Frame) -> Value:
+        """What is known of a call, with the errors that it may raise."""
+        if (inner := self._done.get(key)) is not None:
+            frame.raised += [one for one in inner.raised if one not in frame.raised]
+            self.altered = inner.altered
+        else:
+            self.altered = {}
+        return self._known[key]
 
     def held(self, name: str, place: Place) -> Value:
         """What a module's name holds: what the team has written, and so without marks."""
@@ -166,7 +182,9 @@ class Walking:
                     found.append(Value(calls=made))
                 else:
                     value = value_of(one.value, Frame(self, one.scope))
-                    found.append(Value(calls=value.calls, tools=value.tools, parts=value.parts))
+                    found.append(
+                        Value(calls=value.calls, tools=value.tools, parts=value.parts, kinds=value.kinds)
+                    )
         return either(found) if found else CLEAN
 
     def place_of(self, node: ast.expr, frame: Frame) -> Place:

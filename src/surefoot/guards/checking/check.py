@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from surefoot import scope
 from surefoot.decisions import Action, Decision
 from surefoot.effects import Block, Program
-from surefoot.errors import ConfigError, GuardRefused
+from surefoot.errors import ConfigError, ContextOverflow, GuardRefused, LedgerError, RunError, UsageError
 from surefoot.guards.checking.custom import Custom, verdict_of
 from surefoot.guards.checking.grounding import grounded_share
+from surefoot.guards.checking.judging import MOST
 from surefoot.guards.checking.parts import NOTHING, Parts, Said
 from surefoot.guards.checking.passing import SecretPassing
 from surefoot.guards.checking.refusal import refusal
@@ -27,11 +28,13 @@ logger = scope.logger("surefoot.guards")
 INSTRUCTIONS = frozenset({"system", "developer"})
 _OWN = frozenset({"assistant", "model"})
 """Who speaks in what the model has said before."""
+_CHANGEABLE = frozenset({"text", "reasoning"})
+"""Kinds of texts of an answer in whose place others may stand."""
+_SHOWN: Mapping[str, str] = {"text": "output", "reasoning": "reasoning", "signed": "reasoning"}
+"""Kinds of texts that people read, and what guards of the project's own are told of where they stand."""
 _ACTIONS: Mapping[str, Action] = {"flag": "flag", "block": "refuse"}
 _SHORT = 4_096
 """Characters up to which a text is looked at where the call is made; a longer one off the event loop."""
-_GUESSED = frozenset({"password", "assigned", "url-password", "basic", "bearer", "jwt"})
-"""Rules that know a secret by the words around it: in an answer that is mostly an example, and only flagged."""
 
 
 @dataclass(slots=True)
@@ -68,11 +71,18 @@ class Check:
         for where, text in self._untrusted():
             try:
                 is_attempt = yield from judge(text)
-            except ConfigError:
+            except (GuardRefused, ContextOverflow) as error:
+                self._failed("judge", where, error)
+                continue
+            except (RunError, UsageError, LedgerError):
+                # That the run is stopped, or out of money, is no word of the judge.
                 raise
             except Exception as error:  # noqa: BLE001 - it fails closed
                 self._failed("judge", where, error)
                 continue
+            if len(text) > MOST:
+                reason = "the judge was shown its beginning and its end"
+                self.decisions.append(Decision("injection", "flag", where, "too-large", reason=reason))
             if is_attempt:
                 action = _ACTIONS[self.rules.injection]
                 self.decisions.append(Decision("injection", action, where, "judge"))
@@ -161,19 +171,23 @@ class Check:
             if other != text:
                 changes[said.text] = other
 
-    def _by_customs(self, text: str, where: str) -> Program[str]:
-        """The text after all guards of the project's own."""
+    def _by_customs(self, text: str, where: str, *, is_fixed: bool = False) -> Program[str]:
+        """The text after all guards of the project's own; one that is `fixed` is refused where it would be another."""
         for custom in self.customs:
             try:
                 said = yield from custom.ask(text, where, seconds=self.rules.seconds)
-                decision, text = verdict_of(custom.name, said, text, where)
+                decision, other = verdict_of(custom.name, said, text, where)
             except (ConfigError, GuardRefused):
                 raise
             except Exception as error:  # noqa: BLE001 - it fails closed
                 self._failed(custom.name, where, error)
                 continue
+            if is_fixed and other != text:
+                reason = "another text cannot take its place"
+                decision, other = Decision(custom.name, "refuse", where, reason=reason), text
             if decision is not None:
                 self.decisions.append(decision)
+            text = other
         return text
 
     # When the answer is there
@@ -184,11 +198,12 @@ class Check:
         for one in said:
             self._secrets(one.text)
             self._canary(one.text)
+            is_fixed = one.kind not in _CHANGEABLE
             # Before names stand in the place of personal data: they look like addresses.
-            text = self._egress(one.text) if one.kind == "text" else one.text
-            text = self._personal(text, one.kind)
-            if one.kind == "text":
-                text = yield from self._by_customs(text, "output")
+            text = self._egress(one.text, is_fixed=is_fixed) if one.kind in _SHOWN else one.text
+            text = self._personal(text, is_fixed=is_fixed)
+            if where := _SHOWN.get(one.kind, "arguments" if one.kind == "arguments" else ""):
+                text = yield from self._by_customs(text, where, is_fixed=is_fixed)
             if text != one.text:
                 changes[one.text] = text
         self._grounded(said)
@@ -200,6 +215,8 @@ class Check:
 
         def look(text: str) -> None:
             self._secrets(text, is_noted=False)
+            if self.rules.canary == "block":
+                self._canary(text)
             self._settle()
 
         return SecretPassing(look, self.parts.known)
@@ -223,7 +240,8 @@ class Check:
         for each in found:
             if each.kind != "secret":
                 continue
-            action: Action = "flag" if each.rule in _GUESSED else _ACTIONS[rule]
+            # In an answer what the words around it make a secret is mostly an example.
+            action: Action = "flag" if each.is_guess else _ACTIONS[rule]
             if is_noted or action == "refuse":
                 self.decisions.append(Decision("secrets", action, "output", each.rule))
 
@@ -235,7 +253,7 @@ class Check:
         if how := found_in(text, self.canary):
             self.decisions.append(Decision("canary", _ACTIONS[self.rules.canary], "output", how))
 
-    def _personal(self, text: str, kind: str) -> str:
+    def _personal(self, text: str, *, is_fixed: bool) -> str:
         """The text without personal data that is not in the request, where that is to be masked."""
         rule = self.rules.pii
         if rule == "allow":
@@ -247,7 +265,7 @@ class Check:
             return text
         own = "\n".join(one.text for one in self.asked).casefold() if found else ""
         found = [each for each in found if text[each.start : each.end].casefold() not in own]
-        is_masked = rule == "redact" and kind == "text" and self.parts.replacement is not None
+        is_masked = rule == "redact" and not is_fixed and self.parts.replacement is not None
         for each in found:
             action: Action = "redact" if is_masked else "refuse" if rule == "block" else "flag"
             self.decisions.append(Decision("pii", action, "output", each.kind))
@@ -257,8 +275,11 @@ class Check:
                 text = text[: each.start] + put + text[each.end :]
         return text
 
-    def _egress(self, text: str) -> str:
-        """The text without links and images that lead to a host that is not allowed, where they are to be taken out."""
+    def _egress(self, text: str, *, is_fixed: bool) -> str:
+        """The text without links and images that lead to a host that is not allowed, where they are to be taken out.
+
+        What a provider has signed cannot be changed, and is flagged.
+        """
         rule = self.rules.egress
         if rule == "off":
             return text
@@ -271,8 +292,9 @@ class Check:
             return text
         if made.count:
             action: Action = "redact" if rule == "defang" else _ACTIONS[rule]
+            action = "flag" if is_fixed and action == "redact" else action
             self.decisions.append(Decision("egress", action, "output", count=made.count))
-        return made.text if rule == "defang" else text
+        return made.text if rule == "defang" and not is_fixed else text
 
     def _grounded(self, said: Sequence[Said]) -> None:
         if not self.rules.grounded:

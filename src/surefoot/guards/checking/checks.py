@@ -67,12 +67,18 @@ class Checks:
         prompt = prompt or here.prompt
         rules, customs = self._rules_for(prompt, here), self._customs
         if prompt is not None and prompt.name == JUDGE_PROMPT:
-            rules, customs = replace(rules, injection="off", pii="allow", egress="off", grounded=0.0), ()
+            # Nobody reads what it says but for its verdict.
+            rules = replace(rules, injection="off", secrets="allow", pii="allow", egress="off", grounded=0.0)
+            customs = ()
         if operation.endswith(("embeddings", "images")):
             rules = replace(rules, max_output_bytes=rules.max_output_bytes * _PACKED)
+        parts = self._parts
+        if parts.judge is not None and operation.endswith("embeddings"):
+            # There is nobody to take over, and a judge for each of a thousand texts costs what they are not worth.
+            parts = replace(parts, judge=None)
         return Check(
             rules,
-            self._parts,
+            parts,
             self._looking,
             customs,
             asked,

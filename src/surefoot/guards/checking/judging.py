@@ -9,10 +9,11 @@ from typing import cast
 
 from surefoot.effects import Program
 from surefoot.guards.checking.parts import Judge
+from surefoot.texts.fences import stripped
 
 FILE = Path(__file__).with_name("prompts") / "injection.prompty"
 
-_MOST = 32_768
+MOST = 32_768
 """Characters of a text that a judge is shown: its beginning and its end."""
 
 
@@ -24,7 +25,9 @@ def judged_by(ask: Callable[[Mapping[str, object]], Program[object]], key: Calla
     """
 
     def judge(text: str, /) -> Program[bool]:
-        shown = text if len(text) <= _MOST else f"{text[: _MOST // 2]}\n[...]\n{text[-_MOST // 2 :]}"
+        # A judge reads what the model is to read, and no token of a chat that would end the judge's own message.
+        bare = stripped(text).text
+        shown = bare if len(bare) <= MOST else f"{bare[: MOST // 2]}\n[...]\n{bare[-MOST // 2 :]}"
         mark = hmac.digest(key(), shown.encode("utf-8", "surrogatepass"), "sha256")[:16].hex()
         said = yield from ask({"text": shown, "mark": mark})
         verdict = cast("Mapping[str, object]", said).get("is_attempt") if isinstance(said, Mapping) else None

@@ -26,7 +26,7 @@ class Said(Protocol):
 
     @property
     def kind(self) -> str:
-        """`text`, or `arguments` and `reasoning`, which are looked at and not changed."""
+        """`text` and `reasoning`; `signed` (reasoning), `arguments` and `data` are looked at and not changed."""
         ...
 
 
@@ -63,6 +63,11 @@ class Found(Protocol):
 
     @property
     def rule(self) -> str: ...
+
+    @property
+    def is_guess(self) -> bool:
+        """Whether the words around it alone say so."""
+        ...
 
 
 class Finder(Protocol):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 _PLAIN = re.compile(r"[(\"'*#\[_-]{0,3}(?:[^\W\d_]?[a-z\u00df-\u00ff]{0,20}[.,;:!?)]{0,2})")
 """An unfinished word that is no beginning of a key: small letters after one that may be large, and punctuation."""
-_LAST_WORD = re.compile(r"[!-~]*\Z")
+_SIGNS = "".join(map(chr, range(ord("!"), ord("~") + 1)))
 """Keys are of ASCII: a text in letters of another script goes on at once."""
 _CONTEXT = 256
 """Characters that have left and tell what those behind them are, as `password: ` does."""
@@ -60,21 +60,25 @@ class SecretPassing:
         block = text.rfind(_BLOCK, self._passed)
         if block >= 0 and _BLOCK_END not in text[block:] and len(text) - block <= _LONGEST_BLOCK:
             return block
-        start = len(text) - len(_LAST_WORD.findall(text[-_LONGEST_WORD:])[0])
+        known = self._known_from(text)
+        start = len(text.rstrip(_SIGNS))
         word = text[start:]
-        if not word or len(word) >= _LONGEST_WORD:
-            return len(text)
-        return len(text) if _PLAIN.fullmatch(word) and not self._is_known(text[-_CONTEXT:]) else start
+        if not word or len(word) >= _LONGEST_WORD or (known == len(text) and _PLAIN.fullmatch(word)):
+            start = len(text)
+        return min(start, known)
 
-    def _is_known(self, text: str) -> bool:
-        """Whether a text ends in the beginning of a known secret."""
+    def _known_from(self, text: str) -> int:
+        """Where the beginning of a known secret begins in which the text ends; its end where there is none."""
+        first = len(text)
         for give in self._known:
             for secret in give():
-                head = secret[:_KNOWN_BEGINNING]
-                at = text.rfind(head)
-                if at >= 0 and secret.startswith(text[at:]):
-                    return True
-        return False
+                # A known secret may be of several words, in any script.
+                at = text.find(secret[:_KNOWN_BEGINNING], max(0, len(text) - len(secret)))
+                while 0 <= at < first:
+                    if secret.startswith(text[at:]):
+                        first = at
+                    at = text.find(secret[:_KNOWN_BEGINNING], at + 1)
+        return first
 
     def _forget(self) -> None:
         spare = self._passed - _CONTEXT

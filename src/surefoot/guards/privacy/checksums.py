@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+_NUMBERS = {sign: str(int(sign, 36)) for sign in "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
+
 
 def passes_luhn(digits: str) -> bool:
     """Whether the check digit of a payment card is right (ISO/IEC 7812-1, annex B): every second one doubled."""
@@ -17,7 +19,7 @@ def passes_luhn(digits: str) -> bool:
 def passes_mod97(iban: str) -> bool:
     """Whether the check digits of an IBAN are right (ISO 13616, ISO/IEC 7064 MOD 97-10); capitals, no blanks."""
     rearranged = iban[4:] + iban[:4]
-    return int("".join(str(int(sign, 36)) for sign in rearranged)) % 97 == 1
+    return int("".join(map(_NUMBERS.__getitem__, rearranged))) % 97 == 1
 
 
 def passes_tax_id(digits: str) -> bool:

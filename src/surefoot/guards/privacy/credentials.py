@@ -8,7 +8,7 @@ import math
 import re
 from collections import Counter
 
-from surefoot.guards.privacy.rule import LEFT, SECRET, Rule
+from surefoot.guards.privacy.rule import LEFT, SECRET, Measure, Rule
 
 MASK = "[secret]"
 """What stands in the place of a secret."""
@@ -36,6 +36,7 @@ _PARTS = (
     *("your-", "your_", "change", "[secret]", "(", "placeholder", "redacted"),
 )
 _NAMES = re.compile(r"[A-Za-z_.\[\]|/-]+")
+_NEXT_FIELD = re.compile(r"[&;,](?=[A-Za-z][A-Za-z0-9_.-]{0,40}=)")
 _TRAILING = ".,;:)]}&"
 _SIGNS = frozenset("!@#$%^*+=/~|?-_.&:")
 
@@ -81,6 +82,18 @@ def _measure_key(text: str) -> int:
     return len(value) if entropy(value) >= 3.0 and any(sign.isalpha() for sign in value) else 0
 
 
+def _or_its_first_field(measure: Measure) -> Measure:
+    """Of a value that is none as a whole, what stands before a next field, as in the query of an address."""
+
+    def measured(text: str) -> int:
+        whole = measure(text)
+        if whole or (field := _NEXT_FIELD.search(text)) is None:
+            return whole
+        return measure(text[: field.start()])
+
+    return measured
+
+
 def _measure_bearer(text: str) -> int:
     value = text.rstrip(_TRAILING)
     if len(value) < 12 or _is_stand_in(value):
@@ -113,7 +126,9 @@ _QUOTE = r"""(?:\\{0,3}["'`])?"""
 _ASSIGNS = rf"{_QUOTE}\s{{0,4}}(?::=|=>|==?|:)\s{{0,4}}{_QUOTE}"
 _SAYS = rf"{_QUOTE}\s{{1,3}}(?:is|was|to|ist|lautet|reads)\s{{0,2}}:?\s{{1,3}}{_QUOTE}"
 # A backslash is of a value only where it is escaped; alone it begins what is not.
-_VALUE = r"""((?:[^\s"'`\\<>]|\\\\){6,})"""
+_SIGN = r"""(?:[^\s"'`\\<>]|\\\\)"""
+_VALUE = rf"({_SIGN}{{6}})"
+_REST = rf"{_SIGN}*"
 _WORD = r"(?:pass(?:word|wd|phrase|code)|passwort|kennwort|pwd|mot de passe|contrase\x{f1}a)"
 _NAME = (
     r"(?:api[_ -]?key|apikey|api[_ -]?token|api[_ -]?secret|access[_-]?key|access[_ -]?token|auth[_ -]?token|"
@@ -143,6 +158,7 @@ CREDENTIALS: tuple[Rule, ...] = (
         r"eyJ[A-Za-z0-9_-]{6}",
         LEFT + r"(eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){1,3})",
         _measure_signed,
+        is_guess=True,
     ),
     Rule(
         SECRET,
@@ -150,6 +166,7 @@ CREDENTIALS: tuple[Rule, ...] = (
         r"(?i)bearer\s",
         r"(?i)\bbearer\s{1,4}([A-Za-z0-9._~+/-]{12,}={0,2})",
         _measure_bearer,
+        is_guess=True,
     ),
     Rule(
         SECRET,
@@ -157,6 +174,7 @@ CREDENTIALS: tuple[Rule, ...] = (
         r"(?i)basic\s",
         r"(?i)\bbasic\s{1,4}([A-Za-z0-9+/_-]{8,}={0,2})",
         _measure_basic,
+        is_guess=True,
     ),
     Rule(
         SECRET,
@@ -164,19 +182,24 @@ CREDENTIALS: tuple[Rule, ...] = (
         r"://[^\s/]{0,4}",
         r"""[A-Za-z][A-Za-z0-9+.-]{0,20}://[^\s:@/"'<>\\]{0,128}:([^\s/"'<>\\]{1,256})@""",
         _measure_url,
+        is_guess=True,
     ),
     Rule(
         SECRET,
         "password",
         rf"(?i){_WORD}",
         rf"(?i){_WORD}[0-9]?(?:{_ASSIGNS}|{_SAYS}|\s{{1,2}}{_QUOTE}){_VALUE}",
-        _measure_password,
+        _or_its_first_field(_measure_password),
+        _REST,
+        is_guess=True,
     ),
     Rule(
         SECRET,
         "assigned",
-        r"(?i)(?:key|token|secret|credential)",
+        rf"(?i)(?:key|token|secret|credentials?){_QUOTE}(?:\s{{0,4}}[:=]|\s{{1,3}}(?:is|was|to|ist|lautet|reads)[\s:])",
         rf"(?i){_NAME}(?:{_ASSIGNS}|{_SAYS}){_VALUE}",
-        _measure_key,
+        _or_its_first_field(_measure_key),
+        _REST,
+        is_guess=True,
     ),
 )

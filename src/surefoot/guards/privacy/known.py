@@ -7,8 +7,9 @@ import html
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 import orjson
 
@@ -48,18 +49,40 @@ def spellings(secret: str) -> frozenset[str]:
     In base64 it begins at one of three places of a group of four signs; what each of the three has of the secret
     alone is a form, the first and the last sign left out where others take part in them.
     """
+    return frozenset(form for part in _parts(secret) for form in _forms(part) if len(form) >= SHORTEST)
+
+
+def _parts(secret: str) -> Iterator[str]:
+    """A secret without the blanks around it, which nobody sends, and of an address its password too."""
+    secret = secret.strip()
+    yield secret
+    if "://" in secret:
+        with suppress(ValueError):
+            password = urlsplit(secret).password or ""
+            yield password
+            yield unquote(password)
+
+
+def _forms(secret: str) -> set[str]:
+    if len(secret) < SHORTEST:
+        return set()
     plain = secret.encode("utf-8", "surrogatepass")
     once, escaped = _in_json(secret), json.dumps(secret)[1:-1]
+    in_html = html.escape(secret)
     forms = {
-        *(secret, secret[::-1], once, _in_json(once), html.escape(secret)),
+        *(secret, secret[::-1], once, _in_json(once), in_html),
+        # As templates and XML write the quotes of HTML.
+        in_html.replace("&#x27;", "&#39;").replace("&quot;", "&#34;"),
+        in_html.replace("&#x27;", "&apos;"),
         # As other programs write JSON, and as `repr` does.
         *(escaped, json.dumps(escaped)[1:-1], repr(secret)[1:-1]),
         *(quote(plain, safe=""), quote(plain), quote_plus(plain)),
         *(plain.hex(), plain.hex().upper()),
         *_in_base64(plain),
     }
-    forms |= {_with_small_escapes(form) for form in (quote(plain, safe=""), quote(plain), quote_plus(plain))}
-    return frozenset(form for form in forms if len(form) >= SHORTEST)
+    return forms | {
+        _with_small_escapes(form) for form in (quote(plain, safe=""), quote(plain), quote_plus(plain))
+    }
 
 
 def _in_json(text: str) -> str:

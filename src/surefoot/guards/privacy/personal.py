@@ -114,9 +114,12 @@ _CARD_BEGINS = re.compile(
 )
 
 
+_NO_DIGITS = re.compile(r"[^0-9]+")
+
+
 def digits_of(text: str) -> str:
     """The ASCII digits in a text."""
-    return "".join(sign for sign in text if "0" <= sign <= "9")
+    return _NO_DIGITS.sub("", text)
 
 
 def _measure_card(text: str) -> int:
@@ -132,15 +135,11 @@ def _measure_iban(text: str) -> int:
     length = _IBAN_LENGTHS.get(text[:2].upper())
     if length is None:
         return 0
-    taken = ""
-    for place, sign in enumerate(text):
-        if sign.isalnum():
-            taken += sign
-            if len(taken) == length:
-                rest = text[place + 1 : place + 2]
-                is_whole = not rest.isalnum()
-                return place + 1 if is_whole and passes_mod97(taken.upper()) else 0
-    return 0
+    places = [place for place, sign in enumerate(text) if sign.isalnum()]
+    if len(places) < length or places[length - 1] + 1 in places[length : length + 1]:
+        return 0
+    taken = "".join(text[place] for place in places[:length])
+    return places[length - 1] + 1 if passes_mod97(taken.upper()) else 0
 
 
 def _measure_email(text: str) -> int:
@@ -229,7 +228,7 @@ PERSONAL: tuple[Rule, ...] = (
     Rule(
         "card",
         "card",
-        r"[0-9](?:[ -]?[0-9]){12}",
+        r"(?:^|[^A-Za-z0-9_]|\\[nrtbf])[0-9](?:[ -]?[0-9]){12}",
         r"(?:^|[^A-Za-z0-9_.]|[^0-9]\.|\\[nrtbf])((?:[0-9]{13,19}|[0-9]{4}(?:[ -][0-9]{4}){3}(?:[ -][0-9]{1,3})?"
         r"|[0-9]{4}[ -][0-9]{6}[ -][0-9]{4,5}))\b",
         _measure_card,
@@ -252,7 +251,7 @@ PERSONAL: tuple[Rule, ...] = (
     Rule(
         "tax_id",
         "steuer-id",
-        r"[1-9][0-9][ /]?[0-9]{3}[ /]?[0-9]{3}[ /]?[0-9]{3}\b",
+        r"(?:^|[^A-Za-z0-9_+]|\\[nrtbf])[1-9][0-9][ /]?[0-9]{3}[ /]?[0-9]{3}[ /]?[0-9]{3}\b",
         r"(?:^|[^A-Za-z0-9_.+]|[^0-9]\.|\\[nrtbf])([1-9][0-9][ /]?[0-9]{3}[ /]?[0-9]{3}[ /]?[0-9]{3})\b",
         _measure_tax_id,
     ),
@@ -294,7 +293,7 @@ PERSONAL: tuple[Rule, ...] = (
     Rule(
         "phone",
         "abroad",
-        r"00[1-9]",
+        r"(?:^|[^A-Za-z0-9_.\-]|\\[nrtbf])00[1-9]",
         # Behind a hyphen it is a part of an id.
         rf"(?:^|[^A-Za-z0-9_.\-]|\\[nrtbf])(00{_ABROAD})\b",
         _measure_phone,
@@ -317,7 +316,8 @@ PERSONAL: tuple[Rule, ...] = (
     Rule(
         "phone",
         "named",
-        r"(?i)(?:phone|fon|tel|mobil|cell|call|fax|handy|whatsapp|text|sms|reach|dial|anruf|number|nummer)[^0-9\n]{0,24}[0-9]",
+        r"(?i)(?:phone|fon|tel|mobil|cell|call|fax|handy|"
+        r"whatsapp|text|sms|reach|dial|anruf|number|nummer)[^0-9\n]{0,24}[0-9][0-9 ()./\-]{6}",
         r"(?i)\b(?:tele)?(?:phone|fon|tel|mobile|cell|call|fax|mobil|handy|whatsapp|sms|reach (?:me|us) (?:at|on)|"
         r"dial|text|anrufen|number|nummer)\b[^0-9\n+(]{0,16}((?:\+|00)?\(?[0-9][0-9 ()./\-]{5,18}[0-9])\b",
         _measure_phone,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from surefoot.guards.privacy.rule import LEFT, SECRET, Rule
 
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
@@ -139,16 +141,21 @@ _FORMS: dict[str, tuple[str, str]] = {
 _COMMON = {"openai", "voyage", "crates", "nuget", "azure-sas", "facebook", "teams-hook", "tavily", "slack"}
 
 
+_DIGIT = re.compile("[0-9]")
+
+
 def _has_digit(text: str) -> int:
-    return len(text) if any(sign.isdigit() for sign in text) else 0
+    return len(text) if _DIGIT.search(text) else 0
 
 
 def _has_variety(text: str) -> int:
     """A run of one letter, or a name of several words, is no key."""
+    if _DIGIT.search(text):
+        return len(text)
     words = text[3:].replace("_", "-").split("-")
     longest = max(words, key=len)
     has_mixed = longest != longest.lower() and longest != longest.upper()
-    return len(text) if any(sign.isdigit() for sign in text) or (has_mixed and len(longest) >= 16) else 0
+    return len(text) if has_mixed and len(longest) >= 16 else 0
 
 
 # A beginning that is letters may stand right behind a number.

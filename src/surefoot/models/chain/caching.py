@@ -155,7 +155,7 @@ def looked_up(claim: Claim, lookup: Lookup, cache: AnswerCache | None, here: Sco
 def _found(claim: Claim, lookup: Lookup, answer: Answer) -> Program[Claim]:
     """Record an answer that was found, as the guards let it through. Raises `GuardRefused`."""
     if (guarded := lookup.guarded) is not None:
-        answer = yield from guarded.checked(answer, is_events=lookup.is_events)
+        answer = yield from guarded.checked(answer)
     ending = lookup.ending(answer)
     ending.is_cached = True
     if guarded is not None:

@@ -1,7 +1,7 @@
 """What looks at a call before its request leaves and at its answer before it is handed over: protocols, and their use.
 
-Guards know texts and nothing of formats; what the formats make of texts is in `spoken`. What is recorded is the exact
-answer, and beside it what the guards made of it, which a replay hands over without asking them again.
+Guards know texts and nothing of formats; what the formats make of texts is in `asked_texts` and `spoken`. What is
+recorded is the exact answer, and beside it what the guards made of it, which a replay hands over without asking them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from surefoot.decisions import Decision
 from surefoot.effects import Program
-from surefoot.models.chain.spoken import Said, answer_with, asked_in, asked_with, said_in
+from surefoot.models.chain.asked_texts import asked_in, asked_with
+from surefoot.models.chain.slots import Said
+from surefoot.models.chain.spoken import answer_with, said_in
 from surefoot.models.chain.watching import Watch
 
 if TYPE_CHECKING:
@@ -136,14 +138,14 @@ class Guarded:
         """For the body of a stream."""
         return Watch(self, is_events)
 
-    def checked(self, answer: Answer, *, is_events: bool) -> Program[Answer]:
+    def checked(self, answer: Answer) -> Program[Answer]:
         """An answer with what the guards made of it. Raises `GuardRefused`."""
         if not answer.is_success:
             return answer
         if len(answer.body) > self.guard.max_output_bytes:
             raise self.guard.too_large()
-        said = said_in(self.operation, answer.body, is_events=is_events)
+        said = said_in(self.operation, answer.body)
         changes = yield from self.guard.check(said)
         if not changes:
             return answer
-        return replace(answer, given=answer_with(self.operation, answer.body, changes, is_events=is_events))
+        return replace(answer, given=answer_with(self.operation, answer.body, changes))

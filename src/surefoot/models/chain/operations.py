@@ -110,7 +110,7 @@ def recognise(method: str, host: str, path: str, content: bytes) -> Request | No
         return None
     try:
         body: object = json.loads(content)  # not orjson: what identifies a call keeps its integers exact
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(body, dict):
         return None
@@ -180,5 +180,5 @@ def parse_json(content: bytes | str) -> object:
         pass
     try:  # the SDKs accept NaN, so it is an answer
         return cast("object", json.loads(content))
-    except ValueError:
+    except (ValueError, RecursionError):  # no client reads what is nested a thousand times
         return None

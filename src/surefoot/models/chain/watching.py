@@ -7,17 +7,12 @@ from typing import TYPE_CHECKING
 
 from surefoot.effects import Program
 from surefoot.models.chain.answers import is_whole
-from surefoot.models.chain.spoken import Block, answer_with, blocks_of, said_in, slots_in
-from surefoot.models.chain.sse import events_of
+from surefoot.models.chain.blocks import Block, Blocks
+from surefoot.models.chain.slots import Channel, fields_in, mapping
+from surefoot.models.chain.spoken import answer_with, said_in, slots_in
 
 if TYPE_CHECKING:
     from surefoot.models.chain.guarding import Guarded, Passing
-
-
-_Key = tuple[object, ...]
-
-_TAIL = 4_096
-"""Bytes at the end of a stream in which its last event is looked for."""
 
 
 @dataclass(slots=True)
@@ -25,11 +20,11 @@ class _Waiting:
     """An event that waits until so many characters of its texts may be handed on."""
 
     raw: bytes
-    needs: list[tuple[_Key, int]]
+    needs: list[tuple[Channel, int]]
 
 
 @dataclass(slots=True)
-class _Channel:
+class _Text:
     """One text of the stream: how much of it has come, and how much may be handed on."""
 
     passing: Passing
@@ -46,15 +41,19 @@ class Watch:
 
     guarded: Guarded
     is_events: bool = True
-    """Whether the body is one of server-sent events: what is not is looked at as a whole."""
-    is_over: bool = False
-    """Whether the answer's last event has come, or the end of the body."""
+    """Whether the body calls itself one of server-sent events: what does not is looked at as a whole."""
     _size: int = 0
-    _rest: bytes = b""
+    _is_over: bool = False
+    """Whether the answer's last event has come: a client may read no further, so all up to it is handed on."""
+    _blocks: Blocks = field(default_factory=Blocks)
     _whole: bytearray = field(default_factory=bytearray)
     _given: bytearray = field(default_factory=bytearray)
+    _behind: bytearray = field(default_factory=bytearray)
+    """What has come behind the last event, and is handed on at the end of the body."""
     _waiting: list[_Waiting] = field(default_factory=list[_Waiting])
-    _channels: dict[_Key, _Channel] = field(default_factory=dict[_Key, _Channel])
+    _texts: dict[Channel, _Text] = field(default_factory=dict[Channel, _Text])
+    _unfinished: set[object] = field(default_factory=set[object])
+    """Which of Gemini's candidates have begun and not ended; each has a last chunk of its own."""
 
     @property
     def given(self) -> bytes:
@@ -66,80 +65,84 @@ class Watch:
         """All that has come."""
         return bytes(self._whole)
 
-    def heard(self, chunk: bytes) -> bytes:
+    def heard(self, chunk: bytes) -> Program[bytes]:
         """Take what has come; what may be handed on now. Raises `GuardRefused`."""
         guard = self.guarded.guard
         self._size += len(chunk)
         if self._size > guard.max_output_bytes:
             raise guard.too_large()
         self._whole += chunk
-        if self.is_over:
-            # Behind the last event nothing is said.
-            return self._passed(chunk)
-        if guard.is_whole or not self.is_events:
-            # Its last event is looked for where one may end.
-            if self.is_events and chunk.endswith((b"\n", b"\r")):
-                self.is_over = is_whole(events_of(bytes(self._whole[-_TAIL:])))
+        if self._is_over:
+            self._behind += chunk
             return b""
-        self._rest += chunk
-        for raw in self._events():
+        if not self.is_events:
+            return b""
+        for raw in self._blocks.feed(chunk):
             self._take(raw)
-        return self._passed(self._released())
+        released = b"" if guard.is_whole else self._released()
+        if self._is_over:
+            released += yield from self._all()
+        return self._passed(released)
 
     def ended(self) -> Program[bytes]:
-        """The answer's last event has come, or the body has ended: the rest of what is handed on.
+        """The body has ended: the rest of what is handed on. Raises `GuardRefused`."""
+        if not self._is_over:
+            self._is_over = True
+            return self._passed((yield from self._all()))
+        behind = bytes(self._behind)
+        self._behind.clear()
+        operation = self.guarded.operation
+        if said := said_in(operation, behind):
+            guard = self.guarded.guard
+            # It may go on with what was begun before.
+            yield from guard.check(said_in(operation, self.body))
+            changes = yield from guard.check(said)
+            behind = answer_with(operation, behind, changes) if changes else behind
+        return self._passed(behind)
 
-        Raises `GuardRefused`.
-        """
-        guarded, whole = self.guarded, bytes(self._whole)
-        self.is_over = True
-        for channel in self._channels.values():
-            channel.passing.end()
-        changes = yield from guarded.guard.check(said_in(guarded.operation, whole, is_events=self.is_events))
+    def _all(self) -> Program[bytes]:
+        """What is still held of all that has come, as the guards have it."""
+        guarded, whole = self.guarded, self.body
+        for text in self._texts.values():
+            text.passing.end()
+        changes = yield from guarded.guard.check(said_in(guarded.operation, whole))
         if guarded.guard.is_whole or not self.is_events:
-            if changes:
-                whole = answer_with(guarded.operation, whole, changes, is_events=self.is_events)
-            return self._passed(b"" if self._given else whole)
-        rest = b"".join(one.raw for one in self._waiting) + self._rest
-        self._waiting, self._rest = [], b""
-        return self._passed(rest)
-
-    def _events(self) -> list[bytes]:
-        """The events that are whole now."""
-        text = self._rest
-        # A carriage return at the end may be half of a line's end.
-        ends = [text.rfind(sign) + len(sign) for sign in (b"\n\n", b"\r\n\r\n", b"\r\r") if sign in text]
-        if not ends:
-            return []
-        cut = max(ends)
-        self._rest = text[cut:]
-        return blocks_of(text[:cut])
+            return answer_with(guarded.operation, whole, changes) if changes else whole
+        rest = b"".join(one.raw for one in self._waiting) + self._blocks.end()
+        self._waiting = []
+        return rest
 
     def _take(self, raw: bytes) -> None:
         block = Block.of(raw)
-        needs: list[tuple[_Key, int]] = []
-        for number, slot in enumerate(slots_in(block.value)):
-            key = slot.channel if slot.is_piece else (*slot.channel, number, len(self._channels))
-            channel = self._channels.get(key)
-            if channel is None:
-                channel = self._channels[key] = _Channel(self.guarded.guard.passing())
-            text = slot.text
-            channel.come += len(text)
-            channel.cleared = channel.passing.feed(text)
+        if not self.guarded.guard.is_whole:
+            self._waiting.append(_Waiting(raw, self._needs(block.value)))
+        for candidate in fields_in(mapping(block.value).get("candidates")):
+            index = candidate.get("index", 0)
+            (self._unfinished.discard if candidate.get("finishReason") else self._unfinished.add)(index)
+        if is_whole(block.events) and not self._unfinished:
+            self._is_over = True
+
+    def _needs(self, value: object) -> list[tuple[Channel, int]]:
+        """Look at what an event says: how much of which texts has to be cleared before it may be handed on."""
+        needs: list[tuple[Channel, int]] = []
+        for slot in slots_in(value):
             if not slot.is_piece:
-                channel.passing.end()
-                channel.cleared = channel.come
-                del self._channels[key]
+                passing = self.guarded.guard.passing()
+                passing.feed(slot.text)
+                passing.end()
                 continue
-            needs.append((key, channel.come))
-        self._waiting.append(_Waiting(raw, needs))
-        if is_whole(block.events):
-            self.is_over = True
+            text = self._texts.get(slot.channel)
+            if text is None:
+                text = self._texts[slot.channel] = _Text(self.guarded.guard.passing())
+            text.come += len(slot.text)
+            text.cleared = text.passing.feed(slot.text)
+            needs.append((slot.channel, text.come))
+        return needs
 
     def _released(self) -> bytes:
         count = 0
         for one in self._waiting:
-            if any(self._channels[key].cleared < need for key, need in one.needs):
+            if any(self._texts[key].cleared < need for key, need in one.needs):
                 break
             count += 1
         released = b"".join(one.raw for one in self._waiting[:count])

@@ -114,6 +114,10 @@ class GivenReply(Reply):
             raise Oversized
         self.body = self._answer.body
 
+    async def read_complaint(self) -> None:
+        """Read the whole body, which is here already. Raises what it ends in."""
+        await self.read()
+
     async def chunk(self) -> bytes:
         """The body, and then its end. Raises what it ends in."""
         if not self._is_heard and self._answer.body:

@@ -156,7 +156,7 @@ class _Call(Generic[R]):
         answer = self._answer(reply)
         if refused is None and self._watch is None and self.guarded is not None:
             try:
-                answer = yield from self.guarded.checked(answer, is_events=False)
+                answer = yield from self.guarded.checked(answer)
             except GuardRefused as error:
                 refused = error
         facts = facts_of_call(asked, self.policy, answer)
@@ -360,7 +360,7 @@ class _Call(Generic[R]):
         reply = cast("Reply", (yield Await(lambda: send(outgoing))))
         if not reply.is_success:
             # What it says is needed, and read while it can be.
-            yield Await(reply.read)
+            yield Await(reply.read_complaint)
         return reply
 
     def _given(self) -> Program[Reply | None]:
@@ -419,11 +419,7 @@ class _Call(Generic[R]):
         if watch is None:
             self._body += chunk
             return chunk
-        was_over = watch.is_over
-        passed = watch.heard(chunk) if chunk else b""
-        if not was_over and (watch.is_over or not chunk):
-            passed += yield from watch.ended()
-        return passed
+        return (yield from watch.heard(chunk) if chunk else watch.ended())
 
     def _hand_on(self, piece: str, hear: Hear) -> Program[None]:
         try:

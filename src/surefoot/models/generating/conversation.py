@@ -33,7 +33,7 @@ from surefoot.models.generating.asked import Asked
 from surefoot.models.generating.asking import Ask, Turn, Wire
 from surefoot.models.generating.calling import call, worst_case
 from surefoot.models.generating.choices import Call, Single, calls_of
-from surefoot.models.generating.fencing import add_answer
+from surefoot.models.generating.fencing import add_answer, add_said
 from surefoot.models.generating.prompting import over
 from surefoot.models.generating.schemas import Misfit
 from surefoot.models.generating.toolbox import Toolbox, note_denied, toolbox_of
@@ -221,9 +221,8 @@ class Conversation:
 
     def _call_tools(self, turn: Turn) -> Program[None]:
         """Do what the model asks for, side by side, and put the answers behind its message."""
-        self.messages.append(
-            Message("assistant", turn.text, turn.tool_calls, native=turn.native, native_to=self._spoken)
-        )
+        said = Message("assistant", turn.text, turn.tool_calls, native=turn.native, native_to=self._spoken)
+        add_said(self.messages, said)
         prepared = [self.tools.prepared(one) for one in turn.tool_calls]
         results = iter(
             cast("list[object]", (yield Together([work for work in prepared if not isinstance(work, str)])))
@@ -234,14 +233,7 @@ class Conversation:
             add_answer(self.messages, answer, result)
 
     def _send_back(self, turn: Turn, misfit: Misfit) -> None:
-        self.messages.append(Message("assistant", turn.text))
-        self.messages.append(
-            Message(
-                "user",
-                f"That answer does not fit the JSON schema that was asked for: {misfit}. "
-                "Answer again, with the corrected JSON and nothing else.",
-            )
-        )
+        add_said(self.messages, Message("assistant", turn.text), misfit=str(misfit))
 
 
 def _whole(wire: Wire, body: Mapping[str, Json]) -> Turn:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, cast, get_args, get_origin, overload
 
 from surefoot import scope
+from surefoot.annotated import checked_parts
 from surefoot.effects import Program, drive, drive_async
 from surefoot.errors import UsageError
 from surefoot.models.chain.endpoints import policy
@@ -19,7 +20,7 @@ from surefoot.models.generating.choices import Fallback, Single, calls_of, setti
 from surefoot.models.generating.conversation import Conversation, tools_in
 from surefoot.models.generating.ladder import climbed
 from surefoot.models.generating.making import Making
-from surefoot.models.generating.prompting import over, rendered
+from surefoot.models.generating.prompting import Rendered, over, rendered
 from surefoot.models.generating.router import Router, routed
 from surefoot.models.generating.schemas import UNSAID
 from surefoot.models.generating.shaping import fields_of, shaped
@@ -28,7 +29,6 @@ from surefoot.models.generating.toolbox import note_tools, toolbox_of
 from surefoot.models.generating.tools import Tool
 from surefoot.models.generating.using import Using, all_calls, plain_using
 from surefoot.scope import Work
-from surefoot.trusting import checked_parts
 from surefoot.values import Json, Money, ToolCall, Usage
 
 T = TypeVar("T")
@@ -173,7 +173,7 @@ class Request:
                 refuse_unspeakable(text)
         else:
             toolbox_of(tools, text, is_turn=form == "turn")
-        untrusted = _untrusted_in(prompt, inputs)
+        untrusted = _untrusted_in(prompt, inputs, text)
         is_step = bool(tools) or isinstance(using, Tiered | Router)
         question = Question(
             *(text, inputs, shape, policy(), is_async, form),
@@ -233,16 +233,18 @@ class Request:
                 here.trust(part)
 
 
-def _untrusted_in(prompt: object, inputs: Mapping[str, object]) -> str:
+def _untrusted_in(prompt: object, inputs: Mapping[str, object], text: Rendered) -> str:
     """What is put into the messages that nobody vouches for: an input, or messages that were made by the code."""
     here = scope.current()
     if here is None:
         return ""
-    named = next((name for name, value in inputs.items() if not here.is_trusted(value)), None)
+    named = text.untrusted or next(
+        (name for name, value in inputs.items() if not here.is_trusted(value)), None
+    )
     if named is not None:
         return f"its input {named}"
     if isinstance(prompt, str) or not isinstance(prompt, Sequence):
-        return ""
+        return "its messages" if text.is_outside else ""
     given: object = cast("object", prompt)
     return "" if here.is_trusted(given) else "its messages"
 

@@ -8,11 +8,11 @@ from typing import Any, Protocol, cast
 
 from surefoot.errors import UsageError
 from surefoot.models.generating.choices import Call
-from surefoot.models.generating.fencing import fenced
+from surefoot.models.generating.fencing import fenced, fenced_by_prompt
 from surefoot.models.generating.messages import message_of
 from surefoot.models.generating.sections import NO_SECTION, NONE, Section, section_of
+from surefoot.parts import is_scalar
 from surefoot.scope import Slot
-from surefoot.texts.fenced import plain
 from surefoot.values import Json, Message, PromptRef
 
 
@@ -87,7 +87,9 @@ Prompt = "str | Template | Sequence[Message | Mapping[str, Any]]"
 class Rendered:
     """A prompt with its inputs put in. `name` and `ref` are those of a prompt file; empty for messages as such.
 
-    `values` are the inputs with their defaults, which tools may be bound to.
+    `values` are the inputs with their defaults, which tools may be bound to. `untrusted` is the first input with a text
+    that it declares as such, whoever gives it; `is_outside`: it has put something into the messages that comes from
+    outside, be it none of its inputs.
     """
 
     messages: tuple[Message, ...]
@@ -96,6 +98,8 @@ class Rendered:
     settings: Call = NONE
     section: Section = NO_SECTION
     values: Mapping[str, object] | None = None
+    untrusted: str = ""
+    is_outside: bool = False
 
 
 def rendered(prompt: object, inputs: Mapping[str, object]) -> Rendered:
@@ -121,15 +125,31 @@ def rendered(prompt: object, inputs: Mapping[str, object]) -> Rendered:
             f"a {type(prompt).__name__} is no prompt: give the reference of one in the library, a Prompty, or messages"
         )
     template = cast("Template", prompt)
-    messages = tuple(map(plain, template.messages(**inputs)))
+    messages, is_outside = fenced_by_prompt(template.messages(**inputs))
     section = section_of(template)
     settings = section.call
     if (wish := getattr(template, "cache", None)) is not None:
         settings = replace(settings, cache=wish)
     values = getattr(template, "values", None)
     bound = values(**inputs) if section.tools and callable(values) else inputs
+    told = cast("Mapping[str, object]", bound)
     return Rendered(
-        messages, template.name, template.ref, settings, section, cast("Mapping[str, object]", bound)
+        *(tuple(messages), template.name, template.ref, settings, section, told),
+        untrusted=_declared_untrusted(template, inputs),
+        is_outside=is_outside,
+    )
+
+
+def _declared_untrusted(template: Template, inputs: Mapping[str, object]) -> str:
+    """The first input with a text that a prompt declares as untrusted; empty where there is none."""
+    declared: Mapping[str, Any] = getattr(template, "inputs", None) or {}
+    return next(
+        (
+            name
+            for name, value in inputs.items()
+            if getattr(declared.get(name), "trust", None) == "untrusted" and not is_scalar(value)
+        ),
+        "",
     )
 
 

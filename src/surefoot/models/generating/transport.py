@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 15.0
 """How long a connection may take, within the time of its attempt."""
 
+_COMPLAINT_BYTES = 1_048_576
+"""Bytes of an answer that is an error."""
+
 _sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, _Session] = WeakKeyDictionary()
 
 
@@ -61,17 +64,22 @@ class Reply:
         """Read the whole body. Raises what aiohttp raises, and `Oversized` where it has more than `most` bytes."""
         if most is None:
             self.body = await self._response.read()
-            return
-        parts: list[bytes] = []
-        left = most
-        while part := await self._response.content.readany():
-            left -= len(part)
-            if left < 0:
-                # What is still to come is not waited for.
-                self._response.close()
-                raise Oversized
-            parts.append(part)
-        self.body = b"".join(parts)
+        elif await self._read_up_to(most):
+            raise Oversized
+
+    async def read_complaint(self) -> None:
+        """Read the body of a refusal, and no more of it than anybody looks at. Raises what aiohttp raises."""
+        await self._read_up_to(_COMPLAINT_BYTES)
+
+    async def _read_up_to(self, most: int) -> bool:
+        """Read so many bytes of the body: whether there are more, which are not waited for."""
+        body = bytearray()
+        while len(body) <= most and (part := await self._response.content.readany()):
+            body += part
+        self.body = bytes(body[:most])
+        if len(body) > most:
+            self._response.close()
+        return len(body) > most
 
     async def chunk(self) -> bytes:
         """The next part of the body, empty at its end. Raises what aiohttp raises."""

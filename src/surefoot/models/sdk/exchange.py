@@ -6,9 +6,7 @@ import json
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext
-from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from types import ModuleType
 from typing import TYPE_CHECKING, cast
 
 import orjson
@@ -32,17 +30,17 @@ from surefoot.models.chain.endpoints import (
 from surefoot.models.chain.facts import facts_of
 from surefoot.models.chain.guarding import Guarded
 from surefoot.models.chain.limits import AnswerCache
-from surefoot.models.chain.operations import Request
 from surefoot.models.chain.passage import Passage, Way, passage_of, tokens_of
-from surefoot.models.chain.record import Answer, kept_headers, replayed
+from surefoot.models.chain.record import Answer, kept_headers
 from surefoot.models.chain.retries import is_unsent
 from surefoot.models.fakes import current as current_fake
 from surefoot.models.fakes import is_free
 from surefoot.models.sdk.bounded import at_most
 from surefoot.models.sdk.deadlines import end_in_time, within
+from surefoot.models.sdk.replays import Call, remember, repeated, replay
 from surefoot.models.sdk.sending import Close, Read, Send
 from surefoot.models.sdk.streams import Tape, live
-from surefoot.scope import Claim, Ending, Recorded, Scope
+from surefoot.scope import Claim, Ending, Recorded
 from surefoot.values import CallFacts, Money
 
 if TYPE_CHECKING:
@@ -52,30 +50,6 @@ if TYPE_CHECKING:
 
 logger = scope.logger("surefoot.models")
 
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A model call as the patched `send` of a client received it."""
-
-    asked: Request
-    request: httpx2.Request
-    library: ModuleType
-    scope: Scope
-    is_streaming: bool
-    is_async: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """How the last call in this context failed, for an SDK that sends the same call once more."""
-
-    scope: Scope
-    digest: bytes
-    outcome: Recorded
-
-
-# The retries of an SDK run in the context of the call that failed, so one place in each context is enough.
-_last_failure: ContextVar[Failure | None] = ContextVar("surefoot_last_failure", default=None)
 
 # Headers of which an answer depends.
 _VERSION_HEADERS = (
@@ -96,11 +70,9 @@ def exchange(call: Call, policy: Policy) -> Program[httpx2.Response]:
     Raises what the client's own library raises, `RunEnded` and `NotData` from the claim, `ContextOverflow`
     and `ConfigError` from a route, and `ClosedEarly` for a replayed answer that was not read to its end.
     """
-    failure = _last_failure.get()
-    if failure is not None:
-        if _is_retry(call.request) and failure.scope is call.scope and failure.digest == call.asked.digest:
-            return _replay(call, failure.outcome)
-        _last_failure.set(None)
+    failed = repeated(call)
+    if failed is not None:
+        return replay(call, failed)
     if call.scope.other_models:
         _refuse_other_model(call)
     asked = call.asked
@@ -110,8 +82,8 @@ def exchange(call: Call, policy: Policy) -> Program[httpx2.Response]:
     claim = call.scope.claim(call.asked.work)
     if claim.recorded is not None:
         if claim.recorded.status == "failed":
-            _remember(call, claim.recorded)
-        return _replay(call, claim.recorded, claim)
+            remember(call, claim.recorded)
+        return replay(call, claim.recorded, claim)
     claimed = Exchange(call, claim, policy, guarded)
     try:
         return (yield from claimed.run())
@@ -172,7 +144,7 @@ class Exchange:
         self.claim = yield from looked_up(self.claim, self._lookup, self._cache, self.call.scope)
         if self.claim.recorded is not None:
             self.is_claim_open = False
-            return _replay(self.call, self.claim.recorded)
+            return replay(self.call, self.claim.recorded)
         self.attempts = Attempts(
             self,
             self.call.asked.operation.name,
@@ -203,14 +175,14 @@ class Exchange:
         answer = self._completed(Answer(response.status_code, kept_headers(response.headers), body), response)
         if refused is None and self.guarded is not None:
             try:
-                answer = yield from self.guarded.checked(answer, is_events=self._is_in_events(answer))
+                answer = yield from self.guarded.checked(answer)
             except GuardRefused as error:
                 refused = error
         if refused is not None:
             answer = replace(answer, error=refused)
         ending = self._ending(answer, response)
         if ending.status == "failed":
-            _remember(self.call, Recorded("failed", ending.output))
+            remember(self.call, Recorded("failed", ending.output))
         if self._passage is not None:
             self._leave(self._passage, answer, ending)
         whole = answer if refused is None or not body else replace(answer, error=None)
@@ -254,7 +226,7 @@ class Exchange:
 
     def fail(self, error: Exception) -> Program[None]:
         """Record that the call ended in an exception."""
-        _remember(self.call, Recorded("failed", error=error))
+        remember(self.call, Recorded("failed", error=error))
         facts = self._facts()
         if self._passage is not None:
             self._passage.over("dropped" if isinstance(error, SurefootError) else "failed", None)
@@ -464,34 +436,6 @@ class Exchange:
 def _is_in_events(response: httpx2.Response) -> bool:
     """Whether the body of a response is one of server-sent events."""
     return response.headers.get("content-type", "").startswith("text/event-stream")
-
-
-def _replay(call: Call, recorded: Recorded, claim: Claim | None = None) -> httpx2.Response:
-    answer = Answer.from_record(recorded.output)
-    error = recorded.error or (None if answer is None else answer.error)
-    if isinstance(error, call.library.RequestError):
-        cast("httpx2.RequestError", error).request = call.request
-    response = None
-    if answer is not None:
-        response = replayed(answer, call.request, call.library, is_streaming=call.is_streaming)
-    if claim is not None and recorded.status == "failed":
-        claim.handed_over(error or response)
-    if response is not None:
-        return response
-    if error is not None:
-        raise error
-    raise ConfigError(
-        f"the recorded outcome of {call.asked.operation.name} is no answer of a model: other code recorded it "
-        "under the same name; rename that step, or fork the run before it"
-    )
-
-
-def _remember(call: Call, outcome: Recorded) -> None:
-    _last_failure.set(Failure(call.scope, call.asked.digest, outcome))
-
-
-def _is_retry(request: httpx2.Request) -> bool:
-    return request.headers.get("x-stainless-retry-count", "0") not in ("0", "")
 
 
 def _announce(model: str, route: Route) -> None:

@@ -21,8 +21,9 @@ from surefoot.models.chain.operations import recognise
 from surefoot.models.fakes import or_fake, or_fake_async
 from surefoot.models.sdk import sdks
 from surefoot.models.sdk.chained import mark_all, scope_for
-from surefoot.models.sdk.exchange import Call, exchange
+from surefoot.models.sdk.exchange import exchange
 from surefoot.models.sdk.patches import Patch, Patches
+from surefoot.models.sdk.replays import Call
 from surefoot.models.sdk.sending import Send, by, by_async
 
 if TYPE_CHECKING:

@@ -63,21 +63,14 @@ class Tape:
         """A chunk was read; what of the stream may be handed on by now. Raises `GuardRefused`."""
         if self._first_ns is None:
             self._first_ns = time.monotonic_ns() - self._started_ns
-        watch = self._watch
-        if watch is None:
+        if self._watch is None:
             self._chunks.append(chunk)
             return chunk
-        was_over = watch.is_over
-        passed = watch.heard(chunk)
-        if watch.is_over and not was_over:
-            passed += yield from watch.ended()
-        return passed
+        return (yield from self._watch.heard(chunk))
 
     def rest(self) -> Program[bytes]:
         """The body came to its end: what was held back of it. Raises `GuardRefused`."""
-        if self._watch is None or self._watch.is_over:
-            return b""
-        return (yield from self._watch.ended())
+        return b"" if self._watch is None else (yield from self._watch.ended())
 
     @property
     def _body(self) -> bytes:

@@ -118,7 +118,15 @@ class Meanings:
         place = Place(binding.scope, binding.spot, binding.block)
         match binding.kind:
             case "import":
-                return self.imported(binding.dotted, binding.scope.module)
+                if id(binding) in self._open:
+                    # Modules that import a name from each other.
+                    self._cuts += 1
+                    return (Other("it goes in a circle of imports"),)
+                self._open.add(id(binding))
+                try:
+                    return self.imported(binding.dotted, binding.scope.module)
+                finally:
+                    self._open.discard(id(binding))
             case "def" if binding.value is not None:
                 return (Function(binding.scope.module.of(binding.value)),)
             case "class" if binding.value is not None:
