@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from surefoot.config.section import Section
+from surefoot.config.entry import EntrySettings
 
 
-class ServeSettings(Section):
+class ServeSettings(EntrySettings):
     """The server that runs flows for whoever asks over HTTP."""
 
     workers: int = Field(
@@ -45,9 +45,6 @@ class ServeSettings(Section):
         "whose server is gone, and those that what they waited for has come to.",
     )
     max_batch: int = Field(default=1000, ge=1, description="How many runs one batch may begin.")
-    max_body: int = Field(
-        default=4_000_000, ge=1, description="How many bytes the body of a request may have."
-    )
     kept_events: int = Field(
         default=1000,
         ge=1,

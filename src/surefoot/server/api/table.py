@@ -2,36 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from surefoot.server.entry.rule import Rules
+from surefoot.server.entry.rule import rule as _rule
 
-from surefoot.access import Permission, permission
-
-Method = Literal["GET", "POST", "DELETE"]
-Thing = Literal["flow", "run", "flows", "runs", "server"]
-"""What a permission is asked for: the flow or the run that the path names, each flow or the runs that are listed, or
-the server."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """What a route needs. Without a permission it is open to everybody, and tells nothing of flows and runs."""
-
-    permission: Permission | None
-    thing: Thing
-    summary: str
-
-    @property
-    def is_open(self) -> bool:
-        return self.permission is None
-
-
-def _rule(needed: str, thing: Thing, summary: str) -> Rule:
-    return Rule(permission(needed) if needed else None, thing, summary)
-
-
-RULES: Mapping[tuple[Method, str], Rule] = {
+RULES: Rules = {
     ("GET", "/healthz"): _rule("", "server", "Whether the process lives."),
     ("GET", "/readyz"): _rule("", "server", "Whether it takes runs."),
     ("GET", "/metrics"): _rule("server:read", "server", "Figures for Prometheus."),

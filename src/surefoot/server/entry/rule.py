@@ -1,0 +1,52 @@
+"""What a route needs of whoever asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from surefoot.access import Permission, permission
+
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+Thing = Literal["flow", "run", "flows", "runs", "server"]
+"""What a permission is asked for: the flow or the run that the path names, each flow or the runs that are listed, or
+the server."""
+
+_BEGINNING = frozenset(("flow:run", "run:resume", "run:fork"))
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a route needs. Without a permission it is open to everybody, and tells nothing of flows and runs.
+
+    is_told: whether what the route does writes its own row of the audit, in one commit with the change.
+    """
+
+    permission: Permission | None
+    thing: Thing
+    summary: str
+    is_told: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        return self.permission is None
+
+    @property
+    def is_listing(self) -> bool:
+        """Whether it lists things, of which everybody is shown those that he may see."""
+        return self.thing in ("flows", "runs")
+
+    @property
+    def begins(self) -> bool:
+        """Whether a run goes on by it: what is switched off, or has no money left, does not."""
+        return self.permission in _BEGINNING
+
+
+Rules: TypeAlias = Mapping[tuple[Method, str], Rule]
+"""By method and path, as `("GET", "/runs/{run}")`."""
+
+
+def rule(needed: str, thing: Thing, summary: str, *, is_told: bool = False) -> Rule:
+    """A rule by the text of its permission; empty for a route that is open. Raises `InvalidInput` for an unknown one."""
+    return Rule(permission(needed) if needed else None, thing, summary, is_told)
