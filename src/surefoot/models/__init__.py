@@ -73,6 +73,11 @@ if TYPE_CHECKING:
     from surefoot.models.sdk.clients import is_client as is_client
     from surefoot.models.sdk.clients import is_client_class as is_client_class
     from surefoot.models.sdk.clients import provider_of as provider_of
+    from surefoot.models.sdk.forwarding import SPOKEN as SPOKEN
+    from surefoot.models.sdk.forwarding import Forwarded as Forwarded
+    from surefoot.models.sdk.forwarding import Spoken as Spoken
+    from surefoot.models.sdk.forwarding import addressed as addressed
+    from surefoot.models.sdk.forwarding import forward as forward
     from surefoot.models.sdk.hook import install as install
     from surefoot.models.sdk.hook import is_installed as is_installed
     from surefoot.models.sdk.hook import uninstall as uninstall
@@ -142,6 +147,7 @@ else:
                 "is_client_class",
                 "provider_of",
             ],
+            "sdk.forwarding": ["SPOKEN", "Forwarded", "Spoken", "addressed", "forward"],
             "sdk.hook": ["install", "is_installed", "uninstall"],
             "sdk.wrapped": ["autolog", "http_client", "wrap"],
         },
