@@ -13,6 +13,8 @@ from surefoot.guards.detecting.decoding import readings_of
 from surefoot.guards.detecting.rules import RuleSet
 from surefoot.guards.detecting.shipped import shipped_rules
 from surefoot.texts.characters import skeleton, visible
+from surefoot.texts.hidden import hidden_in
+from surefoot.texts.text import Text
 from training.phrases import own_rows
 
 ROUNDS = 9
@@ -61,6 +63,9 @@ def parts() -> list[Part]:
         Part("hidden characters, other scripts", visible, foreign),
         Part("hidden characters, findings", visible, hidden),
         Part("skeleton", skeleton, foreign),
+        Part("inputs that hide text, ASCII", hidden_in, [text for text in clean if text.isascii()]),
+        Part("inputs that hide text, other scripts", hidden_in, foreign),
+        Part("Text with a pattern", Text(max=2 * KB, pattern=r"(?s)[^\x00]*").problem, clean),
         Part("the whole detector, clean", detector.look, clean),
         Part("the whole detector, findings", detector.look, found),
     ]

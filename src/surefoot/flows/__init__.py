@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from surefoot.flows.code import load as load
     from surefoot.flows.code import load_reference as load_reference
     from surefoot.flows.control import cancel as cancel
+    from surefoot.flows.declared import hints_of as hints_of
     from surefoot.flows.doubts import Decision as Decision
     from surefoot.flows.drive import Logic as Logic
     from surefoot.flows.drive import drive as drive
@@ -67,7 +68,6 @@ if TYPE_CHECKING:
     from surefoot.flows.runner import begin as begin
     from surefoot.flows.runner import resume as resume
     from surefoot.flows.schema import schema_of as schema_of
-    from surefoot.flows.signature import hints_of as hints_of
     from surefoot.flows.sources import digest_of as digest_of
     from surefoot.flows.step import Step as Step
     from surefoot.flows.step import step as step
@@ -108,7 +108,7 @@ else:
             "origin": ["ALL", "FORK_STEP", "FORKED_FROM"],
             "runner": ["begin", "resume"],
             "schema": ["schema_of"],
-            "signature": ["hints_of"],
+            "declared": ["hints_of"],
             "sources": ["digest_of"],
             "step": ["Step", "step"],
             "stopping": ["Ceilings", "Suspended", "Suspension"],

@@ -14,10 +14,11 @@ from surefoot.errors import InvalidInput, UnknownFlow
 from surefoot.flows import code
 from surefoot.flows.arguments import refused
 from surefoot.flows.changes import Change
+from surefoot.flows.declared import hints_of
 from surefoot.flows.entering import given_data
 from surefoot.flows.flow import Flow, FlowSpec, Workflow
 from surefoot.flows.options import Opaque, Target
-from surefoot.flows.signature import adapter_of, hints_of, mistakes_of
+from surefoot.flows.signature import adapter_of, mistakes_of, with_checked_fields
 from surefoot.mistakes import Mistake
 from surefoot.texts import jsontext
 
@@ -181,6 +182,10 @@ def _checked_each(
             values[name] = value if adapter is None else _converted(adapter, value, is_text=is_text)
         except ValidationError as error:
             mistakes += mistakes_of(error, name, value)
+            continue
+        rule = spec.arguments.rules.get(name)
+        if rule is not None and rule.has_dataclasses:
+            values[name] = with_checked_fields(values[name], name, mistakes)
     return values
 
 

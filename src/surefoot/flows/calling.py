@@ -45,7 +45,7 @@ def call(
     claim = _claim(step, here, bound)
     if claim.recorded is not None:
         return outcome_of(claim.recorded)
-    if is_sink(step, is_by_model=by_model is not None):
+    if is_sink(step, here, is_by_model=by_model is not None):
         drive(permitted(step, claim, bound, by_model))
     return drive(perform(claim, plan_of(step, args, kwargs)))
 
@@ -61,7 +61,7 @@ def _perform(
     claim = _claim(step, here, bound)
     if claim.recorded is not None:
         return outcome_of(claim.recorded)
-    if is_sink(step, is_by_model=by_model is not None):
+    if is_sink(step, here, is_by_model=by_model is not None):
         yield from permitted(step, claim, bound, by_model)
     return (yield from perform(claim, plan_of(step, args, kwargs)))
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from surefoot.annotated import fits
+from surefoot.flows.declared import hints_of
 from surefoot.flows.openrun import OpenRun
 from surefoot.flows.options import Target
 from surefoot.flows.running import open_scope
-from surefoot.flows.signature import hints_of
 from surefoot.ledger import Outcome
 from surefoot.parts import is_scalar
 

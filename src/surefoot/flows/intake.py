@@ -12,7 +12,7 @@ from surefoot import scope
 from surefoot.errors import InvalidInput
 from surefoot.flows.options import Target
 from surefoot.mistakes import Mistake, counted, path_of
-from surefoot.texts.hidden import hidden_in, without_hidden
+from surefoot.texts.hidden import Hidden, hidden_in, without_hidden
 
 if TYPE_CHECKING:
     from surefoot.config.model import RunSettings
@@ -44,8 +44,7 @@ def taken_in(app: Host, target: Target, *, is_known: bool = False) -> tuple[Targ
         return target, given, text
     found = _hidden(target.inputs, ())
     if not found and not first.is_scattered:
-        # In an object of some sort that is recorded by other means than its fields.
-        raise _refused(what, [Mistake("", "hidden", f"was given inputs with {first.words}")])
+        raise _refused(what, [_within_an_object(first)])
     if runs.hidden == "strip" and found:
         target = _without(target, found, what)
         given = {"inputs": dict(target.inputs), "init": dict(target.init)}
@@ -58,14 +57,32 @@ def taken_in(app: Host, target: Target, *, is_known: bool = False) -> tuple[Targ
     return target, given, text
 
 
-def check_event(runs: RunSettings, event: str, value: object, text: str) -> None:
-    """Raise `InvalidInput` for the value of an event (and that as it is recorded) that is too large or hides text."""
+def event_taken_in(runs: RunSettings, event: str, value: object) -> str:
+    """The value of an event as it is recorded, without what it hides where that is to be taken out.
+
+    Raises `InvalidInput` where it is too large or hides text (`[runs] max_input_bytes`, `hidden`), and `NotData`.
+    """
     what = f"event {event!r}"
+    text = records.encode(value, name=f"event {event}")
     _check_size(text, runs.max_input_bytes, what)
-    if runs.hidden != "allow" and hidden_in(text) is not None:
-        mistakes = [one for _, one in _hidden(value, ("value",))]
-        if mistakes:
-            raise _refused(what, mistakes)
+    if runs.hidden == "allow" or (first := hidden_in(text)) is None:
+        return text
+    found = _hidden(value, ("value",))
+    if runs.hidden == "strip" and found:
+        _told_of_strip(what, found)
+        value = _stripped(value)
+        text = records.encode(value, name=f"event {event}")
+        found = _hidden(value, ("value",))
+    elif not found and not first.is_scattered:
+        raise _refused(what, [_within_an_object(first)])
+    if found:
+        raise _refused(what, [one for _, one in found])
+    return text
+
+
+def _within_an_object(first: Hidden) -> Mistake:
+    """Of what is recorded by other means than its fields."""
+    return Mistake("", "hidden", f"was given inputs with {first.words}")
 
 
 def _check_size(text: str, most: int, what: str) -> None:
@@ -129,11 +146,15 @@ def _without(target: Target, found: list[tuple[_Path, Mistake]], what: str) -> T
     """The call with other inputs, out of which what they hide is taken."""
     names = {str(path[0]) for path, _ in found}
     inputs = {name: _stripped(value) if name in names else value for name, value in target.inputs.items()}
-    told = ", ".join(sorted({one.field for _, one in found})[:_MOST_TOLD])
-    _log.warning("%s: hidden characters were taken out of %s", what, told)
+    _told_of_strip(what, found)
     spec, workflow = target.spec, target.workflow
     function = spec.function if workflow is None else partial(spec.function, workflow)
     return replace(target, inputs=inputs, body=spec.called(lambda: spec.arguments.call(function, inputs)))
+
+
+def _told_of_strip(what: str, found: list[tuple[_Path, Mistake]]) -> None:
+    told = ", ".join(sorted({one.field for _, one in found})[:_MOST_TOLD])
+    _log.warning("%s: hidden characters were taken out of %s", what, told)
 
 
 def _stripped(value: object) -> object:

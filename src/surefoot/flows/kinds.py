@@ -43,6 +43,8 @@ class StepOptions:
     is_plain: bool = False
     is_effect: bool = False
     is_transaction: bool = False
+    database: str = ""
+    """The name of the database of its transaction, where it is one of the settings."""
     is_in_ledger: bool = False
     """Whether its transaction is one of the ledger's own database."""
     key: str | KeyOf | None = None

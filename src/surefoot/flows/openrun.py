@@ -105,6 +105,8 @@ class OpenRun:
     created_ns: int = 0
     deadline_ns: int | None = None
     ceilings: Ceilings = Ceilings()
+    guarded_databases: frozenset[str] = frozenset()
+    """Those whose steps may be given nothing untrusted."""
     brake: Brake = field(init=False)
     caller: Caller = field(init=False)
     """For whom it is made, as limits know it; `within` puts those before it that it is a part of."""

@@ -312,6 +312,9 @@ def opened_run(app: Host, record: RunRecord, options: Options, changes: Changes)
     run.listener = options.listener
     run.accepts_divergence = options.accept_divergence
     run.ceilings = app.ceilings
+    run.guarded_databases = frozenset(
+        name for name, one in app.config.databases.items() if one.untrusted == "refuse"
+    )
     parent = options.parent
     # A child run holds a step of its parent open.
     run.parks = options.parks if parent is None else None

@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 from typing import Any, cast
 
+from surefoot.flows.declared import hints_of
 from surefoot.flows.flow import FlowSpec
-from surefoot.flows.signature import adapter_of, hints_of
+from surefoot.flows.signature import adapter_of
 from surefoot.values import Json
 
 

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args, get_origin, get_type_hints
+from functools import lru_cache
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args, get_origin
 
 from surefoot.errors import UsageError
+from surefoot.flows.declared import (
+    has_ruled_dataclasses,
+    hints_of,
+    is_constraint,
+    is_plain_dataclass,
+    is_ruled,
+    may_change,
+    named,
+    ruled_fields,
+    ruled_later,
+)
 from surefoot.mistakes import Mistake, kind_of, path_of
 from surefoot.texts.patterns import matched_until
 from surefoot.texts.text import Text
@@ -17,101 +29,129 @@ from surefoot.texts.text import Text
 if TYPE_CHECKING:
     from pydantic import TypeAdapter, ValidationError
 
-_SAYS_A_RULE = re.compile(r"\b(?:Text|Field)\(")
-
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """What is declared of one parameter. `text` is all of it where that is `Annotated[str, Text(...)]`.
 
     `changes`: a value may come out as another one (trimmed, or what a validator of the user's makes of it).
+    `has_dataclasses`: some of it is declared of fields of dataclasses, of which pydantic takes instances as they are.
     """
 
     name: str
     text: Text | None
     adapter: TypeAdapter[Any] | None
-    changes: bool
+    changes: bool = False
+    has_dataclasses: bool = False
 
     def checked(self, value: object, mistakes: list[Mistake]) -> object:
         """The value to go on with; what is wrong with it is added to the mistakes."""
+        return self.checked_at(value, self.name, mistakes)
+
+    def checked_at(self, value: object, field: str, mistakes: list[Mistake]) -> object:
+        """The same for a value that stands at a path."""
         if self.text is not None:
-            found = self.text.mistake(value, self.name)
+            found = self.text.mistake(value, field)
             if found is None:
                 return self.text.trimmed(cast("str", value))
             mistakes.append(found)
             return value
-        from pydantic import ValidationError
+        if self.adapter is not None:
+            from pydantic import ValidationError
 
-        try:
-            made = cast("TypeAdapter[Any]", self.adapter).validate_python(value)
-        except ValidationError as error:
-            mistakes += mistakes_of(error, self.name, value)
-            return value
-        return made if self.changes else value
+            try:
+                made = self.adapter.validate_python(value)
+            except ValidationError as error:
+                mistakes += mistakes_of(error, field, value)
+                return value
+            value = made if self.changes else value
+        return with_checked_fields(value, field, mistakes) if self.has_dataclasses else value
 
 
 def rules_of(function: Any, signature: inspect.Signature) -> dict[str, Rule]:
     """The parameters of a function of which more is declared than a type, by name.
 
-    That is a `Text`, a constraint or validator of pydantic in `Annotated`, a `Literal`, an enumeration. Raises
-    `UsageError` where one cannot be read or checked.
+    That is a `Text`, a constraint or validator of pydantic in `Annotated`, a `Literal`, an enumeration, also under
+    another name and in the fields of typed mappings, named tuples and dataclasses. Raises `UsageError` where one cannot
+    be read or checked.
     """
     found: dict[str, Rule] = {}
     hints = hints_of(function, has_extras=True)
     for name, parameter in signature.parameters.items():
         hint: Any = hints.get(name)
-        if hint is None or not _is_ruled(hint):
+        if hint is None or not is_ruled(hint):
             continue
         if parameter.kind is parameter.VAR_POSITIONAL:
             hint = tuple.__class_getitem__((hint, ...))
         elif parameter.kind is parameter.VAR_KEYWORD:
             hint = dict.__class_getitem__((str, hint))
-        is_text = get_origin(hint) is Annotated and get_args(hint)[0] is str
-        metadata = get_args(hint)[1:] if is_text else ()
-        texts = [one for one in metadata if isinstance(one, Text)]
-        if len(texts) == 1 and not any(map(_is_constraint, (one for one in metadata if one is not texts[0]))):
-            found[name] = Rule(name, texts[0], None, texts[0].trim)
-            continue
-        adapter = adapter_of(hint)
-        if adapter is None:
-            raise UsageError(
-                f"{_named(function)}: what is declared of {name!r} cannot be checked, as pydantic does not know the "
-                "type: declare it of a type of plain data"
-            )
-        found[name] = Rule(name, None, adapter, _may_change(hint))
+        found[name] = _rule_of(function, name, hint)
     return found
 
 
-def hints_of(function: Any, *, has_extras: bool = False) -> dict[str, Any]:
-    """The annotations of a function by parameter, and that of its result as `return`, as far as they can be read.
+def _rule_of(function: Any, name: str, hint: Any) -> Rule:
+    is_text = get_origin(hint) is Annotated and get_args(hint)[0] is str
+    metadata = get_args(hint)[1:] if is_text else ()
+    texts = [one for one in metadata if isinstance(one, Text)]
+    if len(texts) == 1 and not any(map(is_constraint, (one for one in metadata if one is not texts[0]))):
+        return Rule(name, texts[0], None, texts[0].trim)
+    if (later := ruled_later(hint)) is not None:
+        raise UsageError(
+            f"{named(function)}: what is declared of {name!r} cannot be checked, as what is in {later} is known only "
+            "when it is taken out: declare a list or a Sequence"
+        )
+    adapter, is_direct = adapter_of(hint), is_ruled(hint, into_dataclasses=False)
+    if adapter is None and is_direct:
+        raise UsageError(
+            f"{named(function)}: what is declared of {name!r} cannot be checked, as pydantic does not know the "
+            "type: declare it of a type of plain data"
+        )
+    return Rule(name, None, adapter, may_change(hint), has_dataclasses=has_ruled_dataclasses(hint))
 
-    `has_extras`: with what `Annotated` says beside the type. Raises `UsageError` where a `Text` or `Field` in it cannot
-    be read: passed over, it would let through what it is to refuse.
+
+@lru_cache(maxsize=512)
+def _rules_of_fields(kind: type) -> tuple[Rule, ...]:
+    """What is declared of the fields of a dataclass."""
+    return tuple(_rule_of(kind, name, hint) for name, hint in ruled_fields(kind).items())
+
+
+def with_checked_fields(value: object, path: str, mistakes: list[Mistake]) -> object:
+    """A value of whose dataclasses each field was checked; the same one where nothing in it changes.
+
+    `path` is where it stands. What is wrong is added to the mistakes.
     """
-    try:
-        return get_type_hints(function, include_extras=has_extras)
-    except (NameError, TypeError):
-        # A name that is imported for typing only: that parameter is taken as it comes, the others are not.
-        found: dict[str, Any] = {}
-        names = getattr(inspect.unwrap(function), "__globals__", {})
-        for name, hint in getattr(function, "__annotations__", {}).items():
-            try:
-                one = type("One", (), {"__annotations__": {name: hint}})
-                found |= get_type_hints(one, globalns=names, include_extras=has_extras)
-            except (NameError, TypeError) as error:
-                if has_extras and isinstance(hint, str) and _says_a_rule(hint, error):
-                    raise UsageError(
-                        f"{_named(function)}: what is declared of {name!r} cannot be read ({error}): import its names "
-                        "at the top of the module, and not for type checking only"
-                    ) from None
-        return found
-
-
-def _says_a_rule(hint: str, error: Exception) -> bool:
-    """Whether an annotation that cannot be read declares something, or what cannot be read is what declares it."""
-    missing = re.escape(getattr(error, "name", "") or "")
-    is_called = bool(missing) and re.search(rf"\b{missing}[\w.]*\(", hint) is not None
-    return "Annotated" in hint and (is_called or _SAYS_A_RULE.search(hint) is not None)
+    if isinstance(value, AbstractSet):
+        for at, one in enumerate(cast("AbstractSet[object]", value)):
+            with_checked_fields(one, f"{path}[{at}]", mistakes)
+        return cast("object", value)
+    if isinstance(value, list | tuple):
+        items = cast("Sequence[object]", value)
+        made = [with_checked_fields(one, f"{path}[{at}]", mistakes) for at, one in enumerate(items)]
+        is_same = all(one is other for one, other in zip(made, items, strict=True))
+        if is_same or type(items) not in (list, tuple):
+            return items
+        return made if type(items) is list else tuple(made)
+    if isinstance(value, Mapping):
+        table = cast("Mapping[object, object]", value)
+        parts = {name: with_checked_fields(one, f"{path}.{name}", mistakes) for name, one in table.items()}
+        is_same = all(parts[name] is one for name, one in table.items())
+        return table if is_same or type(table) is not dict else parts
+    kind = cast("type", type(value))
+    if not is_plain_dataclass(kind):
+        return value
+    changed: dict[str, object] = {}
+    for rule in _rules_of_fields(kind):
+        given = getattr(value, rule.name, None)
+        made_one = rule.checked_at(given, f"{path}.{rule.name}", mistakes)
+        if made_one is not given:
+            changed[rule.name] = made_one
+    if not changed:
+        return value
+    # Not made anew: that would run what its class does when one is made.
+    copied = copy.copy(value)
+    for name, part in changed.items():
+        object.__setattr__(copied, name, part)
+    return copied
 
 
 def adapter_of(hint: Any) -> TypeAdapter[Any] | None:
@@ -169,44 +209,3 @@ def _steps(location: tuple[str | int, ...], value: object) -> list[str | int]:
             continue
         steps.append(step)
     return steps
-
-
-def _is_ruled(hint: Any) -> bool:
-    """Whether more is declared than a type, anywhere in an annotation."""
-    if get_origin(hint) is Literal or (isinstance(hint, type) and issubclass(hint, Enum)):
-        return True
-    if get_origin(hint) is Annotated and any(
-        map(_is_constraint, cast("tuple[object, ...]", cast("Any", hint).__metadata__))
-    ):
-        return True
-    return any(map(_is_ruled, _parts(hint)))
-
-
-def _is_constraint(said: object) -> bool:
-    if isinstance(said, Text):
-        return True
-    if not type(said).__module__.startswith(("pydantic", "annotated_types")):
-        return hasattr(said, "__get_pydantic_core_schema__")
-    # A `Field` that only describes says nothing of the value.
-    return not hasattr(said, "description") or bool(getattr(said, "metadata", None))
-
-
-def _may_change(hint: Any) -> bool:
-    if get_origin(hint) is Annotated:
-        for said in hint.__metadata__:
-            if said.trim if isinstance(said, Text) else hasattr(said, "__get_pydantic_core_schema__"):
-                return True
-    return any(map(_may_change, _parts(hint)))
-
-
-def _parts(hint: Any) -> tuple[Any, ...]:
-    # What `Callable` and `Literal` hold is no annotation.
-    return (
-        ()
-        if get_origin(hint) is Literal
-        else tuple(part for part in get_args(hint) if not isinstance(part, list))
-    )
-
-
-def _named(function: Any) -> str:
-    return f"{getattr(function, '__module__', '')}:{getattr(function, '__qualname__', function)}"

@@ -10,8 +10,8 @@ from typing import Any
 from surefoot.annotated import fits, is_free
 from surefoot.decisions import Action, Decision
 from surefoot.flows import opened
+from surefoot.flows.declared import hints_of
 from surefoot.flows.running import Here
-from surefoot.flows.signature import hints_of
 from surefoot.flows.step import Step
 
 _Step = Step[..., Any]
@@ -50,10 +50,16 @@ def parameters_of(step: _Step) -> Mapping[str, Parameter]:
     return step.parameters
 
 
-def is_sink(step: _Step, *, is_by_model: bool) -> bool:
-    """Whether what a step is given has to be trusted: it sends, or it does something and a model has called it."""
+def is_sink(step: _Step, here: Here, *, is_by_model: bool) -> bool:
+    """Whether what a step is given has to be trusted: it sends, it writes to a database that takes nothing else, or it
+    does something and a model has called it.
+    """
     options = step.options
-    return bool(options.sends) or (is_by_model and (options.is_effect or options.is_transaction))
+    return (
+        bool(options.sends)
+        or options.database in here.run.guarded_databases
+        or (is_by_model and (options.is_effect or options.is_transaction))
+    )
 
 
 def unfit_arguments(
@@ -88,11 +94,13 @@ def decided(step: _Step, names: Collection[str], action: Action, reason: str = "
     )
 
 
-def where_to(step: _Step) -> str:
+def where_to(step: _Step, here: Here) -> str:
     """What a sink does, as messages say it."""
     named = [name for name in step.options.sends if name != "out"]
     if named:
         return f"sends to {', '.join(named)}"
+    if step.options.database in here.run.guarded_databases:
+        return f"writes to the database {step.options.database!r}, which takes nothing untrusted"
     return "sends" if step.options.sends else "does something to the world, and a model has called it"
 
 
@@ -102,7 +110,7 @@ def refusal(step: _Step, here: Here, names: Collection[str], because: str = "") 
     one = next(iter(names))
     ended = f"; {because}" if because else ""
     return (
-        f"run {here.run_id}: step {step.name!r} {where_to(step)}, and its {what} may come of untrusted text "
+        f"run {here.run_id}: step {step.name!r} {where_to(step, here)}, and its {what} may come of untrusted text "
         f"({here.tainted} was read before){ended}. Give a literal, or trusted(...) if the team vouches for it; let a "
         f"model answer with an enum or a checked field, or use endorse(...); check it, as in {one}: "
         f"Annotated[str, Text(allow=[...])]; or declare that it may be untrusted, {one}: "

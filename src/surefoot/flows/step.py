@@ -216,6 +216,7 @@ def step(
             StepOptions(
                 name or function.__name__,
                 is_transaction=transaction is not None,
+                database=transaction if isinstance(transaction, str) else "",
                 is_in_ledger=is_in_ledger,
                 is_pure=pure,
                 is_plain=plain,

@@ -18,7 +18,7 @@ from surefoot.flows.concluding import Conclusion
 from surefoot.flows.drive import Durable, Logic, Pause, drive, drive_async
 from surefoot.flows.given import left_of
 from surefoot.flows.host import host
-from surefoot.flows.intake import check_event
+from surefoot.flows.intake import event_taken_in
 from surefoot.flows.performing import Plan, perform
 from surefoot.flows.running import Here, open_scope
 from surefoot.flows.suspending import Patience
@@ -199,8 +199,7 @@ def deliver(run_id: str, event: str, value: object, *, message_id: str) -> Logic
         raise InvalidInput("an event needs a name, the one that the run waits for")
     if record.status in FINAL:
         raise RunEnded(f"run {record.id} is {record.status}: it takes no events any more")
-    text = records.encode(value, name=f"event {event}")
-    check_event(app.config.runs, event, value, text)
+    text = event_taken_in(app.config.runs, event, value)
     payloads = app.ledger.payloads
     if payloads.readable(text, capture="full") != text:
         raise InvalidInput(

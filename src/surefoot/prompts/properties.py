@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from surefoot.errors import PromptError, UsageError
 from surefoot.prompts.definition import Dialect, Property, PropertyType
-from surefoot.texts.constraints import KEYWORDS, Constraints, constraints_of
+from surefoot.texts.constraints import KEYWORDS, OF_LISTS, OF_NUMBERS, OF_TEXT, Constraints, constraints_of
 from surefoot.texts.fences import STYLES, Style
 from surefoot.values import Json, Trust
 
@@ -181,13 +181,24 @@ class _Section:
             named = [part for part in kind if part != "null"]
             kind = named[0] if len(named) == 1 else "any"
         if kind is None:
-            kind = "object" if "properties" in entry else "array" if "items" in entry else "any"
+            kind = "object" if "properties" in entry else "array" if "items" in entry else self._ruled(entry)
         if not isinstance(kind, str) or (kind not in _TYPES and kind not in _UNCHECKED):
             near = difflib.get_close_matches(str(kind), _TYPES, n=1)
             hint = f"did you mean {near[0]}?" if near else f"known types: {', '.join(sorted(_TYPES))}"
             shown = f"the {self.section.removesuffix('s')} {name}" if name else f"an item of {self.section}"
             raise self._error(path, f"{shown} has the unknown type {kind}; {hint}")
         return kind, is_nullable
+
+    def _ruled(self, entry: Mapping[str, Json]) -> str:
+        """The type for which an entry has rules that names none: they would say nothing of all others.
+
+        In a JSON Schema that is what they mean.
+        """
+        if self.is_schema:
+            return "any"
+        kinds = (("string", OF_TEXT), ("number", OF_NUMBERS), ("array", OF_LISTS))
+        found = [kind for kind, keys in kinds if not entry.keys().isdisjoint(keys)]
+        return found[0] if len(found) == 1 else "any"
 
     def _error(self, path: tuple[str | int, ...], problem: str) -> PromptError:
         return PromptError(f"{self.document.place(self.section, *path)}: {problem}")

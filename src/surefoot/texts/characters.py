@@ -48,6 +48,18 @@ _JOINING = (
     ),
     *((0x10A00, 0x10FFF), (0x11000, 0x11FFF), (0x1E900, 0x1E95F)),
 )
+# Scripts without blanks between words: Thai, Lao, Tibetan, Myanmar, Khmer, those of Tai peoples, Balinese, Javanese.
+_UNSPACED = (
+    *(
+        (0x0E00, 0x0FFF),
+        (0x1000, 0x109F),
+        (0x1780, 0x17FF),
+        (0x1950, 0x19FF),
+        (0x1A20, 0x1AAF),
+        (0x1B00, 0x1B7F),
+    ),
+    *((0xA980, 0xA9DF), (0xA9E0, 0xA9FF), (0xAA60, 0xAADF)),
+)
 _RIGHT_TO_LEFT = (
     (0x0590, 0x08FF),
     (0xFB1D, 0xFDFF),
@@ -63,7 +75,7 @@ _PICTURES = ((0x2190, 0x2BFF), (0x3030, 0x303D), (0x3297, 0x3299), (0x1F000, 0x1
 _PICTURE_SIGNS = frozenset("#*0123456789©®‼⁉™ℹ")
 _MATHEMATICAL = ((0x2190, 0x22FF), (0x2A00, 0x2AFF))
 
-_FLAGS = tuple(
+FLAGS = tuple(
     "".join(chr(0xE0000 + ord(sign)) for sign in name) + "\U000e007f" for name in ("gbeng", "gbsct", "gbwls")
 )
 """The flags of England, Scotland and Wales are written in tag characters behind a black flag: there are no others."""
@@ -105,8 +117,9 @@ class Visible:
 def visible(text: str) -> Visible:
     """Take out tag characters, bidi controls, zero-width characters and variation selectors that say nothing.
 
-    Joiners and selectors stay within emoji and in scripts whose spelling needs them, marks of direction in texts that
-    run from right to left. A text in NFC stays in it. A text without such characters comes back as it is.
+    Joiners and selectors stay within emoji and in scripts whose spelling needs them, ends of words in scripts without
+    blanks, marks of direction in texts that run from right to left. A text in NFC stays in it. A text without such
+    characters comes back as it is.
     """
     if text.isascii() or _RUN.search(text) is None:
         return Visible(text)
@@ -136,7 +149,7 @@ def _belonging(before: str, run: str, after: str) -> str:
     """The part of a run of invisible characters that belongs to the character before it, and to the one behind it."""
     if not before:
         return ""
-    if before == "\U0001f3f4" and run.startswith(_FLAGS):
+    if before == "\U0001f3f4" and run.startswith(FLAGS):
         flag = run[:6]
         return flag + _belonging_to(before, run[6:8], after if len(run) == 7 else "")
     return _belonging_to(before, run[:_LONGEST_KEPT], after if len(run) <= _LONGEST_KEPT else "")
@@ -162,8 +175,18 @@ def _is_kept(base: int, kept: str, sign: str, follows: str) -> bool:
         case "zero_width" if sign == "\u200d" and _is_picture(base):
             # Emoji are joined with emoji; a selector may stand between.
             return "\u200d" not in kept and bool(follows) and _is_picture(ord(follows))
-        case "zero_width" if sign in "\u200c\u200d\u034f":
+        case "zero_width" if sign in "\u200c\u200d":
+            # Also before a letter: Persian endings are written to names in Latin letters.
+            return not kept and (
+                _within(base, _JOINING) or (bool(follows) and _within(ord(follows), _JOINING))
+            )
+        case "zero_width" if sign == "\u034f":
             return not kept and _within(base, _JOINING)
+        case "zero_width" if sign == "\u200b":
+            # Where a word ends, and a line may.
+            return (
+                not kept and _within(base, _UNSPACED) and bool(follows) and _within(ord(follows), _UNSPACED)
+            )
         case "zero_width" if sign in "\u115f\u1160":
             return not kept and (_within(base, _HANGUL) or (bool(follows) and _within(ord(follows), _HANGUL)))
         case _:

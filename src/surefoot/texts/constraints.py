@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TypeAlias, cast
 
 from surefoot.errors import UsageError
@@ -17,6 +18,7 @@ _Number: TypeAlias = "int | float"
 OF_TEXT = ("minLength", "maxLength", "pattern", "allow", "hosts")
 OF_NUMBERS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
 OF_LISTS = ("minItems", "maxItems")
+_NEARLY = Fraction(1, 10**9)
 KEYWORDS = frozenset((*OF_TEXT, *OF_NUMBERS, *OF_LISTS))
 """The keys of a mapping that are rules."""
 
@@ -24,10 +26,11 @@ KEYWORDS = frozenset((*OF_TEXT, *OF_NUMBERS, *OF_LISTS))
 def _is_multiple(value: _Number, step: _Number) -> bool:
     if isinstance(value, int) and isinstance(step, int):
         return value % step == 0
-    if not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         return False
     # 0.3 is three times 0.1 for whoever writes it.
-    return math.isclose(value / step, round(value / step), rel_tol=0.0, abs_tol=1e-9)
+    parts = Fraction(value) / Fraction(str(step))
+    return abs(parts - round(parts)) < _NEARLY
 
 
 _HOLDS: Mapping[str, tuple[Callable[[_Number, _Number], bool], str]] = {

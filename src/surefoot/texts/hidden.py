@@ -8,10 +8,11 @@ Here it is about what can carry words, or turn around what is read.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, cast
 
-from surefoot.texts.characters import visible
+from surefoot.texts.characters import FLAGS, visible
 
 Kind: TypeAlias = Literal["tags", "direction", "zero-width", "variation selectors"]
 
@@ -24,16 +25,16 @@ _IN_WORDS: dict[Kind, str] = {
 
 _ZERO = "\u200b-\u200d\u2060-\u2065\u206a-\u206f\ufeff\u034f\u115f\u1160\u17b4\u17b5\u180e\u3164\uffa0\ufff9-\ufffb"
 _SELECTOR = "\ufe00-\ufe0f\U000e0100-\U000e01ef"
-_FLAGS = "|".join(
-    "".join(chr(0xE0000 + ord(sign)) for sign in name) + "\U000e007f" for name in ("gbeng", "gbsct", "gbwls")
-)
+_DIRECTION = "\u061c\u200e\u200f\u202a-\u202d\u2066-\u2069"
+# Zero-width, or of a width that is seen at the end of a line or within music, shorthand and Mongolian alone.
+_INVISIBLE = f"{_ZERO}{_DIRECTION}\u00ad\u180b-\u180d\u180f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
 _FOUND = re.compile(
     # England, Scotland and Wales are the black flag and tags; an ideograph may have one selector of its own.
-    f"(?P<flag>\U0001f3f4(?:{_FLAGS}))"
+    f"(?P<flag>\U0001f3f4(?:{'|'.join(FLAGS)}))"
     "|(?P<tags>[\U000e0000-\U000e00ff\U000e01f0-\U000e0fff]+)"
     # Its sibling for the other direction stands around numbers that were copied from an address book.
     "|(?P<direction>\u202e)"
-    f"|(?P<zero>[{_ZERO}]{{8,}})"
+    f"|(?P<zero>[{_INVISIBLE}]{{8,}})"
     f"|(?P<ideograph>[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff][{_SELECTOR}])"
     f"|(?P<selectors>[{_SELECTOR}]{{2,}}|[\U000e0100-\U000e01ef])"
 )
@@ -43,13 +44,15 @@ _KIND_OF: dict[str, Kind] = {
     "zero": "zero-width",
     "selectors": "variation selectors",
 }
-_UNSEEN = re.compile(f"[\U000e0000-\U000e0fff\u202e{_ZERO}\ufe00-\ufe0f]+")
+_UNSEEN = re.compile(f"[\U000e0000-\U000e0fff\u202e{_INVISIBLE}\ufe00-\ufe0f]+")
 # One alone is a joiner, a space or a selector of an emoji.
-_ALONE = re.compile(f"[{_ZERO}\ufe00-\ufe0f]")
-_APART = re.compile(f"[{_ZERO}]")
+_ALONE = re.compile(f"[{_INVISIBLE}\ufe00-\ufe0f]")
+_APART = re.compile(f"[{_ZERO}\ufe00-\ufe0f]")
 _MOST_APART = 24
 """Zero-width characters that may stand here and there without a use: fewer than three bytes of anything."""
 _SHARE_APART = 0.02
+_MOST_OTHERS = 8
+"""Of these such as are not of the commonest kind: page builders and word breakers leave one kind, over and over."""
 _MOST_ROUNDS = 4
 
 
@@ -112,15 +115,15 @@ def _varies(signs: str, width: int) -> bool:
 
 
 def _scattered(text: str) -> Hidden | None:
-    """Zero-width characters between letters here and there, one sort for a bit that is set and another for the rest."""
+    """Zero-width characters and selectors between letters here and there, one sort for a bit, another for the rest."""
     apart = "".join(_APART.findall(text))
-    is_few = len(apart) <= max(_MOST_APART, _SHARE_APART * len(text))
-    if is_few or len(set(apart)) == 1 or not _varies(apart, 8):
+    most = max(_MOST_APART, _SHARE_APART * len(text))
+    if len(apart) <= most or not _varies(apart, 8):
         return None
-    removed = visible(text).removed
-    if removed.get("zero_width", 0) + removed.get("byte_order_mark", 0) <= max(
-        _MOST_APART, _SHARE_APART * len(text)
-    ):
+    # What scripts and emoji need is no sign of anything.
+    gone = Counter(apart)
+    gone.subtract(_APART.findall(visible(text).text))
+    if gone.total() <= most or gone.total() - max(gone.values()) <= _MOST_OTHERS:
         return None
     first = cast("re.Match[str]", _APART.search(text)).start()
     return Hidden("zero-width", first, len(text), is_scattered=True)

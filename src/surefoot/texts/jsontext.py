@@ -18,6 +18,7 @@ MAX_DIGITS = 1_000
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]|-?[A-Za-z]+|[-0-9][-+.0-9eE]*', re.DOTALL)
 _COLON = re.compile(r"\s*:")
+_HALVES = re.compile("[\ud800-\udfff]")
 _HALF = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -42,7 +43,7 @@ def read(text: str) -> Json:
         ) from None
     except _Refused as refused:
         raise NoJson(f"{_place_of(text, refused)}{refused}") from None
-    if _HALF.search(text) is not None:
+    if _HALF.search(text) is not None or not _is_whole(text):
         _check_halves(text, value)
     return value
 
@@ -105,15 +106,21 @@ def _check_depth(text: str) -> None:
             depth -= 1
 
 
+def _is_whole(text: str) -> bool:
+    """Whether there is no half of a character in it; bytes of a command line that are no text are such."""
+    try:
+        return text.isascii() or bool(text.encode())
+    except UnicodeEncodeError:
+        return False
+
+
 def _check_halves(text: str, value: Json) -> None:
     for one in _texts(value):
         try:
             one.encode()
         except UnicodeEncodeError:
-            found = cast("re.Match[str]", _HALF.search(text))
-            raise NoJson(
-                f"{_place(text, found.start())}an escape gives half of a character; write both"
-            ) from None
+            found = cast("re.Match[str]", _HALF.search(text) or _HALVES.search(text))
+            raise NoJson(f"{_place(text, found.start())}there is half of a character; write both") from None
 
 
 def _texts(value: Json) -> Iterator[str]:

@@ -47,7 +47,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
 }
 """By family, as its chat template writes them. Of the shape `<|name|>` all are taken, listed or not."""
 
-# Characters that a reader takes for those that tags are made of, each in the place of one, so that lengths stay.
+# Characters that a reader takes for those that tags are made of.
 _LIKE = {
     "<": "\u2039\u2329\u27e8\u276e\u276c\u3008\u300a\u00ab\u27ea\uff1c\ufe64\u02c2\u1438\u227a\u29fc",
     ">": "\u203a\u232a\u27e9\u276f\u276d\u3009\u300b\u00bb\u27eb\uff1e\ufe65\u02c3\u1433\u227b\u29fd",
@@ -60,24 +60,38 @@ _LIKE = {
     " ": "\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000",
 }
 # However many: taken once and for all, so that a text of nothing else is gone through once.
-_BLANKS = r"\s*+"
+_BLANKS = r"[\s\x00-\x1f\x7f-\x9f\u2800]*+"
+_SLASH = rf"(?:\\?/{_BLANKS})?"
+"""That of an end, also as JSON escapes it."""
 # Without one of these there is no token.
-_OPENING = re.compile("[" + re.escape("<[" + _LIKE["<"] + _LIKE["["]) + "]")
+_OPENING = re.compile("[" + re.escape("<[\u226e\ufe47" + _LIKE["<"] + _LIKE["["]) + "]")
 
 
 class _Folding(dict[int, str]):
-    """What each character looks like, found when it is first met; as long as it is, so that places stay the same."""
+    """What each character looks like, found when it is first met.
+
+    That is one character for nearly all, more for those that are two letters in one, nothing for marks upon letters.
+    """
+
+    def __init__(self, known: Mapping[int, str]) -> None:
+        super().__init__(known)
+        self.uneven: set[str] = set()
+        """The characters that were met and do not look like one."""
 
     def __missing__(self, code: int) -> str:
         from surefoot.texts.characters import skeleton
 
         character = chr(code)
-        folded = unicodedata.normalize("NFKC", character)
-        found = skeleton(folded) if len(folded) == 1 else ""
-        shown = found if len(found) == 1 else folded.lower() if len(folded.lower()) == 1 else character
+        found = skeleton(character)
+        if len(found) != 1 and not found.isascii():
+            lower = unicodedata.normalize("NFKC", character).lower()
+            found = lower if len(lower) == 1 else character
+        if len(found) != 1:
+            # First: another thread may find the other at once.
+            self.uneven.add(character)
         if len(self) < _MOST_FOLDED:
-            self[code] = shown
-        return shown
+            self[code] = found
+        return found
 
 
 _MOST_FOLDED = 20_000
@@ -104,19 +118,19 @@ def pattern(also: str = "(?!)") -> re.Pattern[str]:
     tags = "|".join(
         sorted({_inner(token) for token in tokens if token.startswith("<") and token[1] not in "|<"})
     )
+    name = rf"(?:[\w:./-]{{1,64}}|{_BLANKS}(?:{piped}){_BLANKS}{_SLASH})"
     return re.compile(
         # A class first, and no flag: so it is searched for at the speed of memory.
-        rf"[<\[>](?:(?<=<){_BLANKS}\\?/?{_BLANKS}(?:{also}|(?:{tags}){_BLANKS}/?>"
-        rf"|\|{_BLANKS}/?(?:[\w:./-]{{1,64}}|{_BLANKS}(?:{piped}){_BLANKS}/?{_BLANKS})\|{_BLANKS}/?{_BLANKS}>"
-        rf"|<{_BLANKS}/?{_BLANKS}sys{_BLANKS}>{_BLANKS}>)"
-        rf"|(?<=\[){_BLANKS}/?{_BLANKS}(?:{square}){_BLANKS}\]"
+        rf"[<\[>](?:(?<=<){_BLANKS}{_SLASH}(?:{also}|(?:{tags}){_BLANKS}/?{_BLANKS}>"
+        rf"|\|{_SLASH}{name}\|{_BLANKS}{_SLASH}>"
+        rf"|<{_BLANKS}{_SLASH}sys{_BLANKS}>{_BLANKS}>)"
+        rf"|(?<=\[){_BLANKS}{_SLASH}(?:{square}){_BLANKS}\]"
         r"|(?<=>)>(?:question|answer|summary|introduction|comment|title|domain|prefix|middle|suffix)<<)"
     )
 
 
 def looks(text: str) -> str:
-    """The text in small letters as a reader takes it, character for character: what looks like a Latin letter or like a
-    bracket is one."""
+    """The text in small letters as a reader takes it: what looks like a Latin letter or like a bracket is one."""
     return text.lower() if text.isascii() else text.translate(_folding)
 
 
@@ -124,10 +138,18 @@ def taken_out(text: str, found: re.Pattern[str]) -> tuple[str, int]:
     """The text without what a pattern finds in its looks, and how often that was."""
     if _OPENING.search(text) is None:
         return text, 0
-    seen = looks(text)
+    spans = [match.span() for match in found.finditer(looks(text))]
+    if spans and not _folding.uneven.isdisjoint(text):
+        places = _places(text)
+        spans = [(places[begin], places[end]) for begin, end in spans]
     pieces: list[str] = []
     position = count = 0
-    for match in found.finditer(seen):
-        pieces += (text[position : match.start()], REMOVED)
-        position, count = match.end(), count + 1
+    for begin, end in spans:
+        pieces += (text[position:begin], REMOVED)
+        position, count = end, count + 1
     return ("".join([*pieces, text[position:]]), count) if count else (text, 0)
+
+
+def _places(text: str) -> list[int]:
+    """Where in a text each character of its looks stands, and the end."""
+    return [at for at, sign in enumerate(text) for _ in _folding[ord(sign)]] + [len(text)]

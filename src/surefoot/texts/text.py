@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, cast, get_args, get_origin
 
@@ -100,7 +100,7 @@ class Text:
             _broken(field, value)
             or (self._unlisted(field, text) if self.allow is not None else None)
             or (self._unmatched(field, value, text) if self.pattern is not None else None)
-            or (self._elsewhere(field, text) if self.hosts is not None else None)
+            or (self._elsewhere(field, value, text) if self.hosts is not None else None)
         )
 
     def trimmed(self, value: str) -> str:
@@ -142,8 +142,14 @@ class Text:
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> Any:
         from pydantic_core import core_schema
 
+        schema = handler(source)
+        if _is_no_text(schema):
+            raise UsageError(
+                f"{self!r} is declared of {source}, which is no text, and would hold for nothing: "
+                "declare it of what is in there, as in list[Annotated[str, Text(max=80)]], or of str"
+            )
         # Before: of bytes pydantic would make a text that is not what the code is given.
-        return core_schema.no_info_before_validator_function(self._checked, handler(source))
+        return core_schema.no_info_before_validator_function(self._checked, schema)
 
     def __get_pydantic_json_schema__(self, core_schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         found = handler(core_schema)
@@ -187,7 +193,7 @@ class Text:
             field, "pattern", f"does not match {shown} (from offset {before + offset})", before + offset
         )
 
-    def _elsewhere(self, field: str, text: str) -> Mistake | None:
+    def _elsewhere(self, field: str, value: str, text: str) -> Mistake | None:
         allowed = cast("tuple[str, ...]", self.hosts)
         try:
             if is_among(host_of(text), allowed):
@@ -195,8 +201,51 @@ class Text:
         except NoHost as error:
             return Mistake(field, "hosts", f"is no address that can be trusted: {error}")
         return Mistake(
-            field, "hosts", f"is an address of another host than {_listed(allowed)}", text.find("//") + 2
+            field, "hosts", f"is an address of another host than {_listed(allowed)}", value.find("//") + 2
         )
+
+
+_NO_TEXTS = frozenset(
+    {
+        *(
+            "list",
+            "tuple",
+            "set",
+            "frozenset",
+            "dict",
+            "generator",
+            "typed-dict",
+            "model",
+            "dataclass",
+            "call",
+        ),
+        *(
+            "int",
+            "float",
+            "complex",
+            "decimal",
+            "bool",
+            "bytes",
+            "date",
+            "time",
+            "datetime",
+            "timedelta",
+            "uuid",
+        ),
+        *("url", "multi-host-url"),
+    }
+)
+"""Schemas of pydantic whose values are something else when the code gets them, so that no rule is asked about them."""
+
+
+def _is_no_text(schema: Mapping[str, Any]) -> bool:
+    """Whether a schema of pydantic takes no text in any of its branches."""
+    if "choices" in schema:
+        branches: Any = schema["choices"]
+        listed: list[Any] = [*(branches.values() if hasattr(branches, "values") else branches)]
+        return all(_is_no_text(cast("Any", one)[0] if isinstance(one, tuple) else one) for one in listed)
+    inner: Any = schema.get("schema") if schema["type"] not in _NO_TEXTS else None
+    return schema["type"] in _NO_TEXTS if inner is None else _is_no_text(inner)
 
 
 def _broken(field: str, value: str) -> Mistake | None:

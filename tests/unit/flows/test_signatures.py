@@ -6,14 +6,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, NewType
 
 import pytest
 from jsonschema import Draft202012Validator
 from pydantic import AfterValidator, BaseModel, Field
+from typing_extensions import TypeAliasType, TypedDict
 
 from durable import names, open_app
 from surefoot import App, Text, Workflow, current_run, flow, send, step, wait_for
@@ -230,6 +231,102 @@ def test_a_rule_that_cannot_be_read_is_an_error_and_no_open_door(app: App) -> No
     assert app.ledger.runs() == []
 
 
+Short = Annotated[str, Text(max=3, trim=True)]
+Alias = TypeAliasType("Alias", Annotated[str, Text(max=3)])
+New = NewType("New", Annotated[str, Text(max=3)])  # type: ignore[valid-newtype]
+
+
+class Table(TypedDict):
+    text: Short
+
+
+class Pair(NamedTuple):
+    number: int
+    text: Short
+
+
+@dataclass(frozen=True)
+class Leaf:
+    text: Short
+    client: object = None
+    """Of no type that pydantic knows."""
+
+    def __post_init__(self) -> None:
+        MADE.append(self.text)
+
+
+@dataclass
+class Tree:
+    leaf: Leaf
+    trees: list[Tree] = field(default_factory=list["Tree"])
+
+
+MADE: list[str] = []
+
+
+@pytest.mark.parametrize(
+    ("hint", "value", "where"),
+    [
+        (Alias, "long", "x"),
+        (list[Alias], ["a", "long"], "x[1]"),
+        (New, "long", "x"),
+        (Table, {"text": "long"}, "x.text"),
+        (dict[str, Table], {"a": {"text": "long"}}, "x.a.text"),
+        (Pair, Pair(1, "long"), "x[1]"),
+        (Leaf, Leaf("long"), "x.text"),
+        (list[Leaf], [Leaf("a"), Leaf("long")], "x[1].text"),
+        (dict[str, Leaf], {"a": Leaf("long")}, "x.a.text"),
+        (Leaf | None, Leaf("long"), "x.text"),
+        (Tree, Tree(Leaf("a"), [Tree(Leaf("b")), Tree(Leaf("long"))]), "x.trees[1].leaf.text"),
+    ],
+)
+def test_rules_hold_under_other_names_and_in_fields(app: App, hint: Any, value: object, where: str) -> None:
+    def taking(x: object) -> str:
+        return "taken"
+
+    taking.__annotations__["x"] = hint
+    declared = flow(taking)
+    for call in (
+        lambda: declared(value),
+        lambda: step(taking)(value),
+        lambda: app.run(declared, {"x": value}),
+    ):
+        found = refusal(call)
+        assert [one.rule for one in found.mistakes] == ["max"]
+        assert found.mistakes[0].field in (where, where.replace("[1]", ".text"))
+    assert app.ledger.runs() == []
+
+
+def test_fields_of_a_dataclass_are_trimmed_and_it_is_not_made_anew(app: App) -> None:
+    @step
+    def told(x: list[Leaf]) -> list[str]:
+        return [one.text for one in x]
+
+    given = [Leaf(" a "), Leaf("b")]
+    MADE.clear()
+    assert told(given) == ["a", "b"]
+    assert [one.text for one in given] == [" a ", "b"]
+    assert MADE == []
+
+
+def test_what_could_only_be_checked_later_or_never_is_an_error() -> None:
+    @step
+    def later(x: Iterable[Short]) -> None: ...
+
+    @step
+    def never(x: Annotated[list[str], Text(max=3)]) -> None: ...
+
+    @step
+    def either(x: Annotated[str | int, Text(max=3)]) -> None: ...
+
+    with pytest.raises(UsageError, match=r"'x' cannot be checked.*Iterable.*declare a list"):
+        later(["long"])
+    with pytest.raises(UsageError, match=r"Text\(max=3\) is declared of list\[str\], which is no text"):
+        never(["long"])
+    either(12345)
+    assert refusal(lambda: either("long")).mistakes[0].rule == "max"
+
+
 def test_what_is_declared_beyond_a_type_and_what_is_not() -> None:
     def plain(
         a: int, b: list[str], c: Annotated[str, "words"], d: Document, e: Annotated[int, Field(title="E")]
@@ -252,8 +349,8 @@ def test_the_schema_of_a_flow_says_what_its_signature_does() -> None:
     assert schema["description"] == "Answer a query."
     validator = Draft202012Validator(schema)
     assert validator.is_valid({"query": "hi", "documents": [{"name": "abc"}]})
-    for inputs, field, _, _ in MISTAKES:
-        assert not validator.is_valid(inputs), field
+    for inputs, where, _, _ in MISTAKES:
+        assert not validator.is_valid(inputs), where
     assert not validator.is_valid({"query": "hi", "documents": [{"name": "abcdef"}]})
 
 
@@ -355,3 +452,20 @@ def test_an_event_is_taken_in_as_inputs_are(app: App) -> None:
 
     with pytest.raises(InvalidInput, match=r"event 'go': value\[1\]: holds tag characters"):
         sending(1)
+
+
+def test_hidden_text_is_taken_out_of_an_event_where_that_is_set(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    @flow
+    def sending() -> object:
+        run = current_run()
+        assert run is not None
+        send(run.id, "go", {"words": "hi " + TAGS})
+        return wait_for("go").result()
+
+    app = open_app(tmp_path, hidden="strip")
+    with app.entered(), caplog.at_level(logging.WARNING, logger="surefoot.flows"):
+        assert sending() == {"words": "hi "}
+    app.close()
+    assert "event 'go': hidden characters were taken out of value.words" in caplog.text

@@ -136,6 +136,26 @@ def test_older_dialects_hold_a_text_to_what_it_reads_as(tmp_path: Path) -> None:
     assert refused(prompt, query=12345678901).mistakes[0].rule == "max"
 
 
+def test_rules_without_a_type_are_for_the_type_that_they_are_about(tmp_path: Path) -> None:
+    text = """\
+---
+name: p
+inputs:
+  - {name: query, maxLength: 3}
+  - {name: top, maximum: 9}
+  - {name: lines, maxItems: 2}
+---
+user:
+{{ query }} {{ top }} {{ lines }}
+"""
+    prompt = loaded(tmp_path, text)
+    given: dict[str, Any] = {"query": "abc", "top": 9, "lines": ["a"]}
+    assert prompt.render(**given)
+    for name, value in (("query", ["far too long"]), ("top", "far too many"), ("lines", "far too many")):
+        error = refused(prompt, **{**given, name: value})
+        assert [(one.field, one.rule) for one in error.mistakes] == [(name, "type")]
+
+
 def test_in_a_json_schema_a_pattern_is_of_a_part(tmp_path: Path) -> None:
     prompt = loaded(tmp_path, SCHEMA)
     assert prompt.render(query="4711 a")

@@ -36,6 +36,9 @@ def of(**entry: Json) -> Constraints:
         ({"multipleOf": 5}, 12, "multipleOf", "has to be a multiple of 5"),
         ({"minimum": 0}, float("nan"), "minimum", "has to be 0 or more"),
         ({"multipleOf": 0.5}, float("inf"), "multipleOf", "has to be a multiple"),
+        # Beyond what a float can hold, of the number or of the parts.
+        ({"multipleOf": 2.5}, 10**400 + 1, "multipleOf", "has to be a multiple of 2.5"),
+        ({"multipleOf": 0.75}, 1e308, "multipleOf", "has to be a multiple of 0.75"),
         ({"maxItems": 1}, ["a", "b"], "maxItems", "has 2 items, and may have 1"),
         ({"minItems": 1}, (), "minItems", "has 0 items, and needs 1"),
     ],
@@ -51,6 +54,8 @@ def test_a_rule_that_is_broken(entry: dict[str, Json], value: object, rule: str,
     ("entry", "value"),
     [
         ({"multipleOf": 0.1}, 0.3),
+        ({"multipleOf": 0.1}, 10**400),
+        ({"multipleOf": 1e-10}, 1e308),
         ({"maxLength": 2}, 12345),
         ({"minimum": 5}, True),
         ({"minimum": 5}, "1"),

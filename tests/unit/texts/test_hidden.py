@@ -45,6 +45,15 @@ LONG = "Please sum up this report for the board, and keep to one page of it. " *
         (f"\U0001f600{in_selectors('x')}", "variation selectors", 1),
         (f"\u845b{in_selectors('xy')}", "variation selectors", 2),
         ("ok\ufe00\ufe01\ufe0f", "variation selectors", 2),
+        # Marks and isolates of direction, soft hyphens, and what only music, shorthand and Mongolian have a use for.
+        *(
+            (f"ok{in_bits('hi', *signs)}", "zero-width", 2)
+            for signs in (
+                *("\u200e\u200f", "\u2066\u2069", "\u202a\u202c", "\u00ad\ufeff", "\u180b\u180c"),
+                *("\U0001bca0\U0001bca1", "\U0001d173\U0001d17a"),
+            )
+        ),
+        (between(LONG, in_bits("ignore this", "\ufe00", "\ufe01")), "zero-width", 1),
     ],
 )
 def test_what_carries_words_is_found_and_taken_out(text: str, kind: str, start: int) -> None:
@@ -62,6 +71,9 @@ ORDINARY = {
     "Hindi": "क्\u200dष र्\u200dय और क्\u200cष " * 40,
     "Sinhala": "ශ්\u200dරී ලංකා " * 40,
     "Khmer": "ខ្ញុំ\u200bចង់\u200bទៅ\u200bផ្សារ " * 40,
+    "Khmer with a joiner in a file": "\ufeffខ្ញុំ\u200bចង់\u200bទៅ\u200bផ្សារ " * 20 + "ក\u200cខ ខ្ញុំ\u200bចង់ " * 20,
+    "a page of which a word has a joiner": "é\u200b " * 60 + "Auf\u200clage" + " é\u200b" * 60,
+    "Persian endings of Latin names": "PDF\u200cها و URL\u200cها «\u200cکتاب» " * 40,
     "Thai": "สวัสดี\u200bครับ " * 40,
     "Arabic": "\u200fالسلام عليكم\u200e (abc) \u061c12",
     "Hebrew in isolates": "\u2068שלום\u2069 and \u202bעולם\u202c",

@@ -13,8 +13,9 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from surefoot.guards.detecting.rules import encodable, new_set
+from surefoot.guards.detecting.rules import new_set
 from surefoot.texts.characters import skeleton
+from surefoot.texts.patterns import encodable
 
 DEPTH = 3
 """How often what was decoded is decoded again."""

@@ -134,8 +134,8 @@ def overrides() -> Iterator[Rule]:
             what = in_line(
                 some_of(between, 3),
                 any_of(marks),
-                "[^。\n]{0,6}?",
-                any_of("指令|指示|说明|规则|提示|要求|内容"),
+                # Of what was said before, and not of a mail or a file: these are ignored every day.
+                "(?:[^。\n]{0,6}?" + any_of("指令|指示|说明|规则|提示|要求") + "|的?" + any_of("内容") + ")",
             )
             yield Rule("override:zh", in_line(any_of(verbs), what))
             continue
@@ -172,10 +172,18 @@ def overrides() -> Iterator[Rule]:
             any_of("forget|ignore|disregard"),
             any_of("everything|all|anything|all that|all of it|all the things"),
             some_of("that|which", 1),
-            any_of(
-                "you know|you knew|you were told|you have been told|you've been told|you have learned|you learned"
-                "|you were taught|you have been taught|you were instructed|before this|from before"
-            ),
+            "(?:"
+            + any_of(
+                "you were told|you have been told|you've been told|you were taught|you have been taught"
+                "|you were instructed|before this|from before"
+            )
+            # About mattresses it is said by who sells them.
+            + "|"
+            + any_of("you know|you knew|you have learned|you learned")
+            + r"(?:\W{0,3}$|\s{0,2}[.,!;:\n]|"
+            + GAP
+            + any_of("and|before|until|so far|up to|now|prior|previously|but|then|instead")
+            + "))",
         ),
     )
     yield Rule(
@@ -185,7 +193,7 @@ def overrides() -> Iterator[Rule]:
             any_of("vergiss|vergessen sie|ignoriere|ignorieren sie"),
             some_of("nun|jetzt|bitte|einfach", 2),
             any_of(
-                "alles davor|alles vorherige|alles bisherige|das obige|alles obige|alles, was|alle auftrage|alle anweisungen|alle regeln|alles zuvor"
+                "alles davor|alles vorherige|alles bisherige|das obige|alles obige|alles, was ich|alles, was man|alles, was dir|alles, was du|alles, was vorher|alles, was zuvor|alles, was bisher|alles, was oben|alles, was hier|alle auftrage|alle anweisungen|alle regeln|alles zuvor"
             ),
         ),
     )

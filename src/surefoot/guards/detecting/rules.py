@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from surefoot.errors import ConfigError
+from surefoot.errors import ConfigError, InvalidInput
+from surefoot.texts import patterns
+from surefoot.texts.patterns import encodable
 
 _MEMORY = 96 << 20
 """Bytes that the automaton of all rules may take: RE2 gives up, and finds nothing, beyond them."""
@@ -42,20 +43,10 @@ def compiled(pattern: str, *, where: str = "[guards.rules]") -> Any:
 
     Raises `ConfigError` for what RE2 has not, such as look-around and references back.
     """
-    library = re2()
-    options = library.Options()
-    options.log_errors = False
     try:
-        return library.compile(pattern, options)
-    except (library.error, TypeError, UnicodeEncodeError) as error:
-        told: object = error.args[0] if error.args else ""
-        said = told.decode("utf-8", "replace") if isinstance(told, bytes) else str(error)
-    hint = "the syntax is RE2's: https://github.com/google/re2/wiki/Syntax"
-    if re.search(r"(?<!\\)(?:\\\\)*\(\?(?:=|!|<=|<!)", pattern):
-        hint = "RE2 has no look-around, and is never slow: match what surrounds it too, or write two rules"
-    elif re.search(r"(?<!\\)(?:\\\\)*\\(?:[1-9]|k<)", pattern):
-        hint = "RE2 has no references back to a group, and is never slow: write the text out"
-    raise ConfigError(f"{where}: {pattern!r} is no pattern ({said}): {hint}")
+        return patterns.compiled(pattern)
+    except InvalidInput as error:
+        raise ConfigError(f"{where}: {error}") from None
 
 
 class RuleSet:
@@ -89,8 +80,3 @@ class OwnRules:
         """The names of the rules that match somewhere, sorted."""
         said = encodable(text) if self._patterns else ""
         return sorted({name for name, pattern in self._patterns if pattern.search(said) is not None})
-
-
-def encodable(text: str) -> str:
-    """Halves of a surrogate pair are no text that RE2 could read."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()

@@ -25,14 +25,14 @@ def _others() -> Iterator[Rule]:
     yield Rule(
         "extraction",
         r"\b"
-        + in_line(
-            any_of(_TELL),
-            some_of(
-                "me|us|all|of|the|your|ur|its|internal|actual|real|secret|full|entire|complete|exact|whole|own|out|first",
-                5,
-            ),
-            any_of(_SECRETS),
-        ),
+        + any_of(_TELL)
+        # No bracket: `print(system_prompt)` is a line of any program that has one.
+        + GAP.replace("()", "")
+        + some_of(
+            "me|us|all|of|the|your|ur|its|internal|actual|real|secret|full|entire|complete|exact|whole|own|out|first",
+            5,
+        )
+        + any_of(_SECRETS),
     )
     yield Rule(
         "extraction",
@@ -127,9 +127,23 @@ def _others() -> Iterator[Rule]:
         "jailbreak:mode",
         r"\b"
         + in_line(
-            any_of("enable|enter|activate|switch to|turn on|enabled|you are in|you are now in|simulate"),
+            any_of("enter|activate|switch to|you are in|you are now in|simulate"),
             some_of("the|a|in|into|to|chatgpt with", 3),
             r"(?:developer|dev|god|jailbreak|debug|unrestricted|dan|admin|sudo|maintenance|root)"
+            + GAP
+            + r"(?:mode|override)\b",
+        ),
+    )
+    yield Rule(
+        "jailbreak:mode",
+        r"\b"
+        + in_line(
+            any_of("enable|turn on|enabled"),
+            some_of("the|a|in|into|to|your|chatgpt with", 3),
+            # Telephones have a mode for developers, and programs one for debugging.
+            r"(?:your"
+            + GAP
+            + r"(?:developer|dev|debug|admin)|god|jailbreak|unrestricted|dan|sudo)"
             + GAP
             + r"(?:mode|override)\b",
         ),

@@ -1,13 +1,15 @@
 """Answers in Markdown or HTML whose images, links and tags lead to hosts that are not allowed, made harmless.
 
-The text is parsed as a page would be that shows it, by CommonMark and with tables; what leads elsewhere is replaced at
-its place, and the result is parsed again until nothing is found. All the rest stays byte for byte.
+The text is parsed as a page would be that shows it, by CommonMark, with tables, and as by those that know no HTML and
+read Markdown within tags. What leads elsewhere is replaced at its place, and the result is parsed again until nothing
+is found. All the rest stays byte for byte.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
@@ -17,6 +19,7 @@ import orjson
 
 from surefoot.guards.egress.hosts import Hosts
 from surefoot.guards.egress.tags import is_plain
+from surefoot.texts import jsontext
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -24,9 +27,12 @@ if TYPE_CHECKING:
 BLOCKED = "#blocked"
 """What stands in the place of an address."""
 
-_SIGNS = ("<", "](", "]:", "//", "www.", "\\", "&")
+_SIGNS = ("<", "](", "]:", "//", "\\", "&")
 _BARE = re.compile(r"(?:(?:https?|ftp|wss?):[/\\]|www\.)[^\s<>\"'`()\[\]{}|]+", re.IGNORECASE)
 """Addresses in plain text of which pages make links."""
+_HAS_PATH = re.compile(r"(?:[a-z]+:[/\\]*|(?=www))[^/\\?#]+[/\\?#]", re.IGNORECASE)
+_USER = re.compile(r"[^ \t\r\n\f\v</\\?#]*@[^\s<>\"'`()\[\]{}|]*")
+"""What makes a host that was read so far a user name of another one: the signs between are ordinary in those."""
 _TAG = re.compile(r"<(?=[A-Za-z/!?])")
 """What some page may take for the beginning of a tag."""
 _PSEUDONYM = re.compile(r"<[A-Z_]{2,20}:[a-z2-7]{10}>")
@@ -53,18 +59,48 @@ def defanged(text: str, hosts: Hosts) -> Defanged:
 
     A text that is JSON has each of its texts looked at by itself, and stays JSON. Raises `NotDefanged`.
     """
-    if not any(sign in text for sign in _SIGNS):
+    if not (any(sign in text for sign in _SIGNS) or "www." in text.lower()):
         return Defanged(text, 0)
-    if text.lstrip()[:1] in ("{", "["):
-        try:
-            value = cast("object", orjson.loads(text))
-        except orjson.JSONDecodeError:
-            pass
-        else:
-            found: list[int] = []
-            value = _in_json(value, hosts, found)
-            return Defanged(orjson.dumps(value).decode() if found else text, sum(found))
-    return _in_markdown(text, hosts)
+    if text.lstrip()[:1] not in ("{", "["):
+        return _in_markdown(text, hosts)
+    try:
+        value = jsontext.read(text)
+    except jsontext.NoJson:
+        if "\\" in text and _is_json(text):
+            raise NotDefanged(
+                "an answer is JSON that cannot be looked at (a key stands twice, or it is nested too deeply), and it "
+                "has signs that are written by escapes"
+            ) from None
+        return _in_markdown(text, hosts)
+    return _of_json(text, value, hosts)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    return True
+
+
+def _of_json(text: str, value: object, hosts: Hosts) -> Defanged:
+    """JSON, each of whose texts is looked at by itself, and all of it as whoever shows it as it is."""
+    found: list[int] = []
+    value = _in_json(value, hosts, found)
+    made = _written(value) if found else text
+    if "](" not in made or not _edits(made, hosts, "bare"):
+        return Defanged(made, sum(found))
+    # A link that begins in one text and ends in another.
+    made = _written(value).replace("](", "] (")
+    if _edits(made, hosts, "bare"):
+        raise NotDefanged(
+            "an answer is JSON that leads to hosts that are not allowed where it is shown as it is"
+        )
+    return Defanged(made, sum(found) + 1)
+
+
+def _written(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _in_json(value: object, hosts: Hosts, found: list[int]) -> object:
@@ -91,7 +127,7 @@ def _in_markdown(text: str, hosts: Hosts) -> Defanged:
         bare = "".join(map(_without_markup, text.splitlines(keepends=True)))
         return Defanged(bare, int(bare != text))
     for _ in range(_ROUNDS):
-        edits = [edit for dialect in _DIALECTS for edit in _edits(text, hosts, dialect)]
+        edits = [edit for dialect in _dialects(text) for edit in _edits(text, hosts, dialect)]
         if not edits:
             return Defanged(text, count)
         count = count or len({edit.start for edit in edits})
@@ -99,7 +135,8 @@ def _in_markdown(text: str, hosts: Hosts) -> Defanged:
     raise NotDefanged("an answer leads to hosts that are not allowed in a way that cannot be replaced")
 
 
-_DIALECTS = ("commonmark", "gfm")
+def _dialects(text: str) -> tuple[str, ...]:
+    return ("commonmark", "gfm", "bare") if "<" in text else ("commonmark", "gfm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,18 +210,19 @@ def _inline(
         return any(start <= at < end for start, end in covered)
 
     found += [
-        (match.start(), match.end(), BLOCKED)
-        for match in _BARE.finditer(content)
-        if not is_covered(match.start()) and not hosts.allow(_absolute(match[0]))
+        (start, end, BLOCKED)
+        for start, end in _addresses(content)
+        if not is_covered(start) and not hosts.allow(_absolute(content[start:end]))
     ]
-    found += [
-        (match.start(), match.end(), "&lt;")
-        for match in _TAG.finditer(content)
-        if not is_covered(match.start())
-    ]
+    if parser.options.html:
+        found += [
+            (match.start(), match.end(), "&lt;")
+            for match in _TAG.finditer(content)
+            if not is_covered(match.start())
+        ]
     if not found:
         shown = "".join(child.content for child in children if child.type in ("text", "text_special"))
-        if any(not hosts.allow(_absolute(match[0])) for match in _BARE.finditer(shown)):
+        if any(not hosts.allow(_absolute(shown[start:end])) for start, end in _addresses(shown)):
             # Written by escapes: with those gone it stands there plainly.
             return lines.replaced(*span, _without_escapes)
         return []
@@ -195,6 +233,13 @@ def _inline(
             return lines.replaced(*span, _without_markup)
         edits.append(Edit(*place, other))
     return edits
+
+
+def _addresses(content: str) -> Iterator[tuple[int, int]]:
+    """Where addresses stand in plain text."""
+    for match in _BARE.finditer(content):
+        user = None if _HAS_PATH.match(match[0]) else _USER.match(content, match.end())
+        yield match.start(), user.end() if user else match.end()
 
 
 def _absolute(address: str) -> str:
@@ -257,13 +302,13 @@ class _Lines:
         return at + start - head, at + end - head
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=3)
 def _parser(dialect: str) -> MarkdownIt:
     """The parser of a dialect, that takes down what leads somewhere and where it stands."""
     from markdown_it import MarkdownIt
 
-    parser = MarkdownIt("commonmark", {"html": True})
-    if dialect == "gfm":
+    parser = MarkdownIt("commonmark", {"html": dialect != "bare"})
+    if dialect != "commonmark":
         parser.enable(["table", "strikethrough"])
     # Whatever a page may take for an address is one here.
     parser.validateLink = lambda url: True  # type: ignore[method-assign]  # noqa: ARG005

@@ -8,81 +8,25 @@ from html.parser import HTMLParser
 from surefoot.guards.egress.hosts import Hosts
 
 _PLAIN = frozenset(
-    {
-        *(
-            "a",
-            "abbr",
-            "b",
-            "blockquote",
-            "br",
-            "caption",
-            "cite",
-            "code",
-            "col",
-            "colgroup",
-            "dd",
-            "del",
-            "details",
-        ),
-        *(
-            "dfn",
-            "div",
-            "dl",
-            "dt",
-            "em",
-            "figcaption",
-            "figure",
-            "h1",
-            "h2",
-            "h3",
-            "h4",
-            "h5",
-            "h6",
-            "hr",
-            "i",
-        ),
-        *(
-            "img",
-            "ins",
-            "kbd",
-            "li",
-            "mark",
-            "ol",
-            "p",
-            "pre",
-            "q",
-            "s",
-            "samp",
-            "small",
-            "span",
-            "strong",
-            "sub",
-        ),
-        *(
-            "summary",
-            "sup",
-            "table",
-            "tbody",
-            "td",
-            "tfoot",
-            "th",
-            "thead",
-            "time",
-            "tr",
-            "u",
-            "ul",
-            "var",
-            "wbr",
-        ),
-    }
+    re.findall(
+        r"\w+",
+        "a abbr b blockquote br caption cite code col colgroup dd del details dfn div dl dt em figcaption figure h1 h2 "
+        "h3 h4 h5 h6 hr i img ins kbd li mark ol p pre q s samp small span strong sub summary sup table tbody td tfoot "
+        "th thead time tr u ul var wbr",
+    )
 )
 """Tags that are markup of text. All others (scripts, frames, forms, `svg`, `meta`, `style`, ...) are shown as text."""
-_ADDRESSES = frozenset(
-    {"href", "src", "cite", "background", "longdesc", "poster", "data", "action", "formaction"}
+_ADDRESSES = frozenset({"href", "src", "cite", "background", "longdesc"})
+_ATTRIBUTES = frozenset(
+    re.findall(
+        r"\w+",
+        "abbr align alt bgcolor border cellpadding cellspacing class color cols colspan compact datetime dir headers "
+        "height hspace id lang loading name nowrap open rel reversed role rowspan scope size span start summary "
+        "tabindex target title translate type valign value vspace width",
+    )
 )
-_REFUSED = ("on", "xlink:", "xmlns", "is")
-_NEVER = frozenset({"srcset", "imagesrcset", "ping", "srcdoc", "style", "http-equiv"})
-"""Attributes that hold several addresses, or a language of their own in which one can be written."""
+"""Attributes that lead nowhere. Of all others somebody makes an address, by now or later (`ping`, `attributionsrc`,
+`data-src`), code (`onload`) or a language in which one can be written (`srcset`)."""
 _PLAIN_STYLE = re.compile(r"[\w\s:;#%.,-]*")
 
 
@@ -141,6 +85,5 @@ class _Reader(HTMLParser):
             return self._hosts.allow(value)
         if name == "style":
             return _PLAIN_STYLE.fullmatch(value) is not None and "url" not in value.lower()
-        if name in _NEVER or name.startswith(_REFUSED):
-            return False
-        return "<" not in value and "://" not in value
+        is_known = name in _ATTRIBUTES or name.startswith("aria-")
+        return is_known and "<" not in value and "://" not in value
