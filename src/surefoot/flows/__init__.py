@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from surefoot.flows.building import with_inputs as with_inputs
     from surefoot.flows.changes import CHANGES as CHANGES
     from surefoot.flows.changes import Change as Change
+    from surefoot.flows.changes import Changes as Changes
     from surefoot.flows.changes import parse_change as parse_change
     from surefoot.flows.changes import recorded_changes as recorded_changes
     from surefoot.flows.changes import resolved as resolved
     from surefoot.flows.children import start as start
+    from surefoot.flows.code import flows_of as flows_of
     from surefoot.flows.code import load as load
     from surefoot.flows.code import load_reference as load_reference
     from surefoot.flows.control import cancel as cancel
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from surefoot.flows.drive import Logic as Logic
     from surefoot.flows.drive import drive as drive
     from surefoot.flows.drive import drive_async as drive_async
+    from surefoot.flows.ending import recorded_output as recorded_output
     from surefoot.flows.events import Listener as Listener
     from surefoot.flows.events import RunEvent as RunEvent
     from surefoot.flows.events import RunOpened as RunOpened
@@ -68,6 +71,7 @@ if TYPE_CHECKING:
     from surefoot.flows.runner import begin as begin
     from surefoot.flows.runner import resume as resume
     from surefoot.flows.schema import schema_of as schema_of
+    from surefoot.flows.schema import schema_of_result as schema_of_result
     from surefoot.flows.sources import digest_of as digest_of
     from surefoot.flows.step import Step as Step
     from surefoot.flows.step import step as step
@@ -91,12 +95,13 @@ else:
             "approving": ["Answer", "Request", "answer", "meant", "refuse_ended", "waiting_in"],
             "background": ["run_in_background", "run_in_thread"],
             "building": ["AnyFlow", "checked", "find_spec", "target_of", "with_inputs"],
-            "changes": ["CHANGES", "Change", "parse_change", "recorded_changes", "resolved"],
+            "changes": ["CHANGES", "Change", "Changes", "parse_change", "recorded_changes", "resolved"],
             "children": ["start"],
-            "code": ["load", "load_reference"],
+            "code": ["flows_of", "load", "load_reference"],
             "control": ["cancel"],
             "doubts": ["Decision"],
             "drive": ["Logic", "drive", "drive_async"],
+            "ending": ["recorded_output"],
             "events": ["Listener", "RunEvent", "RunOpened", "StepClosed", "StepOpened", "StepYielded"],
             "flow": ["Flow", "FlowSpec", "Workflow", "flow"],
             "forking": ["fork", "fork_async", "planned"],
@@ -107,7 +112,7 @@ else:
             "options": ["Completed", "Opaque", "Options", "Target"],
             "origin": ["ALL", "FORK_STEP", "FORKED_FROM"],
             "runner": ["begin", "resume"],
-            "schema": ["schema_of"],
+            "schema": ["schema_of", "schema_of_result"],
             "declared": ["hints_of"],
             "sources": ["digest_of"],
             "step": ["Step", "step"],

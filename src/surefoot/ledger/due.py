@@ -49,14 +49,12 @@ def letters_of(ledger: Ledger, flows: Sequence[str]) -> dict[str, int]:
     """
     if not flows:
         return {}
-    found = ledger.ask(
-        (
-            "SELECT runs.id, max(inbox.seq) FROM runs JOIN inbox ON inbox.run_id = runs.id "
-            f"WHERE runs.status = 'waiting' AND inbox.adopted_ns IS NULL AND runs.flow IN ({_places(flows)}) "
-            "GROUP BY runs.id",
-            tuple(flows),
-        )
+    statement = (
+        "SELECT runs.id, max(inbox.seq) FROM runs JOIN inbox ON inbox.run_id = runs.id "
+        f"WHERE runs.status = 'waiting' AND inbox.adopted_ns IS NULL AND runs.flow IN ({_places(flows)}) "
+        "GROUP BY runs.id"
     )
+    found = ledger.ask((statement, tuple(flows)))
     return {row[0]: row[1] for row in found}
 
 
@@ -64,13 +62,11 @@ def statuses(ledger: Ledger, flows: Sequence[str]) -> dict[str, int]:
     """How many runs of these flows are not over yet, by status. Raises `LedgerError`."""
     if not flows:
         return {}
-    found = ledger.ask(
-        (
-            "SELECT status, count(*) FROM runs WHERE status IN ('pending', 'running', 'waiting', 'in_doubt') "
-            f"AND flow IN ({_places(flows)}) GROUP BY status",
-            tuple(flows),
-        )
+    statement = (
+        "SELECT status, count(*) FROM runs WHERE status IN ('pending', 'running', 'waiting', 'in_doubt') "
+        f"AND flow IN ({_places(flows)}) GROUP BY status"
     )
+    found = ledger.ask((statement, tuple(flows)))
     return {row[0]: row[1] for row in found}
 
 
@@ -80,11 +76,11 @@ def _gone_owners(ledger: Ledger) -> list[Owner]:
 
 
 def _of(condition: str, values: list[object], flows: Sequence[str], most: int) -> Query:
-    return (
+    statement = (
         f"SELECT {rows.RUN_COLUMNS} FROM runs WHERE {condition} AND flow IN ({_places(flows)}) AND {_TOP} "
-        "ORDER BY id LIMIT ?",
-        (*values, *flows, most),
+        "ORDER BY id LIMIT ?"
     )
+    return statement, (*values, *flows, most)
 
 
 def _places(flows: Sequence[str]) -> str:
