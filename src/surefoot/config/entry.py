@@ -55,7 +55,10 @@ class EntrySettings(Section):
         "where a proxy with TLS stands in front.",
     )
     session_minutes: float = Field(
-        default=480.0, gt=0, le=10_080, description="Minutes after which whoever looks at pages signs in anew."
+        default=480.0,
+        gt=0,
+        le=10_080,
+        description="Minutes after which whoever looks at pages signs in anew.",
     )
 
     @field_validator("trusted_proxies")

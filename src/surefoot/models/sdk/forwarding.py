@@ -11,14 +11,24 @@ import os
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 from weakref import WeakKeyDictionary
 
-from surefoot.errors import MissingExtra, SurefootError, UnknownModel
+from surefoot.errors import MissingExtra, ModelUnavailable, SurefootError, UnknownModel
 from surefoot.models import fakes
+from surefoot.models.chain.answers import ends_in_error, is_whole
 from surefoot.models.chain.connections import Target, in_responses
 from surefoot.models.chain.endpoints import Endpoint
-from surefoot.models.chain.failures import Failed, error_from, error_of, malformation, malformed
+from surefoot.models.chain.failures import (
+    Failed,
+    error_from,
+    error_in_stream,
+    error_of,
+    malformation,
+    malformed,
+)
+from surefoot.models.chain.sse import events_of
 from surefoot.models.chain.vendors import LOCAL, Wire
 from surefoot.models.generating.transport import CONNECT_SECONDS
 from surefoot.models.sdk.addressed import ADDRESSED
@@ -92,16 +102,38 @@ class Forwarded:
         return b"".join([chunk async for chunk in self.chunks()])
 
     def refusal(self, body: bytes) -> SurefootError | None:
-        """The error for an answer that is none; None where it is one."""
-        failed = Failed(self.target.provider, self.target.model, seconds=time.monotonic() - self._started)
+        """The error for a whole answer that is none; None where it is one."""
         if not self.is_success:
-            return error_of(failed, status=self.status, headers=self.headers, body=body, now=time.time())
-        if self.is_stream or not (reason := malformation(self.headers, body)):
+            return error_of(
+                self._failed, status=self.status, headers=self.headers, body=body, now=time.time()
+            )
+        if not (reason := malformation(self.headers, body)):
             return None
-        return malformed(failed, reason, status=self.status, headers=self.headers, body=body)
+        return malformed(self._failed, reason, status=self.status, headers=self.headers, body=body)
+
+    def break_in(self, body: bytes, *, is_finished: bool) -> SurefootError | None:
+        """The error for a stream that came to its end and is no whole answer.
+
+        is_finished: whether it says why the model stopped, which is the end where no event of its own is sent.
+        """
+        events = events_of(body)
+        if ends_in_error(body):
+            return error_in_stream(self._failed, events[-1].data.encode() if events else body)
+        if is_whole(events) or is_finished:
+            return None
+        said = "its stream ended before the answer did" if events else "its stream holds no event"
+        return ModelUnavailable(
+            f"{self._failed} broke off: {said}. Ask again.",
+            provider=self.target.provider,
+            model=self.target.model,
+        )
+
+    @property
+    def _failed(self) -> Failed:
+        return Failed(self.target.provider, self.target.model, seconds=time.monotonic() - self._started)
 
 
-def addressed(target: Target, operation: Spoken) -> Target:
+def speaking(target: Target, operation: Spoken) -> Target:
     """The target as an operation is asked of it. Raises `UnknownModel` where it speaks another language."""
     if target.provider == LOCAL:
         if operation != "openai.embeddings":
@@ -130,7 +162,7 @@ async def forward(
     Raises `UnknownModel` where the target speaks another language, `BudgetExceeded`, `Throttled`, `BreakerOpen`,
     `GuardRefused`, `UnboundedCall`, and `ModelError` where no answer came. A refusal of the provider is an answer.
     """
-    target = addressed(target, operation)
+    target = speaking(target, operation)
     client = await _client()
     is_stream = body.get("stream") is True
     request = client.build_request(
@@ -208,9 +240,10 @@ async def _client() -> httpx2.AsyncClient:
         raise MissingExtra(
             "calls are sent on by httpx2, which is not installed: pip install 'surefoot[server]'"
         ) from error
-    # A redirect would carry the credential to another host.
+    # A redirect would carry the credential to another host, and a cookie what one caller was given to the next.
     limits = httpx2.Limits(max_connections=1000, max_keepalive_connections=100)
-    client = httpx2.AsyncClient(limits=limits, follow_redirects=False)
+    jar = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+    client = httpx2.AsyncClient(limits=limits, follow_redirects=False, cookies=jar)
     keeper = _closed_with_loop(client)
     # Begun, so that the loop knows of it, and ends it when it ends its generators.
     await anext(keeper)
