@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from surefoot.ledger.events import Payload as Payload
     from surefoot.ledger.events import RunRecord as RunRecord
     from surefoot.ledger.events import Totals as Totals
+    from surefoot.ledger.following import links_after as links_after
     from surefoot.ledger.heads import head_of as head_of
     from surefoot.ledger.holding import FINAL as FINAL
     from surefoot.ledger.holding import lease_of as lease_of
@@ -173,6 +174,7 @@ else:
                 "RunRecord",
                 "Totals",
             ],
+            "following": ["links_after"],
             "heads": ["head_of"],
             "holding": ["FINAL", "lease_of", "lease_until", "refuse_pruned"],
             "owner": ["holder", "is_holder_gone", "is_provably_gone", "this_process"],

@@ -108,6 +108,13 @@ class Fields:
             raise Problem(400, f"{name} is no list of at most {most} texts")
         return cast("list[str]", value)
 
+    def items(self, name: str, *, most: int) -> list[Json]:
+        """A list; empty where there is none."""
+        value = self._values.get(name) or []
+        if not isinstance(value, list) or len(value) > most:
+            raise Problem(400, f"{name} is no list of at most {most:,}")
+        return value
+
     def pairs(self, name: str) -> dict[str, str]:
         """An object of texts."""
         found = self.mapping(name)

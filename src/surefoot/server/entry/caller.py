@@ -21,6 +21,8 @@ class Caller:
     token: TokenRow | None
     address: str
     request_id: str
+    admitted: tuple[Permission, Resource] | None = None
+    """What the rule of the route has let him do."""
 
     def may(self, permission: Permission, resource: Resource) -> bool:
         """Whether he may do this with this token. Nothing is recorded of it. Raises `LedgerError`."""
@@ -28,6 +30,8 @@ class Caller:
 
     def require(self, permission: Permission, resource: Resource) -> None:
         """Raise `AccessDenied`, and record that, unless he may. Blocks while the ledger is written."""
+        if self.admitted == (permission, resource):
+            return
         if self._is_bounded(permission):
             raise self.access.deny(
                 self.principal, permission, resource, f"his token is not for {permission}", self.request_id

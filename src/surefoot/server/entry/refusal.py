@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import cast
 
 import orjson
 from starlette.exceptions import HTTPException
@@ -14,10 +15,11 @@ from surefoot.errors import AccessDenied
 from surefoot.values import Json
 
 MEDIA_TYPE = "application/problem+json"
+KIND = "urn:surefoot:problem:"
 
 
 class Refusal(HTTPException):
-    """Why a request is refused: `code` for programs, `detail` for people, with what to do next.
+    """Why a request is refused: `kind` for programs, `detail` for people, with what to do next.
 
     `more` are further members of the answer.
     """
@@ -25,23 +27,22 @@ class Refusal(HTTPException):
     def __init__(
         self,
         status: int,
-        code: str,
+        kind: str,
         detail: str,
         *,
         headers: Mapping[str, str] | None = None,
         more: Mapping[str, Json] | None = None,
     ) -> None:
         super().__init__(status, detail, dict(headers or {}))
-        self.code = code
+        self.kind = kind
         self.more = more or {}
 
     def answer(self, request_id: str = "") -> Response:
         """The answer as `application/problem+json`."""
         said = {
-            "type": "about:blank",
+            "type": f"{KIND}{self.kind}",
             "title": HTTPStatus(self.status_code).phrase,
             "status": self.status_code,
-            "code": self.code,
             "detail": self.detail,
             **({"request_id": request_id} if request_id else {}),
             **self.more,
@@ -70,17 +71,15 @@ def of_http(error: HTTPException) -> Refusal:
     """One that the framework raised, as for a path that does not exist."""
     if isinstance(error, Refusal):
         return error
-    code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
-    return Refusal(error.status_code, code, error.detail, headers=error.headers)
+    kind = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
+    return Refusal(error.status_code, kind, error.detail, headers=error.headers)
 
 
 async def answer_denied(request: Request, error: Exception) -> Response:
     """A handler of Starlette's for `AccessDenied`."""
-    assert isinstance(error, AccessDenied)
-    return of_denied(error).answer(request.scope.get("surefoot.request_id", ""))
+    return of_denied(cast("AccessDenied", error)).answer(request.scope.get("surefoot.request_id", ""))
 
 
 async def answer_refused(request: Request, error: Exception) -> Response:
     """A handler of Starlette's for `HTTPException`."""
-    assert isinstance(error, HTTPException)
-    return of_http(error).answer(request.scope.get("surefoot.request_id", ""))
+    return of_http(cast("HTTPException", error)).answer(request.scope.get("surefoot.request_id", ""))

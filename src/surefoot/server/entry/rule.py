@@ -21,12 +21,14 @@ class Rule:
     """What a route needs. Without a permission it is open to everybody, and tells nothing of flows and runs.
 
     is_told: whether what the route does writes its own row of the audit, in one commit with the change.
+    key_header: a header that may carry the token instead of `Authorization`, as clients of some providers send it.
     """
 
     permission: Permission | None
     thing: Thing
     summary: str
     is_told: bool = False
+    key_header: str = ""
 
     @property
     def is_open(self) -> bool:
@@ -47,6 +49,6 @@ Rules: TypeAlias = Mapping[tuple[Method, str], Rule]
 """By method and path, as `("GET", "/runs/{run}")`."""
 
 
-def rule(needed: str, thing: Thing, summary: str, *, is_told: bool = False) -> Rule:
-    """A rule by the text of its permission; empty for a route that is open. Raises `InvalidInput` for an unknown one."""
-    return Rule(permission(needed) if needed else None, thing, summary, is_told)
+def rule(needed: str, thing: Thing, summary: str, *, is_told: bool = False, key_header: str = "") -> Rule:
+    """A rule by the text of its permission; empty for a route that is open. Raises `InvalidInput`."""
+    return Rule(permission(needed) if needed else None, thing, summary, is_told, key_header)

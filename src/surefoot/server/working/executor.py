@@ -54,6 +54,7 @@ class Executor:
         self._active = 0
         self._is_idle = threading.Event()
         self._is_idle.set()
+        self._is_hurried = threading.Event()
         self._sync: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._async: deque[Job] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -237,14 +238,26 @@ class Executor:
             if self.withdraw(job):
                 job.end(Ended("handed over" if job.is_recorded else "refused"))
 
+    def hurry(self) -> None:
+        """Wait no longer for runs to end."""
+        self._is_hurried.set()
+
+    def _ends_in(self, seconds: float) -> bool:
+        """Whether all that is under way ends within so many seconds, or before somebody hurries."""
+        until = time.monotonic() + seconds
+        while not self._is_idle.wait(min(0.1, max(0.0, until - time.monotonic()))):
+            if self._is_hurried.is_set() or time.monotonic() >= until:
+                return False
+        return True
+
     def close(self, *, grace: float | None = None) -> None:
         """Let the runs under way end for so many seconds, hand over those that have not, and end the threads."""
         self.drain()
         seconds = self.settings.grace if grace is None else grace
-        if not self._is_idle.wait(seconds):
+        if not self._ends_in(seconds):
             handed = self.app.keeper.hand_over()
             log.warning("%d runs go on elsewhere: they had not ended after %g s", handed, seconds)
-            if not self._is_idle.wait(_STUCK_S if seconds else 0):
+            if not self._is_idle.wait(0 if self._is_hurried.is_set() else _STUCK_S):
                 stuck = self.app.keeper.give_up()
                 log.warning("%d runs are in the midst of a step: it is begun anew elsewhere", stuck)
         for _ in range(self.settings.workers):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import threading
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from surefoot.flows import RunOpened
@@ -15,24 +15,20 @@ if TYPE_CHECKING:
     from surefoot.flows import RunEvent
 
 
-@dataclass(frozen=True, slots=True)
-class Over:
-    """Nothing more happens here: the run has ended, or this process has let go of it."""
-
-
-Told = "RunEvent | Over"
-
-
 class Feed:
     """The newest events of a run, numbered from 0. Told from any thread, read on event loops.
 
     Who reads more slowly than things happen misses the oldest of them and is told so: what is kept is bounded.
     """
 
-    __slots__ = ("_events", "_first", "_lock", "_readers", "is_over", "run_id")
+    __slots__ = ("_events", "_first", "_lock", "_readers", "is_opened", "is_over", "mark", "run_id")
 
     def __init__(self, run_id: str, *, kept: int) -> None:
         self.run_id = run_id
+        self.mark = os.urandom(6).hex()
+        """What tells its numbers from those of other feeds of the run."""
+        self.is_opened = False
+        """Whether the run has begun, so that it is recorded."""
         self.is_over = False
         self._events: deque[RunEvent] = deque(maxlen=kept)
         self._first = 0
@@ -44,6 +40,7 @@ class Feed:
         """Take an event in; this is the listener of the run."""
         if isinstance(event, RunOpened):
             self.run_id = event.run_id
+            self.is_opened = True
         events = self._events
         with self._lock:
             if len(events) == events.maxlen:

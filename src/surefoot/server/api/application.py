@@ -1,0 +1,93 @@
+"""The server as an ASGI application: routes, endpoints, and what they stand on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+
+from surefoot.server.api.answers import Answers
+from surefoot.server.api.beginning import Beginning
+from surefoot.server.api.door import Door, Endpoint
+from surefoot.server.api.following import Following
+from surefoot.server.api.looking import ServerPages
+from surefoot.server.api.problems import answer, problem_of
+from surefoot.server.api.runs import RunPages
+from surefoot.server.working.executor import Executor
+from surefoot.server.working.figures import Figures
+from surefoot.server.working.recovery import Recovery
+from surefoot.server.working.runs import Runs
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from surefoot.app import App
+    from surefoot.server.api.table import Method
+    from surefoot.server.served import Served
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """The application, and what works behind it."""
+
+    asgi: Starlette
+    executor: Executor
+    recovery: Recovery
+    figures: Figures
+
+    def start(self) -> None:
+        """Begin to make runs, those first that were left by a former server."""
+        self.executor.start()
+        self.recovery.start()
+
+    def close(self, *, grace: float | None = None) -> None:
+        """Take nothing more in, let runs end for `grace` seconds (those of the settings), and hand the rest over."""
+        self.executor.drain()
+        self.recovery.close()
+        self.executor.close(grace=grace)
+
+
+def api_of(app: App, served: Served) -> Api:
+    """The application of an app for the flows that are served; `start` lets it work.
+
+    Raises `LookupError` where a route is not in the table of what routes need.
+    """
+    settings = app.config.serve
+    figures = Figures()
+    executor = Executor(app, settings, figures)
+    runs = Runs(executor, served)
+    recovery = Recovery(runs)
+    answers = Answers(app)
+    following = Following(app, executor)
+    beginning = Beginning(runs, answers, following, settings)
+    pages = RunPages(app, runs, answers, following, recovery, settings)
+    own = ServerPages(app, served, executor, figures)
+    endpoints: dict[tuple[Method, str], Endpoint] = {
+        ("GET", "/healthz"): own.health,
+        ("GET", "/readyz"): own.ready,
+        ("GET", "/metrics"): own.metrics,
+        ("GET", "/openapi.json"): own.openapi,
+        ("GET", "/flows"): own.flows,
+        ("GET", "/flows/{flow}"): own.flow,
+        ("POST", "/flows/{flow}/runs"): beginning.run,
+        ("POST", "/flows/{flow}/batches"): beginning.batch,
+        ("GET", "/runs"): pages.listing,
+        ("GET", "/runs/{run}"): pages.show,
+        ("GET", "/runs/{run}/steps"): pages.steps,
+        ("GET", "/runs/{run}/events"): pages.events,
+        ("POST", "/runs/{run}/resume"): pages.resume,
+        ("POST", "/runs/{run}/cancel"): pages.cancel,
+        ("POST", "/runs/{run}/fork"): pages.fork,
+        ("POST", "/runs/{run}/events/{event}"): pages.send,
+        ("GET", "/runs/{run}/approvals"): pages.approvals,
+        ("POST", "/runs/{run}/approvals"): pages.approve,
+    }
+
+    def refused(request: Request, error: Exception) -> Response:
+        return answer(request, problem_of(error))
+
+    routes = Door(app, served, figures).routes(endpoints)
+    errors = {404: refused, 405: refused, Exception: refused}
+    return Api(Starlette(routes=routes, exception_handlers=errors), executor, recovery, figures)
