@@ -18,7 +18,7 @@ from surefoot import values
 from surefoot.access import LOCAL, Permission, Resource, kind_of
 from surefoot.errors import AccessDenied, LedgerError, UnknownRun
 from surefoot.server.entry import body as bodies
-from surefoot.server.entry.caller import CALLER, REQUEST_ID, Caller
+from surefoot.server.entry.caller import CALLER, REQUEST_ID, RUN, Caller
 from surefoot.server.entry.refusal import Refusal, of_denied
 from surefoot.server.entry.rule import Rule
 
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from surefoot.server.entry.rates import Rates, Turn
 
 T = TypeVar("T")
-
-RUN = "surefoot.run"
-"""Where the scope of a request has the record of the run that its path names."""
 
 _FLOW = re.compile(r"\w[\w.:@-]{0,127}")
 _RUN = re.compile(r"[0-9A-HJKMNP-TV-Za-hjkmnp-tv-z]{26}")
