@@ -146,8 +146,8 @@ def speaking(target: Target, operation: Spoken) -> Target:
     speaks = {"anthropic.messages": "/v1/messages", "google.generate": "Gemini's own paths"}
     of = "/v1/chat/completions" if target.provider == LOCAL else speaks.get(target.wire, "OpenAI's paths")
     raise UnknownModel(
-        f"{target.provider} does not answer {operation} for {target.reference!r}: it is asked by {of}, and what is sent "
-        "on is never translated; ask there, or name a model of another provider"
+        f"{target.provider} does not answer {operation} for {target.reference!r}: it is asked by {of}, and what is "
+        "sent on is never translated; ask there, or name a model of another provider"
     )
 
 

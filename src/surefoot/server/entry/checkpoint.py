@@ -34,7 +34,8 @@ T = TypeVar("T")
 _FLOW = re.compile(r"\w[\w.:@-]{0,127}")
 _RUN = re.compile(r"[0-9A-HJKMNP-TV-Za-hjkmnp-tv-z]{26}")
 _ANY = re.compile(r"\w[\w.:@-]{0,127}")
-_NAMES: Mapping[str, re.Pattern[str]] = {"flow": _FLOW, "run": _RUN}
+_MODEL = re.compile(r"\w[\w.:@/+-]{0,199}")
+_NAMES: Mapping[str, re.Pattern[str]] = {"flow": _FLOW, "run": _RUN, "model": _MODEL}
 _READING = frozenset(("GET", "HEAD"))
 _THREADS = 16
 """So many requests are looked at side by side, whatever the threads of the endpoints are busy with."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from starlette.types import Message, Receive, Scope, Send
 
@@ -111,7 +112,7 @@ class Answering:
         scope: Scope,
         receive: Receive,
         run: asyncio.Future[object],
-        gone: asyncio.Future[object],
+        gone: asyncio.Future[None],
         send: Send,
     ) -> None:
         head = await self._next(run, gone)
@@ -119,7 +120,8 @@ class Answering:
             await self._stream(head, run, gone, send)
             return
         body = b"" if head is None else await self._next(run, gone)
-        await asyncio.wait({run, gone}, return_when=asyncio.FIRST_COMPLETED)
+        awaited: set[asyncio.Future[Any]] = {run, gone}
+        await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
         if not run.done():
             raise _Left
         error = run.exception()
@@ -133,7 +135,7 @@ class Answering:
             await response(scope, receive, lambda message: self._send(send, message))
 
     async def _stream(
-        self, head: Head, run: asyncio.Future[object], gone: asyncio.Future[object], send: Send
+        self, head: Head, run: asyncio.Future[object], gone: asyncio.Future[None], send: Send
     ) -> None:
         await self._send(send, _start(head, self._named()))
         while (chunk := await self._next(run, gone)) is not None:
@@ -149,7 +151,7 @@ class Answering:
         await self._send(send, _start(head, {**self._named(), **length}))
         await self._send(send, {"type": "http.response.body", "body": body})
 
-    async def _next(self, run: asyncio.Future[object], gone: asyncio.Future[object]) -> Head | bytes | None:
+    async def _next(self, run: asyncio.Future[object], gone: asyncio.Future[None]) -> Head | bytes | None:
         piece = await self._relay.next(run, gone)
         if piece is None and not run.done():
             raise _Left
@@ -168,7 +170,8 @@ class Answering:
             await asyncio.wait({run})
             return
         begun = asyncio.ensure_future(self._relay.begun.wait())
-        await asyncio.wait({run, begun}, return_when=asyncio.FIRST_COMPLETED)
+        awaited: set[asyncio.Future[Any]] = {run, begun}
+        await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
         begun.cancel()
         if run.done():
             return

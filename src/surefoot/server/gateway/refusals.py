@@ -68,8 +68,8 @@ def refused(error: BaseException) -> Refused:
     if isinstance(error, StepFailed) and error.__cause__ is not None:
         error = error.__cause__
     if isinstance(error, HTTPException):
-        code = getattr(error, "code", "") or "refused"
-        return Refused(error.status_code, str(code), error.detail)
+        kind = getattr(error, "kind", "") or "refused"
+        return Refused(error.status_code, str(kind).replace("-", "_"), error.detail)
     found = _of_request(error) or _of_limits(error) or _of_run(error)
     if found is None and isinstance(error, ModelError):
         found = _of_model(error)

@@ -7,6 +7,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Any
 
 _AHEAD = 8
 """Chunks that wait for a slow client before nothing more is read of its model."""
@@ -51,12 +52,13 @@ class Relay:
         while not self._waiting.empty():
             self._waiting.get_nowait()
 
-    async def next(self, *until: asyncio.Future[object]) -> Head | bytes | None:
+    async def next(self, *until: asyncio.Future[Any]) -> Head | bytes | None:
         """The next piece; None where one of these is done and nothing is left."""
         while self._waiting.empty() and not any(one.done() for one in until):
             piece = asyncio.ensure_future(self._waiting.get())
+            awaited: set[asyncio.Future[Any]] = {piece, *until}
             try:
-                await asyncio.wait({piece, *until}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 if not piece.done():
                     piece.cancel()

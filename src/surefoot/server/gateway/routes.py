@@ -11,17 +11,19 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from surefoot.access import permission
+from surefoot.access import Resource, permission
 from surefoot.app import App
 from surefoot.errors import InvalidInput, UnknownModel
 from surefoot.models import Spoken
+from surefoot.server.entry.body import body_of
+from surefoot.server.entry.caller import Caller
 from surefoot.server.entry.guard import caller_of
 from surefoot.server.entry.rule import Rules, rule
 from surefoot.server.gateway.answering import Answering, Asked
 from surefoot.server.gateway.dialect import dialect_of
+from surefoot.server.gateway.flow import NAME
 from surefoot.server.gateway.offers import Offer, offers, target_of
 from surefoot.server.gateway.refusals import OVERLOADED, refused
-from surefoot.texts.jsontext import NoJson, read
 from surefoot.values import Json
 
 OPERATIONS: Mapping[str, Spoken] = {
@@ -32,15 +34,24 @@ OPERATIONS: Mapping[str, Spoken] = {
     "/v1/messages": "anthropic.messages",
 }
 
+_KEY = "x-api-key"
+"""Where clients of Anthropic show a token."""
+
 RULES: Rules = {
     **{
-        ("POST", path): rule("connection:use", "server", f"Ask a model ({operation}).")
+        ("POST", path): rule(
+            "connection:use", "connections", f"Ask a model ({operation}).", is_told=True, key_header=_KEY
+        )
         for path, operation in OPERATIONS.items()
     },
-    ("GET", "/v1/models"): rule("connection:use", "server", "The models that you may ask for."),
-    ("GET", "/v1/models/{model:path}"): rule("connection:use", "server", "One of them."),
+    ("GET", "/v1/models"): rule(
+        "connection:use", "connections", "The models that you may ask for.", key_header=_KEY
+    ),
+    ("GET", "/v1/models/{model:path}"): rule(
+        "connection:use", "connections", "One of them.", key_header=_KEY
+    ),
 }
-"""What each route needs: to use the connection of the model that the body names, which is asked once it is read."""
+"""What each route needs: to use some connection; that of the model which the body names is asked for behind it."""
 
 _USE = permission("connection:use")
 _KEPT_HEADERS = ("anthropic-version", "anthropic-beta", "openai-beta")
@@ -143,7 +154,9 @@ class Gateway:
     async def _asked(self, request: Request, operation: Spoken) -> Asked:
         """What a request asks, once it is known that whoever sends it may. Raises what `refused` has an answer for."""
         caller = caller_of(request)
-        body = _read(await request.body())
+        body = body_of(request)
+        if not isinstance(body, dict):
+            raise InvalidInput("the body is no JSON object: send one with a model, as the interface has it")
         model = body.get("model")
         if not isinstance(model, str) or not model:
             raise InvalidInput('the body names no model: say "model", as GET /v1/models lists them')
@@ -156,8 +169,7 @@ class Gateway:
         resource = self._app.access.resource(
             "connection", target.connection, organisation=principal.organisation
         )
-        # A refusal is written into the audit.
-        await asyncio.to_thread(caller.require, _USE, resource)
+        await asyncio.to_thread(self._let_in, caller, resource, {"model": model, "operation": operation})
         return Asked(
             operation,
             model,
@@ -167,6 +179,17 @@ class Gateway:
             key=_bounded(request, "idempotency-key", _LONGEST_KEY),
             session=_bounded(request, "x-surefoot-session", _LONGEST_SESSION),
         )
+
+    def _let_in(self, caller: Caller, resource: Resource, details: Mapping[str, object]) -> None:
+        """Raise `AccessDenied` where he may not use the connection; both are told in the audit."""
+        caller.require(_USE, resource)
+        switches, principal = self._app.access.switches, caller.principal
+        for what in (f"flow:{NAME}", principal.who):
+            if switches.is_off(what, organisation=principal.organisation):
+                raise self._app.access.deny(
+                    *(principal, _USE, resource, f"{what} is switched off", caller.request_id)
+                )
+        self._app.access.record(principal, _USE, resource, request_id=caller.request_id, details=details)
 
     def _over(self) -> None:
         self._under_way -= 1
@@ -184,16 +207,6 @@ class _Counted:
             await self._response(scope, receive, send)
         finally:
             self._over()
-
-
-def _read(content: bytes) -> dict[str, Json]:
-    try:
-        value = read(content.decode())
-    except (NoJson, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidInput(f"the body is no JSON that is read: {error}") from None
-    if not isinstance(value, dict):
-        raise InvalidInput("the body is no JSON object: send one with a model, as the interface has it")
-    return value
 
 
 def _bounded(request: Request, name: str, most: int) -> str:
