@@ -13,7 +13,8 @@ from starlette.testclient import TestClient
 
 from letting_in import HOST, ORGANISATION, OTHER, ROLES, Town, client_of, server_of
 from surefoot import App
-from surefoot.access import LOCAL, ROLES as KNOWN_ROLES
+from surefoot.access import LOCAL
+from surefoot.access import ROLES as KNOWN_ROLES
 from surefoot.config import load
 from surefoot.server.api.table import RULES
 

@@ -75,7 +75,7 @@ def telling(request: Request) -> Response:
     )
 
 
-def open_to_all(request: Request) -> Response:  # noqa: ARG001
+def open_to_all(request: Request) -> Response:
     return JSONResponse({"lives": True})
 
 

@@ -30,6 +30,7 @@ COMMANDS = {
     "prompt": "List, compare, render, run, test and upgrade prompts.",
     "check": "Check prompts against code and runs, and where untrusted text can lead.",
     "promote": "Point a label at a version of a prompt, if it fits.",
+    "serve": "Serve flows over HTTP, each request a durable run.",
     "ui": "Look at runs in the browser.",
     "eval": "Score a flow over a dataset.",
     "dataset": "Look at datasets, check, compare, split and review them, make them of runs.",

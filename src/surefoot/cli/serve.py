@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from surefoot.cli.options import documented, json_option
 
 if TYPE_CHECKING:
     from surefoot.app import App
+    from surefoot.config import Loaded
 
 
 @documented(
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
     help="Ask nobody who he is; on this machine's own address only.",
 )
 @json_option
-def command(
+def command(  # noqa: PLR0917
     paths: tuple[str, ...],
     host: str,
     port: int,
@@ -67,7 +69,7 @@ def command(
 
     def announce(url: str) -> None:
         if as_json:
-            screen.print_json({"url": url, "flows": sorted(served), "ledger": app.ledger.where})
+            screen.print_json({"url": url, "flows": [*sorted(served)], "ledger": app.ledger.where})
             sys.stdout.flush()
             return
         screen.err().print(f"{len(served)} flows at {url} (Ctrl-C ends it): {', '.join(sorted(served))}")
@@ -75,6 +77,35 @@ def command(
             screen.err().print("  whoever reaches this address may do everything here (--insecure-local)")
 
     try:
-        serve_flows(app, served, host=host, port=port, unix=unix, announce=announce)
+        serve_flows(
+            *(app, served), host=host, port=port, unix=unix, is_open=insecure_local, announce=announce
+        )
     finally:
         app.close()
+
+
+def _settings(workers: int | None, queue: int | None) -> Loaded:
+    """The settings, with those of the command line before them."""
+    from surefoot.config import load
+
+    given = {"SUREFOOT_SERVE_WORKERS": workers, "SUREFOOT_SERVE_QUEUE": queue}
+    return load(environ={**os.environ, **{name: str(it) for name, it in given.items() if it is not None}})
+
+
+def _check_reach(app: App, host: str, unix: Path | None, *, is_insecure: bool) -> None:
+    """Raise `UsageError` for a server that others could reach and that asks nobody who he is."""
+    from surefoot.errors import UsageError
+    from surefoot.server import LOOPBACK
+
+    if is_insecure and (unix is not None or host not in LOOPBACK):
+        raise UsageError(
+            f"--insecure-local lets whoever comes do everything, so it is for {', '.join(LOOPBACK)} alone, and not for "
+            f"{unix or host}: make tokens with `surefoot token create`, and leave it out"
+        )
+    if is_insecure or app.config.oidc.issuer is not None or app.access.tokens.all():
+        return
+    raise UsageError(
+        "nobody could use this server: there are no tokens and no identity provider. "
+        "`surefoot access add service:NAME` and `surefoot token create service:NAME` make a token, [oidc] names a "
+        "provider; to try it on this machine, add --insecure-local"
+    )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from surefoot import scope
 from surefoot.errors import WorldError
 from surefoot.server.api.application import Api, api_of
+from surefoot.server.entry import protocol
 
 if TYPE_CHECKING:
     from surefoot.app import App
@@ -26,7 +27,6 @@ _BACKLOG = 2048
 _MOST_CONNECTIONS = 2_000
 _KEEP_ALIVE_S = 15
 _LAST_ANSWERS_S = 3
-_HEADERS = 64_000
 
 
 def serve_flows(
@@ -36,6 +36,7 @@ def serve_flows(
     host: str = "127.0.0.1",
     port: int = DEFAULT_PORT,
     unix: Path | None = None,
+    is_open: bool = False,
     announce: Callable[[str], object] | None = None,
 ) -> None:
     """Serve flows until SIGTERM, SIGINT or Ctrl-C; `announce` is called with the address once it is listened on.
@@ -43,17 +44,18 @@ def serve_flows(
     Told to stop, it takes no more runs in, lets those under way end for `[serve] grace` seconds, and hands the others
     over, so that another server goes on with them at once. Told so a second time, it ends now.
 
-    port: 0 for any that is free. unix: a socket file in the place of host and port.
+    port: 0 for any that is free. unix: a socket file in the place of host and port. is_open: whoever shows no token
+        is taken for the owner of this machine's account.
 
     Raises `WorldError` where it cannot listen there.
     """
     import uvicorn
 
-    api = api_of(app, served)
+    api = api_of(app, served, is_open=is_open)
     with _listening(host, port, unix) as listening:
         config = uvicorn.Config(
             api.asgi,
-            http="auto",
+            http=protocol(app.config.serve.read_seconds),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -64,7 +66,7 @@ def serve_flows(
             limit_concurrency=_MOST_CONNECTIONS,
             timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=round(app.config.serve.grace) + _LAST_ANSWERS_S,
-            h11_max_incomplete_event_size=_HEADERS,
+            h11_max_incomplete_event_size=2 * app.config.serve.max_header_bytes,
         )
         server = _stopping(config, api)
         api.start()
@@ -86,7 +88,7 @@ def _stopping(config: Any, api: Api) -> Any:
     class Stopping(uvicorn.Server):
         closing: threading.Thread | None = None
 
-        def handle_exit(self, sig: int, frame: Any) -> None:
+        def handle_exit(self, sig: int, frame: Any) -> None:  # noqa: ARG002
             if self.closing is not None:
                 # Told twice: whoever waits for a run is left, and its record stays for another server.
                 self.force_exit = True
@@ -95,7 +97,8 @@ def _stopping(config: Any, api: Api) -> Any:
                 # What is under way ends while answers are still waited for: whoever asked gets his.
                 self.closing = threading.Thread(target=api.close, name="surefoot-closing", daemon=True)
                 self.closing.start()
-            super().handle_exit(sig, frame)
+            # Not that of uvicorn, which ends the process by the same signal before all is handed over.
+            self.should_exit = True
 
         def close(self) -> None:
             if self.closing is None:

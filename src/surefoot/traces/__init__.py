@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from surefoot.traces.estimates import estimate as estimate
     from surefoot.traces.overview import card as card
     from surefoot.traces.plain import Failure as Failure
+    from surefoot.traces.plain import parsed as parsed
     from surefoot.traces.plain import plain as plain
     from surefoot.traces.shadows import Shadow as Shadow
     from surefoot.traces.shadows import Shadows as Shadows
@@ -58,7 +59,7 @@ else:
             "costs": ["FACETS", "CostRow", "Costs", "Facet", "costs"],
             "estimates": ["Estimate", "Expected", "Spread", "estimate"],
             "overview": ["card"],
-            "plain": ["Failure", "plain"],
+            "plain": ["Failure", "parsed", "plain"],
             "shadows": ["Shadow", "Shadows", "shadows", "wilson"],
             "spans": ["Attempt", "Span", "Standing", "Trace", "standing", "trace"],
             "stats": [

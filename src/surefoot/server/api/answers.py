@@ -16,19 +16,19 @@ from surefoot.server.api.shown import dumped, moment, output_of, run_json, total
 
 if TYPE_CHECKING:
     from surefoot.app import App
-    from surefoot.ledger import RunRecord
+    from surefoot.ledger import RunRecord, Totals
     from surefoot.server.working.job import Job
 
 _LOOK_S, _LOOK_MOST_S = 0.05, 1.0
 
 
 def told(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """A value as JSON, which nobody keeps."""
+    """A value as JSON."""
     return Response(
         dumped(value),
         status_code=status,
         media_type="application/json",
-        headers={"cache-control": "no-store", **(headers or {})},
+        headers=headers,
     )
 
 
@@ -54,15 +54,9 @@ class Answers:
         match ended.how:
             case "completed" if job.completed is not None and is_exact:
                 completed = job.completed
-                value = _ended(
-                    completed.run_id,
-                    job.flow.name,
-                    ended.output,
-                    totals_json(completed.totals),
-                    completed.created_ns,
-                    completed.ended_ns,
-                )
-                return told(value)
+                times = completed.created_ns, completed.ended_ns
+                about = (completed.run_id, job.flow.name)
+                return told(_ended(*about, ended.output, completed.totals, times))
             case "completed":
                 record = await run_in_threadpool(self._found, job)
                 return await self.of_record(record, is_exact=is_exact, is_replay=job.completed is None)
@@ -90,9 +84,8 @@ class Answers:
         headers = {"idempotency-replayed": "true"} if is_replay else {}
         if record.status == "completed":
             output = await run_in_threadpool(output_of, self._app.ledger, record, is_exact=is_exact)
-            totals = totals_json(record.totals)
-            value = _ended(record.id, record.flow, output, totals, record.created_ns, record.ended_ns)
-            return told(value, headers=headers)
+            times = record.created_ns, record.ended_ns
+            return told(_ended(record.id, record.flow, output, record.totals, times), headers=headers)
         if record.status not in ("failed", "cancelled", "in_doubt"):
             return accepted(record.id, record.flow, record.status, is_replay=is_replay)
         status = 500 if error is None else status_of(error)
@@ -130,20 +123,24 @@ class Answers:
         if isinstance(error, RunBusy):
             record = await run_in_threadpool(self._found, job)
             return await self.elsewhere(record, until=until, is_exact=is_exact)
-        try:
-            record = await run_in_threadpool(self._found, job)
-        except UnknownRun:
-            record = None
-        if record is not None and record.status in ("failed", "cancelled", "in_doubt"):
-            return await self.of_record(record, is_exact=is_exact, error=error)
+        known: RunRecord | None = await run_in_threadpool(lambda: self._recorded(job))
+        if known is not None and known.status in ("failed", "cancelled", "in_doubt"):
+            return await self.of_record(known, is_exact=is_exact, error=error)
         if error is None or not isinstance(error, SurefootError):
             raise Problem(
                 500, "the flow ended its run in a way that is no outcome; the log of the server says how"
             )
         problem = problem_of(error)
-        if record is not None:
-            problem.more["run"] = run_json(record, time.time_ns())
+        if known is not None:
+            problem.more["run"] = known.id
         raise problem
+
+    def _recorded(self, job: Job) -> RunRecord | None:
+        """The run of a job; None where nothing of it was recorded."""
+        try:
+            return self._found(job)
+        except UnknownRun:
+            return None
 
     def _found(self, job: Job) -> RunRecord:
         """The run of a job; that of its key, where that was taken."""
@@ -155,14 +152,15 @@ class Answers:
 
 
 def _ended(
-    run_id: str, flow: str, output: object, totals: object, created_ns: int, ended_ns: int | None
+    run_id: str, flow: str, output: object, totals: Totals, times: tuple[int, int | None]
 ) -> dict[str, object]:
+    created_ns, ended_ns = times
     return {
         "id": run_id,
         "flow": flow,
         "status": "completed",
         "output": output,
-        "totals": totals,
+        "totals": totals_json(totals),
         "created": moment(created_ns),
         "ended": moment(ended_ns),
     }

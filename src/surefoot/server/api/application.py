@@ -5,26 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from starlette.applications import Starlette
-
 from surefoot.server.api.answers import Answers
 from surefoot.server.api.beginning import Beginning
 from surefoot.server.api.door import Door, Endpoint
 from surefoot.server.api.following import Following
 from surefoot.server.api.looking import ServerPages
-from surefoot.server.api.problems import answer, problem_of
+from surefoot.server.api.problems import answer_to
 from surefoot.server.api.runs import RunPages
+from surefoot.server.api.table import RULES
+from surefoot.server.entry import entered
 from surefoot.server.working.executor import Executor
 from surefoot.server.working.figures import Figures
 from surefoot.server.working.recovery import Recovery
 from surefoot.server.working.runs import Runs
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
+    from starlette.types import ASGIApp
 
     from surefoot.app import App
-    from surefoot.server.api.table import Method
+    from surefoot.server.entry.rule import Method
     from surefoot.server.served import Served
 
 
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 class Api:
     """The application, and what works behind it."""
 
-    asgi: Starlette
+    asgi: ASGIApp
     executor: Executor
     recovery: Recovery
     figures: Figures
@@ -49,10 +48,12 @@ class Api:
         self.executor.close(grace=grace)
 
 
-def api_of(app: App, served: Served) -> Api:
+def api_of(app: App, served: Served, *, is_open: bool = False) -> Api:
     """The application of an app for the flows that are served; `start` lets it work.
 
-    Raises `LookupError` where a route is not in the table of what routes need.
+    is_open: whoever shows no token is taken for the owner of this machine's account.
+
+    Raises `UsageError` where a route is not in the table of what routes need.
     """
     settings = app.config.serve
     figures = Figures()
@@ -62,7 +63,7 @@ def api_of(app: App, served: Served) -> Api:
     answers = Answers(app)
     following = Following(app, executor)
     beginning = Beginning(runs, answers, following, settings)
-    pages = RunPages(app, runs, answers, following, recovery, settings)
+    pages = RunPages(runs, answers, following, recovery)
     own = ServerPages(app, served, executor, figures)
     endpoints: dict[tuple[Method, str], Endpoint] = {
         ("GET", "/healthz"): own.health,
@@ -85,9 +86,12 @@ def api_of(app: App, served: Served) -> Api:
         ("POST", "/runs/{run}/approvals"): pages.approve,
     }
 
-    def refused(request: Request, error: Exception) -> Response:
-        return answer(request, problem_of(error))
-
-    routes = Door(app, served, figures).routes(endpoints)
-    errors = {404: refused, 405: refused, Exception: refused}
-    return Api(Starlette(routes=routes, exception_handlers=errors), executor, recovery, figures)
+    routes = Door(app, served, figures).routes(endpoints, RULES)
+    asgi = entered(
+        *(app, routes),
+        rules=RULES,
+        settings=settings,
+        owner_is_anybody=is_open,
+        handlers={Exception: answer_to},
+    )
+    return Api(asgi, executor, recovery, figures)

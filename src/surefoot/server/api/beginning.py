@@ -16,7 +16,7 @@ from surefoot.errors import InvalidInput
 from surefoot.server.api.answers import accepted, told
 from surefoot.server.api.following import is_streamed
 from surefoot.server.api.problems import Problem
-from surefoot.server.api.reading import Fields, body_of, wait_of
+from surefoot.server.api.reading import Fields, fields_of, wait_of
 from surefoot.server.working.runs import Order
 from surefoot.values import RunTags
 
@@ -49,9 +49,11 @@ class Beginning:
     async def run(self, asked: Asked) -> Response:
         """POST /flows/{flow}/runs."""
         request = asked.request
-        fields = Fields(await body_of(request, RUN_FIELDS, most=self._settings.max_body))
+        fields = fields_of(request, RUN_FIELDS)
         order = _order(asked, fields, _key(asked, fields))
         if is_streamed(request.headers.get("accept", "")):
+            # Once events flow there is no other status any more.
+            await run_in_threadpool(flows.checked, order.flow.spec, order.inputs)
             job = self._joined(order) or self._runs.begin(order)
             return self._following.stream(job.run_id, job, last="", is_exact=True)
         seconds = wait_of(request, self._settings.sync_seconds)
@@ -68,9 +70,9 @@ class Beginning:
         return await self._answers.of_job(job, until=until, is_exact=True)
 
     async def batch(self, asked: Asked) -> Response:
-        """POST /flows/{flow}/batches: all are recorded and answered 202, or none where one of them is not as it must."""
+        """POST /flows/{flow}/batches: all are recorded, or none where one does not fit."""
         request = asked.request
-        fields = Fields(await body_of(request, BATCH_FIELDS, most=self._settings.max_body))
+        fields = fields_of(request, BATCH_FIELDS)
         orders = self._orders(asked, fields, request.headers.get("idempotency-key"))
         await run_in_threadpool(_check_all, asked, orders)
         self._runs.executor.check_room(len(orders))

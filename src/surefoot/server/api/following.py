@@ -12,6 +12,7 @@ from starlette.responses import StreamingResponse
 
 from surefoot.flows import RunOpened, StepClosed, StepOpened, StepYielded
 from surefoot.ledger import FINAL, links_after
+from surefoot.server.api.problems import problem_of
 from surefoot.server.api.shown import dumped, output_of, run_json, usage_json
 from surefoot.traces import parsed, plain
 
@@ -72,6 +73,10 @@ class Following:
             if job.ended is not None and job.ended.how in ("handed over", "refused"):
                 return
             run_id = feed.run_id
+            if job.ended is not None and job.ended.error is not None and not feed.is_opened:
+                problem = problem_of(job.ended.error)
+                yield _event("problem", {"status": problem.status, "detail": problem.detail})
+                return
             # What it has recorded was told.
             seq = await run_in_threadpool(self._newest, run_id)
         async for event in self._from_ledger(run_id, seq, is_exact=is_exact):

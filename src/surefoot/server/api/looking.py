@@ -71,7 +71,7 @@ class ServerPages:
             "draining": int(self._executor.is_draining),
         }
         text = self._figures.text(gauges=gauges, runs=unfinished)
-        return Response(text, media_type=MEDIA_TYPE, headers={"cache-control": "no-store"})
+        return Response(text, media_type=MEDIA_TYPE)
 
     async def flows(self, asked: Asked) -> Response:
         """GET /flows: those that whoever asks may see."""

@@ -7,8 +7,9 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, cast, get_args
 
 from surefoot import flows
-from surefoot.server.api.problems import MEDIA_TYPE as PROBLEM
-from surefoot.server.api.table import RULES, Method, Rule
+from surefoot.server.api.table import RULES
+from surefoot.server.entry.refusal import MEDIA_TYPE as PROBLEM
+from surefoot.server.entry.rule import Method, Rule
 from surefoot.values import RunStatus
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def described(served: Iterable[ServedFlow], title: str) -> dict[str, Json]:
                 "bearer": {
                     "type": "http",
                     "scheme": "bearer",
-                    "description": "A token of this installation (`surefoot token create`) or of its identity provider.",
+                    "description": "A token of `surefoot token create`, or of the identity provider.",
                 }
             },
         },

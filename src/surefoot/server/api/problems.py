@@ -39,6 +39,7 @@ from surefoot.errors import (
     UnknownRun,
     UsageError,
 )
+from surefoot.server.entry.refusal import KIND, MEDIA_TYPE, of_denied, of_http
 from surefoot.server.working.executor import Unavailable
 
 if TYPE_CHECKING:
@@ -47,8 +48,6 @@ if TYPE_CHECKING:
     from surefoot.values import Json
 
 log = scope.logger("surefoot.server")
-
-MEDIA_TYPE = "application/problem+json"
 
 # The first that fits counts: kin stands before its parent.
 _STATUSES: tuple[tuple[type[BaseException], int], ...] = (
@@ -108,22 +107,31 @@ def status_of(error: BaseException) -> int:
     return next((status for kind, status in _STATUSES if isinstance(error, kind)), 500)
 
 
-def answer(request: Request, problem: Problem) -> Response:
-    """A problem as the answer to a request."""
+def answer_to(request: Request, error: Exception) -> Response:
+    """What is answered where an error was raised."""
+    request_id = getattr(request.state, "request_id", "")
+    if isinstance(error, AccessDenied):
+        return of_denied(error).answer(request_id)
+    if isinstance(error, HTTPException):
+        return of_http(error).answer(request_id)
+    return _answer(request_id, problem_of(error))
+
+
+def _answer(request_id: str, problem: Problem) -> Response:
     kind = problem.kind or HTTPStatus(problem.status).phrase.lower().replace(" ", "-")
     body = {
-        "type": f"urn:surefoot:problem:{kind}",
+        "type": f"{KIND}{kind}",
         "title": HTTPStatus(problem.status).phrase,
         "status": problem.status,
         "detail": problem.detail,
-        "request_id": getattr(request.state, "request_id", ""),
+        "request_id": request_id,
         **problem.more,
     }
     return Response(
         orjson.dumps(body),
         status_code=problem.status,
         media_type=MEDIA_TYPE,
-        headers={"cache-control": "no-store", **problem.headers},
+        headers=dict(problem.headers),
     )
 
 
@@ -135,8 +143,6 @@ def problem_of(error: BaseException) -> Problem:
         return Problem(
             503, str(error), kind=f"server-{error.reason}", headers={"retry-after": str(error.retry_after)}
         )
-    if isinstance(error, HTTPException):
-        return Problem(error.status_code, str(error.detail), headers=dict(error.headers or {}))
     if not isinstance(error, SurefootError):
         log.error("a request failed", exc_info=error)
         return Problem(

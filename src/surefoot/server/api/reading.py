@@ -1,4 +1,4 @@
-"""What a request says: its body as JSON, bounded and checked, and the values of its query."""
+"""What a request says: the fields of its body, and the values of its query."""
 
 from __future__ import annotations
 
@@ -6,61 +6,26 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 from surefoot.server.api.problems import Problem
-from surefoot.texts import jsontext
+from surefoot.server.entry import body_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from surefoot.values import Json
 
-_JSON = "application/json"
 
-
-async def body_of(request: Request, known: Sequence[str], *, most: int) -> dict[str, Json]:
-    """The JSON object of a body that has no other keys than these; an empty body is an empty object.
-
-    Raises `Problem`: 400 for what is no such object, 413 for more than `most` bytes, 415 for another type.
-    """
-    raw = await _bytes(request, most)
-    if not raw:
-        return {}
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != _JSON:
-        raise Problem(415, f"a body is sent as {_JSON}")
-    try:
-        value = jsontext.read(raw.decode("utf-8"))
-    except UnicodeDecodeError:
-        raise Problem(400, "the body is not UTF-8") from None
-    except jsontext.NoJson as error:
-        raise Problem(400, f"the body is no JSON that is read here: {error}") from None
+def fields_of(request: Request, known: Sequence[str]) -> Fields:
+    """The fields of a body, which has no others than these; none of an empty one. Raises `Problem` 400."""
+    value = body_of(request)
+    if value is None:
+        return Fields({})
     if not isinstance(value, dict):
         raise Problem(400, "the body is no JSON object")
     if unknown := sorted(value.keys() - set(known)):
         raise Problem(
             400, f"the body has an unknown key {unknown[0][:60]!r}; there are: {', '.join(known) or 'none'}"
         )
-    return value
-
-
-async def _bytes(request: Request, most: int) -> bytes:
-    told = request.headers.get("content-length", "")
-    if told.isascii() and told.isdigit() and int(told[:20]) > most:
-        raise _too_large(most)
-    parts: list[bytes] = []
-    size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > most:
-            raise _too_large(most)
-        parts.append(part)
-    return b"".join(parts)
-
-
-def _too_large(most: int) -> Problem:
-    # Whoever goes on sending is not listened to.
-    return Problem(
-        413, f"a body has at most {most:,} bytes ([serve] max_body)", headers={"connection": "close"}
-    )
+    return Fields(value)
 
 
 class Fields:
@@ -68,6 +33,10 @@ class Fields:
 
     def __init__(self, values: Mapping[str, Json]) -> None:
         self._values = values
+
+    def get(self, name: str) -> Json:
+        """A value of any kind; None where there is none."""
+        return self._values.get(name)
 
     def mapping(self, name: str) -> dict[str, Json]:
         """An object; empty where there is none."""

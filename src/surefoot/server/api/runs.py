@@ -14,7 +14,7 @@ from surefoot.errors import RunEnded
 from surefoot.ledger import FINAL
 from surefoot.server.api.answers import accepted, told
 from surefoot.server.api.problems import Problem
-from surefoot.server.api.reading import Fields, body_of, wait_of, whole
+from surefoot.server.api.reading import Fields, fields_of, wait_of, whole
 from surefoot.server.api.shown import moment, output_of, run_json, spans_json
 from surefoot.server.entry import guard
 from surefoot.traces import parsed, plain
@@ -50,19 +50,17 @@ class RunPages:
 
     def __init__(
         self,
-        app: App,
         runs: Runs,
         answers: Answers,
         following: Following,
         recovery: Recovery,
-        settings: ServeSettings,
     ) -> None:
-        self._app = app
+        self._app: App = runs.executor.app
         self._runs = runs
         self._answers = answers
         self._following = following
         self._recovery = recovery
-        self._settings = settings
+        self._settings: ServeSettings = runs.executor.settings
 
     async def listing(self, asked: Asked) -> Response:
         """GET /runs: `flow`, `status`, `principal`, `session`, `key`, `tag.NAME`; `before` is where a page ended."""
@@ -89,7 +87,13 @@ class RunPages:
         runs = await run_in_threadpool(found)
         now = time.time_ns()
         following = runs[-1].id if len(runs) == most else None
-        return told({"runs": [run_json(one, now) for one in runs], "before": following})
+        # A grant may hold for some flows only.
+        needed = permission("run:read")
+        seen = {
+            name: guard.may(asked.request, needed, replace(asked.resource, name=name))
+            for name in {one.flow for one in runs}
+        }
+        return told({"runs": [run_json(one, now) for one in runs if seen[one.flow]], "before": following})
 
     async def show(self, asked: Asked) -> Response:
         """GET /runs/{run}."""
@@ -103,7 +107,7 @@ class RunPages:
         is_raw = asked.request.query_params.get("raw", "0") not in ("0", "false", "")
         if is_raw:
             about = replace(asked.resource, kind="trace")
-            guard.allowed(asked.request, permission("trace:read_raw"), about)
+            await run_in_threadpool(guard.allowed, asked.request, permission("trace:read_raw"), about)
         trace = await run_in_threadpool(traces.trace, self._app.ledger, asked.run.id)
         spans = trace.spans
         inputs: object = dict(trace.inputs)
@@ -125,7 +129,7 @@ class RunPages:
 
     async def resume(self, asked: Asked) -> Response:
         """POST /runs/{run}/resume."""
-        fields = Fields(await body_of(asked.request, RESUME_FIELDS, most=self._settings.max_body))
+        fields = fields_of(asked.request, RESUME_FIELDS)
         run = asked.run
         if run.status in FINAL:
             raise Problem(409, f"run {run.id} is {run.status}: it is over", kind="run-ended")
@@ -135,7 +139,7 @@ class RunPages:
 
     async def cancel(self, asked: Asked) -> Response:
         """POST /runs/{run}/cancel: what it has done is undone by its compensations, wherever it is made."""
-        fields = Fields(await body_of(asked.request, CANCEL_FIELDS, most=self._settings.max_body))
+        fields = fields_of(asked.request, CANCEL_FIELDS)
         reason = fields.text("reason") or f"asked by {asked.principal.who}"
 
         def cancel() -> RunRecord:
@@ -148,7 +152,7 @@ class RunPages:
 
     async def fork(self, asked: Asked) -> Response:
         """POST /runs/{run}/fork: effects and transactions are not done in it."""
-        fields = Fields(await body_of(asked.request, FORK_FIELDS, most=self._settings.max_body))
+        fields = fields_of(asked.request, FORK_FIELDS)
         run, principal = asked.run, asked.principal
         tags = RunTags(run.tenant, principal.who, run.session, fields.pairs("tags"))
         changes = fields.texts("changes")
@@ -165,7 +169,7 @@ class RunPages:
 
     async def send(self, asked: Asked) -> Response:
         """POST /runs/{run}/events/{event}: it waits in the run's inbox until the run takes it."""
-        fields = await body_of(asked.request, EVENT_FIELDS, most=self._settings.max_body)
+        fields = fields_of(asked.request, EVENT_FIELDS)
         event = asked.request.path_params["event"]
         await self._app.send_async(asked.run.id, event, fields.get("value"))
         self._recovery.nudge()
@@ -178,7 +182,7 @@ class RunPages:
 
     async def approve(self, asked: Asked) -> Response:
         """POST /runs/{run}/approvals: these arguments of this step, once; or not."""
-        fields = Fields(await body_of(asked.request, APPROVAL_FIELDS, most=self._settings.max_body))
+        fields = fields_of(asked.request, APPROVAL_FIELDS)
         step, deny, reason = fields.text("step"), fields.truth("deny"), fields.text("reason") or ""
 
         def approve() -> Request:

@@ -178,7 +178,15 @@ class Executor:
     def _serve_loop(self, loop: asyncio.AbstractEventLoop) -> None:
         asyncio.set_event_loop(loop)
         loop.call_soon(self._begin_tasks)
-        loop.run_forever()
+        try:
+            loop.run_forever()
+            # What has not let go of its run by now is taken down as Ctrl-C takes it down.
+            for task in list(self._tasks):
+                task.cancel()
+            loop.run_until_complete(asyncio.wait(self._tasks, timeout=_STUCK_S)) if self._tasks else None
+            loop.run_until_complete(loop.shutdown_asyncgens())
+        finally:
+            loop.close()
 
     def _begin_tasks(self) -> None:
         while self._async and len(self._tasks) < self.settings.tasks:
@@ -253,6 +261,11 @@ class Executor:
     def close(self, *, grace: float | None = None) -> None:
         """Let the runs under way end for so many seconds, hand over those that have not, and end the threads."""
         self.drain()
+        with self._lock:
+            loop, self._loop = self._loop, None
+        if loop is None:
+            # It was closed before, or never began.
+            return
         seconds = self.settings.grace if grace is None else grace
         if not self._ends_in(seconds):
             handed = self.app.keeper.hand_over()
@@ -262,8 +275,7 @@ class Executor:
                 log.warning("%d runs are in the midst of a step: it is begun anew elsewhere", stuck)
         for _ in range(self.settings.workers):
             self._sync.put(None)
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._loop.stop)
+        loop.call_soon_threadsafe(loop.stop)
         for thread in self._threads:
             # One that a flow does not let go of ends with the process.
             thread.join(timeout=0.5 if self._is_idle.is_set() else 0)
