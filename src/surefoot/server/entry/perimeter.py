@@ -8,12 +8,15 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from surefoot import scope as surefoot_scope
 from surefoot.config.entry import EntrySettings
 from surefoot.server.entry import shape
 from surefoot.server.entry.caller import REQUEST_ID
 from surefoot.server.entry.hosts import Hosts
 from surefoot.server.entry.refusal import Refusal
 from surefoot.values import new_id
+
+log = surefoot_scope.logger("surefoot.server")
 
 SECURITY_HEADERS = {
     "cache-control": "no-store",
@@ -58,9 +61,24 @@ class Perimeter:
         scope.setdefault("state", {})["request_id"] = scope[REQUEST_ID]
         cross = self._cross(headers.get(b"origin", b"").decode("latin-1"))
 
+        has_begun = has_ended = False
+        has_unread = b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
+
+        async def received() -> Message:
+            nonlocal has_unread
+            message = await receive()
+            has_unread = has_unread and bool(message.get("more_body"))
+            return message
+
         async def send_secured(message: Message) -> None:
+            nonlocal has_begun, has_ended
+            has_ended = message["type"] == "http.response.body" and not message.get("more_body", False)
             if message["type"] == "http.response.start":
+                has_begun = True
                 answered = MutableHeaders(scope=message)
+                if has_unread:
+                    # What is left of the body is not listened to, so that nothing in it is taken for a request.
+                    answered["connection"] = "close"
                 for name, value in {**self._carried, **cross}.items():
                     answered.setdefault(name, value)
                 answered["x-request-id"] = scope[REQUEST_ID]
@@ -70,7 +88,15 @@ class Perimeter:
             answer = self._looked_at(scope, headers, is_cross=bool(cross))
         except Refusal as refused:
             answer = refused.answer(scope[REQUEST_ID])
-        await (answer or self._behind)(scope, receive, send_secured)
+        try:
+            await (answer or self._behind)(scope, received, send_secured)
+        except Exception:
+            # Of ours are the logs that hold no secret; the server's own would hold the error as it is.
+            log.exception("the request %s %s failed", scope["method"], scope["path"])
+            if has_begun and not has_ended:
+                raise BrokenOff from None
+            if not has_begun:
+                await _broken().answer(scope[REQUEST_ID])(scope, receive, send_secured)
 
     def _looked_at(self, scope: Scope, headers: dict[bytes, bytes], *, is_cross: bool) -> Response | None:
         """What to answer at once; None where the request goes on. Raises `Refusal`."""
@@ -107,6 +133,18 @@ class Perimeter:
 
     def _is_page(self, path: str) -> bool:
         return any(path == page or path.startswith(f"{page}/") for page in self._pages)
+
+
+class BrokenOff(Exception):
+    """An answer that had begun could not be ended: its connection is closed. What went wrong is in the log."""
+
+
+def _broken() -> Refusal:
+    return Refusal(
+        500,
+        "broken",
+        "something went wrong in the server: its log says what, at the time of this request",
+    )
 
 
 def _preflight(*, is_cross: bool) -> Response:
