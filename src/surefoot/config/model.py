@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from surefoot.config.access import AccessSettings, OidcSettings
+from surefoot.config.gateway import GatewaySettings
 from surefoot.config.guards import GuardSettings
 from surefoot.config.limits import Breaker, Budget, CacheSettings, Limit, RedisSettings
 from surefoot.config.online import OnlineSettings
@@ -507,6 +508,7 @@ class Config(Section):
     access: AccessSettings = AccessSettings()
     oidc: OidcSettings = OidcSettings()
     serve: ServeSettings = ServeSettings()
+    gateway: GatewaySettings = GatewaySettings()
     runs: RunSettings = RunSettings()
     budgets: Mapping[str, Budget] = {}
     limits: Mapping[str, Limit] = {}

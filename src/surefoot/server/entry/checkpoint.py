@@ -34,7 +34,8 @@ T = TypeVar("T")
 _ANY = re.compile(r"[^\x00-\x1f\x7f/\\]{1,256}")
 """Names of flows and events are those that people have given."""
 _RUN = re.compile(r"[0-9A-HJKMNP-TV-Za-hjkmnp-tv-z]{26}")
-_NAMES: Mapping[str, re.Pattern[str]] = {"run": _RUN}
+_MODEL = re.compile(r"\w[\w.:@/+-]{0,199}")
+_NAMES: Mapping[str, re.Pattern[str]] = {"run": _RUN, "model": _MODEL}
 _READING = frozenset(("GET", "HEAD"))
 _THREADS = 16
 """So many requests are looked at side by side, whatever the threads of the endpoints are busy with."""
