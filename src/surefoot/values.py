@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from surefoot.locks import ForkSafeLock
 
@@ -195,9 +195,10 @@ class Message:
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str = ""
     name: str = ""
-    native: Json = None
+    # JSON, both. `Json` names itself, which pydantic does not follow where a flow is annotated with messages.
+    native: Any = None
     native_to: str = ""
-    metadata: Mapping[str, Json] | None = None
+    metadata: Mapping[str, Any] | None = None
 
     @property
     def text(self) -> str:

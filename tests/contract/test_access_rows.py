@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -22,6 +23,8 @@ from surefoot.ledger import (
 )
 from surefoot.ledger import access_rows as access
 from surefoot.ledger.audit import audit_of, audit_query, first_audit_break
+from surefoot.ledger.opening import tables_of
+from surefoot.ledger.verifying import verify
 from surefoot.values import new_id
 
 ANN = MemberRow("user:ann", "acme", added_ns=5)
@@ -205,3 +208,15 @@ def test_two_processes_share_one_chain(place: Place) -> None:
     assert first_audit_break(found) is None
     for ledger in ledgers:
         ledger.close()
+
+
+def test_to_verify_the_ledger_looks_at_the_audit_too(place: Place) -> None:
+    ledger = place.open()
+    for n in range(3):
+        amend(ledger, row=said(resource=f"flow:{n}"))
+    ledger.close()
+    with closing(tables_of(ledger)) as tables:
+        verified = verify(tables, ledger.payloads)
+        assert (verified.audit_rows, verified.is_whole) == (3, True)
+        place.execute("UPDATE audit SET reason = 'never' WHERE seq = 2")
+        assert verify(tables, ledger.payloads).damage == ["row 2 of the audit was changed"]

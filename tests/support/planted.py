@@ -64,6 +64,7 @@ def keys(random: Random) -> dict[str, str]:
         "sentry": "sntrys_" + some(ALNUM, 60),
         "newrelic": "NRAK-" + some(UPPER + DIGITS, 27),
         "grafana": f"glsa_{some(ALNUM, 32)}_{some(HEX, 8)}",
+        "surefoot": "sft_" + some(ALNUM, 49),
         "stripe": "sk_live_" + some(ALNUM, 24),
         "stripe-restricted": "rk_test_" + some(ALNUM, 99),
         "square": "sq0atp-" + some(URL_SAFE, 22),

@@ -41,6 +41,7 @@ class Verification:
             "blobs": found.blobs,
             "experiments": found.experiments,
             "scores": found.scores,
+            "audit_rows": found.audit_rows,
             "pruned_runs": found.pruned_runs,
             "pruned_rows": found.pruned_rows,
             "half_pruned_runs": found.half_pruned,
@@ -103,6 +104,8 @@ class Verification:
         yield "blobs", f"{found.blobs:,}"
         if found.experiments:
             yield "scores", f"{found.scores:,}, of {_counted(found.experiments, 'experiment')}"
+        if found.audit_rows:
+            yield "audit", _counted(found.audit_rows, "row")
         left = [
             *(
                 [f"{_counted(found.left_over_blobs, 'blob')}, {size(found.left_over_bytes)}"]

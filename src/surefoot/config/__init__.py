@@ -7,6 +7,7 @@ from surefoot import doors
 if TYPE_CHECKING:
     from surefoot.config.access import AccessSettings as AccessSettings
     from surefoot.config.access import OidcSettings as OidcSettings
+    from surefoot.config.gateway import GatewaySettings as GatewaySettings
     from surefoot.config.guards import GuardRules as GuardRules
     from surefoot.config.guards import GuardSettings as GuardSettings
     from surefoot.config.limits import Breaker as Breaker
@@ -37,11 +38,15 @@ if TYPE_CHECKING:
     from surefoot.config.serve import ServeSettings as ServeSettings
     from surefoot.config.state import Loaded as Loaded
     from surefoot.config.state import Setting as Setting
+    from surefoot.config.webhooks import EVENTS as EVENTS
+    from surefoot.config.webhooks import EgressSettings as EgressSettings
+    from surefoot.config.webhooks import WebhookSettings as WebhookSettings
 else:
     __getattr__, __dir__ = doors.lazy(
         __name__,
         {
             "access": ["AccessSettings", "OidcSettings"],
+            "gateway": ["GatewaySettings"],
             "guards": ["GuardRules", "GuardSettings"],
             "limits": ["Breaker", "Budget", "CacheSettings", "Limit", "RedisSettings"],
             "loading": ["load"],
@@ -65,5 +70,6 @@ else:
             "secret": ["Secret", "SecretText", "Vault"],
             "serve": ["ServeSettings"],
             "state": ["Loaded", "Setting"],
+            "webhooks": ["EVENTS", "EgressSettings", "WebhookSettings"],
         },
     )

@@ -10,6 +10,7 @@ from typing import Any, cast
 from surefoot.errors import LedgerCorrupt
 from surefoot.ledger import rows
 from surefoot.ledger.anchoring import Anchor, AnchorWriter, Mark
+from surefoot.ledger.audit import AUDIT_COLUMNS, AuditRow, audit_of, first_audit_break
 from surefoot.ledger.bookkeeping import wrong_accounts
 from surefoot.ledger.chain import GENESIS, Link, broken_end, broken_link, is_first_form, is_withheld, named
 from surefoot.ledger.payloads import PLAIN, Payloads, blob_digests
@@ -44,7 +45,8 @@ class Verified:
     """What was looked at, and what was found.
 
     `broken` names the first `MOST_NAMED` of `broken_runs`. `damage` is what the engine says of its own file, and
-    accounts of budgets that do not agree with their holds, texts of prompts that were changed, scores of nothing;
+    accounts of budgets that do not agree with their holds, texts of prompts that were changed, scores of nothing, and
+    where the chain of the audit breaks;
     `strays` are rows that belong to no run. Pruned, forgotten and withheld things are no faults; unreferenced blobs and
     details or keys of no run are left over, and `surefoot ledger prune` drops them. `moved_on` are anchored runs that
     went on after the anchor and were pruned since, so that nothing can be compared; `half_pruned` are those that a
@@ -70,6 +72,7 @@ class Verified:
     moved_on: int = 0
     experiments: int = 0
     scores: int = 0
+    audit_rows: int = 0
 
     @property
     def is_whole(self) -> bool:
@@ -124,10 +127,24 @@ def verify(
                 verified.damage += wrong_texts(tables)
                 verified.experiments, verified.scores = count_scored(tables)
                 verified.damage += wrong_scores(tables)
+                _look_at_audit(tables, verified)
         except LedgerCorrupt as error:
             # What is behind a damaged page cannot be looked at.
             verified.damage.append(str(error))
     return verified
+
+
+def _look_at_audit(tables: Tables, verified: Verified) -> None:
+    """Count the rows of the audit, and say where its chain breaks."""
+
+    def read() -> Iterator[AuditRow]:
+        for row in session.rows(f"SELECT {AUDIT_COLUMNS} FROM audit ORDER BY seq"):
+            verified.audit_rows += 1
+            yield audit_of(row)
+
+    with tables.reading() as session:
+        if (broken := first_audit_break(read())) is not None:
+            verified.damage.append(broken)
 
 
 def _walk(tables: Tables, selection: Selection, checker: _Checker, on_progress: Progress | None) -> None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from surefoot.access import TokenRow, is_token, new_token, permission, shown, token_digest
+from surefoot.guards.privacy import Finder
 
 ROW = TokenRow(b"", "sft_abcdef", "user:ann", "ci", 1)
 
@@ -59,3 +60,10 @@ def test_scopes_bound_what_it_is_of_use_for() -> None:
     assert not ROW.bounds(run)
     assert replace(ROW, scopes=frozenset([read])).bounds(run)
     assert not replace(ROW, scopes=frozenset([run])).bounds(run)
+
+
+def test_a_token_is_hidden_wherever_people_read() -> None:
+    token = new_token()
+    assert Finder().redacted(f"curl -H 'authorization: {token}' and {token}.") == (
+        "curl -H 'authorization: [secret]' and [secret]."
+    )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from surefoot import scope
+from surefoot.scope import Scope
 from surefoot.texts.fenced import Fencing, is_vouched, plain, refuse_in_system
 from surefoot.texts.fences import fences
 from surefoot.values import Message
@@ -22,9 +24,19 @@ def fenced(messages: Sequence[Message]) -> list[Message]:
     settings = fences()
     refuse_in_system(messages, settings, here)
     fencing = Fencing(settings)
-    made = [fencing.message(one, f"message {number}", here) for number, one in enumerate(messages, start=1)]
+    made = [
+        fencing.message(_spoken(one, here), f"message {number}", here)
+        for number, one in enumerate(messages, start=1)
+    ]
     fencing.note(here)
     return [plain(one) for one in fencing.explained(made)]
+
+
+def _spoken(message: Message, here: Scope) -> Message:
+    """The message without a form that nobody has looked at: its provider would be given that in its place."""
+    if message.native is None or here.is_trusted(message) or here.is_trusted(message.native):
+        return message
+    return replace(message, native=None, native_to="")
 
 
 def fenced_by_prompt(messages: Sequence[Message]) -> tuple[list[Message], bool]:

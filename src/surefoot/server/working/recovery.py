@@ -10,6 +10,7 @@ from surefoot import scope
 from surefoot.errors import LedgerError, SurefootError
 from surefoot.ledger import due_runs, letters_of, statuses
 from surefoot.server.working.executor import Unavailable
+from surefoot.server.working.switched import switched_off
 
 if TYPE_CHECKING:
     from surefoot.ledger import RunRecord
@@ -86,7 +87,7 @@ class Recovery:
         return [self._ledger.run(run_id) for run_id in fresh]
 
     def _take(self, run: RunRecord) -> bool:
-        if run.id in self._left or self._is_fruitless(run):
+        if run.id in self._left or self._is_fruitless(run) or self._is_switched_off(run):
             return False
         try:
             self._runs.go_on(run)
@@ -95,6 +96,14 @@ class Recovery:
             self._read.pop(run.id, None)
             return False
         return True
+
+    def _is_switched_off(self, run: RunRecord) -> bool:
+        """Whether nothing of a run's flow, or of whose it is, goes on: then it is cancelled instead."""
+        app = self._executor.app
+        off = switched_off(app.access, run.flow, run.tenant, run.principal)
+        if off:
+            app.cancel(run.id, reason=f"{off} is switched off")
+        return bool(off)
 
     def _is_fruitless(self, run: RunRecord) -> bool:
         """Whether a run was begun time and again and got nowhere, as one does that ends its process."""
