@@ -8,7 +8,6 @@ from pydantic import Field, field_validator
 
 from surefoot.config.section import Names, Section
 
-
 UNIX = "unix"
 """Whoever comes by a socket file, who has no address."""
 
