@@ -245,22 +245,24 @@ def test_cached_answers_are_those_of_a_tenant(tmp_path: Path, wire: WireServer) 
 
 def test_a_guard_refuses(tmp_path: Path) -> None:
     leaking = "the key is " + "AKIA" + "Z7Q2M4X6B8N1C3V5"
-    with StreamingServer(
-        lambda body: (
-            chat_events(f"{word} " for word in leaking.split())
-            if body.get("stream")
-            else json.dumps(chat(leaking)).encode()
-        )
-    ) as server:
-        with gatewayed(tmp_path, f"{server.url}/v1", settings='[guards]\nsecrets = "block"\n') as gateway:
-            with pytest.raises(openai.BadRequestError) as refused:
-                chat_of(gateway.openai())
-            assert refused.value.code == "content_policy"
-            assert leaking[-10:] not in refused.value.response.text
-            with pytest.raises(openai.APIError) as streamed:
-                for chunk in chat_of(gateway.openai(), stream=True):
-                    assert leaking[-10:] not in chunk.model_dump_json()
-            assert streamed.value.code == "content_policy"
+    with (
+        StreamingServer(
+            lambda body: (
+                chat_events(f"{word} " for word in leaking.split())
+                if body.get("stream")
+                else json.dumps(chat(leaking)).encode()
+            )
+        ) as server,
+        gatewayed(tmp_path, f"{server.url}/v1", settings='[guards]\nsecrets = "block"\n') as gateway,
+    ):
+        with pytest.raises(openai.BadRequestError) as refused:
+            chat_of(gateway.openai())
+        assert refused.value.code == "content_policy"
+        assert leaking[-10:] not in refused.value.response.text
+        with pytest.raises(openai.APIError) as streamed:
+            for chunk in chat_of(gateway.openai(), stream=True):
+                assert leaking[-10:] not in chunk.model_dump_json()
+        assert streamed.value.code == "content_policy"
 
 
 def endless(stop: threading.Event) -> Callable[[dict[str, Any]], Any]:
