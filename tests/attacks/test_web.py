@@ -7,6 +7,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -23,6 +24,7 @@ from surefoot.config import ServeSettings
 from surefoot.errors import UsageError
 from surefoot.server.api.table import RULES
 from surefoot.server.entry import entered, rule
+from surefoot.server.served import Served
 
 RUNS = "/flows/triage/runs"
 # Far above what any of these takes, and far below what the attack would.
@@ -107,10 +109,18 @@ HOSTS = [
 
 def test_web_03_a_name_that_is_not_ours_is_not_served(local: TestClient) -> None:
     for host in HOSTS:
-        for method, path in (("GET", "/flows"), ("POST", RUNS), ("GET", "/healthz"), ("OPTIONS", RUNS)):
+        for method, path in (("GET", "/flows"), ("POST", RUNS), ("GET", "/nowhere"), ("OPTIONS", RUNS)):
             refused = local.request(method, path, headers={"host": host})
             assert refused.status_code == 421, host
             assert refused.headers["x-content-type-options"] == "nosniff"
+
+
+def test_web_03_only_whether_it_lives_is_told_under_any_name(local: TestClient) -> None:
+    """Whoever looks after containers asks by their address."""
+    for path in ("/healthz", "/readyz"):
+        assert local.get(path, headers={"host": "10.1.2.3:8720"}).status_code == 200
+        assert local.get(f"{path}/", headers={"host": "10.1.2.3:8720"}).status_code == 421
+    assert local.get("/metrics", headers={"host": "10.1.2.3:8720"}).status_code == 421
 
 
 def test_web_03_names_are_those_of_the_settings(app: App) -> None:
@@ -209,6 +219,19 @@ def test_web_07_a_name_is_looked_up_and_nothing_else(town: Town) -> None:
                 assert "set-cookie" not in refused.headers
                 assert "root:" not in refused.text
                 assert "49" not in refused.json()["detail"]
+
+
+def test_web_07_a_link_leads_no_flow_into_a_folder(tmp_path: Path) -> None:
+    outside, folder = tmp_path / "outside", tmp_path / "flows"
+    outside.mkdir()
+    folder.mkdir()
+    ran = "from pathlib import Path\nfrom surefoot import flow\nPath(__file__ + '.ran').touch()\n"
+    (outside / "secret.py").write_text(f"{ran}@flow\ndef secret() -> str:\n    return 'x'\n")
+    (folder / "own.py").write_text(f"{ran}@flow\ndef own() -> str:\n    return 'x'\n")
+    (folder / "link.py").symlink_to(outside / "secret.py")
+    (folder / "below").symlink_to(outside)
+    assert list(Served.load([str(folder)])) == ["own"]
+    assert not list(outside.glob("*.ran"))
 
 
 # JSON

@@ -55,7 +55,8 @@ def entered(
     )
     # It would answer `/runs/` with a way to `/runs`, under the name that the request was sent to.
     starlette.router.redirect_slashes = False
-    return Perimeter(starlette, settings, hosts=Hosts(settings.hosts))
+    unnamed = frozenset(path for (method, path), one in rules.items() if one.is_open and method == "GET")
+    return Perimeter(starlette, settings, hosts=Hosts(settings.hosts), unnamed=unnamed)
 
 
 def checks_of(app: App, settings: EntrySettings, *, owner_is_anybody: bool = False) -> Checks:

@@ -32,12 +32,24 @@ _EXPOSED_HEADERS = "retry-after, ratelimit-limit, ratelimit-remaining, ratelimit
 
 
 class Perimeter:
-    """ASGI middleware that refuses before a route is looked up."""
+    """ASGI middleware that refuses before a route is looked up.
 
-    def __init__(self, behind: ASGIApp, settings: EntrySettings, *, hosts: Hosts) -> None:
+    unnamed: paths that are served under any name, as they tell nothing: whoever looks after containers asks for their
+    health by an address.
+    """
+
+    def __init__(
+        self,
+        behind: ASGIApp,
+        settings: EntrySettings,
+        *,
+        hosts: Hosts,
+        unnamed: frozenset[str] = frozenset(),
+    ) -> None:
         self._behind = behind
         self._settings = settings
         self._hosts = hosts
+        self._unnamed = unnamed
         self._carried = dict(SECURITY_HEADERS)
         if settings.hsts:
             self._carried["strict-transport-security"] = f"max-age={settings.hsts}; includeSubDomains"
@@ -77,7 +89,8 @@ class Perimeter:
         """What to answer at once; None where the request goes on. Raises `Refusal`."""
         method, settings = scope["method"], self._settings
         shape.refuse_headers(scope["headers"], settings)
-        shape.refuse_host(headers.get(b"host", b"").decode("latin-1"), self._hosts)
+        if scope["path"] not in self._unnamed:
+            shape.refuse_host(headers.get(b"host", b"").decode("latin-1"), self._hosts)
         shape.refuse_path(scope["path"])
         if method not in shape.METHODS:
             raise Refusal(
