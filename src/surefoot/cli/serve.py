@@ -85,9 +85,7 @@ def command(  # noqa: PLR0917
             sys.stdout.flush()
             return
         if served:
-            screen.err().print(
-                f"{len(served)} flows at {url} (Ctrl-C ends it): {', '.join(sorted(served))}"
-            )
+            screen.err().print(f"{len(served)} flows at {url} (Ctrl-C ends it): {', '.join(sorted(served))}")
         if has_gateway:
             screen.err().print(f"Models at {url}/v1 for clients of OpenAI, {url} for those of Anthropic")
         if insecure_local:
