@@ -10,8 +10,6 @@ _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 # What is behind the beginning has no end that is looked for: a key in a sentence is followed by a full stop.
 _FORMS: dict[str, tuple[str, str]] = {
-    # Ours
-    "surefoot": ("sft_", r"[A-Za-z0-9]{49}"),
     # Models
     "openai": ("sk-", r"[A-Za-z0-9_-]{20,}"),
     "openai-long": (r"sk-(?:proj|svcacct|admin|ant)-", r"[A-Za-z0-9_-]{20,}"),
