@@ -29,6 +29,8 @@ FLOOR = {
     "effects": 1,
     "environment": 1,
     "mistakes": 1,
+    "addresses": 1,
+    "webhooks": 1,
     "texts": 1,
     "ledger": 2,
     "prompts": 2,
@@ -82,6 +84,8 @@ NEIGHBOURS = {
         ("texts", "values"),
     ),
     ("errors", "mistakes"),
+    ("addresses", "errors"),
+    ("webhooks", "errors"),
 }
 
 # Who may name what: the rooms, and the third parties (and their likes in the standard library) behind their wall.

@@ -45,6 +45,7 @@ COMMANDS = {
     "access": "Say who may do what, what flows may use, and switch flows off.",
     "token": "Make, list and revoke the tokens of programs.",
     "audit": "Show, verify and export who did what, and who was refused it.",
+    "webhooks": "Show what those who are told of runs were not told, and tell them.",
     "config": "Show or check the settings.",
     "doctor": "Look for what is missing or broken on this machine.",
 }

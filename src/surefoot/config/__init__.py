@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from surefoot.config.serve import ServeSettings as ServeSettings
     from surefoot.config.state import Loaded as Loaded
     from surefoot.config.state import Setting as Setting
+    from surefoot.config.webhooks import EVENTS as EVENTS
+    from surefoot.config.webhooks import EgressSettings as EgressSettings
+    from surefoot.config.webhooks import WebhookSettings as WebhookSettings
 else:
     __getattr__, __dir__ = doors.lazy(
         __name__,
@@ -67,5 +70,6 @@ else:
             "secret": ["Secret", "SecretText", "Vault"],
             "serve": ["ServeSettings"],
             "state": ["Loaded", "Setting"],
+            "webhooks": ["EVENTS", "EgressSettings", "WebhookSettings"],
         },
     )

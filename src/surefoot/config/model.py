@@ -20,6 +20,7 @@ from surefoot.config.secret import Secret, SecretText
 from surefoot.config.section import Dollars, Location, Names, Section, refuse_password
 from surefoot.config.serve import ServeSettings
 from surefoot.config.trust import TrustSettings
+from surefoot.config.webhooks import EgressSettings, WebhookSettings
 from surefoot.errors import InvalidInput
 from surefoot.texts.patterns import compiled
 
@@ -514,6 +515,8 @@ class Config(Section):
     breakers: Mapping[str, Breaker] = {}
     cache: CacheSettings = CacheSettings()
     redis: RedisSettings = RedisSettings()
+    egress: EgressSettings = EgressSettings()
+    webhooks: Mapping[str, WebhookSettings] = {}
     retention: RetentionSettings = RetentionSettings()
     notebook: NotebookSettings = NotebookSettings()
     gates: Mapping[str, GateSettings] = {}

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from surefoot.ledger.capturing import capture_of as capture_of
     from surefoot.ledger.chain import Link as Link
     from surefoot.ledger.connection import engine as engine
+    from surefoot.ledger.deliveries import DeliveryRow as DeliveryRow
+    from surefoot.ledger.deliveries import EndRow as EndRow
     from surefoot.ledger.due import due_runs as due_runs
     from surefoot.ledger.due import letters_of as letters_of
     from surefoot.ledger.due import statuses as statuses
@@ -55,7 +57,9 @@ if TYPE_CHECKING:
     from surefoot.ledger.entries import Settle as Settle
     from surefoot.ledger.entries import SqlBody as SqlBody
     from surefoot.ledger.entries import StartRun as StartRun
+    from surefoot.ledger.entries import TakeDeliveries as TakeDeliveries
     from surefoot.ledger.entries import TakeOver as TakeOver
+    from surefoot.ledger.entries import TellDeliveries as TellDeliveries
     from surefoot.ledger.entries import Transact as Transact
     from surefoot.ledger.evaluations import Evaluations as Evaluations
     from surefoot.ledger.events import END_KEY as END_KEY
@@ -122,6 +126,7 @@ else:
             "chain": ["Link"],
             "connection": ["engine"],
             "capturing": ["WITHHELD", "capture_of"],
+            "deliveries": ["DeliveryRow", "EndRow"],
             "due": ["due_runs", "letters_of", "statuses"],
             "encoding": [
                 "Encoded",
@@ -154,7 +159,9 @@ else:
                 "Settle",
                 "SqlBody",
                 "StartRun",
+                "TakeDeliveries",
                 "TakeOver",
+                "TellDeliveries",
                 "Transact",
             ],
             "evaluations": ["Evaluations"],

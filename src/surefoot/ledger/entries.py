@@ -281,6 +281,25 @@ class Amend:
     changes: Sequence[Change] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class TellDeliveries:
+    """Changes of what webhooks are to be told, all or none; each may be done again. Returns nothing."""
+
+    changes: Sequence[Change]
+
+
+@dataclass(frozen=True, slots=True)
+class TakeDeliveries:
+    """Take what a webhook is to be told and nobody is at, `most` at a time, for `lease_ns` from when it is written.
+
+    Returns the `DeliveryRow`s. Who does not settle one in time has lost it: the next one takes it, and sends it again.
+    """
+
+    webhook: str
+    lease_ns: int
+    most: int
+
+
 SqlBody = Callable[[sqlite3.Connection], object]
 """SQL of the user's own, for the transaction that is open on the connection."""
 
@@ -308,7 +327,8 @@ BudgetEntry = Reserve | Settle | KeepHolds | SweepHolds
 CacheEntry = TakeFlight | KeepFlights | LeaveFlight | DropAnswers
 PromptEntry = KeepPrompts | MoveLabel
 ScoredEntry = BeginExperiment | KeepCases | KeepMetrics | KeepVerdict
-LedgerEntry = RunEntry | BudgetEntry | CacheEntry | PromptEntry | ScoredEntry | Amend
+DeliveryEntry = TellDeliveries | TakeDeliveries
+LedgerEntry = RunEntry | BudgetEntry | CacheEntry | PromptEntry | ScoredEntry | Amend | DeliveryEntry
 
 
 def already_recorded(entry: LedgerEntry) -> AlreadyRecorded:
@@ -352,4 +372,8 @@ def _named(entry: LedgerEntry) -> str:
     return _NAMES.get(type(entry), type(entry).__name__)
 
 
-_NAMES: dict[type, str] = {KeepPrompts: "what was used of prompts"}
+_NAMES: dict[type, str] = {
+    KeepPrompts: "what was used of prompts",
+    TellDeliveries: "what webhooks are to be told",
+    TakeDeliveries: "what webhooks are to be told",
+}

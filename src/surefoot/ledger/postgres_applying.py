@@ -13,6 +13,7 @@ from surefoot.ledger import (
     postgres_access,
     postgres_accounts,
     postgres_answers,
+    postgres_deliveries,
     postgres_prompts,
     postgres_reserving,
     postgres_scored,
@@ -26,6 +27,7 @@ from surefoot.ledger.entries import (
     Append,
     BeginExperiment,
     CacheEntry,
+    DeliveryEntry,
     EndRun,
     KeepHolds,
     KeepMetrics,
@@ -51,7 +53,7 @@ _LONGEST_PAUSE = 0.02
 
 Connection = Any
 Chained = Append | EndRun
-_APART = CacheEntry | PromptEntry | BeginExperiment | KeepMetrics | KeepVerdict | Amend
+_APART = CacheEntry | PromptEntry | BeginExperiment | KeepMetrics | KeepVerdict | Amend | DeliveryEntry
 
 
 class Applier:
@@ -295,6 +297,8 @@ class Applier:
                 batch.settle(place, await postgres_answers.apply(entry, connection))
             elif isinstance(entry, Amend):
                 batch.settle(place, await postgres_access.amend(entry, connection))
+            elif isinstance(entry, DeliveryEntry):
+                batch.settle(place, await postgres_deliveries.apply(entry, connection))
             elif isinstance(entry, BeginExperiment):
                 batch.settle(place, await postgres_scored.begin(entry, connection))
             elif isinstance(entry, KeepMetrics):

@@ -15,6 +15,7 @@ from surefoot.ledger import (
     sqlite_access,
     sqlite_accounts,
     sqlite_answers,
+    sqlite_deliveries,
     sqlite_prompts,
     sqlite_scored,
 )
@@ -44,8 +45,10 @@ from surefoot.ledger.entries import (
     Settle,
     StartRun,
     SweepHolds,
+    TakeDeliveries,
     TakeFlight,
     TakeOver,
+    TellDeliveries,
     Transact,
     already_recorded,
     not_recordable,
@@ -366,4 +369,6 @@ _APPLY: dict[type, Callable[[Any, Batch], object]] = {
     KeepVerdict: lambda entry, batch: sqlite_scored.judge(entry, batch.connection),
     SweepHolds: lambda entry, batch: sqlite_accounts.sweep(entry, batch.connection),
     Amend: lambda entry, batch: sqlite_access.amend(entry, batch.connection),
+    TellDeliveries: lambda entry, batch: sqlite_deliveries.tell(entry, batch.connection),
+    TakeDeliveries: lambda entry, batch: sqlite_deliveries.take(entry, batch.connection),
 }
