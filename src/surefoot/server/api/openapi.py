@@ -319,11 +319,11 @@ def _responses(method: Method, path: str, served: ServedFlow | None, schemas: Sc
             ended: Schema = {
                 "allOf": [{"$ref": "#/components/schemas/Ended"}, {"properties": {"output": output}}]
             }
-            told["200"] = _answer("The run has completed.", ended)
-            cast("Schema", told["200"])["content"] = {
+            content: Schema = {
                 "application/json": {"schema": ended},
                 "text/event-stream": {"schema": _TEXT},
             }
+            told["200"] = {"description": "The run has completed.", "content": content}
             told["202"] = _answer("The run is recorded and goes on.", _ref("Accepted"))
         case "POST", "/flows/{flow}/batches":
             told["202"] = _answer("The runs are recorded.", _ref("Batch"))
