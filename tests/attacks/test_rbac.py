@@ -17,6 +17,7 @@ from surefoot.access import LOCAL
 from surefoot.access import ROLES as KNOWN_ROLES
 from surefoot.config import load
 from surefoot.server.api.table import RULES
+from surefoot.server.gateway import RULES as GATEWAY_RULES
 from surefoot.values import RunTags
 
 READING = ("GET",)
@@ -63,10 +64,10 @@ def test_rbac_01_each_route_is_for_the_roles_that_have_its_permission(web: TestC
 def test_rbac_01_the_real_routes_ask_for_the_same(town: Town) -> None:
     """The endpoints that are served, and not those of a test: who may not gets no further than before."""
     with real_server(town.app, triage) as server, client_of(server) as web:
-        for (method, path), rule in RULES.items():
+        for (method, path), rule in {**RULES, **GATEWAY_RULES}.items():
             for role in ROLES:
                 is_allowed = rule.permission is None or rule.permission in KNOWN_ROLES[role].permissions
-                where = path_of(town, path)
+                where = path_of(town, path.replace("{model:path}", "none"))
                 if is_allowed and path == "/runs/{run}/events":
                     continue
                 answered = asked(web, method, where, town.bearer(role))
@@ -425,6 +426,11 @@ def test_rbac_14_what_is_switched_off_begins_no_more_and_what_runs_is_cancelled(
         ]
         assert web.get("/switches", headers=town.bearer("stranger")).json() == {"switched_off": []}
         web.post("/switches", json={"what": "user:runner"}, headers=operator)
+        web.post("/switches", json={"what": "user:admin"}, headers=operator)
+        model = {"model": "openai:gpt-4o", "messages": [{"role": "user", "content": "Hi"}]}
+        refused = web.post("/v1/chat/completions", json=model, headers=town.bearer("admin"))
+        assert refused.status_code == 403
+        assert "switched off" in refused.text
         refused = web.post("/flows/triage/runs", json={"inputs": {"text": "a"}}, headers=runner)
         assert refused.status_code == 403
         assert web.get("/runs", headers=runner).status_code == 200

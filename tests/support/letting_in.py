@@ -108,7 +108,7 @@ def real_server(app: App, *flows: AnyFlow, **settings: object) -> Iterator[ASGIA
     served = Served([ServedFlow(one, find_spec(one)[1]) for one in flows])
     config = app.config.model_copy(update={"serve": ServeSettings.model_validate(settings, strict=False)})
     app.config = config
-    api = api_of(app, served)
+    api = api_of(app, served, has_gateway=True)
     api.start()
     try:
         yield api.asgi

@@ -8,14 +8,17 @@ from pydantic import Field, field_validator
 
 from surefoot.config.section import Names, Section
 
+UNIX = "unix"
+"""Whoever comes by a socket file, who has no address."""
+
 
 class EntrySettings(Section):
     """What a request has to keep to before anything is done for it."""
 
     hosts: Names = Field(
         default=(),
-        description="The names that the server goes by, as `api.acme.example` or with a port; any other `Host` is "
-        "refused. The names of this machine's own address (`localhost`) are always among them.",
+        description="The names that the server goes by, as `api.acme.example` or with a port, `*.acme.example` for "
+        "those below one, `*` for any; another `Host` is refused. `localhost` is always among them.",
     )
     origins: Names = Field(
         default=(),
@@ -23,7 +26,8 @@ class EntrySettings(Section):
     )
     trusted_proxies: Names = Field(
         default=(),
-        description="Addresses or networks of the proxies in front: of these alone `X-Forwarded-For` is believed.",
+        description="Addresses or networks of the proxies in front, `unix` for one at the socket file: of these alone "
+        "`X-Forwarded-For` is believed.",
     )
     read_seconds: float = Field(
         default=20.0,
@@ -59,11 +63,13 @@ class EntrySettings(Section):
     @classmethod
     def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for one in value:
+            if one == UNIX:
+                continue
             try:
                 ip_network(one)
             except ValueError:
                 raise ValueError(
-                    f"{one!r} is no address and no network: write 10.0.0.7 or 10.0.0.0/8"
+                    f"{one!r} is no address and no network: write 10.0.0.7, 10.0.0.0/8 or {UNIX}"
                 ) from None
         return value
 

@@ -8,14 +8,18 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
+from surefoot.config.entry import UNIX
+
 _MOST_HOPS = 20
 
 
 class Addresses:
-    """Tells addresses. `trusted` are those of proxies, or their networks."""
+    """Tells addresses. `trusted` are those of proxies, their networks, or `unix`."""
 
     def __init__(self, trusted: Iterable[str]) -> None:
-        self._trusted = [ip_network(one) for one in trusted]
+        named = set(trusted)
+        self._trusts_socket = UNIX in named
+        self._trusted = [ip_network(one) for one in named - {UNIX}]
 
     def of(self, scope: Scope) -> str:
         """Where a request comes from: the last address on its way that is no trusted proxy's.
@@ -23,10 +27,8 @@ class Addresses:
         Whoever sends a request may write what he likes into `X-Forwarded-For`; what a proxy adds stands behind that.
         """
         client = scope.get("client")
-        if not client:
-            return ""
-        found = str(client[0])
-        if not self._trusted or not self._is_trusted(found):
+        found = str(client[0]) if client else ""
+        if not (self._is_trusted(found) if client else self._trusts_socket):
             return found
         said = ",".join(Headers(scope=scope).getlist("x-forwarded-for")).split(",")
         for one in reversed(said[-_MOST_HOPS:]):

@@ -83,8 +83,9 @@ class Checks:
             self._require_some(caller, permission, resource)
         else:
             self._require(caller, permission, resource, run_id=path.get("run"))
-        if rule.begins:
+        if rule.is_switched:
             self._refuse_switched_off(caller, permission, resource)
+        if rule.begins:
             self._refuse_spent(caller, resource)
         return resource
 

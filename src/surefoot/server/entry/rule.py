@@ -44,8 +44,13 @@ class Rule:
 
     @property
     def begins(self) -> bool:
-        """Whether a run goes on by it: what is switched off, or has no money left, does not."""
+        """Whether a run goes on by it, which does not where no money is left."""
         return self.permission in _BEGINNING
+
+    @property
+    def is_switched(self) -> bool:
+        """Whether it is nothing for what is switched off: runs, and models that are asked without one."""
+        return self.begins or self.thing == "connections"
 
 
 Rules: TypeAlias = Mapping[tuple[Method, str], Rule]
