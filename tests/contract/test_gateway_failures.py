@@ -63,6 +63,17 @@ def chat_of(client: openai.OpenAI, model: str = "gpt-4o", **more: Any) -> Any:
     return client.chat.completions.create(**{"model": model, "messages": MESSAGES, **more})
 
 
+def streamed(client: openai.OpenAI) -> tuple[list[str], openai.APIError | None]:
+    """The pieces of a streamed answer, and the error that it ends in."""
+    pieces: list[str] = []
+    try:
+        for chunk in chat_of(client, stream=True):
+            pieces += [chunk.choices[0].delta.content or ""]
+    except openai.APIError as error:
+        return pieces, error
+    return pieces, None
+
+
 def message_of(client: anthropic.Anthropic, **more: Any) -> Any:
     asked = {"model": "claude-sonnet-5", "max_tokens": 20, "messages": MESSAGES}
     return client.messages.create(**{**asked, **more})
@@ -161,17 +172,15 @@ def test_what_is_no_answer_is_none(gateway: Gatewayed, wire: WireServer, kind: A
 def test_a_stream_that_breaks_off_is_an_error_of_the_client(
     gateway: Gatewayed, wire: WireServer, kind: Any
 ) -> None:
-    after: list[str] = []
     wire.fail(Fault(kind=kind, after=600))
-    with pytest.raises(openai.APIError):
-        for chunk in chat_of(gateway.openai(), stream=True):
-            after += [chunk.choices[0].delta.content or ""]
-    assert after
+    pieces, error = streamed(gateway.openai())
+    assert pieces
+    assert error is not None
     assert gateway.ended().status == "failed"
     wire.fail(Fault(kind=kind, after=900))
+    stream = message_of(gateway.anthropic(), stream=True)
     with pytest.raises(anthropic.APIError):
-        for _ in message_of(gateway.anthropic(), stream=True):
-            pass
+        list(stream)
     assert gateway.ended().status == "failed"
 
 
@@ -259,10 +268,10 @@ def test_a_guard_refuses(tmp_path: Path) -> None:
             chat_of(gateway.openai())
         assert refused.value.code == "content_policy"
         assert leaking[-10:] not in refused.value.response.text
-        with pytest.raises(openai.APIError) as streamed:
-            for chunk in chat_of(gateway.openai(), stream=True):
-                assert leaking[-10:] not in chunk.model_dump_json()
-        assert streamed.value.code == "content_policy"
+        pieces, error = streamed(gateway.openai())
+        assert leaking[-10:] not in "".join(pieces)
+        assert error is not None
+        assert error.code == "content_policy"
 
 
 def endless(stop: threading.Event) -> Callable[[dict[str, Any]], Any]:
@@ -437,10 +446,15 @@ def test_a_body_that_is_none(gateway: Gatewayed, wire: WireServer, body: bytes, 
 
 
 def test_a_connection_without_its_key_tells_nothing_of_the_settings(
-    gateway: Gatewayed, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, wire: WireServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with pytest.raises(openai.InternalServerError) as refused:
-        chat_of(gateway.openai(), "groq:llama-3.3-70b")
-    assert (refused.value.status_code, refused.value.code) == (503, "not_configured")
-    assert "GROQ_API_KEY" not in refused.value.response.text
-    assert "GROQ_API_KEY" in caplog.text
+    settings = '[connections.quick]\nprovider = "groq"\napi_key = "${env:QUICK_KEY}"\n'
+    with gatewayed(tmp_path, wire.openai_url, settings=settings) as gateway:
+        with pytest.raises(openai.InternalServerError) as refused:
+            chat_of(gateway.openai(), "quick:llama-3.3-70b")
+        assert (refused.value.status_code, refused.value.code) == (503, "not_configured")
+        assert "QUICK_KEY" not in refused.value.response.text
+        assert "QUICK_KEY" in caplog.text
+        # One that nobody has set up is none.
+        with pytest.raises(openai.NotFoundError):
+            chat_of(gateway.openai(), "mistral:mistral-large")

@@ -18,9 +18,9 @@ from surefoot import App
 from surefoot.access import LOCAL
 from surefoot.config import load
 from surefoot.ledger import RunRecord
-from surefoot.server.entry import entered
-from surefoot.server.gateway import RULES, gateway_routes
-from surefoot.server.gateway.translated import Translated
+from surefoot.server import Served
+from surefoot.server.api.application import api_of
+from surefoot.server.entry import protocol
 
 KEY = "sk-of-the-provider-0123456789abcdef"
 SETTINGS = """
@@ -114,12 +114,11 @@ def gatewayed(
     (folder / "surefoot.toml").write_text(text + settings)
     environ = {"SUREFOOT_LEDGER_SYNCHRONOUS": "normal", "PROVIDER_KEY": KEY}
     app = App(load(folder, environ=environ))
-    routes = gateway_routes(app)
     server = uvicorn.Server(
         uvicorn.Config(
-            Translated(entered(app, routes, rules=RULES, settings=app.config.serve)),
+            api_of(app, Served([]), has_gateway=True).asgi,
             port=0,
-            http="h11",
+            http=protocol(app.config.serve.read_seconds),
             ws="none",
             lifespan="off",
             log_config=None,

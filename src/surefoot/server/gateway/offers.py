@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from surefoot.app import App
 from surefoot.errors import ConfigError, UnknownModel
 from surefoot.models import Spoken, Target, speaking
+from surefoot.models.chain.vendors import vendor_of_model
 
 _LONGEST = 200
 _PATTERN = frozenset("*?[")
@@ -38,7 +39,19 @@ def target_of(app: App, name: str, operation: Spoken) -> Target:
         target = app.target(name)
     except UnknownModel:
         raise UnknownModel(unknown) from None
+    except ConfigError:
+        # A provider that nobody has set up is not one that lacks something.
+        if _is_set_up(app, name):
+            raise
+        raise UnknownModel(unknown) from None
     return speaking(target, operation)
+
+
+def _is_set_up(app: App, name: str) -> bool:
+    """Whether the settings have a connection that a name means, as it is, or by its provider."""
+    connections = app.endpoints.connections
+    means = name.partition(":")[0] if ":" in name else vendor_of_model(name)
+    return means in connections or any(given.provider == means for given in connections.values())
 
 
 def offers(app: App, may_use: Callable[[str], bool]) -> list[Offer]:

@@ -19,7 +19,7 @@ _PREFIX = "/v1/"
 class Translated:
     """ASGI middleware: under the gateway's paths problem details become errors that its clients know.
 
-    So a bad token, a body that is too large and a rate that is exceeded are told as the provider itself would tell them.
+    So a bad token, a body that is too large and a rate that is exceeded are told as a provider would tell them.
     """
 
     def __init__(self, behind: ASGIApp) -> None:
