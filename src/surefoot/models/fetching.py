@@ -47,15 +47,15 @@ def fetch(
     most: int = _READ_BYTES,
     redirects: int = _MOST_REDIRECTS,
     lookup: Lookup = lookup,
-    require: Callable[[str], object] = lambda host: None,
+    require: Callable[[str], object] = lambda _: None,
 ) -> Posted:
     """Send a request to a URL that somebody else has chosen and return the answer, with `most` bytes of its body.
 
     The host is resolved once and the connection made to the address that was looked at, past the proxy of the
     environment, which would look it up anew. Redirects are followed up to `redirects` times, each of them looked at as
     the first one was; to another host no credential goes along, and no body to where it was not meant for. `timeout` is
-    in seconds, for all of it. `require` is asked for each host before it is looked up, and raises where this one may not
-    be asked. Raises `AddressRefused`, and `OSError` where no answer came.
+    in seconds, for all of it. `require` is asked for each host before it is looked up, and raises where it may
+    not be asked. Raises `AddressRefused`, and `OSError` where no answer came.
     """
     kept = {name: value for name, value in (headers or {}).items() if name.lower() not in _OWN}
     asked = Asked(method, kept, body, most)
