@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 
 from hooked import Hooked
 from postgres import postgres_server, postgres_url
-from surefoot import App, flow
+from surefoot import App, flow, webhooks
 from surefoot.config import load
 from surefoot.server.hooks import Courier
 
@@ -133,3 +134,51 @@ def later(app: App) -> None:
     app.ledger.submit(
         TellDeliveries([Change("UPDATE deliveries SET next_ns = 1 WHERE done_ns IS NULL", ())])
     ).result()
+
+
+def test_a_server_tells_of_the_runs_that_it_makes(tmp_path: Path, server: Hooked) -> None:
+    (tmp_path / "flows.py").write_text(
+        "from surefoot import flow\n\n\n@flow\ndef noted(n: int) -> int:\n    return n\n"
+    )
+    (tmp_path / "surefoot.toml").write_text(
+        '[egress]\nallow_private = ["127.0.0.1"]\n'
+        f'[webhooks.crm]\nurl = "{server.url()}"\nsecret = "${{env:HOOK_SECRET}}"\noutput = true\n'
+    )
+    serving = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "surefoot.cli",
+            "serve",
+            "flows.py",
+            "--insecure-local",
+            "--port",
+            "0",
+            "--json",
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "HOOK_SECRET": SECRET},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert serving.stdout is not None
+    printed = ""
+    while not printed.endswith("\n}\n"):
+        line = serving.stdout.readline()
+        assert line, "it has ended"
+        printed += line
+    url = json.loads(printed)["url"]
+    asked = urllib.request.Request(
+        f"{url}/flows/noted/runs",
+        json.dumps({"inputs": {"n": 7}}).encode(),
+        {"content-type": "application/json"},
+    )
+    with urllib.request.urlopen(asked, timeout=60) as answer:
+        assert answer.status in (200, 202)
+    [got] = server.wait(1)
+    webhooks.verify(SECRET, got.headers, got.body)
+    told = json.loads(got.body)
+    assert (told["event"], told["flow"], told["output"]) == ("run.completed", "noted", 7)
+    serving.send_signal(signal.SIGTERM)
+    serving.communicate(timeout=60)
+    assert serving.returncode == 0

@@ -160,11 +160,11 @@ def deliver(is_watching: bool, as_json: bool) -> int:  # noqa: FBT001
 
 
 def _watch(courier: Courier) -> None:
-    import threading
-
     courier.start()
     try:
-        threading.Event().wait()
+        # Until Ctrl-C.
+        while True:
+            time.sleep(3600)
     finally:
         courier.close()
 

@@ -7,7 +7,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from urllib.parse import urljoin
@@ -47,18 +47,20 @@ def fetch(
     most: int = _READ_BYTES,
     redirects: int = _MOST_REDIRECTS,
     lookup: Lookup = lookup,
+    require: Callable[[str], object] = lambda _: None,
 ) -> Posted:
     """Send a request to a URL that somebody else has chosen and return the answer, with `most` bytes of its body.
 
     The host is resolved once and the connection made to the address that was looked at, past the proxy of the
     environment, which would look it up anew. Redirects are followed up to `redirects` times, each of them looked at as
     the first one was; to another host no credential goes along, and no body to where it was not meant for. `timeout` is
-    in seconds, for all of it. Raises `AddressRefused`, and `OSError` where no answer came.
+    in seconds, for all of it. `require` is asked for each host before it is looked up, and raises where it may
+    not be asked. Raises `AddressRefused`, and `OSError` where no answer came.
     """
     kept = {name: value for name, value in (headers or {}).items() if name.lower() not in _OWN}
     asked = Asked(method, kept, body, most)
     until = time.monotonic() + timeout
-    pinned = resolve(url, rules, lookup=lookup)
+    pinned = _resolved(url, rules, lookup, require)
     for left in range(redirects, -1, -1):
         answer = _once(pinned, asked, until)
         where = answer.headers.get("location")
@@ -69,7 +71,7 @@ def fetch(
                 f"{pinned.host} redirects more than {redirects} times: give the last address"
             )
         asked = _redirected(asked, answer.status)
-        followed = resolve(urljoin(pinned.url, where), rules, lookup=lookup)
+        followed = _resolved(urljoin(pinned.url, where), rules, lookup, require)
         if (followed.scheme, followed.host, followed.port) != (pinned.scheme, pinned.host, pinned.port):
             if asked.body is not None:
                 raise AddressRefused(
@@ -81,6 +83,18 @@ def fetch(
             asked = replace(asked, headers=kept)
         pinned = followed
     raise AssertionError
+
+
+def _resolved(url: str, rules: Egress, lookup: Lookup, require: Callable[[str], object]) -> Pinned:
+    def allowed(host: str, port: int) -> Iterable[str]:
+        require(host)
+        return lookup(host, port)
+
+    pinned = resolve(url, rules, lookup=allowed)
+    if pinned.ips == (pinned.host,):
+        # Written as an address, it was not looked up.
+        require(pinned.host)
+    return pinned
 
 
 def _redirected(asked: Asked, status: int) -> Asked:

@@ -14,6 +14,7 @@ from surefoot import scope
 from surefoot.errors import WorldError
 from surefoot.server.api.application import Api, api_of
 from surefoot.server.entry import protocol
+from surefoot.server.hooks import Courier
 
 if TYPE_CHECKING:
     from surefoot.app import App
@@ -49,11 +50,12 @@ def serve_flows(
         is taken for the owner of this machine's account. has_gateway: models are asked for clients of OpenAI and
         Anthropic too, under `/v1`.
 
-    Raises `WorldError` where it cannot listen there.
+    Raises `WorldError` where it cannot listen there, and `ConfigError` for a webhook without a secret.
     """
     import uvicorn
 
     api = api_of(app, served, is_open=is_open, has_gateway=has_gateway)
+    courier = Courier(app)
     with _listening(host, port, unix) as listening:
         config = uvicorn.Config(
             api.asgi,
@@ -72,6 +74,7 @@ def serve_flows(
         )
         server = _stopping(config, api)
         api.start()
+        courier.start()
         if announce is not None:
             announce(address_of(listening, host, unix))
         try:
@@ -79,6 +82,8 @@ def serve_flows(
                 server.run(sockets=[listening])
         finally:
             server.close()
+            # Behind it: those that have ended meanwhile are told of, too.
+            courier.close()
             if unix is not None:
                 unix.unlink(missing_ok=True)
 

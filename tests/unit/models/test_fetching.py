@@ -115,6 +115,27 @@ def test_a_redirect_to_what_is_refused_is_not_followed(server: Hooked, location:
     assert len(server.got) == 1
 
 
+def test_each_host_is_asked_for_before_it_is_looked_up(server: Hooked) -> None:
+    asked: list[str] = []
+
+    def require(host: str) -> None:
+        asked.append(host)
+        if host == "there.example":
+            raise PermissionError(host)
+
+    def looked(host: str, port: int) -> list[str]:
+        asked.append(f"{host} was looked up")
+        return ["127.0.0.1"]
+
+    server.answers.append(Answer(302, {"location": server.url("/", "there.example")}))
+    with pytest.raises(PermissionError):
+        fetch(server.url(host="here.example"), rules=LOCAL, lookup=looked, require=require)
+    assert asked == ["here.example", "here.example was looked up", "there.example"]
+    assert fetch(server.url(), rules=LOCAL, lookup=looked, require=require).status == 200
+    assert asked[3:] == ["127.0.0.1"]
+    assert len(server.got) == 2
+
+
 def test_what_is_sent_is_not_handed_on_to_another_host(server: Hooked) -> None:
     server.answers.append(Answer(307, {"location": server.url("/", "there.example")}))
     with pytest.raises(AddressRefused, match=r"redirects what is sent to it to there\.example"):
