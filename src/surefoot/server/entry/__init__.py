@@ -7,9 +7,7 @@ from surefoot import doors
 if TYPE_CHECKING:
     from surefoot.server.entry.body import body_of as body_of
     from surefoot.server.entry.caller import Caller as Caller
-    from surefoot.server.entry.entered import checks_of as checks_of
     from surefoot.server.entry.entered import entered as entered
-    from surefoot.server.entry.entered import ruled as ruled
     from surefoot.server.entry.guard import allowed as allowed
     from surefoot.server.entry.guard import caller_of as caller_of
     from surefoot.server.entry.guard import may as may
@@ -25,7 +23,7 @@ else:
         {
             "body": ["body_of"],
             "caller": ["Caller"],
-            "entered": ["checks_of", "entered", "ruled"],
+            "entered": ["entered"],
             "guard": ["allowed", "caller_of", "may", "principal_of"],
             "protocol": ["protocol"],
             "refusal": ["Refusal"],
