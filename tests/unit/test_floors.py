@@ -30,6 +30,8 @@ FLOOR = {
     "rights": 1,
     "environment": 1,
     "mistakes": 1,
+    "addresses": 1,
+    "webhooks": 1,
     "texts": 1,
     "ledger": 2,
     "prompts": 2,
@@ -84,6 +86,8 @@ NEIGHBOURS = {
         ("texts", "values"),
     ),
     ("errors", "mistakes"),
+    ("addresses", "errors"),
+    ("webhooks", "errors"),
 }
 
 # Who may name what: the rooms, and the third parties (and their likes in the standard library) behind their wall.

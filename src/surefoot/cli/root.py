@@ -30,6 +30,7 @@ COMMANDS = {
     "prompt": "List, compare, render, run, test and upgrade prompts.",
     "check": "Check prompts against code and runs, and where untrusted text can lead.",
     "promote": "Point a label at a version of a prompt, if it fits.",
+    "serve": "Serve flows over HTTP, each request a durable run.",
     "ui": "Look at runs in the browser.",
     "eval": "Score a flow over a dataset.",
     "dataset": "Look at datasets, check, compare, split and review them, make them of runs.",
@@ -44,6 +45,7 @@ COMMANDS = {
     "access": "Say who may do what, what flows may use, and switch flows off.",
     "token": "Make, list and revoke the tokens of programs.",
     "audit": "Show, verify and export who did what, and who was refused it.",
+    "webhooks": "Show what those who are told of runs were not told, and tell them.",
     "config": "Show or check the settings.",
     "doctor": "Look for what is missing or broken on this machine.",
 }

@@ -7,6 +7,7 @@ from surefoot import doors
 if TYPE_CHECKING:
     from surefoot.config.access import AccessSettings as AccessSettings
     from surefoot.config.access import OidcSettings as OidcSettings
+    from surefoot.config.gateway import GatewaySettings as GatewaySettings
     from surefoot.config.guards import GuardRules as GuardRules
     from surefoot.config.guards import GuardSettings as GuardSettings
     from surefoot.config.limits import Breaker as Breaker
@@ -34,13 +35,18 @@ if TYPE_CHECKING:
     from surefoot.config.secret import Secret as Secret
     from surefoot.config.secret import SecretText as SecretText
     from surefoot.config.secret import Vault as Vault
+    from surefoot.config.serve import ServeSettings as ServeSettings
     from surefoot.config.state import Loaded as Loaded
     from surefoot.config.state import Setting as Setting
+    from surefoot.config.webhooks import EVENTS as EVENTS
+    from surefoot.config.webhooks import EgressSettings as EgressSettings
+    from surefoot.config.webhooks import WebhookSettings as WebhookSettings
 else:
     __getattr__, __dir__ = doors.lazy(
         __name__,
         {
             "access": ["AccessSettings", "OidcSettings"],
+            "gateway": ["GatewaySettings"],
             "guards": ["GuardRules", "GuardSettings"],
             "limits": ["Breaker", "Budget", "CacheSettings", "Limit", "RedisSettings"],
             "loading": ["load"],
@@ -62,6 +68,8 @@ else:
             ],
             "pages": ["reference", "template"],
             "secret": ["Secret", "SecretText", "Vault"],
+            "serve": ["ServeSettings"],
             "state": ["Loaded", "Setting"],
+            "webhooks": ["EVENTS", "EgressSettings", "WebhookSettings"],
         },
     )

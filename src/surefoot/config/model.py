@@ -12,12 +12,15 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from surefoot.config.access import AccessSettings, OidcSettings
+from surefoot.config.gateway import GatewaySettings
 from surefoot.config.guards import GuardSettings
 from surefoot.config.limits import Breaker, Budget, CacheSettings, Limit, RedisSettings
 from surefoot.config.online import OnlineSettings
 from surefoot.config.secret import Secret, SecretText
 from surefoot.config.section import Dollars, Location, Names, Section, refuse_password
+from surefoot.config.serve import ServeSettings
 from surefoot.config.trust import TrustSettings
+from surefoot.config.webhooks import EgressSettings, WebhookSettings
 from surefoot.errors import InvalidInput
 from surefoot.texts.patterns import compiled
 
@@ -510,12 +513,16 @@ class Config(Section):
     trust: TrustSettings = TrustSettings()
     access: AccessSettings = AccessSettings()
     oidc: OidcSettings = OidcSettings()
+    serve: ServeSettings = ServeSettings()
+    gateway: GatewaySettings = GatewaySettings()
     runs: RunSettings = RunSettings()
     budgets: Mapping[str, Budget] = {}
     limits: Mapping[str, Limit] = {}
     breakers: Mapping[str, Breaker] = {}
     cache: CacheSettings = CacheSettings()
     redis: RedisSettings = RedisSettings()
+    egress: EgressSettings = EgressSettings()
+    webhooks: Mapping[str, WebhookSettings] = {}
     retention: RetentionSettings = RetentionSettings()
     notebook: NotebookSettings = NotebookSettings()
     gates: Mapping[str, GateSettings] = {}

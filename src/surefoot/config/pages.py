@@ -165,6 +165,13 @@ _ONLINE = """\
 # max_cost = "5.00"
 """
 
+_WEBHOOKS = """\
+# Somebody who is told of runs, by a signed request for each event.
+# [webhooks.crm]
+# url = "https://crm.example.org/hooks/surefoot"
+# secret = "${env:CRM_HOOK_SECRET}"
+"""
+
 _NAMED = {
     "connections": _CONNECTIONS,
     "prices": _PRICES,
@@ -174,6 +181,7 @@ _NAMED = {
     "breakers": _BREAKERS,
     "gates": _GATES,
     "online": _ONLINE,
+    "webhooks": _WEBHOOKS,
 }
 
 _PROFILE = """\

@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from surefoot.flows.building import with_inputs as with_inputs
     from surefoot.flows.changes import CHANGES as CHANGES
     from surefoot.flows.changes import Change as Change
+    from surefoot.flows.changes import Changes as Changes
     from surefoot.flows.changes import parse_change as parse_change
     from surefoot.flows.changes import recorded_changes as recorded_changes
     from surefoot.flows.changes import resolved as resolved
     from surefoot.flows.children import start as start
+    from surefoot.flows.code import flows_of as flows_of
     from surefoot.flows.code import load as load
     from surefoot.flows.code import load_reference as load_reference
     from surefoot.flows.confining import Confined as Confined
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from surefoot.flows.drive import Logic as Logic
     from surefoot.flows.drive import drive as drive
     from surefoot.flows.drive import drive_async as drive_async
+    from surefoot.flows.ending import recorded_output as recorded_output
     from surefoot.flows.events import Listener as Listener
     from surefoot.flows.events import RunEvent as RunEvent
     from surefoot.flows.events import RunOpened as RunOpened
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
     from surefoot.flows.flow import flow as flow
     from surefoot.flows.forking import fork as fork
     from surefoot.flows.forking import fork_async as fork_async
+    from surefoot.flows.forking import planned as planned
     from surefoot.flows.given import now as now
     from surefoot.flows.given import random as random
     from surefoot.flows.given import sleep as sleep
@@ -69,11 +73,14 @@ if TYPE_CHECKING:
     from surefoot.flows.runner import begin as begin
     from surefoot.flows.runner import resume as resume
     from surefoot.flows.schema import schema_of as schema_of
+    from surefoot.flows.schema import schema_of_result as schema_of_result
     from surefoot.flows.sources import digest_of as digest_of
     from surefoot.flows.sources import fingerprint_of as fingerprint_of
     from surefoot.flows.step import Step as Step
     from surefoot.flows.step import step as step
     from surefoot.flows.stopping import Ceilings as Ceilings
+    from surefoot.flows.stopping import Suspended as Suspended
+    from surefoot.flows.stopping import Suspension as Suspension
     from surefoot.flows.submitting import submit as submit
     from surefoot.flows.threads import carry as carry
     from surefoot.flows.transactions import LEDGER as LEDGER
@@ -91,16 +98,17 @@ else:
             "approving": ["Answer", "Request", "answer", "meant", "refuse_ended", "waiting_in"],
             "background": ["run_in_background", "run_in_thread"],
             "building": ["AnyFlow", "checked", "find_spec", "target_of", "with_inputs"],
-            "changes": ["CHANGES", "Change", "parse_change", "recorded_changes", "resolved"],
+            "changes": ["CHANGES", "Change", "Changes", "parse_change", "recorded_changes", "resolved"],
             "children": ["start"],
             "confining": ["Confined", "acting"],
-            "code": ["load", "load_reference"],
+            "code": ["flows_of", "load", "load_reference"],
             "control": ["cancel"],
             "doubts": ["Decision"],
             "drive": ["Logic", "drive", "drive_async"],
+            "ending": ["recorded_output"],
             "events": ["Listener", "RunEvent", "RunOpened", "StepClosed", "StepOpened", "StepYielded"],
             "flow": ["Flow", "FlowSpec", "Workflow", "flow"],
-            "forking": ["fork", "fork_async"],
+            "forking": ["fork", "fork_async", "planned"],
             "given": ["now", "random", "sleep", "uuid4"],
             "handles": ["CurrentRun", "CurrentStep", "Run", "current_run", "current_step", "last_run"],
             "host": ["Host", "host"],
@@ -108,11 +116,11 @@ else:
             "options": ["Completed", "Opaque", "Options", "Target"],
             "origin": ["ALL", "FORK_STEP", "FORKED_FROM"],
             "runner": ["begin", "resume"],
-            "schema": ["schema_of"],
+            "schema": ["schema_of", "schema_of_result"],
             "declared": ["hints_of"],
             "sources": ["digest_of", "fingerprint_of"],
             "step": ["Step", "step"],
-            "stopping": ["Ceilings"],
+            "stopping": ["Ceilings", "Suspended", "Suspension"],
             "submitting": ["submit"],
             "threads": ["carry"],
             "transactions": ["LEDGER", "Address", "Databases", "databases"],

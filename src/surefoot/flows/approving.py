@@ -21,6 +21,7 @@ from surefoot.flows.fitting import awaitable
 from surefoot.flows.host import host
 from surefoot.flows.performing import Plan, outcome_of, perform
 from surefoot.flows.running import Here
+from surefoot.flows.suspending import Patience
 from surefoot.ledger import FINAL, Ledger, Message, RunRecord, Send
 from surefoot.scope import Ending, Work
 from surefoot.values import Capture, PromptRef
@@ -82,7 +83,12 @@ def approved(claim: StepClaim, here: Here, bound: Mapping[str, object]) -> Logic
         answering = _Answering(ask.key.hex(), name, digest)
         is_async = bool((yield AskDriver()))
         body = (lambda: awaitable(answering)) if is_async else (lambda: answering)
-        said = yield from perform(wait, Plan(body, is_async=is_async))
+        # Of the sink itself nothing has begun yet.
+        claim.run.waits[claim.key] = None
+        try:
+            said = yield from perform(wait, Plan(body, is_async=is_async))
+        finally:
+            claim.run.waits.pop(claim.key, None)
     return Answer(bool(said["approved"]), str(said["by"]), str(said["reason"]))
 
 
@@ -113,6 +119,7 @@ class _Answering(Conclusion):
     def perform(self, claim: StepClaim, prompt: PromptRef | None) -> Logic[Any]:
         """What was said, once it is taken."""
         run = claim.run
+        patience = Patience.of(claim, None)
         while True:
             claim.brake.check()
             for message in run.mail:
@@ -136,6 +143,7 @@ class _Answering(Conclusion):
                     continue
                 claim.transacted(outcome)
                 return value
+            patience.check()
             yield Pause(_LOOK_AGAIN_S, claim.brake)
 
 

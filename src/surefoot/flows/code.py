@@ -91,6 +91,19 @@ def load_reference(reference: str) -> Any:
     return own[0]
 
 
+def flows_of(file: Path) -> list[Any]:
+    """The flows that a file defines, not those that it imports. Raises `UnknownFlow` where it cannot be imported."""
+    path = file.resolve()
+    module = _module(Entry(module=_module_name(path), qualname="", file=str(path)))
+    found: list[Any] = []
+    for value in flows_in(module).values():
+        # `Workflow` itself, and an heir without a body, is no flow.
+        is_own = value.__module__ == module.__name__ and getattr(value, "spec", None) is not None
+        if is_own and not any(value is other for other in found):
+            found.append(value)
+    return found
+
+
 def flows_in(module: ModuleType) -> dict[str, Any]:
     """The flows among a module's names."""
     return {

@@ -85,8 +85,8 @@ def complete(run: OpenRun, result: object) -> tuple[records.Pending, int]:
     if run.is_strict:
         records.check_exact(result, text, name=f"{run.flow}()")
     run.close()
-    # Asked once nothing can be adopted any more: what was adopted counts.
-    run.brake.check()
+    # Asked once nothing can be adopted any more: what was adopted counts. Whoever was to let go of it need not.
+    run.brake.check_stopped()
     is_trusted = run.root is None or run.root.is_trusted(result)
     trust: Trust = "trusted" if is_trusted else "untrusted"
     end = boundary(run, "completed", output=text, freight=freight, trust=trust)
@@ -156,8 +156,11 @@ def cancelled(run: OpenRun, reason: RunCancelled) -> records.Pending:
 
 def release(run: OpenRun) -> None:
     """Give a run up without an end. Where that cannot be written, its lease expires, or its process goes."""
+    suspension = run.brake.suspension
+    is_waiting = suspension is not None and suspension.is_waiting
+    due_ns = None if suspension is None else suspension.due_ns
     try:
-        run.ledger.submit(Release(run.id, run.epoch)).wait()
+        run.ledger.submit(Release(run.id, run.epoch, is_waiting=is_waiting, due_ns=due_ns)).wait()
     except LedgerError as error:
         log.warning("run %s could not be released: %s", run.id, error)
 

@@ -121,6 +121,10 @@ class Planned:
     def origin(self) -> Origin | None:
         return self.options.origin
 
+    def target(self) -> Target:
+        """The call that it is."""
+        return self._make()
+
     def logic(self) -> Logic[Any]:
         """The fork, from its beginning to its output."""
         return begin(self._make(), self.options)

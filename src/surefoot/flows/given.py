@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Generator
 from datetime import UTC, datetime
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from surefoot import ledger as records
 from surefoot.errors import UsageError
@@ -16,9 +16,12 @@ from surefoot.flows import opened
 from surefoot.flows.drive import Durable, Logic, Pause, drive, drive_async
 from surefoot.flows.performing import Plan, outcome_of, perform
 from surefoot.flows.running import open_scope
-from surefoot.flows.stopping import Brake
+from surefoot.flows.suspending import Patience
 from surefoot.flows.threads import refuse_lost_context
 from surefoot.scope import Ending, Ticket, Work
+
+if TYPE_CHECKING:
+    from surefoot.flows.claims import StepClaim
 
 T = TypeVar("T")
 
@@ -83,15 +86,21 @@ def sleep(seconds: float) -> Awaitable[None]:
         is_given=True,
     )
     if here.is_async and _is_looping():
-        return drive_async(
-            perform(claim, Plan(lambda: drive_async(_rest(claim.brake, seconds)), is_async=True))
-        )
-    return _passed(lambda: drive(perform(claim, Plan(lambda: drive(_rest(claim.brake, seconds))))))
+        return drive_async(perform(claim, Plan(lambda: drive_async(_rest(claim, seconds)), is_async=True)))
+    return _passed(lambda: drive(perform(claim, Plan(lambda: drive(_rest(claim, seconds))))))
 
 
-def _rest(brake: Brake, seconds: float) -> Logic[None]:
-    yield Pause((yield from left_of(seconds)), brake)
-    brake.check()
+def _rest(claim: StepClaim, seconds: float) -> Logic[None]:
+    left = yield from left_of(seconds)
+    until = time.monotonic() + left
+    patience = Patience.of(claim, left)
+    while left > 0:
+        yield Pause(patience.most(left), claim.brake)
+        claim.brake.check()
+        left = until - time.monotonic()
+        if left > 0:
+            patience.check()
+    claim.brake.check()
 
 
 def left_of(seconds: float) -> Logic[float]:

@@ -9,7 +9,8 @@ from surefoot import scope
 from surefoot.errors import LedgerError
 from surefoot.flows import cancelling
 from surefoot.flows.openrun import OpenRun
-from surefoot.ledger import Ledger, Note, Pending, Renew, lease_of
+from surefoot.flows.stopping import Suspension
+from surefoot.ledger import Ledger, Note, Pending, Release, Renew, lease_of
 from surefoot.locks import in_forked_child
 
 log = scope.logger("surefoot.flows")
@@ -57,6 +58,30 @@ class Keeper:
         self._lock = threading.Lock()
         self._renewal = None
         self._is_ticking = False
+
+    @property
+    def held(self) -> list[OpenRun]:
+        """The runs that this process has in its hands."""
+        with self._lock:
+            return list(self._runs.values())
+
+    def hand_over(self) -> int:
+        """Let go of all runs at their next step, for others to go on with; how many there are."""
+        runs = self.held
+        for run in runs:
+            run.brake.suspend(Suspension())
+        return len(runs)
+
+    def give_up(self) -> int:
+        """Let go of the runs that are still held, whatever they are at: nothing more is recorded of them here."""
+        runs = self.held
+        for run in runs:
+            with run.lock:
+                run.is_fenced = True
+            self._ledger.submit(Release(run.id, run.epoch))
+            self.let_go(run)
+        self._ledger.nudge()
+        return len(runs)
 
     def look(self) -> None:
         """Look into the inboxes at the next tick, as this very process has sent something."""

@@ -166,6 +166,10 @@ class OpenRun:
     """What it may use and nothing else; None where it is not confined."""
     root: Here | None = None
     """The scope of the flow itself."""
+    parks: float | None = None
+    """After how many seconds of nothing but waiting it is let go of; None for never."""
+    waits: dict[bytes, int | None] = field(default_factory=dict[bytes, "int | None"])
+    """The steps that only wait, by key, and when each is over at the latest (nanoseconds since the epoch)."""
     known: Known = field(default_factory=Known)
     """What is trusted in it although something untrusted was read."""
     _used: Totals = Totals()

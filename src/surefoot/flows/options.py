@@ -59,7 +59,8 @@ class Options:
     whoever changes an input puts it into the inputs (`surefoot.flows.with_inputs`). A new run with an `origin` is a
     fork of that, under the id `run_id` if one is given. `on_completed` is called once the run has completed and that
     is durable. `code_digest` is that of the flow's code, where whoever makes many runs has found it out.
-    `capture` is what people may read of a flow that does not say.
+    `capture` is what people may read of a flow that does not say. `parks`: after how many seconds a run is let go of
+    that does nothing but wait, with the status `waiting` (`Suspended` is raised); by default it waits in this process.
     """
 
     tags: RunTags = RunTags()
@@ -78,6 +79,7 @@ class Options:
     on_completed: Callable[[Completed], None] | None = None
     code_digest: str | None = None
     capture: Capture | None = None
+    parks: float | None = None
 
 
 Make = Callable[[Mapping[str, Any], Mapping[str, Any]], Target]

@@ -37,6 +37,7 @@ from surefoot.flows.options import Completed, Make, Options, Target
 from surefoot.flows.origin import FORK_STEP, FORKED_FROM, Origin, forked_from
 from surefoot.flows.recall import Recall
 from surefoot.flows.running import Here
+from surefoot.flows.stopping import Suspended
 from surefoot.flows.threads import patch_executors
 from surefoot.ledger import (
     FINAL,
@@ -359,6 +360,8 @@ def opened_run(app: Host, record: RunRecord, options: Options, changes: Changes)
         name for name, one in app.config.databases.items() if one.untrusted == "refuse"
     )
     parent = options.parent
+    # A child run holds a step of its parent open.
+    run.parks = options.parks if parent is None else None
     if parent is not None:
         run.within(parent.caller)
         run.depth = parent.depth + entrusted.depth_here()
@@ -411,6 +414,8 @@ def _attend(app: Host, run: OpenRun, target: Target, opening: RunOpened, options
             result = yield from _sound(app, run, target, root)
             ticket, ended_ns = ending.complete(run, result)
         except Exception as raised:
+            # What a flow says when it is taken down is no failure of its own.
+            run.brake.check_suspended()
             # Asked once: while it is undone its deadline may pass, and that is not why.
             why = run.brake.explained(raised)
             try:
@@ -441,15 +446,23 @@ def _attend(app: Host, run: OpenRun, target: Target, opening: RunOpened, options
             del final  # else exception, traceback and this frame hold each other
     except BaseException as interruption:
         # Ctrl-C, a cancelled task, sys.exit: no outcome, the run waits for whoever resumes it.
-        run.close()
-        ending.release(run)
-        interruption.add_note(f"run {run.id} was interrupted; `{entry.resuming(run.id)}` goes on with it")
+        _let_go(run, interruption, entry)
         raise
     finally:
         run.close()
         run.undone = run.poison = run.root = None
         app.keeper.let_go(run)
         _last_run = (app, run.id)
+
+
+def _let_go(run: OpenRun, interruption: BaseException, entry: Entry) -> None:
+    """Give up a run whose flow was taken down."""
+    run.close()
+    ending.release(run)
+    if (suspension := run.brake.suspension) is not None:
+        # Out of a group of tasks it comes in other words.
+        raise Suspended(run.id, suspension) from None
+    interruption.add_note(f"run {run.id} was interrupted; `{entry.resuming(run.id)}` goes on with it")
 
 
 def _tell_completed(run: OpenRun, ended_ns: int, options: Options) -> None:

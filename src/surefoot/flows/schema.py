@@ -42,6 +42,14 @@ def schema_of(spec: FlowSpec) -> dict[str, Json]:
     return {**schema, "additionalProperties": rest, **({"$defs": definitions} if definitions else {})}
 
 
+def schema_of_result(spec: FlowSpec) -> dict[str, Json]:
+    """The output of a flow as JSON Schema (draft 2020-12), empty where nothing is said of its form."""
+    hints = hints_of(spec.function, has_extras=True)
+    definitions: dict[str, Json] = {}
+    told = _schema(hints["return"], definitions) if "return" in hints else {}
+    return {**told, **({"$defs": definitions} if definitions else {})}
+
+
 def _schema(hint: Any, definitions: dict[str, Json]) -> dict[str, Json]:
     from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUserError
 

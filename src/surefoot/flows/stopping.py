@@ -32,13 +32,30 @@ class Ceilings:
     max_depth: int = 50
 
 
+@dataclass(frozen=True, slots=True)
+class Suspension:
+    """That this process lets go of a run. `is_waiting`: until a message comes, or it is due (since the epoch)."""
+
+    is_waiting: bool = False
+    due_ns: int | None = None
+
+
+class Suspended(BaseException):
+    """Takes a flow down without an end, as Ctrl-C does: it is no failure, and code that handles those leaves it."""
+
+    def __init__(self, run_id: str, suspension: Suspension) -> None:
+        super().__init__(f"run {run_id} was let go of")
+        self.run_id = run_id
+        self.suspension = suspension
+
+
 class Brake:
     """Stops one run: what claims work is refused, what pauses wakes up, what awaits is cancelled.
 
     Once pulled it stays pulled: code that catches the error gets it again at its next step.
     """
 
-    __slots__ = ("_due", "_lock", "_pulled", "_reason", "_run_id", "_tasks", "is_lifted")
+    __slots__ = ("_due", "_lock", "_pulled", "_reason", "_run_id", "_tasks", "is_lifted", "suspension")
 
     def __init__(self, run_id: str, *, deadline_ns: int | None = None) -> None:
         """`deadline_ns` is wall time. From here on the run's own clock counts, which nobody sets back."""
@@ -50,6 +67,8 @@ class Brake:
         self._lock = threading.Lock()
         self._pulled = threading.Event()
         self._tasks: list[Stoppable] = []
+        self.suspension: Suspension | None = None
+        """That, and how, this process lets go of the run; None while it goes on."""
         self.is_lifted = False
         """Whether work is admitted all the same: what a stopped run did is being undone."""
 
@@ -84,10 +103,27 @@ class Brake:
         for task in tasks:
             task.cancel()
 
+    def suspend(self, suspension: Suspension) -> None:
+        """Let go of the run, from any thread: at its next step, or where it waits, it is taken down without an end."""
+        with self._lock:
+            if self.suspension is None:
+                self.suspension = suspension
+        self.rouse()
+
     def check(self) -> None:
-        """Raise `RunStopped` if the run goes on no further."""
-        if self._reason is None and self._due is None:
+        """Raise `RunStopped` if the run goes on no further, and `Suspended` if it does not in this process."""
+        if self._reason is None and self._due is None and self.suspension is None:
             return
+        self.check_suspended()
+        self.check_stopped()
+
+    def check_suspended(self) -> None:
+        """Raise `Suspended` if this process lets go of the run."""
+        if self.suspension is not None and not self.is_lifted:
+            raise Suspended(self._run_id, self.suspension)
+
+    def check_stopped(self) -> None:
+        """Raise `RunStopped` if the run goes on no further."""
         if (reason := self.reason) is not None and not self.is_lifted:
             # A copy, as code in many threads may raise it, and each adds its traceback.
             raise copy.copy(reason)

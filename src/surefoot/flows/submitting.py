@@ -21,7 +21,7 @@ def submit(target: Target, options: Options) -> Logic[RunRecord]:
     """
     app = runner.prepared_host()
     bounds = bounds_of_new(app, target.spec, options)
-    target, given, text = intake.taken_in(app, target)
+    target, given, text = intake.taken_in(app, target, is_known=options.origin is not None)
     changes = runner.changes_of(options)
     record = runner.new_record(app, target, options, changes, bounds=bounds)
     record = replace(record, status="pending", owner=None, lease_until_ns=0)

@@ -22,6 +22,7 @@ from surefoot.flows.host import host
 from surefoot.flows.intake import event_taken_in
 from surefoot.flows.performing import Plan, perform
 from surefoot.flows.running import Here, open_scope
+from surefoot.flows.suspending import Patience
 from surefoot.flows.threads import refuse_lost_context
 from surefoot.ledger import FINAL, Message, Send
 from surefoot.scope import Work
@@ -128,6 +129,7 @@ class _Arrival(Conclusion):
     def perform(self, claim: StepClaim, prompt: PromptRef | None) -> Logic[Any]:
         """What was sent, once it is taken; `StepTimeout` where nobody sends it in time."""
         run = claim.run
+        patience = Patience.of(claim, None if self.until is None else self.until - time.monotonic())
         while True:
             claim.brake.check()
             for message in run.mail:
@@ -158,6 +160,7 @@ class _Arrival(Conclusion):
                     f"run {run.id}: nobody sent {self.event!r} within {self.timeout:g} s: "
                     f"`surefoot send {run.id} {self.event}` sends it, and `surefoot resume {run.id}` waits once more"
                 )
+            patience.check()
             yield Pause(_LOOK_AGAIN_S if left is None else min(_LOOK_AGAIN_S, left), claim.brake)
 
 

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from surefoot.ledger.capturing import capture_of as capture_of
     from surefoot.ledger.chain import Link as Link
     from surefoot.ledger.connection import engine as engine
+    from surefoot.ledger.deliveries import DeliveryRow as DeliveryRow
+    from surefoot.ledger.deliveries import EndRow as EndRow
+    from surefoot.ledger.due import due_runs as due_runs
+    from surefoot.ledger.due import letters_of as letters_of
+    from surefoot.ledger.due import statuses as statuses
     from surefoot.ledger.encoding import Encoded as Encoded
     from surefoot.ledger.encoding import canonical_module as canonical_module
     from surefoot.ledger.encoding import check_exact as check_exact
@@ -52,7 +57,9 @@ if TYPE_CHECKING:
     from surefoot.ledger.entries import Settle as Settle
     from surefoot.ledger.entries import SqlBody as SqlBody
     from surefoot.ledger.entries import StartRun as StartRun
+    from surefoot.ledger.entries import TakeDeliveries as TakeDeliveries
     from surefoot.ledger.entries import TakeOver as TakeOver
+    from surefoot.ledger.entries import TellDeliveries as TellDeliveries
     from surefoot.ledger.entries import Transact as Transact
     from surefoot.ledger.evaluations import Evaluations as Evaluations
     from surefoot.ledger.events import END_KEY as END_KEY
@@ -69,6 +76,7 @@ if TYPE_CHECKING:
     from surefoot.ledger.events import Payload as Payload
     from surefoot.ledger.events import RunRecord as RunRecord
     from surefoot.ledger.events import Totals as Totals
+    from surefoot.ledger.following import links_after as links_after
     from surefoot.ledger.heads import head_of as head_of
     from surefoot.ledger.holding import FINAL as FINAL
     from surefoot.ledger.holding import lease_of as lease_of
@@ -119,6 +127,8 @@ else:
             "chain": ["Link"],
             "connection": ["engine"],
             "capturing": ["WITHHELD", "capture_of"],
+            "deliveries": ["DeliveryRow", "EndRow"],
+            "due": ["due_runs", "letters_of", "statuses"],
             "encoding": [
                 "Encoded",
                 "canonical_module",
@@ -150,7 +160,9 @@ else:
                 "Settle",
                 "SqlBody",
                 "StartRun",
+                "TakeDeliveries",
                 "TakeOver",
+                "TellDeliveries",
                 "Transact",
             ],
             "evaluations": ["Evaluations"],
@@ -170,6 +182,7 @@ else:
                 "RunRecord",
                 "Totals",
             ],
+            "following": ["links_after"],
             "heads": ["head_of"],
             "notary": ["not_gone_on_with"],
             "holding": ["FINAL", "lease_of", "lease_until", "refuse_pruned"],

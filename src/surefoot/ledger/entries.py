@@ -17,6 +17,9 @@ from surefoot.ledger.rows import Row
 from surefoot.ledger.scored_rows import CaseRow
 from surefoot.values import CachedChoice, CacheRow, Label, Money, RunStatus, Settlement
 
+NEVER_NS = 1 << 62
+"""A time that does not come, in nanoseconds since the epoch."""
+
 
 @dataclass(slots=True)
 class Append:
@@ -86,10 +89,22 @@ class Renew:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Give a run up without an end, so that anybody may go on with it at once."""
+    """Give a run up without an end, so that anybody may go on with it at once.
+
+    `is_waiting`: nobody needs to before a message comes or it is due (`due_ns`, since the epoch; None: never).
+    """
 
     run_id: str
     epoch: int
+    is_waiting: bool = False
+    due_ns: int | None = None
+
+    @property
+    def until_ns(self) -> int:
+        """Where the end of the lease stood, of a run that waits: when it is due."""
+        if not self.is_waiting:
+            return 0
+        return NEVER_NS if self.due_ns is None else min(self.due_ns, NEVER_NS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +283,25 @@ class Amend:
     changes: Sequence[Change] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class TellDeliveries:
+    """Changes of what webhooks are to be told, all or none; each may be done again. Returns nothing."""
+
+    changes: Sequence[Change]
+
+
+@dataclass(frozen=True, slots=True)
+class TakeDeliveries:
+    """Take what a webhook is to be told and nobody is at, `most` at a time, for `lease_ns` from when it is written.
+
+    Returns the `DeliveryRow`s. Who does not settle one in time has lost it: the next one takes it, and sends it again.
+    """
+
+    webhook: str
+    lease_ns: int
+    most: int
+
+
 SqlBody = Callable[[sqlite3.Connection], object]
 """SQL of the user's own, for the transaction that is open on the connection."""
 
@@ -295,7 +329,8 @@ BudgetEntry = Reserve | Settle | KeepHolds | SweepHolds
 CacheEntry = TakeFlight | KeepFlights | LeaveFlight | DropAnswers
 PromptEntry = KeepPrompts | MoveLabel
 ScoredEntry = BeginExperiment | KeepCases | KeepMetrics | KeepVerdict
-LedgerEntry = RunEntry | BudgetEntry | CacheEntry | PromptEntry | ScoredEntry | Amend
+DeliveryEntry = TellDeliveries | TakeDeliveries
+LedgerEntry = RunEntry | BudgetEntry | CacheEntry | PromptEntry | ScoredEntry | Amend | DeliveryEntry
 
 
 def already_recorded(entry: LedgerEntry) -> AlreadyRecorded:
@@ -339,4 +374,8 @@ def _named(entry: LedgerEntry) -> str:
     return _NAMES.get(type(entry), type(entry).__name__)
 
 
-_NAMES: dict[type, str] = {KeepPrompts: "what was used of prompts"}
+_NAMES: dict[type, str] = {
+    KeepPrompts: "what was used of prompts",
+    TellDeliveries: "what webhooks are to be told",
+    TakeDeliveries: "what webhooks are to be told",
+}

@@ -14,6 +14,7 @@ from surefoot.ledger import (
     postgres_access,
     postgres_accounts,
     postgres_answers,
+    postgres_deliveries,
     postgres_prompts,
     postgres_reserving,
     postgres_scored,
@@ -27,6 +28,7 @@ from surefoot.ledger.entries import (
     Append,
     BeginExperiment,
     CacheEntry,
+    DeliveryEntry,
     EndRun,
     KeepHolds,
     KeepMetrics,
@@ -53,7 +55,7 @@ _LONGEST_PAUSE = 0.02
 
 Connection = Any
 Chained = Append | EndRun
-_APART = CacheEntry | PromptEntry | BeginExperiment | KeepMetrics | KeepVerdict | Amend
+_APART = CacheEntry | PromptEntry | BeginExperiment | KeepMetrics | KeepVerdict | Amend | DeliveryEntry
 
 
 @dataclass(slots=True)
@@ -327,6 +329,8 @@ class Applier:
                 batch.settle(place, await postgres_answers.apply(entry, connection))
             elif isinstance(entry, Amend):
                 batch.settle(place, await postgres_access.amend(entry, connection))
+            elif isinstance(entry, DeliveryEntry):
+                batch.settle(place, await postgres_deliveries.apply(entry, connection))
             elif isinstance(entry, BeginExperiment):
                 batch.settle(place, await postgres_scored.begin(entry, connection))
             elif isinstance(entry, KeepMetrics):
@@ -398,7 +402,10 @@ class Applier:
             elif isinstance(entry, Renew):
                 batch.settle(place, await self._renew(entry, connection))
             elif isinstance(entry, Release):
-                await connection.execute(sql.RELEASE, entry.run_id, entry.epoch)
+                if entry.is_waiting:
+                    await self._park(entry, connection)
+                else:
+                    await connection.execute(sql.RELEASE, entry.run_id, entry.epoch)
                 batch.settle(place)
             elif isinstance(entry, Send):
                 await self._deliver(entry, connection)
@@ -447,6 +454,21 @@ class Applier:
                 self._heads[run.id] = (standing, first)
                 return rows.run_record(tuple(taken))
             # Changed in between, as by a heartbeat or another taker: decide anew.
+
+    async def _park(self, entry: Release, connection: Connection) -> None:
+        row = await connection.fetchrow(sql.RUN_AND_CLOCK, entry.run_id)
+        if row is None:
+            return
+        (_, head, mac, _), columns = tuple(row)[:4], tuple(row)[4:]
+        standing = Standing.of_run(columns)
+        if standing.epoch != entry.epoch:
+            # Somebody else has it by now.
+            return
+        if not self._notary.knows_head(standing, head, mac):
+            raise LedgerCorrupt(not_gone_on_with(entry.run_id, NOT_OURS))
+        waiting = self._notary.of_head(replace(standing, status="waiting"), head or GENESIS)
+        await connection.execute(sql.PARK, entry.run_id, entry.epoch, entry.until_ns, waiting)
+        self._heads.pop(entry.run_id, None)
 
     async def _renew(self, entry: Renew, connection: Connection) -> list[str]:
         ids = [run_id for run_id, _ in entry.held]

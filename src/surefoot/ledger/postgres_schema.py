@@ -428,8 +428,8 @@ ALTER TABLE inbox ADD COLUMN mac bytea;
 ALTER TABLE prompt_pins ADD COLUMN mac bytea;
 """
 
-# Who may do what, what flows may use, and the audit of both (see `audit` and `access_rows`). The webhooks of ended runs
-# that were delivered or are to be tried again.
+# Who may do what, what flows may use, and the audit of both (see `audit` and `access_rows`). What webhooks are told of
+# runs (see `deliveries`), and the ends of runs in the order in which they were recorded, so that none is missed.
 _V9 = """
 CREATE TABLE principals (
   who text PRIMARY KEY,
@@ -510,15 +510,17 @@ CREATE INDEX audit_by_organisation ON audit (organisation, seq);
 CREATE TABLE deliveries (
   webhook text NOT NULL,
   run_id text NOT NULL,
-  epoch integer NOT NULL,
+  epoch bigint NOT NULL,
   event text NOT NULL,
-  tries integer NOT NULL,
+  tries bigint NOT NULL,
   next_ns bigint NOT NULL,
   done_ns bigint,
   error text NOT NULL,
-  PRIMARY KEY (webhook, run_id, epoch, event)
+  PRIMARY KEY (run_id, webhook, epoch, event)
 );
-CREATE INDEX deliveries_due ON deliveries (next_ns) WHERE done_ns IS NULL;
+CREATE INDEX deliveries_due ON deliveries (webhook, next_ns) WHERE done_ns IS NULL;
+CREATE INDEX deliveries_failed ON deliveries (webhook, done_ns) WHERE done_ns IS NOT NULL AND error <> '';
+CREATE INDEX outcomes_ends ON outcomes (kind, seq) WHERE kind = 'end';
 """
 
 

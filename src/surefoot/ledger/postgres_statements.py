@@ -143,6 +143,7 @@ RENEW = (
 )
 EPOCHS = "SELECT id, epoch FROM runs WHERE id = ANY($1::text[])"
 RELEASE = "UPDATE runs SET lease_until_ns = 0 WHERE id = $1 AND epoch = $2"
+PARK = "UPDATE runs SET lease_until_ns = $3, status = 'waiting', owner = NULL, mac = $4 WHERE id = $1 AND epoch = $2"
 NOTE = (
     "INSERT INTO details (run_id, key, attempt, kind, at_ns, body) SELECT * FROM "
     f"{_arrays(1, ['text', 'bytea', 'bigint', 'text', 'bigint', 'text'])}"

@@ -13,9 +13,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from typing import Literal, cast
 
-from surefoot.ledger import scored_upkeep
+from surefoot.ledger import schema, scored_upkeep
 from surefoot.ledger.bookkeeping import count_accounts, drop_accounts, forget_principals
 from surefoot.ledger.changing import change_run
+from surefoot.ledger.deliveries import DROP_OF_RUN
 from surefoot.ledger.prompt_upkeep import count_prompts, drop_prompts
 from surefoot.ledger.selecting import BEGUN, Condition, Selection, page_of
 from surefoot.ledger.sweeping import sweep
@@ -213,6 +214,7 @@ class _Pruner:
         self._now_ns = now_ns
         self._on_progress = on_progress
         self._has_scores = scored_upkeep.has_scores(tables)
+        self._has_deliveries = tables.format() >= schema.since("deliveries")
 
     def finish_begun(self) -> None:
         """Go on with runs that are marked."""
@@ -360,6 +362,8 @@ class _Pruner:
             return False
         session.change("UPDATE runs SET pruned = ? WHERE id = ?", "run" if is_whole else "payloads", run_id)
         if is_whole:
+            if self._has_deliveries:
+                session.change(DROP_OF_RUN, run_id)
             self._dropped.runs += 1
         else:
             self._dropped.payload_runs += 1

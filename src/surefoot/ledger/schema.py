@@ -428,8 +428,8 @@ ALTER TABLE prompt_pins ADD COLUMN mac BLOB;
 UPDATE ledger SET readable_by = 8;
 """
 
-# Who may do what, what flows may use, and the audit of both (see `audit` and `access_rows`). The webhooks of ended runs
-# that were delivered or are to be tried again.
+# Who may do what, what flows may use, and the audit of both (see `audit` and `access_rows`). What webhooks are told of
+# runs (see `deliveries`), and the ends of runs in the order in which they were recorded, so that none is missed.
 _V9 = """
 CREATE TABLE principals (
   who TEXT PRIMARY KEY,
@@ -516,9 +516,11 @@ CREATE TABLE deliveries (
   next_ns INTEGER NOT NULL,
   done_ns INTEGER,
   error TEXT NOT NULL,
-  PRIMARY KEY (webhook, run_id, epoch, event)
+  PRIMARY KEY (run_id, webhook, epoch, event)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX deliveries_due ON deliveries (next_ns) WHERE done_ns IS NULL;
+CREATE INDEX deliveries_due ON deliveries (webhook, next_ns) WHERE done_ns IS NULL;
+CREATE INDEX deliveries_failed ON deliveries (webhook, done_ns) WHERE done_ns IS NOT NULL AND error <> '';
+CREATE INDEX outcomes_ends ON outcomes (kind, seq) WHERE kind = 'end';
 """
 
 # A step after these either *expands*: what it adds has a default or may be null, and can be ignored by the version
@@ -528,6 +530,14 @@ _STEPS: dict[int, str] = {0: _V1, 1: _V2, 2: _V3, 3: _V4, 4: _V5, 5: _V6, 6: _V7
 
 TABLES = frozenset(re.findall(r"CREATE TABLE (\w+)", "".join(_STEPS.values())))
 """The tables that are the ledger's own."""
+
+
+def since(table: str) -> int:
+    """The version from which on a table is there. Raises `KeyError`."""
+    for before, statements in _STEPS.items():
+        if f"CREATE TABLE {table} (" in statements:
+            return before + 1
+    raise KeyError(table)
 
 
 def version_of(connection: sqlite3.Connection) -> int:

@@ -15,6 +15,7 @@ from surefoot.ledger import (
     sqlite_access,
     sqlite_accounts,
     sqlite_answers,
+    sqlite_deliveries,
     sqlite_prompts,
     sqlite_scored,
 )
@@ -44,8 +45,10 @@ from surefoot.ledger.entries import (
     Settle,
     StartRun,
     SweepHolds,
+    TakeDeliveries,
     TakeFlight,
     TakeOver,
+    TellDeliveries,
     Transact,
     already_recorded,
     not_recordable,
@@ -348,9 +351,18 @@ def _is_lost(batch: Batch, run_id: str, epoch: int) -> bool:
 
 
 def _release(entry: Release, batch: Batch) -> None:
-    batch.connection.execute(
-        "UPDATE runs SET lease_until_ns = 0 WHERE id = ? AND epoch = ?", (entry.run_id, entry.epoch)
-    )
+    if not entry.is_waiting:
+        batch.connection.execute(
+            "UPDATE runs SET lease_until_ns = 0 WHERE id = ? AND epoch = ?", (entry.run_id, entry.epoch)
+        )
+        return
+    standing, head = batch.taken(entry.run_id, is_unverified=False)
+    if standing.epoch == entry.epoch:
+        batch.connection.execute(
+            "UPDATE runs SET lease_until_ns = ?, status = 'waiting', owner = NULL WHERE id = ?",
+            (entry.until_ns, entry.run_id),
+        )
+        batch.stand(entry.run_id, replace(standing, status="waiting"), head)
 
 
 def _note(entry: Note, batch: Batch) -> None:
@@ -426,4 +438,6 @@ _APPLY: dict[type, Callable[[Any, Batch], object]] = {
     KeepVerdict: lambda entry, batch: sqlite_scored.judge(entry, batch.connection),
     SweepHolds: lambda entry, batch: sqlite_accounts.sweep(entry, batch.connection),
     Amend: lambda entry, batch: sqlite_access.amend(entry, batch.connection),
+    TellDeliveries: lambda entry, batch: sqlite_deliveries.tell(entry, batch.connection),
+    TakeDeliveries: lambda entry, batch: sqlite_deliveries.take(entry, batch.connection),
 }

@@ -8,9 +8,11 @@ if TYPE_CHECKING:
     from surefoot.traces.calls import UNSENT as UNSENT
     from surefoot.traces.calls import Call as Call
     from surefoot.traces.calls import Parameter as Parameter
+    from surefoot.traces.calls import Said as Said
     from surefoot.traces.calls import ToolCall as ToolCall
     from surefoot.traces.calls import Turn as Turn
     from surefoot.traces.calls import read_call as read_call
+    from surefoot.traces.calls import said_in as said_in
     from surefoot.traces.card import FRAME as FRAME
     from surefoot.traces.card import Card as Card
     from surefoot.traces.card import Line as Line
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from surefoot.traces.estimates import estimate as estimate
     from surefoot.traces.overview import card as card
     from surefoot.traces.plain import Failure as Failure
+    from surefoot.traces.plain import parsed as parsed
     from surefoot.traces.plain import plain as plain
     from surefoot.traces.shadows import Shadow as Shadow
     from surefoot.traces.shadows import Shadows as Shadows
@@ -51,12 +54,12 @@ else:
     __getattr__, __dir__ = doors.lazy(
         __name__,
         {
-            "calls": ["UNSENT", "Call", "Parameter", "ToolCall", "Turn", "read_call"],
+            "calls": ["UNSENT", "Call", "Parameter", "Said", "ToolCall", "Turn", "read_call", "said_in"],
             "card": ["FRAME", "Card", "Line", "LineState", "fitting"],
             "costs": ["FACETS", "CostRow", "Costs", "Facet", "costs"],
             "estimates": ["Estimate", "Expected", "Spread", "estimate"],
             "overview": ["card"],
-            "plain": ["Failure", "plain"],
+            "plain": ["Failure", "parsed", "plain"],
             "shadows": ["Shadow", "Shadows", "shadows", "wilson"],
             "spans": ["Attempt", "Span", "Standing", "Trace", "standing", "trace"],
             "stats": [

@@ -316,7 +316,7 @@ def test_files_that_are_no_exports(ledger: SqliteLedger, tmp_path: Path) -> None
     assert [run.status for run in ledger.runs()] == ["completed"]
 
 
-@pytest.mark.attack("agent-06")
+@pytest.mark.attack("agent-06", "web-24")
 def test_a_tampered_run_in_a_file_is_refused(
     ledger: SqliteLedger, other: SqliteLedger, tmp_path: Path
 ) -> None:

@@ -312,6 +312,7 @@ def test_a_step_shows_what_went_in_and_came_out(pages: TestClient, app: App) -> 
     assert "was tried again" in failed
 
 
+@pytest.mark.attack("web-02")
 def test_nothing_recorded_becomes_markup(pages: TestClient, app: App) -> None:
     record = run(app, everything, text=ATTACK)
     addresses = ["/runs", f"/runs/{record.id}"]

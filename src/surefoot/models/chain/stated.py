@@ -74,10 +74,12 @@ def stated_target(
     embedded: Callable[[], Endpoint] | None = None,
     note: Callable[[str], None] | None = None,
     is_faked: bool = False,
+    check: Callable[[str], object] | None = None,
 ) -> Target:
     """Where the calls of a prompt file go that describes an endpoint.
 
     trusted: addresses, beside those of providers and of `connections`, that secrets of this machine may go to.
+    check: asked before each attempt at an address that nobody vouches for; raises `AddressRefused`.
     The rest is as for `resolve`.
 
     Raises `ConfigError` where something lacks, or a secret would go to an address that nobody vouches for.
@@ -112,7 +114,20 @@ def stated_target(
         if stand_in is not None:
             return resolve(stand_in, connections, environ, embedded=embedded, note=note)
         raise ConfigError(f"{stated.where}: model {model!r} cannot be called yet: {opened.lacks}")
-    return target_of(f"{given.name}:{model}", model, opened)
+    target = target_of(f"{given.name}:{model}", model, opened)
+    if is_known or check is None:
+        return target
+    return replace(target, connect=_checked(address, check, target.connect))
+
+
+def _checked(
+    address: str, check: Callable[[str], object], connect: Callable[[], Endpoint]
+) -> Callable[[], Endpoint]:
+    def checked() -> Endpoint:
+        check(address)
+        return connect()
+
+    return checked
 
 
 def is_trusted(

@@ -1,0 +1,221 @@
+"""What webhooks are told of runs, as rows: what is owed, who is at it until when, and what became of it.
+
+The statements are in the SQL that both engines understand, with `?` for parameters. Each may be done any number of
+times. Pure: no I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, cast
+
+import orjson
+
+from surefoot.ledger.access_rows import Change
+from surefoot.ledger.listing import Query
+from surefoot.ledger.prompt_rows import clean
+from surefoot.ledger.rows import Row
+
+Standing = Literal["waiting", "delivered", "given up"]
+
+COLUMNS = "webhook, run_id, epoch, event, tries, next_ns, done_ns, error"
+_ERROR_CHARACTERS = 500
+
+_KEY = "run_id = ? AND webhook = ? AND epoch = ? AND event = ?"
+_OWE = (
+    f"INSERT INTO deliveries ({COLUMNS}) VALUES (?, ?, ?, ?, 0, ?, NULL, '') "
+    "ON CONFLICT (run_id, webhook, epoch, event) DO NOTHING"
+)
+# Whoever took it longest ago and was not heard of any more has lost it: the number of tries says whose it is.
+_SETTLE = f"UPDATE deliveries SET done_ns = ?, next_ns = ?, error = ? WHERE {_KEY} AND tries = ? AND done_ns IS NULL"
+_AGAIN = f"UPDATE deliveries SET done_ns = NULL, next_ns = ?, tries = 0 WHERE {_KEY} AND error <> ''"
+
+# How far a webhook has looked, as a row that is never due: `next_ns` is the `seq` of the last end that it has seen.
+_MARK = "looked"
+_BEGIN = (
+    f"INSERT INTO deliveries ({COLUMNS}) "
+    "SELECT ?, '', 0, ?, 0, coalesce(max(seq), 0), 0, '' FROM outcomes WHERE kind = 'end' "
+    "ON CONFLICT (run_id, webhook, epoch, event) DO NOTHING"
+)
+_LOOKED = "UPDATE deliveries SET next_ns = ? WHERE run_id = '' AND webhook = ? AND next_ns < ?"
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRow:
+    """One event of a run for one webhook. `epoch` is that of the attempt at the run which it is about.
+
+    `tries` is how often it was taken to be sent, `next_ns` when it is due, or until when somebody is at it; with
+    `done_ns` it is over: delivered, or given up if there is an `error`.
+    """
+
+    webhook: str
+    run_id: str
+    epoch: int
+    event: str
+    tries: int = 0
+    next_ns: int = 0
+    done_ns: int | None = None
+    error: str = ""
+
+    @property
+    def standing(self) -> Standing:
+        if self.done_ns is None:
+            return "waiting"
+        return "given up" if self.error else "delivered"
+
+    @property
+    def key(self) -> Row:
+        """The parameters that name it in a statement."""
+        return self.run_id, self.webhook, self.epoch, self.event
+
+
+@dataclass(frozen=True, slots=True)
+class EndRow:
+    """How a run, or one attempt at it, ended, and what tells whether a webhook is told of it; `seq` is its place."""
+
+    seq: int
+    run_id: str
+    epoch: int
+    status: str
+    flow: str
+    tenant: str
+    is_child: bool
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def delivery_of(row: Row) -> DeliveryRow:
+    """A delivery from a row of `COLUMNS`."""
+    return DeliveryRow(*row)
+
+
+def owe(delivery: DeliveryRow) -> Change:
+    """Note that a webhook is to be told; nothing where that was noted before."""
+    one = delivery
+    return Change(_OWE, (one.webhook, one.run_id, one.epoch, one.event, one.next_ns))
+
+
+def settle(delivery: DeliveryRow, *, now_ns: int, again_ns: int | None = None, error: str = "") -> Change:
+    """What became of a delivery that was taken: it is over, or due again at `again_ns`."""
+    done_ns = now_ns if again_ns is None else None
+    next_ns = delivery.next_ns if again_ns is None else again_ns
+    return Change(
+        _SETTLE, (done_ns, next_ns, clean(error)[:_ERROR_CHARACTERS], *delivery.key, delivery.tries)
+    )
+
+
+def again(delivery: DeliveryRow, *, now_ns: int) -> Change:
+    """Let a delivery that has failed be tried from the beginning."""
+    return Change(_AGAIN, (now_ns, *delivery.key))
+
+
+def begin(webhook: str) -> Change:
+    """Note that a webhook is told of what ends from here on; nothing where it was begun before."""
+    return Change(_BEGIN, (webhook, _MARK))
+
+
+def looked(webhook: str, seq: int) -> Change:
+    """Note that all ends up to `seq` were looked at for a webhook."""
+    return Change(_LOOKED, (seq, webhook, seq))
+
+
+def looked_query(webhook: str) -> Query:
+    """Up to which `seq` a webhook has looked; no row where it was never begun."""
+    return "SELECT next_ns FROM deliveries WHERE run_id = '' AND webhook = ? AND event = ?", (webhook, _MARK)
+
+
+def due_query(webhook: str, *, now_ns: int, most: int) -> Query:
+    """The deliveries of a webhook that may be taken, those that have been due for longest first."""
+    terms = "webhook = ? AND done_ns IS NULL AND next_ns <= ?"
+    return f"SELECT {COLUMNS} FROM deliveries WHERE {terms} ORDER BY next_ns LIMIT ?", (webhook, now_ns, most)
+
+
+def take(delivery: DeliveryRow, *, until_ns: int) -> Change:
+    """Take a delivery that is due, until then: nobody else takes it before."""
+    return Change(
+        f"UPDATE deliveries SET tries = tries + 1, next_ns = ? WHERE {_KEY}", (until_ns, *delivery.key)
+    )
+
+
+def seqs_query(after: int, *, until: int, most: int) -> Query:
+    """The places of ends of runs behind one place, up to another."""
+    return (
+        "SELECT seq FROM outcomes WHERE kind = 'end' AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
+        (after, until, most),
+    )
+
+
+_END = (
+    "SELECT o.seq, o.run_id, o.epoch, o.status, r.flow, r.tenant, r.run_key, r.parent_run, r.tags "
+    "FROM outcomes o JOIN runs r ON r.id = o.run_id WHERE o.kind = 'end' AND "
+)
+
+
+def ends_query(after: int, *, most: int) -> Query:
+    """Ends of runs behind a place, in the order in which they were recorded."""
+    return f"{_END}o.seq > ? ORDER BY o.seq LIMIT ?", (after, most)
+
+
+def ends_at_query(seqs: Sequence[int]) -> Query:
+    """The ends at these places."""
+    return f"{_END}o.seq IN ({', '.join('?' * len(seqs))}) ORDER BY o.seq", tuple(seqs)
+
+
+def waits_query(after: str, *, most: int) -> Query:
+    """Runs that wait for somebody, by id, behind an id; as rows of ends without a place."""
+    columns = "0, id, epoch, status, flow, tenant, run_key, parent_run, tags"
+    return f"SELECT {columns} FROM runs WHERE status = 'waiting' AND id > ? ORDER BY id LIMIT ?", (
+        after,
+        most,
+    )
+
+
+def end_of(row: Row) -> EndRow:
+    """An end from a row of the queries above."""
+    seq, run_id, epoch, status, flow, tenant, run_key, parent, tags = row
+    is_child = parent is not None and (run_key or "").startswith(f"{parent}/")
+    return EndRow(
+        *(seq, run_id, epoch, status, flow, tenant, is_child),
+        cast("dict[str, str]", orjson.loads(tags or "{}")),
+    )
+
+
+_ENDED = "SELECT ended_ns, status FROM outcomes WHERE run_id = ? AND kind = 'end' AND epoch = ?"
+
+
+def ended_query(delivery: DeliveryRow) -> Query:
+    """When the attempt ended that a delivery is about (nanoseconds since the epoch), and how."""
+    return (
+        f"{_ENDED} ORDER BY seq DESC LIMIT 1",
+        (delivery.run_id, delivery.epoch),
+    )
+
+
+def deliveries_query(
+    *,
+    webhook: str,
+    standing: Literal["waiting", "given up"],
+    run_id: str | None = None,
+    most: int = 100,
+) -> Query:
+    """What a webhook was not told yet, the next first, or what was given up, the last first."""
+    terms, order = {
+        "waiting": ("webhook = ? AND done_ns IS NULL", "next_ns"),
+        "given up": ("webhook = ? AND done_ns IS NOT NULL AND error <> ''", "done_ns DESC"),
+    }[standing]
+    values: tuple[object, ...] = (webhook,)
+    if run_id is not None:
+        terms, values = f"{terms} AND run_id = ?", (*values, run_id)
+    return f"SELECT {COLUMNS} FROM deliveries WHERE {terms} ORDER BY {order} LIMIT ?", (*values, most)
+
+
+def told_query(webhook: str, run_id: str) -> Query:
+    """What a webhook was or is to be told of a run."""
+    return f"SELECT {COLUMNS} FROM deliveries WHERE run_id = ? AND webhook = ? ORDER BY epoch, event", (
+        run_id,
+        webhook,
+    )
+
+
+DROP_OF_RUN = "DELETE FROM deliveries WHERE run_id = ?"
+"""What is left of a run that was pruned."""

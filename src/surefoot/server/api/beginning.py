@@ -1,0 +1,153 @@
+"""Beginning runs: one, streamed or not, or a batch."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import TYPE_CHECKING, cast
+
+import orjson
+from starlette.concurrency import run_in_threadpool
+
+from surefoot import flows
+from surefoot.errors import InvalidInput
+from surefoot.server.api.answers import accepted, told
+from surefoot.server.api.following import is_streamed
+from surefoot.server.api.problems import Problem
+from surefoot.server.api.reading import Fields, fields_of, wait_of
+from surefoot.server.working.runs import Order
+from surefoot.values import RunTags
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+    from surefoot.config import ServeSettings
+    from surefoot.server.api.answers import Answers
+    from surefoot.server.api.asked import Asked
+    from surefoot.server.api.following import Following
+    from surefoot.server.working.job import Job
+    from surefoot.server.working.runs import Runs
+    from surefoot.values import Json
+
+RUN_FIELDS = ("inputs", "key", "tags", "session", "deadline")
+BATCH_FIELDS = ("runs", "tags", "session", "deadline")
+_LONGEST_KEY = 255
+_AT_ONCE = 50
+
+
+class Beginning:
+    """The endpoints that begin runs. A run belongs to the organisation of whoever asks, and names him."""
+
+    def __init__(self, runs: Runs, answers: Answers, following: Following, settings: ServeSettings) -> None:
+        self._runs = runs
+        self._answers = answers
+        self._following = following
+        self._settings = settings
+
+    async def run(self, asked: Asked) -> Response:
+        """POST /flows/{flow}/runs."""
+        request = asked.request
+        fields = fields_of(request, RUN_FIELDS)
+        order = _order(asked, fields, _key(asked, fields))
+        if is_streamed(request.headers.get("accept", "")):
+            # Once events flow there is no other status any more.
+            await run_in_threadpool(flows.checked, order.flow.spec, order.inputs)
+            job = self._joined(order) or self._runs.begin(order)
+            return self._following.stream(job.run_id, job, last="", is_exact=True)
+        seconds = wait_of(request, self._settings.sync_seconds)
+        if seconds == 0:
+            record = await self._runs.submit(order)
+            return accepted(record.id, record.flow, record.status, is_replay=record.status != "pending")
+        until = time.monotonic() + seconds
+        job = self._joined(order) or self._runs.begin(order)
+        ended = await job.result(seconds)
+        if ended is None and not job.is_recorded and self._runs.executor.withdraw(job):
+            # Nobody had time for it yet: it is recorded, so that what is answered holds.
+            record = await self._runs.submit(order, is_bounded=False)
+            return accepted(record.id, record.flow, record.status)
+        return await self._answers.of_job(job, until=until, is_exact=True)
+
+    async def batch(self, asked: Asked) -> Response:
+        """POST /flows/{flow}/batches: all are recorded, or none where one does not fit."""
+        request = asked.request
+        fields = fields_of(request, BATCH_FIELDS)
+        orders = self._orders(asked, fields, request.headers.get("idempotency-key"))
+        await run_in_threadpool(_check_all, asked, orders)
+        self._runs.executor.check_room(len(orders))
+        made: list[dict[str, str]] = []
+        for start in range(0, len(orders), _AT_ONCE):
+            some = orders[start : start + _AT_ONCE]
+            records = await asyncio.gather(*(self._runs.submit(one, is_bounded=False) for one in some))
+            made += [{"id": one.id, "status": one.status} for one in records]
+        return told({"flow": asked.flow.name, "runs": made}, 202)
+
+    def _joined(self, order: Order) -> Job | None:
+        """The run of the same key, where it is made here right now and was asked for in the same words."""
+        if order.key is None:
+            return None
+        job = self._runs.executor.job_of_key(order.tags.tenant, order.flow.name, order.key)
+        return job if job is not None and job.asked == order.asked else None
+
+    def _orders(self, asked: Asked, fields: Fields, key: str | None) -> list[Order]:
+        given = fields.items("runs", most=self._settings.max_batch)
+        if not given:
+            raise Problem(400, "runs is empty: give a list of objects, each with the inputs of a run")
+        orders: list[Order] = []
+        for index, one in enumerate(given):
+            if not isinstance(one, dict) or one.keys() - {"inputs", "key"}:
+                raise Problem(400, f"runs[{index}] is no object of inputs and, if it has one, key")
+            own = Fields(one)
+            its_key = own.text("key", most=_LONGEST_KEY) or (f"{key}/{index}" if key else None)
+            orders.append(_order(asked, fields, its_key, inputs=own.mapping("inputs")))
+        return orders
+
+
+def _order(
+    asked: Asked, fields: Fields, key: str | None, *, inputs: Mapping[str, Json] | None = None
+) -> Order:
+    given = fields.mapping("inputs") if inputs is None else inputs
+    principal = asked.principal
+    return Order(
+        asked.flow,
+        given,
+        RunTags(principal.organisation, principal.who, fields.text("session") or "", fields.pairs("tags")),
+        key=key,
+        deadline=fields.seconds("deadline"),
+        asked=sha256(orjson.dumps(_plain(given), option=orjson.OPT_SORT_KEYS)).digest() if key else b"",
+    )
+
+
+def _plain(value: object) -> object:
+    """Inputs as orjson writes them: whole numbers beyond 64 bits as text."""
+    match value:
+        case dict():
+            found = cast("dict[str, object]", value)
+            return {name: _plain(part) for name, part in found.items()}
+        case list():
+            return [_plain(part) for part in cast("list[object]", value)]
+        case int() if not -(2**63) <= value < 2**64:
+            return f"int {value}"
+        case _:
+            return value
+
+
+def _key(asked: Asked, fields: Fields) -> str | None:
+    """The run key: of the header `Idempotency-Key`, or of the body."""
+    header, own = asked.request.headers.get("idempotency-key"), fields.text("key", most=_LONGEST_KEY)
+    if header is not None and own is not None and header != own:
+        raise Problem(400, "the header Idempotency-Key and key in the body differ: send one of them")
+    key = own if header is None else header
+    if key is not None and (not key.strip() or len(key) > _LONGEST_KEY):
+        raise Problem(400, f"a key is a text of 1 to {_LONGEST_KEY} characters")
+    return key
+
+
+def _check_all(asked: Asked, orders: Sequence[Order]) -> None:
+    """Raise `Problem` for the first run of a batch whose inputs do not fit."""
+    for index, order in enumerate(orders):
+        try:
+            flows.checked(asked.flow.spec, order.inputs)
+        except InvalidInput as error:
+            raise Problem(422, f"runs[{index}]: {error}", kind="invalid-input", index=index) from None

@@ -1,0 +1,227 @@
+"""What happens in a run, as server-sent events: from its feed where it is made here, else from the ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import StreamingResponse
+
+from surefoot.flows import RunOpened, StepClosed, StepOpened, StepYielded
+from surefoot.ledger import FINAL, links_after
+from surefoot.server.api.problems import problem_of
+from surefoot.server.api.shown import dumped, output_of, run_json, usage_json
+from surefoot.traces import parsed, plain
+
+if TYPE_CHECKING:
+    from surefoot.app import App
+    from surefoot.flows import RunEvent
+    from surefoot.ledger import Outcome
+    from surefoot.server.working.executor import Executor
+    from surefoot.server.working.feed import Feed
+    from surefoot.server.working.job import Job
+    from surefoot.values import CallFacts, Json
+
+_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
+_HEARTBEAT_S = 15.0
+_LOOK_S = 0.25
+_LOOK_MOST_S = 1.0
+_PAGE = 500
+_OVER = (*FINAL, "failed", "in_doubt")
+
+
+class Following:
+    """Streams of events. Each has an id; whoever was cut off sends the last one he has as `Last-Event-ID`.
+
+    What was recorded can be had again from any server. What is not, items of steps that yield and steps that have only
+    begun, is kept by the server that makes the run, up to `[serve] kept_events`.
+    """
+
+    def __init__(self, app: App, executor: Executor) -> None:
+        self._app = app
+        self._executor = executor
+
+    def stream(
+        self,
+        run_id: str,
+        job: Job | None,
+        *,
+        last: str,
+        is_exact: bool,
+        headers: dict[str, str] | None = None,
+    ) -> StreamingResponse:
+        """The events of a run from now on, or from behind the last one that the reader has."""
+        return StreamingResponse(
+            self._events(run_id, job, last, is_exact=is_exact),
+            media_type="text/event-stream",
+            headers={**_HEADERS, **(headers or {})},
+        )
+
+    async def _events(
+        self, run_id: str, job: Job | None, last: str, *, is_exact: bool
+    ) -> AsyncIterator[bytes]:
+        mark, _, number = last.partition(".")
+        at = int(number[:18]) + 1 if number.isascii() and number.isdigit() else 0
+        seq = at - 1 if mark == "l" and at else 0
+        if job is not None:
+            feed = job.feed
+            async for event in self._from_feed(feed, at if mark == feed.mark else 0, is_exact=is_exact):
+                yield event
+            if job.ended is not None and job.ended.how in ("handed over", "refused"):
+                return
+            run_id = feed.run_id
+            if job.ended is not None and job.ended.error is not None and not feed.is_opened:
+                problem = problem_of(job.ended.error)
+                yield _event("problem", {"status": problem.status, "detail": problem.detail})
+                return
+            # What it has recorded was told.
+            seq = await run_in_threadpool(self._newest, run_id)
+        async for event in self._from_ledger(run_id, seq, is_exact=is_exact):
+            yield event
+
+    async def _from_feed(self, feed: Feed, at: int, *, is_exact: bool) -> AsyncIterator[bytes]:
+        news = asyncio.Event()
+        feed.enter(news)
+        try:
+            while True:
+                news.clear()
+                is_over = feed.is_over
+                begin, events = feed.after(at)
+                if begin > at:
+                    yield _event("gap", {"missed": begin - at})
+                for number, event in enumerate(events, begin):
+                    yield self._told(event, f"{feed.mark}.{number}", is_exact=is_exact)
+                at = begin + len(events)
+                if is_over:
+                    return
+                try:
+                    async with asyncio.timeout(_HEARTBEAT_S):
+                        await news.wait()
+                except TimeoutError:
+                    yield b": it goes on\n\n"
+        finally:
+            feed.leave(news)
+
+    async def _from_ledger(self, run_id: str, seq: int, *, is_exact: bool) -> AsyncIterator[bytes]:
+        pause, told = _LOOK_S, time.monotonic()
+        while True:
+            # Asked before its rows: what is behind its end is none of it.
+            run = await run_in_threadpool(self._app.ledger.run, run_id)
+            links = await run_in_threadpool(links_after, self._app.ledger, run_id, seq, most=_PAGE)
+            for link in links:
+                seq = link.seq
+                if link.outcome.kind in ("step", "call", "flow"):
+                    yield _event("step", _recorded(link.outcome), f"l.{seq}")
+            if len(links) == _PAGE:
+                continue
+            if run.status in _OVER:
+                output = await run_in_threadpool(output_of, self._app.ledger, run, is_exact=is_exact)
+                ended: dict[str, object] = {**run_json(run, time.time_ns()), "output": output}
+                yield _event("end", ended, f"l.{seq}")
+                return
+            if self._executor.is_draining:
+                return
+            pause = _LOOK_S if links else min(pause * 1.5, _LOOK_MOST_S)
+            if links:
+                told = time.monotonic()
+            elif time.monotonic() - told >= _HEARTBEAT_S:
+                told = time.monotonic()
+                yield b": it goes on\n\n"
+            await asyncio.sleep(pause)
+
+    def _newest(self, run_id: str) -> int:
+        links = self._app.ledger.history(run_id)
+        return links[-1].seq if links else 0
+
+    def _told(self, event: RunEvent, number: str, *, is_exact: bool) -> bytes:
+        match event:
+            case RunOpened():
+                return _event(
+                    "run", {"run": event.run_id, "flow": event.flow, "is_resumed": event.is_resumed}, number
+                )
+            case StepYielded():
+                item = dumped(event.item).decode()
+                if not is_exact:
+                    item = self._app.ledger.payloads.readable(item)
+                told: dict[str, object] = {
+                    "key": event.key.hex(),
+                    "name": event.name,
+                    "attempt": event.attempt,
+                    "index": event.index,
+                    "item": plain(parsed(item)),
+                    "is_replayed": event.is_replayed,
+                }
+                return _event("item", told, number)
+            case StepOpened():
+                return _event("step", _opened(event), number)
+            case StepClosed():
+                return _event("step", _closed(event), number)
+
+
+def _opened(event: StepOpened) -> dict[str, object]:
+    return {
+        "key": event.key.hex(),
+        "parent": event.path[-16:].hex() or None,
+        "name": event.name,
+        "kind": event.kind,
+        "attempt": event.attempt,
+        "status": "running",
+    }
+
+
+def _closed(event: StepClosed) -> dict[str, object]:
+    return {
+        "key": event.key.hex(),
+        "parent": event.path[-16:].hex() or None,
+        "name": event.name,
+        "kind": event.kind,
+        "attempt": event.attempt,
+        "status": event.status,
+        "seconds": event.latency_ns / 1e9,
+        "is_replayed": event.is_replayed,
+        "is_degraded": event.is_degraded,
+        "is_cached": event.is_cached,
+        "call": _call(event.call),
+    }
+
+
+def _recorded(outcome: Outcome) -> dict[str, object]:
+    return {
+        "key": outcome.key.hex(),
+        "parent": outcome.parent.hex() or None,
+        "name": outcome.name,
+        "kind": outcome.kind,
+        "attempt": outcome.attempt,
+        "status": outcome.status,
+        "seconds": outcome.latency_ns / 1e9,
+        "is_replayed": False,
+        "is_degraded": outcome.is_degraded,
+        "is_cached": outcome.is_cached,
+        "call": _call(outcome.call),
+    }
+
+
+def _call(facts: CallFacts | None) -> Json:
+    if facts is None:
+        return None
+    return {
+        "provider": facts.provider,
+        "requested_model": facts.requested_model,
+        "served_model": facts.served_model,
+        "tokens": usage_json(facts.usage),
+        "cost_usd": None if facts.cost is None else f"{facts.cost.nanos / 1e9:.9f}",
+    }
+
+
+def _event(name: str, told: object, number: str = "") -> bytes:
+    """One event as it goes over the wire. JSON has no line breaks, so that the data is one line."""
+    head = f"id: {number}\n" if number else ""
+    return f"{head}event: {name}\ndata: ".encode() + dumped(told) + b"\n\n"
+
+
+def is_streamed(accept: str) -> bool:
+    """Whether a request asks for events."""
+    return any(part.partition(";")[0].strip().lower() == "text/event-stream" for part in accept.split(","))

@@ -1,0 +1,115 @@
+"""The server itself: the flows that it serves, how it is, its figures and its description."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from surefoot import flows
+from surefoot.access import permission
+from surefoot.errors import LedgerError
+from surefoot.ledger import statuses
+from surefoot.server.api.answers import told
+from surefoot.server.api.openapi import described, example_of
+from surefoot.server.api.problems import Problem
+from surefoot.server.entry import guard
+from surefoot.server.working.figures import MEDIA_TYPE
+
+if TYPE_CHECKING:
+    from surefoot.app import App
+    from surefoot.server.api.asked import Asked
+    from surefoot.server.served import Served, ServedFlow
+    from surefoot.server.working.executor import Executor
+    from surefoot.server.working.figures import Figures
+
+_FRESH_S = 1.0
+
+
+class ServerPages:
+    """The endpoints of the server itself."""
+
+    def __init__(self, app: App, served: Served, executor: Executor, figures: Figures) -> None:
+        self._app = app
+        self._served = served
+        self._executor = executor
+        self._figures = figures
+        self._reached = 0.0
+
+    async def health(self, asked: Asked) -> Response:  # noqa: ARG002
+        """GET /healthz: the process lives. Whether it should be sent requests tells /readyz."""
+        return told({"status": "ok"})
+
+    async def ready(self, asked: Asked) -> Response:  # noqa: ARG002
+        """GET /readyz: it takes runs: the ledger can be read, the server does not stop, and the queue has room."""
+        problem = ""
+        if self._executor.is_draining:
+            problem = "the server is about to stop"
+        elif self._executor.room == 0:
+            problem = "the queue is full"
+        elif time.monotonic() - self._reached > _FRESH_S:
+            try:
+                await run_in_threadpool(self._app.ledger.format)
+            except LedgerError:
+                # Why is in the log: whoever asks here need not show who he is.
+                problem = "the ledger cannot be read"
+            else:
+                self._reached = time.monotonic()
+        if problem:
+            raise Problem(503, problem, kind="not-ready", headers={"retry-after": "1"})
+        return told({"status": "ready"})
+
+    async def metrics(self, asked: Asked) -> Response:  # noqa: ARG002
+        """GET /metrics."""
+        unfinished = await run_in_threadpool(statuses, self._app.ledger, sorted(self._served))
+        gauges: dict[str, float] = {
+            "queue_depth": self._executor.queued,
+            "queue_size": self._executor.settings.queue,
+            "active_runs": self._executor.active,
+            "draining": int(self._executor.is_draining),
+        }
+        text = self._figures.text(gauges=gauges, runs=unfinished)
+        return Response(text, media_type=MEDIA_TYPE)
+
+    async def flows(self, asked: Asked) -> Response:
+        """GET /flows: those that whoever asks may see."""
+        seen = [
+            {"name": one.name, "version": one.spec.version, "description": one.description}
+            for one in self._seen(asked)
+        ]
+        return told({"flows": seen})
+
+    async def flow(self, asked: Asked) -> Response:
+        """GET /flows/{flow}."""
+        served = asked.flow
+        schema = flows.schema_of(served.spec)
+        value = {
+            "name": served.name,
+            "version": served.spec.version,
+            "description": served.description,
+            "is_async": served.spec.is_async,
+            "uses": None if served.spec.uses is None else list(served.spec.uses),
+            "inputs": schema,
+            "output": flows.schema_of_result(served.spec),
+            "example": {"inputs": example_of(schema)},
+        }
+        return told(value)
+
+    async def openapi(self, asked: Asked) -> Response:
+        """GET /openapi.json: with the flows that whoever asks may see."""
+        seen = self._seen(asked)
+        return told(await run_in_threadpool(described, seen, self._app.settings.root.name))
+
+    def _seen(self, asked: Asked) -> list[ServedFlow]:
+        needed = permission("flow:read")
+        return [
+            self._served[name]
+            for name in sorted(self._served)
+            if guard.may(
+                asked.request,
+                needed,
+                self._app.access.resource("flow", name, organisation=asked.organisation),
+            )
+        ]

@@ -1,0 +1,99 @@
+"""The body of a request: bounded in size and time, and JSON that is bounded too."""
+
+from __future__ import annotations
+
+import asyncio
+
+import anyio.to_thread
+from starlette.requests import Request
+from starlette.types import Message, Receive, Scope
+
+from surefoot.config.entry import EntrySettings
+from surefoot.server.entry.refusal import Refusal
+from surefoot.texts import jsontext
+from surefoot.values import Json
+
+_BODY = "surefoot.body"
+_LARGE = 65_536
+"""Bytes from which on a body is read as JSON in a thread: others wait for the loop meanwhile."""
+
+
+class Gone(Exception):
+    """Whoever sent the request has hung up."""
+
+
+async def take(scope: Scope, receive: Receive, settings: EntrySettings) -> Receive:
+    """Read the body of a request, and what it says as JSON; how code behind this receives the same body.
+
+    Raises `Refusal`: 413, 408 and 400; and `Gone`.
+    """
+    body = await whole(receive, settings)
+    if len(body) > _LARGE:
+        scope[_BODY] = await anyio.to_thread.run_sync(_json, body)
+    else:
+        scope[_BODY] = _json(body)
+    return _again(body, receive)
+
+
+def body_of(request: Request) -> Json:
+    """What the body of a request says, once it has been let in; None where it has none."""
+    found: Json = request.scope.get(_BODY)
+    return found
+
+
+async def whole(receive: Receive, settings: EntrySettings) -> bytes:
+    """All bytes of a body. Raises `Refusal` 413 and 408, and `Gone`."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(settings.read_seconds):
+            while True:
+                message = await receive()
+                if message["type"] != "http.request":
+                    raise Gone
+                body += message.get("body", b"")
+                if len(body) > settings.max_body:
+                    raise too_large(settings)
+                if not message.get("more_body", False):
+                    return bytes(body)
+    except TimeoutError:
+        raise Refusal(
+            408,
+            "too-slow",
+            f"the body was not here within {settings.read_seconds:g} seconds ([serve] read_seconds)",
+            headers={"connection": "close"},
+        ) from None
+
+
+def too_large(settings: EntrySettings) -> Refusal:
+    """That a body has too many bytes."""
+    return Refusal(
+        413,
+        "too-large",
+        f"a body has at most {settings.max_body:,} bytes here ([serve] max_body)",
+        headers={"connection": "close"},
+    )
+
+
+def _json(body: bytes) -> Json:
+    if not body.strip():
+        return None
+    try:
+        return jsontext.read(body.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise Refusal(400, "no-json", "the body is no UTF-8") from None
+    except jsontext.NoJson as error:
+        raise Refusal(400, "no-json", f"the body is no JSON that is taken: {error}") from None
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    given = False
+
+    async def received() -> Message:
+        nonlocal given
+        if given:
+            # What comes now is that somebody hangs up, which a stream of events waits for.
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return received

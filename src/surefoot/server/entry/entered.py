@@ -1,0 +1,114 @@
+"""The routes of a server, each behind its rule, behind the perimeter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Lifespan
+
+from surefoot.errors import AccessDenied, UsageError
+from surefoot.server.entry.address import Addresses
+from surefoot.server.entry.checkpoint import Checkpoint, Checks
+from surefoot.server.entry.hosts import Hosts
+from surefoot.server.entry.identification import Identification
+from surefoot.server.entry.knocking import Knocking
+from surefoot.server.entry.perimeter import Perimeter
+from surefoot.server.entry.rates import Rates
+from surefoot.server.entry.refusal import answer_denied, answer_refused
+from surefoot.server.entry.rule import Method, Rule, Rules
+
+if TYPE_CHECKING:
+    from surefoot.app import App
+    from surefoot.config.entry import EntrySettings
+
+_AT_ONCE = 0.1
+"""The part of a minute's requests that somebody may make at once."""
+
+
+def entered(
+    app: App,
+    routes: Sequence[BaseRoute],
+    *,
+    rules: Rules,
+    settings: EntrySettings,
+    owner_is_anybody: bool = False,
+    handlers: Mapping[Any, Any] | None = None,
+    lifespan: Lifespan[Starlette] | None = None,
+) -> ASGIApp:
+    """The routes as an ASGI application that lets in whom the rules let in.
+
+    owner_is_anybody: whoever shows no token is taken for the owner of this machine's account.
+    handlers: what errors of the routes are answered with, beside `AccessDenied` and those of HTTP.
+
+    Raises `UsageError` for a route without a rule, and for a rule without a route.
+    """
+    checks = checks_of(app, settings, owner_is_anybody=owner_is_anybody)
+    guarded = [_guarded(route, rules, checks) for route in ruled(routes, rules)]
+    starlette = Starlette(
+        routes=guarded,
+        exception_handlers={AccessDenied: answer_denied, HTTPException: answer_refused, **(handlers or {})},
+        lifespan=lifespan,
+    )
+    # It would answer `/runs/` with a way to `/runs`, under the name that the request was sent to.
+    starlette.router.redirect_slashes = False
+    unnamed = frozenset(path for (method, path), one in rules.items() if one.is_open and method == "GET")
+    return Perimeter(starlette, settings, hosts=Hosts(settings.hosts), unnamed=unnamed)
+
+
+def checks_of(app: App, settings: EntrySettings, *, owner_is_anybody: bool = False) -> Checks:
+    """What the routes of an app are checked by."""
+    identification = Identification(
+        app.access,
+        addresses=Addresses(settings.trusted_proxies),
+        knocking=Knocking(settings.bad_tokens_per_minute),
+        owner_is_anybody=owner_is_anybody,
+    )
+    per_minute = settings.requests_per_minute
+    rates = Rates(per_minute, share=_AT_ONCE) if per_minute else None
+    return Checks(app, settings, identification=identification, rates=rates)
+
+
+def ruled(routes: Iterable[BaseRoute], rules: Rules) -> list[Route]:
+    """The routes, of which each has a rule for each of its methods. Raises `UsageError`."""
+    found = list(_plain(routes))
+    served = {(method, route.path) for route in found for method in _methods(route)}
+    if missing := sorted(served - rules.keys()):
+        raise UsageError(
+            f"the route {' '.join(missing[0])} has no rule, so nobody can say who may ask for it: give it one in "
+            "surefoot.server.api.table"
+        )
+    if idle := sorted(rules.keys() - served):
+        raise UsageError(
+            f"there is a rule for {' '.join(idle[0])} and no such route: take it out of the table, or serve it"
+        )
+    return found
+
+
+def _plain(routes: Iterable[BaseRoute]) -> Iterator[Route]:
+    for route in routes:
+        if not isinstance(route, Route) or route.methods is None:
+            raise UsageError(
+                f"{route!r} is no route with methods: what is behind it could not be held to a rule"
+            )
+        yield route
+
+
+def _methods(route: Route) -> set[Method]:
+    return cast("set[Method]", set(route.methods or ()) - {"HEAD"})
+
+
+def _guarded(route: Route, rules: Rules, checks: Checks) -> Route:
+    own: dict[str, Rule] = {method: rules[method, route.path] for method in _methods(route)}
+    made = Route(
+        route.path,
+        route.endpoint,
+        methods=sorted(route.methods or ()),
+        name=route.name,
+        include_in_schema=route.include_in_schema,
+    )
+    made.app = Checkpoint(route.app, own, checks)
+    return made

@@ -1,0 +1,139 @@
+"""Finds in the ledger what webhooks are to be told, so that no end of a run is missed and none is told of twice."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from surefoot.ledger import DeliveryRow, TellDeliveries
+from surefoot.ledger import deliveries as kept
+
+if TYPE_CHECKING:
+    from surefoot.ledger import Change, EndRow, Ledger
+    from surefoot.server.hooks.webhook import Webhook
+
+_PAGE = 500
+_LATE_SECONDS = 60.0
+"""How long after a later one an end may become visible: twice what a batch of the ledger may take on a server."""
+_AGAIN_SECONDS = 10.0
+_MOST_LATE = 5_000
+
+
+class Lookout:
+    """Goes through the ends of runs in the order in which they were recorded, from where webhooks were begun.
+
+    On a server the rows of two processes may become visible in another order than that of their numbers. So the last
+    minute is looked through again, and only what lies before it is noted as looked at. Several processes may look at
+    once: what they find is the same, and is noted once. For one thread.
+    """
+
+    def __init__(
+        self, ledger: Ledger, webhooks: Sequence[Webhook], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._ledger = ledger
+        self._webhooks = webhooks
+        self._clock = clock
+        self._from: dict[str, int] = {}
+        # The ends that were seen since `_safe`, and when.
+        self._seen: dict[int, float] = {}
+        self._order: deque[int] = deque()
+        self._safe = self._newest = 0
+        self._looked_again = 0.0
+        self._after_wait = ""
+        self._waits: set[tuple[str, int]] = set()
+        self._waits_seen: set[tuple[str, int]] = set()
+
+    def begin(self) -> None:
+        """Note from where on webhooks are told, for those that were never begun. Raises `LedgerError`."""
+        self._ledger.submit(TellDeliveries([kept.begin(one.name) for one in self._webhooks])).result()
+        for one in self._webhooks:
+            [(seq,)] = self._ledger.ask(kept.looked_query(one.name))
+            self._from[one.name] = int(seq)
+        self._safe = self._newest = min(self._from.values(), default=0)
+        self._looked_again = self._clock()
+
+    def look(self) -> int:
+        """Note what webhooks are to be told that nobody has noted; of how many ends and waits. Raises `LedgerError`."""
+        if not self._from:
+            self.begin()
+        found = 0
+        while rows := self._ledger.ask(kept.ends_query(self._newest, most=_PAGE)):
+            found += self._found([kept.end_of(row) for row in rows])
+            self._newest = max(self._newest, *(int(row[0]) for row in rows))
+            if len(rows) < _PAGE:
+                break
+        if self._clock() - self._looked_again >= _AGAIN_SECONDS:
+            found += self._look_again()
+            self._looked_again = self._clock()
+        if any(one.waits for one in self._webhooks):
+            found += self._look_for_waits()
+        return found
+
+    def _found(self, ends: Sequence[EndRow]) -> int:
+        self._tell(ends)
+        now = self._clock()
+        for end in ends:
+            if end.seq not in self._seen:
+                self._seen[end.seq] = now
+                self._order.append(end.seq)
+        return len(ends)
+
+    def _look_again(self) -> int:
+        """What has become visible behind what was seen; then note how far nothing can come any more."""
+        late = 0
+        after = self._safe
+        while page := [
+            int(row[0])
+            for row in self._ledger.ask(kept.seqs_query(after, until=self._newest, most=_MOST_LATE))
+        ]:
+            missed = [seq for seq in page if seq not in self._seen]
+            for start in range(0, len(missed), _PAGE):
+                rows = self._ledger.ask(kept.ends_at_query(missed[start : start + _PAGE]))
+                late += self._found([kept.end_of(row) for row in rows])
+            after = page[-1]
+        self._forget()
+        return late
+
+    def _forget(self) -> None:
+        until = self._clock() - _LATE_SECONDS
+        safe = self._safe
+        while self._order and self._seen[self._order[0]] <= until:
+            seq = self._order.popleft()
+            del self._seen[seq]
+            safe = max(safe, seq)
+        if safe > self._safe:
+            self._safe = safe
+            marks = [kept.looked(one.name, safe) for one in self._webhooks]
+            self._ledger.submit(TellDeliveries(marks)).result()
+
+    def _look_for_waits(self) -> int:
+        rows = self._ledger.ask(kept.waits_query(self._after_wait, most=_PAGE))
+        waits = [kept.end_of(row) for row in rows]
+        new = [one for one in waits if (one.run_id, one.epoch) not in self._waits]
+        self._tell(new)
+        named = {(one.run_id, one.epoch) for one in waits}
+        self._waits |= named
+        self._waits_seen |= named
+        if len(waits) < _PAGE:
+            # Once through: of those that wait no more, nothing has to be known.
+            self._waits, self._waits_seen, self._after_wait = self._waits_seen, set(), ""
+        else:
+            self._after_wait = waits[-1].run_id
+        return len(new)
+
+    def _tell(self, ends: Sequence[EndRow]) -> None:
+        now = time.time_ns()
+        owed: list[Change] = []
+        for webhook in self._webhooks:
+            for end in ends:
+                # A wait has no place, and is told of whenever it is seen.
+                is_before = 0 < end.seq <= self._from[webhook.name]
+                event = None if is_before else webhook.event(end)
+                if event is not None:
+                    owed.append(
+                        kept.owe(DeliveryRow(webhook.name, end.run_id, end.epoch, event, next_ns=now))
+                    )
+        if owed:
+            self._ledger.submit(TellDeliveries(owed)).result()

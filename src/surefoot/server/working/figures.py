@@ -1,0 +1,141 @@
+"""What a server counts: requests and runs, how long they take and what they use, as Prometheus reads it."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from surefoot.locks import ForkSafeLock
+
+if TYPE_CHECKING:
+    from surefoot.ledger import Totals
+
+MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
+
+Labels = tuple[tuple[str, str], ...]
+
+
+class Histogram:
+    """How many of what was seen lie at or below each bound (seconds), and their sum."""
+
+    __slots__ = ("counts", "total")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(_SECONDS) + 1)
+        self.total = 0.0
+
+    def see(self, seconds: float) -> None:
+        self.counts[bisect_left(_SECONDS, seconds)] += 1
+        self.total += seconds
+
+
+class Figures:
+    """The figures of one server, from any thread. Labels are names of flows and routes, never ids: there are few."""
+
+    def __init__(self) -> None:
+        self._lock = ForkSafeLock()
+        self._requests: Counter[Labels] = Counter()
+        self._ended: Counter[Labels] = Counter()
+        self._refused: Counter[Labels] = Counter()
+        self._tokens: Counter[Labels] = Counter()
+        self._cost_nanos: Counter[Labels] = Counter()
+        self._latency: dict[Labels, Histogram] = {}
+        self._durations: dict[Labels, Histogram] = {}
+
+    def answered(self, route: str, status: int, seconds: float) -> None:
+        """A request was answered."""
+        with self._lock:
+            self._requests[("route", route), ("status", str(status))] += 1
+            _of(self._latency, (("route", route),)).see(seconds)
+
+    def refused(self, reason: str) -> None:
+        """A run was not taken in, as the queue is full or the server stops."""
+        with self._lock:
+            self._refused[(("reason", reason),)] += 1
+
+    def ended(self, flow: str, how: str, seconds: float, totals: Totals | None) -> None:
+        """This process's part of a run ended. `totals` are those of the whole run, where it completed."""
+        with self._lock:
+            self._ended[("flow", flow), ("how", how)] += 1
+            _of(self._durations, (("flow", flow),)).see(seconds)
+            if totals is not None:
+                usage = totals.usage
+                self._tokens[("flow", flow), ("kind", "input")] += usage.input
+                self._tokens[("flow", flow), ("kind", "output")] += usage.output
+                self._cost_nanos[(("flow", flow),)] += totals.cost.nanos
+
+    def text(self, *, gauges: Mapping[str, float], runs: Mapping[str, int]) -> str:
+        """All of it as Prometheus reads it, with what stands now: `gauges` by name, unfinished runs by status."""
+        with self._lock:
+            lines = [
+                *_counter("surefoot_http_requests_total", "Requests answered.", self._requests),
+                *_counter("surefoot_runs_ended_total", "Runs that ended in this process.", self._ended),
+                *_counter("surefoot_runs_refused_total", "Runs that were not taken in.", self._refused),
+                *_counter("surefoot_tokens_total", "Tokens of completed runs.", self._tokens),
+                *_counter(
+                    "surefoot_cost_dollars_total",
+                    "Cost of completed runs, US dollars.",
+                    {labels: nanos / 1e9 for labels, nanos in self._cost_nanos.items()},
+                ),
+                *_histogram(
+                    "surefoot_http_request_seconds",
+                    "From a request to the head of its answer.",
+                    self._latency,
+                ),
+                *_histogram(
+                    "surefoot_run_seconds", "From the begin of a run here to its end here.", self._durations
+                ),
+            ]
+        for name, value in gauges.items():
+            lines += [f"# TYPE surefoot_{name} gauge", f"surefoot_{name} {_number(value)}"]
+        lines += [
+            "# HELP surefoot_runs Runs of the flows served that are not over, in the whole ledger.",
+            "# TYPE surefoot_runs gauge",
+            *(
+                f"surefoot_runs{_braced((('status', status),))} {count}"
+                for status, count in sorted(runs.items())
+            ),
+        ]
+        return "\n".join([*lines, ""])
+
+
+def _of(found: dict[Labels, Histogram], labels: Labels) -> Histogram:
+    known = found.get(labels)
+    if known is None:
+        known = found[labels] = Histogram()
+    return known
+
+
+def _counter(name: str, told: str, values: Mapping[Labels, float]) -> Iterable[str]:
+    yield f"# HELP {name} {told}"
+    yield f"# TYPE {name} counter"
+    for labels, value in sorted(values.items()):
+        yield f"{name}{_braced(labels)} {_number(value)}"
+
+
+def _histogram(name: str, told: str, values: Mapping[Labels, Histogram]) -> Iterable[str]:
+    yield f"# HELP {name} {told}"
+    yield f"# TYPE {name} histogram"
+    for labels, histogram in sorted(values.items()):
+        reached = 0
+        for bound, count in zip((*map(_number, _SECONDS), "+Inf"), histogram.counts, strict=True):
+            reached += count
+            yield f"{name}_bucket{_braced((*labels, ('le', bound)))} {reached}"
+        yield f"{name}_sum{_braced(labels)} {histogram.total:.6f}"
+        yield f"{name}_count{_braced(labels)} {reached}"
+
+
+def _braced(labels: Sequence[tuple[str, str]]) -> str:
+    inside = ",".join(f'{name}="{_escaped(value)}"' for name, value in labels)
+    return f"{{{inside}}}" if inside else ""
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else f"{value:.9g}"

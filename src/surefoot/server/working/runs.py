@@ -1,0 +1,199 @@
+"""What a server does with runs: begins them, goes on with them, forks them; each becomes a job of its executor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from surefoot import flows
+from surefoot.errors import UnknownFlow
+from surefoot.server.working.feed import Feed
+from surefoot.server.working.job import Job
+from surefoot.server.working.switched import refuse_switched_off
+from surefoot.values import RunTags, new_id
+
+if TYPE_CHECKING:
+    from surefoot.flows import Completed, Decision, Logic, Options
+    from surefoot.ledger import RunRecord
+    from surefoot.server.served import Served, ServedFlow
+    from surefoot.server.working.executor import Executor
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A run that somebody asks for. `deadline` is in seconds from when it is accepted."""
+
+    flow: ServedFlow
+    inputs: Mapping[str, object]
+    tags: RunTags
+    key: str | None = None
+    deadline: float | None = None
+    asked: bytes = b""
+    """A digest of what was asked, by which the same is known again."""
+
+
+class Runs:
+    """The runs of the flows that are served, as jobs of one executor."""
+
+    def __init__(self, executor: Executor, served: Served) -> None:
+        self.executor = executor
+        self.served = served
+        self._app = executor.app
+
+    def begin(self, order: Order) -> Job:
+        """Take in a run that is begun when a worker is free; until then nothing of it is recorded.
+
+        Raises `Unavailable`.
+        """
+        run_id = new_id()
+
+        def logic(job: Job) -> Logic[object]:
+            refuse_switched_off(self._app.access, order.flow.name, order.tags.tenant, order.tags.principal)
+            options = self._options(job, order, run_id=run_id)
+            return flows.begin(self._target(order), options)
+
+        job = Job(
+            *(order.flow, logic, self._feed(run_id)),
+            tenant=order.tags.tenant,
+            is_recorded=False,
+            key=order.key,
+            asked=order.asked,
+        )
+        self.executor.put(job)
+        return job
+
+    async def submit(self, order: Order, *, is_bounded: bool = True) -> RunRecord:
+        """Record a run, and have it made once a worker is free; it is durable when this returns.
+
+        Where its key is taken, nothing is recorded and the run that has it is returned. Raises `Unavailable` before
+        anything is recorded, and `InvalidInput`.
+        """
+        if is_bounded:
+            self.executor.check_room()
+        with self._app.entered():
+            logic = flows.submit(self._target(order), self._options(None, order, run_id=new_id()))
+            record = await flows.drive_async(logic)
+        if record.status == "pending":
+            self._put(record, key=order.key, asked=order.asked)
+        return record
+
+    def go_on(
+        self,
+        record: RunRecord,
+        *,
+        deadline: float | None = None,
+        decisions: Mapping[str, Decision] | None = None,
+        is_bounded: bool = True,
+    ) -> Job:
+        """Have a recorded run gone on with. Raises `Unavailable`, and `UnknownFlow` where its flow is not served.
+
+        deadline: seconds from now that take the place of the run's own; decisions: what became of effects in doubt.
+        """
+        known = self.executor.job(record.id)
+        if known is not None:
+            return known
+        return self._put(record, deadline=deadline, decisions=decisions, is_bounded=is_bounded)
+
+    def fork(
+        self,
+        record: RunRecord,
+        *,
+        from_step: str,
+        changes: list[str],
+        inputs: Mapping[str, object] | None,
+        tags: RunTags,
+        deadline: float | None,
+    ) -> Job:
+        """Record a fork of a run, whose effects are suppressed, and have it made; blocks until it is durable.
+
+        Raises what `surefoot.fork` raises before anything is run, and `Unavailable`.
+        """
+        self.executor.check_room()
+        served = self._served(record)
+        options = flows.Options(
+            tags=tags, deadline=deadline, suppresses_effects=True, explains=True, parks=self._parks
+        )
+        with self._app.entered():
+            planned = flows.planned(
+                *(self._app, record, served.flow, flows.Changes.of(changes)),
+                options=options,
+                from_step=from_step,
+                inputs=inputs,
+            )
+            fork = flows.drive(flows.submit(planned.target(), planned.options))
+        return self._put(fork)
+
+    def _put(
+        self,
+        record: RunRecord,
+        *,
+        key: str | None = None,
+        asked: bytes = b"",
+        deadline: float | None = None,
+        decisions: Mapping[str, Decision] | None = None,
+        is_bounded: bool = False,
+    ) -> Job:
+        served = self._served(record)
+
+        def make(inputs: Mapping[str, object], init: Mapping[str, object]) -> flows.Target:
+            return flows.target_of(served.flow, served.spec, inputs, init=init, make_client=self._app.client)
+
+        def logic(job: Job) -> Logic[object]:
+            refuse_switched_off(self._app.access, record.flow, record.tenant, record.principal)
+            options = flows.Options(
+                listener=job.feed.see,
+                deadline=deadline,
+                decisions=decisions or {},
+                explains=True,
+                parks=self._parks,
+                on_completed=_noting(job),
+            )
+            return flows.resume(self._app.ledger.run(record.id), make, options)
+
+        job = Job(
+            *(served, logic, self._feed(record.id)),
+            tenant=record.tenant,
+            is_recorded=True,
+            key=key,
+            asked=asked,
+        )
+        self.executor.put(job, is_bounded=is_bounded)
+        return job
+
+    def _served(self, record: RunRecord) -> ServedFlow:
+        served = self.served.get(record.flow)
+        if served is None:
+            raise UnknownFlow(f"run {record.id} is one of {record.flow!r}, which this server does not serve")
+        return served
+
+    def _target(self, order: Order) -> flows.Target:
+        flow = order.flow
+        values = flows.checked(flow.spec, order.inputs)
+        return flows.target_of(flow.flow, flow.spec, values, init={}, make_client=self._app.client)
+
+    def _options(self, job: Job | None, order: Order, *, run_id: str) -> Options:
+        return flows.Options(
+            tags=order.tags,
+            listener=None if job is None else job.feed.see,
+            run_key=order.key,
+            deadline=order.deadline,
+            explains=True,
+            run_id=run_id,
+            on_completed=None if job is None else _noting(job),
+            parks=self._parks,
+        )
+
+    @property
+    def _parks(self) -> float:
+        return self.executor.settings.park
+
+    def _feed(self, run_id: str) -> Feed:
+        return Feed(run_id, kept=self.executor.settings.kept_events)
+
+
+def _noting(job: Job) -> Callable[[Completed], None]:
+    def note(completed: Completed) -> None:
+        job.completed = completed
+
+    return note

@@ -1,0 +1,364 @@
+"""Flows and runs over HTTP: beginning, following, looking, acting; what is refused and how that is answered."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+import served_flows
+from serving import api_at, events, until
+from surefoot import App
+from surefoot.server.api.application import Api
+
+FLOWS = Path(served_flows.__file__)
+Serving = tuple[TestClient, Api, App]
+
+
+@pytest.fixture
+def serving(tmp_path: Path) -> Iterator[Serving]:
+    served_flows.gate.clear()
+    served_flows.made.clear()
+    while served_flows.began.acquire(blocking=False):
+        pass
+    with api_at(tmp_path, FLOWS, park=0.05, look=0.1, workers=4, grace=0) as serving:
+        try:
+            yield serving
+        finally:
+            served_flows.gate.set()
+
+
+@pytest.fixture
+def client(serving: Serving) -> TestClient:
+    return serving[0]
+
+
+def begin(client: TestClient, flow: str, inputs: dict[str, Any], *, query: str = "", **headers: str) -> Any:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return client.post(f"/flows/{flow}/runs{query}", json={"inputs": inputs}, headers=named)
+
+
+def ended(client: TestClient, run_id: str, status: str = "completed") -> Any:
+    return until(
+        lambda: run if (run := client.get(f"/runs/{run_id}").json())["status"] == status else None,
+        what=f"{run_id} {status}",
+    )
+
+
+# Beginning
+
+
+@pytest.mark.parametrize(
+    ("flow", "inputs", "output"),
+    [
+        ("twice", {"n": 21}, 42),
+        ("shout", {"text": "ja"}, {"text": "JA", "score": 0.5}),
+        ("greets", {"name": "Ann"}, "hello Ann"),
+        ("says", {"topic": "cats"}, "all about cats"),
+    ],
+)
+def test_a_run_is_answered_with_its_output(client: TestClient, flow: str, inputs: Any, output: Any) -> None:
+    response = begin(client, flow, inputs)
+    assert response.status_code == 200, response.text
+    body = response.json()
+    assert (body["flow"], body["status"], body["output"]) == (flow, "completed", output)
+    run = client.get(f"/runs/{body['id']}").json()
+    assert {name: run[name] for name in body} == body
+    assert run["principal"] == "user:local"
+
+
+def test_202_comes_at_once_and_the_run_is_made(client: TestClient) -> None:
+    response = begin(client, "twice", {"n": 1}, prefer="respond-async")
+    assert response.status_code == 202
+    run_id = response.json()["id"]
+    assert response.headers["location"] == f"/runs/{run_id}"
+    assert ended(client, run_id)["output"] == 2
+    assert begin(client, "twice", {"n": 1}, query="?wait=0").status_code == 202
+
+
+def test_a_run_that_takes_longer_than_is_waited_goes_on(client: TestClient) -> None:
+    response = begin(client, "held", {"name": "slow"}, query="?wait=0.2")
+    assert (response.status_code, response.json()["status"]) == (202, "running")
+    served_flows.gate.set()
+    assert ended(client, response.json()["id"])["output"] == "slow finished"
+
+
+def test_inputs_that_do_not_fit_are_told_by_field_and_nothing_is_recorded(serving: Serving) -> None:
+    client, _, app = serving
+    for query in ("", "?wait=0"):
+        response = begin(client, "twice", {"n": "three", "m": 1}, query=query)
+        assert response.status_code == 422
+        problem = response.json()
+        assert response.headers["content-type"] == "application/problem+json"
+        assert {one["field"] for one in problem["mistakes"]} >= {"n"}
+        assert "three" not in response.text
+        assert problem["request_id"] == response.headers["x-request-id"]
+    assert app.ledger.runs() == []
+
+
+def test_a_failed_run_is_a_problem_that_names_it(client: TestClient) -> None:
+    response = begin(client, "fails", {"why": "no luck"})
+    problem = response.json()
+    assert (response.status_code, problem["type"]) == (500, "urn:surefoot:problem:run-failed")
+    assert problem["run"]["status"] == "failed"
+    assert client.get(f"/runs/{problem['run']['id']}").json()["error"] == "ValueError: no luck"
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ([1], "no JSON object"),
+        ({"input": {}}, "unknown key"),
+        ({"inputs": []}, "inputs is no object"),
+        ({"inputs": {}, "deadline": -1}, "deadline"),
+        ({"inputs": {}, "deadline": True}, "deadline"),
+        ({"inputs": {}, "tags": {"a": 1}}, "tags"),
+        ({"inputs": {}, "key": " "}, "key"),
+        ({"inputs": {}, "session": 3}, "session"),
+    ],
+)
+def test_a_body_that_is_none_is_refused(client: TestClient, body: Any, told: str) -> None:
+    response = client.post("/flows/twice/runs", json=body)
+    assert response.status_code == 400
+    assert told in response.json()["detail"]
+
+
+def test_what_does_not_exist_is_404(client: TestClient) -> None:
+    assert begin(client, "nothing", {}).status_code == 404
+    for path in ("/runs/01K5Z0V7W3N2Q8M4T6R1S9XBCD", "/runs/last", "/nowhere"):
+        response = client.get(path)
+        assert response.status_code == 404
+        assert response.headers["content-type"] == "application/problem+json"
+    assert client.get("/flows/twice/runs").status_code == 405
+
+
+# One run for one key
+
+
+def test_of_one_key_there_is_one_run_and_one_answer(client: TestClient) -> None:
+    first = begin(client, "twice", {"n": 4}, idempotency_key="a")
+    again = begin(client, "twice", {"n": 4}, idempotency_key="a")
+    assert again.json() == first.json()
+    assert again.headers["idempotency-replayed"] == "true"
+    assert served_flows.made == ["doubled"]
+    later = begin(client, "twice", {"n": 4}, idempotency_key="a", query="?wait=0")
+    assert (later.status_code, later.json()["id"]) == (202, first.json()["id"])
+    other = begin(client, "twice", {"n": 5}, idempotency_key="a")
+    assert (other.status_code, other.json()["type"]) == (422, "urn:surefoot:problem:invalid-input")
+    both = client.post(
+        "/flows/twice/runs", json={"inputs": {"n": 4}, "key": "b"}, headers={"idempotency-key": "a"}
+    )
+    assert both.status_code == 400
+
+
+def test_who_asks_at_the_same_time_under_one_key_gets_the_same(serving: Serving) -> None:
+    client, _, app = serving
+    with ThreadPoolExecutor(8) as pool:
+        asking = [pool.submit(begin, client, "held", {"name": "one"}, idempotency_key="k") for _ in range(8)]
+        served_flows.began.acquire(timeout=60)
+        served_flows.gate.set()
+        answers = [one.result() for one in asking]
+    assert {answer.json()["id"] for answer in answers} == {app.ledger.runs(flow="held")[0].id}
+    assert {answer.json()["output"] for answer in answers} == {"one finished"}
+    assert served_flows.made == ["one"]
+
+
+def test_another_body_under_a_key_that_is_under_way_is_refused(client: TestClient) -> None:
+    first = begin(client, "held", {"name": "one"}, idempotency_key="k", query="?wait=0.1")
+    assert begin(client, "held", {"name": "two"}, idempotency_key="k").status_code == 422
+    served_flows.gate.set()
+    ended(client, first.json()["id"])
+
+
+# Events
+
+
+def test_a_run_is_streamed_as_it_happens(client: TestClient) -> None:
+    response = begin(client, "counts", {"most": 3}, accept="text/event-stream")
+    assert response.headers["content-type"].startswith("text/event-stream")
+    told = events(response.text)
+    assert [name for _, name, _ in told] == ["run", "step", "item", "item", "item", "step", "end"]
+    assert [data["item"] for _, name, data in told if name == "item"] == ["item 0", "item 1", "item 2"]
+    assert (told[-1][2]["status"], told[-1][2]["output"]) == ("completed", 3)
+    assert all(number for number, _, _ in told)
+
+
+def test_whoever_was_cut_off_goes_on_behind_his_last_event(client: TestClient) -> None:
+    run_id = begin(client, "held", {"name": "x"}, query="?wait=0").json()["id"]
+    served_flows.began.acquire(timeout=60)
+    threading.Timer(0.2, served_flows.gate.set).start()
+    whole = events(client.get(f"/runs/{run_id}/events").text)
+    assert [name for _, name, _ in whole] == ["run", "step", "step", "end"]
+    # By now it is read from the ledger: its steps are told once more, or those behind the last one had.
+    again = events(client.get(f"/runs/{run_id}/events").text)
+    assert [name for _, name, _ in again] == ["step", "end"]
+    last = again[0][0]
+    rest = events(client.get(f"/runs/{run_id}/events", headers={"last-event-id": last}).text)
+    assert [name for _, name, _ in rest] == ["end"]
+    for odd in ("", "x", "l.", "l.9999999999999999999999", "l.-1", "..", "\u00e9.1"):
+        headers = {"last-event-id": odd.encode("latin-1")}
+        assert events(client.get(f"/runs/{run_id}/events", headers=headers).text)[-1][1] == "end"
+
+
+def test_a_failed_run_is_streamed_to_its_end(client: TestClient) -> None:
+    told = events(begin(client, "fails", {"why": "no"}, accept="text/event-stream").text)
+    assert (told[-1][1], told[-1][2]["status"], told[-1][2]["error"]) == ("end", "failed", "ValueError: no")
+
+
+def test_of_a_stream_whose_inputs_do_not_fit_there_is_a_problem(client: TestClient) -> None:
+    response = begin(client, "twice", {"n": "x"}, accept="text/event-stream")
+    assert response.status_code == 422
+    begin(client, "twice", {"n": 1}, idempotency_key="k")
+    told = events(begin(client, "twice", {"n": 2}, idempotency_key="k", accept="text/event-stream").text)
+    assert [(name, data["status"]) for _, name, data in told] == [("problem", 422)]
+
+
+# Looking
+
+
+def test_runs_are_listed_by_page_and_by_what_they_are(client: TestClient) -> None:
+    for n in range(3):
+        begin(client, "twice", {"n": n}, query="?wait=5")
+    client.post("/flows/greets/runs", json={"inputs": {"name": "A"}, "tags": {"team": "x"}, "session": "s"})
+    page = client.get("/runs?limit=2").json()
+    assert [one["flow"] for one in page["runs"]] == ["greets", "twice"]
+    rest = client.get(f"/runs?limit=2&before={page['before']}").json()
+    assert [one["flow"] for one in rest["runs"]] == ["twice", "twice"]
+    assert client.get("/runs?flow=twice&status=completed").json()["runs"][0]["flow"] == "twice"
+    assert len(client.get("/runs?tag.team=x").json()["runs"]) == 1
+    assert len(client.get("/runs?session=s").json()["runs"]) == 1
+    assert client.get("/runs?status=odd").status_code == 400
+    assert client.get("/runs?limit=0").status_code == 400
+    assert client.get("/runs?limit=x").status_code == 400
+
+
+def test_steps_are_shown_as_people_may_read_them_and_as_they_were(client: TestClient) -> None:
+    secret = "sk-proj-" + "a1B2c3D4e5F6g7H8" * 3
+    run_id = begin(client, "greets", {"name": secret}).json()["id"]
+    shown = client.get(f"/runs/{run_id}/steps")
+    assert shown.status_code == 200
+    assert secret not in shown.text
+    raw = client.get(f"/runs/{run_id}/steps?raw=1").json()
+    assert raw["inputs"]["name"] == secret
+    assert raw["is_chain_whole"] is True
+
+
+def test_flows_tell_what_they_take_and_give(client: TestClient) -> None:
+    names = {one["name"] for one in client.get("/flows").json()["flows"]}
+    assert names == {"twice", "shout", "fails", "held", "asks", "counts", "says", "greets", "mails"}
+    told = client.get("/flows/twice").json()
+    assert (told["version"], told["description"]) == ("3", "Doubles a number.")
+    assert told["inputs"]["properties"]["note"]["default"] == "none"
+    assert told["output"] == {"type": "integer"}
+    # What it shows as an example is taken.
+    response = client.post("/flows/twice/runs", json=told["example"])
+    assert response.status_code == 200
+    output = client.get("/flows/shout").json()["output"]
+    assert set(output["properties"]) == {"text", "score"}
+
+
+def test_health_readiness_and_figures(serving: Serving) -> None:
+    client, api, _ = serving
+    begin(client, "twice", {"n": 1})
+    assert client.get("/healthz").json() == {"status": "ok"}
+    assert client.get("/readyz").json() == {"status": "ready"}
+    figures = client.get("/metrics")
+    assert figures.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert 'surefoot_runs_ended_total{flow="twice",how="completed"} 1' in figures.text
+    assert 'surefoot_http_requests_total{route="/flows/{flow}/runs",status="200"} 1' in figures.text
+    assert 'surefoot_run_seconds_bucket{flow="twice",le="+Inf"} 1' in figures.text
+    for line in figures.text.splitlines():
+        assert line.startswith("#") or float(line.rpartition(" ")[2]) >= 0
+    api.executor.drain()
+    assert client.get("/healthz").status_code == 200
+    assert client.get("/readyz").status_code == 503
+    refused = begin(client, "twice", {"n": 1})
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+    assert refused.json()["type"] == "urn:surefoot:problem:server-draining"
+
+
+# Acting
+
+
+def test_an_event_wakes_a_run_that_was_parked(serving: Serving) -> None:
+    client, api, _ = serving
+    run_id = begin(client, "asks", {"what": "well"}, query="?wait=20").json()["id"]
+    assert ended(client, run_id, "waiting")["status"] == "waiting"
+    assert api.executor.active == 0
+    sent = client.post(f"/runs/{run_id}/events/answer", json={"value": "yes"})
+    assert sent.status_code == 202
+    assert ended(client, run_id)["output"] == "well: yes"
+    assert client.post(f"/runs/{run_id}/events/answer", json={"value": 1}).status_code == 409
+
+
+def test_a_step_is_approved_by_whoever_asks(serving: Serving) -> None:
+    client, _, _ = serving
+    run_id = begin(client, "mails", {"text": "dear all"}, query="?wait=20").json()["id"]
+    ended(client, run_id, "waiting")
+    waiting = client.get(f"/runs/{run_id}/approvals").json()["approvals"]
+    assert [(one["step"], one["is_answered"]) for one in waiting] == [("mailed", False)]
+    assert "dear all" in json.dumps(waiting[0]["arguments"])
+    assert served_flows.made == []
+    answered = client.post(f"/runs/{run_id}/approvals", json={"step": "mailed"})
+    assert (answered.status_code, answered.json()["is_approved"]) == (202, True)
+    assert ended(client, run_id)["output"] == "sent dear all"
+    assert client.post(f"/runs/{run_id}/approvals", json={}).status_code == 409
+
+
+def test_a_run_is_cancelled(client: TestClient) -> None:
+    run_id = begin(client, "held", {"name": "x"}, query="?wait=0").json()["id"]
+    served_flows.began.acquire(timeout=60)
+    cancelled = client.post(f"/runs/{run_id}/cancel", json={"reason": "enough"})
+    assert cancelled.status_code in (200, 202)
+    served_flows.gate.set()
+    assert "enough" in ended(client, run_id, "cancelled")["error"]
+    assert client.post(f"/runs/{run_id}/cancel", json={}).status_code == 200
+    assert client.post(f"/runs/{run_id}/resume", json={}).status_code == 409
+
+
+def test_a_failed_run_is_gone_on_with(serving: Serving) -> None:
+    client, _, _ = serving
+    run_id = begin(client, "fails", {"why": "no"}).json()["run"]["id"]
+    again = client.post(f"/runs/{run_id}/resume?wait=20", json={})
+    assert (again.status_code, again.json()["run"]["id"]) == (500, run_id)
+    assert client.post(f"/runs/{run_id}/resume", json={}).status_code == 202
+    odd = client.post(f"/runs/{run_id}/resume", json={"decisions": {"x": "maybe"}})
+    assert odd.status_code == 400
+
+
+def test_a_run_is_forked_with_other_inputs(client: TestClient) -> None:
+    run_id = begin(client, "twice", {"n": 4}).json()["id"]
+    fork = client.post(f"/runs/{run_id}/fork?wait=20", json={"inputs": {"n": 5}})
+    assert (fork.status_code, fork.json()["output"]) == (200, 10)
+    assert fork.json()["id"] != run_id
+    same = client.post(f"/runs/{run_id}/fork?wait=20", json={})
+    assert same.json()["output"] == 8
+    # What is not changed is taken from the record.
+    assert served_flows.made == ["doubled", "doubled"]
+    assert client.post(f"/runs/{run_id}/fork", json={"changes": ["nonsense"]}).status_code == 422
+
+
+# Batches
+
+
+def test_a_batch_is_recorded_whole_or_not_at_all(serving: Serving) -> None:
+    client, _, app = serving
+    bad = [{"inputs": {"n": 1}}, {"inputs": {"n": "x"}}]
+    refused = client.post("/flows/twice/batches", json={"runs": bad})
+    assert (refused.status_code, refused.json()["index"]) == (422, 1)
+    assert app.ledger.runs() == []
+    runs = [{"inputs": {"n": n}} for n in range(7)]
+    taken = client.post("/flows/twice/batches", json={"runs": runs}, headers={"idempotency-key": "b"})
+    assert taken.status_code == 202
+    made = [one["id"] for one in taken.json()["runs"]]
+    assert [ended(client, one)["output"] for one in made] == [2 * n for n in range(7)]
+    again = client.post("/flows/twice/batches", json={"runs": runs}, headers={"idempotency-key": "b"})
+    assert [one["id"] for one in again.json()["runs"]] == made
+    assert client.post("/flows/twice/batches", json={"runs": []}).status_code == 400
+    assert client.post("/flows/twice/batches", json={"runs": [1]}).status_code == 400
