@@ -270,7 +270,7 @@ def test_an_event_that_comes_as_a_run_is_parked_is_not_lost(tmp_path: Path) -> N
             running.drive(running.begin(target, running.Options(parks=0.05)))
         run = app.ledger.run("last")
         # Taken in, and not made: so it stands between the moment it is parked and the end of its job.
-        job = api.recovery._runs.go_on(run)
+        job = api.recovery.runs.go_on(run)
         app.send(run.id, "answer", "y")
         assert api.recovery.look() == 0
         api.executor.withdraw(job)

@@ -32,7 +32,7 @@ class Recovery:
     """
 
     def __init__(self, runs: Runs) -> None:
-        self._runs = runs
+        self.runs = runs
         self._executor = runs.executor
         self._ledger = runs.executor.app.ledger
         self._flows = sorted(runs.served)
@@ -95,7 +95,7 @@ class Recovery:
         if self._is_fruitless(run) or self._is_switched_off(run):
             return False
         try:
-            self._runs.go_on(run)
+            self.runs.go_on(run)
         except Unavailable:
             return False
         return True
