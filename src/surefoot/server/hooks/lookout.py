@@ -29,8 +29,8 @@ class Lookout:
     On a server the rows of two processes may become visible in another order than that of their numbers. So the last
     minute is looked through again, and only what lies before it is noted as looked at. In a file, places become free as
     the last runs are pruned, and are taken once more: where the end that was looked at last is gone, all ends
-    since then are gone through. Several processes may look at once: what they find is the same, and is noted once. For one
-    thread.
+    since then are gone through. Several processes may look at once: what they find is the same, and is noted once.
+    For one thread.
     """
 
     def __init__(
