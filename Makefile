@@ -57,6 +57,9 @@ limits: .venv/.installed-dev ## budgets, rates, breakers and the cache under man
 eval-proof: .venv/.installed-dev ## evaluate 1,000 cases, killed twice in the middle, and count what was judged and paid
 	@SUREFOOT_TEST_LIMITS=all $(BIN)/python -m pytest -q --timeout=900 tests/e2e/test_evaluations_killed.py $(ARGS)
 
+serve-proof: .venv/.installed-dev ## kill -9 a server twelve times among 2,000 accepted runs, and count what became of them
+	@SUREFOOT_TEST_SERVE=all $(BIN)/python -m pytest -q --timeout=1800 tests/e2e/test_serve_killed.py $(ARGS)
+
 stats: .venv/.installed-dev ## the statistics of comparisons and judges against thousands of simulated experiments; `make test` has a part
 	@SUREFOOT_TEST_STATISTICS=all OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q -rP --numprocesses=2 --timeout=600 $(wildcard tests/unit/evals/test_*_simulated.py) $(ARGS)
 

@@ -147,6 +147,11 @@ LOCKS_OF_THEIR_OWN = {
     "evals/online/watching.py": "made and waited for by a thread that no child has",
     "server/hooks/courier.py": "made and waited for by threads that no child has",
     "cli/progress.py": "the command line draws in one process and does not fork",
+    # A forked child of a server makes none of its runs: these stay with the process that serves.
+    "server/working/executor.py": "a child serves nothing: no worker, no loop, and nobody who puts runs in",
+    "server/working/feed.py": "of a run that the parent makes; nobody in a child reads it",
+    "server/working/job.py": "of a run that the parent makes; nobody in a child waits for it",
+    "server/working/recovery.py": "a child serves nothing: its thread is not there, and nobody sets the events",
 }
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,8 +16,11 @@ from starlette.types import ASGIApp
 from surefoot import App, flow
 from surefoot.access import LOCAL
 from surefoot.config import ServeSettings
+from surefoot.flows import AnyFlow, find_spec
+from surefoot.server.api.application import api_of
 from surefoot.server.api.table import RULES
 from surefoot.server.entry import Rules, body_of, caller_of, entered
+from surefoot.server.served import Served, ServedFlow
 from surefoot.values import RunTags
 
 HOST = "http://localhost:8720"
@@ -96,6 +100,20 @@ def server_of(
         settings=ServeSettings.model_validate(settings, strict=False),
         owner_is_anybody=owner_is_anybody,
     )
+
+
+@contextmanager
+def real_server(app: App, *flows: AnyFlow, **settings: object) -> Iterator[ASGIApp]:
+    """`surefoot serve` for these flows, which makes their runs."""
+    served = Served([ServedFlow(one, find_spec(one)[1]) for one in flows])
+    config = app.config.model_copy(update={"serve": ServeSettings.model_validate(settings, strict=False)})
+    app.config = config
+    api = api_of(app, served)
+    api.start()
+    try:
+        yield api.asgi
+    finally:
+        api.close(grace=0)
 
 
 def client_of(

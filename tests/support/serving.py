@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -69,11 +69,17 @@ def events(text: str) -> list[tuple[str, str, Any]]:
 class Server:
     """`surefoot serve` in a process of its own."""
 
-    def __init__(self, folder: Path, *flows: str, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *flows: str,
+        options: Sequence[str] = ("--insecure-local", "--port", "0"),
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
         self.process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "surefoot.cli", "serve", *flows),
-                *("--insecure-local", "--port", "0", "--json"),
+                *(*options, "--json"),
             ],
             cwd=folder,
             env={**os.environ, "SUREFOOT_LEDGER_SYNCHRONOUS": "normal", **(environ or {})},
@@ -92,7 +98,8 @@ class Server:
             assert line, f"it did not start: {''.join(self.errors)}"
             announced += line
         self.url: str = json.loads(announced)["url"]
-        self.client = httpx.Client(base_url=self.url, timeout=ALLOWANCE)
+        address = self.url if self.url.startswith("http") else "http://localhost"
+        self.client = httpx.Client(base_url=address, timeout=ALLOWANCE)
 
     def _read(self) -> None:
         assert self.process.stderr is not None

@@ -14,6 +14,7 @@ from surefoot.cli.options import documented, json_option
 if TYPE_CHECKING:
     from surefoot.app import App
     from surefoot.config import Loaded
+    from surefoot.server import Served
 
 
 @documented(
@@ -37,6 +38,12 @@ if TYPE_CHECKING:
 @click.option("--workers", type=click.IntRange(1, 512), help="Runs of sync flows at a time; [serve] workers.")
 @click.option("--queue", type=click.IntRange(min=1), help="Runs that may wait for one; [serve] queue.")
 @click.option(
+    "--gateway",
+    "has_gateway",
+    is_flag=True,
+    help="Ask models for clients of OpenAI and Anthropic, too.",
+)
+@click.option(
     "--insecure-local",
     is_flag=True,
     help="Ask nobody who he is; on this machine's own address only.",
@@ -49,6 +56,7 @@ def command(  # noqa: PLR0917
     unix: Path | None,
     workers: int | None,
     queue: int | None,
+    has_gateway: bool,  # noqa: FBT001
     insecure_local: bool,  # noqa: FBT001
     as_json: bool,  # noqa: FBT001
 ) -> None:
@@ -56,6 +64,9 @@ def command(  # noqa: PLR0917
 
     Each request is a durable run. Ctrl-C or SIGTERM lets the runs under way end for [serve] grace seconds and hands
     the others over; a second one ends it now. What was accepted and not ended goes on when a server begins again.
+
+    With --gateway, clients of OpenAI and Anthropic whose base URL is this server ask its models under its tokens;
+    without a PATH that is all it does.
     """
     from surefoot.app import App
     from surefoot.cli import screen
@@ -65,20 +76,30 @@ def command(  # noqa: PLR0917
     app = App(_settings(workers, queue))
     _check_reach(app, host, unix, is_insecure=insecure_local)
     with app.entered():
-        served = Served.load(paths or (".",))
+        served = Served.load(paths or (() if has_gateway else (".",)))
+    _check_names(served, has_gateway=has_gateway)
 
     def announce(url: str) -> None:
         if as_json:
             screen.print_json({"url": url, "flows": [*sorted(served)], "ledger": app.ledger.where})
             sys.stdout.flush()
             return
-        screen.err().print(f"{len(served)} flows at {url} (Ctrl-C ends it): {', '.join(sorted(served))}")
+        if served:
+            screen.err().print(f"{len(served)} flows at {url} (Ctrl-C ends it): {', '.join(sorted(served))}")
+        if has_gateway:
+            screen.err().print(f"Models at {url}/v1 for clients of OpenAI, {url} for those of Anthropic")
         if insecure_local:
             screen.err().print("  whoever reaches this address may do everything here (--insecure-local)")
 
     try:
         serve_flows(
-            *(app, served), host=host, port=port, unix=unix, is_open=insecure_local, announce=announce
+            *(app, served),
+            host=host,
+            port=port,
+            unix=unix,
+            is_open=insecure_local,
+            has_gateway=has_gateway,
+            announce=announce,
         )
     finally:
         app.close()
@@ -90,6 +111,17 @@ def _settings(workers: int | None, queue: int | None) -> Loaded:
 
     given = {"SUREFOOT_SERVE_WORKERS": workers, "SUREFOOT_SERVE_QUEUE": queue}
     return load(environ={**os.environ, **{name: str(it) for name, it in given.items() if it is not None}})
+
+
+def _check_names(served: Served, *, has_gateway: bool) -> None:
+    """Raise `UsageError` where a flow has the name of the one that calls of the gateway are runs of."""
+    from surefoot.errors import UsageError
+
+    if has_gateway and "gateway" in served:
+        raise UsageError(
+            'calls of the gateway are runs of a flow called "gateway", and a flow that is served has that name: '
+            'give it another, as @flow(name="..."), or leave --gateway out'
+        )
 
 
 def _check_reach(app: App, host: str, unix: Path | None, *, is_insecure: bool) -> None:

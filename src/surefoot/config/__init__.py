@@ -7,6 +7,7 @@ from surefoot import doors
 if TYPE_CHECKING:
     from surefoot.config.access import AccessSettings as AccessSettings
     from surefoot.config.access import OidcSettings as OidcSettings
+    from surefoot.config.gateway import GatewaySettings as GatewaySettings
     from surefoot.config.guards import GuardRules as GuardRules
     from surefoot.config.guards import GuardSettings as GuardSettings
     from surefoot.config.limits import Breaker as Breaker
@@ -45,6 +46,7 @@ else:
         __name__,
         {
             "access": ["AccessSettings", "OidcSettings"],
+            "gateway": ["GatewaySettings"],
             "guards": ["GuardRules", "GuardSettings"],
             "limits": ["Breaker", "Budget", "CacheSettings", "Limit", "RedisSettings"],
             "loading": ["load"],

@@ -54,12 +54,6 @@ class EntrySettings(Section):
         description="Seconds for which browsers are told to come by https alone (Strict-Transport-Security): set it "
         "where a proxy with TLS stands in front.",
     )
-    session_minutes: float = Field(
-        default=480.0,
-        gt=0,
-        le=10_080,
-        description="Minutes after which whoever looks at pages signs in anew.",
-    )
 
     @field_validator("trusted_proxies")
     @classmethod

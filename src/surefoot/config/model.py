@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from surefoot.config.access import AccessSettings, OidcSettings
+from surefoot.config.gateway import GatewaySettings
 from surefoot.config.guards import GuardSettings
 from surefoot.config.limits import Breaker, Budget, CacheSettings, Limit, RedisSettings
 from surefoot.config.online import OnlineSettings
@@ -402,7 +403,8 @@ class RunSettings(Section):
     )
     verify: bool = Field(
         default=True,
-        description="Whether the hash chain of a run is verified before somebody goes on with it.",
+        description="Whether the record of a run is verified before somebody goes on with it: its hash chain, and the "
+        "MAC over its head. Without it a run is taken as it stands, and has a new MAC from there on.",
     )
     strict: bool = Field(
         default=False,
@@ -507,6 +509,7 @@ class Config(Section):
     access: AccessSettings = AccessSettings()
     oidc: OidcSettings = OidcSettings()
     serve: ServeSettings = ServeSettings()
+    gateway: GatewaySettings = GatewaySettings()
     runs: RunSettings = RunSettings()
     budgets: Mapping[str, Budget] = {}
     limits: Mapping[str, Limit] = {}

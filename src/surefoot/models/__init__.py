@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from surefoot import doors
 
 if TYPE_CHECKING:
+    from surefoot.models.chain.answers import ends_in_error as ends_in_error
     from surefoot.models.chain.bounds import Load as Load
     from surefoot.models.chain.bounds import capped as capped
     from surefoot.models.chain.connections import Connection as Connection
@@ -73,6 +74,11 @@ if TYPE_CHECKING:
     from surefoot.models.sdk.clients import is_client as is_client
     from surefoot.models.sdk.clients import is_client_class as is_client_class
     from surefoot.models.sdk.clients import provider_of as provider_of
+    from surefoot.models.sdk.forwarding import SPOKEN as SPOKEN
+    from surefoot.models.sdk.forwarding import Forwarded as Forwarded
+    from surefoot.models.sdk.forwarding import Spoken as Spoken
+    from surefoot.models.sdk.forwarding import forward as forward
+    from surefoot.models.sdk.forwarding import speaking as speaking
     from surefoot.models.sdk.hook import install as install
     from surefoot.models.sdk.hook import is_installed as is_installed
     from surefoot.models.sdk.hook import uninstall as uninstall
@@ -83,6 +89,7 @@ else:
     __getattr__, __dir__ = doors.lazy(
         __name__,
         {
+            "chain.answers": ["ends_in_error"],
             "chain.bounds": ["Load", "capped"],
             "chain.connections": [
                 "Connection",
@@ -142,6 +149,7 @@ else:
                 "is_client_class",
                 "provider_of",
             ],
+            "sdk.forwarding": ["SPOKEN", "Forwarded", "Spoken", "forward", "speaking"],
             "sdk.hook": ["install", "is_installed", "uninstall"],
             "sdk.wrapped": ["autolog", "http_client", "wrap"],
         },

@@ -8,9 +8,11 @@ if TYPE_CHECKING:
     from surefoot.traces.calls import UNSENT as UNSENT
     from surefoot.traces.calls import Call as Call
     from surefoot.traces.calls import Parameter as Parameter
+    from surefoot.traces.calls import Said as Said
     from surefoot.traces.calls import ToolCall as ToolCall
     from surefoot.traces.calls import Turn as Turn
     from surefoot.traces.calls import read_call as read_call
+    from surefoot.traces.calls import said_in as said_in
     from surefoot.traces.card import FRAME as FRAME
     from surefoot.traces.card import Card as Card
     from surefoot.traces.card import Line as Line
@@ -52,7 +54,7 @@ else:
     __getattr__, __dir__ = doors.lazy(
         __name__,
         {
-            "calls": ["UNSENT", "Call", "Parameter", "ToolCall", "Turn", "read_call"],
+            "calls": ["UNSENT", "Call", "Parameter", "Said", "ToolCall", "Turn", "read_call", "said_in"],
             "card": ["FRAME", "Card", "Line", "LineState", "fitting"],
             "costs": ["FACETS", "CostRow", "Costs", "Facet", "costs"],
             "estimates": ["Estimate", "Expected", "Spread", "estimate"],

@@ -134,6 +134,11 @@ def read_call(operation: str, facts: CallFacts, inputs: Json, output: Json) -> C
     )
 
 
+def said_in(operation: str, body: str, *, is_stream: bool) -> Said:
+    """What a model says in the body of an answer; of a stream that was cut, as far as it came."""
+    return _said(_mapping(joined(operation, body) if is_stream else parsed(body)))
+
+
 def _turns(body: Mapping[str, Json]) -> Iterator[Turn]:
     for key in ("system", "instructions"):
         if body.get(key):

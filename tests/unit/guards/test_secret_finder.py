@@ -12,6 +12,7 @@ KEYS = {
     "openai": "sk-proj-" + "Ab1_" * 6,
     "aws": "AKIA" + "0123456789ABCDEF",
     "google": "AIza" + "x" * 35,
+    "surefoot": "sft_" + "a1" * 24 + "a",
     "github": "ghs_" + "a1" * 20,
     "github-fine": "github_pat_" + "b2" * 12,
     "slack": "xoxb-" + "1234567890-ab",

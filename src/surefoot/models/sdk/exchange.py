@@ -30,11 +30,13 @@ from surefoot.models.chain.endpoints import (
 from surefoot.models.chain.facts import facts_of
 from surefoot.models.chain.guarding import Guarded
 from surefoot.models.chain.limits import AnswerCache
-from surefoot.models.chain.passage import Passage, Way, passage_of, tokens_of
+from surefoot.models.chain.passage import Passage, passage_of, tokens_of
 from surefoot.models.chain.record import Answer, kept_headers
 from surefoot.models.chain.retries import is_unsent
+from surefoot.models.chain.vendors import LOCAL
 from surefoot.models.fakes import current as current_fake
 from surefoot.models.fakes import is_free
+from surefoot.models.sdk import addressed
 from surefoot.models.sdk.bounded import at_most
 from surefoot.models.sdk.deadlines import end_in_time, within
 from surefoot.models.sdk.replays import Call, remember, repeated, replay
@@ -154,7 +156,7 @@ class Exchange:
             self.call.scope,
             is_stream=self.call.is_streaming,
         )
-        way = Way(self._whom, address=self.call.request.url.netloc.decode())
+        way = addressed.way(self.call.request, self._whom)
         self._passage = passage_of(self.policy, self.call.scope, self._load, way)
         self.attempts.passage = self._passage
         response = yield from self.attempts.run()
@@ -278,10 +280,10 @@ class Exchange:
 
     @property
     def _whom(self) -> str:
-        """Who fails as a whole: the provider at the host that is asked."""
+        """Who fails as a whole: the provider at the host or the connection that is asked."""
         if self._route is not None:
             return self._route.served_model.partition(":")[0]
-        return f"{self.call.asked.provider} at {self.call.request.url.host}"
+        return addressed.whom(self.call.request, self.call.asked.provider)
 
     @property
     def _cache(self) -> AnswerCache | None:
@@ -296,7 +298,7 @@ class Exchange:
         return Lookup(
             asked.operation.name,
             asked.provider,
-            lambda: place_of(str(request.url)) if self._route is None else self._route.served_model,
+            self._place,
             asked.model,
             self._leaving,
             is_events=asked.body.get("stream") is True or ":stream" in request.url.path,
@@ -309,11 +311,22 @@ class Exchange:
             guarded=self.guarded,
         )
 
+    def _place(self) -> str:
+        """Where the call is answered, as the cache tells places apart."""
+        if self._route is not None:
+            return self._route.served_model
+        place, target = place_of(str(self.call.request.url)), addressed.target_of(self.call.request)
+        return place if target is None else f"{target.connection} {place}"
+
     def _choose_route(self) -> None:
         headers, asked = self.call.request.headers, self.call.asked
         key = headers.get("idempotency-key", "")
         if not key or key.startswith("stainless-python-retry-"):
             headers["idempotency-key"] = self.claim.idempotency_key
+        known = addressed.target_of(self.call.request)
+        if known is not None and known.provider != LOCAL:
+            # An alias was asked where the target was chosen.
+            return
         target = CallTarget(asked.operation.provider, asked.model, has_credential(headers))
         self._route = route = self.policy.endpoints.route(target)
         if route is None:
@@ -371,7 +384,8 @@ class Exchange:
         asked, route = self.call.asked, self._route
         raw = self.call.request.content
         if route is None:
-            return Load(asked.operation.name, asked.provider, asked.model, self._leaving, raw)
+            known_as = addressed.priced_as(self.call.request)
+            return Load(asked.operation.name, asked.provider, asked.model, self._leaving, raw, known_as)
         provider, _, model = route.served_model.partition(":")
         return Load(asked.operation.name, provider, model, self._leaving, raw)
 
@@ -429,7 +443,7 @@ class Exchange:
             answer,
             is_events=answer is not None and self._is_in_events(answer),
             routed=routed,
-            address=self.call.request.url.netloc.decode(),
+            **addressed.priced(self.call.request),
         )
 
 

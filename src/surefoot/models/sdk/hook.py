@@ -11,6 +11,7 @@ import sys
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,6 +21,7 @@ from surefoot.models.chain.endpoints import policy
 from surefoot.models.chain.operations import recognise
 from surefoot.models.fakes import or_fake, or_fake_async
 from surefoot.models.sdk import sdks
+from surefoot.models.sdk.addressed import target_of
 from surefoot.models.sdk.chained import mark_all, scope_for
 from surefoot.models.sdk.exchange import exchange
 from surefoot.models.sdk.patches import Patch, Patches
@@ -127,6 +129,8 @@ def _intercepted(
     asked = recognise(request.method, request.url.host, request.url.path, content)
     if asked is None:
         return None
+    if (target := target_of(request)) is not None:
+        asked = replace(asked, provider=target.provider)
     return Call(asked, request, library, scope, bool(options.get("stream", False)), is_async)
 
 

@@ -12,8 +12,11 @@ from surefoot.server.api.following import Following
 from surefoot.server.api.looking import ServerPages
 from surefoot.server.api.problems import answer_to
 from surefoot.server.api.runs import RunPages
+from surefoot.server.api.switching import SwitchPages
 from surefoot.server.api.table import RULES
 from surefoot.server.entry import entered
+from surefoot.server.gateway import RULES as GATEWAY_RULES
+from surefoot.server.gateway import Translated, end_orphans, gateway_routes
 from surefoot.server.working.executor import Executor
 from surefoot.server.working.figures import Figures
 from surefoot.server.working.recovery import Recovery
@@ -35,9 +38,13 @@ class Api:
     executor: Executor
     recovery: Recovery
     figures: Figures
+    gateway_of: App | None = None
+    """Whose models are asked for clients of OpenAI and Anthropic; None where there is no gateway."""
 
     def start(self) -> None:
         """Begin to make runs, those first that were left by a former server."""
+        if self.gateway_of is not None:
+            end_orphans(self.gateway_of)
         self.executor.start()
         self.recovery.start()
 
@@ -48,10 +55,11 @@ class Api:
         self.executor.close(grace=grace)
 
 
-def api_of(app: App, served: Served, *, is_open: bool = False) -> Api:
+def api_of(app: App, served: Served, *, is_open: bool = False, has_gateway: bool = False) -> Api:
     """The application of an app for the flows that are served; `start` lets it work.
 
     is_open: whoever shows no token is taken for the owner of this machine's account.
+    has_gateway: models are asked for clients of OpenAI and Anthropic too, under `/v1`.
 
     Raises `UsageError` where a route is not in the table of what routes need.
     """
@@ -65,6 +73,7 @@ def api_of(app: App, served: Served, *, is_open: bool = False) -> Api:
     beginning = Beginning(runs, answers, following, settings)
     pages = RunPages(runs, answers, following, recovery)
     own = ServerPages(app, served, executor, figures)
+    switching = SwitchPages(app)
     endpoints: dict[tuple[Method, str], Endpoint] = {
         ("GET", "/healthz"): own.health,
         ("GET", "/readyz"): own.ready,
@@ -84,14 +93,17 @@ def api_of(app: App, served: Served, *, is_open: bool = False) -> Api:
         ("POST", "/runs/{run}/events/{event}"): pages.send,
         ("GET", "/runs/{run}/approvals"): pages.approvals,
         ("POST", "/runs/{run}/approvals"): pages.approve,
+        ("GET", "/switches"): switching.switches,
+        ("POST", "/switches"): switching.switch,
     }
 
     routes = Door(app, served, figures).routes(endpoints, RULES)
     asgi = entered(
-        *(app, routes),
-        rules=RULES,
+        *(app, [*routes, *(gateway_routes(app) if has_gateway else ())]),
+        rules={**RULES, **(GATEWAY_RULES if has_gateway else {})},
         settings=settings,
         owner_is_anybody=is_open,
         handlers={Exception: answer_to},
     )
-    return Api(asgi, executor, recovery, figures)
+    asked = Translated(asgi) if has_gateway else asgi
+    return Api(asked, executor, recovery, figures, gateway_of=app if has_gateway else None)

@@ -12,7 +12,7 @@ from surefoot.access import LOCAL
 from surefoot.server.api.asked import Asked
 from surefoot.server.api.problems import Problem, answer_to
 from surefoot.server.entry import guard
-from surefoot.server.entry.checkpoint import RUN
+from surefoot.server.entry.caller import RUN
 
 if TYPE_CHECKING:
     from starlette.requests import Request

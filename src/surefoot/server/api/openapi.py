@@ -239,6 +239,9 @@ def _body(method: Method, path: str, served: ServedFlow | None, schemas: Schema 
             example = {"changes": ["model:openai:gpt-4o=openai:gpt-4o-mini"]}
         case "/runs/{run}/events/{event}":
             fields, example = {"value": _ANY}, {"value": {"approved": True}}
+        case "/switches":
+            fields = {"what": _short(), "off": {"type": "boolean"}, "reason": _short()}
+            required, example = ["what"], {"what": "flow:triage", "reason": "it mails everybody"}
         case "/runs/{run}/approvals":
             fields = {"step": _short(), "deny": {"type": "boolean"}, "reason": _short()}
             example = {"step": "send_mail", "reason": "read and found right"}
@@ -316,11 +319,11 @@ def _responses(method: Method, path: str, served: ServedFlow | None, schemas: Sc
             ended: Schema = {
                 "allOf": [{"$ref": "#/components/schemas/Ended"}, {"properties": {"output": output}}]
             }
-            told["200"] = _answer("The run has completed.", ended)
-            cast("Schema", told["200"])["content"] = {
+            content: Schema = {
                 "application/json": {"schema": ended},
                 "text/event-stream": {"schema": _TEXT},
             }
+            told["200"] = {"description": "The run has completed.", "content": content}
             told["202"] = _answer("The run is recorded and goes on.", _ref("Accepted"))
         case "POST", "/flows/{flow}/batches":
             told["202"] = _answer("The runs are recorded.", _ref("Batch"))
@@ -330,6 +333,8 @@ def _responses(method: Method, path: str, served: ServedFlow | None, schemas: Sc
         case "POST", "/runs/{run}/cancel":
             told["200"] = _answer("The run is cancelled.", _ref("Run"))
             told["202"] = _answer("It ends at its next step.", _ref("Run"))
+        case "POST", "/switches":
+            told["200"] = _answer("It is as was asked.", {"type": "object"})
         case "POST", _:
             told["202"] = _answer("It waits for the run, which takes it.", {"type": "object"})
         case "GET", "/runs/{run}/events":

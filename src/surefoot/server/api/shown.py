@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import orjson
 from pydantic_core import PydanticSerializationError, to_jsonable_python
@@ -41,9 +41,10 @@ def _plainly(value: object) -> object:
     told = _told(value)
     match told:
         case dict():
-            return {_readable(str(key)): _plainly(part) for key, part in told.items()}  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]
+            found = cast("dict[object, object]", told)
+            return {_readable(str(key)): _plainly(part) for key, part in found.items()}
         case list():
-            return [_plainly(part) for part in told]  # pyright: ignore[reportUnknownVariableType]
+            return [_plainly(part) for part in cast("list[object]", told)]
         case str():
             return _readable(told)
         case int() if not -(2**63) <= told < 2**64:

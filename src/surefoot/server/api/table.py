@@ -24,5 +24,9 @@ RULES: Rules = {
     ("POST", "/runs/{run}/events/{event}"): _rule("run:send", "run", "Send an event to a run."),
     ("GET", "/runs/{run}/approvals"): _rule("run:read", "run", "What waits for approval in a run."),
     ("POST", "/runs/{run}/approvals"): _rule("run:approve", "run", "Approve or deny what waits."),
+    ("GET", "/switches"): _rule("server:read", "server", "What is switched off."),
+    ("POST", "/switches"): _rule(
+        "server:switch", "server", "Switch a flow or somebody off, or on again.", is_told=True
+    ),
 }
 """By method and path. The thing of a run is named after its flow, so that grants for a flow reach its runs."""

@@ -10,6 +10,8 @@ from surefoot.accessing.access import Access
 CALLER = "surefoot.caller"
 """Where the scope of a request has it."""
 REQUEST_ID = "surefoot.request_id"
+RUN = "surefoot.run"
+"""Where it has the record of the run that its path names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,9 @@ class Caller:
 
     def may(self, permission: Permission, resource: Resource) -> bool:
         """Whether he may do this with this token. Nothing is recorded of it. Raises `LedgerError`."""
-        return not self._is_bounded(permission) and self._ruled(permission, resource)
+        return self.admitted == (permission, resource) or (
+            not self._is_bounded(permission) and self._ruled(permission, resource)
+        )
 
     def require(self, permission: Permission, resource: Resource) -> None:
         """Raise `AccessDenied`, and record that, unless he may. Blocks while the ledger is written."""

@@ -18,7 +18,7 @@ from surefoot import values
 from surefoot.access import LOCAL, Permission, Resource, kind_of
 from surefoot.errors import AccessDenied, LedgerError, UnknownRun
 from surefoot.server.entry import body as bodies
-from surefoot.server.entry.caller import CALLER, REQUEST_ID, Caller
+from surefoot.server.entry.caller import CALLER, REQUEST_ID, RUN, Caller
 from surefoot.server.entry.refusal import Refusal, of_denied
 from surefoot.server.entry.rule import Rule
 
@@ -31,13 +31,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-RUN = "surefoot.run"
-"""Where the scope of a request has the record of the run that its path names."""
-
-_FLOW = re.compile(r"\w[\w.:@-]{0,127}")
+_ANY = re.compile(r"[^\x00-\x1f\x7f/\\]{1,256}")
+"""Names of flows and events are those that people have given."""
 _RUN = re.compile(r"[0-9A-HJKMNP-TV-Za-hjkmnp-tv-z]{26}")
-_ANY = re.compile(r"\w[\w.:@-]{0,127}")
-_NAMES: Mapping[str, re.Pattern[str]] = {"flow": _FLOW, "run": _RUN}
+_MODEL = re.compile(r"\w[\w.:@/+-]{0,199}")
+_NAMES: Mapping[str, re.Pattern[str]] = {"run": _RUN, "model": _MODEL}
 _READING = frozenset(("GET", "HEAD"))
 _THREADS = 16
 """So many requests are looked at side by side, whatever the threads of the endpoints are busy with."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Lifespan
 
 from surefoot.errors import AccessDenied, UsageError
@@ -36,29 +36,26 @@ def entered(
     rules: Rules,
     settings: EntrySettings,
     owner_is_anybody: bool = False,
-    pages: Mapping[str, ASGIApp] | None = None,
     handlers: Mapping[Any, Any] | None = None,
     lifespan: Lifespan[Starlette] | None = None,
 ) -> ASGIApp:
     """The routes as an ASGI application that lets in whom the rules let in.
 
     owner_is_anybody: whoever shows no token is taken for the owner of this machine's account.
-    pages: applications with pages for people, by what their paths begin with. They ask themselves who looks.
     handlers: what errors of the routes are answered with, beside `AccessDenied` and those of HTTP.
 
     Raises `UsageError` for a route without a rule, and for a rule without a route.
     """
     checks = checks_of(app, settings, owner_is_anybody=owner_is_anybody)
     guarded = [_guarded(route, rules, checks) for route in ruled(routes, rules)]
-    mounted = [Mount(path, app=behind) for path, behind in (pages or {}).items()]
     starlette = Starlette(
-        routes=[*mounted, *guarded],
+        routes=guarded,
         exception_handlers={AccessDenied: answer_denied, HTTPException: answer_refused, **(handlers or {})},
         lifespan=lifespan,
     )
     # It would answer `/runs/` with a way to `/runs`, under the name that the request was sent to.
     starlette.router.redirect_slashes = False
-    return Perimeter(starlette, settings, hosts=Hosts(settings.hosts), pages=tuple(pages or ()))
+    return Perimeter(starlette, settings, hosts=Hosts(settings.hosts))
 
 
 def checks_of(app: App, settings: EntrySettings, *, owner_is_anybody: bool = False) -> Checks:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import anyio.to_thread
 from starlette.requests import Request
 
 from surefoot.access import Permission, Principal, Resource
-from surefoot.server.entry.caller import CALLER, Caller
+from surefoot.ledger import RunRecord
+from surefoot.server.entry.caller import CALLER, RUN, Caller
 from surefoot.server.entry.refusal import Refusal
 
 
@@ -25,6 +27,20 @@ def principal_of(request: Request) -> Principal:
 def may(request: Request, permission: Permission, resource: Resource) -> bool:
     """Whether whoever sends a request may do this; for lists, of which he sees what he may. Nothing is recorded."""
     return caller_of(request).may(permission, resource)
+
+
+def run_of(request: Request) -> RunRecord | None:
+    """The run that the path names, of the organisation of whoever asks; None where it names none."""
+    found: RunRecord | None = request.scope.get(RUN)
+    return found
+
+
+async def admitted(request: Request, permission: Permission, resource: Resource) -> Principal:
+    """`allowed` for async code: a refusal is recorded in a thread. Raises `AccessDenied`."""
+    caller = caller_of(request)
+    if not caller.may(permission, resource):
+        await anyio.to_thread.run_sync(caller.require, permission, resource)
+    return caller.principal
 
 
 def allowed(request: Request, permission: Permission, resource: Resource) -> Principal:

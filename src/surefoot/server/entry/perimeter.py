@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 
-from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from surefoot import scope as surefoot_scope
 from surefoot.config.entry import EntrySettings
 from surefoot.server.entry import shape
+from surefoot.server.entry.answering import Answering
 from surefoot.server.entry.caller import REQUEST_ID
 from surefoot.server.entry.hosts import Hosts
 from surefoot.server.entry.refusal import Refusal
 from surefoot.values import new_id
+
+log = surefoot_scope.logger("surefoot.server")
 
 SECURITY_HEADERS = {
     "cache-control": "no-store",
@@ -29,18 +32,12 @@ _EXPOSED_HEADERS = "retry-after, ratelimit-limit, ratelimit-remaining, ratelimit
 
 
 class Perimeter:
-    """ASGI middleware that refuses before a route is looked up.
+    """ASGI middleware that refuses before a route is looked up."""
 
-    pages: what paths begin with behind which there are pages for people, whose forms have a defence of their own.
-    """
-
-    def __init__(
-        self, behind: ASGIApp, settings: EntrySettings, *, hosts: Hosts, pages: tuple[str, ...] = ()
-    ) -> None:
+    def __init__(self, behind: ASGIApp, settings: EntrySettings, *, hosts: Hosts) -> None:
         self._behind = behind
         self._settings = settings
         self._hosts = hosts
-        self._pages = pages
         self._carried = dict(SECURITY_HEADERS)
         if settings.hsts:
             self._carried["strict-transport-security"] = f"max-age={settings.hsts}; includeSubDomains"
@@ -54,23 +51,27 @@ class Perimeter:
             return
         headers: dict[bytes, bytes] = dict(scope["headers"])
         given = headers.get(b"x-request-id", b"").decode("latin-1")
-        scope[REQUEST_ID] = given if _REQUEST_ID.fullmatch(given) else new_id()
-        scope.setdefault("state", {})["request_id"] = scope[REQUEST_ID]
+        request_id = scope[REQUEST_ID] = given if _REQUEST_ID.fullmatch(given) else new_id()
+        scope.setdefault("state", {})["request_id"] = request_id
         cross = self._cross(headers.get(b"origin", b"").decode("latin-1"))
-
-        async def send_secured(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                answered = MutableHeaders(scope=message)
-                for name, value in {**self._carried, **cross}.items():
-                    answered.setdefault(name, value)
-                answered["x-request-id"] = scope[REQUEST_ID]
-            await send(message)
-
+        answering = Answering(
+            *(send, receive),
+            carried={"x-request-id": request_id, **cross, **self._carried},
+            has_body=b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0",
+        )
         try:
             answer = self._looked_at(scope, headers, is_cross=bool(cross))
         except Refusal as refused:
-            answer = refused.answer(scope[REQUEST_ID])
-        await (answer or self._behind)(scope, receive, send_secured)
+            answer = refused.answer(request_id)
+        try:
+            await (answer or self._behind)(scope, answering.receive, answering.send)
+        except Exception:
+            # Of ours are the logs that hold no secret; the server's own would hold the error as it is.
+            log.exception("the request %s %s failed", scope["method"], scope["path"])
+            if not answering.has_begun:
+                await _broken().answer(request_id)(scope, receive, answering.send)
+            elif not answering.has_ended:
+                raise BrokenOff from None
 
     def _looked_at(self, scope: Scope, headers: dict[bytes, bytes], *, is_cross: bool) -> Response | None:
         """What to answer at once; None where the request goes on. Raises `Refusal`."""
@@ -85,8 +86,6 @@ class Perimeter:
                 f"nothing is done by {method[:20]} here",
                 headers={"allow": ", ".join(sorted(shape.METHODS))},
             )
-        if self._is_page(scope["path"]):
-            return None
         if method == "OPTIONS":
             return _preflight(is_cross=is_cross)
         shape.refuse_body(method, headers, settings)
@@ -105,8 +104,17 @@ class Perimeter:
             "vary": "origin",
         }
 
-    def _is_page(self, path: str) -> bool:
-        return any(path == page or path.startswith(f"{page}/") for page in self._pages)
+
+class BrokenOff(Exception):
+    """An answer that had begun could not be ended: its connection is closed. What went wrong is in the log."""
+
+
+def _broken() -> Refusal:
+    return Refusal(
+        500,
+        "broken",
+        "something went wrong in the server: its log says what, at the time of this request",
+    )
 
 
 def _preflight(*, is_cross: bool) -> Response:

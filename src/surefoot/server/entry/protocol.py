@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 
 import h11
@@ -10,6 +11,8 @@ import orjson
 from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 
 from surefoot.server.entry.refusal import KIND, MEDIA_TYPE
+
+_BARE_END = re.compile(rb"(?<!\r)\n")
 
 
 class Guarded(H11Protocol):
@@ -34,6 +37,9 @@ class Guarded(H11Protocol):
         super().data_received(data)
 
     def handle_events(self) -> None:
+        if self._is_between() and _has_bare_end(self.conn.trailing_data[0]):
+            self._answer(400, "no-http", "lines of headers end with a carriage return and a line feed")
+            return
         super().handle_events()
         if self._is_between():
             self._unread = _without(self._unread)
@@ -90,6 +96,11 @@ class Guarded(H11Protocol):
 def protocol(read_seconds: float) -> type[asyncio.Protocol]:
     """What uvicorn is to speak on connections (`http=` of its settings)."""
     return type("Guarded", (Guarded,), {"read_seconds": read_seconds})
+
+
+def _has_bare_end(data: bytes) -> bool:
+    """Whether a line of headers ends with a line feed alone: a proxy in front may see one long line there."""
+    return _BARE_END.search(data.partition(b"\r\n\r\n")[0]) is not None
 
 
 def _without(timer: asyncio.TimerHandle | None) -> asyncio.TimerHandle | None:

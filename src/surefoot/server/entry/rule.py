@@ -9,9 +9,9 @@ from typing import Literal, TypeAlias
 from surefoot.access import Permission, permission
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
-Thing = Literal["flow", "run", "flows", "runs", "server"]
-"""What a permission is asked for: the flow or the run that the path names, each flow or the runs that are listed, or
-the server."""
+Thing = Literal["flow", "run", "flows", "runs", "connections", "server"]
+"""What a permission is asked for: the flow or the run that the path names, each flow or the runs that are listed, the
+connections of which one is meant by what the body says, or the server."""
 
 _BEGINNING = frozenset(("flow:run", "run:resume", "run:fork"))
 
@@ -36,8 +36,11 @@ class Rule:
 
     @property
     def is_listing(self) -> bool:
-        """Whether it lists things, of which everybody is shown those that he may see."""
-        return self.thing in ("flows", "runs")
+        """Whether it is about one or several of many things, and whoever may do it with some of them is let in.
+
+        The code of the route shows him those alone, or asks for the one that is meant.
+        """
+        return self.thing in ("flows", "runs", "connections")
 
     @property
     def begins(self) -> bool:

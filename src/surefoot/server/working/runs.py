@@ -10,6 +10,7 @@ from surefoot import flows
 from surefoot.errors import UnknownFlow
 from surefoot.server.working.feed import Feed
 from surefoot.server.working.job import Job
+from surefoot.server.working.switched import refuse_switched_off
 from surefoot.values import RunTags, new_id
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Runs:
         run_id = new_id()
 
         def logic(job: Job) -> Logic[object]:
+            refuse_switched_off(self._app.access, order.flow.name, order.tags.tenant, order.tags.principal)
             options = self._options(job, order, run_id=run_id)
             return flows.begin(self._target(order), options)
 
@@ -138,6 +140,7 @@ class Runs:
             return flows.target_of(served.flow, served.spec, inputs, init=init, make_client=self._app.client)
 
         def logic(job: Job) -> Logic[object]:
+            refuse_switched_off(self._app.access, record.flow, record.tenant, record.principal)
             options = flows.Options(
                 listener=job.feed.see,
                 deadline=deadline,
