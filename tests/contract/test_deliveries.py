@@ -54,7 +54,7 @@ def ended(ledger: Ledger, **rest: Any) -> str:
 
 
 def test_nothing_is_there_before_the_first_webhook(ledger: Ledger) -> None:
-    assert ends(ledger) == told(ledger) == ledger.ask(kept.looked_query("crm")) == []
+    assert ends(ledger) == told(ledger) == ledger.ask(kept.mark_query("crm")) == []
     assert take(ledger) == []
 
 
@@ -115,19 +115,28 @@ def test_what_has_failed_is_due_again_and_then_given_up(ledger: Ledger) -> None:
 
 
 def test_a_webhook_is_told_of_what_ends_from_its_beginning_on(ledger: Ledger) -> None:
+    def mark() -> kept.Mark:
+        [row] = ledger.ask(kept.mark_query("crm"))
+        return kept.mark_of(row)
+
     ended(ledger)
-    tell(ledger, kept.begin("crm"))
-    [(seq,)] = ledger.ask(kept.looked_query("crm"))
-    assert ends(ledger, seq) == []
+    tell(ledger, kept.begin("crm", now_ns=50))
+    begun = mark()
+    assert (begun.name, begun.at_ns, begun.begun_ns) == ("", 50, 50)
+    assert ends(ledger, begun.seq) == []
     run_id = ended(ledger, tenant="acme", tags={"team": "a"})
-    tell(ledger, kept.begin("crm"))
-    [found] = ends(ledger, seq)
+    tell(ledger, kept.begin("crm", now_ns=60))
+    assert mark() == begun
+    [found] = ends(ledger, begun.seq)
     assert (found.run_id, found.epoch, found.status, found.is_child) == (run_id, 1, "completed", False)
-    assert found.tags == {"team": "a"}
-    tell(ledger, kept.looked("crm", found.seq), kept.looked("crm", seq))
-    assert ledger.ask(kept.looked_query("crm")) == [(found.seq,)]
+    assert (found.tenant, found.tags) == ("acme", {"team": "a"})
+    tell(ledger, kept.looked("crm", found, now_ns=70), kept.looked("crm", replace(found, seq=1), now_ns=65))
+    assert mark() == kept.Mark(found.seq, f"{run_id} 1", 70, 50)
     assert take(ledger) == []
-    assert ledger.ask(kept.seqs_query(seq, until=found.seq, most=5)) == [(found.seq,)]
+    places = kept.places_query(begun.seq, until=found.seq, since_ns=found.ended_ns, most=5)
+    assert ledger.ask(places) == [(found.seq, run_id, 1)]
+    late = kept.places_query(begun.seq, until=found.seq, since_ns=found.ended_ns + 1, most=5)
+    assert ledger.ask(late) == ledger.ask(kept.ends_query(0, since_ns=found.ended_ns + 1, most=5)) == []
     assert [kept.end_of(row) for row in ledger.ask(kept.ends_at_query([found.seq]))] == [found]
 
 
@@ -170,11 +179,11 @@ def test_all_changes_are_there_or_none(ledger: Ledger) -> None:
 
 def test_a_run_that_is_pruned_takes_its_deliveries_along(ledger: Ledger) -> None:
     run_id = ended(ledger)
-    tell(ledger, kept.begin("crm"), kept.owe(replace(FIRST, run_id=run_id)), kept.owe(FIRST))
+    tell(ledger, kept.begin("crm", now_ns=5), kept.owe(replace(FIRST, run_id=run_id)), kept.owe(FIRST))
     with closing(tables_of(ledger)) as tables:
         prune(tables, [Rule("runs", time.time_ns() + MINUTE)], now_ns=time.time_ns())
     assert told(ledger, run_id) == []
-    assert len(told(ledger)) == len(ledger.ask(kept.looked_query("crm"))) == 1
+    assert len(told(ledger)) == len(ledger.ask(kept.mark_query("crm"))) == 1
 
 
 def test_two_processes_share_what_is_due(place: Place) -> None:
@@ -200,7 +209,7 @@ def test_ends_are_found_without_reading_what_was_recorded(place: Place) -> None:
     ledger = place.open()
     ended(ledger)
     if place.engine == "sqlite":
-        plan = place.execute(f"EXPLAIN QUERY PLAN {kept.ends_query(0, most=5)[0]}", 0, 5)
+        plan = place.execute(f"EXPLAIN QUERY PLAN {kept.ends_query(0, most=5)[0]}", 0, 0, 5)
         assert "outcomes_ends" in str(plan)
         plan = place.execute(f"EXPLAIN QUERY PLAN {kept.due_query('crm', now_ns=1, most=5)[0]}", "crm", 1, 5)
         assert "deliveries_due" in str(plan)

@@ -173,6 +173,8 @@ def written_by(place: Place, version: int) -> str:
     run_id = started(ledger, 2, lease=-1.0)
     ledger.close()
     for later in reversed(range(version, VERSION)):
+        for index in re.findall(r"CREATE (?:UNIQUE )?INDEX (\w+)", schema._STEPS[later]):
+            place.execute(f"DROP INDEX IF EXISTS {index}")
         for table in re.findall(r"CREATE TABLE (\w+)", schema._STEPS[later]):
             place.execute(f"DROP TABLE {table}")
         for table, column in re.findall(r"ALTER TABLE (\w+) ADD COLUMN (\w+)", schema._STEPS[later]):

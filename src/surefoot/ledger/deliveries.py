@@ -31,14 +31,15 @@ _OWE = (
 _SETTLE = f"UPDATE deliveries SET done_ns = ?, next_ns = ?, error = ? WHERE {_KEY} AND tries = ? AND done_ns IS NULL"
 _AGAIN = f"UPDATE deliveries SET done_ns = NULL, next_ns = ?, tries = 0 WHERE {_KEY} AND error <> ''"
 
-# How far a webhook has looked, as a row that is never due: `next_ns` is the `seq` of the last end that it has seen.
+# How far a webhook has looked, as a row that is never due: `next_ns` is the `seq` of the last end that it has seen,
+# `error` says which end that is, `done_ns` when that was noted, `tries` when the webhook was begun.
 _MARK = "looked"
 _BEGIN = (
     f"INSERT INTO deliveries ({COLUMNS}) "
-    "SELECT ?, '', 0, ?, 0, coalesce(max(seq), 0), 0, '' FROM outcomes WHERE kind = 'end' "
-    "ON CONFLICT (run_id, webhook, epoch, event) DO NOTHING"
+    "SELECT ?, '', 0, ?, CAST(? AS BIGINT), coalesce(max(seq), 0), CAST(? AS BIGINT), '' "
+    "FROM outcomes WHERE kind = 'end' ON CONFLICT (run_id, webhook, epoch, event) DO NOTHING"
 )
-_LOOKED = "UPDATE deliveries SET next_ns = ? WHERE run_id = '' AND webhook = ? AND next_ns < ?"
+_LOOKED = "UPDATE deliveries SET next_ns = ?, error = ?, done_ns = ? WHERE run_id = '' AND webhook = ? AND done_ns < ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +79,26 @@ class EndRow:
     run_id: str
     epoch: int
     status: str
+    ended_ns: int
     flow: str
     tenant: str
     is_child: bool
     tags: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def name(self) -> str:
+        """What tells it from others, also from one that has its place later, when it was pruned."""
+        return f"{self.run_id} {self.epoch}"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far a webhook has looked: the place of an end, its name, and when; and when the webhook was begun."""
+
+    seq: int
+    name: str
+    at_ns: int
+    begun_ns: int
 
 
 def delivery_of(row: Row) -> DeliveryRow:
@@ -109,19 +126,27 @@ def again(delivery: DeliveryRow, *, now_ns: int) -> Change:
     return Change(_AGAIN, (now_ns, *delivery.key))
 
 
-def begin(webhook: str) -> Change:
+def begin(webhook: str, *, now_ns: int) -> Change:
     """Note that a webhook is told of what ends from here on; nothing where it was begun before."""
-    return Change(_BEGIN, (webhook, _MARK))
+    return Change(_BEGIN, (webhook, _MARK, now_ns, now_ns))
 
 
-def looked(webhook: str, seq: int) -> Change:
-    """Note that all ends up to `seq` were looked at for a webhook."""
-    return Change(_LOOKED, (seq, webhook, seq))
+def looked(webhook: str, end: EndRow, *, now_ns: int) -> Change:
+    """Note that all ends up to this one were looked at for a webhook."""
+    return Change(_LOOKED, (end.seq, end.name, now_ns, webhook, now_ns))
 
 
-def looked_query(webhook: str) -> Query:
-    """Up to which `seq` a webhook has looked; no row where it was never begun."""
-    return "SELECT next_ns FROM deliveries WHERE run_id = '' AND webhook = ? AND event = ?", (webhook, _MARK)
+def mark_query(webhook: str) -> Query:
+    """How far a webhook has looked; no row where it was never begun."""
+    return (
+        "SELECT next_ns, error, done_ns, tries FROM deliveries WHERE run_id = '' AND webhook = ? AND event = ?",
+        (webhook, _MARK),
+    )
+
+
+def mark_of(row: Row) -> Mark:
+    """A mark from a row of `mark_query`."""
+    return Mark(*row)
 
 
 def due_query(webhook: str, *, now_ns: int, most: int) -> Query:
@@ -137,23 +162,23 @@ def take(delivery: DeliveryRow, *, until_ns: int) -> Change:
     )
 
 
-def seqs_query(after: int, *, until: int, most: int) -> Query:
-    """The places of ends of runs behind one place, up to another."""
+def places_query(after: int, *, until: int, since_ns: int, most: int) -> Query:
+    """Places and names of ends behind one place, up to another, of runs that ended at `since_ns` or later."""
     return (
-        "SELECT seq FROM outcomes WHERE kind = 'end' AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
-        (after, until, most),
-    )
+        "SELECT seq, run_id, epoch FROM outcomes "
+        "WHERE kind = 'end' AND seq > ? AND seq <= ? AND ended_ns >= ? ORDER BY seq LIMIT ?"
+    ), (after, until, since_ns, most)
 
 
 _END = (
-    "SELECT o.seq, o.run_id, o.epoch, o.status, r.flow, r.tenant, r.run_key, r.parent_run, r.tags "
+    "SELECT o.seq, o.run_id, o.epoch, o.status, o.ended_ns, r.flow, r.tenant, r.run_key, r.parent_run, r.tags "
     "FROM outcomes o JOIN runs r ON r.id = o.run_id WHERE o.kind = 'end' AND "
 )
 
 
-def ends_query(after: int, *, most: int) -> Query:
-    """Ends of runs behind a place, in the order in which they were recorded."""
-    return f"{_END}o.seq > ? ORDER BY o.seq LIMIT ?", (after, most)
+def ends_query(after: int, *, since_ns: int = 0, most: int) -> Query:
+    """Ends of runs behind a place, in the order in which they were recorded, at `since_ns` or later."""
+    return f"{_END}o.seq > ? AND o.ended_ns >= ? ORDER BY o.seq LIMIT ?", (after, since_ns, most)
 
 
 def ends_at_query(seqs: Sequence[int]) -> Query:
@@ -163,7 +188,7 @@ def ends_at_query(seqs: Sequence[int]) -> Query:
 
 def waits_query(after: str, *, most: int) -> Query:
     """Runs that wait for somebody, by id, behind an id; as rows of ends without a place."""
-    columns = "0, id, epoch, status, flow, tenant, run_key, parent_run, tags"
+    columns = "0, id, epoch, status, 0, flow, tenant, run_key, parent_run, tags"
     return f"SELECT {columns} FROM runs WHERE status = 'waiting' AND id > ? ORDER BY id LIMIT ?", (
         after,
         most,
@@ -172,10 +197,10 @@ def waits_query(after: str, *, most: int) -> Query:
 
 def end_of(row: Row) -> EndRow:
     """An end from a row of the queries above."""
-    seq, run_id, epoch, status, flow, tenant, run_key, parent, tags = row
+    seq, run_id, epoch, status, ended_ns, flow, tenant, run_key, parent, tags = row
     is_child = parent is not None and (run_key or "").startswith(f"{parent}/")
     return EndRow(
-        *(seq, run_id, epoch, status, flow, tenant, is_child),
+        *(seq, run_id, epoch, status, ended_ns, flow, tenant, is_child),
         cast("dict[str, str]", orjson.loads(tags or "{}")),
     )
 

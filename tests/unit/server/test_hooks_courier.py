@@ -6,6 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from surefoot.config import load
 from surefoot.errors import ConfigError, InvalidInput, StepFailed
 from surefoot.ledger import DeliveryRow
 from surefoot.ledger import deliveries as kept
+from surefoot.ledger.opening import tables_of
+from surefoot.ledger.retention import Rule, prune
 from surefoot.server.hooks import Courier, known_webhook
 from surefoot.server.hooks.lookout import Lookout
 from surefoot.server.hooks.office import MOST_TRIES, pause
@@ -290,12 +293,54 @@ def test_an_end_that_becomes_visible_behind_later_ones_is_found(opened: Opened, 
     now = 11.0
     assert lookout.look() == 1
     assert len(standing(app, slow)) == 1
-    [(mark,)] = app.ledger.ask(kept.looked_query("crm"))
+    [(mark, *_)] = app.ledger.ask(kept.mark_query("crm"))
     now = 90.0
     assert lookout.look() == 0
-    [(later,)] = app.ledger.ask(kept.looked_query("crm"))
+    [(later, *_)] = app.ledger.ask(kept.mark_query("crm"))
     assert later > mark
     assert lookout.look() == 0
+
+
+def test_where_places_are_taken_once_more_no_end_is_missed(opened: Opened) -> None:
+    """A file gives the numbers of rows that were pruned to new ones."""
+    app, _ = opened()
+    now = 0.0
+
+    def look_out() -> Lookout:
+        return Lookout(app.ledger, [Webhook("crm", app.config.webhooks["crm"])], clock=lambda: now)
+
+    lookout = look_out()
+    lookout.look()
+
+    def run() -> str:
+        app.run(triage, {"text": "a"})
+        return app.ledger.run("last").id
+
+    def prune_all() -> None:
+        with closing(tables_of(app.ledger)) as tables:
+            prune(tables, [Rule("runs", time.time_ns() + 10**12)], now_ns=time.time_ns())
+
+    before = [run() for _ in range(5)]
+    lookout.look()
+    now = 100.0
+    lookout.look()
+    [(mark, *_)] = app.ledger.ask(kept.mark_query("crm"))
+    prune_all()
+    after = run()
+    assert kept.end_of(app.ledger.ask(kept.ends_query(0, most=1))[0]).seq < mark
+    now = 120.0
+    lookout.look()
+    lookout.look()
+    assert standing(app, after) == [("run.completed", "waiting", 0)]
+    assert [standing(app, one) for one in before] == [[]] * 5
+
+    # So it is where nobody was up meanwhile, and where one end has the very place of another.
+    now = 300.0
+    lookout.look()
+    prune_all()
+    again = run()
+    look_out().look()
+    assert len(standing(app, again)) == 1
 
 
 def test_in_the_background_runs_are_told_of_beside_a_server_that_does_not_answer(

@@ -18,6 +18,8 @@ _PAGE = 500
 _LATE_SECONDS = 60.0
 """How long after a later one an end may become visible: twice what a batch of the ledger may take on a server."""
 _AGAIN_SECONDS = 10.0
+_AWRY_NS = 600_000_000_000
+"""By how much the clocks of those who end runs may be behind."""
 _MOST_LATE = 5_000
 
 
@@ -25,8 +27,10 @@ class Lookout:
     """Goes through the ends of runs in the order in which they were recorded, from where webhooks were begun.
 
     On a server the rows of two processes may become visible in another order than that of their numbers. So the last
-    minute is looked through again, and only what lies before it is noted as looked at. Several processes may look at
-    once: what they find is the same, and is noted once. For one thread.
+    minute is looked through again, and only what lies before it is noted as looked at. In a file, places become free as
+    the last runs are pruned, and are taken once more: where the end that was looked at last is gone, all ends
+    since then are gone through. Several processes may look at once: what they find is the same, and is noted once.
+    For one thread.
     """
 
     def __init__(
@@ -35,11 +39,14 @@ class Lookout:
         self._ledger = ledger
         self._webhooks = webhooks
         self._clock = clock
-        self._from: dict[str, int] = {}
-        # The ends that were seen since `_safe`, and when.
-        self._seen: dict[int, float] = {}
+        # From behind which place on a webhook is told, and of what ended since when.
+        self._from: dict[str, tuple[int, int]] = {}
+        self._since_ns = 0
+        # The ends that were seen since `_safe`, which is the last one that nothing comes before any more.
+        self._seen: dict[int, tuple[EndRow, float]] = {}
         self._order: deque[int] = deque()
-        self._safe = self._newest = 0
+        self._safe: EndRow | None = None
+        self._first = self._newest = 0
         self._looked_again = 0.0
         self._after_wait = ""
         self._waits: set[tuple[str, int]] = set()
@@ -47,11 +54,22 @@ class Lookout:
 
     def begin(self) -> None:
         """Note from where on webhooks are told, for those that were never begun. Raises `LedgerError`."""
-        self._ledger.submit(TellDeliveries([kept.begin(one.name) for one in self._webhooks])).result()
+        now = time.time_ns()
+        self._ledger.submit(
+            TellDeliveries([kept.begin(one.name, now_ns=now) for one in self._webhooks])
+        ).result()
         for one in self._webhooks:
-            [(seq,)] = self._ledger.ask(kept.looked_query(one.name))
-            self._from[one.name] = int(seq)
-        self._safe = self._newest = min(self._from.values(), default=0)
+            [row] = self._ledger.ask(kept.mark_query(one.name))
+            mark = kept.mark_of(row)
+            is_there = self._is_there(mark.seq, mark.name)
+            self._from[one.name] = (
+                (mark.seq, 0) if is_there else (0, max(mark.begun_ns, mark.at_ns - _AWRY_NS))
+            )
+        self._first = self._newest = min((seq for seq, _ in self._from.values()), default=0)
+        self._since_ns = min((since for _, since in self._from.values()), default=0)
+        self._safe = None
+        self._seen.clear()
+        self._order.clear()
         self._looked_again = self._clock()
 
     def look(self) -> int:
@@ -59,7 +77,7 @@ class Lookout:
         if not self._from:
             self.begin()
         found = 0
-        while rows := self._ledger.ask(kept.ends_query(self._newest, most=_PAGE)):
+        while rows := self._ledger.ask(kept.ends_query(self._newest, since_ns=self._since_ns, most=_PAGE)):
             found += self._found([kept.end_of(row) for row in rows])
             self._newest = max(self._newest, *(int(row[0]) for row in rows))
             if len(rows) < _PAGE:
@@ -71,41 +89,54 @@ class Lookout:
             found += self._look_for_waits()
         return found
 
+    def _is_there(self, seq: int, name: str) -> bool:
+        return any(end.name == name for end in self._ends_at([seq]))
+
+    def _ends_at(self, seqs: Sequence[int]) -> list[EndRow]:
+        return [kept.end_of(row) for row in self._ledger.ask(kept.ends_at_query(seqs))]
+
     def _found(self, ends: Sequence[EndRow]) -> int:
         self._tell(ends)
         now = self._clock()
         for end in ends:
             if end.seq not in self._seen:
-                self._seen[end.seq] = now
                 self._order.append(end.seq)
+            self._seen[end.seq] = (end, now)
         return len(ends)
 
     def _look_again(self) -> int:
         """What has become visible behind what was seen; then note how far nothing can come any more."""
+        if self._safe is not None and not self._is_there(self._safe.seq, self._safe.name):
+            # Pruned: what comes may get its place, and those before it.
+            self.begin()
+            return 0
         late = 0
-        after = self._safe
-        while page := [
-            int(row[0])
-            for row in self._ledger.ask(kept.seqs_query(after, until=self._newest, most=_MOST_LATE))
-        ]:
-            missed = [seq for seq in page if seq not in self._seen]
+        after = self._first if self._safe is None else self._safe.seq
+        while page := self._ledger.ask(
+            kept.places_query(after, until=self._newest, since_ns=self._since_ns, most=_MOST_LATE)
+        ):
+            missed = [int(seq) for seq, run_id, epoch in page if self._name_at(seq) != f"{run_id} {epoch}"]
             for start in range(0, len(missed), _PAGE):
-                rows = self._ledger.ask(kept.ends_at_query(missed[start : start + _PAGE]))
-                late += self._found([kept.end_of(row) for row in rows])
-            after = page[-1]
+                late += self._found(self._ends_at(missed[start : start + _PAGE]))
+            after = int(page[-1][0])
         self._forget()
         return late
+
+    def _name_at(self, seq: int) -> str:
+        seen = self._seen.get(seq)
+        return "" if seen is None else seen[0].name
 
     def _forget(self) -> None:
         until = self._clock() - _LATE_SECONDS
         safe = self._safe
-        while self._order and self._seen[self._order[0]] <= until:
-            seq = self._order.popleft()
-            del self._seen[seq]
-            safe = max(safe, seq)
-        if safe > self._safe:
+        while self._order and self._seen[self._order[0]][1] <= until:
+            end, _ = self._seen.pop(self._order.popleft())
+            if safe is None or end.seq > safe.seq:
+                safe = end
+        if safe is not None and safe is not self._safe:
             self._safe = safe
-            marks = [kept.looked(one.name, safe) for one in self._webhooks]
+            now = time.time_ns()
+            marks = [kept.looked(one.name, safe, now_ns=now) for one in self._webhooks]
             self._ledger.submit(TellDeliveries(marks)).result()
 
     def _look_for_waits(self) -> int:
@@ -129,7 +160,8 @@ class Lookout:
         for webhook in self._webhooks:
             for end in ends:
                 # A wait has no place, and is told of whenever it is seen.
-                is_before = 0 < end.seq <= self._from[webhook.name]
+                after, since_ns = self._from[webhook.name]
+                is_before = end.seq > 0 and (end.seq <= after or end.ended_ns < since_ns)
                 event = None if is_before else webhook.event(end)
                 if event is not None:
                     owed.append(
