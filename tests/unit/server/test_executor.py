@@ -18,6 +18,7 @@ import served_flows
 from serving import api_at, until
 from surefoot import App, flow, step
 from surefoot import flows as running
+from surefoot.access import LOCAL
 from surefoot.config import load
 from surefoot.errors import UsageError
 from surefoot.ledger import Owner, TakeOver, lease_of
@@ -93,7 +94,7 @@ def own(tmp_path: Path) -> Iterator[Runs]:
 
 
 def order(name: str) -> Order:
-    return Order(OWN[name], {}, RunTags())
+    return Order(LOCAL, OWN[name], {}, RunTags())
 
 
 def over(job: Job) -> Any:

@@ -110,7 +110,7 @@ def _order(
     given = fields.mapping("inputs") if inputs is None else inputs
     principal = asked.principal
     return Order(
-        asked.flow,
+        *(principal, asked.flow),
         given,
         RunTags(principal.organisation, principal.who, fields.text("session") or "", fields.pairs("tags")),
         key=key,

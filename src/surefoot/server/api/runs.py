@@ -161,7 +161,13 @@ class RunPages:
 
         def fork() -> Job:
             return self._runs.fork(
-                run, from_step=step, changes=changes, inputs=inputs, tags=tags, deadline=deadline
+                run,
+                from_step=step,
+                changes=changes,
+                inputs=inputs,
+                tags=tags,
+                deadline=deadline,
+                principal=principal,
             )
 
         job = await run_in_threadpool(fork)

@@ -14,6 +14,7 @@ from surefoot.server.working.switched import refuse_switched_off
 from surefoot.values import RunTags, new_id
 
 if TYPE_CHECKING:
+    from surefoot.access import Principal
     from surefoot.flows import Completed, Decision, Logic, Options
     from surefoot.ledger import RunRecord
     from surefoot.server.served import Served, ServedFlow
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 class Order:
     """A run that somebody asks for. `deadline` is in seconds from when it is accepted."""
 
+    principal: Principal
     flow: ServedFlow
     inputs: Mapping[str, object]
     tags: RunTags
@@ -51,7 +53,9 @@ class Runs:
         def logic(job: Job) -> Logic[object]:
             refuse_switched_off(self._app.access, order.flow.name, order.tags.tenant, order.tags.principal)
             options = self._options(job, order, run_id=run_id)
-            return flows.begin(self._target(order), options)
+            # Confined to what he and the approved version of the flow may use.
+            with flows.acting(order.principal):
+                return (yield from flows.begin(self._target(order), options))
 
         job = Job(
             *(order.flow, logic, self._feed(run_id)),
@@ -71,7 +75,7 @@ class Runs:
         """
         if is_bounded:
             self.executor.check_room()
-        with self._app.entered():
+        with self._app.entered(), flows.acting(order.principal):
             logic = flows.submit(self._target(order), self._options(None, order, run_id=new_id()))
             record = await flows.drive_async(logic)
         if record.status == "pending":
@@ -104,6 +108,7 @@ class Runs:
         inputs: Mapping[str, object] | None,
         tags: RunTags,
         deadline: float | None,
+        principal: Principal,
     ) -> Job:
         """Record a fork of a run, whose effects are suppressed, and have it made; blocks until it is durable.
 
@@ -114,7 +119,7 @@ class Runs:
         options = flows.Options(
             tags=tags, deadline=deadline, suppresses_effects=True, explains=True, parks=self._parks
         )
-        with self._app.entered():
+        with self._app.entered(), flows.acting(principal):
             planned = flows.planned(
                 *(self._app, record, served.flow, flows.Changes.of(changes)),
                 options=options,
