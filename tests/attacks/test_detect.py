@@ -263,8 +263,8 @@ def test_web_17_a_pattern_of_the_project_cannot_hang_anything():
         ("(?=secret)x", "look-around"),
         ("(?<!no )secret", "look-around"),
         (r"(a)\1", "references back"),
-        ("(unclosed", "no pattern"),
-        ("a{1,100000}", "no pattern"),
+        ("(unclosed", "no regular expression"),
+        ("a{1,100000}", "no regular expression"),
     ],
 )
 def test_web_17_a_pattern_that_re2_has_not_is_an_error_that_names_it(pattern, said):

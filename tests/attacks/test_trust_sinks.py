@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel, Field, StringConstraints, TypeAdapter
 
 from surefoot import App, Call, Text, endorse, flow, generate, scripted, step
-from surefoot.errors import GuardRefused, StepFailed
+from surefoot.errors import GuardRefused, InvalidInput, StepFailed
 
 EVIL = ("evil", "@x.example")
 MANY = 200
@@ -56,6 +56,9 @@ def refused(app: App, body: Callable[[str], object]) -> str:
         cause = failed.__cause__
     else:
         return ""
+    if isinstance(cause, InvalidInput):
+        # A rule of a field is held against what a step is given before anybody asks where it came from.
+        return cause.mistakes[0].field
     assert isinstance(cause, GuardRefused)
     return cause.decisions[0].where
 
@@ -227,7 +230,7 @@ def assigned(text: str) -> Address:
 def test_pi_06_a_field_is_checked_by_what_it_holds_and_not_by_its_class(app: App) -> None:
     assert refused(app, lambda text: send_address(assigned(text))) == "argument to of send_address"
     assert refused(app, lambda text: send_address(Address.model_construct(to=text)))
-    assert refused(app, lambda text: send_envelope(Envelope(text))) == "argument to of send_envelope"
+    assert refused(app, lambda text: send_envelope(Envelope(text))) == "to.to"
     assert refused(app, lambda text: send_labelled(Labelled(text))) == "argument to of send_labelled"
     assert sent == []
     inside = made("bob", "@example.org")

@@ -12,10 +12,10 @@ import pytest
 
 import surefoot
 from engines import Place
-from ledgers import outcome, started, take_over
+from ledgers import end, outcome, started, take_over
 from surefoot.decisions import Decision
 from surefoot.effects import drive
-from surefoot.errors import BudgetExceeded, LedgerTooNew
+from surefoot.errors import BudgetExceeded, LedgerCorrupt, LedgerError, LedgerTooNew
 from surefoot.ledger import (
     Append,
     Budget,
@@ -23,12 +23,16 @@ from surefoot.ledger import (
     CaseRecord,
     Evaluations,
     ExperimentRecord,
+    Freight,
     Ledger,
+    Message,
     MetricRecord,
     Prompts,
     ScoreRecord,
+    Send,
     schema,
 )
+from surefoot.ledger.prompt_rows import Pin
 from surefoot.ledger.schema import VERSION
 from surefoot.values import Caller, Label, Money
 
@@ -168,7 +172,7 @@ def written_by(place: Place, version: int) -> str:
     ledger = place.open()
     run_id = started(ledger, 2, lease=-1.0)
     ledger.close()
-    for later in range(version, VERSION):
+    for later in reversed(range(version, VERSION)):
         for table in re.findall(r"CREATE TABLE (\w+)", schema._STEPS[later]):
             place.execute(f"DROP TABLE {table}")
         for table, column in re.findall(r"ALTER TABLE (\w+) ADD COLUMN (\w+)", schema._STEPS[later]):
@@ -254,3 +258,57 @@ def test_tables_of_version_six_get_decisions(place: Place) -> None:
     assert (fact.decisions, fact.endorsed) == (decided.decisions, decided.endorsed)
     place.execute("UPDATE outcomes SET decisions = NULL WHERE name = 'step-3'")
     assert "step-3" in str(newer.first_break(run_id))
+
+
+def test_tables_of_version_seven_get_macs(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    """Runs of before are taken as they stand, messages and meanings of prompts too; from there on nothing else is."""
+    ledger = place.open()
+    pinned = started(ledger, lease=-1.0)
+    pin = Pin(pinned, 1, "answer", "answer", "1", "d" * 64)
+    ledger.submit(Append(outcome(pinned, 1), [pin])).wait()
+    ledger.submit(Send(Message("m1", pinned, "event", 5, "{}"))).wait()
+    ended = started(ledger, 1)
+    ledger.submit(end(ended)).wait()
+    ledger.close()
+    run_id = written_by(place, 7)
+    if place.engine == "sqlite":
+        # There it was written at the end only.
+        place.execute("UPDATE runs SET head = NULL WHERE id <> ?", ended)
+    newer = place.open()
+    with caplog.at_level("WARNING", logger="surefoot"):
+        assert [one.id for one in newer.messages([pinned])] == ["m1"]
+    assert "brought to format 8: 3 runs from before were taken as they stand" in caplog.text
+    assert newer.format() == VERSION
+    assert [newer.first_break(one) for one in (run_id, pinned, ended)] == [None] * 3
+    assert newer.broken_end(ended) is None
+    assert take_over(newer, run_id).epoch == 2
+    newer.submit(Append(outcome(run_id, 3, epoch=2), [])).wait()
+    assert newer.first_break(run_id) is None
+    # To what was there before the upgrade nothing leads back.
+    place.execute("UPDATE runs SET mac = NULL WHERE id = ?", pinned)
+    place.execute("UPDATE inbox SET mac = NULL")
+    again = place.open()
+    assert again.messages([pinned]) == []
+    with pytest.raises(LedgerCorrupt):
+        take_over(again, pinned)
+
+
+def test_another_application_does_not_bring_runs_under_its_key(place: Place) -> None:
+    ledger = place.open(privacy=lambda text: "hidden")
+    run_id = started(ledger)
+    freight: Freight = []
+    output = ledger.payloads.store(run_id, '"a secret"', freight)
+    ledger.submit(Append(outcome(run_id, 1, output=output), freight)).wait()
+    ledger.close()
+    own = written_by(place, 7)
+    other = place.open(key="22" * 32)
+    with pytest.raises(LedgerError, match="SUREFOOT_KEY"):
+        started(other)
+    assert place.open().first_break(own) is None
+    assert place.open().first_break(run_id) is None
+
+
+def test_a_library_of_before_leaves_the_ledger_alone(place: Place, ledger: Ledger) -> None:
+    """It would write runs without MACs."""
+    started(ledger)
+    assert place.execute("SELECT readable_by FROM ledger")[0][0] == 8

@@ -16,8 +16,8 @@ from kept_runs import SECRET, hide, kept_ledger, kept_run
 from ledgers import outcome, take_over
 from postgres import Server
 from surefoot.effects import drive
-from surefoot.errors import BudgetExceeded, RunPruned
-from surefoot.ledger import Append, Budget, Budgets, Freight, Keyring, Ledger, Payloads
+from surefoot.errors import BudgetExceeded, LedgerCorrupt, RunPruned
+from surefoot.ledger import Append, Budget, Budgets, Freight, Keyring, Ledger, Payloads, SqliteLedger
 from surefoot.ledger.anchoring import Anchor, AnchorWriter
 from surefoot.ledger.exporting import export
 from surefoot.ledger.importing import Imported, import_runs
@@ -27,6 +27,7 @@ from surefoot.ledger.retention import Dropped, Level, Rule, forget, prune
 from surefoot.ledger.selecting import Selection
 from surefoot.ledger.verifying import Verified, verify
 from surefoot.values import Caller, Money
+from tampering import rehashed
 
 KEY = "00" * 32
 
@@ -273,3 +274,46 @@ def test_accounts_stay_where_they_are_when_runs_move(ledger: Ledger, other: Ledg
     assert imported(other, tmp_path / "all.db", key=Keyring(tmp_path, key=KEY)).added == 1
     assert accounts(other) == set()
     assert verified(other).is_whole
+
+
+def test_what_was_edited_here_or_in_the_file_does_not_move(
+    ledger: Ledger, other: Ledger, tmp_path: Path
+) -> None:
+    """An export under a key has MACs under it; what is imported is under the key of where it comes to."""
+    key = Keyring(tmp_path / "export.key")
+    whole, here, there = (kept_run(ledger, status="failed") for _ in range(3))
+    edited(ledger, here)
+    with closing(tables_of(ledger)) as tables:
+        done = export(tables, ledger.payloads, tmp_path / "all.db", made_ns=1, key=key)
+    assert [broken.run_id for broken in done.verified.broken] == [here]
+    in_file = SqliteLedger(tmp_path / "all.db", Payloads(key, privacy=hide))
+    assert in_file.first_break(there) is None
+    edited(in_file, there)
+    in_file.close()
+    moved = imported(other, tmp_path / "all.db", key=key)
+    assert (moved.added, {one.run_id for one in moved.refused}) == (1, {here, there})
+    assert all("MAC" in one.reason for one in moved.refused)
+    assert other.first_break(whole) is None
+    other.open_keys(whole)
+    assert take_over(other, whole).epoch == 2
+    assert verified(other).is_whole
+
+
+def test_a_plain_export_is_what_whoever_imports_it_vouches_for(
+    ledger: Ledger, other: Ledger, tmp_path: Path
+) -> None:
+    run_id = kept_run(ledger, '"a"', status="failed")
+    exported(ledger, tmp_path / "plain.db")
+    in_file = SqliteLedger(tmp_path / "plain.db", other.payloads)
+    assert in_file.first_break(run_id) is None
+    # It is for reading: nobody goes on with a run in it.
+    with pytest.raises(LedgerCorrupt):
+        take_over(in_file, run_id)
+    in_file.close()
+    assert imported(other, tmp_path / "plain.db").added == 1
+    assert other.first_break(run_id) is None
+
+
+def edited(ledger: Ledger, run_id: str) -> None:
+    changed(ledger, "UPDATE outcomes SET trust = 'trusted' WHERE run_id = ? AND kind = 'step'", run_id)
+    rehashed(ledger, lambda statement, *values: changed(ledger, statement, *values), run_id)

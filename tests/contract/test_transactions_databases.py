@@ -19,6 +19,7 @@ from durable import names, opened_app
 from postgres import execute
 from surefoot import App, flow, step
 from surefoot.errors import ConfigError, Diverged, StepFailed, TransactionInDoubt, UsageError
+from tampering import as_ours
 
 __all__ = ["folder"]
 
@@ -391,6 +392,7 @@ def forget_outcomes(ledger: str) -> None:
     connection.execute("UPDATE runs SET status = 'running', lease_until_ns = 0, ended_ns = NULL, head = NULL")
     connection.commit()
     connection.close()
+    as_ours(Path(ledger))
 
 
 def test_a_server_that_is_gone_at_the_commit_leaves_the_run_to_be_resumed(

@@ -15,6 +15,7 @@ import pytest
 from business import Children, children, folder, rows_of
 from durable import opened_app
 from postgres import execute
+from tampering import as_ours
 from transacting import LEASE
 
 __all__ = ["children", "folder"]
@@ -151,3 +152,4 @@ def forget_outcome(ledger: str) -> None:
     connection.execute("UPDATE runs SET status = 'running', lease_until_ns = 0, ended_ns = NULL, head = NULL")
     connection.commit()
     connection.close()
+    as_ours(Path(ledger))

@@ -185,6 +185,8 @@ def test_a_file_of_a_former_format_is_copied_and_brought_forward(tmp_path: Path)
     said = surefoot("ledger", "migrate", "--check", cwd=tmp_path, code=1).stdout
     assert "format 1" in said
     assert "brings it forward" in said
+    # It holds sealed parts: another application does not bring its runs under its own key.
+    (tmp_path / ".surefoot" / "key").write_text("11" * 32)
     said = surefoot("ledger", "migrate", cwd=tmp_path).stdout
     assert "brought from format 1" in said
     assert (tmp_path / ".surefoot" / "ledger.format-1.db").read_bytes()[:15] == b"SQLite format 3"

@@ -12,6 +12,7 @@ from pathlib import Path
 from surefoot import App
 from surefoot.config import load
 from surefoot.ledger import Link
+from tampering import as_ours
 
 LEASE = 30.0
 
@@ -77,3 +78,4 @@ def cut(source: Path, folder: Path, rows: int) -> None:
     new.close()
     if (key := source.parent / "key").exists():
         shutil.copy2(key, state)
+    as_ours(state / "ledger.db")

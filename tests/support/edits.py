@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import orjson
@@ -23,6 +24,7 @@ from surefoot import App, flow, scope, step
 from surefoot.errors import Diverged, StepFailed
 from surefoot.scope import Ending, Work
 from surefoot.values import CallFacts
+from tampering import as_ours
 
 Mode = Literal["async", "sync"]
 Code = Callable[[], Coroutine[Any, Any, Any]]
@@ -244,6 +246,7 @@ def touch(app: App, run_id: str) -> None:
     with sqlite3.connect(app.ledger.path) as connection:
         connection.execute("UPDATE runs SET code_digest = 'another' WHERE id = ?", (run_id,))
     connection.close()
+    as_ours(Path(app.ledger.where))
 
 
 def crash(edit: Edit, app: App, mode: Mode, *, point: int, seed: int, is_touched: bool) -> Killed:

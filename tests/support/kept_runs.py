@@ -38,7 +38,7 @@ def kept_ledger(folder: Path, **options: Any) -> SqliteLedger:
 
 
 def tables_of(ledger: SqliteLedger) -> SqliteTables:
-    return SqliteTables(ledger.path, synchronous="NORMAL")
+    return SqliteTables(ledger.path, synchronous="NORMAL", notary=ledger.payloads.notary)
 
 
 def kept_run(

@@ -403,7 +403,8 @@ class RunSettings(Section):
     )
     verify: bool = Field(
         default=True,
-        description="Whether the hash chain of a run is verified before somebody goes on with it.",
+        description="Whether the record of a run is verified before somebody goes on with it: its hash chain, and the "
+        "MAC over its head. Without it a run is taken as it stands, and has a new MAC from there on.",
     )
     strict: bool = Field(
         default=False,

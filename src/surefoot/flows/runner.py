@@ -126,11 +126,7 @@ def resume(record: RunRecord, make: Make, options: Options) -> Logic[Any]:
         undoing.refuse_compensated(app.ledger, record)
         # First: under another application key nothing can be read, and nothing is wrong with the record.
         app.ledger.open_keys(record.id)
-        if app.config.runs.verify and (broken := app.ledger.first_break(record.id)) is not None:
-            raise LedgerCorrupt(
-                f"run {record.id} is not gone on with, as its record was tampered with: {broken}. Restore a backup "
-                "(`surefoot ledger verify` looks at all runs), or begin a new run"
-            )
+        _verify(app, record.id)
         # Before the takeover: a flow that cannot be built leaves the run as it is.
         given = records.decode(app.ledger.exact(record.id, app.ledger.start(record.id).inputs))
         target = make(given["inputs"], given["init"])
@@ -145,8 +141,22 @@ def resume(record: RunRecord, make: Make, options: Options) -> Logic[Any]:
         app.ledger.payloads.forget_run(record.id)
 
 
+def _verify(app: Host, run_id: str) -> None:
+    """Raise `LedgerCorrupt` for a run whose record somebody has edited."""
+    if app.config.runs.verify and (broken := app.ledger.first_break(run_id)) is not None:
+        raise LedgerCorrupt(records.not_gone_on_with(run_id, broken))
+
+
 def _output(app: Host, record: RunRecord, options: Options) -> Any:
-    """What a run that somebody else has completed returned. Its parent does not know what it was begun with."""
+    """What a run that somebody else has completed returned. Its parent does not know what it was begun with.
+
+    Raises `LedgerCorrupt` where somebody has edited it.
+    """
+    if app.config.runs.verify and (broken := app.ledger.broken_end(record.id)) is not None:
+        raise LedgerCorrupt(
+            f"what run {record.id} returned is not given again, as its record was tampered with: {broken}. Restore a "
+            "backup (`surefoot ledger verify` looks at all runs), or begin a new run"
+        )
     if options.parent is not None:
         entrusted.taint_parent(record.flow)
     return ending.recorded_output(app.ledger, record.id)
@@ -158,7 +168,15 @@ def _taken(
     """Take a run over, as soon as nobody holds it; a deadline that is given takes the place of its own."""
     while True:
         lease = lease_of(app.keeper.lease_seconds)
-        takeover = app.ledger.submit(TakeOver(record.id, this_process(), lease, deadline_ns))
+        takeover = app.ledger.submit(
+            TakeOver(
+                record.id,
+                this_process(),
+                lease,
+                deadline_ns,
+                is_unverified=not app.config.runs.verify,
+            )
+        )
         try:
             yield Durable(takeover)
         except RunBusy:
@@ -483,6 +501,8 @@ def settle(record: RunRecord, options: Options) -> Logic[bool]:
         raise RunBusy(f"run {record.id} is open in this process: it ends at its next step")
     try:
         app.ledger.open_keys(record.id)
+        # What it has done is undone by what stands there.
+        _verify(app, record.id)
         taken = yield from _taken(app, record, options, 0.0)
         if taken.status in FINAL:
             return False

@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     from surefoot.ledger.holding import lease_of as lease_of
     from surefoot.ledger.holding import lease_until as lease_until
     from surefoot.ledger.holding import refuse_pruned as refuse_pruned
+    from surefoot.ledger.notary import not_gone_on_with as not_gone_on_with
     from surefoot.ledger.owner import holder as holder
     from surefoot.ledger.owner import is_holder_gone as is_holder_gone
     from surefoot.ledger.owner import is_provably_gone as is_provably_gone
@@ -183,6 +184,7 @@ else:
             ],
             "following": ["links_after"],
             "heads": ["head_of"],
+            "notary": ["not_gone_on_with"],
             "holding": ["FINAL", "lease_of", "lease_until", "refuse_pruned"],
             "owner": ["holder", "is_holder_gone", "is_provably_gone", "this_process"],
             "payloads": ["Freight", "Payloads", "Privacy"],

@@ -175,6 +175,11 @@ def broken_link(previous: bytes, link: Link) -> str | None:
     return None
 
 
+def removed(link: Link) -> str:
+    """What is wrong with a row without payloads of a run that was not pruned, in words."""
+    return f"{named(link)}: its inputs and output were removed"
+
+
 def named(link: Link) -> str:
     """A row as messages name it."""
     return f"row {link.seq} ({link.outcome.kind} {link.outcome.name!r})"
@@ -188,6 +193,8 @@ def first_break(links: Iterable[Link], head: bytes | None, *, is_pruned: bool = 
     """
     previous = GENESIS
     for link in links:
+        if link.is_pruned and not is_pruned:
+            return removed(link)
         if (broken := broken_link(previous, link)) is not None:
             return broken
         previous = link.hash
@@ -199,5 +206,5 @@ def broken_end(last: bytes, head: bytes | None, *, is_pruned: bool) -> str | Non
     if last == GENESIS:
         return None if is_pruned else "all of its rows are missing"
     if head is not None and head != last:
-        return "rows at the end of the run are missing"
+        return "rows at the end of the run are missing, or were added"
     return None

@@ -65,13 +65,15 @@ class TakeOver:
 
     Returns the `RunRecord` as it then is; that of a completed or cancelled run unchanged. `lease_ns` counts from when
     it is written, by the ledger's clock: what waits on its way must not come with a time that is past, or far off as
-    the clock was set back meanwhile. `deadline_ns` takes the place of the run's deadline where it is given.
+    the clock was set back meanwhile. `deadline_ns` takes the place of the run's deadline where it is given. Raises
+    `LedgerCorrupt` where the MAC over the run is another one; `is_unverified` takes the run as it stands.
     """
 
     run_id: str
     owner: Owner
     lease_ns: int
     deadline_ns: int | None = None
+    is_unverified: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from surefoot.errors import LedgerError, LedgerFull
 from surefoot.ledger import rows, schema, scored_upkeep
-from surefoot.ledger.chain import WITHHELD, Link, is_first_form, is_withheld, seal_digest
+from surefoot.ledger.chain import GENESIS, WITHHELD, Link, is_first_form, is_withheld, seal_digest
 from surefoot.ledger.drafts import Draft
-from surefoot.ledger.events import Payload
+from surefoot.ledger.events import Message, Payload
+from surefoot.ledger.notary import Notary, Standing
 from surefoot.ledger.payloads import BLOB_VIEW, Payloads, blob_digests, plain_digest
 from surefoot.ledger.portable import (
     DETAIL_COLUMNS,
@@ -82,7 +83,12 @@ def export(
             raise _explained(error, file) from error
         copy = SqliteTables(draft.path)
         with closing(copy):
-            verified = verify(copy, payloads, on_progress=on_progress)
+            verified = verify(
+                copy,
+                payloads if key is None else Payloads(key),
+                notary=None if key is None else Notary(key),
+                on_progress=on_progress,
+            )
         size = draft.path.stat().st_size
         draft.publish()
     except BaseException:
@@ -105,6 +111,8 @@ class _Writer:
         self._tables = tables
         self._payloads = payloads
         self._key = key
+        self._own = None if key is None else Payloads(key)
+        self._notary = None if key is None else Notary(key)
         self.runs = self.rows = self.blobs = self.cases = self.unfinished = 0
         self._has_scores = scored_upkeep.has_scores(tables)
 
@@ -113,7 +121,13 @@ class _Writer:
         for setting in ("journal_mode = DELETE", "synchronous = OFF"):
             self._target.execute(f"PRAGMA {setting}")
         made_by = f"surefoot {version('surefoot')}"
-        schema.migrate(self._target, ledger_id=new_id(), created_by=made_by, where="the export")
+        schema.migrate(
+            self._target,
+            ledger_id=new_id(),
+            created_by=made_by,
+            where="the export",
+            payloads=self._payloads,
+        )
         self._target.execute(MANIFEST)
         ledger = ""
         if self._tables.format() > 0:
@@ -146,13 +160,19 @@ class _Writer:
         self._target.execute("COMMIT")
 
     def _write_run(self, session: Session, row: Row) -> None:
-        run = rows.run_record(row[:-2])
+        run, (head, pruned, mac) = rows.run_record(row[:-3]), row[-3:]
+        standing = Standing.of_run(row[:-3])
+        # A run that somebody has edited stays one.
+        is_ours = self._notary is not None and self._payloads.notary.knows_head(standing, head, mac)
+        mac = (
+            self._notary.of_head(standing, head or GENESIS) if self._notary is not None and is_ours else None
+        )
         self.runs += 1
         if run.status in _UNFINISHED:
             # Whoever holds it holds it there: here nobody does.
             self.unfinished += 1
             run = replace(run, owner=None, lease_until_ns=0)
-        self._target.execute(insert("runs", RUN_COLUMNS), (*rows.run_row(run), *row[-2:]))
+        self._target.execute(insert("runs", RUN_COLUMNS), (*rows.run_row(run), head, pruned, mac))
         self._target.executemany(
             insert("run_tags", "name, value, run_id"),
             [(name, value, run.id) for name, value in run.tags.items()],
@@ -163,7 +183,7 @@ class _Writer:
             self.cases += scored_upkeep.export_run(session, self._target, run.id)
         self._copy(session, "details", DETAIL_COLUMNS, run.id, order="seq")
         if self._key is not None:
-            self._copy(session, "inbox", MESSAGE_COLUMNS, run.id, order="seq")
+            self._write_messages(session, run.id)
             keys = session.rows("SELECT id, run_id, wrapped FROM data_keys WHERE run_id = ?", run.id)
             for stored in keys:
                 wrapped = self._key.rewrapped(DataKey(*stored), self._payloads.keyring)
@@ -197,7 +217,7 @@ class _Writer:
                 continue
             self._target.execute("INSERT INTO blobs VALUES (?, ?, ?)", (digest, *found))
             self.blobs += 1
-            source = Source(session, is_export=False)
+            source = Source(session)
             if (
                 payload.view.startswith(BLOB_VIEW)
                 and digest in payload.view
@@ -205,8 +225,23 @@ class _Writer:
             ):
                 _, plain = self._payloads.blob_name(found[1], tenant=tenant)
                 self._target.execute(
-                    "INSERT INTO imported_blobs VALUES (?, ?)", (digest, plain_digest(plain))
+                    "INSERT INTO imported_blobs VALUES (?, ?)",
+                    (
+                        digest,
+                        plain_digest(plain)
+                        if self._own is None
+                        else self._own.exported_name(digest, plain_digest(plain)),
+                    ),
                 )
+
+    def _write_messages(self, session: Session, run_id: str) -> None:
+        written: list[Row] = []
+        for row in session.rows(f"SELECT {MESSAGE_COLUMNS} FROM inbox WHERE run_id = ? ORDER BY seq", run_id):
+            message = Message(*row[:5])
+            is_ours = self._payloads.notary.knows_message(message, row[-1])
+            mac = self._notary.of_message(message) if self._notary is not None and is_ours else None
+            written.append((*row[:-1], mac))
+        self._target.executemany(insert("inbox", MESSAGE_COLUMNS), written)
 
     def _copy(self, session: Session, table: str, columns: str, run_id: str, *, order: str) -> None:
         found = session.rows(f"SELECT {columns} FROM {table} WHERE run_id = ? ORDER BY {order}", run_id)

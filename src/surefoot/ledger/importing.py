@@ -11,9 +11,10 @@ from typing import Literal
 
 from surefoot.errors import InvalidInput, LedgerCorrupt, LedgerError
 from surefoot.ledger import rows, scored_upkeep
-from surefoot.ledger.chain import is_withheld
+from surefoot.ledger.chain import GENESIS, is_withheld
 from surefoot.ledger.connection import connect_reader, explained
-from surefoot.ledger.events import RunRecord
+from surefoot.ledger.events import Message, RunRecord
+from surefoot.ledger.notary import Notary, Standing
 from surefoot.ledger.payloads import BLOB_VIEW, Payloads, blob_digests
 from surefoot.ledger.portable import (
     DETAIL_COLUMNS,
@@ -101,9 +102,10 @@ def import_runs(
             raise InvalidInput(f"{file} is this ledger itself: name an export or another ledger's file")
         former = key or payloads.keyring
         has_sealed = _check_key(source, manifest, former, file, is_given=key is not None)
-        # Its blobs are named by the key of the application that recorded them, which a plain copy has to be.
-        reader = payloads if manifest is not None or key is None else Payloads(key)
-        checked = verify(source, reader, selection=selection)
+        # A plain export has no MACs, and digests of its blobs that need no key.
+        is_plain = manifest is not None and not has_sealed
+        reader = payloads if is_plain else Payloads(former)
+        checked = verify(source, reader, selection=selection, notary=None if is_plain else reader.notary)
         if checked.damage:
             raise LedgerCorrupt(f"the file {file} is damaged ({checked.damage[0]}): take another copy of it")
         broken = {found.run_id: f"it is broken in the file: {found.problem}" for found in checked.broken}
@@ -236,7 +238,7 @@ class _Merging:
             self.imported.updated += 1
         else:
             self.imported.added += 1
-        self._insert(there, here, run, row)
+        self._insert(there, here, theirs, row)
         self._take_cases(there, here, run.id)
 
     def _take_cases(self, there: Session, here: Session, run_id: str) -> None:
@@ -244,11 +246,15 @@ class _Merging:
         self.imported.cases += taken
         self.imported.other_cases += left_out
 
-    def _insert(self, there: Session, here: Session, run: RunRecord, row: Row) -> None:
+    def _insert(self, there: Session, here: Session, theirs: _Held, row: Row) -> None:
+        run, pruned = theirs.run, row[-2]
         if run.status in _UNFINISHED:
             self.imported.unfinished += 1
             run = replace(run, owner=None, lease_until_ns=0)
-        here.insert(insert("runs", RUN_COLUMNS), [(*rows.run_row(run), *row[-2:])])
+        # From here on it is one of this application's: it was verified, or the file is vouched for.
+        columns, head = rows.run_row(run), theirs.head or (theirs.hashes[-1] if theirs.hashes else None)
+        mac = self._payloads.notary.of_head(Standing.of_run(columns), head or GENESIS)
+        here.insert(insert("runs", RUN_COLUMNS), [(*columns, head, pruned, mac)])
         here.insert(
             insert("run_tags", "name, value, run_id"),
             [(name, value, run.id) for name, value in run.tags.items()],
@@ -260,14 +266,24 @@ class _Merging:
                 insert("data_keys", "id, run_id, wrapped", is_once=True),
                 [(key.id, key.run_id, key.wrapped) for key in wrapped],
             )
-            messages = list(there.rows(f"SELECT {MESSAGE_COLUMNS} FROM inbox WHERE run_id = ?", run.id))
-            here.insert(insert("inbox", MESSAGE_COLUMNS, is_once=True), messages)
+            here.insert(insert("inbox", MESSAGE_COLUMNS, is_once=True), self._messages(there, run.id))
         self._insert_outcomes(there, here, run)
-        import_run(there, here, run.id, self._payloads, self._former)
+        import_run(there, here, run.id, self._payloads, self._former, has_macs=self.has_sealed)
         here.insert(
             insert("details", DETAIL_COLUMNS),
             list(there.rows(f"SELECT {DETAIL_COLUMNS} FROM details WHERE run_id = ? ORDER BY seq", run.id)),
         )
+
+    def _messages(self, there: Session, run_id: str) -> list[Row]:
+        """What was sent to a run. Raises `_Refusal` where that was not done under the key of the file."""
+        former, notary = Notary(self._former), self._payloads.notary
+        taken: list[Row] = []
+        for row in there.rows(f"SELECT {MESSAGE_COLUMNS} FROM inbox WHERE run_id = ?", run_id):
+            message, is_waiting = Message(*row[:5]), row[5] is None
+            if is_waiting and not former.knows_message(message, row[-1]):
+                raise _Refusal(f"its message {message.id} was not sent under the key of the file")
+            taken.append((*row[:-1], notary.of_message(message) if is_waiting else None))
+        return taken
 
     def _insert_outcomes(self, there: Session, here: Session, run: RunRecord) -> None:
         page: list[Row] = []
@@ -299,7 +315,10 @@ class _Merging:
             own, _ = self._payloads.blob_name(found[2], tenant=tenant)
             if own != digest:
                 # Its name stands in the chain, so it keeps it; by this one it is checked from now on.
-                here.insert(insert("imported_blobs", "digest, local_digest", is_once=True), [(digest, own)])
+                here.insert(
+                    insert("imported_blobs", "digest, local_digest", is_once=True),
+                    [(digest, self._payloads.other_name(digest, own))],
+                )
 
 
 class _Refusal(Exception):
@@ -341,7 +360,7 @@ def decide(own: _Held | None, theirs: _Held, *, brings_sealed: bool, now_ns: int
 
 
 def _held(session: Session, row: Row) -> _Held:
-    run = rows.run_record(row[:-2])
+    run = rows.run_record(row[:-3])
     hashes: list[bytes] = []
     has_withheld = False
     for chained, inputs_sealed, output_sealed in session.rows(
@@ -349,4 +368,4 @@ def _held(session: Session, row: Row) -> _Held:
     ):
         hashes.append(chained)
         has_withheld = has_withheld or is_withheld(inputs_sealed) or is_withheld(output_sealed)
-    return _Held(run, row[-2], tuple(hashes), has_withheld)
+    return _Held(run, row[-3], tuple(hashes), has_withheld)

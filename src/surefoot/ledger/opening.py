@@ -13,10 +13,10 @@ def tables_of(ledger: Ledger) -> Tables:
     # Tables of an earlier version are brought forward by reading.
     ledger.format()
     if isinstance(ledger, SqliteLedger):
-        return SqliteTables(ledger.path, synchronous=ledger.synchronous)
+        return SqliteTables(ledger.path, synchronous=ledger.synchronous, notary=ledger.payloads.notary)
     from surefoot.ledger.postgres import PostgresLedger
     from surefoot.ledger.postgres_tables import PostgresTables
 
     if isinstance(ledger, PostgresLedger):
-        return PostgresTables(ledger.address)
+        return PostgresTables(ledger.address, notary=ledger.payloads.notary)
     raise LedgerError(f"the ledger {ledger.where} cannot be worked on as a whole")

@@ -15,6 +15,7 @@ from surefoot.ledger.capturing import WITHHELD, capture_of, withheld
 from surefoot.ledger.chain import is_withheld
 from surefoot.ledger.encoding import LARGE, Encoded
 from surefoot.ledger.events import Blob, Payload
+from surefoot.ledger.notary import Notary
 from surefoot.ledger.prompt_rows import PromptRow
 from surefoot.ledger.sealing import DataKey, Keyring, seal, unseal
 from surefoot.values import Capture
@@ -33,7 +34,7 @@ Freight = list[Blob | DataKey | PromptRow]
 BLOB_VIEW = '{"$":["blob",'
 """Begins a view that is a reference to a blob."""
 PLAIN = "sha256:"
-"""Begins a digest that needs no key. It counts in exports only: whoever may write to a ledger could make one."""
+"""Begins a digest that needs no key. Alone it counts in plain exports only: whoever may write can make it."""
 _INLINE, IN_BLOB = b"\x00", b"\x01"
 _SEALED = b"\x01"
 _ZSTD_LEVEL = 3
@@ -50,7 +51,7 @@ class Source(Protocol):
     def data_key(self, key_id: str) -> DataKey | None: ...
 
     def local_digest(self, digest: str) -> str | None:
-        """The digest under this application's key of a blob that is named by the key of another."""
+        """What is kept of a blob that is named by the key of another application, by which it is checked."""
         ...
 
 
@@ -71,6 +72,8 @@ class Payloads:
     ) -> None:
         """`secrecy` redacts what is captured in full: secrets alone. Without it that is done by `privacy`."""
         self._keyring = keyring
+        self.notary = Notary(keyring)
+        """What knows rows that were written under the same key."""
         self._privacy = privacy
         self._secrecy = secrecy or privacy
         self._inline_bytes = inline_bytes
@@ -152,6 +155,17 @@ class Payloads:
         """The digest under which the text of a stored view is a blob here, and that text."""
         plain = zstd.decompress(data)
         return self._digest(plain, tenant), plain
+
+    def other_name(self, digest: str, own: str) -> str:
+        """That a blob which another application has named so would have the name `own` here, as it is kept.
+
+        Under the key: a name of a blob that is there would else let its text stand in for the right one.
+        """
+        return self.notary.of_row("imported_blobs", digest, own).hex()
+
+    def exported_name(self, digest: str, without_key: str) -> str:
+        """How a blob is kept in an export under this key: by a digest that needs no key, and a MAC over both."""
+        return f"{without_key} {self.notary.of_row('imported_blobs', digest, without_key).hex()}"
 
     def set_apart(self, text: str, *, bound_to: str, capture: Capture = "redacted") -> bytes:
         """`text` for a place outside of the ledger: sealed as a whole where there is something to hide in it.
@@ -265,8 +279,11 @@ class Payloads:
         """A forked child begins with a lock that nobody holds."""
         self._lock = threading.Lock()
 
-    def is_intact(self, payload: Payload, source: Source, *, tenant: str) -> bool:
-        """Whether the blobs that a payload refers to hold what they did: each is named by a digest of its content."""
+    def is_intact(self, payload: Payload, source: Source, *, tenant: str, takes_plain: bool = False) -> bool:
+        """Whether the blobs that a payload refers to hold what they did: each is named by a digest of its content.
+
+        takes_plain: a digest without a key counts too, which whoever writes to the tables can make: for plain exports.
+        """
         if payload.view.startswith(BLOB_VIEW):
             digest: str = orjson.loads(payload.view)["$"][1]
             data = source.blob(digest)
@@ -277,12 +294,20 @@ class Payloads:
             if plain is None:
                 return False
             own = self._digest(plain, tenant)
-            if own != digest and source.local_digest(digest) not in (own, plain_digest(plain)):
+            if own != digest and not self._is_named(digest, source, own, plain, takes_plain=takes_plain):
                 return False
         if payload.sealed is not None and payload.sealed.startswith(IN_BLOB):
             sealed = source.blob(payload.sealed[1:].hex())
             return sealed is not None and blake2b(sealed, digest_size=32).digest() == payload.sealed[1:]
         return True
+
+    def _is_named(self, digest: str, source: Source, own: str, plain: bytes, *, takes_plain: bool) -> bool:
+        """Whether a blob with the digest of another application was kept under it with this content."""
+        kept = source.local_digest(digest)
+        without_key = plain_digest(plain)
+        return kept in (self.other_name(digest, own), self.exported_name(digest, without_key)) or (
+            takes_plain and kept is not None and kept.partition(" ")[0] == without_key
+        )
 
     def _view(self, text: str, tenant: str, freight: Freight) -> str:
         # A string of n characters has at least n bytes; only doubtful lengths are encoded to be counted.

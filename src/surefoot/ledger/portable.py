@@ -2,7 +2,8 @@
 
 Runs stand in it as they stood, so that their chains hold. Without sealed parts it has no data keys either, and each
 part that is left out leaves its digest, which the chain covers. With them, the data keys are wrapped by a key of the
-export's own: under that key as `SUREFOOT_KEY` the file is a ledger in which runs can be gone on with.
+export's own, and so are the MACs: under that key as `SUREFOOT_KEY` the file is a ledger in which runs can be gone on
+with. A plain export has no MACs: whoever imports it vouches for the file.
 """
 
 from __future__ import annotations
@@ -15,15 +16,9 @@ from surefoot.ledger import rows
 
 MANIFEST = "CREATE TABLE export (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT"
 
-LOCAL_DIGEST = (
-    "SELECT local_digest FROM imported_blobs WHERE digest = ? AND (local_digest NOT LIKE 'sha256:%' "
-    "OR EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'export'))"
-)
-"""How a blob is checked that another application has named; only in an export without a key."""
-
-RUN_COLUMNS = f"{rows.RUN_COLUMNS}, head, pruned"
+RUN_COLUMNS = f"{rows.RUN_COLUMNS}, head, pruned, mac"
 DETAIL_COLUMNS = "run_id, key, attempt, kind, at_ns, body"
-MESSAGE_COLUMNS = "id, run_id, kind, sent_ns, body, adopted_ns"
+MESSAGE_COLUMNS = "id, run_id, kind, sent_ns, body, adopted_ns, mac"
 
 
 def insert(table: str, columns: str, *, is_once: bool = False) -> str:

@@ -59,6 +59,7 @@ class PostgresLedger(Reading):
         self.address = Address(url, password=password)
         self.payloads = payloads
         self._outage_seconds = outage_seconds
+        self._foreign = set[str]()
         self._writer: LoopWriter[LedgerEntry] = LoopWriter(
             self._commit, leave=self._leave, name="surefoot-ledger", on_fork=self._after_fork
         )
@@ -66,7 +67,7 @@ class PostgresLedger(Reading):
         self._begin_anew()
 
     def _begin_anew(self) -> None:
-        self._applier = Applier()
+        self._applier = Applier(self.payloads.notary)
         self._connection: Connection | None = None
         self._idle: list[Connection] = []
         self._turns: asyncio.Semaphore | None = None
@@ -160,7 +161,7 @@ class PostgresLedger(Reading):
             self._drop_writer()
             connection = await self.address.connect(is_writer=True)
             try:
-                await postgres_schema.migrate(connection, where=self.where)
+                await postgres_schema.migrate(connection, where=self.where, payloads=self.payloads)
             except BaseException:
                 connection.terminate()
                 raise

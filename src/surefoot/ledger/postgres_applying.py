@@ -6,9 +6,10 @@ import asyncio
 import random
 import time
 from collections import OrderedDict
+from dataclasses import dataclass, replace
 from typing import Any
 
-from surefoot.errors import Fenced, LedgerError, RunBusy, UnknownRun, UsageError
+from surefoot.errors import Fenced, LedgerCorrupt, LedgerError, RunBusy, UnknownRun, UsageError
 from surefoot.ledger import (
     postgres_access,
     postgres_accounts,
@@ -43,6 +44,7 @@ from surefoot.ledger.entries import (
 )
 from surefoot.ledger.events import Outcome, RunRecord
 from surefoot.ledger.holding import LONGEST_LEASE_NS, check_epoch, is_takeable, longest_until
+from surefoot.ledger.notary import NOT_OURS, Notary, Standing, not_gone_on_with
 from surefoot.ledger.postgres_batch import Batch, Item, apart, rounds
 from surefoot.ledger.postgres_connection import is_duplicate, is_lost, is_refusal
 from surefoot.ledger.prompt_rows import PromptRow
@@ -56,12 +58,22 @@ Chained = Append | EndRun
 _APART = CacheEntry | PromptEntry | BeginExperiment | KeepMetrics | KeepVerdict | Amend | DeliveryEntry
 
 
+@dataclass(slots=True)
+class _Move:
+    """Where a statement moves the head of one run to."""
+
+    first: bytes
+    last: bytes
+    standing: Standing
+
+
 class Applier:
     """Writes batches through one connection, and knows the heads of the runs that it writes to."""
 
-    def __init__(self) -> None:
-        # By run, the epoch and the last hash, as of this process's own last write: the server compares.
-        self._heads: OrderedDict[str, tuple[int, bytes]] = OrderedDict()
+    def __init__(self, notary: Notary) -> None:
+        self._notary = notary
+        # By run, how it stands and the last hash, as of this process's own last write: the server compares.
+        self._heads: OrderedDict[str, tuple[Standing, bytes]] = OrderedDict()
 
     def forget(self) -> None:
         """After a cut connection nothing is known of any run."""
@@ -102,7 +114,7 @@ class Applier:
         outcomes: list[rows.Row] = []
         runs: list[rows.Row] = []
         tags: list[rows.Row] = []
-        heads: dict[str, tuple[int, bytes]] = {}
+        heads: dict[str, tuple[Standing, bytes]] = {}
         now = time.time_ns()
         try:
             for place, entry in items:
@@ -111,11 +123,12 @@ class Applier:
                 batch.sent.setdefault(place, set()).add(chained)
                 outcomes.append(row)
                 columns = list(rows.run_row(run))
+                standing = Standing.of_run(tuple(columns))
                 # The lease as a time from now, by whichever clock.
                 columns[_LEASE] = run.lease_until_ns and run.lease_until_ns - now
-                runs.append((*columns, chained))
+                runs.append((*columns, chained, self._notary.of_head(standing, chained)))
                 tags += [(name, value, run.id) for name, value in run.tags.items()]
-                heads[run.id] = (run.epoch, chained)
+                heads[run.id] = (standing, chained)
             found = await connection.fetch(
                 sql.START,
                 *sql.outcome_arrays(outcomes),
@@ -176,18 +189,31 @@ class Applier:
         unsure = {
             entry.outcome.run_id
             for _, entry in items
-            if (head := self._heads.get(entry.outcome.run_id)) is None or head[0] != entry.outcome.epoch
+            if (head := self._heads.get(entry.outcome.run_id)) is None or head[0].epoch != entry.outcome.epoch
         }
         if not unsure:
             return items
-        found = {row[0]: (row[1], row[2]) for row in await connection.fetch(sql.HEADS, sorted(unsure))}
-        self._heads.update((run_id, head) for run_id, head in found.items() if head[1] is not None)
+        found: dict[str, Standing] = {}
+        forged = set[str]()
+        for head, mac, *columns in await connection.fetch(sql.HEADS, sorted(unsure)):
+            run_id, standing = columns[0], Standing.of(tuple(columns))
+            found[run_id] = standing
+            if not self._notary.knows_head(standing, head, mac):
+                forged.add(run_id)
+            elif head is not None:
+                self._heads[run_id] = (standing, head)
         held: list[Item] = []
         for place, entry in items:
             outcome = entry.outcome
-            current = found[outcome.run_id][0] if outcome.run_id in found else None
-            if outcome.run_id not in unsure or current == outcome.epoch:
+            current = found[outcome.run_id].epoch if outcome.run_id in found else None
+            is_held = outcome.run_id not in unsure or current == outcome.epoch
+            if is_held and outcome.run_id not in forged:
                 held.append((place, entry))
+                continue
+            if is_held:
+                # What follows the head is under its MAC from here on: one that somebody else has made must not get it.
+                text = f"run {outcome.run_id} cannot be written to: {NOT_OURS}"
+                batch.settle(place, error=LedgerCorrupt(text))
                 continue
             try:
                 check_epoch(outcome.run_id, current, outcome.epoch)
@@ -198,23 +224,29 @@ class Applier:
     async def _send(self, batch: Batch, items: list[Item], connection: Connection) -> list[Item]:
         """Write the rows of these items in one statement; those whose runs the server does not find so."""
         outcomes: list[rows.Row] = []
-        last: dict[str, tuple[int, bytes, bytes]] = {}
+        moves: dict[str, _Move] = {}
         ends: dict[str, EndRun] = {}
         for place, entry in items:
             outcome: Outcome = entry.outcome
             run_id = outcome.run_id
-            held = last.get(run_id)
-            first = self._heads[run_id][1] if held is None else held[1]
-            row, chained = _chained_row(first if held is None else held[2], outcome)
-            batch.sent.setdefault(place, set()).add(chained)
+            move = moves.get(run_id)
+            if move is None:
+                standing, first = self._heads[run_id]
+                move = moves[run_id] = _Move(first, first, standing)
+            row, move.last = _chained_row(move.last, outcome)
+            batch.sent.setdefault(place, set()).add(move.last)
             outcomes.append(row)
-            last[run_id] = (outcome.epoch, first, chained)
             if isinstance(entry, EndRun):
                 ends[run_id] = entry
+                move.standing = replace(move.standing, status=entry.status)
         # Sorted, so that two processes do not wait for each other in turn.
         heads = [
-            (run_id, *last[run_id], *(sql.end_columns(ends.get(run_id)) if ends else ()))
-            for run_id in sorted(last)
+            (
+                *(run_id, move.standing.epoch, move.first, move.last),
+                self._notary.of_head(move.standing, move.last),
+                *(sql.end_columns(ends.get(run_id)) if ends else ()),
+            )
+            for run_id, move in sorted(moves.items())
         ]
         costs = [
             (entry.outcome.run_id, entry.settlement)
@@ -234,7 +266,7 @@ class Applier:
         )
         accepted = {row[0] for row in found}
         for run_id in accepted:
-            self._heads[run_id] = (last[run_id][0], last[run_id][2])
+            self._heads[run_id] = (moves[run_id].standing, moves[run_id].last)
         left: list[Item] = []
         for place, entry in items:
             if entry.outcome.run_id in accepted:
@@ -278,7 +310,7 @@ class Applier:
         if not loaded:
             return
         try:
-            await postgres_prompts.keep([row for _, rows in loaded for row in rows], connection)
+            await postgres_prompts.keep([row for _, rows in loaded for row in rows], connection, self._notary)
         except Exception as error:
             if is_lost(error) or not is_refusal(error):
                 raise
@@ -307,7 +339,7 @@ class Applier:
             elif isinstance(entry, KeepVerdict):
                 batch.settle(place, await postgres_scored.judge(entry, connection))
             else:
-                batch.settle(place, await postgres_prompts.apply(entry, connection))
+                batch.settle(place, await postgres_prompts.apply(entry, connection, self._notary))
         except Exception as error:
             if is_lost(error) or not is_refusal(error):
                 raise
@@ -371,7 +403,7 @@ class Applier:
                 batch.settle(place, await self._renew(entry, connection))
             elif isinstance(entry, Release):
                 if entry.is_waiting:
-                    await connection.execute(sql.PARK, entry.run_id, entry.epoch, entry.until_ns)
+                    await self._park(entry, connection)
                 else:
                     await connection.execute(sql.RELEASE, entry.run_id, entry.epoch)
                 batch.settle(place)
@@ -398,22 +430,45 @@ class Applier:
             row = await connection.fetchrow(sql.RUN_AND_CLOCK, entry.run_id)
             if row is None:
                 raise UnknownRun(f"run {entry.run_id} is not in the ledger")
-            clock, run = row[0], rows.run_record(tuple(row)[1:])
+            (clock, head, mac, last), columns = tuple(row)[:4], tuple(row)[4:]
+            run = rows.run_record(columns)
             if longest_until(run, clock) is not None:
                 await connection.execute(sql.SHORTEN, run.id, run.lease_until_ns, LONGEST_LEASE_NS)
                 continue
             if not is_takeable(run, entry.owner, clock):
                 return run
+            standing, first = Standing.of_run(columns), head or GENESIS
+            if not self._notary.knows_head(standing, head, mac):
+                if not entry.is_unverified:
+                    raise LedgerCorrupt(not_gone_on_with(run.id, NOT_OURS))
+                first = last or GENESIS
+            deadline_ns = run.deadline_ns if entry.deadline_ns is None else entry.deadline_ns
+            standing = replace(standing, epoch=run.epoch + 1, status="running", deadline_ns=deadline_ns)
             taken = await connection.fetchrow(
                 sql.TAKE_OVER,
-                *(run.id, rows.owner_text(entry.owner), entry.lease_ns, entry.deadline_ns),
+                *(run.id, rows.owner_text(entry.owner), entry.lease_ns, deadline_ns),
                 *(run.epoch, run.lease_until_ns, run.status),
+                *(first, self._notary.of_head(standing, first), head),
             )
             if taken is not None:
-                record = rows.run_record(tuple(taken)[1:])
-                self._heads[run.id] = (record.epoch, taken[0])
-                return record
+                self._heads[run.id] = (standing, first)
+                return rows.run_record(tuple(taken))
             # Changed in between, as by a heartbeat or another taker: decide anew.
+
+    async def _park(self, entry: Release, connection: Connection) -> None:
+        row = await connection.fetchrow(sql.RUN_AND_CLOCK, entry.run_id)
+        if row is None:
+            return
+        (_, head, mac, _), columns = tuple(row)[:4], tuple(row)[4:]
+        standing = Standing.of_run(columns)
+        if standing.epoch != entry.epoch:
+            # Somebody else has it by now.
+            return
+        if not self._notary.knows_head(standing, head, mac):
+            raise LedgerCorrupt(not_gone_on_with(entry.run_id, NOT_OURS))
+        waiting = self._notary.of_head(replace(standing, status="waiting"), head or GENESIS)
+        await connection.execute(sql.PARK, entry.run_id, entry.epoch, entry.until_ns, waiting)
+        self._heads.pop(entry.run_id, None)
 
     async def _renew(self, entry: Renew, connection: Connection) -> list[str]:
         ids = [run_id for run_id, _ in entry.held]
@@ -429,7 +484,8 @@ class Applier:
     async def _deliver(self, entry: Send, connection: Connection) -> None:
         message = entry.message
         found = await connection.fetch(
-            sql.SEND, message.id, message.run_id, message.kind, message.sent_ns, message.body
+            *(sql.SEND, message.id, message.run_id, message.kind, message.sent_ns, message.body),
+            self._notary.of_message(message),
         )
         if not found:
             raise UnknownRun(f"run {message.run_id} is not in the ledger")

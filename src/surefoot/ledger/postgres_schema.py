@@ -12,10 +12,14 @@ from importlib.metadata import version as version_of_package
 from typing import Any
 
 from surefoot.errors import LedgerError, LedgerTooNew
+from surefoot.ledger.attesting import attest_async
+from surefoot.ledger.payloads import Payloads
 from surefoot.ledger.postgres_connection import SCHEMA
 from surefoot.values import new_id
 
-VERSION = 8
+VERSION = 9
+ATTESTED = 8
+"""The version from which on what is gone on with has a MAC."""
 
 # Any number that nobody else is likely to lock.
 _LOCK = 0x5375_7265_666F_6F74
@@ -417,9 +421,16 @@ ALTER TABLE outcomes ADD COLUMN decisions text;
 ALTER TABLE outcomes ADD COLUMN endorsed text;
 """
 
+# MACs under the application's key (see `notary`).
+_V8 = """
+ALTER TABLE runs ADD COLUMN mac bytea;
+ALTER TABLE inbox ADD COLUMN mac bytea;
+ALTER TABLE prompt_pins ADD COLUMN mac bytea;
+"""
+
 # Who may do what, what flows may use, and the audit of both (see `audit` and `access_rows`). What webhooks are told of
 # runs (see `deliveries`), and the ends of runs in the order in which they were recorded, so that none is missed.
-_V8 = """
+_V9 = """
 CREATE TABLE principals (
   who text PRIMARY KEY,
   organisation text NOT NULL,
@@ -530,7 +541,8 @@ STEPS: tuple[Step, ...] = (
     Step(5, 2, _V5),
     Step(6, 2, _V6),
     Step(7, 2, _V7),
-    Step(8, 2, _V8),
+    Step(8, 8, _V8),
+    Step(9, 8, _V9),
 )
 
 
@@ -552,8 +564,11 @@ def refuse_newer(version: int, readable_by: int, *, where: str) -> None:
         )
 
 
-async def migrate(connection: Any, *, where: str) -> None:
-    """Make the tables, or bring them to `VERSION`; of processes that do so at once, one does. Raises `LedgerTooNew`."""
+async def migrate(connection: Any, *, where: str, payloads: Payloads) -> None:
+    """Make the tables, or bring them to `VERSION`; of processes that do so at once, one does.
+
+    Raises `LedgerTooNew`, and `LedgerError` where the key of `payloads` is not the one that the ledger was sealed with.
+    """
     version, readable_by = await version_of(connection)
     refuse_newer(version, readable_by, where=where)
     if version >= VERSION:
@@ -569,6 +584,8 @@ async def migrate(connection: Any, *, where: str) -> None:
             if step.version <= version:
                 continue
             await connection.execute(step.statements)
+            if step.version == ATTESTED:
+                await attest_async(connection, payloads, where)
             if version == 0:
                 await connection.execute(
                     "INSERT INTO ledger (id, version, readable_by, created_by) VALUES ($1, $2, $3, $4)",

@@ -8,6 +8,7 @@ from typing import Any
 from surefoot.ledger import rows
 from surefoot.ledger.entries import EndRun
 from surefoot.ledger.events import Blob
+from surefoot.ledger.notary import STANDING_COLUMNS
 from surefoot.ledger.payloads import Freight
 from surefoot.ledger.postgres_accounts import CLOCK, settling
 from surefoot.ledger.sealing import DataKey
@@ -61,14 +62,14 @@ def _added(runs: str) -> str:
     )
 
 
-_HEAD_TYPES = ["text", "bigint", "bytea", "bytea"]
+_HEAD_TYPES = ["text", "bigint", "bytea", "bytea", "bytea"]
 _HELD = "runs.id = h.id AND runs.epoch = h.epoch AND runs.head = h.old_head"
 
 # Under READ COMMITTED the update waits for whoever has changed the run, and then compares with what is there: rows
 # of a former epoch, or on a head that is not the last one, find no run to be added to.
 _APPEND = (
-    f"WITH {_FREIGHT}held AS (UPDATE runs SET head = h.new_head "
-    f"FROM {_arrays(_AFTER_FREIGHT, _HEAD_TYPES)} AS h (id, epoch, old_head, new_head) WHERE {_HELD} "
+    f"WITH {_FREIGHT}held AS (UPDATE runs SET head = h.new_head, mac = h.new_mac "
+    f"FROM {_arrays(_AFTER_FREIGHT, _HEAD_TYPES)} AS h (id, epoch, old_head, new_head, new_mac) WHERE {_HELD} "
     "RETURNING runs.id), "
 )
 APPEND = f"{_APPEND}{_added('held')}"
@@ -95,10 +96,10 @@ _END_SETS = ", ".join(
 )
 
 _APPEND_AND_END = (
-    f"WITH {_FREIGHT}held AS (UPDATE runs SET head = h.new_head, {_END_SETS}, "
+    f"WITH {_FREIGHT}held AS (UPDATE runs SET head = h.new_head, mac = h.new_mac, {_END_SETS}, "
     "lease_until_ns = CASE WHEN h.status IS NULL THEN runs.lease_until_ns ELSE 0 END "
     f"FROM {_arrays(_AFTER_FREIGHT, _HEAD_TYPES + [_type_of(name) for name in _END_COLUMNS])} "
-    f"AS h (id, epoch, old_head, new_head, {', '.join(_END_COLUMNS)}) WHERE {_HELD} "
+    f"AS h (id, epoch, old_head, new_head, new_mac, {', '.join(_END_COLUMNS)}) WHERE {_HELD} "
     "RETURNING runs.id), "
 )
 APPEND_AND_END = f"{_APPEND_AND_END}{_added('held')}"
@@ -113,11 +114,11 @@ _RUN_VALUES = ", ".join(
     else f"r.{name}"
     for name in _RUN_NAMES
 )
-_AFTER_RUNS = _AFTER_FREIGHT + _RUN_WIDTH + 1
+_AFTER_RUNS = _AFTER_FREIGHT + _RUN_WIDTH + 2
 
 START = (
-    f"WITH {_FREIGHT}begun AS (INSERT INTO runs ({rows.RUN_COLUMNS}, head) SELECT {_RUN_VALUES}, r.head "
-    f"FROM {_arrays(_AFTER_FREIGHT, [*_RUN_TYPES, 'bytea'])} AS r ({rows.RUN_COLUMNS}, head) "
+    f"WITH {_FREIGHT}begun AS (INSERT INTO runs ({rows.RUN_COLUMNS}, head, mac) SELECT {_RUN_VALUES}, r.head, r.mac "
+    f"FROM {_arrays(_AFTER_FREIGHT, [*_RUN_TYPES, 'bytea', 'bytea'])} AS r ({rows.RUN_COLUMNS}, head, mac) "
     "ON CONFLICT (tenant, flow, run_key) WHERE run_key IS NOT NULL DO NOTHING RETURNING id), "
     "tagged AS (INSERT INTO run_tags (name, value, run_id) SELECT t.name, t.value, t.run_id "
     f"FROM {_arrays(_AFTER_RUNS, ['text', 'text', 'text'])} AS t (name, value, run_id) "
@@ -125,15 +126,15 @@ START = (
 )
 
 RUN_BY_KEY = f"SELECT {rows.RUN_COLUMNS} FROM runs WHERE tenant = $1 AND flow = $2 AND run_key = $3"
-RUN_AND_CLOCK = f"SELECT {CLOCK}, {rows.RUN_COLUMNS} FROM runs WHERE id = $1"
 _LAST_HASH = "(SELECT o.hash FROM outcomes o WHERE o.run_id = runs.id ORDER BY o.seq DESC LIMIT 1)"
-HEADS = f"SELECT id, epoch, coalesce(head, {_LAST_HASH}) FROM runs WHERE id = ANY($1::text[])"
+RUN_AND_CLOCK = f"SELECT {CLOCK}, head, mac, {_LAST_HASH}, {rows.RUN_COLUMNS} FROM runs WHERE id = $1"
+HEADS = f"SELECT head, mac, {STANDING_COLUMNS} FROM runs WHERE id = ANY($1::text[])"
 
 TAKE_OVER = (
     f"UPDATE runs SET epoch = epoch + 1, owner = $2, lease_until_ns = {CLOCK} + $3::bigint, status = 'running', "
-    f"ended_ns = NULL, head = coalesce(head, {_LAST_HASH}), deadline_ns = coalesce($4::bigint, deadline_ns) "
-    "WHERE id = $1 AND epoch = $5 AND lease_until_ns = $6 AND status = $7 "
-    f"RETURNING head, {rows.RUN_COLUMNS}"
+    "ended_ns = NULL, deadline_ns = $4, head = $8, mac = $9 "
+    "WHERE id = $1 AND epoch = $5 AND lease_until_ns = $6 AND status = $7 AND head IS NOT DISTINCT FROM $10 "
+    f"RETURNING {rows.RUN_COLUMNS}"
 )
 SHORTEN = f"UPDATE runs SET lease_until_ns = {CLOCK} + $3::bigint WHERE id = $1 AND lease_until_ns = $2"
 RENEW = (
@@ -142,18 +143,18 @@ RENEW = (
 )
 EPOCHS = "SELECT id, epoch FROM runs WHERE id = ANY($1::text[])"
 RELEASE = "UPDATE runs SET lease_until_ns = 0 WHERE id = $1 AND epoch = $2"
-PARK = "UPDATE runs SET lease_until_ns = $3, status = 'waiting', owner = NULL WHERE id = $1 AND epoch = $2"
+PARK = "UPDATE runs SET lease_until_ns = $3, status = 'waiting', owner = NULL, mac = $4 WHERE id = $1 AND epoch = $2"
 NOTE = (
     "INSERT INTO details (run_id, key, attempt, kind, at_ns, body) SELECT * FROM "
     f"{_arrays(1, ['text', 'bytea', 'bigint', 'text', 'bigint', 'text'])}"
 )
 SEND = (
     "WITH found AS (SELECT id FROM runs WHERE id = $2), "
-    "sent AS (INSERT INTO inbox (id, run_id, kind, sent_ns, body) SELECT $1, id, $3, $4, $5 FROM found "
+    "sent AS (INSERT INTO inbox (id, run_id, kind, sent_ns, body, mac) SELECT $1, id, $3, $4, $5, $6 FROM found "
     "ON CONFLICT (id) DO NOTHING) SELECT id FROM found"
 )
 ADOPT = (
-    "UPDATE inbox SET adopted_ns = $3 "
+    "UPDATE inbox SET adopted_ns = $3, mac = NULL "
     "WHERE run_id = $1 AND id = ANY($2::text[]) AND adopted_ns IS NULL RETURNING id"
 )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from surefoot.errors import LedgerError
 from surefoot.ledger import postgres_schema
+from surefoot.ledger.notary import Notary
 from surefoot.ledger.postgres_connection import Address, explain
 from surefoot.ledger.rows import Row
 from surefoot.ledger.tables import Session
@@ -25,8 +26,9 @@ _FETCHED_ROWS = 500
 class PostgresTables:
     """The tables of a ledger on a server, through one connection of its own, from sync code."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, *, notary: Notary | None = None) -> None:
         self.address = address
+        self.notary = notary
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="surefoot-tables", daemon=True)
         self._thread.start()

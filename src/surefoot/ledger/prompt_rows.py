@@ -15,6 +15,7 @@ from typing import TypeAlias, cast
 import orjson
 
 from surefoot.ledger.listing import Query
+from surefoot.ledger.notary import Notary
 from surefoot.ledger.rows import Row
 from surefoot.values import Label, PromptRef, PromptUse
 
@@ -55,7 +56,7 @@ class Pin:
         return ("pin", self.run_id, self.reference)
 
     def row(self) -> Row:
-        """The parameters of `KEEP_PIN`."""
+        """The parameters of `KEEP_PIN`, but for the MAC over them."""
         return (
             *(self.run_id, clean(self.reference), self.epoch),
             *(clean(self.name), clean(self.version), self.digest),
@@ -125,7 +126,7 @@ class UseRow:
 PromptRow: TypeAlias = Pin | TextRow | UseRow
 
 TEXT_COLUMNS = "digest, name, version, dialect, source, view, sealed, first_seen_ns"
-PIN_COLUMNS = "run_id, reference, epoch, name, version, digest"
+PIN_COLUMNS = "run_id, reference, epoch, name, version, digest, mac"
 USE_COLUMNS = "id, prompt, reference, digest, flow, inputs, output, file, line, run_id, used_ns"
 MOVE_COLUMNS = "id, prompt, label, version, digest, before_digest, moved_by, reason, moved_ns"
 
@@ -137,7 +138,7 @@ def _insert(table: str, columns: str) -> str:
 KEEP_TEXT = f"{_insert('prompt_texts', TEXT_COLUMNS)} ON CONFLICT (digest, name) DO NOTHING"
 KEEP_PIN = (
     f"{_insert('prompt_pins', PIN_COLUMNS)} ON CONFLICT (run_id, reference) DO UPDATE SET epoch = excluded.epoch, "
-    "name = excluded.name, version = excluded.version, digest = excluded.digest "
+    "name = excluded.name, version = excluded.version, digest = excluded.digest, mac = excluded.mac "
     "WHERE prompt_pins.epoch < excluded.epoch"
 )
 KEEP_USE = (
@@ -151,15 +152,31 @@ NEWEST_MOVE = "SELECT digest FROM prompt_labels WHERE prompt = ? AND label = ? O
 _STATEMENTS: Sequence[tuple[type, str]] = ((TextRow, KEEP_TEXT), (Pin, KEEP_PIN), (UseRow, KEEP_USE))
 
 
-def statements(rows: Sequence[PromptRow]) -> list[tuple[str, list[Row]]]:
+def statements(rows: Sequence[PromptRow], notary: Notary) -> list[tuple[str, list[Row]]]:
     """What writes these rows, each once and sorted: so no two processes wait for each other in turn."""
     found = {row.key: row for row in rows}
     written: list[tuple[str, list[Row]]] = []
     for kind, statement in _STATEMENTS:
         of_kind = [found[key].row() for key in sorted(found) if isinstance(found[key], kind)]
+        if kind is Pin:
+            of_kind = [with_mac(row, notary) for row in of_kind]
         if of_kind:
             written.append((statement, of_kind))
     return written
+
+
+def with_mac(pin: Row, notary: Notary) -> Row:
+    """A row of `PIN_COLUMNS` under this application's key; without a MAC, or with one of another key, it is given."""
+    values = pin[:_PIN_WIDTH]
+    return (*values, notary.of_row("prompt_pins", *values))
+
+
+def is_ours(pin: Row, notary: Notary) -> bool:
+    """Whether this application has written a row of `PIN_COLUMNS` as it stands."""
+    return notary.knows_row(pin[_PIN_WIDTH], "prompt_pins", *pin[:_PIN_WIDTH])
+
+
+_PIN_WIDTH = PIN_COLUMNS.count(",")
 
 
 def clean(text: str) -> str:

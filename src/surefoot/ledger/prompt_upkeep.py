@@ -15,6 +15,7 @@ import orjson
 
 from surefoot.errors import LedgerError
 from surefoot.ledger import prompt_rows
+from surefoot.ledger.notary import Notary, changed_pin
 from surefoot.ledger.payloads import Payloads
 from surefoot.ledger.portable import insert
 from surefoot.ledger.prompts import bound_to
@@ -83,22 +84,36 @@ def export_run(
     pins = list(session.rows(f"SELECT {prompt_rows.PIN_COLUMNS} FROM prompt_pins WHERE run_id = ?", run_id))
     if not pins:
         return
-    target.executemany(prompt_rows.KEEP_PIN, pins)
+    target.executemany(
+        prompt_rows.KEEP_PIN,
+        [
+            prompt_rows.with_mac(pin, Notary(key))
+            if key is not None and prompt_rows.is_ours(pin, payloads.notary)
+            else (*pin[:-1], None)
+            for pin in pins
+        ],
+    )
     for row in session.rows(_TEXTS_OF_RUN, run_id):
         if row[6] is None or key is not None:
             written = row if key is None else _resealed(row, payloads, Payloads(key))
             target.execute(prompt_rows.KEEP_TEXT, written)
 
 
-def import_run(there: Session, here: Session, run_id: str, payloads: Payloads, former: Keyring) -> None:
+def import_run(
+    there: Session, here: Session, run_id: str, payloads: Payloads, former: Keyring, *, has_macs: bool
+) -> None:
     """Take over the pins of a run, and the texts that they name.
 
-    Raises `ValueError` for a text that is not what its digest says, be it sealed: it would stand in for the right one.
+    Raises `ValueError` for a text that is not what its digest says, be it sealed: it would stand in for the right one;
+    and where MACs come along, for a pin that was not made under the key of the file.
     """
     pins = list(there.rows(f"SELECT {prompt_rows.PIN_COLUMNS} FROM prompt_pins WHERE run_id = ?", run_id))
     if not pins:
         return
-    here.insert(prompt_rows.KEEP_PIN, pins)
+    for pin in pins if has_macs else ():
+        if not prompt_rows.is_ours(pin, Notary(former)):
+            raise ValueError(changed_pin(pin[1]))
+    here.insert(prompt_rows.KEEP_PIN, [prompt_rows.with_mac(pin, payloads.notary) for pin in pins])
     texts = [
         (*row[:4], _beside(row[4]), *row[5:])
         for row in map(list, there.rows(_TEXTS_OF_RUN, run_id))

@@ -166,7 +166,7 @@ def tools_of(ledger: Ledger, run_id: str) -> dict[str, PromptRef]:
     Kept as references to prompts are: the first meaning counts for all of the run. Raises `LedgerError`.
     """
     rows = ledger.ask(prompt_rows.pins_query(run_id))
-    return {row[1]: PromptRef(*row[3:]) for row in rows if row[1].startswith(TOOL)}
+    return {row[1]: PromptRef(*row[3:6]) for row in rows if row[1].startswith(TOOL)}
 
 
 def prompts_of(ledger: Ledger, run_id: str) -> tuple[dict[str, PromptRef], dict[bytes, list[PromptRef]]]:
@@ -179,7 +179,7 @@ def prompts_of(ledger: Ledger, run_id: str) -> tuple[dict[str, PromptRef], dict[
     for row in ledger.ask(prompt_rows.pins_query(run_id)):
         if row[1].startswith(TOOL):
             continue
-        step, prompt = prompt_rows.step_of(row[1]), PromptRef(*row[3:])
+        step, prompt = prompt_rows.step_of(row[1]), PromptRef(*row[3:6])
         if step is None:
             pins[row[1]] = prompt
         else:

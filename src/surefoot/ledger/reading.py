@@ -5,10 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
+from surefoot import scope
 from surefoot.errors import LedgerCorrupt, UnknownRun
-from surefoot.ledger import rows
+from surefoot.ledger import prompt_rows, rows
 from surefoot.ledger.accounts import AccountQuery, AccountRow
-from surefoot.ledger.chain import Link, first_break
+from surefoot.ledger.chain import GENESIS, Link, broken_link, first_break, named, removed
 from surefoot.ledger.encoding import Encoded
 from surefoot.ledger.events import (
     END_KEY,
@@ -21,28 +22,30 @@ from surefoot.ledger.events import (
     RunRecord,
 )
 from surefoot.ledger.listing import Query, Wanted
+from surefoot.ledger.notary import NOT_OURS, STANDING_COLUMNS, Standing, changed_pin, not_sent
 from surefoot.ledger.payloads import Payloads
 from surefoot.ledger.sealing import DataKey
 from surefoot.ledger.spending import Spending, Spent
 from surefoot.values import CachedCount, RunStatus
 
 _FEW = 50
+_STANDING = f"SELECT tenant AS whose, head, mac, {STANDING_COLUMNS} FROM runs WHERE id = ?"
+
+log = scope.logger("surefoot.ledger")
 
 
 class Reading(ABC):
     """What `surefoot.ledger.Ledger` reads, on whatever engine `_read` asks."""
 
     payloads: Payloads
+    # Messages that were found not to be this application's: each is told of once.
+    _foreign: set[str]
     # How the outcomes of a run are found.
     _of_run = "run_id = ?"
     # The clock of the store, in nanoseconds since the epoch.
     _clock = "(extract(epoch FROM clock_timestamp()) * 1000000000)::bigint"
     # How a join goes from a call to its run.
     _to_run = "JOIN"
-    # What needs no key counts in exports only: whoever may write to the tables could make it.
-    _local_digest = (
-        "SELECT local_digest FROM imported_blobs WHERE digest = ? AND local_digest NOT LIKE 'sha256:%'"
-    )
 
     @property
     @abstractmethod
@@ -185,18 +188,29 @@ class Reading(ABC):
         return [Detail(*row) for row in found]
 
     def messages(self, run_ids: Sequence[str]) -> list[Message]:
-        """What was sent to these runs and not adopted yet, the oldest first."""
+        """What was sent to these runs and not adopted yet, the oldest first.
+
+        What this application has not sent is left where it is: an approval is not what somebody wrote into a table.
+        """
         found: list[rows.Row] = []
         for start in range(0, len(run_ids), _FEW):
             some = run_ids[start : start + _FEW]
             # Filled up, so that there is one statement to prepare for any number of runs.
             found += self._read(
-                "SELECT seq, id, run_id, kind, sent_ns, body FROM inbox WHERE adopted_ns IS NULL "
+                "SELECT seq, id, run_id, kind, sent_ns, body, mac FROM inbox WHERE adopted_ns IS NULL "
                 f"AND run_id IN ({', '.join('?' * _FEW)})",
                 *some,
                 *[""] * (_FEW - len(some)),
             )
-        return [Message(*row[1:]) for row in sorted(found)]
+        known: list[Message] = []
+        for row in sorted(found):
+            message = Message(*row[1:-1])
+            if self.payloads.notary.knows_message(message, row[-1]):
+                known.append(message)
+            elif message.id not in self._foreign:
+                self._foreign.add(message.id)
+                log.warning("run %s: %s; it is not taken", message.run_id, not_sent(message.id, message.kind))
+        return known
 
     def ask(self, query: Query, *, patience: float | None = None) -> list[rows.Row]:  # noqa: ARG002
         """See `surefoot.ledger.Ledger.ask`."""
@@ -243,24 +257,84 @@ class Reading(ABC):
         return self.payloads.exact_large(run_id, payload, self)
 
     def first_break(self, run_id: str) -> str | None:
-        """Where the hash chain of a run breaks, in words; None where it holds. Blobs are read and compared too."""
+        """See `surefoot.ledger.Ledger.first_break`."""
         while True:
-            found = self._read("SELECT head, tenant, pruned_ns FROM runs WHERE id = ?", run_id)
-            head, tenant, pruned_ns = found[0] if found else (None, "", None)
+            found = self._read(_STANDING, run_id)
             links = self.history(run_id)
             # Somebody may write to the run meanwhile.
-            if found == self._read("SELECT head, tenant, pruned_ns FROM runs WHERE id = ?", run_id):
+            if found == self._read(_STANDING, run_id):
                 break
-        if (broken := first_break(links, head, is_pruned=pruned_ns is not None)) is not None:
-            return broken
+        if not found:
+            return first_break(links, None)
+        tenant, head, mac, *columns = found[0]
+        standing = Standing.of(tuple(columns))
+        return (
+            first_break(links, head, is_pruned=standing.pruned_ns is not None)
+            or self._broken_blob(links, tenant, mac)
+            or self._foreign_head(standing, head, mac)
+            or self._foreign_rows(run_id)
+        )
+
+    def broken_end(self, run_id: str) -> str | None:
+        """What is wrong with the end of a run, and so with what it returned, in words; None where nothing is."""
+        found = self._read(_STANDING, run_id)
+        ends = self._read(
+            f"SELECT seq, {rows.OUTCOME_COLUMNS} FROM outcomes WHERE run_id = ? AND key = ? ORDER BY seq DESC LIMIT 1",
+            *(run_id, END_KEY),
+        )
+        if not found or not ends:
+            return "its end is missing"
+        tenant, head, mac, *columns = found[0]
+        end = rows.link(ends[0][0], ends[0][1:])
+        if end.hash != head:
+            # Something stands behind it.
+            return self.first_break(run_id)
+        before = self._read(
+            "SELECT hash FROM outcomes WHERE seq = (SELECT max(seq) FROM outcomes WHERE run_id = ? AND seq < ?)",
+            *(run_id, end.seq),
+        )
+        standing = Standing.of(tuple(columns))
+        if end.is_pruned and standing.pruned_ns is None:
+            return removed(end)
+        return (
+            broken_link(before[0][0] if before else GENESIS, end)
+            or self._broken_blob([end], tenant, mac)
+            or self._foreign_head(standing, head, mac)
+        )
+
+    def _broken_blob(self, links: Sequence[Link], tenant: str, mac: object) -> str | None:
+        takes_plain = mac is None and self._is_plain_copy()
         for link in links:
             for payload in (link.outcome.inputs, link.outcome.output):
-                if not link.is_pruned and not self.payloads.is_intact(payload, self, tenant=tenant):
-                    return (
-                        f"row {link.seq} ({link.outcome.kind} {link.outcome.name!r}): its blob is missing, changed, "
-                        "or of another application key"
-                    )
+                if not link.is_pruned and not self.payloads.is_intact(
+                    payload, self, tenant=tenant, takes_plain=takes_plain
+                ):
+                    return f"{named(link)}: its blob is missing, changed, or of another application key"
         return None
+
+    def _foreign_head(self, standing: Standing, head: bytes | None, mac: object) -> str | None:
+        if self.payloads.notary.knows_head(standing, head, mac):
+            return None
+        # In an export without a key nobody goes on with a run: a takeover makes no exception.
+        return None if mac is None and self._is_plain_copy() else NOT_OURS
+
+    def _foreign_rows(self, run_id: str) -> str | None:
+        """What stands beside the chain of a run, and was not written by this application, in words."""
+        notary = self.payloads.notary
+        for row in self._read(
+            "SELECT id, run_id, kind, sent_ns, body, mac FROM inbox WHERE adopted_ns IS NULL AND run_id = ?",
+            run_id,
+        ):
+            if not notary.knows_message(Message(*row[:-1]), row[-1]):
+                return not_sent(row[0], row[2])
+        for pin in self.ask(prompt_rows.pins_query(run_id)):
+            if not prompt_rows.is_ours(pin, notary):
+                return changed_pin(pin[1])
+        return None
+
+    def _is_plain_copy(self) -> bool:
+        """Whether this is an export without a key, which has no MACs."""
+        return False
 
     def open_keys(self, run_id: str) -> None:
         """Make a run's keys ready for going on with it. Raises `LedgerError` under another application key."""
@@ -277,5 +351,5 @@ class Reading(ABC):
 
     def local_digest(self, digest: str) -> str | None:
         """See `surefoot.ledger.Ledger.local_digest`."""
-        found = self._read(self._local_digest, digest)
+        found = self._read("SELECT local_digest FROM imported_blobs WHERE digest = ?", digest)
         return found[0][0] if found else None

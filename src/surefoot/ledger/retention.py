@@ -15,6 +15,7 @@ from typing import Literal, cast
 
 from surefoot.ledger import schema, scored_upkeep
 from surefoot.ledger.bookkeeping import count_accounts, drop_accounts, forget_principals
+from surefoot.ledger.changing import change_run
 from surefoot.ledger.deliveries import DROP_OF_RUN
 from surefoot.ledger.prompt_upkeep import count_prompts, drop_prompts
 from surefoot.ledger.selecting import BEGUN, Condition, Selection, page_of
@@ -289,7 +290,8 @@ class _Pruner:
 
     def _begin(self, session: Session, run_id: str, condition: Condition, *, is_whole: bool) -> bool:
         term, parameters = condition
-        changed = session.change(
+        changed = change_run(
+            *(session, self._tables.notary, run_id),
             # The epoch too: a takeover that is under way would go on with nothing.
             "UPDATE runs SET epoch = epoch + 1, pruned_ns = ?, pruned = ?, "
             "head = coalesce(head, "
@@ -311,7 +313,8 @@ class _Pruner:
     def begin_forgetting(self, session: Session, run_id: str, *, is_whole: bool) -> bool:
         """Drop a run's keys and whatever names somebody; the rest is marked to go."""
         is_ended: Condition = (_IS_ENDED, ())
-        session.change(
+        change_run(
+            *(session, self._tables.notary, run_id),
             "UPDATE runs SET principal = '', session = '', tags = '{}', error = NULL "
             f"WHERE runs.id = ? AND {_IS_ENDED}",
             run_id,

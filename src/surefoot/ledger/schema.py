@@ -6,8 +6,12 @@ import re
 import sqlite3
 
 from surefoot.errors import LedgerError, LedgerTooNew
+from surefoot.ledger.attesting import attest
+from surefoot.ledger.payloads import Payloads
 
-VERSION = 8
+VERSION = 9
+ATTESTED = 8
+"""The version from which on what is gone on with has a MAC."""
 
 # `outcomes` and `runs` hold a column for everything that later features record, so that rows of today stay rows.
 _V1 = """
@@ -415,9 +419,18 @@ ALTER TABLE outcomes ADD COLUMN decisions TEXT;
 ALTER TABLE outcomes ADD COLUMN endorsed TEXT;
 """
 
+# MACs under the application's key, by which a run, a message to it and what it means by a prompt are known as its own
+# (see `notary`). A library that does not know of them would write runs that nobody goes on with.
+_V8 = """
+ALTER TABLE runs ADD COLUMN mac BLOB;
+ALTER TABLE inbox ADD COLUMN mac BLOB;
+ALTER TABLE prompt_pins ADD COLUMN mac BLOB;
+UPDATE ledger SET readable_by = 8;
+"""
+
 # Who may do what, what flows may use, and the audit of both (see `audit` and `access_rows`). What webhooks are told of
 # runs (see `deliveries`), and the ends of runs in the order in which they were recorded, so that none is missed.
-_V8 = """
+_V9 = """
 CREATE TABLE principals (
   who TEXT PRIMARY KEY,
   organisation TEXT NOT NULL,
@@ -513,7 +526,7 @@ CREATE INDEX outcomes_ends ON outcomes (kind, seq) WHERE kind = 'end';
 # A step after these either *expands*: what it adds has a default or may be null, and can be ignored by the version
 # before, which goes on working beside the new one. Or it *contracts* and takes away what no version needs that is
 # still in use: then it sets `ledger.readable_by` to the version that a library must know from there on.
-_STEPS: dict[int, str] = {0: _V1, 1: _V2, 2: _V3, 3: _V4, 4: _V5, 5: _V6, 6: _V7, 7: _V8}
+_STEPS: dict[int, str] = {0: _V1, 1: _V2, 2: _V3, 3: _V4, 4: _V5, 5: _V6, 6: _V7, 7: _V8, 8: _V9}
 
 TABLES = frozenset(re.findall(r"CREATE TABLE (\w+)", "".join(_STEPS.values())))
 """The tables that are the ledger's own."""
@@ -573,8 +586,13 @@ def refuse_foreign(connection: sqlite3.Connection, *, where: str) -> None:
         )
 
 
-def migrate(connection: sqlite3.Connection, *, ledger_id: str, created_by: str, where: str) -> None:
-    """Bring the tables to `VERSION`, each step in a transaction of its own. Raises `LedgerTooNew`."""
+def migrate(
+    connection: sqlite3.Connection, *, ledger_id: str, created_by: str, where: str, payloads: Payloads
+) -> None:
+    """Bring the tables to `VERSION`, each step in a transaction of its own.
+
+    Raises `LedgerTooNew`, and `LedgerError` where the key of `payloads` is not the one that the ledger was sealed with.
+    """
     refuse_unreadable(connection, where=where)
     while (version := version_of(connection)) < VERSION:
         connection.execute("BEGIN IMMEDIATE")
@@ -586,6 +604,8 @@ def migrate(connection: sqlite3.Connection, *, ledger_id: str, created_by: str, 
                         connection.execute(statement)
                 if version == 0:
                     connection.execute("INSERT INTO ledger VALUES (?, ?, ?)", (ledger_id, 1, created_by))
+                if version + 1 == ATTESTED:
+                    attest(connection, payloads, where)
                 connection.execute(f"PRAGMA user_version = {version + 1}")
             connection.execute("COMMIT")
         except BaseException:

@@ -25,7 +25,6 @@ from surefoot.ledger.events import Outcome
 from surefoot.ledger.filelock import FileLock
 from surefoot.ledger.listing import ID_LEAD_NS, Wanted, Way
 from surefoot.ledger.payloads import Payloads
-from surefoot.ledger.portable import LOCAL_DIGEST
 from surefoot.ledger.reading import Reading
 from surefoot.ledger.sqlite_applying import REFUSALS, Batch, Heads, apply, apply_alone
 from surefoot.ledger.writer import Pending, Settled, Writer
@@ -43,7 +42,6 @@ class SqliteLedger(Reading):
     Opening a file that does not exist makes it at the first write. Raises `LedgerError` and its kin.
     """
 
-    _local_digest = LOCAL_DIGEST
     # Looked up in the order of the table: otherwise SQLite copies all of the rows, with their payloads, to sort them.
     _of_run = "seq IN (SELECT seq FROM outcomes WHERE run_id = ?)"
     # To the millisecond.
@@ -58,6 +56,7 @@ class SqliteLedger(Reading):
         self._lock = FileLock(path)
         self._connection: sqlite3.Connection | None = None
         self._known = Heads()
+        self._foreign = set[str]()
         self._data_version: int | None = None
         self._local = threading.local()
         self._readers: WeakSet[Held] = WeakSet()
@@ -125,7 +124,7 @@ class SqliteLedger(Reading):
                 with suppress(sqlite3.Error):
                     connection.execute("ROLLBACK")
             raise
-        if len(self._known.epochs) > _CACHED_RUNS:
+        if len(self._known.standings) > _CACHED_RUNS:
             self._known.clear()
         self._known.update(batch.heads)
         return settled
@@ -138,7 +137,7 @@ class SqliteLedger(Reading):
         while True:
             connection.execute("BEGIN IMMEDIATE")
             self._drop_stale(connection)
-            batch = Batch(connection, self._known)
+            batch = Batch(connection, self._known, self.payloads.notary)
             try:
                 settled = [apply_one(entry, batch) for entry in entries]
                 batch.flush()
@@ -172,6 +171,7 @@ class SqliteLedger(Reading):
                     ledger_id=new_id(),
                     created_by=f"surefoot {version('surefoot')}",
                     where=str(self.path),
+                    payloads=self.payloads,
                 )
             except BaseException:
                 connection.close()
@@ -237,6 +237,11 @@ class SqliteLedger(Reading):
         """The version of the tables in the file; 0 where nothing was recorded yet. Raises `LedgerTooNew`."""
         found = self._read("PRAGMA user_version")
         return int(found[0][0]) if found else 0
+
+    def _is_plain_copy(self) -> bool:
+        if not self._read("SELECT 1 FROM sqlite_schema WHERE name = 'export'"):
+            return False
+        return self._read("SELECT value FROM export WHERE name = 'is_sealed'") == [("0",)]
 
     def check(self) -> str:
         """What SQLite's own quick check says of the file: `ok`, or what is damaged."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from surefoot.errors import Fenced, LedgerError, RunBusy, RunPruned, UnknownRun
+from surefoot.errors import Fenced, LedgerCorrupt, LedgerError, RunBusy, RunPruned, UnknownRun
 from surefoot.ledger import (
     rows,
     schema,
@@ -55,6 +55,7 @@ from surefoot.ledger.entries import (
 )
 from surefoot.ledger.events import Blob, Outcome, RunRecord
 from surefoot.ledger.holding import check_epoch, is_takeable, longest_until
+from surefoot.ledger.notary import NOT_OURS, STANDING_COLUMNS, Notary, Standing, not_gone_on_with
 from surefoot.ledger.payloads import Freight
 from surefoot.ledger.scored_rows import CaseRow
 from surefoot.ledger.sealing import DataKey
@@ -71,53 +72,84 @@ _THERE_ALREADY = (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PR
 
 @dataclass(slots=True)
 class Heads:
-    """What is known of runs without asking the tables: current epoch and last hash."""
+    """What is known of runs without asking the tables: how they stand, and their last hash."""
 
-    epochs: dict[str, int] = field(default_factory=dict[str, int])
+    standings: dict[str, Standing] = field(default_factory=dict[str, Standing])
     hashes: dict[str, bytes] = field(default_factory=dict[str, bytes])
 
     def clear(self) -> None:
-        self.epochs.clear()
+        self.standings.clear()
         self.hashes.clear()
 
     def update(self, other: Heads) -> None:
-        self.epochs.update(other.epochs)
+        self.standings.update(other.standings)
         self.hashes.update(other.hashes)
+
+    def copy(self) -> Heads:
+        return Heads(dict(self.standings), dict(self.hashes))
 
 
 class Batch:
     """One open transaction. Its heads overlay the known ones, and count only once it has committed."""
 
-    def __init__(self, connection: sqlite3.Connection, known: Heads) -> None:
+    def __init__(self, connection: sqlite3.Connection, known: Heads, notary: Notary) -> None:
         self.connection = connection
         self.heads = Heads()
+        self.notary = notary
         self._known = known
+        self._moved = set[str]()
         self._outcomes: list[rows.Row] = []
         self._blobs: list[rows.Row] = []
         self._cases: list[CaseRow] = []
 
     def check_fence(self, run_id: str, epoch: int) -> None:
         """Raise `Fenced` unless `epoch` is the run's current one."""
-        current = self.heads.epochs.get(run_id) or self._known.epochs.get(run_id)
-        if current is None:
-            row = self.connection.execute("SELECT epoch FROM runs WHERE id = ?", (run_id,)).fetchone()
-            current = row[0] if row else None
-            if current is not None:
-                self.heads.epochs[run_id] = current
+        standing = self.standing(run_id)
+        if standing is None:
+            found = self._found(run_id)
+            standing = None if found is None else found[0]
+            if found is not None and standing is not None and standing.epoch == epoch:
+                # What follows the head is under its MAC from here on: one that somebody else has made must not get it.
+                if not self.notary.knows_head(*found):
+                    raise LedgerCorrupt(f"run {run_id} cannot be written to: {NOT_OURS}")
+                self.heads.standings[run_id], self.heads.hashes[run_id] = found[:2]
+        current = None if standing is None else standing.epoch
         if current != epoch:
             check_epoch(run_id, current, epoch)
 
-    def append(self, outcome: Outcome, freight: Freight) -> bytes:
-        """Chain an outcome to its run; its hash."""
+    def append(self, outcome: Outcome, freight: Freight) -> None:
+        """Chain an outcome to its run, whose fence was checked."""
         self._carry(freight)
-        previous = self.heads.hashes.get(outcome.run_id) or self._known.hashes.get(outcome.run_id)
-        if previous is None:
-            self.flush()
-            previous = self._last_hash(outcome.run_id)
+        run_id = outcome.run_id
+        previous = self.heads.hashes.get(run_id) or self._known.hashes[run_id]
         payloads = payload_hash(outcome.inputs, outcome.output)
-        chained = self.heads.hashes[outcome.run_id] = row_hash(previous, outcome, payloads)
+        chained = self.heads.hashes[run_id] = row_hash(previous, outcome, payloads)
+        self._moved.add(run_id)
         self._outcomes.append(rows.outcome_row(outcome, payloads, chained))
-        return chained
+
+    def standing(self, run_id: str) -> Standing | None:
+        """How a run stands, where that is known."""
+        return self.heads.standings.get(run_id) or self._known.standings.get(run_id)
+
+    def stand(self, run_id: str, standing: Standing, head: bytes | None = None) -> None:
+        """A run stands otherwise from here on, and on that hash where it is given."""
+        self.heads.standings[run_id] = standing
+        if head is not None:
+            self.heads.hashes[run_id] = head
+        self._moved.add(run_id)
+
+    def taken(self, run_id: str, *, is_unverified: bool) -> tuple[Standing, bytes]:
+        """How a run stands, and its head. Raises `UnknownRun`, and `LedgerCorrupt` for a run with another MAC."""
+        self.flush()
+        found = self._found(run_id)
+        if found is None:
+            raise UnknownRun(f"run {run_id} is not in the ledger")
+        standing, head, _ = found
+        if self.notary.knows_head(*found):
+            return standing, head
+        if not is_unverified:
+            raise LedgerCorrupt(not_gone_on_with(run_id, NOT_OURS))
+        return standing, self._last_hash(run_id)
 
     def judge(self, cases: Sequence[CaseRow]) -> None:
         """Keep judged cases."""
@@ -136,12 +168,19 @@ class Batch:
         if self._outcomes:
             self.connection.executemany(rows.INSERT_OUTCOME, self._outcomes)
             self._outcomes.clear()
+        if self._moved:
+            self.connection.executemany(
+                "UPDATE runs SET head = ?, mac = ? WHERE id = ?",
+                [self._head(run_id) for run_id in self._moved],
+            )
+            self._moved.clear()
 
     def forget_unwritten(self) -> None:
         """Drop what was collected, after the database has undone the rest of it."""
         self._outcomes.clear()
         self._blobs.clear()
         self._cases.clear()
+        self._moved.clear()
 
     def run(self, where: str, *values: object) -> RunRecord | None:
         """The run that a condition finds."""
@@ -158,7 +197,20 @@ class Batch:
                     (item.id, item.run_id, item.wrapped),
                 )
             else:
-                sqlite_prompts.keep([item], self.connection)
+                sqlite_prompts.keep([item], self.connection, self.notary)
+
+    def _head(self, run_id: str) -> rows.Row:
+        """The head of a run with its MAC, for its row."""
+        standing = self.heads.standings.get(run_id) or self._known.standings[run_id]
+        head = self.heads.hashes[run_id]
+        return head, self.notary.of_head(standing, head), run_id
+
+    def _found(self, run_id: str) -> tuple[Standing, bytes, object] | None:
+        """How a run stands in the tables, its head, and the MAC that is there."""
+        row = self.connection.execute(
+            f"SELECT {STANDING_COLUMNS}, head, mac FROM runs WHERE id = ?", (run_id,)
+        ).fetchone()
+        return None if row is None else (Standing.of(row[:-2]), row[-2] or GENESIS, row[-1])
 
     def _last_hash(self, run_id: str) -> bytes:
         row = self.connection.execute(
@@ -179,7 +231,7 @@ def apply(entry: LedgerEntry, batch: Batch) -> Settled:
 def apply_alone(entry: LedgerEntry, batch: Batch) -> Settled:
     """`apply` in a savepoint of its own: whatever the tables do not take is undone and refused, and no other entry."""
     connection, heads = batch.connection, batch.heads
-    before = Heads(dict(heads.epochs), dict(heads.hashes))
+    before = heads.copy()
     connection.execute("SAVEPOINT alone")
     try:
         settled = apply(entry, batch)
@@ -218,14 +270,14 @@ def _start(entry: StartRun, batch: Batch) -> RunRecord | None:
         taken = batch.run("tenant = ? AND flow = ? AND run_key = ?", run.tenant, run.flow, run.run_key)
         if taken is not None:
             return taken
-    batch.connection.execute(rows.INSERT_RUN, rows.run_row(run))
+    row = rows.run_row(run)
+    batch.connection.execute(rows.INSERT_RUN, row)
     if run.tags:
         batch.connection.executemany(
             "INSERT INTO run_tags (name, value, run_id) VALUES (?, ?, ?)",
             [(name, value, run.id) for name, value in run.tags.items()],
         )
-    batch.heads.epochs[run.id] = run.epoch
-    batch.heads.hashes[run.id] = GENESIS
+    batch.stand(run.id, Standing.of_run(row), GENESIS)
     batch.append(entry.outcome, entry.freight)
     return None
 
@@ -233,14 +285,16 @@ def _start(entry: StartRun, batch: Batch) -> RunRecord | None:
 def _end(entry: EndRun, batch: Batch) -> None:
     outcome = entry.outcome
     batch.check_fence(outcome.run_id, outcome.epoch)
-    head = batch.append(outcome, entry.freight)
+    batch.append(outcome, entry.freight)
+    if (standing := batch.standing(outcome.run_id)) is not None:
+        batch.stand(outcome.run_id, replace(standing, status=entry.status))
     batch.connection.execute(
-        "UPDATE runs SET status = ?, ended_ns = ?, lease_until_ns = 0, failed_step = ?, error = ?, head = ?, "
+        "UPDATE runs SET status = ?, ended_ns = ?, lease_until_ns = 0, failed_step = ?, error = ?, "
         "steps = ?, calls = ?, tokens_in = ?, tokens_cached = ?, tokens_out = ?, tokens_reasoning = ?, "
         "cost_nanos = ?, is_cost_complete = ?, is_degraded = ? WHERE id = ?",
         (
             *(entry.status, None if entry.status == "waiting" else outcome.ended_ns),
-            *(entry.failed_step, entry.error, head),
+            *(entry.failed_step, entry.error),
             *rows.total_columns(entry.totals),
             outcome.run_id,
         ),
@@ -257,13 +311,15 @@ def _take_over(entry: TakeOver, batch: Batch) -> RunRecord:
         run = replace(run, lease_until_ns=latest)
     if not is_takeable(run, entry.owner, now):
         return run
+    standing, head = batch.taken(run.id, is_unverified=entry.is_unverified)
     epoch, lease_until_ns = run.epoch + 1, now + entry.lease_ns
+    deadline_ns = run.deadline_ns if entry.deadline_ns is None else entry.deadline_ns
     batch.connection.execute(
         "UPDATE runs SET epoch = ?, owner = ?, lease_until_ns = ?, status = 'running', ended_ns = NULL, "
-        "head = NULL, deadline_ns = coalesce(?, deadline_ns) WHERE id = ?",
-        (epoch, rows.owner_text(entry.owner), lease_until_ns, entry.deadline_ns, run.id),
+        "deadline_ns = ? WHERE id = ?",
+        (epoch, rows.owner_text(entry.owner), lease_until_ns, deadline_ns, run.id),
     )
-    batch.heads.epochs[run.id] = epoch
+    batch.stand(run.id, replace(standing, epoch=epoch, status="running", deadline_ns=deadline_ns), head)
     return replace(
         run,
         epoch=epoch,
@@ -271,7 +327,7 @@ def _take_over(entry: TakeOver, batch: Batch) -> RunRecord:
         lease_until_ns=lease_until_ns,
         status="running",
         ended_ns=None,
-        deadline_ns=run.deadline_ns if entry.deadline_ns is None else entry.deadline_ns,
+        deadline_ns=deadline_ns,
     )
 
 
@@ -295,11 +351,18 @@ def _is_lost(batch: Batch, run_id: str, epoch: int) -> bool:
 
 
 def _release(entry: Release, batch: Batch) -> None:
-    waits = ", status = 'waiting', owner = NULL" if entry.is_waiting else ""
-    batch.connection.execute(
-        f"UPDATE runs SET lease_until_ns = ?{waits} WHERE id = ? AND epoch = ?",
-        (entry.until_ns, entry.run_id, entry.epoch),
-    )
+    if not entry.is_waiting:
+        batch.connection.execute(
+            "UPDATE runs SET lease_until_ns = 0 WHERE id = ? AND epoch = ?", (entry.run_id, entry.epoch)
+        )
+        return
+    standing, head = batch.taken(entry.run_id, is_unverified=False)
+    if standing.epoch == entry.epoch:
+        batch.connection.execute(
+            "UPDATE runs SET lease_until_ns = ?, status = 'waiting', owner = NULL WHERE id = ?",
+            (entry.until_ns, entry.run_id),
+        )
+        batch.stand(entry.run_id, replace(standing, status="waiting"), head)
 
 
 def _note(entry: Note, batch: Batch) -> None:
@@ -314,8 +377,12 @@ def _send(entry: Send, batch: Batch) -> None:
     if batch.connection.execute("SELECT 1 FROM runs WHERE id = ?", (message.run_id,)).fetchone() is None:
         raise UnknownRun(f"run {message.run_id} is not in the ledger")
     batch.connection.execute(
-        "INSERT INTO inbox (id, run_id, kind, sent_ns, body) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
-        (message.id, message.run_id, message.kind, message.sent_ns, message.body),
+        "INSERT INTO inbox (id, run_id, kind, sent_ns, body, mac) VALUES (?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT (id) DO NOTHING",
+        (
+            *(message.id, message.run_id, message.kind, message.sent_ns, message.body),
+            batch.notary.of_message(message),
+        ),
     )
 
 
@@ -330,7 +397,9 @@ def _adopt(entry: Adopt, batch: Batch) -> None:
         raise already_recorded(entry)
     batch.append(outcome, entry.freight)
     batch.connection.executemany(
-        "UPDATE inbox SET adopted_ns = ? WHERE id = ?", [(outcome.ended_ns, message_id) for message_id in ids]
+        # Without its MAC it is no message any more, whoever puts it back.
+        "UPDATE inbox SET adopted_ns = ?, mac = NULL WHERE id = ?",
+        [(outcome.ended_ns, message_id) for message_id in ids],
     )
 
 
@@ -361,8 +430,8 @@ _APPLY: dict[type, Callable[[Any, Batch], object]] = {
     Reserve: lambda entry, batch: sqlite_accounts.reserve(entry, batch.connection),
     Settle: lambda entry, batch: sqlite_accounts.settle(entry.settlement, batch.connection),
     KeepHolds: lambda entry, batch: sqlite_accounts.keep(entry, batch.connection),
-    KeepPrompts: lambda entry, batch: sqlite_prompts.keep(entry.rows, batch.connection),
-    MoveLabel: lambda entry, batch: sqlite_prompts.move(entry, batch.connection),
+    KeepPrompts: lambda entry, batch: sqlite_prompts.keep(entry.rows, batch.connection, batch.notary),
+    MoveLabel: lambda entry, batch: sqlite_prompts.move(entry, batch.connection, batch.notary),
     BeginExperiment: lambda entry, batch: sqlite_scored.begin(entry, batch.connection),
     KeepCases: lambda entry, batch: batch.judge(entry.cases),
     KeepMetrics: lambda entry, batch: sqlite_scored.note(entry, batch.connection),

@@ -8,20 +8,21 @@ from collections.abc import Sequence
 
 from surefoot.ledger import prompt_rows
 from surefoot.ledger.entries import MoveLabel
+from surefoot.ledger.notary import Notary
 from surefoot.ledger.prompt_rows import PromptRow
 from surefoot.values import Label
 
 
-def keep(rows: Sequence[PromptRow], connection: sqlite3.Connection) -> None:
+def keep(rows: Sequence[PromptRow], connection: sqlite3.Connection, notary: Notary) -> None:
     """See `KeepPrompts`."""
-    for statement, written in prompt_rows.statements(rows):
+    for statement, written in prompt_rows.statements(rows, notary):
         connection.executemany(statement, written)
 
 
-def move(entry: MoveLabel, connection: sqlite3.Connection) -> Label:
+def move(entry: MoveLabel, connection: sqlite3.Connection, notary: Notary) -> Label:
     """See `MoveLabel`."""
     label = entry.label
-    keep(entry.rows, connection)
+    keep(entry.rows, connection, notary)
     found = connection.execute(
         prompt_rows.NEWEST_MOVE, (prompt_rows.clean(label.prompt), prompt_rows.clean(label.label))
     ).fetchone()

@@ -155,7 +155,15 @@ class Ledger(Protocol):
         ...
 
     def first_break(self, run_id: str) -> str | None:
-        """Where the hash chain of a run breaks, in words; None where it holds. Blobs are read and compared too."""
+        """Where the record of a run is not what this application has written, in words; None where it is.
+
+        The hash chain, with blobs read and compared; the MAC over the run and its head; messages that it has not taken
+        yet, and what it means by prompts.
+        """
+        ...
+
+    def broken_end(self, run_id: str) -> str | None:
+        """What is wrong with the end of a run, and so with what it returned, in words; None where nothing is."""
         ...
 
     def open_keys(self, run_id: str) -> None:
@@ -167,7 +175,7 @@ class Ledger(Protocol):
     def data_key(self, key_id: str) -> DataKey | None: ...
 
     def local_digest(self, digest: str) -> str | None:
-        """The digest under this application's key of a blob that is named by the key of another."""
+        """What is kept of a blob that is named by the key of another application, by which it is checked."""
         ...
 
     # Its state

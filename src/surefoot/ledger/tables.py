@@ -15,6 +15,7 @@ from surefoot.errors import LedgerError
 from surefoot.ledger import schema
 from surefoot.ledger.connection import connect_reader, connect_writer, explained, prepare_writer
 from surefoot.ledger.filelock import FileLock
+from surefoot.ledger.notary import Notary
 from surefoot.ledger.rows import Row
 
 _FETCHED_ROWS = 500
@@ -38,6 +39,9 @@ class Session(Protocol):
 
 class Tables(Protocol):
     """The tables of one ledger."""
+
+    notary: Notary | None
+    """What knows the runs of the application that works on them; None where they are only looked at."""
 
     @property
     def where(self) -> str:
@@ -73,8 +77,9 @@ class Tables(Protocol):
 class SqliteTables:
     """The tables of a ledger in a SQLite file, through connections of its own."""
 
-    def __init__(self, path: Path, *, synchronous: str = "FULL") -> None:
+    def __init__(self, path: Path, *, synchronous: str = "FULL", notary: Notary | None = None) -> None:
         self.path = path
+        self.notary = notary
         self._synchronous = synchronous
         self._lock = FileLock(path)
         self._reader: sqlite3.Connection | None = None

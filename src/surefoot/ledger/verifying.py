@@ -8,13 +8,25 @@ from itertools import groupby
 from typing import Any, cast
 
 from surefoot.errors import LedgerCorrupt
-from surefoot.ledger import rows
+from surefoot.ledger import prompt_rows, rows
 from surefoot.ledger.anchoring import Anchor, AnchorWriter, Mark
 from surefoot.ledger.audit import AUDIT_COLUMNS, AuditRow, audit_of, first_audit_break
 from surefoot.ledger.bookkeeping import wrong_accounts
-from surefoot.ledger.chain import GENESIS, Link, broken_end, broken_link, is_first_form, is_withheld, named
-from surefoot.ledger.payloads import PLAIN, Payloads, blob_digests
+from surefoot.ledger.chain import (
+    GENESIS,
+    Link,
+    broken_end,
+    broken_link,
+    is_first_form,
+    is_withheld,
+    named,
+    removed,
+)
+from surefoot.ledger.events import Message
+from surefoot.ledger.notary import NOT_OURS, STANDING_COLUMNS, Notary, Standing, changed_pin, not_sent
+from surefoot.ledger.payloads import Payloads, blob_digests
 from surefoot.ledger.prompt_upkeep import wrong_texts
+from surefoot.ledger.rows import Row
 from surefoot.ledger.scored_upkeep import count_scored, wrong_scores
 from surefoot.ledger.scratch import Scratch
 from surefoot.ledger.sealing import DataKey
@@ -28,7 +40,7 @@ MOST_NAMED = 1000
 """Broken runs that are named; further ones are counted."""
 
 _PAGE = 200
-_RUN_COLUMNS = "id, tenant, head, pruned_ns, pruned"
+_RUN_COLUMNS = f"tenant AS whose, head, pruned, mac, {STANDING_COLUMNS}"
 _INTACT, _DAMAGED = 1, 0
 
 
@@ -89,8 +101,19 @@ class _Run:
     id: str
     tenant: str
     head: bytes | None
-    pruned_ns: int | None
     pruned: str | None
+    mac: object
+    standing: Standing
+
+    @classmethod
+    def of(cls, row: Row) -> _Run:
+        """From a row of `_RUN_COLUMNS`."""
+        tenant, head, pruned, mac, *columns = cast("Any", row)
+        return cls(columns[0], tenant, head, pruned, mac, Standing.of(tuple(columns)))
+
+    @property
+    def pruned_ns(self) -> int | None:
+        return self.standing.pruned_ns
 
 
 def verify(
@@ -101,13 +124,14 @@ def verify(
     is_thorough: bool = False,
     anchor: AnchorWriter | None = None,
     against: Anchor | None = None,
+    notary: Notary | None = None,
     on_progress: Progress | None = None,
 ) -> Verified:
     """Check the record of the selected runs; of all runs, the store as a whole too.
 
     Readers and writers go on meanwhile. `is_thorough` makes the engine compare its indexes as well. `anchor` takes
-    the heads of all runs, `against` holds those of a former time; both need all runs. Raises `LedgerError` where
-    nothing can be read at all.
+    the heads of all runs, `against` holds those of a former time; both need all runs. `notary` knows the runs of an
+    export; those of a ledger are to be of the key of `payloads`. Raises `LedgerError` where nothing can be read at all.
     """
     verified = Verified()
     if tables.format() == 0:
@@ -118,11 +142,15 @@ def verify(
             if selection.is_all:
                 verified.damage += tables.check(is_thorough=is_thorough)
                 _list_blobs(tables, blobs)
-            checker = _Checker(payloads, blobs, verified, anchor, against, is_export=tables.is_export())
+            if notary is None and not tables.is_export():
+                notary = payloads.notary
+            checker = _Checker(payloads, blobs, verified, anchor, against, notary)
             _walk(tables, selection, checker, on_progress)
             _compare_rest(against, "~", verified)
             if selection.is_all:
                 _look_for_left_overs(tables, blobs, verified)
+                if notary is not None:
+                    _look_for_foreign_rows(tables, notary, verified)
                 verified.damage += wrong_accounts(tables)
                 verified.damage += wrong_texts(tables)
                 verified.experiments, verified.scores = count_scored(tables)
@@ -157,7 +185,7 @@ def _walk(tables: Tables, selection: Selection, checker: _Checker, on_progress: 
             page = page_of(session, _RUN_COLUMNS, condition, after=after, size=_PAGE)
             if not page:
                 return
-            runs = [_Run(*cast("Any", row)) for row in page]
+            runs = [_Run.of(row) for row in page]
             after = runs[-1].id
             checker.check(session, runs, is_every=selection.is_all)
         done += len(runs)
@@ -168,17 +196,16 @@ def _walk(tables: Tables, selection: Selection, checker: _Checker, on_progress: 
 class _Checker:
     """Checks runs one after the other."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917
         self,
         payloads: Payloads,
         blobs: Scratch,
         verified: Verified,
         anchor: AnchorWriter | None,
         against: Anchor | None,
-        *,
-        is_export: bool,
+        notary: Notary | None,
     ) -> None:
-        self._is_export = is_export
+        self._notary = notary
         self._payloads = payloads
         self._blobs = blobs
         self._verified = verified
@@ -210,8 +237,17 @@ class _Checker:
         self, session: Session, run: _Run, links: Iterator[Link], keys: set[tuple[str, str]]
     ) -> str | None:
         """The first thing that is wrong with a run; None if nothing is."""
-        verified, source = self._verified, Source(session, is_export=self._is_export)
-        mark = self._mark_of(run.id)
+        source, mark = Source(session), self._mark_of(run.id)
+        problem = self._chain_problem(run, source, links, keys, mark)
+        if problem is None and self._notary is not None:
+            is_ours = self._notary.knows_head(run.standing, run.head, run.mac)
+            return None if is_ours else NOT_OURS
+        return problem
+
+    def _chain_problem(
+        self, run: _Run, source: Source, links: Iterator[Link], keys: set[tuple[str, str]], mark: Mark | None
+    ) -> str | None:
+        verified = self._verified
         if run.pruned is not None and run.pruned.endswith(BEGUN):
             verified.half_pruned += 1
             return None
@@ -243,7 +279,7 @@ class _Checker:
     ) -> str | None:
         if link.is_pruned:
             self._verified.pruned_rows += 1
-            return None if run.pruned_ns is not None else f"{named(link)}: its inputs and output were removed"
+            return None if run.pruned_ns is not None else removed(link)
         for payload in (link.outcome.inputs, link.outcome.output):
             if payload.sealed is not None:
                 is_keyless = run.pruned_ns is None and (run.id, payload.key_id) not in keys
@@ -254,7 +290,9 @@ class _Checker:
             digests = list(blob_digests(payload))
             if not digests or all(self._blobs.mark_of(digest) == _INTACT for digest in digests):
                 continue
-            is_intact = self._payloads.is_intact(payload, source, tenant=run.tenant)
+            is_intact = self._payloads.is_intact(
+                payload, source, tenant=run.tenant, takes_plain=self._notary is None
+            )
             for digest in digests:
                 self._verified.blobs += 1
                 self._blobs.mark(digest, _INTACT if is_intact else _DAMAGED)
@@ -313,9 +351,8 @@ def _links(session: Session, runs: list[_Run], *, is_every: bool) -> Iterator[tu
 class Source:
     """Blobs and keys of one session, for checking payloads."""
 
-    def __init__(self, session: Session, *, is_export: bool) -> None:
+    def __init__(self, session: Session) -> None:
         self._session = session
-        self._is_export = is_export
 
     def blob(self, digest: str) -> bytes | None:
         found = list(self._session.rows("SELECT data FROM blobs WHERE digest = ?", digest))
@@ -327,8 +364,7 @@ class Source:
 
     def local_digest(self, digest: str) -> str | None:
         found = list(self._session.rows("SELECT local_digest FROM imported_blobs WHERE digest = ?", digest))
-        own: str | None = found[0][0] if found else None
-        return None if own is not None and own.startswith(PLAIN) and not self._is_export else own
+        return found[0][0] if found else None
 
 
 def _list_blobs(tables: Tables, blobs: Scratch) -> None:
@@ -344,6 +380,19 @@ def _compare_rest(against: Anchor | None, before: str, verified: Verified) -> No
     for mark in against.up_to(before):
         verified.anchored_runs += 1
         verified.add(mark.run_id, f"the run is gone: {mark.rows} rows were anchored")
+
+
+def _look_for_foreign_rows(tables: Tables, notary: Notary, verified: Verified) -> None:
+    """What runs go on with beside their chains, and this application has not written."""
+    with tables.reading() as session:
+        for row in session.rows(
+            "SELECT id, run_id, kind, sent_ns, body, mac FROM inbox WHERE adopted_ns IS NULL"
+        ):
+            if not notary.knows_message(Message(*row[:-1]), row[-1]):
+                verified.add(str(row[1]), not_sent(row[0], row[2]))
+        for pin in session.rows(f"SELECT {prompt_rows.PIN_COLUMNS} FROM prompt_pins"):
+            if not prompt_rows.is_ours(pin, notary):
+                verified.add(str(pin[0]), changed_pin(pin[1]))
 
 
 def _look_for_left_overs(tables: Tables, blobs: Scratch, verified: Verified) -> None:

@@ -144,6 +144,9 @@ class Text:
 
         schema = handler(source)
         if _is_no_text(schema):
+            if self == Text(untrusted=self.untrusted):
+                # Where a value comes from can be said of any.
+                return schema
             raise UsageError(
                 f"{self!r} is declared of {source}, which is no text, and would hold for nothing: "
                 "declare it of what is in there, as in list[Annotated[str, Text(max=80)]], or of str"

@@ -16,6 +16,7 @@ from surefoot.ledger.payloads import Freight
 from surefoot.ledger.rows import OUTCOME_COLUMNS
 from surefoot.ledger.sqlite_applying import Batch
 from surefoot.values import CallFacts, Money, PromptRef, Usage
+from tampering import as_ours
 
 COLUMNS = OUTCOME_COLUMNS.split(", ")
 LARGE = "x" * 10_000
@@ -171,6 +172,11 @@ def test_pruned_payloads_keep_the_chain(run: tuple[SqliteLedger, str]) -> None:
         ledger,
         "UPDATE outcomes SET inputs_view = NULL, inputs_sealed = NULL, output_view = NULL, output_sealed = NULL",
     )
+    # Of a run that was not pruned somebody has taken them away, lest a step seems to have given nothing.
+    assert "were removed" in str(ledger.first_break(run_id))
+    change(ledger, "UPDATE runs SET pruned_ns = 1, pruned = 'payloads'")
+    assert "MAC" in str(ledger.first_break(run_id))
+    as_ours(ledger.path)
     assert ledger.first_break(run_id) is None
     assert all(link.is_pruned for link in ledger.history(run_id))
     change(ledger, "UPDATE outcomes SET name = 'x' WHERE seq = 3")

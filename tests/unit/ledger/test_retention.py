@@ -23,6 +23,7 @@ from surefoot.ledger.retention import Dropped, Forgotten, Level, Rule, compact, 
 from surefoot.ledger.selecting import Selection
 from surefoot.ledger.verifying import Verified, verify
 from surefoot.values import RunStatus
+from tampering import as_ours
 
 LATER = 10**18
 """Nanoseconds that make every run old."""
@@ -321,6 +322,7 @@ def test_a_prune_that_is_killed_is_finished_by_the_next(ledger: SqliteLedger, wh
 def test_a_run_that_is_half_pruned_is_no_fault(ledger: SqliteLedger, mark: str, rows: int) -> None:
     run_id = kept_run(ledger)
     change(ledger.path, "UPDATE runs SET pruned_ns = 1, pruned = ?", mark)
+    as_ours(ledger.path)
     change(ledger.path, "DELETE FROM data_keys")
     change(ledger.path, "DELETE FROM details")
     if rows == 0:

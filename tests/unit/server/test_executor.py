@@ -261,6 +261,22 @@ def test_an_event_of_another_name_wakes_a_run_once(tmp_path: Path) -> None:
         until(lambda: app.ledger.run(run_id).status == "completed")
 
 
+def test_an_event_that_comes_as_a_run_is_parked_is_not_lost(tmp_path: Path) -> None:
+    """The ledger says that it waits while its job is not over here yet: the letter is unread until it is taken in."""
+    with api_at(tmp_path, FLOWS, is_started=False) as (_, api, app):
+        found, spec = running.find_spec(served_flows.asks)
+        target = running.target_of(found, spec, {"what": "x"}, init={}, make_client=app.client)
+        with app.entered(), pytest.raises(running.Suspended):
+            running.drive(running.begin(target, running.Options(parks=0.05)))
+        run = app.ledger.run("last")
+        # Taken in, and not made: so it stands between the moment it is parked and the end of its job.
+        job = api.recovery._runs.go_on(run)
+        app.send(run.id, "answer", "y")
+        assert api.recovery.look() == 0
+        api.executor.withdraw(job)
+        assert api.recovery.look() == 1
+
+
 def test_two_flows_of_one_name_are_refused(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / f"{name}_served.py").write_text(

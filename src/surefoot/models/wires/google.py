@@ -275,14 +275,16 @@ def _contents(messages: Sequence[Message], model: str, operation: str) -> list[J
 
 def _ids_sent(message: Message, operation: str) -> frozenset[str]:
     """The ids that Gemini itself gave to the calls of a message."""
-    if message.native_to != operation or not isinstance(message.native, dict):
-        return frozenset()
-    return frozenset(text(call, "id") for call in _calls(items(message.native, "parts"))) - {""}
+    native: Json = message.native
+    if message.native_to == operation and isinstance(native, dict):
+        return frozenset(text(call, "id") for call in _calls(items(native, "parts"))) - {""}
+    return frozenset()
 
 
 def _parts(message: Message, model: str, operation: str) -> list[Json]:
-    if message.native_to == operation and isinstance(message.native, dict):
-        return cast("list[Json]", list(items(message.native, "parts")))
+    native: Json = message.native
+    if message.native_to == operation and isinstance(native, dict):
+        return cast("list[Json]", list(items(native, "parts")))
     content = (message.content,) if isinstance(message.content, str) else message.content
     parts = [_part(part) for part in content if not isinstance(part, str) or part]
     for index, call in enumerate(message.tool_calls):

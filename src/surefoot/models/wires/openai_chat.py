@@ -228,8 +228,9 @@ def _arguments(function: Mapping[str, Json]) -> str:
 
 
 def _written(message: Message, operation: str) -> Json:
-    if message.native_to == operation and isinstance(message.native, dict):
-        return cast("dict[str, Json]", message.native)
+    native: Json = message.native
+    if message.native_to == operation and isinstance(native, dict):
+        return native
     written: dict[str, Json] = {"role": message.role, "content": _content(message)}
     if message.name:
         written["name"] = message.name

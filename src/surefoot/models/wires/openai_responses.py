@@ -262,8 +262,9 @@ def _given_back(item: Mapping[str, Json]) -> Json:
 
 
 def _items(message: Message, operation: str) -> list[Json]:
-    if message.native_to == operation and isinstance(message.native, list):
-        return message.native
+    native: Json = message.native
+    if message.native_to == operation and isinstance(native, list):
+        return native
     if message.role == "tool":
         return [
             {"type": "function_call_output", "call_id": message.tool_call_id, "output": _content(message)}

@@ -77,23 +77,26 @@ class Recovery:
             pending_before_ns=now if is_first else now - _MINE_NS,
             most=room,
         )
-        due += self._written_to()
-        return sum(self._take(run) for run in due if self._executor.job(run.id) is None)
+        return sum(self._take(run) for run in due) + self._wake()
 
-    def _written_to(self) -> list[RunRecord]:
+    def _wake(self) -> int:
+        """Take in the runs that wait and were written to; how many those were."""
         letters = letters_of(self._ledger, self._flows)
         fresh = [run_id for run_id, newest in letters.items() if self._read.get(run_id) != newest]
-        self._read = letters
-        return [self._ledger.run(run_id) for run_id in fresh]
+        # A letter is read once the run was taken in with it: one that is about to be parked is looked at again.
+        self._read = {run_id: read for run_id, read in self._read.items() if run_id in letters}
+        taken = [run_id for run_id in fresh if self._take(self._ledger.run(run_id))]
+        self._read |= {run_id: letters[run_id] for run_id in taken}
+        return len(taken)
 
     def _take(self, run: RunRecord) -> bool:
-        if run.id in self._left or self._is_fruitless(run) or self._is_switched_off(run):
+        if run.id in self._left or self._executor.job(run.id) is not None:
+            return False
+        if self._is_fruitless(run) or self._is_switched_off(run):
             return False
         try:
             self._runs.go_on(run)
         except Unavailable:
-            # Its letters are news again at the next look.
-            self._read.pop(run.id, None)
             return False
         return True
 
