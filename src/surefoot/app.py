@@ -19,9 +19,11 @@ from surefoot.values import Caller, Money, RunTags, new_id
 
 if TYPE_CHECKING:
     from surefoot import limits, prompts, retrieval
+    from surefoot.access import Principal
     from surefoot.accessing.access import Access
     from surefoot.addresses import Egress
     from surefoot.config import Loaded
+    from surefoot.errors import AccessDenied
     from surefoot.evals.online import Watch
     from surefoot.flows import AnyFlow, Decision, Listener, Options
     from surefoot.guards.checking import CustomGuard
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from surefoot.models import Policy
     from surefoot.models.local import EmbeddedServer
     from surefoot.models.posting import Posted
+    from surefoot.rights import Rights
     from surefoot.texts.fences import Fences
     from surefoot.traces import Card, Costs, Estimate, Facet, Shadows
 
@@ -186,6 +189,16 @@ class App:
         from surefoot.models.local import MiniLM
 
         return retrieval.Home(self.config.retrieval.path, MiniLM())
+
+    @property
+    def home_here(self) -> retrieval.Home:
+        """The collections that the code here sees: those of its run's tenant, where tenants have their own."""
+        here = scope.current()
+        tenant = "" if here is None else here.caller.tenant
+        if not tenant or self.config.retrieval.tenants == "shared":
+            return self.home
+        # A tenant may be called anything, and its name is nothing for a list of files.
+        return self.home.apart(self.keyring.derive(f"collections of {tenant}").hex()[:32])
 
     @made_once
     def databases(self) -> flows.Databases:
@@ -344,6 +357,15 @@ class App:
             target, _ = self._target(flow, inputs, init)
             logic = flows.submit(target, self._options(tags, key, 0.0, deadline, None))
             return flows.Run(await flows.drive_async(logic), self)
+
+    def acting(self, principal: Principal) -> AbstractContextManager[None]:
+        """Let the runs that are begun or submitted inside be those of somebody who asks from outside.
+
+        They are confined to what the approved version of their flow names, and to the connections that his grants
+        reach; tenant and principal of a run are his. `run`, `submit` and their like raise `AccessDenied` where he may
+        not run a flow, or no version of it like the code here was approved.
+        """
+        return flows.acting(principal)
 
     def resume(
         self,
@@ -560,6 +582,16 @@ class App:
             # A coroutine that is thrown away unfinished is closed in a context that is not its own.
             with suppress(ValueError):
                 _current.reset(token)
+
+    def rights(self, confined: flows.Confined, *, run_id: str = "") -> Rights | None:
+        """What a version of a flow may use. See `surefoot.flows.Host.rights`."""
+        return self.access.confining.rights(confined, run_id=run_id)
+
+    def refused(
+        self, confined: flows.Confined, kind: str, name: str, because: str, *, run_id: str = ""
+    ) -> AccessDenied:
+        """The error of a run that may not use something. See `surefoot.flows.Host.refused`."""
+        return self.access.confining.refused(confined, kind, name, because, run_id=run_id)
 
     def client(self, kind: type) -> object | None:
         """An SDK client of this class from the connection of its provider; None if the class is no SDK client."""

@@ -35,6 +35,7 @@ class ProjectEndpoints:
         self._check = _check_of(settings.config.egress)
         self._vault = settings.vault
         self._embedded = embedded
+        self.addresses = models.Addresses(self.connections, settings.vault.environ)
         self._targets: dict[tuple[str, bool], tuple[float, models.Target]] = {}
 
     def target(self, reference: str) -> models.Target:

@@ -32,6 +32,6 @@ def fit(what: str) -> None:
         case "fences":
             fences.fences.provide(lambda: App.current().fences)
         case "home of document collections":
-            retrieval.home.provide(lambda: App.current().home)
+            retrieval.home.provide(lambda: App.current().home_here)
         case _:
             pass

@@ -16,6 +16,7 @@ from weakref import ref
 
 from surefoot import doors
 from surefoot.decisions import Decision
+from surefoot.rights import Rights, UseKind
 from surefoot.values import CacheRow, Caller, CallFacts, Capture, PromptRef, Settlement, StepKind, Trust
 
 T = TypeVar("T")
@@ -207,6 +208,15 @@ class Scope(Protocol):
 
     def note_decision(self, decision: Decision) -> None:
         """Put a decision of a guard onto the record of the step that is open, and onto the next outcome in it."""
+        ...
+
+    @property
+    def rights(self) -> Rights | None:
+        """What the code inside may use; None for anything."""
+        ...
+
+    def require_use(self, kind: UseKind, name: str) -> None:
+        """Raise `AccessDenied` where something of that name may not be used here. The run ends by it, caught or not."""
         ...
 
 

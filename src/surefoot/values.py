@@ -238,6 +238,14 @@ class Caller:
     session: str = ""
 
     @property
+    def payer(self) -> str:
+        """The principal as accounts know him: those of two tenants are two, whatever they are called."""
+        if not self.tenant and "/" not in self.principal:
+            return self.principal
+        tenant = self.tenant.replace("%", "%25").replace("/", "%2F")
+        return f"{tenant}/{self.principal}"
+
+    @property
     def run_id(self) -> str:
         """The run itself."""
         return self.runs[-1] if self.runs else ""

@@ -52,6 +52,7 @@ def policy_of(
         breakers=breakers,
         cache=cache,
         guards=guards,
+        addresses=endpoints.addresses,
         local_context=given.local.context,
     )
 

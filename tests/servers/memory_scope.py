@@ -14,6 +14,7 @@ from typing import Any
 
 from surefoot.decisions import Decision
 from surefoot.errors import RunEnded
+from surefoot.rights import Rights, UseKind
 from surefoot.scope import Ending, Recorded, Work, variable
 from surefoot.values import Caller, PromptRef
 
@@ -131,6 +132,13 @@ class MemoryScope:
 
     def note_decision(self, decision: Decision) -> None:
         self.decisions.append(decision)
+
+    @property
+    def rights(self) -> Rights | None:
+        return None
+
+    def require_use(self, kind: UseKind, name: str) -> None:
+        pass
 
     def resumed(self) -> MemoryScope:
         """The same run once more, with everything that was recorded."""

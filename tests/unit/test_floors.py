@@ -27,6 +27,7 @@ FLOOR = {
     "locks": 1,
     "doors": 1,
     "effects": 1,
+    "rights": 1,
     "environment": 1,
     "mistakes": 1,
     "addresses": 1,
@@ -76,6 +77,7 @@ NEIGHBOURS = {
     ("trusting", "annotated"),
     *(("annotated", lower) for lower in ("errors", "parts", "texts")),
     *(("effects", "errors"), ("effects", "locks"), ("effects", "scope")),
+    *(("rights", "errors"), ("scope", "rights")),
     *(
         ("texts", "decisions"),
         ("texts", "errors"),

@@ -84,6 +84,26 @@ class Roster:
             for grant in self._by_permission.get((who, permission), ())
         )
 
+    def names(
+        self, principal: Principal, permissions: Iterable[Permission], resource: Resource
+    ) -> tuple[str, ...]:
+        """The patterns of the names, of the kind and in the project of a resource, that grants of these permissions
+        reach; which of them is named does not matter.
+        """
+        member = self._members.get(principal.who)
+        if principal is LOCAL:
+            return ("*",)
+        is_other = self._organisation(principal, member) != resource.organisation
+        if is_other or (member is not None and member.is_disabled):
+            return ()
+        found: dict[str, None] = {}
+        for who in self._vouching(principal, member):
+            for permission in permissions:
+                for grant in self._by_permission.get((who, permission), ()):
+                    if (name := grant.scope.name_of(resource)) is not None:
+                        found[name] = None
+        return tuple(found)
+
     def grants_of(self, principal: Principal) -> list[Grant]:
         """The grants that a principal has, his own and those of his groups."""
         member = self._members.get(principal.who)

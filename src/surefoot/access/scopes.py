@@ -50,6 +50,17 @@ class Scope:
             return True
         return bool(resource.name) and fnmatchcase(resource.name, self.name)
 
+    def name_of(self, resource: Resource) -> str | None:
+        """The pattern of the names of that kind in that project that it reaches; None where it reaches none."""
+        for own, its in (
+            (self.organisation, resource.organisation),
+            (self.project, resource.project),
+            (self.kind, resource.kind),
+        ):
+            if own is not None and own != its:
+                return None
+        return "*" if self.name is None else self.name
+
     def within(self, other: Scope) -> bool:
         """Whether all that this reaches is reached by the other too."""
         for own, its in zip(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from surefoot.accessing.auditing import Audit
+from surefoot.accessing.confining import Confining
 from surefoot.accessing.identity import Identity
 from surefoot.accessing.office import Office
 from surefoot.accessing.people import People
@@ -31,3 +32,4 @@ class Access(Office):
         self.switches = Switches(self)
         self.audit = Audit(self)
         self.identity = Identity(self, oidc)
+        self.confining = Confining(self)

@@ -87,6 +87,15 @@ class Published:
         query = rows.publications_query(organisation=organisation, flow=flow)
         return [rows.publication_of(row) for row in self._office.ledger.ask(query)]
 
+    def approved_before(self, one: Publication) -> Publication | None:
+        """The version of the same flow that was approved last, beside this one; None where none was."""
+        others = [
+            other
+            for other in self.all(one.flow, organisation=one.organisation)
+            if other.approved_ns is not None and other.digest != one.digest
+        ]
+        return max(others, key=lambda other: other.approved_ns or 0, default=None)
+
     def find(self, flow: str, digest: str, *, organisation: str = "") -> Publication:
         """The published version whose digest begins so. Raises `InvalidInput`."""
         found = [one for one in self.all(flow, organisation=organisation) if one.digest.startswith(digest)]

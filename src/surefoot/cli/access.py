@@ -249,19 +249,38 @@ def explain(
 @click.argument("flow", required=False)
 @click.option("--by", metavar="WHO", help="Who publishes it; without it, you as the owner of this machine.")
 @click.option("--list", "is_list", is_flag=True, help="List what was published, and by whom it was approved.")
+@click.option(
+    "--allow-undeclared", is_flag=True, help="Publish it though its uses= lacks what its code is seen to use."
+)
 @_organisation
-def publish(flow: str | None, by: str | None, is_list: bool, organisation: str, as_json: bool) -> int:  # noqa: FBT001
-    """Publish FLOW (FILE.py:NAME) as it is now, with what it declares to use (`uses=`), for somebody to approve."""
+def publish(
+    flow: str | None,
+    by: str | None,
+    organisation: str,
+    *,
+    is_list: bool,
+    allow_undeclared: bool,
+    as_json: bool,
+) -> int:
+    """Publish FLOW (FILE.py:NAME) as it is now, with what it declares to use (`uses=`), for somebody to approve.
+
+    Its code is looked through: one that does not say what it uses, or not all of it, is not published.
+    """
     from surefoot import flows
     from surefoot.app import App
-    from surefoot.cli import screen
+    from surefoot.cli import screen, uses
+    from surefoot.errors import UsageError
 
     with closing(App.current()) as app:
         if is_list or flow is None:
             found = app.access.published.all(organisation=organisation)
         else:
             _, spec = flows.find_spec(flow)
-            digest = flows.digest_of(spec.entry)
+            digest = flows.fingerprint_of(spec.entry)
+            if not digest:
+                raise UsageError(f"flow {spec.name} is in no file, so that no version of it can be told")
+            if not allow_undeclared:
+                uses.refuse_undeclared(app, spec)
             found = [
                 app.access.published.publish(
                     *(spec.name, digest, spec.uses or ()),
@@ -283,6 +302,7 @@ def publish(flow: str | None, by: str | None, is_list: bool, organisation: str, 
 @below(
     command,
     "surefoot access approve triage 0f3a --by user:bob",
+    "surefoot access approve triage 0f3a --dry-run",
     "surefoot access approve triage 0f3a --withdraw",
     short="Let a published version use what it declares.",
 )
@@ -290,22 +310,44 @@ def publish(flow: str | None, by: str | None, is_list: bool, organisation: str, 
 @click.argument("digest")
 @click.option("--by", metavar="WHO", help="Who approves it; without it, you as the owner of this machine.")
 @click.option("--withdraw", is_flag=True, help="Let it run no more.")
+@click.option("--dry-run", is_flag=True, help="Show what it may use more or less, and change nothing.")
 @_organisation
 def approve(
-    flow: str, digest: str, by: str | None, organisation: str, *, withdraw: bool, as_json: bool
+    flow: str,
+    digest: str,
+    by: str | None,
+    organisation: str,
+    *,
+    withdraw: bool,
+    dry_run: bool,
+    as_json: bool,
 ) -> int:
-    """Approve the version of FLOW whose DIGEST begins so. Nobody approves what he has published himself."""
+    """Approve the version of FLOW whose DIGEST begins so. Nobody approves what he has published himself.
+
+    It prints what this version may use that the one that was approved last may not, and what it may not any more.
+    """
     from surefoot.app import App
-    from surefoot.cli import screen
+    from surefoot.cli import screen, uses
 
     with closing(App.current()) as app:
         published = app.access.published
+        wanted = published.find(flow, digest, organisation=organisation)
+        before = published.approved_before(wanted)
         act = published.withdraw if withdraw else published.approve
-        found = act(flow, digest, by=_principal(app, by), organisation=organisation, request_id=asked_here())
+        found = wanted
+        if not dry_run:
+            found = act(
+                flow, digest, by=_principal(app, by), organisation=organisation, request_id=asked_here()
+            )
+    more, less = uses.difference(before.uses if before else (), found.uses)
     if as_json:
-        screen.print_json(_publication_json(found))
-    else:
-        _print_publication(found)
+        shown = _publication_json(found)
+        shown["compared_with"] = None if before is None else before.digest
+        screen.print_json({**shown, "more": [*more], "less": [*less]})
+        return 0
+    _print_publication(found)
+    if not withdraw:
+        _print_difference(before, more, less)
     return 0
 
 
@@ -407,6 +449,22 @@ def _publication_json(one: Publication) -> dict[str, Json]:
         "approved_ns": one.approved_ns,
         "withdrawn_ns": one.withdrawn_ns,
     }
+
+
+def _print_difference(before: Publication | None, more: Iterable[str], less: Iterable[str]) -> None:
+    """What a version may use more or less than the one that was approved last."""
+    from surefoot.cli import screen
+
+    lines = [*((f"+ {text}", "green") for text in more), *((f"- {text}", "red") for text in less)]
+    if before is None:
+        said = "no other version of it was approved before"
+    elif lines:
+        said = f"against {before.digest[:8]}, which was approved last:"
+    else:
+        said = f"it may use what {before.digest[:8]} may, which was approved last"
+    screen.out().print(f"  {said}", soft_wrap=True)
+    for text, colour in lines if before is not None else ():
+        screen.out().print(screen.styled((screen.harmless(f"    {text}"), colour)), soft_wrap=True)
 
 
 def _print_publication(one: Publication) -> None:

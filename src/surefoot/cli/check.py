@@ -50,7 +50,7 @@ def command(
     is an error.
     """
     from surefoot.app import App
-    from surefoot.cli import screen
+    from surefoot.cli import screen, uses
     from surefoot.cli.check_targets import folder_of, targeted
     from surefoot.cli.checks import CHECKS, Subject
     from surefoot.cli.trust_findings import described
@@ -69,7 +69,9 @@ def command(
             key=lambda one: (one.file, one.line, one.column, SEVERITIES.index(one.severity), one.text)
         )
         if as_json:
-            flows: list[Json] = [described(one) for one in chosen.reports]
+            flows: list[Json] = [
+                {**described(one), **uses.in_json(one, subject.library)} for one in chosen.reports
+            ]
             screen.print_json({**_json(findings, subject), "flows": flows})
         else:
             _print(findings, subject, flows=chosen.named, most_notes=len(findings) if is_full else _NOTES)
@@ -108,6 +110,7 @@ def _print(
 ) -> None:
     from surefoot.cli import screen, words
     from surefoot.cli.trust_findings import sentence
+    from surefoot.cli.uses import said
 
     out = screen.out()
     notes = 0
@@ -128,6 +131,7 @@ def _print(
         out.print(f"and {words.counted(notes - most_notes, 'more note')} (--notes shows them)")
     for report in flows:
         out.print(screen.styled(screen.harmless(sentence(report))), soft_wrap=True)
+        out.print(screen.styled(screen.harmless(said(report, subject.library))), soft_wrap=True)
     counts = {kind: sum(one.severity == kind for one in findings) for kind in SEVERITIES}
     if gathered := subject.gathered.unasked:
         out.print(f"runs could not be asked: {gathered}", soft_wrap=True)

@@ -202,9 +202,16 @@ def trust(subject: Subject) -> Iterator[Finding]:
     return findings(subject.reports)
 
 
+def using(subject: Subject) -> Iterator[Finding]:
+    """What flows use beyond what they declare."""
+    from surefoot.cli.uses import findings
+
+    return findings(subject.reports, subject.library)
+
+
 Check = Callable[[Subject], Iterator[Finding]]
 
-CHECKS: tuple[Check, ...] = (files, edited, labels, uses, unreleased, unseen, trust)
+CHECKS: tuple[Check, ...] = (files, edited, labels, uses, unreleased, unseen, trust, using)
 
 
 def _meant(subject: Subject, use: Use) -> tuple[list[Prompt], Finding | None]:

@@ -81,7 +81,8 @@ class AccessSettings(Section):
     )
     confine: bool = Field(
         default=False,
-        description="Whether runs outside of `surefoot serve` are bounded to what their flows declare to use, too.",
+        description="Whether runs outside of `surefoot serve` need an approved version of their flow, too, and are "
+        "bounded to what that declares to use.",
     )
     refresh: float = Field(
         default=2.0,

@@ -304,6 +304,11 @@ class RetrievalSettings(Section):
         default=Path(".surefoot/collections"), description="The folder that holds the collections."
     )
     embedder: str = Field(default="local:minilm", min_length=1, description="What turns text into vectors.")
+    tenants: Literal["shared", "own"] = Field(
+        default="shared",
+        description="Which collections runs of a tenant see: those of the project, which all tenants share, or `own`, "
+        "which are seen by runs of that tenant alone.",
+    )
 
 
 class PrivacySettings(Section):

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from surefoot.flows.code import flows_of as flows_of
     from surefoot.flows.code import load as load
     from surefoot.flows.code import load_reference as load_reference
+    from surefoot.flows.confining import Confined as Confined
+    from surefoot.flows.confining import acting as acting
     from surefoot.flows.control import cancel as cancel
     from surefoot.flows.declared import hints_of as hints_of
     from surefoot.flows.doubts import Decision as Decision
@@ -73,6 +75,7 @@ if TYPE_CHECKING:
     from surefoot.flows.schema import schema_of as schema_of
     from surefoot.flows.schema import schema_of_result as schema_of_result
     from surefoot.flows.sources import digest_of as digest_of
+    from surefoot.flows.sources import fingerprint_of as fingerprint_of
     from surefoot.flows.step import Step as Step
     from surefoot.flows.step import step as step
     from surefoot.flows.stopping import Ceilings as Ceilings
@@ -98,6 +101,7 @@ else:
             "changes": ["CHANGES", "Change", "Changes", "parse_change", "recorded_changes", "resolved"],
             "children": ["start"],
             "code": ["flows_of", "load", "load_reference"],
+            "confining": ["Confined", "acting"],
             "control": ["cancel"],
             "doubts": ["Decision"],
             "drive": ["Logic", "drive", "drive_async"],
@@ -113,8 +117,8 @@ else:
             "origin": ["ALL", "FORK_STEP", "FORKED_FROM"],
             "runner": ["begin", "resume"],
             "schema": ["schema_of", "schema_of_result"],
-            "sources": ["digest_of"],
             "declared": ["hints_of"],
+            "sources": ["digest_of", "fingerprint_of"],
             "step": ["Step", "step"],
             "stopping": ["Ceilings", "Suspended", "Suspension"],
             "submitting": ["submit"],

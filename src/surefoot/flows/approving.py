@@ -15,6 +15,7 @@ from surefoot.errors import AlreadyRecorded, InvalidInput, RunEnded, UsageError
 from surefoot.flows import opened
 from surefoot.flows.claims import StepClaim
 from surefoot.flows.concluding import Conclusion
+from surefoot.flows.confining import refuse_other_tenant
 from surefoot.flows.drive import AskDriver, Durable, Logic, Pause
 from surefoot.flows.fitting import awaitable
 from surefoot.flows.host import host
@@ -216,6 +217,7 @@ def answer(request: Request, given: Answer) -> Logic[None]:
     if not given.by.strip():
         raise InvalidInput("say who approves, or denies: --by NAME")
     record = app.ledger.run(request.run_id)
+    refuse_other_tenant(app, record)
     body: dict[str, object] = {"key": request.key, "step": request.step, "digest": request.digest}
     # An inbox is not sealed. Who it was is named all the same.
     readable = app.ledger.payloads.readable

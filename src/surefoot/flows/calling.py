@@ -12,7 +12,7 @@ from surefoot.flows.claims import StepClaim
 from surefoot.flows.drive import Logic, drive, drive_async
 from surefoot.flows.generators import generator_of
 from surefoot.flows.performing import outcome_of, perform
-from surefoot.flows.permitting import permitted
+from surefoot.flows.permitting import permitted, refuse_unnamed
 from surefoot.flows.planning import plan_of
 from surefoot.flows.running import Here, open_scope
 from surefoot.flows.sinks import is_sink
@@ -37,6 +37,8 @@ def call(
     if step.is_generator:
         # Claimed at the call, as every step is: when it is read does not change which call it was.
         claim = _claim(step, here, step.arguments.bind(args, kwargs))
+        if here.rights is not None and claim.recorded is None:
+            drive(refuse_unnamed(claim, "tool", step.options.sends))
         plan = plan_of(step, args, kwargs)
         return generator_of(here, claim, plan, name=step.name, is_async=step.is_async)
     if step.is_async:
@@ -45,6 +47,8 @@ def call(
     claim = _claim(step, here, bound)
     if claim.recorded is not None:
         return outcome_of(claim.recorded)
+    if here.rights is not None:
+        drive(refuse_unnamed(claim, "tool", step.options.sends))
     if is_sink(step, here, is_by_model=by_model is not None):
         drive(permitted(step, claim, bound, by_model))
     return drive(perform(claim, plan_of(step, args, kwargs)))
@@ -61,6 +65,8 @@ def _perform(
     claim = _claim(step, here, bound)
     if claim.recorded is not None:
         return outcome_of(claim.recorded)
+    if here.rights is not None:
+        yield from refuse_unnamed(claim, "tool", step.options.sends)
     if is_sink(step, here, is_by_model=by_model is not None):
         yield from permitted(step, claim, bound, by_model)
     return (yield from perform(claim, plan_of(step, args, kwargs)))

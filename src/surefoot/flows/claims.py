@@ -25,6 +25,7 @@ from surefoot.values import Capture, Money, PromptRef, StepKind, StepStatus, Tru
 if TYPE_CHECKING:
     from surefoot.flows.origin import Twin
     from surefoot.flows.running import Here
+    from surefoot.rights import Rights
 
 
 class StepClaim:
@@ -97,7 +98,7 @@ class StepClaim:
         """Whether parts of its result were handed out before its end, each judged by itself."""
         self.endorsed: list[str] | None = None
         """Where in these there is what is trusted though the rest is not, as JSON pointers."""
-        self.uses: tuple[str, ...] | None = None
+        self.uses: Rights | None = None
         """What the flow that it is says it may send to."""
 
     def __str__(self) -> str:

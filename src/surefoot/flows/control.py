@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from surefoot.errors import RunBusy, RunEnded
 from surefoot.flows import cancelling, opened, undoing
+from surefoot.flows.confining import refuse_other_tenant
 from surefoot.flows.drive import Durable, Logic, Pause
 from surefoot.flows.host import Host, host
 from surefoot.flows.options import Options
@@ -24,6 +25,7 @@ def cancel(record: RunRecord, *, reason: str, wait: float) -> Logic[RunRecord]:
     everything is undone, and what `runner.settle` raises where the undoing came to no good end.
     """
     app = host()
+    refuse_other_tenant(app, record)
     if record.status == "cancelled":
         return record
     _refuse_completed(record)

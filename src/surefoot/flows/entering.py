@@ -12,6 +12,7 @@ from surefoot.flows.arguments import Arguments
 from surefoot.flows.drive import Logic, drive, drive_async
 from surefoot.flows.options import Opaque, Options, Target
 from surefoot.flows.performing import Plan, perform
+from surefoot.flows.permitting import refuse_unnamed
 from surefoot.flows.running import Here, open_scope
 from surefoot.scope import Work
 
@@ -45,7 +46,9 @@ def _nested(here: Here, target: Target) -> Logic[Any]:
             capture=target.spec.capture,
         )
     )
-    claim.uses = target.spec.uses
+    if here.rights is not None and claim.recorded is None:
+        yield from refuse_unnamed(claim, "flow", (target.spec.name,))
+    claim.uses = target.spec.rights
     return (yield from perform(claim, Plan(target.body, is_async=target.spec.is_async)))
 
 

@@ -13,6 +13,7 @@ from surefoot.flows.options import Target
 from surefoot.flows.running import open_scope
 from surefoot.ledger import Outcome
 from surefoot.parts import is_scalar
+from surefoot.rights import Rights
 
 
 def of_call(target: Target) -> tuple[str, ...] | None:
@@ -69,13 +70,13 @@ def entrust(run: OpenRun, target: Target) -> str:
     return untrusted
 
 
-def _uses(target: Target) -> tuple[str, ...] | None:
+def _uses(target: Target) -> Rights | None:
     """What a run may send to: a child run no more than the one around it."""
-    own, here = target.spec.uses, open_scope()
+    own, here = target.spec.rights, open_scope()
     around = None if here is None else here.uses
     if own is None or around is None:
         return around if own is None else own
-    return tuple(name for name in own if name in around)
+    return own.meet(around)
 
 
 def taint_parent(flow: str) -> None:

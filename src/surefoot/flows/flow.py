@@ -12,6 +12,7 @@ from surefoot import scope
 from surefoot.errors import UsageError
 from surefoot.flows.arguments import Arguments
 from surefoot.flows.opened import Surroundings
+from surefoot.rights import Rights, of_uses
 from surefoot.values import Capture
 
 if TYPE_CHECKING:
@@ -36,7 +37,9 @@ class FlowSpec:
     trusted: bool | tuple[str, ...] = ()
     """Which inputs may instruct, by name; True for all of them."""
     uses: tuple[str, ...] | None = None
-    """What its steps may send to; None where nothing is said of it."""
+    """What it may use, as texts; None where nothing is said of it."""
+    rights: Rights | None = None
+    """The same, as it is asked for."""
 
     def is_trusting(self, name: str) -> bool:
         """Whether an input of that name is declared as trusted."""
@@ -104,11 +107,18 @@ def spec_of(
         raise UsageError(
             f"flow {named!r} has capture={capture!r}: give one of {', '.join(map(repr, get_args(Capture)))}"
         )
+    rights: Rights | None = None
+    if uses is not None:
+        try:
+            rights = of_uses(uses, whose=f"uses= of flow {named}")
+        except UsageError as error:
+            raise UsageError(f"flow {named!r}: {error}") from None
     is_async = inspect.iscoroutinefunction(function)
     return FlowSpec(
         *(named, version, target, function, arguments, is_async, deadline, cache),
         trusted=trusts,
         uses=None if uses is None else tuple(uses),
+        rights=rights,
         capture=capture,
     )
 
@@ -209,8 +219,10 @@ def flow(
         many seconds an answer is given again. A prompt or call that says something of it goes before.
     trusted: the names of the inputs that may instruct, as the team writes them; True for all of them. The others are
         untrusted: what is made of them reaches no sink (see `step`) that does not say so.
-    uses: what its steps may send to, by the names that they give in `sends=`; a step that sends to anything else is
-        refused. By default nothing is said of it.
+    uses: what it may use: `model:NAME:MODEL`, `connection:NAME`, `tool:NAME`, `host:HOST` and `flow:NAME`, with `*` for
+        any characters; a name alone is a tool. A step whose `sends=` is not named is refused. To the rest it is bound
+        where runs are confined, once somebody has approved it (docs/guide/least-privilege.md). By default nothing is
+        said of it.
     capture: what people may read of its inputs and output, and of the steps and calls in it that say nothing else, as
         of `step`; by default what `[privacy] capture` says.
     """

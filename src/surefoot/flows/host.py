@@ -10,11 +10,14 @@ from surefoot.scope import Slot
 if TYPE_CHECKING:
     # Settings are checked by pydantic, which whoever only defines flows need not import.
     from surefoot.config import Config
+    from surefoot.errors import AccessDenied
+    from surefoot.flows.confining import Confined
     from surefoot.flows.events import Listener
     from surefoot.flows.lease import Keeper
     from surefoot.flows.stopping import Ceilings
     from surefoot.ledger import Ledger
     from surefoot.limits import Breakers
+    from surefoot.rights import Rights
 
 
 class Card(Protocol):
@@ -66,6 +69,19 @@ class Host(Protocol):
 
     def watching(self) -> AbstractContextManager[Listener | None]:
         """Who watches a run that was given no listener, for as long as this process is at work on it."""
+        ...
+
+    def rights(self, confined: Confined, *, run_id: str = "") -> Rights | None:
+        """What a version of a flow may use for whom it is run; None for one that was not published.
+
+        Raises `AccessDenied`, and records that, where it was not approved or was withdrawn, or may not be run for him.
+        """
+        ...
+
+    def refused(
+        self, confined: Confined, kind: str, name: str, because: str, *, run_id: str = ""
+    ) -> AccessDenied:
+        """The error of a run that may not use something, once the audit has it."""
         ...
 
     def card(self, run_id: str) -> Card:

@@ -31,11 +31,13 @@ from surefoot.ledger import (
     RunRecord,
     Totals,
 )
+from surefoot.rights import Rights
 from surefoot.scope import Work
 from surefoot.values import Caller, Capture, PromptRef, RunTags
 
 if TYPE_CHECKING:
     from surefoot.flows.claims import StepClaim
+    from surefoot.flows.confining import Bounds
     from surefoot.flows.origin import Origin
     from surefoot.flows.running import Here
     from surefoot.flows.undoing import Undoable
@@ -158,8 +160,10 @@ class OpenRun:
     cargo: Cargo = field(default_factory=Cargo)
     trusted_inputs: tuple[str, ...] | None = None
     """The inputs of the flow that are trusted, by name; None for all of them."""
-    uses: tuple[str, ...] | None = None
-    """What its steps may send to; None for anything."""
+    uses: Rights | None = None
+    """What its flow says that its steps may send to; None for anything."""
+    bounds: Bounds | None = None
+    """What it may use and nothing else; None where it is not confined."""
     root: Here | None = None
     """The scope of the flow itself."""
     parks: float | None = None

@@ -6,13 +6,14 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from surefoot.decisions import Decision
-from surefoot.errors import GuardRefused
+from surefoot.errors import AccessDenied, GuardRefused
 from surefoot.flows.approving import approved
 from surefoot.flows.claims import StepClaim
 from surefoot.flows.drive import Durable, Logic
 from surefoot.flows.performing import abandoning
 from surefoot.flows.sinks import decided, refusal, unfit_arguments, unused
 from surefoot.flows.step import Step
+from surefoot.rights import UseKind
 from surefoot.scope import Ending
 
 _Step = Step[..., Any]
@@ -60,6 +61,17 @@ def permitted(
             yield from _refuse(claim, refusal(step, here, names, because), decided(step, names, "refuse"))
         case "refuse":
             yield from _refuse(claim, refusal(step, here, names), decided(step, names, "refuse"))
+
+
+def refuse_unnamed(claim: StepClaim, kind: UseKind, names: Collection[str]) -> Logic[None]:
+    """Let claimed work that uses those things go on. Raises `AccessDenied`, which is then its outcome."""
+    try:
+        for name in names:
+            claim.here.require_use(kind, name)
+    except AccessDenied as error:
+        with abandoning(claim):
+            yield Durable(claim.finish(Ending("failed", cause=error)))
+        raise
 
 
 def _refuse(claim: StepClaim, message: str, decisions: tuple[Decision, ...]) -> Logic[None]:

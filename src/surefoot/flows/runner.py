@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections import ChainMap
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any, cast
 
 from surefoot import ledger as records
 from surefoot import scope
 from surefoot.errors import (
+    AccessDenied,
     Diverged,
     Fenced,
     InDoubt,
@@ -23,6 +25,7 @@ from surefoot.errors import (
 )
 from surefoot.flows import cancelling, doubts, ending, entrusted, intake, opened, sources, undoing
 from surefoot.flows.changes import CHANGES, NO_CHANGES, Changes, recorded_changes
+from surefoot.flows.confining import MARK, Bounds, bounds_of_known, bounds_of_new, refuse_other_tenant
 from surefoot.flows.deadlines import first_deadline, next_deadline
 from surefoot.flows.drive import Body, Durable, Logic, Pause
 from surefoot.flows.events import RunOpened
@@ -56,7 +59,7 @@ log = scope.logger("surefoot.flows")
 EFFECTS, SUPPRESSED = "effects", "suppressed"
 """The tag of a run in which effects do not happen, whoever goes on with it."""
 
-_RESERVED = frozenset((CHANGES, FORKED_FROM, FORK_STEP, EFFECTS))
+_RESERVED = frozenset((CHANGES, FORKED_FROM, FORK_STEP, EFFECTS, MARK))
 
 _LOOK_AGAIN = 0.2
 """Seconds between two looks at a run that somebody else holds."""
@@ -78,15 +81,17 @@ def begin(target: Target, options: Options) -> Logic[Any]:
     """
     app = prepared_host()
     # Before there is a run: of inputs that are refused nothing is recorded.
+    bounds = bounds_of_new(app, target.spec, options)
     target, given, text = intake.taken_in(app, target, is_known=options.origin is not None)
     changes = changes_of(options)
-    record = new_record(app, target, options, changes)
+    record = new_record(app, target, options, changes, bounds=bounds)
     run = opened_run(app, record, options, changes)
+    run.bounds = bounds
     run.capture = capture_of(app, target.spec, options)
     _share(run, options.origin)
     run.trusted_inputs = entrusted.of_call(target)
     freight: Freight = []
-    start = ending.boundary(run, "running", inputs=text, output=made_of(options), freight=freight)
+    start = ending.boundary(run, "running", inputs=text, output=made_of(options, bounds), freight=freight)
     # Before the run can be seen: another thread that looks for it under its key must find it open.
     opened.add(run.id)
     try:
@@ -110,6 +115,7 @@ def resume(record: RunRecord, make: Make, options: Options) -> Logic[Any]:
     Raises `RunBusy` while somebody holds it, and `RunCancelled` for a run that was cancelled.
     """
     app = prepared_host()
+    refuse_other_tenant(app, record)
     until = time.monotonic() + options.wait
     while not opened.add(record.id):
         if time.monotonic() >= until:
@@ -189,6 +195,7 @@ def _taken(
 
 def _go_on(app: Host, taken: RunRecord, target: Target, options: Options) -> Logic[Any]:
     run = opened_run(app, taken, options, Changes.of(recorded_changes(taken.tags)))
+    confine(app, run, taken, target.spec)
     # What was not to be read stays so, whatever the code says by now.
     begun = records.capture_of(app.ledger.start(taken.id).inputs)
     run.capture = begun or capture_of(app, target.spec, options)
@@ -261,23 +268,30 @@ def _share(run: OpenRun, origin: Origin | None) -> None:
         run.inherited = {**run.inherited, **origin.pins}
 
 
-def made_of(options: Options) -> str:
-    """What a run begins with beside its inputs: for a fork, the hash that binds all that its origin had recorded."""
+def made_of(options: Options, bounds: Bounds | None) -> records.Encoded:
+    """What a run begins with beside its inputs: how it is confined, and for a fork the hash that binds all that its
+    origin had recorded.
+    """
     origin = options.origin
-    if origin is None:
+    if origin is None and bounds is None:
         return "null"
-    return records.encode({"forked_from": origin.run.id, "hash": origin.head.hex()}, name="fork")
+    said: dict[str, object] = {}
+    if origin is not None:
+        said |= {"forked_from": origin.run.id, "hash": origin.head.hex()}
+    if bounds is not None:
+        said[MARK] = bounds.confined.to_record()
+    return records.encode(said, name="start")
 
 
-def _tags_of(options: Options, changes: Changes) -> dict[str, str]:
+def _tags_of(options: Options, changes: Changes, bounds: Bounds | None) -> dict[str, str]:
     """The tags of a new run: those that it was given, and what whoever resumes it has to know."""
     parent, origin = options.parent, options.origin
     if parent is None or options.tags != RunTags():
         given = options.tags.tags
         if reserved := sorted(_RESERVED & given.keys()):
             raise UsageError(
-                f"the tag {reserved[0]!r} is for runs that are forks, have changes or suppress effects: give yours "
-                "another name"
+                f"the tag {reserved[0]!r} is for runs that are forks, have changes, suppress effects or are confined: "
+                "give yours another name"
             )
     else:
         given = {name: value for name, value in parent.labels.tags.items() if name not in _RESERVED}
@@ -287,12 +301,24 @@ def _tags_of(options: Options, changes: Changes) -> dict[str, str]:
         **changes.tags,
         **({} if origin is None else origin.tags),
         **({EFFECTS: SUPPRESSED} if is_suppressed else {}),
+        # For people: what binds it is its first row.
+        **({} if bounds is None else {MARK: bounds.confined.account}),
     }
 
 
-def new_record(app: Host, target: Target, options: Options, changes: Changes) -> RunRecord:
+def new_record(
+    app: Host, target: Target, options: Options, changes: Changes, *, bounds: Bounds | None = None
+) -> RunRecord:
     spec, parent = target.spec, options.parent
     tags = options.tags if parent is None or options.tags != RunTags() else parent.labels
+    if bounds is not None:
+        # Whose it is was decided before: it is not for the code of a flow to say.
+        caller = bounds.confined.caller
+        tags = replace(
+            tags,
+            tenant=bounds.confined.tenant,
+            principal=tags.principal if caller is None else caller.who,
+        )
     readable = app.ledger.payloads.readable
     entry = spec.entry
     now = time.time_ns()
@@ -310,7 +336,7 @@ def new_record(app: Host, target: Target, options: Options, changes: Changes) ->
         # What a run was changed by is read again by whoever goes on with it; anything else is for people.
         tags={
             name: value if name in _RESERVED else readable(value)
-            for name, value in _tags_of(options, changes).items()
+            for name, value in _tags_of(options, changes, bounds).items()
         },
         run_key=options.run_key,
         parent_run=parent.id if parent is not None else None,
@@ -354,6 +380,14 @@ def opened_run(app: Host, record: RunRecord, options: Options, changes: Changes)
     )
     run.is_strict = app.is_strict
     return run
+
+
+def confine(app: Host, run: OpenRun, record: RunRecord, spec: FlowSpec | None) -> None:
+    """Bind a run that is gone on with to what it may use by now. Where it may not run any more, it ends by that."""
+    try:
+        run.bounds = bounds_of_known(app, record, spec)
+    except AccessDenied as denied:
+        run.poisoned(denied)
 
 
 def _pause(options: Options) -> Pause:
@@ -454,6 +488,7 @@ def _sound(app: Host, run: OpenRun, target: Target, root: Here) -> Logic[Any]:
     if run.undone is not None:
         raise run.undone.error
     run.brake.check()
+    run.check_sound()
     stopping = run.brake.stoppable() if target.spec.is_async else nullcontext()
     try:
         with app.entered(), root, stopping:
@@ -507,6 +542,7 @@ def settle(record: RunRecord, options: Options) -> Logic[bool]:
         if taken.status in FINAL:
             return False
         run = opened_run(app, taken, options, NO_CHANGES)
+        confine(app, run, taken, None)
         app.keeper.hold(run)
         try:
             yield from _reopened(app, run, options)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from surefoot import ledger as records
 from surefoot import scope
 from surefoot.decisions import Decision
-from surefoot.errors import Diverged, RunError, UsageError
+from surefoot.errors import AccessDenied, Diverged, RunError, UsageError
 from surefoot.flows import lanes
 from surefoot.flows.claims import StepClaim
 from surefoot.flows.credit import source
@@ -20,6 +20,7 @@ from surefoot.flows.early import EarlyEnd
 from surefoot.flows.openrun import OpenRun
 from surefoot.flows.recall import Identity, Place, Record, ScopeKey, ScopeRecall, key_in_lane
 from surefoot.ledger import Outcome
+from surefoot.rights import Rights, UseKind
 from surefoot.scope import Work
 from surefoot.values import Caller, Capture, PromptRef
 
@@ -54,6 +55,7 @@ class Here:
         "path",
         "prompt",
         "refusal",
+        "rights",
         "run",
         "tainted",
         "uses",
@@ -77,6 +79,10 @@ class Here:
         `tainted` names what is untrusted of what it was given, or what was read in it since.
         """
         self.run = run
+        bounds = run.bounds
+        self.rights: Rights | None = None
+        if bounds is not None:
+            self.rights = bounds.rights if around is None else around.rights
         self.capture: Capture = capture or run.capture
         self.path = path
         self.attempt = attempt
@@ -86,7 +92,7 @@ class Here:
         self._lane = lane
         self.prompt: PromptRef | None = None
         self.tainted = tainted
-        self.uses: tuple[str, ...] | None = run.uses if around is None else around.uses
+        self.uses: Rights | None = run.uses if around is None else around.uses
         # Decisions of guards: all of them, and those that go onto the next outcome.
         self.noted: list[Decision] | None = None
         self._next: list[Decision] | None = None
@@ -213,6 +219,17 @@ class Here:
         with self.run.lock:
             self.noted = [*(self.noted or ()), decision]
             self._next = [*(self._next or ()), decision]
+
+    def require_use(self, kind: UseKind, name: str) -> None:
+        """See `surefoot.scope.Scope.require_use`."""
+        if self.rights is None or (lacking := self.rights.lacking(kind, name)) is None:
+            return
+        because = f"{lacking.whose or 'what it declares'} does not name {kind}:{name}"
+        bounds = self.run.bounds
+        if bounds is None or self.closed_by:
+            # Whoever keeps the audit may be who runs this, and would wait for himself.
+            raise self.run.poisoned(AccessDenied(f"run {self.run.id}", f"{kind}:use", name, because))
+        raise self.run.poisoned(bounds.refused(kind, name, because))
 
     def take_decisions(self) -> Sequence[Decision]:
         """Those that were noted here since the last outcome."""
@@ -497,7 +514,9 @@ def inside_of(claim: StepClaim, *, is_async: bool = False) -> Here:
     claim.inside = inside
     if claim.uses is not None:
         # A flow inside may send to no more than the one around it.
-        inside.uses = claim.uses if here.uses is None else tuple(n for n in claim.uses if n in here.uses)
+        inside.uses = claim.uses if here.uses is None else here.uses.meet(claim.uses)
+        if inside.rights is not None:
+            inside.rights = inside.rights.meet(claim.uses)
     if claim.tainted:
         here.run.known.settle()
     if claim.twin is not None and here.run.origin is not None:

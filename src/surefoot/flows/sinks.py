@@ -83,7 +83,8 @@ def unfit_arguments(
 
 def unused(step: _Step, here: Here) -> list[str]:
     """What a step sends to that its flow does not say it uses."""
-    return [] if here.uses is None else [name for name in step.options.sends if name not in here.uses]
+    uses = here.uses
+    return [] if uses is None else [name for name in step.options.sends if not uses.allows("tool", name)]
 
 
 def decided(step: _Step, names: Collection[str], action: Action, reason: str = "") -> tuple[Decision, ...]:

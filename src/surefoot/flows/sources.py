@@ -41,6 +41,11 @@ def digest_of(entry: Entry) -> str:
     It is made of what the files say and which of them import each other, not of what this process has imported so far,
     so that it is the same in every process.
     """
+    return fingerprint_of(entry)[:16]
+
+
+def fingerprint_of(entry: Entry) -> str:
+    """The whole of that digest, SHA-256 in hex: by it a version is approved, so nobody may find another of the same."""
     if entry.file is None:
         return ""
     # Flows of the library are made of hundreds of files, which do not change under a process that runs them.
@@ -60,7 +65,7 @@ def _digest(file: str, module: str) -> str:
     digest = sha256()
     for name, part in sorted(parts):
         digest.update(b"%b\0%b" % (name.encode(), part))
-    return digest.hexdigest()[:16]
+    return digest.hexdigest()
 
 
 def changed_since(entry: Entry, wall_ns: int) -> tuple[tuple[str, int], ...]:

@@ -16,6 +16,7 @@ import orjson
 
 from surefoot import ledger as records
 from surefoot.errors import (
+    AccessDenied,
     Compensated,
     Diverged,
     Fenced,
@@ -45,7 +46,7 @@ from surefoot.values import StepStatus
 COMPENSATE = "compensate"
 """The name of the row that says how a step is undone."""
 
-_NOT_FOR_GOOD = (Diverged, Fenced, InDoubt, LedgerError, RunEnded, RunLimit)
+_NOT_FOR_GOOD = (AccessDenied, Diverged, Fenced, InDoubt, LedgerError, RunEnded, RunLimit)
 """How a run may end that can still go on: nothing of it is undone."""
 
 

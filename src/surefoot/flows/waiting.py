@@ -15,6 +15,7 @@ from surefoot.errors import AlreadyRecorded, InvalidInput, NotRestored, RunEnded
 from surefoot.flows import opened
 from surefoot.flows.claims import StepClaim
 from surefoot.flows.concluding import Conclusion
+from surefoot.flows.confining import refuse_other_tenant
 from surefoot.flows.drive import Durable, Logic, Pause, drive, drive_async
 from surefoot.flows.given import left_of
 from surefoot.flows.host import host
@@ -195,6 +196,7 @@ def deliver(run_id: str, event: str, value: object, *, message_id: str) -> Logic
     """`send` as logic; of several messages of one id the first counts."""
     app = host()
     record = app.ledger.run(run_id)
+    refuse_other_tenant(app, record)
     if not event.strip():
         raise InvalidInput("an event needs a name, the one that the run waits for")
     if record.status in FINAL:

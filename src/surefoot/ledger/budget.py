@@ -59,7 +59,8 @@ class Budget:
         """Whose accounts a call of this caller is charged to, from the outermost in.
 
         Every run around the call has its own, so what a child run spends is spent by its parents too. Callers without
-        a tenant or principal share an account. Outside of runs no budget of runs or flows applies.
+        a tenant or principal share an account; principals of two tenants do not, whatever they are called. Outside of
+        runs no budget of runs or flows applies.
         """
         match self.of:
             case "everything":
@@ -73,7 +74,7 @@ class Budget:
             case "tenant":
                 return [caller.tenant] if self.is_about(caller.tenant) else []
             case "principal":
-                return [caller.principal] if self.is_about(caller.principal) else []
+                return [caller.payer] if self.is_about(caller.principal) else []
 
     def account(self, whose: str, wall_ns: int) -> AccountKey:
         """The account of one of them, in the period of that moment (nanoseconds since the epoch)."""

@@ -375,7 +375,11 @@ def _shown(budget: Budget, row: AccountRow) -> Account:
 
 def _is_of(budget: Budget, row: AccountRow) -> bool:
     """Whether an account is one of the budget as it is set today."""
-    return budget.of in ("everything", "run") or budget.is_about(row.key.whose)
+    whose = row.key.whose
+    if budget.of == "principal" and "/" in whose:
+        # Before it stands the tenant.
+        whose = whose.partition("/")[2]
+    return budget.of in ("everything", "run") or budget.is_about(whose)
 
 
 def _is_gone(owner: str) -> bool:

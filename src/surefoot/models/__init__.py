@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from surefoot import doors
 
 if TYPE_CHECKING:
+    from surefoot.models.chain.addresses import Addresses as Addresses
     from surefoot.models.chain.answers import ends_in_error as ends_in_error
     from surefoot.models.chain.bounds import Load as Load
     from surefoot.models.chain.bounds import capped as capped
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
     from surefoot.models.sdk.forwarding import Forwarded as Forwarded
     from surefoot.models.sdk.forwarding import Spoken as Spoken
     from surefoot.models.sdk.forwarding import forward as forward
+    from surefoot.models.sdk.forwarding import is_over as is_over
     from surefoot.models.sdk.forwarding import speaking as speaking
     from surefoot.models.sdk.hook import install as install
     from surefoot.models.sdk.hook import is_installed as is_installed
@@ -91,6 +93,7 @@ else:
         {
             "chain.answers": ["ends_in_error"],
             "chain.bounds": ["Load", "capped"],
+            "chain.addresses": ["Addresses"],
             "chain.connections": [
                 "Connection",
                 "Credential",
@@ -149,7 +152,7 @@ else:
                 "is_client_class",
                 "provider_of",
             ],
-            "sdk.forwarding": ["SPOKEN", "Forwarded", "Spoken", "forward", "speaking"],
+            "sdk.forwarding": ["SPOKEN", "Forwarded", "Spoken", "forward", "is_over", "speaking"],
             "sdk.hook": ["install", "is_installed", "uninstall"],
             "sdk.wrapped": ["autolog", "http_client", "wrap"],
         },

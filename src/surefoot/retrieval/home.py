@@ -26,7 +26,16 @@ class Home:
         self.folder = folder
         self.embedder = embedder
         self._indexes: dict[str, Index] = {}
+        self._apart: dict[str, Home] = {}
         self._loading = ForkSafeLock()
+
+    def apart(self, name: str) -> Home:
+        """A home of its own below this one, of which nothing is seen here, with the same embedder."""
+        with self._loading:
+            found = self._apart.get(name)
+            if found is None:
+                found = self._apart[name] = Home(self.folder / "tenants" / name, self.embedder)
+            return found
 
     def names(self) -> list[str]:
         """The collections that exist, sorted."""

@@ -9,8 +9,15 @@ if TYPE_CHECKING:
     from surefoot.flows.checking.report import Crossing as Crossing
     from surefoot.flows.checking.report import Report as Report
     from surefoot.flows.checking.scanning import checked as checked
+    from surefoot.flows.checking.using import named as named
+    from surefoot.flows.checking.using import undeclared as undeclared
 else:
     __getattr__, __dir__ = doors.lazy(
         __name__,
-        {"marks": ["Hop"], "report": ["Crossing", "Report"], "scanning": ["checked"]},
+        {
+            "marks": ["Hop"],
+            "report": ["Crossing", "Report"],
+            "scanning": ["checked"],
+            "using": ["named", "undeclared"],
+        },
     )

@@ -12,6 +12,7 @@ from surefoot.flows.checking.expressions import value_of
 from surefoot.flows.checking.frames import Frame
 from surefoot.flows.checking.marks import Hop, Value, joined
 from surefoot.flows.checking.report import Report
+from surefoot.flows.checking.using import of_models
 from surefoot.prompts.fitting.scopes import first_parameter
 
 _ROUNDS = 2
@@ -52,6 +53,7 @@ def asked(
         value = value_of(keyword.value, frame)
         if keyword.arg == "using":
             using = value
+            of_models(keyword.value, node, frame, report)
         elif keyword.arg is None and (said := value.part("using")) is not None:
             using = said
             seen += [part for name, part in value.parts if name != "using"]
@@ -60,8 +62,10 @@ def asked(
     if isinstance(node.func, ast.Attribute):
         # A prompt of which some inputs are given before.
         seen.append(value_of(node.func.value, frame))
-    name = f" {prompt.value!r}" if isinstance(prompt, ast.Constant) and isinstance(prompt.value, str) else ""
-    hop = walk.hop(f"a model is asked{name}", node, frame.scope)
+    reference = prompt.value if isinstance(prompt, ast.Constant) and isinstance(prompt.value, str) else ""
+    hop = walk.hop(f"a model is asked{f' {reference!r}' if reference else ''}", node, frame.scope)
+    if reference:
+        report.prompts.setdefault(reference, hop)
     given = joined(seen).via(hop)
     if using.tools:
         return _with_tools(using.tools, given, hop, _Turn(node, frame, report))

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from surefoot.flows.checking import sinks
+from surefoot.flows.checking import sinks, using
 from surefoot.flows.checking.declarations import Target
 from surefoot.flows.checking.expressions import value_of
 from surefoot.flows.checking.frames import Frame
@@ -176,6 +176,7 @@ def _ours(node: ast.Call, meant: Sequence[Meaning], frame: Frame, report: Report
         return _waited(node, frame, report)
     if "Call" in names:
         return walk.settings(node, frame)
+    using.of_embedding(node, frame, report)
     if "generate" in names:
         return walk.asked(node, frame, prompt=first, kind=argument_of(node, 1, "type"))
     if isinstance(node.func, ast.Attribute):
@@ -218,6 +219,7 @@ def reached(
         return found
     name = declaration.name
     hop = frame.walk.hop(f"{declaration.kind} {name}", node, frame.scope)
+    using.of_target(target, hop, report, is_tool=model is not None)
     marks: list[Mark] = []
     report.reached.add(target.scope)
     if declaration.kind == "step":
@@ -410,6 +412,7 @@ def _foreign(
     node: ast.Call, receiver: Value | None, arguments: Arguments, frame: Frame, report: Report
 ) -> Value:
     """Code of others: what it is given is in what it gives. Functions that it is given it may call with the rest."""
+    using.of_client(node, frame, report)
     given = [value for value in arguments.all if not value.calls]
     functions = [target for value in arguments.all for target in value.calls]
     inner = Arguments(tuple(value for value in arguments.ordered if not value.calls), (), tuple(given))

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
+from surefoot.errors import UsageError
 from surefoot.prompts.fitting.meaning import Class, Function, Meaning, Symbol, Text
 from surefoot.prompts.fitting.scopes import END, Place, Scope
 from surefoot.prompts.fitting.syntax import is_property, returns_of
+from surefoot.rights import parted
 
 if TYPE_CHECKING:
     from surefoot.flows.checking.frames import Frame
@@ -42,6 +44,8 @@ class Declaration:
     untrusted: Untrusted = "refuse"
     is_effect: bool = False
     is_transaction: bool = False
+    transaction: tuple[str, ...] = ()
+    """The database of a transaction, where it is named."""
     is_plain: bool = False
     trusted: frozenset[str] | None = frozenset()
     uses: frozenset[str] | None = None
@@ -227,12 +231,18 @@ class Declarations:
             else "refuse",
             is_effect=_is_true(given.get("effect")),
             is_transaction="transaction" in given,
+            transaction=self._texts(given.get("transaction"), place),
             is_plain=_is_true(given.get("plain")),
             trusted=None if _is_true(given.get("trusted")) else trusted,
-            uses=frozenset(self._texts(given["uses"], place)) if _is_said(given.get("uses")) else None,
+            uses=self._uses(given.get("uses"), place),
             says_reads="reads" in given,
             says_sends="sends" in given,
         )
+
+    def _uses(self, node: ast.expr | None, place: Place) -> frozenset[str] | None:
+        if node is None or not _is_said(node):
+            return None
+        return frozenset(text for text in self._texts(node, place) if _is_use(text))
 
     def _words(self, node: ast.expr, place: Place) -> dict[str, ast.expr]:
         """The words of a dict that is given by `**`, as far as it is written down."""
@@ -262,6 +272,15 @@ class Declarations:
             elif isinstance(inner := getattr(one, "node", None), ast.Tuple | ast.List | ast.Set):
                 found += self._texts(inner, place)
         return tuple(found)
+
+
+def _is_use(text: str) -> bool:
+    """Whether a text can be one of `uses=`: with any other the flow cannot be defined, which says so."""
+    try:
+        parted(text)
+    except UsageError:
+        return False
+    return True
 
 
 def _is_true(node: ast.expr | None) -> bool:

@@ -11,6 +11,7 @@ from surefoot.flows.checking.frames import Frame, Walk
 from surefoot.flows.checking.marks import Hop, Leg, Mark, Value
 from surefoot.flows.checking.outside import Outside, looked_through
 from surefoot.prompts.fitting.scopes import Scope
+from surefoot.rights import UseKind, of_uses
 
 Weight: TypeAlias = Literal["error", "warning", "note"]
 
@@ -120,6 +121,10 @@ class Report:
     file: str
     line: int
     uses: frozenset[str] | None = None
+    used: dict[str, Hop] = field(default_factory=dict[str, Hop])
+    """What it uses, as a text of `uses=` names it, and where it does first."""
+    prompts: dict[str, Hop] = field(default_factory=dict[str, Hop])
+    """The prompts that a model is asked with whose names the code tells, and where."""
     beyond: dict[Hop, str] = field(default_factory=dict[Hop, str])
     """What sends to something that `uses=` does not name, and what that is."""
     ignored: set[tuple[str, int]] = field(default_factory=set[tuple[str, int]])
@@ -139,8 +144,17 @@ class Report:
     def sends(self, sink: Hop, to: tuple[str, ...]) -> None:
         """Note that something can be sent, and to what."""
         self.sinks[sink] = None
-        if self.uses is not None and (more := [one for one in to if one not in self.uses]):
+        for one in to:
+            self.uses_of("tool", one, sink)
+        if self.uses is None:
+            return
+        rights = of_uses(sorted(self.uses))
+        if more := [one for one in to if not rights.allows("tool", one)]:
             self.beyond[sink] = ", ".join(more)
+
+    def uses_of(self, kind: UseKind, name: str, where: Hop) -> None:
+        """Note that something is used. That is a fact, which no comment hides from whoever approves it."""
+        self.used.setdefault(f"{kind}:{name}", where)
 
     def cleared(self, hop: Hop, value: Value) -> None:
         """Note what stands between, where there is something for it to clear."""

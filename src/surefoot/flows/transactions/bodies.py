@@ -99,6 +99,8 @@ class TransactionBody:
         what = f"the transaction of step {self.name!r}"
         if here is not None:
             what = f"run {here.run.id}: {what}"
+            if isinstance(self._given, str):
+                here.require_use("connection", self._given)
 
         def body(connection: object) -> Any:
             return self.function(*args[: self._place], connection, *args[self._place :], **kwargs)

@@ -42,7 +42,11 @@ class RateLimit:
         """The parts of a demand that it limits, each by itself; a run inside of another counts for both flows."""
         found = _subjects(self.of, demand)
         pattern = self._pattern
-        return found if pattern is None else [name for name in found if pattern.fullmatch(name)]
+        if pattern is None:
+            return found
+        if self.of == "principal":
+            return found if pattern.fullmatch(demand.caller.principal) else []
+        return [name for name in found if pattern.fullmatch(name)]
 
 
 def model_of(demand: Demand) -> str:
@@ -64,5 +68,5 @@ def _subjects(of: Of, demand: Demand) -> list[str]:
         case "tenant":
             found = [demand.caller.tenant]
         case "principal":
-            found = [demand.caller.principal]
+            found = [demand.caller.payer] if demand.caller.principal else []
     return [name for name in found if name]

@@ -158,7 +158,7 @@ class Opened:
         headers = [
             f"{header} {text if isinstance(text, str) else text.reference}"
             for header, text in given.headers.items()
-            if header.lower() in _CREDENTIALS
+            if header.lower() in CREDENTIALS
         ]
         key = f"key {credential.reference}" if credential else ", ".join(headers) or "no key"
         return f"{name}{given.provider}{where}, {key}"
@@ -174,7 +174,7 @@ class Opened:
         credential = self.credential
         if credential is not None:
             return "" if credential.is_set() else f"set {credential.reference}, which {where} refers to"
-        if not self.vendor.needs_key or any(name.lower() in _CREDENTIALS for name in given.headers):
+        if not self.vendor.needs_key or any(name.lower() in CREDENTIALS for name in given.headers):
             return ""
         return f"set the environment variable {self.vendor.key_names[0]}, or api_key in {where}"
 
@@ -206,7 +206,8 @@ class Opened:
         return shown
 
 
-_CREDENTIALS = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key"})
+CREDENTIALS = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key"})
+"""The headers that a provider's key or token is shown in."""
 
 
 def resolve(
@@ -311,7 +312,7 @@ def open_connection(
         return next((credential for credential in found if credential.is_set()), None)
 
     key, token = given.api_key, given.ad_token
-    has_own = any(name.lower() in _CREDENTIALS for name in given.headers)
+    has_own = any(name.lower() in CREDENTIALS for name in given.headers)
     if key is None and token is None and not has_own:
         key = variable(vendor.key_names)
         if key is None and given.provider in TOKEN_NAMES:

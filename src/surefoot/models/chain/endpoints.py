@@ -16,6 +16,7 @@ from surefoot.models.chain.retry_budget import RetryBudget
 from surefoot.scope import Slot
 
 if TYPE_CHECKING:
+    from surefoot.models.chain.addresses import Addresses
     from surefoot.models.chain.connections import Target
     from surefoot.models.chain.stated import Stated
 
@@ -109,6 +110,8 @@ class Policy:
     breakers: Breakers | None = None
     cache: AnswerCache | None = None
     guards: Guards | None = None
+    addresses: Addresses | None = None
+    """Which connections there are, for runs that may not use all of them; None where calls are the project's own."""
     local_context: int | None = None
     """Tokens that prompt and answer of the embedded model may have together."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from surefoot import scope
@@ -24,5 +25,7 @@ def asked_apart(prompt: object, inputs: Mapping[str, object], *, using: Using) -
     with scope.hidden():
         text = rendered(prompt, inputs)
     shape, form = shaped(UNSAID, text)
-    question = Question(text, inputs, shape, policy(), is_async=True, form=form)
+    # The project asks, and not the flow: that it does not name this model is no reason to leave the question out.
+    chosen = replace(policy(), addresses=None)
+    question = Question(text, inputs, shape, chosen, is_async=True, form=form)
     return (yield from Request(question, using, is_reply=False, tools={}).program())

@@ -132,6 +132,8 @@ class _Call(Generic[R]):
     def run(self) -> Program[tuple[R, CallFacts]]:
         """Ask until there is an answer that counts. Raises what `call` raises."""
         asked = self.asked
+        if self.policy.addresses is not None:
+            self.policy.addresses.require_target(self.scope, asked.target)
         self._content = orjson.dumps(asked.body)
         if self.guarded is not None and (yield from self.guarded.enter(len(self._content))):
             self._content = orjson.dumps(self.guarded.body)

@@ -191,6 +191,7 @@ class Request:
         if here is None or not (self.tools or is_composed):
             return None
         for tool in self.tools.values():
+            here.require_use("tool", tool.spec.name)
             if not tool.is_step:
                 raise UsageError(
                     f"tool {tool.spec.name!r} is no step, so a resume would do it again: decorate it with @step"

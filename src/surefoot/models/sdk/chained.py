@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from surefoot.decisions import Decision
 from surefoot.models import fakes
+from surefoot.rights import Rights, UseKind
 from surefoot.scope import Claim, Ending, Recorded, Scope, Ticket, Work, current
 from surefoot.values import Caller, PromptRef
 
@@ -122,6 +123,13 @@ class _Outside(Scope):
         pass
 
     def note_decision(self, decision: Decision) -> None:
+        pass
+
+    @property
+    def rights(self) -> Rights | None:
+        return None
+
+    def require_use(self, kind: UseKind, name: str) -> None:
         pass
 
 

@@ -141,6 +141,7 @@ class Exchange:
         The outcome of a stream is recorded by its body instead, before the client sees the end of it.
         """
         self._choose_route()
+        self._refuse_undeclared()
         if self.guarded is not None:
             self._is_changed = yield from self.guarded.enter(len(self.call.request.content))
         self.claim = yield from looked_up(self.claim, self._lookup, self._cache, self.call.scope)
@@ -317,6 +318,20 @@ class Exchange:
             return self._route.served_model
         place, target = place_of(str(self.call.request.url)), addressed.target_of(self.call.request)
         return place if target is None else f"{target.connection} {place}"
+
+    def _refuse_undeclared(self) -> None:
+        """Raise `AccessDenied` where the run may not use what is asked, there."""
+        here, addresses, asked = self.call.scope, self.policy.addresses, self.call.asked
+        if here.rights is None or addresses is None:
+            return
+        if (known := addressed.target_of(self.call.request)) is not None:
+            addresses.require_target(here, known)
+            return
+        if self._route is not None:
+            addresses.require_stand_in(here, f"{asked.provider}:{asked.model}", self._route.served_model)
+            return
+        request = self.call.request
+        addresses.require_request(here, str(request.url), request.headers, model=asked.model)
 
     def _choose_route(self) -> None:
         headers, asked = self.call.request.headers, self.call.asked

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 from surefoot.effects import drive, drive_async
 from surefoot.errors import SurefootError
 from surefoot.models.chain.endpoints import policy
-from surefoot.models.chain.operations import recognise
+from surefoot.models.chain.operations import Request, recognise
 from surefoot.models.fakes import or_fake, or_fake_async
 from surefoot.models.sdk import sdks
 from surefoot.models.sdk.addressed import target_of
@@ -122,16 +122,22 @@ def _intercepted(
     scope = scope_for(client) if is_installed() else None
     if scope is None or _is_inside.get():
         return None
+    asked = _recognised(request, library)
+    if asked is None:
+        # No model is asked, and it leaves all the same.
+        scope.require_use("host", request.url.host)
+        return None
+    return Call(asked, request, library, scope, bool(options.get("stream", False)), is_async)
+
+
+def _recognised(request: httpx2.Request, library: ModuleType) -> Request | None:
     try:
         content = request.content
     except library.RequestNotRead:  # a streamed upload; no model call has one
         return None
     asked = recognise(request.method, request.url.host, request.url.path, content)
-    if asked is None:
-        return None
-    if (target := target_of(request)) is not None:
-        asked = replace(asked, provider=target.provider)
-    return Call(asked, request, library, scope, bool(options.get("stream", False)), is_async)
+    target = target_of(request)
+    return asked if asked is None or target is None else replace(asked, provider=target.provider)
 
 
 @contextmanager
