@@ -274,6 +274,23 @@ def test_a_guard_refuses(tmp_path: Path) -> None:
         assert error.code == "content_policy"
 
 
+def test_a_client_that_hangs_up_at_the_last_event_has_a_run_that_completed(
+    gateway: Gatewayed,
+) -> None:
+    body = {"model": "gpt-4o", "messages": MESSAGES, "stream": True}
+    headers = {"authorization": f"Bearer {gateway.tokens['user:ann']}"}
+    for _ in range(20):
+        with httpx2.stream(
+            "POST", f"{gateway.url}/v1/chat/completions", json=body, headers=headers
+        ) as response:
+            heard = b""
+            for chunk in response.iter_bytes():
+                heard += chunk
+                if b"[DONE]" in heard:
+                    break
+        assert gateway.ended().status == "completed"
+
+
 def endless(stop: threading.Event) -> Callable[[dict[str, Any]], Any]:
     def words() -> Iterator[str]:
         while not stop.is_set():

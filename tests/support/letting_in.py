@@ -13,6 +13,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 from starlette.types import ASGIApp
 
+from confined import publish
 from surefoot import App, flow
 from surefoot.access import LOCAL
 from surefoot.config import ServeSettings
@@ -106,6 +107,8 @@ def server_of(
 def real_server(app: App, *flows: AnyFlow, **settings: object) -> Iterator[ASGIApp]:
     """`surefoot serve` for these flows, which makes their runs."""
     served = Served([ServedFlow(one, find_spec(one)[1]) for one in flows])
+    for organisation in (ORGANISATION, OTHER):
+        publish(app, *flows, organisation=organisation)
     config = app.config.model_copy(update={"serve": ServeSettings.model_validate(settings, strict=False)})
     app.config = config
     api = api_of(app, served, has_gateway=True)

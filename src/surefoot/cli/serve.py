@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 
 @documented(
-    example="surefoot serve flows.py --insecure-local\nsurefoot serve flows/ --host 0.0.0.0 --port 8080"
+    example="surefoot serve flows.py --insecure-local\nsurefoot serve flows/ --host 0.0.0.0 --port 8080\n"
+    "surefoot serve --gateway"
 )
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -47,7 +48,18 @@ def fingerprint_of(entry: Entry) -> str:
     """The whole of that digest, SHA-256 in hex: by it a version is approved, so nobody may find another of the same."""
     if entry.file is None:
         return ""
-    parts = [(name, source.digest) for name, _, source in _sources(entry.file, entry.module)]
+    # Flows of the library are made of hundreds of files, which do not change under a process that runs them.
+    is_ours = entry.module.startswith(f"{__name__.partition('.')[0]}.")
+    return (_digest_of_ours if is_ours else _digest)(entry.file, entry.module)
+
+
+@lru_cache(maxsize=64)
+def _digest_of_ours(file: str, module: str) -> str:
+    return _digest(file, module)
+
+
+def _digest(file: str, module: str) -> str:
+    parts = [(name, source.digest) for name, _, source in _sources(file, module)]
     if not parts:
         return ""
     digest = sha256()

@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from surefoot.models.sdk.forwarding import Forwarded as Forwarded
     from surefoot.models.sdk.forwarding import Spoken as Spoken
     from surefoot.models.sdk.forwarding import forward as forward
+    from surefoot.models.sdk.forwarding import is_over as is_over
     from surefoot.models.sdk.forwarding import speaking as speaking
     from surefoot.models.sdk.hook import install as install
     from surefoot.models.sdk.hook import is_installed as is_installed
@@ -151,7 +152,7 @@ else:
                 "is_client_class",
                 "provider_of",
             ],
-            "sdk.forwarding": ["SPOKEN", "Forwarded", "Spoken", "forward", "speaking"],
+            "sdk.forwarding": ["SPOKEN", "Forwarded", "Spoken", "forward", "is_over", "speaking"],
             "sdk.hook": ["install", "is_installed", "uninstall"],
             "sdk.wrapped": ["autolog", "http_client", "wrap"],
         },

@@ -312,23 +312,26 @@ class Exchange:
             guarded=self.guarded,
         )
 
-    def _refuse_undeclared(self) -> None:
-        """Raise `AccessDenied` where the run may not use what is asked, there."""
-        here, addresses, asked = self.call.scope, self.policy.addresses, self.call.asked
-        if here.rights is None or addresses is None:
-            return
-        if self._route is not None:
-            addresses.require_stand_in(here, f"{asked.provider}:{asked.model}", self._route.served_model)
-            return
-        request = self.call.request
-        addresses.require_request(here, str(request.url), request.headers, model=asked.model)
-
     def _place(self) -> str:
         """Where the call is answered, as the cache tells places apart."""
         if self._route is not None:
             return self._route.served_model
         place, target = place_of(str(self.call.request.url)), addressed.target_of(self.call.request)
         return place if target is None else f"{target.connection} {place}"
+
+    def _refuse_undeclared(self) -> None:
+        """Raise `AccessDenied` where the run may not use what is asked, there."""
+        here, addresses, asked = self.call.scope, self.policy.addresses, self.call.asked
+        if here.rights is None or addresses is None:
+            return
+        if (known := addressed.target_of(self.call.request)) is not None:
+            addresses.require_target(here, known)
+            return
+        if self._route is not None:
+            addresses.require_stand_in(here, f"{asked.provider}:{asked.model}", self._route.served_model)
+            return
+        request = self.call.request
+        addresses.require_request(here, str(request.url), request.headers, model=asked.model)
 
     def _choose_route(self) -> None:
         headers, asked = self.call.request.headers, self.call.asked

@@ -133,6 +133,11 @@ class Forwarded:
         return Failed(self.target.provider, self.target.model, seconds=time.monotonic() - self._started)
 
 
+def is_over(body: bytes) -> bool:
+    """Whether a stream has said its last word by now: the event that ends an answer, or an error."""
+    return is_whole(events_of(body)) or ends_in_error(body)
+
+
 def speaking(target: Target, operation: Spoken) -> Target:
     """The target as an operation is asked of it. Raises `UnknownModel` where it speaks another language."""
     if target.provider == LOCAL:

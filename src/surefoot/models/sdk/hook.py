@@ -136,9 +136,8 @@ def _recognised(request: httpx2.Request, library: ModuleType) -> Request | None:
     except library.RequestNotRead:  # a streamed upload; no model call has one
         return None
     asked = recognise(request.method, request.url.host, request.url.path, content)
-    if asked is not None and (target := target_of(request)) is not None:
-        asked = replace(asked, provider=target.provider)
-    return asked
+    target = target_of(request)
+    return asked if asked is None or target is None else replace(asked, provider=target.provider)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from surefoot import scope
 from surefoot.access import Principal
 from surefoot.app import App
 from surefoot.errors import RunEnded, SurefootError
-from surefoot.models import Spoken
+from surefoot.models import Spoken, is_over
 from surefoot.server.gateway import flow
 from surefoot.server.gateway.dialect import Dialect
 from surefoot.server.gateway.recorded import recorded_answer
@@ -169,6 +169,9 @@ class Answering:
         if self._asked.key:
             await asyncio.wait({run})
             return
+        if is_over(bytes(self._relay.received)):
+            # It has all that there is, and hangs up at the last event, as clients do: the run ends by itself.
+            await asyncio.wait({run}, timeout=_CANCEL_SECONDS)
         begun = asyncio.ensure_future(self._relay.begun.wait())
         awaited: set[asyncio.Future[Any]] = {run, begun}
         await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)

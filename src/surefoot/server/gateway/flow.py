@@ -50,7 +50,7 @@ async def _whole(answer: Forwarded, operation: Spoken, waiting: relay.Relay | No
 
 async def _streamed(answer: Forwarded, operation: Spoken, waiting: relay.Relay | None) -> Said:
     """What the model said, each part of which the client is handed as it comes."""
-    received = bytearray()
+    received = bytearray() if waiting is None else waiting.received
     if waiting is not None:
         await waiting.hand(relay.Head(answer.status, _stream_headers(answer.headers), is_stream=True))
     async for chunk in answer.chunks():

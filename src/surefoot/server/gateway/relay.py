@@ -33,6 +33,8 @@ class Relay:
         self.begun = asyncio.Event()
         """Set once the run is in the ledger."""
         self.run_id = ""
+        self.received = bytearray()
+        """What has come of a stream."""
         self.is_told = False
         """Whether what the client was given says itself that the answer failed."""
 

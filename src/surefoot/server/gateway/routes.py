@@ -14,14 +14,15 @@ from starlette.types import Receive, Scope, Send
 from surefoot.access import Resource, permission
 from surefoot.app import App
 from surefoot.errors import InvalidInput, UnknownModel
+from surefoot.flows import digest_of
 from surefoot.models import Spoken
 from surefoot.server.entry.body import body_of
 from surefoot.server.entry.caller import Caller
 from surefoot.server.entry.guard import caller_of
 from surefoot.server.entry.rule import Rules, rule
+from surefoot.server.gateway import flow
 from surefoot.server.gateway.answering import Answering, Asked
 from surefoot.server.gateway.dialect import dialect_of
-from surefoot.server.gateway.flow import NAME
 from surefoot.server.gateway.offers import Offer, offers, target_of
 from surefoot.server.gateway.refusals import OVERLOADED, refused
 from surefoot.values import Json
@@ -66,6 +67,8 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 def gateway_routes(app: App) -> list[Route]:
     """The routes over an app. Who asks is known before: `entry` says so in the scope of each request."""
+    # The first call is not to wait until hundreds of files are read.
+    digest_of(flow.gateway.spec.entry)
     gateway = Gateway(app)
     return [
         *(
@@ -184,7 +187,7 @@ class Gateway:
         """Raise `AccessDenied` where he may not use the connection; both are told in the audit."""
         caller.require(_USE, resource)
         switches, principal = self._app.access.switches, caller.principal
-        for what in (f"flow:{NAME}", principal.who):
+        for what in (f"flow:{flow.NAME}", principal.who):
             if switches.is_off(what, organisation=principal.organisation):
                 raise self._app.access.deny(
                     *(principal, _USE, resource, f"{what} is switched off", caller.request_id)
