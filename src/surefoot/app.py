@@ -163,14 +163,22 @@ class App:
         and wherever it redirects, each address is looked at before it is connected to. most: bytes of the answer that
         are read; timeout: seconds for all of it.
 
-        Gives `status`, `headers` (names in small letters) and `body`. Raises `AddressRefused`, and `OSError` where no
-        answer came.
+        Gives `status`, `headers` (names in small letters) and `body`. Raises `AddressRefused`, `AccessDenied` in a run
+        that may not ask that host, and `OSError` where no answer came.
         """
         from surefoot.models.fetching import fetch
+
+        here = scope.current()
+
+        def require(host: str) -> None:
+            # What a run is confined to holds for whatever leaves it.
+            if here is not None:
+                here.require_use("host", host)
 
         return fetch(
             url,
             rules=self.egress,
+            require=require,
             method=method,
             headers=headers,
             body=body,

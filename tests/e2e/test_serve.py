@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import socket
@@ -72,6 +73,8 @@ def test_it_listens_on_a_socket_file_for_who_has_a_token(tmp_path: Path) -> None
     app.access.people.grant("service:ci", "runner", "*", by=LOCAL)
     token, _ = app.access.tokens.issue("service:ci", by=LOCAL)
     app.close()
+    published = surefoot("access", "publish", "served.py:describe", "--json", cwd=tmp_path)
+    surefoot("access", "approve", "describe", json.loads(published.stdout)[0]["digest"], cwd=tmp_path)
     server = Server(tmp_path, "served.py", options=("--unix", "s.sock"))
     transport = httpx.HTTPTransport(uds=str(tmp_path / "s.sock"))
     with httpx.Client(transport=transport, base_url="http://localhost", timeout=60) as client:
