@@ -140,11 +140,11 @@ class Provider:
     def _fetched(self) -> dict[str, PyJWK]:
         jwt = _jwt()
         url = self._jwks_url or self._discovered()
-        keys = self._json(url).get("keys")
+        keys: Any = self._json(url).get("keys")
         if not isinstance(keys, list):
             raise WorldError(f"{url} gives no keys: oidc.jwks_url has to be the address of a JWK set")
         found: dict[str, PyJWK] = {}
-        for key in keys[:_MOST_KEYS]:
+        for key in cast("list[object]", keys)[:_MOST_KEYS]:
             if not isinstance(key, dict) or cast("dict[str, Any]", key).get("use", "sig") != "sig":
                 continue
             try:

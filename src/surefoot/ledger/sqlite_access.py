@@ -17,7 +17,8 @@ def amend(entry: Amend, connection: sqlite3.Connection) -> AuditRow:
         return audit.audit_of(there)
     for change in entry.changes:
         connection.execute(change.statement, change.row)
-    newest = connection.execute(audit.NEWEST).fetchone() or (0, audit.AUDIT_GENESIS)
-    row = entry.audit.after(*newest, at_ns=time.time_ns())
+    newest = connection.execute(audit.NEWEST).fetchone()
+    seq, previous = (0, audit.AUDIT_GENESIS) if newest is None else newest
+    row = entry.audit.after(seq, previous, at_ns=time.time_ns())
     connection.execute(audit.ADD, row.row())
     return row
