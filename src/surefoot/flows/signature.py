@@ -89,7 +89,7 @@ def rules_of(function: Any, signature: inspect.Signature) -> dict[str, Rule]:
     return found
 
 
-def _rule_of(function: Any, name: str, hint: Any) -> Rule:
+def _rule_of(function: Any, name: str, hint: Any, *, is_field: bool = False) -> Rule:
     is_text = get_origin(hint) is Annotated and get_args(hint)[0] is str
     metadata = get_args(hint)[1:] if is_text else ()
     texts = [one for one in metadata if isinstance(one, Text)]
@@ -100,7 +100,9 @@ def _rule_of(function: Any, name: str, hint: Any) -> Rule:
             f"{named(function)}: what is declared of {name!r} cannot be checked, as what is in {later} is known only "
             "when it is taken out: declare a list or a Sequence"
         )
-    adapter, is_direct = adapter_of(hint), is_ruled(hint, into_dataclasses=False)
+    is_direct = is_ruled(hint, into_dataclasses=False)
+    # Of a field that holds dataclasses with rules, and has none itself, these are looked at one by one.
+    adapter = None if is_field and not is_direct else adapter_of(hint)
     if adapter is None and is_direct:
         raise UsageError(
             f"{named(function)}: what is declared of {name!r} cannot be checked, as pydantic does not know the "
@@ -112,7 +114,7 @@ def _rule_of(function: Any, name: str, hint: Any) -> Rule:
 @lru_cache(maxsize=512)
 def _rules_of_fields(kind: type) -> tuple[Rule, ...]:
     """What is declared of the fields of a dataclass."""
-    return tuple(_rule_of(kind, name, hint) for name, hint in ruled_fields(kind).items())
+    return tuple(_rule_of(kind, name, hint, is_field=True) for name, hint in ruled_fields(kind).items())
 
 
 def with_checked_fields(value: object, path: str, mistakes: list[Mistake]) -> object:
@@ -155,12 +157,12 @@ def with_checked_fields(value: object, path: str, mistakes: list[Mistake]) -> ob
 
 
 def adapter_of(hint: Any) -> TypeAdapter[Any] | None:
-    """What checks values of a type; None for a type of the user's that says nothing of its form."""
+    """What checks values of a type; None for one that says nothing of its form, or is an alias that names itself."""
     from pydantic import PydanticUserError, TypeAdapter
 
     try:
         return TypeAdapter(hint)
-    except PydanticUserError:
+    except (PydanticUserError, RecursionError):
         return None
 
 

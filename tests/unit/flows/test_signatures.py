@@ -9,14 +9,14 @@ import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, NewType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, NewType, TypeAlias
 
 import pytest
 from jsonschema import Draft202012Validator
 from pydantic import AfterValidator, BaseModel, Field
 from typing_extensions import TypeAliasType, TypedDict
 
-from durable import names, open_app
+from durable import names, open_app, opened_app
 from surefoot import App, Text, Workflow, current_run, flow, send, step, wait_for
 from surefoot.errors import InvalidInput, StepFailed, UsageError
 from surefoot.flows import schema_of
@@ -469,3 +469,30 @@ def test_hidden_text_is_taken_out_of_an_event_where_that_is_set(
         assert sending() == {"words": "hi "}
     app.close()
     assert "event 'go': hidden characters were taken out of value.words" in caplog.text
+
+
+Tree: TypeAlias = "dict[str, Tree] | str | None"
+
+
+@dataclass
+class Leaf:
+    kind: Literal["oak", "elm"]
+    tree: Tree = None
+
+
+@dataclass
+class Grove:
+    first: Leaf | None = None
+    rest: list[Leaf] = field(default_factory=list)
+
+
+@flow
+def counted(grove: Grove) -> int:
+    return len(grove.rest)
+
+
+def test_rules_hold_beside_an_alias_that_names_itself(tmp_path: Path) -> None:
+    with opened_app(tmp_path) as app:
+        assert app.run(counted, {"grove": Grove(Leaf("oak", {"a": {"b": None}}), [Leaf("elm")])}) == 1
+        with pytest.raises(InvalidInput, match=r"grove.rest\[0\].kind"):
+            app.run(counted, {"grove": Grove(rest=[Leaf("fir")])})  # type: ignore[arg-type]
