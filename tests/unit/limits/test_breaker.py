@@ -240,6 +240,27 @@ def test_a_window_holds_what_is_in_it_and_never_more_than_its_buckets(
         assert len(window._buckets) <= BUCKETS
 
 
+def test_a_success_that_comes_after_its_permit_was_given_to_another_does_not_count_as_well() -> None:
+    timed = Timed(Rules(minimum=3, probes=2, lease=10.0, cooldown=5.0, cooldown_cap=40.0))
+    for _ in range(4):
+        opened = timed.begin()
+        assert opened is not None
+        timed.circuit.ended(*opened, "failed", 0.1, timed.now)
+    timed.now += 45.0
+    late = timed.begin()
+    assert late is not None
+    timed.now += 10.0
+    others = [timed.begin(), timed.begin()]
+    assert None not in others
+    timed.circuit.ended(*late, "succeeded", 10.1, timed.now)
+    assert isinstance(timed.circuit.phase, HalfOpen)
+    assert timed.circuit.phase.succeeded == 0
+    for other in others:
+        assert other is not None
+        timed.circuit.ended(*other, "succeeded", 0.1, timed.now)
+    assert isinstance(timed.circuit.phase, Closed)
+
+
 class Breaking(RuleBasedStateMachine):
     """Calls begin, end, hang and are forgotten in any order."""
 

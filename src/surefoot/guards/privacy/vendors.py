@@ -93,6 +93,8 @@ _FORMS: dict[str, tuple[str, str]] = {
     "grafana-cloud": ("glc_", r"[A-Za-z0-9+/]{32,}={0,3}"),
     "dynatrace": (r"dt0[a-z][0-9]{2}\.", r"[A-Z0-9]{24}\.[A-Z0-9]{64}"),
     "honeycomb": (r"hc[abcx](?:ik|mk|lk)_", r"[a-z0-9]{50,}"),
+    # Ours: tokens of `surefoot serve`
+    "surefoot": ("sft_", r"[0-9A-Za-z]{49}"),
     # Money
     "stripe": (r"[rs]k_(?:live|test|prod)_", r"[A-Za-z0-9]{16,}"),
     "webhook": ("whsec_", r"[A-Za-z0-9+/]{24,}={0,2}"),

@@ -147,10 +147,11 @@ class Circuit:
         self._report(Report(token, verdict, is_slow))
         if phase is not self.phase:
             return None
-        phase.leases.pop(token, None)
+        # A permit whose lease ended may have been given to another call, whose success is the one that counts.
+        is_held = phase.leases.pop(token, None) is not None or bool(phase.era)
         if verdict == "failed":
             return self._reopen(phase, now)
-        if verdict == "succeeded":
+        if verdict == "succeeded" and is_held:
             phase.succeeded += 1
             phase.slow += is_slow
         return None if phase.era else self._settled(phase, now)
