@@ -240,27 +240,6 @@ def test_a_window_holds_what_is_in_it_and_never_more_than_its_buckets(
         assert len(window._buckets) <= BUCKETS
 
 
-def test_a_success_that_comes_after_its_permit_was_given_to_another_does_not_count_as_well() -> None:
-    timed = Timed(Rules(minimum=3, probes=2, lease=10.0, cooldown=5.0, cooldown_cap=40.0))
-    for _ in range(4):
-        opened = timed.begin()
-        assert opened is not None
-        timed.circuit.ended(*opened, "failed", 0.1, timed.now)
-    timed.now += 45.0
-    late = timed.begin()
-    assert late is not None
-    timed.now += 10.0
-    others = [timed.begin(), timed.begin()]
-    assert None not in others
-    timed.circuit.ended(*late, "succeeded", 10.1, timed.now)
-    assert isinstance(timed.circuit.phase, HalfOpen)
-    assert timed.circuit.phase.succeeded == 0
-    for other in others:
-        assert other is not None
-        timed.circuit.ended(*other, "succeeded", 0.1, timed.now)
-    assert isinstance(timed.circuit.phase, Closed)
-
-
 class Breaking(RuleBasedStateMachine):
     """Calls begin, end, hang and are forgotten in any order."""
 
@@ -269,6 +248,8 @@ class Breaking(RuleBasedStateMachine):
         self.rules = Rules(minimum=3, probes=2, lease=10.0, cooldown=5.0, cooldown_cap=40.0)
         self.timed = Timed(self.rules)
         self.under_way: list[tuple[Phase, str]] = []
+        self.late = 0
+        """Successes of this phase whose permit had gone to another call: they count, as calls may always take long."""
 
     @rule(count=st.integers(1, 5))
     def begin(self, count: int) -> None:
@@ -281,7 +262,11 @@ class Breaking(RuleBasedStateMachine):
     @rule(data=st.data(), verdict=st.sampled_from(["succeeded", "failed", "dropped"]))
     def end(self, data: st.DataObject, verdict: Verdict) -> None:
         index = data.draw(st.integers(0, len(self.under_way) - 1))
-        self.timed.circuit.ended(*self.under_way.pop(index), verdict, 0.1, self.timed.now)
+        phase, token = self.under_way.pop(index)
+        if isinstance(phase, HalfOpen) and verdict == "succeeded":
+            is_held = phase.leases.get(token, 0.0) > self.timed.now
+            self.late += phase is self.timed.circuit.phase and not is_held
+        self.timed.circuit.ended(phase, token, verdict, 0.1, self.timed.now)
 
     @precondition(lambda self: self.under_way)
     @rule(data=st.data())
@@ -296,9 +281,11 @@ class Breaking(RuleBasedStateMachine):
     @invariant()
     def permits_are_never_exceeded(self) -> None:
         phase = self.timed.circuit.phase
-        if isinstance(phase, HalfOpen):
+        if not isinstance(phase, HalfOpen):
+            self.late = 0
+        else:
             live = [ends for ends in phase.leases.values() if ends > self.timed.now]
-            assert len(live) + phase.succeeded <= self.rules.probes
+            assert len(live) + phase.succeeded <= self.rules.probes + self.late
             assert phase.succeeded < self.rules.probes
 
     @invariant()

@@ -147,11 +147,10 @@ class Circuit:
         self._report(Report(token, verdict, is_slow))
         if phase is not self.phase:
             return None
-        # A permit whose lease ended may have been given to another call, whose success is the one that counts.
-        is_held = phase.leases.pop(token, None) is not None or bool(phase.era)
+        phase.leases.pop(token, None)
         if verdict == "failed":
             return self._reopen(phase, now)
-        if verdict == "succeeded" and is_held:
+        if verdict == "succeeded":
             phase.succeeded += 1
             phase.slow += is_slow
         return None if phase.era else self._settled(phase, now)
