@@ -61,7 +61,8 @@ class HalfOpen:
     """Calls go through by counted permits: `leases` are those under way, by token, with when each ends.
 
     A permit that was used by a success is not given again, so `succeeded` and those under way are never more than
-    there are permits, but for successes that come after their lease has ended: they count too. `grants` are permits of Redis that nobody has used yet.
+    there are permits, but for successes that come after their lease has ended: they count too. `grants` are permits of
+    Redis that nobody has used yet.
     """
 
     opening: Opening
