@@ -74,7 +74,7 @@ class Reply:
     async def _read_up_to(self, most: int) -> bool:
         """Read so many bytes of the body: whether there are more, which are not waited for."""
         body = bytearray()
-        while len(body) <= most and (part := await self._response.content.readany()):
+        while len(body) <= most and (part := await self.chunk()):
             body += part
         self.body = bytes(body[:most])
         if len(body) > most:
@@ -82,8 +82,13 @@ class Reply:
         return len(body) > most
 
     async def chunk(self) -> bytes:
-        """The next part of the body, empty at its end. Raises what aiohttp raises."""
-        return await self._response.content.readany()
+        """The next part of the body, empty at its end. Raises what aiohttp raises, and gives the connection up then."""
+        try:
+            return await self._response.content.readany()
+        except BaseException:
+            # Whoever reads by parts is left with the connection: else it would be the collector's to find.
+            self._response.close()
+            raise
 
     def close(self) -> None:
         """Give up what was not read, and its connection with it; from any thread."""
