@@ -471,28 +471,28 @@ def test_hidden_text_is_taken_out_of_an_event_where_that_is_set(
     assert "event 'go': hidden characters were taken out of value.words" in caplog.text
 
 
-Tree: TypeAlias = "dict[str, Tree] | str | None"
+Named: TypeAlias = "dict[str, Named] | str | None"
 
 
 @dataclass
-class Leaf:
+class Labelled:
     kind: Literal["oak", "elm"]
-    tree: Tree = None
+    tree: Named = None
 
 
 @dataclass
-class Grove:
-    first: Leaf | None = None
-    rest: list[Leaf] = field(default_factory=list)
+class Shelf:
+    first: Labelled | None = None
+    rest: list[Labelled] = field(default_factory=list)
 
 
 @flow
-def counted(grove: Grove) -> int:
-    return len(grove.rest)
+def counted(shelf: Shelf) -> int:
+    return len(shelf.rest)
 
 
 def test_rules_hold_beside_an_alias_that_names_itself(tmp_path: Path) -> None:
     with opened_app(tmp_path) as app:
-        assert app.run(counted, {"grove": Grove(Leaf("oak", {"a": {"b": None}}), [Leaf("elm")])}) == 1
-        with pytest.raises(InvalidInput, match=r"grove.rest\[0\].kind"):
-            app.run(counted, {"grove": Grove(rest=[Leaf("fir")])})  # type: ignore[arg-type]
+        assert app.run(counted, {"shelf": Shelf(Labelled("oak", {"a": {"b": None}}), [Labelled("elm")])}) == 1
+        with pytest.raises(InvalidInput, match=r"shelf.rest\[0\].kind"):
+            app.run(counted, {"shelf": Shelf(rest=[Labelled("fir")])})  # type: ignore[arg-type]
