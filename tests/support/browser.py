@@ -52,7 +52,7 @@ class Tab:
         self._socket = socket
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
-        self._loaded = asyncio.Event()
+        self._loads: dict[str, asyncio.Event] = {}
         self.troubles: list[str] = []
         self.requests: list[str] = []
 
@@ -65,8 +65,8 @@ class Tab:
                 self._note(event["method"], event["params"])
 
     def _note(self, method: str, given: dict[str, Any]) -> None:
-        if method == "Page.loadEventFired":
-            self._loaded.set()
+        if method == "Page.lifecycleEvent" and given["name"] == "load":
+            self._loads.setdefault(given["loaderId"], asyncio.Event()).set()
         elif method == "Runtime.exceptionThrown":
             self.troubles.append(str(given["exceptionDetails"]))
         elif method == "Log.entryAdded" or (method == "Runtime.consoleAPICalled" and given["type"] != "log"):
@@ -85,9 +85,10 @@ class Tab:
         return result["result"]
 
     async def open(self, url: str) -> None:
-        self._loaded.clear()
-        await self.ask("Page.navigate", url=url)
-        await asyncio.wait_for(self._loaded.wait(), _PATIENCE_S)
+        """Go there, and wait for the load of this very document: that of the one before may still be on its way."""
+        document = (await self.ask("Page.navigate", url=url))["loaderId"]
+        loaded = self._loads.setdefault(document, asyncio.Event())
+        await asyncio.wait_for(loaded.wait(), _PATIENCE_S)
 
     async def size(self, width: int, height: int, *, is_dark: bool = False) -> None:
         await self.ask(
@@ -109,7 +110,11 @@ class Tab:
         return found["result"].get("value")
 
     async def until(self, expression: str) -> None:
-        """Wait until an expression holds; what it raises between two documents does not count."""
+        """Wait until an expression holds in a page whose scripts have run.
+
+        What it raises between two documents does not count.
+        """
+        expression = f"document.readyState === 'complete' && ({expression})"
         last: object = None
         try:
             async with asyncio.timeout(_PATIENCE_S):
@@ -168,6 +173,7 @@ async def tab(port: int) -> AsyncIterator[Tab]:
             listening = asyncio.create_task(found.listen())
             for domain in ("Page", "Runtime", "Log", "Network"):
                 await found.ask(f"{domain}.enable")
+            await found.ask("Page.setLifecycleEventsEnabled", enabled=True)
             yield found
             await channel.close()
             await listening

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -41,8 +41,9 @@ class Held(sqlite3.Connection):
         with self.quiet:
             super().close()
 
-    def __del__(self) -> None:
-        if self._pid == os.getpid():
+    def __del__(self, _getpid: Callable[[], int] = os.getpid) -> None:
+        # (bound here: at the very end of the interpreter this module has no names any more)
+        if self._pid == _getpid():
             self.close()
         else:
             _of_parents.append(self)
