@@ -224,6 +224,43 @@ def test_rows_that_were_written_anew_show_by_a_head(signing: App, tmp_path: Path
     signing.close()
 
 
+def test_an_audit_that_was_taken_away_or_begun_anew_shows_by_a_head(signing: App, tmp_path: Path) -> None:
+    audit = signing.access.audit
+    for n in range(4):
+        signing.access.people.add(f"user:u{n}", by=LOCAL)
+    heads = list(heads_in((tmp_path / "heads.log").read_text().splitlines()))
+    name = heads[0].ledger
+    behind_the_back(signing, "DELETE FROM audit")
+    with pytest.raises(LedgerCorrupt, match=f"heads of an audit {name} and this one is empty"):
+        audit.verify(heads)
+    # It goes on, and signs heads of its own.
+    for n in range(6):
+        signing.access.people.add(f"user:x{n}", by=LOCAL)
+    heads = list(heads_in((tmp_path / "heads.log").read_text().splitlines()))
+    assert [head.seq for head in heads] == [2, 4, 2, 4, 6]
+    for kept in (heads, heads[:1]):
+        with pytest.raises(LedgerCorrupt, match="written anew from its first row on"):
+            audit.verify(kept)
+    # Of a file with the heads of several ledgers, those of one are meant.
+    assert audit.verify(heads, audit=heads[-1].ledger) == 6
+    with pytest.raises(LedgerCorrupt, match="written anew from its first row on"):
+        audit.verify(heads, audit=name)
+    signing.close()
+
+
+def test_rows_that_were_cut_off_and_written_over_show_by_both_heads(signing: App, tmp_path: Path) -> None:
+    for n in range(4):
+        signing.access.people.add(f"user:u{n}", by=LOCAL)
+    behind_the_back(signing, "DELETE FROM audit WHERE seq > 2")
+    for n in range(4):
+        signing.access.people.add(f"user:x{n}", by=LOCAL)
+    heads = list(heads_in((tmp_path / "heads.log").read_text().splitlines()))
+    assert [head.seq for head in heads] == [2, 4, 4, 6]
+    with pytest.raises(LedgerCorrupt, match="row 4 is not the one whose head was signed"):
+        signing.access.audit.verify(heads)
+    signing.close()
+
+
 def test_a_head_that_somebody_made_up_is_refused(access: Access) -> None:
     head = access.audit.head()
     assert head is not None
