@@ -81,17 +81,29 @@ def list_(who: str | None, as_json: bool) -> int:  # noqa: FBT001
 @below(
     command,
     "surefoot access add user:ann --organisation acme --group group:support",
-    "surefoot access add user:ann --organisation acme --disable",
+    "surefoot access add user:ann --disable",
     short="Add somebody, put him into groups, or disable him.",
 )
 @click.argument("who")
-@_organisation
+@click.option(
+    "--organisation", metavar="NAME", help="His organisation; without it, his own, or that without a name."
+)
 @click.option(
     "--group", "groups", multiple=True, metavar="GROUP", help="A group he is in, too; may be given again."
 )
-@click.option("--disable", is_flag=True, help="He may do nothing from now on, and his tokens open nothing.")
-def add(who: str, organisation: str, groups: tuple[str, ...], disable: bool, as_json: bool) -> int:  # noqa: FBT001
-    """Add WHO (user:NAME, group:NAME or service:NAME), or change what is known of him."""
+@click.option(
+    "--disable/--enable",
+    default=None,
+    help="He may do nothing from now on, and his tokens open nothing; or let him in again.",
+)
+def add(
+    who: str,
+    organisation: str | None,
+    groups: tuple[str, ...],
+    disable: bool | None,  # noqa: FBT001
+    as_json: bool,  # noqa: FBT001
+) -> int:
+    """Add WHO (user:NAME, group:NAME or service:NAME), or change what is given of him."""
     from surefoot.access import LOCAL
     from surefoot.app import App
     from surefoot.cli import screen
@@ -112,7 +124,7 @@ def add(who: str, organisation: str, groups: tuple[str, ...], disable: bool, as_
         held = ", ".join(sorted(member.groups)) or "no group"
         state = "disabled" if member.is_disabled else "known"
         screen.out().print(
-            f"{who} is {state}, in {organisation or 'the organisation without a name'}, {held}"
+            f"{who} is {state}, in {member.organisation or 'the organisation without a name'}, {held}"
         )
     return 0
 

@@ -91,6 +91,64 @@ def test_nobody_gives_what_he_does_not_have(app: App, access: Access) -> None:
     app.close()
 
 
+def test_nobody_gets_by_a_group_or_a_token_what_cannot_be_given_to_him(app: App, access: Access) -> None:
+    """Whoever puts people into groups, moves them or makes their tokens gives them what these open."""
+    for who, role, where in (
+        ("user:part", "admin", f"acme/{access.project}"),
+        ("user:head", "admin", "acme"),
+        ("group:heads", "admin", "acme"),
+        ("group:desk", "viewer", f"acme/{access.project}"),
+    ):
+        access.people.add(who, by=LOCAL, organisation="acme")
+        access.people.grant(who, role, where, by=LOCAL)
+    access.people.add("group:keepers", by=LOCAL)
+    access.people.grant("group:keepers", "admin", "*", by=LOCAL)
+    access.people.add("user:unnamed", by=LOCAL)
+    access.people.grant("user:unnamed", "admin", "-", by=LOCAL)
+    part, unnamed = Principal("user:part", "acme"), Principal("user:unnamed")
+    before = access.members(), access.tokens.all()
+    for change, what in (
+        (
+            lambda: access.people.add("user:part", by=part, organisation="acme", groups=["group:heads"]),
+            "acme",
+        ),
+        (lambda: access.people.add("user:unnamed", by=unnamed, groups=["group:keepers"]), r"\*"),
+        (lambda: access.tokens.issue("user:head", by=part), "acme"),
+        (lambda: access.tokens.issue("user:head", by=part, scopes=["role:grant"]), "acme"),
+    ):
+        with pytest.raises(AccessDenied, match=rf"has no \S+ in all of {what} himself"):
+            change()
+        assert last(access)[3] == "denied"
+    assert (access.members(), access.tokens.all()) == before
+    # What he has himself he gives, and may make a token of his own for what he may do.
+    access.people.add("user:new", by=part, organisation="acme", groups=["group:desk"])
+    access.tokens.issue("user:new", by=part)
+    access.tokens.issue("user:part", by=part)
+    # Whoever is in a group already is given nothing by being named in it again.
+    access.people.add("user:head", by=LOCAL, groups=["group:heads"])
+    access.people.add("user:head", by=part, groups=["group:heads"])
+    app.close()
+
+
+def test_whoever_moves_somebody_or_lets_him_in_again_has_what_he_may_then(tmp_path: Path) -> None:
+    (tmp_path / "surefoot.toml").write_text('[access.roles]\nclerk = ["principal:*"]\n')
+    app = App(load(tmp_path, environ={}))
+    people = app.access.people
+    people.add("user:clerk", by=LOCAL)
+    people.grant("user:clerk", "clerk", "*", by=LOCAL)
+    people.add("user:head", by=LOCAL, organisation="acme")
+    people.grant("user:head", "admin", "*", by=LOCAL)
+    clerk = Principal("user:clerk")
+    # In acme that grant holds in acme alone; of the organisation without a name he would look after all of them.
+    with pytest.raises(AccessDenied, match=r"in all of \* himself"):
+        people.add("user:head", by=clerk, organisation="")
+    people.add("user:head", by=clerk, is_disabled=True)
+    with pytest.raises(AccessDenied, match=r"in all of \* himself"):
+        people.add("user:head", by=clerk, is_disabled=False)
+    assert app.access.known("user:head").organisation == "acme"
+    app.close()
+
+
 def test_roles_are_taken_away_and_known_by_name(access: Access) -> None:
     with pytest.raises(InvalidInput, match="he is operator in: acme"):
         access.people.revoke("user:bob", "operator", "acme/desk", by=ANN)
@@ -130,8 +188,11 @@ def test_a_token_ends_by_its_days_and_with_its_owner(access: Access) -> None:
     assert access.tokens.authenticate(short) is None
     access.people.add("user:bob", by=ANN, organisation="acme", is_disabled=True)
     assert access.tokens.authenticate(token) is None
-    access.people.add("user:bob", by=ANN, organisation="acme")
-    assert access.tokens.authenticate(token) is not None
+    # What is not said stays: whoever puts him into a group does not let him in again by it.
+    access.people.add("user:bob", by=ANN, organisation="acme", groups=["group:support"])
+    assert access.tokens.authenticate(token) is None
+    access.people.add("user:bob", by=ANN, is_disabled=False)
+    assert access.tokens.authenticate(token) == (BOB, row)
     access.people.remove("user:bob", by=ANN)
     assert access.tokens.authenticate(token) is None
     with pytest.raises(InvalidInput, match="a token of 0 days"):
