@@ -86,6 +86,16 @@ class Scope:
 EVERYWHERE = Scope()
 
 
+def organisation_name(text: str) -> str:
+    """The name of an organisation as it is. Raises `InvalidInput` for a text that can be none, as it names no scope."""
+    if _NAME.fullmatch(text) is None:
+        raise InvalidInput(
+            f"{text[:80]!r} is no name of an organisation: write letters, digits and . _ @ + -, at most 128, and a "
+            "letter or a digit first"
+        )
+    return text
+
+
 def scope(text: str) -> Scope:
     """The scope that is written `*`, `ORG`, `ORG/PROJECT` or `ORG/PROJECT/KIND:NAME`, ORG as `-` for that without a
     name, NAME with `*` and `?`. Raises `InvalidInput`.
