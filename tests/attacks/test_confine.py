@@ -239,6 +239,11 @@ def orders(what: str) -> None:
             generate.sync([Message("user", "Look.")], using=Call(tools=[send_mail]))
 
 
+@flow(uses=("model:*:gpt-4o",))
+def asks_and_enters() -> None:
+    enter("it")
+
+
 @flow(uses=("tool:mail",))
 async def sends_to_all() -> None:
     await send_all("ann@x.example")
@@ -254,6 +259,12 @@ def test_rbac_06_steps_reach_the_databases_and_tools_that_their_flow_names(app: 
     refused(app, orders, "tool:send_mail", what="tool")
     refused(app, sends_to_all, "tool:crm")
     assert sent == ["ann@x.example"]
+
+
+def test_rbac_06_whoever_names_a_model_has_named_no_database(app: App, tmp_path: Path) -> None:
+    publish(app, asks_and_enters)
+    refused(app, asks_and_enters, "connection:ledgers")
+    assert not (tmp_path / "ledgers.db").exists()
 
 
 # Flows that call flows
@@ -286,6 +297,21 @@ def names_no_other(model: str) -> str:
     return wide(model)
 
 
+@flow(uses=("connection:main",))
+def submits_no_other(model: str) -> str:
+    return App.current().submit(wide, {"model": model}).id
+
+
+@flow(uses=("connection:main",))
+def runs_no_other(model: str) -> object:
+    return App.current().run(wide, {"model": model})
+
+
+@flow(uses=("connection:main",))
+def resumes_no_other(model: str) -> object:
+    return App.current().resume(model)
+
+
 @flow(uses=("connection:main", "connection:billing", "flow:asks"))
 def calls_a_narrow_one(model: str) -> str:
     return asks(model)
@@ -314,9 +340,17 @@ def test_rbac_05_a_flow_with_more_rights_lends_them_to_none_that_it_calls(app: A
     assert wire.count() == 1
 
 
-def test_rbac_05_a_flow_that_is_not_named_is_not_called(app: App) -> None:
-    publish(app, names_no_other, wide)
-    refused(app, names_no_other, "flow:wide", model="main:gpt-4o")
+def test_rbac_05_a_flow_that_is_not_named_is_not_called(app: App, wire: WireServer) -> None:
+    publish(app, names_no_other, submits_no_other, runs_no_other, resumes_no_other, wide)
+    for caller in (names_no_other, submits_no_other, runs_no_other):
+        refused(app, caller, "flow:wide", model="main:gpt-4o")
+    assert not app.ledger.runs(flow="wide")
+    with app.acting(ANN):
+        pending = app.submit(wide, {"model": "main:gpt-4o"})
+    with pytest.raises(StepFailed):
+        as_ann(app, resumes_no_other, model=pending.id)
+    assert denials(app)[-1].resource.endswith("/flow:wide")
+    assert wire.count() == 0
 
 
 def test_rbac_05_what_a_flow_submits_is_bound_by_it_when_others_make_it(app: App, wire: WireServer) -> None:

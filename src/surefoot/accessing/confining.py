@@ -89,7 +89,7 @@ class Confining:
         )
 
     def _of_caller(self, caller: Principal, tenant: str) -> Rights:
-        """The connections that grants of somebody reach; of the rest he says nothing."""
+        """The connections and databases that grants of somebody reach; of the rest he says nothing."""
         if caller is LOCAL:
             return Rights()
         office = self._office
@@ -97,7 +97,7 @@ class Confining:
         names = office.roster().names(caller, _REACHING, resource)
         where = f"{tenant or access.UNNAMED}/{office.project}"
         how = f"`surefoot access grant {caller.who} runner --on {where}/connection:NAME`"
-        return Rights(connections=names, whose=f"a grant of {caller.who} ({how})")
+        return Rights(connections=names, databases=names, whose=f"a grant of {caller.who} ({how})")
 
     def _published(self, confined: Confined) -> Publication | None:
         if not confined.digest:

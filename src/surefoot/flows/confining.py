@@ -102,6 +102,7 @@ def bounds_of_new(app: Host, spec: FlowSpec, options: Options) -> Bounds | None:
     tenant = options.tags.tenant
     around = None if here is None else here.run.bounds
     if here is not None and around is not None:
+        here.require_use("flow", spec.name)
         outer = around.confined
         rights = here.rights or NOTHING
         own = replace(outer, flow=spec.name, digest=fingerprint_of(spec.entry), within=here.run.id)
@@ -122,6 +123,8 @@ def bounds_of_known(app: Host, record: RunRecord, spec: FlowSpec | None) -> Boun
     """
     here = open_scope()
     around = None if here is None else here.run.bounds
+    if here is not None and spec is not None:
+        here.require_use("flow", record.flow)
     confined = recorded(app.ledger, app.ledger.start(record.id))
     if confined is None and around is not None:
         # It was begun before, by somebody who is not bound, under the key that a confined run gives its child.
