@@ -228,12 +228,10 @@ def explain(
         principal = Principal(who, within, tuple(principal_id(one) for one in groups))
         resource = app.access.resource(kind_of(asked), what, organisation=within)
         ruling = app.access.decide(principal, asked, resource)
-        is_off = app.access.switches.is_off(who, organisation=within) or (
-            asked == "flow:run" and app.access.switches.is_off(f"flow:{what}", organisation=within)
-        )
-    is_allowed = ruling.is_allowed and not is_off
+        off = app.access.switches.against(principal, flow=what if asked == "flow:run" else "")
+    is_allowed = ruling.is_allowed and not off
     because = (
-        "it is switched off (`surefoot access switch`)" if ruling.is_allowed and is_off else ruling.because
+        f"{off} is switched off (`surefoot access switch`)" if ruling.is_allowed and off else ruling.because
     )
     if as_json:
         screen.print_json(
@@ -377,7 +375,7 @@ def approve(
 )
 @_organisation
 def switch(what: str | None, state: str | None, reason: str, organisation: str, as_json: bool) -> int:  # noqa: FBT001
-    """Switch WHAT (flow:NAME, user:NAME, ...) off or on; without it, list what is off."""
+    """Switch WHAT (flow:NAME, user:NAME, all of group:NAME) off or on; without it, list what is off."""
     from surefoot.access import LOCAL
     from surefoot.app import App
     from surefoot.cli import screen

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from surefoot import ledger as records
-from surefoot.access import LOCAL, Principal
+from surefoot.access import LOCAL, Principal, account_of
 from surefoot.errors import AccessDenied, UnknownRun
 from surefoot.flows.running import open_scope
 from surefoot.flows.sources import fingerprint_of
@@ -62,7 +62,7 @@ class Confined:
     @property
     def account(self) -> str:
         """The service account that the run acts as."""
-        return f"service:flow/{self.flow}@{self.digest[:8] or 'typed-in'}"
+        return account_of(self.flow, self.digest[:8] or "typed-in")
 
     def to_record(self) -> dict[str, Json]:
         """As its first row says it."""

@@ -249,6 +249,37 @@ def test_a_switch_holds_in_its_organisation(access: Access) -> None:
     assert not access.switches.is_off("flow:triage", organisation="acme")
 
 
+def test_a_group_that_is_switched_off_is_all_who_are_in_it(access: Access) -> None:
+    for group in ("group:sales", "group:desk"):
+        access.people.add(group, by=LOCAL, organisation="acme")
+    access.people.add("user:bob", by=ANN, groups=["group:sales"])
+    claimed = Principal("user:oda", "acme", ("group:desk",))
+    assert access.switches.against(BOB) == access.switches.against(claimed) == ""
+    access.switches.off("group:sales", by=BOB, organisation="acme")
+    access.switches.off("group:desk", by=BOB, organisation="acme")
+    assert (access.switches.against(BOB), access.switches.against(claimed), access.switches.against(ANN)) == (
+        "group:sales",
+        "group:desk",
+        "",
+    )
+    # One of that name in another organisation is another.
+    assert access.switches.against(Principal("user:oda", "umbrella", ("group:desk",))) == ""
+    access.switches.off("user:bob", by=BOB, organisation="acme")
+    assert access.switches.against(BOB) == "user:bob"
+    assert access.switches.against(ANN, flow="triage") == ""
+    access.switches.off("flow:triage", by=BOB, organisation="acme")
+    assert access.switches.against(ANN, flow="triage") == "flow:triage"
+    assert access.switches.against(LOCAL, flow="triage") == ""
+
+
+@pytest.mark.parametrize("what", ["flow:", "triage", "model:gpt-4o", "service:flow/triage@0f0f0f0f", ""])
+def test_what_no_run_would_be_asked_for_is_not_switched_off(access: Access, what: str) -> None:
+    """A switch that switches nothing is worse than none."""
+    with pytest.raises(InvalidInput):
+        access.switches.off(what, by=BOB, organisation="acme")
+    assert access.switches.all() == []
+
+
 # The audit
 
 

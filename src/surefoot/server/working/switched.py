@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from surefoot.access import Principal
 from surefoot.errors import AccessDenied
 
 if TYPE_CHECKING:
@@ -12,10 +13,7 @@ if TYPE_CHECKING:
 
 def switched_off(access: Access, flow: str, organisation: str, principal: str) -> str:
     """What of a run is switched off, its flow or whose it is; empty for nothing. Raises `LedgerError`."""
-    for what in (f"flow:{flow}", principal):
-        if what and access.switches.is_off(what, organisation=organisation):
-            return what
-    return ""
+    return access.switches.against(Principal(principal, organisation), flow=flow)
 
 
 def refuse_switched_off(access: Access, flow: str, organisation: str, principal: str) -> None:
