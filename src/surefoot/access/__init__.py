@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from surefoot.access.scopes import UNNAMED as UNNAMED
     from surefoot.access.scopes import Resource as Resource
     from surefoot.access.scopes import Scope as Scope
+    from surefoot.access.scopes import organisation_name as organisation_name
     from surefoot.access.scopes import scope as scope
     from surefoot.access.tokens import PREFIX as PREFIX
     from surefoot.access.tokens import TokenRow as TokenRow
@@ -50,7 +51,7 @@ else:
             "principals": ["LOCAL", "Principal", "account_of", "is_account", "principal_id"],
             "roles": ["ROLES", "Role", "role", "with_own"],
             "roster": ["Roster", "Ruling"],
-            "scopes": ["EVERYWHERE", "UNNAMED", "Resource", "Scope", "scope"],
+            "scopes": ["EVERYWHERE", "UNNAMED", "Resource", "Scope", "organisation_name", "scope"],
             "tokens": ["PREFIX", "TokenRow", "is_token", "new_token", "shown", "token_digest"],
         },
     )

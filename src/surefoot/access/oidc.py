@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from surefoot.access.jwks import Keys, pyjwt
-from surefoot.access.principals import Principal, principal_id
+from surefoot.access.principals import LOCAL, Principal, principal_id
 from surefoot.access.scopes import organisation_name
 from surefoot.errors import InvalidInput
 
@@ -104,6 +104,8 @@ class Provider:
             who = principal_id(f"user:{_text(claims.get(wanted.user))}")
         except InvalidInput:
             raise TokenRefused(f"its claim {wanted.user!r} is no name of a user") from None
+        if who == LOCAL.who:
+            raise TokenRefused(f"{who} is what the owner of this machine's account is called in the audit")
         return Principal(who, self._organisation(claims), self._groups(claims))
 
     def _organisation(self, claims: Mapping[str, Any]) -> str:

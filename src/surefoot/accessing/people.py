@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from surefoot import access
 from surefoot import ledger as records
-from surefoot.access import Grant, Member, Principal, Resource
+from surefoot.access import LOCAL, Grant, Member, Principal, Resource
 from surefoot.errors import InvalidInput
 from surefoot.ledger import access_rows as rows
 
@@ -42,7 +42,13 @@ class People:
         """
         office = self._office
         joined = _groups(groups)
-        known = office.roster(is_fresh=True).member(access.principal_id(who))
+        if access.principal_id(who) == LOCAL.who or access.is_account(who):
+            raise InvalidInput(
+                f"{who} is nobody who can be added: by this name the audit knows who needs no grant"
+            )
+        if organisation:
+            access.organisation_name(organisation)
+        known = office.roster(is_fresh=True).member(who)
         now = known or Member(who)
         within = now.organisation if organisation is None else organisation
         member = Member(

@@ -117,6 +117,7 @@ def test_a_token_says_who_somebody_is(world: World) -> None:
         pytest.param(lambda: token(kid="c"), id="unknown key"),
         pytest.param(lambda: token(kid=None), id="no key named, and two there"),
         pytest.param(lambda: token(sub="a b"), id="no name"),
+        pytest.param(lambda: token(sub="local"), id="the owner's name"),
         pytest.param(lambda: token(groups="a" * 9 + "\n", sub=["x"]), id="a list for a name"),
         pytest.param(lambda: token(groups={"a": 1}), id="groups that are none"),
         pytest.param(lambda: jwt.encode({"sub": "ann"}, None, "none"), id="no signature"),

@@ -164,6 +164,19 @@ def test_roles_are_taken_away_and_known_by_name(access: Access) -> None:
         access.people.grant("user:bob", "viewer", "umbrella", by=LOCAL)
 
 
+@pytest.mark.parametrize("who", ["user:local", "service:flow/triage@0f0f0f0f"])
+def test_nobody_bears_a_name_by_which_the_audit_knows_another(access: Access, who: str) -> None:
+    with pytest.raises(InvalidInput, match="nobody who can be added"):
+        access.people.add(who, by=LOCAL)
+
+
+@pytest.mark.parametrize("organisation", ["-", "acme/shop", "*", "a b", "a\n", "ümlaut"])
+def test_an_organisation_has_a_name_that_a_scope_can_say(access: Access, organisation: str) -> None:
+    """That without a name is written `-`: one of that name would be taken for it."""
+    with pytest.raises(InvalidInput, match="no name of an organisation"):
+        access.people.add("user:new", by=LOCAL, organisation=organisation)
+
+
 def test_a_token_is_whose_it_was_made_for_until_it_is_revoked(access: Access) -> None:
     token, row = access.tokens.issue("user:bob", by=ANN, name="ci", scopes=["flow:run"])
     found = access.tokens.authenticate(token)
