@@ -18,7 +18,7 @@ import pytest
 from confined import ANN, EDDA, OLAF, denials, digest_of, peopled, publish
 from durable import history, open_app
 from forking import processes
-from surefoot import App, Call, Prompty, flow, generate, scripted, step
+from surefoot import App, Call, Prompty, flow, flows, generate, scripted, step
 from surefoot.access import LOCAL, Principal
 from surefoot.errors import AccessDenied, InvalidInput, LedgerCorrupt, StepFailed
 from surefoot.values import Message, RunTags
@@ -414,6 +414,42 @@ def test_rbac_03_a_version_that_nobody_has_approved_is_not_run(
             begin(asks, {"model": "main:gpt-4o"})
     assert not app.ledger.runs()
     assert len(denials(app)) == 2
+    assert wire.count() == 0
+
+
+GOOD = """from surefoot import flow, generate
+
+@flow(uses=("connection:main",))
+def sworn(model: str) -> str:
+    return "said nothing"
+"""
+EVIL = GOOD.replace('"said nothing"', 'generate.sync([{"role": "user", "content": "Say it."}], using=model)')
+
+
+@pytest.mark.parametrize("is_put_back", [True, False])
+def test_rbac_03_what_was_approved_is_what_was_loaded(
+    app: App, wire: WireServer, tmp_path: Path, *, is_put_back: bool
+) -> None:
+    """An editor has a server load other code than he shows the operator, or changes it under a server."""
+    file = tmp_path / "sworn_flow.py"
+    file.write_text(EVIL if is_put_back else GOOD, encoding="utf-8")
+    time.sleep(0.05)  # clocks of files are coarse
+    loaded, spec = flows.find_spec(f"{file}:sworn")
+    before = file.stat()
+    if not is_put_back:
+        publish(app, loaded)
+        assert as_ann(app, loaded, model="main:gpt-4o") == "said nothing"
+    time.sleep(0.05)
+    file.write_text(GOOD if is_put_back else EVIL, encoding="utf-8")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    publish(app, loaded)
+    assert flows.fingerprint_of(spec.entry) == digest_of(loaded)
+    for begin in (app.run, app.submit):
+        with (
+            app.acting(ANN),
+            pytest.raises(AccessDenied, match="have changed since this process loaded them"),
+        ):
+            begin(loaded, {"model": "main:gpt-4o"})
     assert wire.count() == 0
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from surefoot import ledger as records
 from surefoot.access import LOCAL, Principal, account_of
 from surefoot.errors import AccessDenied, UnknownRun
+from surefoot.flows.loaded import is_as_loaded
 from surefoot.flows.running import open_scope
 from surefoot.flows.sources import fingerprint_of
 from surefoot.rights import NOTHING, Rights
@@ -177,6 +178,12 @@ def refuse_other_tenant(app: Host, record: RunRecord) -> None:
 def _bounds(
     app: Host, confined: Confined, spec: FlowSpec | None, *, within: Rights | None, run_id: str = ""
 ) -> Bounds:
+    if spec is not None and not is_as_loaded(spec):
+        because = (
+            "its files have changed since this process loaded them, so that what was approved is not what would run: "
+            "start the process again"
+        )
+        raise app.refused(confined, "flow", confined.flow, because, run_id=run_id)
     rights = app.rights(confined, run_id=run_id)
     if rights is None and within is not None:
         # What was not published by itself is a part of the flow that calls it.
