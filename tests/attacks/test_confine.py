@@ -8,7 +8,8 @@ import signal
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -414,6 +415,51 @@ def test_rbac_03_a_version_that_nobody_has_approved_is_not_run(
             begin(asks, {"model": "main:gpt-4o"})
     assert not app.ledger.runs()
     assert len(denials(app)) == 2
+    assert wire.count() == 0
+
+
+def ask_over_billing() -> str:
+    return generate.sync([Message("user", "Say something.")], using="billing:gpt-4o")
+
+
+WAYS: dict[str, Callable[[], str]] = {
+    "pool": lambda: ThreadPoolExecutor(1).submit(ask_over_billing).result(),
+    "map": lambda: next(ThreadPoolExecutor(1).map(lambda _: ask_over_billing(), [1])),
+    "carried": lambda: in_thread(flows.carry(ask_over_billing)),
+    "to_thread": lambda: asyncio.run(asyncio.to_thread(ask_over_billing)),
+    "executor": lambda: asyncio.run(in_executor()),
+    "task": lambda: asyncio.run(in_task()),
+}
+
+
+def in_thread(work: Callable[[], str]) -> str:
+    said: list[str] = []
+    thread = threading.Thread(target=lambda: said.append(work()))
+    thread.start()
+    thread.join()
+    return said[0] if said else ""
+
+
+async def in_executor() -> str:
+    return await asyncio.get_running_loop().run_in_executor(None, ask_over_billing)
+
+
+async def in_task() -> str:
+    return await asyncio.create_task(anew("billing:gpt-4o"))
+
+
+@flow(uses=("connection:main",))
+def asks_elsewhere(way: str) -> str:
+    return WAYS[way]()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("way", WAYS)
+def test_rbac_03_a_run_is_bound_in_the_threads_and_tasks_that_carry_it(
+    app: App, wire: WireServer, way: str
+) -> None:
+    publish(app, asks_elsewhere)
+    refused(app, asks_elsewhere, "connection:billing", way=way)
     assert wire.count() == 0
 
 

@@ -405,9 +405,8 @@ def switch(what: str | None, state: str | None, reason: str, organisation: str, 
         return 0
     for one in found:
         why = f", as {one.reason}" if one.reason else ""
-        screen.out().print(
-            f"{one.what} is off in {one.organisation or '-'}, by {one.by}{why}", soft_wrap=True
-        )
+        said = f"{one.what} is off in {one.organisation or '-'}, by {one.by}{why}"
+        screen.out().print(screen.in_a_line(said), soft_wrap=True)
     if not found:
         screen.out().print("nothing is switched off")
     return 0
@@ -431,7 +430,7 @@ def _tell(as_json: bool, value: Mapping[str, Json], text: str) -> int:  # noqa: 
     if as_json:
         screen.print_json(dict(value))
     else:
-        screen.out().print(text, soft_wrap=True)
+        screen.out().print(screen.in_a_line(text), soft_wrap=True)
     return 0
 
 
@@ -474,7 +473,7 @@ def _print_difference(before: Publication | None, more: Iterable[str], less: Ite
         said = f"it may use what {before.digest[:8]} may, which was approved last"
     screen.out().print(f"  {said}", soft_wrap=True)
     for text, colour in lines if before is not None else ():
-        screen.out().print(screen.styled((screen.harmless(f"    {text}"), colour)), soft_wrap=True)
+        screen.out().print(screen.styled((f"    {text}", colour)), soft_wrap=True)
 
 
 def _print_publication(one: Publication) -> None:
@@ -490,4 +489,4 @@ def _print_publication(one: Publication) -> None:
         (one.flow, "bold"), (f"  {one.digest}  ", "dim"), state, (f"  published by {one.published_by}", "dim")
     )
     screen.out().print(head, soft_wrap=True)
-    screen.out().print(f"  uses {', '.join(one.uses) or 'nothing'}", soft_wrap=True)
+    screen.out().print(screen.in_a_line(f"  uses {', '.join(one.uses) or 'nothing'}"), soft_wrap=True)

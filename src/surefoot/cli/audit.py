@@ -66,8 +66,8 @@ def list_(
         said = screen.styled(
             (f"{row.seq:>6}  {words.clock(row.at_ns)}  ", "dim"),
             word,
-            f"  {row.who}  {row.action}  {row.resource}",
-            (f"  {row.reason}" if row.reason else "", "dim"),
+            screen.in_a_line(f"  {row.who}  {row.action}  {row.resource}"),
+            (screen.in_a_line(f"  {row.reason}") if row.reason else "", "dim"),
         )
         screen.out().print(said, soft_wrap=True)
     if not found:
