@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from surefoot.access import Principal
-from surefoot.errors import AccessDenied
+from surefoot.access import Principal, permission
 
 if TYPE_CHECKING:
     from surefoot.accessing.access import Access
@@ -17,7 +16,10 @@ def switched_off(access: Access, flow: str, organisation: str, principal: str) -
 
 
 def refuse_switched_off(access: Access, flow: str, organisation: str, principal: str) -> None:
-    """Raise `AccessDenied` for a run of what is switched off: it may have been switched off while the run waited."""
+    """Raise `AccessDenied`, and record that, for a run of what is switched off, perhaps while the run waited."""
     if off := switched_off(access, flow, organisation, principal):
-        resource = str(access.resource("flow", flow, organisation=organisation))
-        raise AccessDenied(principal or "whoever asks", "flow:run", resource, f"{off} is switched off")
+        raise access.deny(
+            *(Principal(principal or "whoever asks", organisation), permission("flow:run")),
+            access.resource("flow", flow, organisation=organisation),
+            f"{off} is switched off",
+        )
