@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,6 +37,12 @@ def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     return run
 
 
+def exported(said: dict[str, Any]) -> AuditRow:
+    """A row of the audit from its line."""
+    hashes: dict[str, Any] = {name: bytes.fromhex(said[name]) for name in ("previous", "hash")}
+    return AuditRow(**{**said, **hashes})
+
+
 def test_what_is_exported_is_the_chain_and_a_head_of_its_last_row(typed: Typed, tmp_path: Path) -> None:
     for name in ("ann", "bob"):
         typed("access", "add", f"user:{name}")
@@ -44,10 +51,7 @@ def test_what_is_exported_is_the_chain_and_a_head_of_its_last_row(typed: Typed, 
     assert code == 0
     *lines, last = (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()
     said = [json.loads(line) for line in lines]
-    rows = [
-        AuditRow(**{**one, "previous": bytes.fromhex(one["previous"]), "hash": bytes.fromhex(one["hash"])})
-        for one in said
-    ]
+    rows = [exported(one) for one in said]
     assert first_audit_break(rows) is None
     [head] = heads_in([last])
     assert (head.seq, head.hash, head.ledger) == (len(rows), rows[-1].hash, rows[0].id)
