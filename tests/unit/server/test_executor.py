@@ -126,6 +126,7 @@ def test_a_full_queue_refuses_before_anything_is_recorded(tmp_path: Path) -> Non
             batch = {"runs": [{"inputs": {"n": 1}}] * 2}
             assert client.post("/flows/twice/batches", json=batch).status_code == 503
             assert client.post("/flows/twice/runs?wait=0", json={"inputs": {"n": 1}}).status_code == 503
+            assert served_flows.began.acquire(timeout=60)
             assert len(app.ledger.runs()) == 1
             served_flows.gate.set()
             assert sorted(one.result().status_code for one in asking) == [200] * 3 + [503] * 3
@@ -277,6 +278,22 @@ def test_an_event_that_comes_as_a_run_is_parked_is_not_lost(tmp_path: Path) -> N
         assert api.recovery.look() == 0
         api.executor.withdraw(job)
         assert api.recovery.look() == 1
+
+
+def test_a_run_that_cannot_be_cancelled_keeps_none_of_the_others_from_going_on(tmp_path: Path) -> None:
+    """It is switched off while it waits, and what it has done cannot be undone."""
+    with api_at(tmp_path, FLOWS, park=0.05, look=0.1) as (client, _, app):
+        stuck, other = (
+            client.post(f"/flows/{name}/runs?wait=0", json={"inputs": inputs}).json()["id"]
+            for name, inputs in (("lasts", {"n": 1}), ("asks", {"what": "b"}))
+        )
+        for run_id in (stuck, other):
+            until(lambda run_id=run_id: app.ledger.run(run_id).status == "waiting", what="it is parked")
+        app.access.switches.off("flow:lasts", by=LOCAL, organisation="", reason="broken")
+        for run_id in (stuck, other):
+            assert client.post(f"/runs/{run_id}/events/answer", json={"value": "yes"}).status_code == 202
+        until(lambda: app.ledger.run(other).status == "completed", what="the other one goes on")
+        until(lambda: app.ledger.run(stuck).status not in ("waiting", "running"), what="it has ended")
 
 
 def test_two_flows_of_one_name_are_refused(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -40,6 +41,11 @@ def fragile(text: str) -> str:
 @flow
 def triage(text: str) -> dict[str, str]:
     return {"said": fragile(text)}
+
+
+@flow
+def power(of: int) -> int:
+    return 2**of
 
 
 @flow
@@ -154,6 +160,33 @@ def test_what_came_out_goes_along_only_where_that_is_said(opened: Opened, server
     assert done["output"]["said"].startswith("the key ")
     assert SECRET not in json.dumps([failed, done])
     assert (large["output"], large["is_output_left_out"]) == (None, True)
+
+
+def test_what_json_has_no_number_for_goes_along_as_text(opened: Opened, server: Hooked) -> None:
+    app, courier = opened("output = true")
+    app.run(power, {"of": 70})
+    app.run(triage, {"text": "behind it"})
+    assert courier.deliver() == 2
+    large, done = told(server)
+    assert (large["output"], done["output"]) == (str(2**70), {"said": "behind it"})
+
+
+def test_an_event_without_a_message_holds_up_none_of_the_others(
+    opened: Opened, server: Hooked, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    app, courier = opened("output = true")
+    spoilt = app.submit(triage, {"text": "a"})
+    app.resume(spoilt.id)
+    app.run(triage, {"text": "behind it"})
+    with closing(sqlite3.connect(tmp_path / ".surefoot" / "ledger.db")) as ledger:
+        ledger.execute(
+            "UPDATE outcomes SET output_view = 'no JSON' WHERE run_id = ? AND kind = 'end'", (spoilt.id,)
+        )
+        ledger.commit()
+    assert courier.deliver() == 2
+    assert [one["output"] for one in told(server)] == [{"said": "behind it"}]
+    assert standing(app, spoilt.id) == [("run.completed", "waiting", 1)]
+    assert f"there is no message of {spoilt.id}" in caplog.text
 
 
 def test_only_what_was_asked_for(opened: Opened, server: Hooked) -> None:
