@@ -103,7 +103,7 @@ def mails(text: str) -> str:
 
 
 def _never(n: int) -> None:
-    raise ValueError("it cannot be undone")
+    raise SystemExit("it cannot be undone")
 
 
 @step(compensate=_never)

@@ -293,7 +293,6 @@ def test_a_run_that_cannot_be_cancelled_keeps_none_of_the_others_from_going_on(t
         for run_id in (stuck, other):
             assert client.post(f"/runs/{run_id}/events/answer", json={"value": "yes"}).status_code == 202
         until(lambda: app.ledger.run(other).status == "completed", what="the other one goes on")
-        until(lambda: app.ledger.run(stuck).status not in ("waiting", "running"), what="it has ended")
 
 
 def test_two_flows_of_one_name_are_refused(tmp_path: Path) -> None:

@@ -412,3 +412,13 @@ def test_a_batch_is_recorded_whole_or_not_at_all(serving: Serving) -> None:
     assert [one["id"] for one in again.json()["runs"]] == made
     assert client.post("/flows/twice/batches", json={"runs": []}).status_code == 400
     assert client.post("/flows/twice/batches", json={"runs": [1]}).status_code == 400
+
+
+@pytest.mark.parametrize("path", ["/runs/{run}/cancel", "/switches"])
+def test_a_compensation_that_exits_ends_no_server(client: TestClient, path: str) -> None:
+    run_id = begin(client, "lasts", {"n": 1}, query="?wait=0").json()["id"]
+    ended(client, run_id, "waiting")
+    body = {"what": "flow:lasts"} if path == "/switches" else {}
+    answer = client.post(path.format(run=run_id), json=body)
+    assert answer.status_code == (200 if path == "/switches" else 500)
+    assert begin(client, "twice", {"n": 1}).json()["output"] == 2

@@ -17,6 +17,7 @@ from surefoot.server.api.problems import Problem
 from surefoot.server.api.reading import Fields, fields_of, query_of, tags_of, wait_of, whole
 from surefoot.server.api.shown import moment, output_of, run_json, spans_json
 from surefoot.server.entry import guard
+from surefoot.server.working.cancelling import cancel
 from surefoot.traces import parsed, plain
 from surefoot.values import Done, RunStatus, RunTags
 
@@ -146,10 +147,10 @@ class RunPages:
         fields = fields_of(asked.request, CANCEL_FIELDS)
         reason = fields.text("reason") or f"asked by {asked.principal.who}"
 
-        def cancel() -> RunRecord:
-            return self._app.cancel(asked.run.id, reason=reason, wait=_CANCEL_S).record
+        def cancelled() -> RunRecord:
+            return cancel(self._app, asked.run.id, reason=reason, wait=_CANCEL_S).record
 
-        record = await run_in_threadpool(cancel)
+        record = await run_in_threadpool(cancelled)
         self._recovery.nudge()
         is_over = record.status == "cancelled"
         return told(run_json(record, time.time_ns()), 200 if is_over else 202)

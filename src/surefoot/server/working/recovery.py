@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from surefoot import scope
 from surefoot.errors import LedgerError
 from surefoot.ledger import due_runs, letters_of, statuses
+from surefoot.server.working.cancelling import cancel
 from surefoot.server.working.executor import Unavailable
 from surefoot.server.working.switched import switched_off
 
@@ -96,7 +97,8 @@ class Recovery:
         except LedgerError:
             raise
         except Exception:
-            log.exception("run %s of %s cannot be gone on with now", run.id, run.flow)
+            self._left.add(run.id)
+            log.exception("run %s of %s cannot be gone on with: it is left alone", run.id, run.flow)
             return False
 
     def _take(self, run: RunRecord) -> bool:
@@ -115,7 +117,7 @@ class Recovery:
         app = self._executor.app
         off = switched_off(app.access, run.flow, run.tenant, run.principal)
         if off:
-            app.cancel(run.id, reason=f"{off} is switched off")
+            cancel(app, run.id, reason=f"{off} is switched off")
         return bool(off)
 
     def _is_fruitless(self, run: RunRecord) -> bool:
