@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -171,24 +170,6 @@ def test_what_json_has_no_number_for_goes_along_as_text(opened: Opened, server: 
     assert (large["output"], done["output"]) == (str(2**70), {"said": "behind it"})
 
 
-def test_an_event_without_a_message_holds_up_none_of_the_others(
-    opened: Opened, server: Hooked, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    app, courier = opened("output = true")
-    spoilt = app.submit(triage, {"text": "a"})
-    app.resume(spoilt.id)
-    app.run(triage, {"text": "behind it"})
-    with closing(sqlite3.connect(tmp_path / ".surefoot" / "ledger.db")) as ledger:
-        ledger.execute(
-            "UPDATE outcomes SET output_view = 'no JSON' WHERE run_id = ? AND kind = 'end'", (spoilt.id,)
-        )
-        ledger.commit()
-    assert courier.deliver() == 2
-    assert [one["output"] for one in told(server)] == [{"said": "behind it"}]
-    assert standing(app, spoilt.id) == [("run.completed", "waiting", 1)]
-    assert f"there is no message of {spoilt.id}" in caplog.text
-
-
 def test_only_what_was_asked_for(opened: Opened, server: Hooked) -> None:
     app, courier = opened('events = ["run.completed"]\nflows = ["tri*"]\ntenants = ["acme"]')
     app.run(triage, {"text": "a"}, tags=RunTags(tenant="umbrella"))
@@ -305,7 +286,6 @@ def test_a_pruned_run_is_given_up(opened: Opened, server: Hooked) -> None:
 
 
 def test_an_end_that_becomes_visible_behind_later_ones_is_found(opened: Opened, tmp_path: Path) -> None:
-    import sqlite3
 
     app, _ = opened()
     now = 0.0

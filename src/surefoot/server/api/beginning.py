@@ -63,10 +63,10 @@ class Beginning:
         until = time.monotonic() + seconds
         job = self._joined(order) or self._runs.begin(order)
         # Where nobody had time for it yet it is recorded, so that what is answered holds.
-        if (await job.result(seconds)) is None and (
-            record := await self._runs.accept(job, order)
-        ) is not None:
-            return accepted(record.id, record.flow, record.status)
+        if (await job.result(seconds)) is None:
+            kept = await self._runs.accept(job, order)
+            if kept is not None:
+                return accepted(kept.id, kept.flow, kept.status)
         return await self._answers.of_job(asked, job, until=until)
 
     async def batch(self, asked: Asked) -> Response:
