@@ -286,6 +286,7 @@ def test_a_pruned_run_is_given_up(opened: Opened, server: Hooked) -> None:
 
 
 def test_an_end_that_becomes_visible_behind_later_ones_is_found(opened: Opened, tmp_path: Path) -> None:
+    import sqlite3
 
     app, _ = opened()
     now = 0.0
