@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from surefoot import flows
+from surefoot import flows, scope
 from surefoot.access import permission
 from surefoot.errors import LedgerError
 from surefoot.ledger import statuses
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from surefoot.server.working.executor import Executor
     from surefoot.server.working.figures import Figures
 
+log = scope.logger("surefoot.server")
+
 _FRESH_S = 1.0
 
 
@@ -36,7 +39,8 @@ class ServerPages:
         self._served = served
         self._executor = executor
         self._figures = figures
-        self._reached = 0.0
+        self._look: asyncio.Future[bool] | None = None
+        self._looked = 0.0
 
     async def health(self, asked: Asked) -> Response:  # noqa: ARG002
         """GET /healthz: the process lives. Whether it should be sent requests tells /readyz."""
@@ -49,17 +53,28 @@ class ServerPages:
             problem = "the server is about to stop"
         elif self._executor.room == 0:
             problem = "the queue is full"
-        elif time.monotonic() - self._reached > _FRESH_S:
-            try:
-                await run_in_threadpool(self._app.ledger.format)
-            except LedgerError:
-                # Why is in the log: whoever asks here need not show who he is.
-                problem = "the ledger cannot be read"
-            else:
-                self._reached = time.monotonic()
+        elif not await self._reaches():
+            # Why is in the log: whoever asks here need not show who he is.
+            problem = "the ledger cannot be read"
         if problem:
             raise Problem(503, problem, kind="not-ready", headers={"retry-after": "1"})
         return told({"status": "ready"})
+
+    async def _reaches(self) -> bool:
+        """Whether the ledger can be read, as one look told that all share who ask meanwhile, and a moment later."""
+        if self._look is None or (self._look.done() and time.monotonic() - self._looked > _FRESH_S):
+            self._look = asyncio.ensure_future(run_in_threadpool(self._can_be_read))
+        return await asyncio.shield(self._look)
+
+    def _can_be_read(self) -> bool:
+        try:
+            self._app.ledger.format()
+        except LedgerError as error:
+            log.warning("the server is not ready: %s", error)
+            return False
+        finally:
+            self._looked = time.monotonic()
+        return True
 
     async def metrics(self, asked: Asked) -> Response:  # noqa: ARG002
         """GET /metrics."""

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
     from surefoot.values import Json
 
+_MOST_TAGS, _LONGEST_TAG = 50, 200
+_MOST_ASKED = 10
+"""Tags that a list may be asked by: each is one more table for the ledger to join."""
+
 
 def fields_of(request: Request, known: Sequence[str]) -> Fields:
     """The fields of a body, which has no others than these; none of an empty one. Raises `Problem` 400."""
@@ -51,7 +55,7 @@ class Fields:
         value = self._values.get(name)
         if value is None:
             return None
-        if not isinstance(value, str) or len(value) > most:
+        if not isinstance(value, str) or not is_text(value, most=most):
             raise Problem(400, f"{name} is no text of at most {most:,} characters")
         return value
 
@@ -87,9 +91,34 @@ class Fields:
     def pairs(self, name: str) -> dict[str, str]:
         """An object of texts."""
         found = self.mapping(name)
-        if len(found) > 50 or not all(isinstance(one, str) and len(one) <= 1_000 for one in found.values()):
-            raise Problem(400, f"{name} is no object of at most 50 texts")
+        if len(found) > _MOST_TAGS or not all(
+            is_text(key, most=_LONGEST_TAG) and isinstance(one, str) and is_text(one)
+            for key, one in found.items()
+        ):
+            raise Problem(400, f"{name} is no object of at most {_MOST_TAGS} texts by name")
         return cast("dict[str, str]", found)
+
+
+def is_text(value: str, *, most: int = 1_000) -> bool:
+    """Whether every ledger can hold a text: one on a server takes no NUL."""
+    return len(value) <= most and "\0" not in value
+
+
+def query_of(request: Request) -> Mapping[str, str]:
+    """The values of a query. Raises `Problem` 400 for what is no text."""
+    found = dict(request.query_params)
+    for name, value in found.items():
+        if not is_text(name, most=_LONGEST_TAG) or not is_text(value):
+            raise Problem(400, f"{name[:40]!r} of the query is no text of at most 1,000 characters")
+    return found
+
+
+def tags_of(query: Mapping[str, str]) -> dict[str, str]:
+    """The tags that runs are to have: `tag.NAME`. Raises `Problem` 400 for too many."""
+    found = {name[4:]: value for name, value in query.items() if name.startswith("tag.")}
+    if len(found) > _MOST_ASKED:
+        raise Problem(400, f"runs are listed by at most {_MOST_ASKED} tags")
+    return found
 
 
 def whole(request: Request, name: str, *, least: int, most: int, default: int) -> int:

@@ -12,6 +12,7 @@ from surefoot.server.api.answers import told
 from surefoot.server.api.problems import Problem
 from surefoot.server.api.reading import fields_of
 from surefoot.server.entry import guard
+from surefoot.server.working.cancelling import cancel
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -74,7 +75,7 @@ def cancelled(app: App, what: str, organisation: str, reason: str) -> list[str]:
             flow=flow, principal=principal, status=status, tenant=organisation, limit=None
         ):
             try:
-                app.cancel(run.id, reason=reason)
+                cancel(app, run.id, reason=reason)
             except LedgerError:
                 raise
             except SurefootError:
