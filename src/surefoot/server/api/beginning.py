@@ -21,6 +21,7 @@ from surefoot.server.working.runs import Order
 from surefoot.values import RunTags
 
 if TYPE_CHECKING:
+    from starlette.requests import Request
     from starlette.responses import Response
 
     from surefoot.config import ServeSettings
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 RUN_FIELDS = ("inputs", "key", "tags", "session", "deadline")
 BATCH_FIELDS = ("runs", "tags", "session", "deadline")
 _LONGEST_KEY = 255
+_LONGEST_BATCH_KEY = 240
+"""Behind it stand the places of its runs."""
 _AT_ONCE = 50
 
 
@@ -73,7 +76,7 @@ class Beginning:
         """POST /flows/{flow}/batches: all are recorded, or none where one does not fit."""
         request = asked.request
         fields = fields_of(request, BATCH_FIELDS)
-        orders = self._orders(asked, fields, request.headers.get("idempotency-key"))
+        orders = self._orders(asked, fields, _batch_key(request))
         await run_in_threadpool(_check_all, asked, orders)
         self._runs.executor.check_room(len(orders))
         made: list[dict[str, str]] = []
@@ -99,7 +102,8 @@ class Beginning:
             if not isinstance(one, dict) or one.keys() - {"inputs", "key"}:
                 raise Problem(400, f"runs[{index}] is no object of inputs and, if it has one, key")
             own = Fields(one)
-            its_key = own.text("key", most=_LONGEST_KEY) or (f"{key}/{index}" if key else None)
+            given_key = _bounded(own.text("key", most=_LONGEST_KEY), _LONGEST_KEY)
+            its_key = given_key or (f"{key}/{index}" if key else None)
             orders.append(_order(asked, fields, its_key, inputs=own.mapping("inputs")))
         return orders
 
@@ -138,9 +142,17 @@ def _key(asked: Asked, fields: Fields) -> str | None:
     header, own = asked.request.headers.get("idempotency-key"), fields.text("key", most=_LONGEST_KEY)
     if header is not None and own is not None and header != own:
         raise Problem(400, "the header Idempotency-Key and key in the body differ: send one of them")
-    key = own if header is None else header
-    if key is not None and (not key.strip() or len(key) > _LONGEST_KEY):
-        raise Problem(400, f"a key is a text of 1 to {_LONGEST_KEY} characters")
+    return _bounded(own if header is None else header, _LONGEST_KEY)
+
+
+def _batch_key(request: Request) -> str | None:
+    """What the run keys of a batch are made of."""
+    return _bounded(request.headers.get("idempotency-key"), _LONGEST_BATCH_KEY)
+
+
+def _bounded(key: str | None, most: int) -> str | None:
+    if key is not None and (not key.strip() or len(key) > most):
+        raise Problem(400, f"a key is a text of 1 to {most} characters here")
     return key
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast, get_args
@@ -14,7 +15,7 @@ from surefoot.errors import RunEnded
 from surefoot.ledger import FINAL
 from surefoot.server.api.answers import accepted, told
 from surefoot.server.api.problems import Problem
-from surefoot.server.api.reading import Fields, fields_of, wait_of, whole
+from surefoot.server.api.reading import Fields, fields_of, text_of, wait_of, whole
 from surefoot.server.api.shown import moment, output_of, run_json, spans_json
 from surefoot.server.entry import guard
 from surefoot.traces import parsed, plain
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from surefoot.values import Json
 
 _PAGE, _LONGEST_PAGE = 50, 500
+_ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
+_RAW = {"0": False, "1": True, "false": False, "true": True}
 _CANCEL_S = 2.0
 RESUME_FIELDS = ("deadline", "decisions")
 CANCEL_FIELDS = ("reason",)
@@ -64,23 +67,28 @@ class RunPages:
 
     async def listing(self, asked: Asked) -> Response:
         """GET /runs: `flow`, `status`, `principal`, `session`, `key`, `tag.NAME`; `before` is where a page ended."""
-        query = asked.request.query_params
+        request, query = asked.request, asked.request.query_params
         status = query.get("status")
         if status is not None and status not in get_args(RunStatus):
             raise Problem(400, f"there is no status {status[:40]!r}: {', '.join(get_args(RunStatus))}")
-        most = whole(asked.request, "limit", least=1, most=_LONGEST_PAGE, default=_PAGE)
-        tags = {name[4:]: value for name, value in query.items() if name.startswith("tag.")}
+        most = whole(request, "limit", least=1, most=_LONGEST_PAGE, default=_PAGE)
+        before = query.get("before")
+        if before is not None and _ID.fullmatch(before) is None:
+            raise Problem(400, "before is no id of a run: give what the page before calls so")
+        tags = {name[4:]: text_of(request, name) or "" for name in query if name.startswith("tag.")}
+        if any("\x00" in name for name in tags):
+            raise Problem(400, "the name of a tag holds NUL")
 
         def found() -> list[RunRecord]:
             return self._app.ledger.runs(
-                flow=query.get("flow"),
+                flow=text_of(request, "flow"),
                 status=cast("RunStatus | None", status),
                 tenant=asked.organisation,
-                principal=query.get("principal"),
-                session=query.get("session"),
-                run_key=query.get("key"),
+                principal=text_of(request, "principal"),
+                session=text_of(request, "session"),
+                run_key=text_of(request, "key"),
                 tags=tags,
-                before=query.get("before"),
+                before=before,
                 limit=most,
             )
 
@@ -104,7 +112,10 @@ class RunPages:
 
     async def steps(self, asked: Asked) -> Response:
         """GET /runs/{run}/steps; `raw=1` as it was, for whoever may read that."""
-        is_raw = asked.request.query_params.get("raw", "0") not in ("0", "false", "")
+        raw = asked.request.query_params.get("raw", "0")
+        if raw not in _RAW:
+            raise Problem(400, f"raw is none of {', '.join(_RAW)}")
+        is_raw = _RAW[raw]
         if is_raw:
             about = replace(asked.resource, kind="trace")
             await run_in_threadpool(guard.allowed, asked.request, permission("trace:read_raw"), about)

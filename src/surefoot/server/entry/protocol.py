@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
+from http import HTTPStatus
 
 import h11
 import orjson
 from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 
 from surefoot.server.entry.refusal import KIND, MEDIA_TYPE
+from surefoot.values import new_id
 
 _BARE_END = re.compile(rb"(?<!\r)\n")
 
@@ -81,11 +83,20 @@ class Guarded(H11Protocol):
             # The answer to the request before is not through: another one would be taken for its end.
             self.transport.close()
             return
-        body = orjson.dumps({"type": f"{KIND}{kind}", "status": status, "detail": detail})
+        request_id = new_id()
+        said = {
+            "type": f"{KIND}{kind}",
+            "title": HTTPStatus(status).phrase,
+            "status": status,
+            "detail": detail,
+            "request_id": request_id,
+        }
+        body = orjson.dumps(said)
         headers = [
             ("content-type", MEDIA_TYPE),
             ("content-length", str(len(body))),
             ("connection", "close"),
+            ("x-request-id", request_id),
         ]
         response = h11.Response(status_code=status, headers=headers, reason=STATUS_PHRASES[status])
         for event in (response, h11.Data(data=body), h11.EndOfMessage()):
