@@ -29,6 +29,7 @@ _MODEL: Schema = {
     "description": "As `GET /v1/models` lists them.",
 }
 _ASKED = listed({"type": "object"}, minItems=1)
+_PRINTED: Schema = {"type": "string", "pattern": r"^[\x20-\x7e\xa1-\xac\xae-\xff]*$"}
 _VERSION = header(
     "anthropic-version", "Of a client of Anthropic, which is answered in its language.", TEXT, "2023-06-01"
 )
@@ -67,12 +68,12 @@ def _asking(needed: Mapping[str, Json], example: Mapping[str, Json], told: str, 
             header(
                 "Idempotency-Key",
                 "Of several requests with one key one is made, and its answer given to all.",
-                {"type": "string", "maxLength": 255},
+                {**_PRINTED, "maxLength": 255},
             ),
             header(
                 "X-Surefoot-Session",
                 "Puts calls into one session.",
-                {"type": "string", "maxLength": 200},
+                {**_PRINTED, "maxLength": 200},
                 "chat-17",
             ),
             *more,

@@ -15,7 +15,7 @@ _READY: Schema = {"type": "object", "properties": {"status": {"const": "ready"}}
 _WHAT: Schema = {
     "type": "string",
     "maxLength": 1000,
-    "pattern": "^(flow|user|service):",
+    "pattern": r"^(flow:[^\x00-\x1f\x7f/\\]{1,256}|(user|service):[A-Za-z0-9][A-Za-z0-9._@/+-]{0,127})$",
     "example": "flow:triage",
 }
 
@@ -38,6 +38,7 @@ OPERATIONS: Mapping[tuple[Method, str], Operation] = {
             ),
             {"what": "flow:triage", "reason": "it mails everybody"},
         ),
+        refuses=frozenset(("422",)),
         needs_body=True,
     ),
 }
