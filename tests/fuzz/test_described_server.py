@@ -9,9 +9,15 @@ import pytest
 
 from fuzzed import PHASES, Finding, fuzzed
 from fuzzed_server import FuzzedServer, fuzzed_server
+from postgres import Server, postgres_server
+
+__all__ = ["postgres_server"]
 
 EXAMPLES = int(os.environ.get("SUREFOOT_TEST_API", "0"))
 """For each operation and person; 0 for the short form."""
+ENGINES = ["sqlite", "postgres"] if EXAMPLES else ["sqlite"]
+PEOPLE = ["admin", "runner", "viewer", "stranger", "nobody", ""] if EXAMPLES else ["admin", "viewer", ""]
+"""The one of another organisation, the one who may nothing, and whoever shows no token, too."""
 _USAGE = ("/runs/{run}/fork", "/runs/{run}/approvals", "/runs/{run}/resume")
 
 
@@ -20,6 +26,9 @@ def is_excused(one: Finding) -> bool:
     match one.check, one.status:
         case "positive_data_acceptance", 400 | 422 if "is that of run" in one.said:
             # Of a former request with the same key.
+            return True
+        case "positive_data_acceptance" | "not_a_server_error", 400 | 502 if "/v1/" in one.operation:
+            # What a provider takes is its own affair, and not described here; the one of this test is a strict one.
             return True
         case "positive_data_acceptance", 400:
             return "differ: send one of them" in one.said
@@ -39,13 +48,19 @@ def is_excused(one: Finding) -> bool:
             return False
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FuzzedServer]:
-    with fuzzed_server(tmp_path_factory.mktemp("fuzzed")) as server:
+@pytest.fixture(scope="module", params=ENGINES)
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[FuzzedServer]:
+    environ: dict[str, str] = {}
+    if request.param == "postgres":
+        database: Server = request.getfixturevalue("postgres_server")
+        environ["SUREFOOT_LEDGER_URL"] = database.new_database()
+    with fuzzed_server(tmp_path_factory.mktemp("fuzzed"), **environ) as server:
         yield server
 
 
-@pytest.mark.parametrize("who", ["admin", "runner", "viewer", "stranger", "nobody", ""])
+@pytest.mark.parametrize("who", PEOPLE)
 def test_the_server_answers_as_it_describes(server: FuzzedServer, who: str) -> None:
     came = fuzzed(
         server.url,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 RUN_FIELDS = ("inputs", "key", "tags", "session", "deadline")
 BATCH_FIELDS = ("runs", "tags", "session", "deadline")
 _LONGEST_KEY = 255
+_SAYING = re.compile(r"[^\x00-\x20\x7f-\xa0]")
 _LONGEST_BATCH_KEY = 240
 """Behind it stand the places of its runs."""
 _AT_ONCE = 50
@@ -151,8 +153,8 @@ def _batch_key(request: Request) -> str | None:
 
 
 def _bounded(key: str | None, most: int) -> str | None:
-    if key is not None and (not key.strip() or len(key) > most):
-        raise Problem(400, f"a key is a text of 1 to {most} characters here")
+    if key is not None and (_SAYING.search(key) is None or len(key) > most):
+        raise Problem(400, f"a key is a text of 1 to {most} characters here, not all of them spaces")
     return key
 
 

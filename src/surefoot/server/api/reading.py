@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _NUMBER = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?")
 """As JSON has them: what else Python takes for one is none."""
 _LONGEST = 1_000
+_NUL = "\x00"
+"""A database of text cannot hold it."""
 
 
 def fields_of(request: Request, known: Sequence[str]) -> Fields:
@@ -57,8 +59,8 @@ class Fields:
         value = self._values.get(name)
         if value is None:
             return None
-        if not isinstance(value, str) or len(value) > most:
-            raise Problem(400, f"{name} is no text of at most {most:,} characters")
+        if not isinstance(value, str) or len(value) > most or _NUL in value:
+            raise Problem(400, f"{name} is no text of at most {most:,} characters, without NUL")
         return value
 
     def seconds(self, name: str) -> float | None:
@@ -79,7 +81,7 @@ class Fields:
     def texts(self, name: str, *, most: int = 100) -> list[str]:
         """A list of texts; empty where there is none."""
         value = self._list(name)
-        if value is None or len(value) > most or not all(isinstance(one, str) for one in value):
+        if value is None or len(value) > most or not all(map(_is_text, value)):
             raise Problem(400, f"{name} is no list of at most {most} texts")
         return cast("list[str]", value)
 
@@ -100,9 +102,17 @@ class Fields:
     def pairs(self, name: str) -> dict[str, str]:
         """An object of texts."""
         found = self.mapping(name)
-        if len(found) > 50 or not all(isinstance(one, str) and len(one) <= 1_000 for one in found.values()):
-            raise Problem(400, f"{name} is no object of at most 50 texts")
+        if (
+            len(found) > 50
+            or any(_NUL in key for key in found)
+            or not all(_is_text(one) and len(cast("str", one)) <= _LONGEST for one in found.values())
+        ):
+            raise Problem(400, f"{name} is no object of at most 50 texts, without NUL")
         return cast("dict[str, str]", found)
+
+
+def _is_text(value: Json) -> bool:
+    return isinstance(value, str) and _NUL not in value
 
 
 def whole(request: Request, name: str, *, least: int, most: int, default: int) -> int:
@@ -118,7 +128,7 @@ def whole(request: Request, name: str, *, least: int, most: int, default: int) -
 def text_of(request: Request, name: str) -> str | None:
     """A text of the query; None where there is none. Raises `Problem` 400."""
     given = request.query_params.get(name)
-    if given is not None and (len(given) > _LONGEST or "\x00" in given):
+    if given is not None and (len(given) > _LONGEST or _NUL in given):
         raise Problem(400, f"{name} is no text of at most {_LONGEST:,} characters, without NUL")
     return given
 

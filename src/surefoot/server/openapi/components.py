@@ -9,6 +9,7 @@ from surefoot.server.openapi.operation import (
     ANY,
     MOMENT,
     MOMENT_OR_NONE,
+    SHORT,
     TEXT,
     TEXT_OR_NONE,
     Schema,
@@ -26,7 +27,8 @@ STATUS: Schema = {"type": "string", "enum": [*get_args(RunStatus), "abandoned"]}
 TAGS: Schema = {
     "type": "object",
     "maxProperties": 50,
-    "additionalProperties": {"type": "string", "maxLength": 1000},
+    "propertyNames": {"pattern": r"^[^\x00]*$"},
+    "additionalProperties": SHORT,
 }
 _COUNT: Schema = {"type": "integer", "minimum": 0}
 _YES: Schema = {"type": "boolean"}

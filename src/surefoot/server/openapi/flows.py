@@ -37,8 +37,10 @@ WAIT = query(
 )
 MADE = frozenset(("409", "410", "422", "500", "502", "504"))
 """What comes of making a run, and waiting for it."""
-_KEY: Schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"\S"}
-_OWN_KEY: Schema = {"type": ["string", "null"], "minLength": 1, "maxLength": 255, "pattern": r"\S"}
+_SAYING = r"^[^\x00]*[^\x00-\x20\x7f-\xa0][^\x00]*$"
+_KEY: Schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": _SAYING}
+_OWN_KEY: Schema = {"type": ["string", "null"], "minLength": 1, "maxLength": 255, "pattern": _SAYING}
+_BATCH_KEY: Schema = {**_KEY, "maxLength": 240}
 _ABOUT: Schema = {
     "tags": {**TAGS, "type": ["object", "null"]},
     "session": {**SHORT, "type": ["string", "null"]},
@@ -96,9 +98,6 @@ def operations_of(
             needs_body=True,
         ),
     }
-
-
-_BATCH_KEY: Schema = {**_KEY, "maxLength": 240}
 
 
 def accepted(told: str) -> Schema:

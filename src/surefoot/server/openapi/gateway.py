@@ -41,7 +41,11 @@ def _asking(needed: Mapping[str, Json], example: Mapping[str, Json], told: str, 
     """A call of a model: what the gateway looks at is described, and the rest is handed on as it is."""
     body: Schema = {
         "type": "object",
-        "properties": {"model": _MODEL, "stream": {"type": "boolean"}, **needed},
+        "properties": {
+            "model": _MODEL,
+            "stream": {"description": "`true`: the answer comes as events."},
+            **needed,
+        },
         "required": ["model"],
         "additionalProperties": True,
     }
@@ -138,9 +142,9 @@ _ERROR: Schema = {
         "message": TEXT,
         "type": TEXT,
         "param": TEXT_OR_NONE,
-        "code": {"type": "string", "description": "A word that does not change."},
+        "code": {**TEXT_OR_NONE, "description": "Of ours: a word that does not change."},
     },
-    "required": ["message", "type", "code"],
+    "required": ["message"],
 }
 
 SCHEMAS: Mapping[str, Schema] = {

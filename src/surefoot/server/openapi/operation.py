@@ -17,7 +17,7 @@ TEXT: Schema = {"type": "string"}
 TEXT_OR_NONE: Schema = {"type": ["string", "null"]}
 MOMENT: Schema = {"type": "string", "format": "date-time"}
 MOMENT_OR_NONE: Schema = {"type": ["string", "null"], "format": "date-time"}
-SHORT: Schema = {"type": "string", "maxLength": 1000}
+SHORT: Schema = {"type": "string", "maxLength": 1000, "pattern": r"^[^\x00]*$"}
 ANY: Schema = {}
 
 

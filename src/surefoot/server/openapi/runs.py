@@ -26,8 +26,8 @@ from surefoot.values import RunStatus
 if TYPE_CHECKING:
     from surefoot.server.entry.rule import Method
 
-_WORD: Schema = {"type": "string", "maxLength": 1000, "pattern": r"^[^\x00]*$"}
 _SHORT: Schema = {**SHORT, "type": ["string", "null"]}
+_CHANGE: Schema = {"type": "string", "pattern": r"^[^\x00]*$"}
 _SECONDS: Schema = {**SECONDS, "type": ["number", "null"]}
 _OBJECT: Schema = {"type": ["object", "null"]}
 _DECISION: Schema = {"anyOf": [{"const": "retry"}, thing({"done": ANY})]}
@@ -40,13 +40,13 @@ OPERATIONS: Mapping[tuple[Method, str], Operation] = {
     ("GET", "/runs"): Operation(
         {"200": answer("A page of runs.", ref("Runs"))},
         parameters=[
-            query("flow", "Only those of this flow.", _WORD),
+            query("flow", "Only those of this flow.", SHORT),
             query(
                 "status", "Only those that stand so.", {"type": "string", "enum": list(get_args(RunStatus))}
             ),
-            query("principal", "Only those of this principal.", _WORD),
-            query("session", "Only those of this session.", _WORD),
-            query("key", "Only that of this key.", _WORD),
+            query("principal", "Only those of this principal.", SHORT),
+            query("session", "Only those of this session.", SHORT),
+            query("key", "Only that of this key.", SHORT),
             query("before", "Where the page before ended.", ID),
             query(
                 "limit", "How many at most.", {"type": "integer", "minimum": 1, "maximum": 500, "default": 50}
@@ -98,7 +98,7 @@ OPERATIONS: Mapping[tuple[Method, str], Operation] = {
             thing(
                 {},
                 from_step=_SHORT,
-                changes=listed(TEXT, maxItems=100) | {"type": ["array", "null"]},
+                changes=listed(_CHANGE, maxItems=100) | {"type": ["array", "null"]},
                 inputs=_OBJECT,
                 tags={**TAGS, "type": ["object", "null"]},
                 deadline=_SECONDS,
