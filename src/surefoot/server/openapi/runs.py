@@ -16,7 +16,6 @@ from surefoot.server.openapi.operation import (
     Schema,
     answer,
     header,
-    listed,
     query,
     ref,
     thing,
@@ -27,7 +26,11 @@ if TYPE_CHECKING:
     from surefoot.server.entry.rule import Method
 
 _SHORT: Schema = {**SHORT, "type": ["string", "null"]}
-_CHANGE: Schema = {"type": "string", "pattern": r"^[^\x00]*$"}
+_CHANGES: Schema = {
+    "type": ["array", "null"],
+    "items": {"type": "string", "pattern": r"^[^\x00]*$"},
+    "maxItems": 100,
+}
 _SECONDS: Schema = {**SECONDS, "type": ["number", "null"]}
 _OBJECT: Schema = {"type": ["object", "null"]}
 _DECISION: Schema = {"anyOf": [{"const": "retry"}, thing({"done": ANY})]}
@@ -98,7 +101,7 @@ OPERATIONS: Mapping[tuple[Method, str], Operation] = {
             thing(
                 {},
                 from_step=_SHORT,
-                changes=listed(_CHANGE, maxItems=100) | {"type": ["array", "null"]},
+                changes=_CHANGES,
                 inputs=_OBJECT,
                 tags={**TAGS, "type": ["object", "null"]},
                 deadline=_SECONDS,
