@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from surefoot.errors import RunBusy, SurefootError, UnknownRun
+from surefoot.errors import InvalidInput, RunBusy, SurefootError, UnknownRun
 from surefoot.ledger import FINAL
 from surefoot.server.api.problems import Problem, again_of, problem_of, status_of
 from surefoot.server.api.shown import dumped, moment, output_of, run_json, totals_json
@@ -129,6 +129,9 @@ class Answers:
             record = await run_in_threadpool(self._found, job)
             return await self.elsewhere(asked, record, until=until)
         known: RunRecord | None = await run_in_threadpool(lambda: self._recorded(job))
+        if known is not None and known.id != job.run_id and isinstance(error, InvalidInput):
+            # The key is that of a run with other inputs: how that one ended is no answer to this.
+            raise error
         if known is not None and known.status in ("failed", "cancelled", "in_doubt"):
             return await self.of_record(asked, known, error=error)
         if error is None or not isinstance(error, SurefootError):
@@ -137,7 +140,7 @@ class Answers:
             )
         problem = problem_of(error)
         if known is not None:
-            problem.more["run"] = known.id
+            problem.more["run"] = run_json(known, time.time_ns())
         raise problem
 
     def _recorded(self, job: Job) -> RunRecord | None:

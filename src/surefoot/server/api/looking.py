@@ -14,17 +14,19 @@ from surefoot.access import permission
 from surefoot.errors import LedgerError
 from surefoot.ledger import statuses
 from surefoot.server.api.answers import told
-from surefoot.server.api.openapi import described, example_of
 from surefoot.server.api.problems import Problem
 from surefoot.server.entry import guard
+from surefoot.server.openapi import described, example_of
 from surefoot.server.working.figures import MEDIA_TYPE
 
 if TYPE_CHECKING:
     from surefoot.app import App
     from surefoot.server.api.asked import Asked
+    from surefoot.server.entry.rule import Rules
     from surefoot.server.served import Served, ServedFlow
     from surefoot.server.working.executor import Executor
     from surefoot.server.working.figures import Figures
+    from surefoot.values import Json
 
 log = scope.logger("surefoot.server")
 
@@ -34,8 +36,19 @@ _FRESH_S = 1.0
 class ServerPages:
     """The endpoints of the server itself."""
 
-    def __init__(self, app: App, served: Served, executor: Executor, figures: Figures) -> None:
+    def __init__(
+        self,
+        app: App,
+        served: Served,
+        executor: Executor,
+        figures: Figures,
+        *,
+        rules: Rules,
+        is_open: bool,
+    ) -> None:
         self._app = app
+        self._rules = rules
+        self._is_open = is_open
         self._served = served
         self._executor = executor
         self._figures = figures
@@ -115,7 +128,17 @@ class ServerPages:
     async def openapi(self, asked: Asked) -> Response:
         """GET /openapi.json: with the flows that whoever asks may see."""
         seen = self._seen(asked)
-        return told(await run_in_threadpool(described, seen, self._app.settings.root.name))
+
+        def document() -> dict[str, Json]:
+            return described(
+                seen,
+                self._rules,
+                title=self._app.settings.root.name,
+                max_batch=self._executor.settings.max_batch,
+                is_open=self._is_open,
+            )
+
+        return told(await run_in_threadpool(document))
 
     def _seen(self, asked: Asked) -> list[ServedFlow]:
         needed = permission("flow:read")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast, get_args
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from surefoot.values import Json
 
 _PAGE, _LONGEST_PAGE = 50, 500
+_ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
+_RAW = {"0": False, "1": True, "false": False, "true": True}
 _CANCEL_S = 2.0
 RESUME_FIELDS = ("deadline", "decisions")
 CANCEL_FIELDS = ("reason",)
@@ -70,6 +73,9 @@ class RunPages:
         if status is not None and status not in get_args(RunStatus):
             raise Problem(400, f"there is no status {status[:40]!r}: {', '.join(get_args(RunStatus))}")
         most = whole(asked.request, "limit", least=1, most=_LONGEST_PAGE, default=_PAGE)
+        before = query.get("before")
+        if before is not None and _ID.fullmatch(before) is None:
+            raise Problem(400, "before is no id of a run: give what the page before calls so")
         tags = tags_of(query)
 
         def found() -> list[RunRecord]:
@@ -81,7 +87,7 @@ class RunPages:
                 session=query.get("session"),
                 run_key=query.get("key"),
                 tags=tags,
-                before=query.get("before"),
+                before=before,
                 limit=most,
             )
 
@@ -108,7 +114,10 @@ class RunPages:
 
     async def steps(self, asked: Asked) -> Response:
         """GET /runs/{run}/steps; `raw=1` as it was, for whoever may read that."""
-        is_raw = asked.request.query_params.get("raw", "0") not in ("0", "false", "")
+        raw = asked.request.query_params.get("raw", "0")
+        if raw not in _RAW:
+            raise Problem(400, f"raw is none of {', '.join(_RAW)}")
+        is_raw = _RAW[raw]
         if is_raw:
             about = replace(asked.resource, kind="trace")
             await run_in_threadpool(guard.allowed, asked.request, permission("trace:read_raw"), about)

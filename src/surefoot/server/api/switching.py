@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from surefoot.values import Json, RunStatus
 
 _UNDER_WAY: tuple[RunStatus, ...] = ("pending", "running", "waiting")
+_WHAT = re.compile(r"flow:[^\x00-\x1f\x7f/\\]{1,256}\Z|user:|service:")
 SWITCH_FIELDS = ("what", "off", "reason")
 
 
@@ -45,7 +47,7 @@ class SwitchPages:
         """POST /switches: `what` is `flow:NAME`, or somebody; `off` is whether it is to be off."""
         fields = fields_of(asked.request, SWITCH_FIELDS)
         what, reason = fields.text("what"), fields.text("reason") or ""
-        if not what or not what.startswith(("flow:", "user:", "service:")):
+        if not what or _WHAT.match(what) is None:
             raise Problem(400, "what is to be switched? give flow:NAME, user:NAME or service:NAME")
         is_off = fields.get("off") is None or fields.truth("off")
         cancelled = await run_in_threadpool(self._switched, asked, what, reason, is_off=is_off)

@@ -6,6 +6,7 @@ import asyncio
 import re
 import sys
 from contextlib import suppress
+from http import HTTPStatus
 
 import h11
 import orjson
@@ -13,6 +14,7 @@ from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 
 from surefoot.config.entry import EntrySettings
 from surefoot.server.entry.refusal import KIND, MEDIA_TYPE
+from surefoot.values import new_id
 
 _TOLD = 64
 """So many connections above the limit are told that there are too many; those beyond are closed."""
@@ -111,11 +113,20 @@ class Guarded(H11Protocol):
             # The answer to the request before is not through: another one would be taken for its end.
             self.transport.close()
             return
-        body = orjson.dumps({"type": f"{KIND}{kind}", "status": status, "detail": detail})
+        request_id = new_id()
+        said = {
+            "type": f"{KIND}{kind}",
+            "title": HTTPStatus(status).phrase,
+            "status": status,
+            "detail": detail,
+            "request_id": request_id,
+        }
+        body = orjson.dumps(said)
         headers = [
             ("content-type", MEDIA_TYPE),
             ("content-length", str(len(body))),
             ("connection", "close"),
+            ("x-request-id", request_id),
         ]
         response = h11.Response(status_code=status, headers=headers, reason=STATUS_PHRASES[status])
         for event in (response, h11.Data(data=body), h11.EndOfMessage()):
