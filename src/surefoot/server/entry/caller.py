@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from surefoot.access import Permission, Principal, Resource, TokenRow
+from surefoot.access import LOCAL, Permission, Principal, Resource, TokenRow
 from surefoot.accessing.access import Access
 
 CALLER = "surefoot.caller"
@@ -41,6 +41,19 @@ class Caller:
                 self.principal, permission, resource, f"his token is not for {permission}", self.request_id
             )
         self.access.require(self.principal, permission, resource, request_id=self.request_id)
+
+    def may_with_some(self, permission: Permission) -> bool:
+        """Whether he has a grant for this at all, in whatever scope of his organisation, and the token is for it."""
+        if self._is_bounded(permission):
+            return False
+        if self.principal is LOCAL:
+            return True
+        roles = self.access.roles
+        return any(
+            permission in roles[grant.role].permissions
+            for grant in self.access.roster().grants_of(self.principal)
+            if grant.role in roles
+        )
 
     def _is_bounded(self, permission: Permission) -> bool:
         return self.token is not None and self.token.bounds(permission)

@@ -130,15 +130,7 @@ class Checks:
 
     def _require_some(self, caller: Caller, permission: Permission, resource: Resource) -> None:
         """Whoever may see none of the things of a list is told so, rather than shown an empty one."""
-        roster, roles = caller.access.roster(), caller.access.roles
-        if (
-            caller.principal is not LOCAL
-            and not any(
-                permission in roles[grant.role].permissions
-                for grant in roster.grants_of(caller.principal)
-                if grant.role in roles
-            )
-        ) or (caller.token is not None and caller.token.bounds(permission)):
+        if not caller.may_with_some(permission):
             caller.require(permission, resource)
 
     def _refuse_switched_off(self, caller: Caller, permission: Permission, resource: Resource) -> None:
