@@ -68,8 +68,8 @@ class DatasetPages:
     def routes(self) -> list[Route]:
         return [
             Route("/datasets", self.index, methods=["GET"]),
-            Route("/datasets/{name:path}", self.review, methods=["GET"]),
-            Route("/datasets/{name:path}", self.post, methods=["POST"]),
+            Route("/datasets/{dataset:path}", self.review, methods=["GET"]),
+            Route("/datasets/{dataset:path}", self.post, methods=["POST"]),
         ]
 
     def index(self, request: Request) -> Response:
@@ -192,7 +192,7 @@ class DatasetPages:
 
     def _page(self, request: Request, template: str, *, status: int = 200, **values: object) -> Response:
         session = self._posting.session(request)
-        named = request.path_params.get("name", "")
+        named = request.path_params.get("dataset", "")
         response = self._render(
             request,
             template,
@@ -215,7 +215,7 @@ class DatasetPages:
 
         Raises `AccessDenied`, and a 404, also where datasets are of another organisation.
         """
-        name, sight = request.path_params["name"], self._around.sight(request)
+        name, sight = request.path_params["dataset"], self._around.sight(request)
         if sight.tenant in (None, sight.datasets_of):
             sight.require(needed, name)
         elif not sight.may(needed, name):

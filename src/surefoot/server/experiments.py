@@ -119,7 +119,7 @@ class ExperimentPages:
     def routes(self) -> list[Route]:
         return [
             Route("/experiments", self.index, methods=["GET"]),
-            Route("/experiments/{id:path}", self.one, methods=["GET"]),
+            Route("/experiments/{experiment:path}", self.one, methods=["GET"]),
         ]
 
     def index(self, request: Request) -> Response:
@@ -170,8 +170,8 @@ class ExperimentPages:
     def one(self, request: Request) -> Response:
         """One experiment; `by` cuts it into slices, `show` and `from` choose its cases."""
         sight = self._around.sight(request)
-        record = self.record(request.path_params["id"], sight)
-        if record.id != request.path_params["id"]:
+        record = self.record(request.path_params["experiment"], sight)
+        if record.id != request.path_params["experiment"]:
             asked = f"?{request.url.query}" if request.url.query else ""
             return RedirectResponse(f"{self._around.base}{address_of(record.id)}{asked}", status_code=302)
         found = self.opened(record, sight.tenant)

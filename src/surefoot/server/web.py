@@ -295,12 +295,22 @@ class Pages:
             status=status,
             title=title,
             said=said,
-            links=links if links is not None else {self._at("/runs"): "All runs"},
+            links=links if links is not None else self._onward(request),
         )
+
+    def _onward(self, request: Request) -> Mapping[str, str]:
+        """The way to all runs, for those to whom it shows something."""
+        visitor = self._around.visitor(request)
+        return {self._at("/runs"): "All runs"} if visitor is None or "runs" in visitor.pages else {}
 
     def page(self, request: Request, template: str, *, status: int = 200, **values: object) -> Response:
         """A whole page."""
-        html = self._templates.get_template(template).render(self._frame(request) | values)
+        return self._whole(request, template, values, status=status)
+
+    def _whole(
+        self, request: Request, template: str, values: Mapping[str, object], *, status: int = 200
+    ) -> Response:
+        html = self._templates.get_template(template).render(self._frame(request) | {**values})
         response = Response(
             html, status_code=status, media_type="text/html", headers={"cache-control": "no-store"}
         )
@@ -329,7 +339,7 @@ class Pages:
                 return Response(status_code=304, headers=headers)
             return Response(fragment, media_type="text/html", headers=headers)
         values["fragment"] = Markup(fragment)  # noqa: S704  (rendered with escaping just above)
-        return self.page(request, whole, **values, etag=etag)
+        return self._whole(request, whole, {**values, "etag": etag})
 
 
 def _environment(**everywhere: Any) -> Environment:

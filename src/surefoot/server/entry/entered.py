@@ -16,6 +16,7 @@ from surefoot.server.entry.checkpoint import Checkpoint, Checks
 from surefoot.server.entry.hosts import Hosts
 from surefoot.server.entry.identification import Identification
 from surefoot.server.entry.knocking import Knocking
+from surefoot.server.entry.manner import PROGRAMS, Manner
 from surefoot.server.entry.perimeter import Perimeter
 from surefoot.server.entry.rates import Rates
 from surefoot.server.entry.refusal import answer_denied, answer_refused
@@ -36,18 +37,21 @@ def entered(
     rules: Rules,
     settings: EntrySettings,
     owner_is_anybody: bool = False,
+    checks: Checks | None = None,
     handlers: Mapping[Any, Any] | None = None,
     lifespan: Lifespan[Starlette] | None = None,
 ) -> ASGIApp:
     """The routes as an ASGI application that lets in whom the rules let in.
 
     owner_is_anybody: whoever shows no token is taken for the owner of this machine's account.
+    checks: those of `checks_of`, where other routes share them.
     handlers: what errors of the routes are answered with, beside `AccessDenied` and those of HTTP.
 
     Raises `UsageError` for a route without a rule, and for a rule without a route.
     """
-    checks = checks_of(app, settings, owner_is_anybody=owner_is_anybody)
-    guarded = [_guarded(route, rules, checks) for route in ruled(routes, rules)]
+    if checks is None:
+        checks = checks_of(app, settings, owner_is_anybody=owner_is_anybody)
+    guarded = [guarded_by(route, rules, checks) for route in ruled(routes, rules)]
     starlette = Starlette(
         routes=guarded,
         exception_handlers={AccessDenied: answer_denied, HTTPException: answer_refused, **(handlers or {})},
@@ -72,14 +76,19 @@ def checks_of(app: App, settings: EntrySettings, *, owner_is_anybody: bool = Fal
     return Checks(app, settings, identification=identification, rates=rates)
 
 
-def ruled(routes: Iterable[BaseRoute], rules: Rules) -> list[Route]:
-    """The routes, of which each has a rule for each of its methods. Raises `UsageError`."""
+def ruled(
+    routes: Iterable[BaseRoute], rules: Rules, *, table: str = "surefoot.server.api.table"
+) -> list[Route]:
+    """The routes, of which each has a rule for each of its methods. Raises `UsageError`.
+
+    table: where the rules stand, for whoever has forgotten one.
+    """
     found = list(_plain(routes))
     served = {(method, route.path) for route in found for method in _methods(route)}
     if missing := sorted(served - rules.keys()):
         raise UsageError(
             f"the route {' '.join(missing[0])} has no rule, so nobody can say who may ask for it: give it one in "
-            "surefoot.server.api.table"
+            f"{table}"
         )
     if idle := sorted(rules.keys() - served):
         raise UsageError(
@@ -101,7 +110,8 @@ def _methods(route: Route) -> set[Method]:
     return cast("set[Method]", set(route.methods or ()) - {"HEAD"})
 
 
-def _guarded(route: Route, rules: Rules, checks: Checks) -> Route:
+def guarded_by(route: Route, rules: Rules, checks: Checks, manner: Manner = PROGRAMS) -> Route:
+    """A route behind the rule of each of its methods."""
     own: dict[str, Rule] = {method: rules[method, route.path] for method in _methods(route)}
     made = Route(
         route.path,
@@ -110,5 +120,5 @@ def _guarded(route: Route, rules: Rules, checks: Checks) -> Route:
         name=route.name,
         include_in_schema=route.include_in_schema,
     )
-    made.app = Checkpoint(route.app, own, checks)
+    made.app = Checkpoint(route.app, own, checks, manner)
     return made
