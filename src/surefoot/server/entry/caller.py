@@ -25,16 +25,18 @@ class Caller:
     request_id: str
     admitted: tuple[Permission, Resource] | None = None
     """What the rule of the route has let him do."""
+    is_of_some: bool = False
+    """Whether that is a list, of which he may see some: it says nothing of all of them."""
 
     def may(self, permission: Permission, resource: Resource) -> bool:
         """Whether he may do this with this token. Nothing is recorded of it. Raises `LedgerError`."""
-        return self.admitted == (permission, resource) or (
+        return self._is_admitted(permission, resource) or (
             not self._is_bounded(permission) and self._ruled(permission, resource)
         )
 
     def require(self, permission: Permission, resource: Resource) -> None:
         """Raise `AccessDenied`, and record that, unless he may. Blocks while the ledger is written."""
-        if self.admitted == (permission, resource):
+        if self._is_admitted(permission, resource):
             return
         if self._is_bounded(permission):
             raise self.access.deny(
@@ -54,6 +56,9 @@ class Caller:
             for grant in self.access.roster().grants_of(self.principal)
             if grant.role in roles
         )
+
+    def _is_admitted(self, permission: Permission, resource: Resource) -> bool:
+        return self.admitted == (permission, resource) and not self.is_of_some
 
     def _is_bounded(self, permission: Permission) -> bool:
         return self.token is not None and self.token.bounds(permission)

@@ -224,7 +224,7 @@ class Checkpoint:
             return caller, checks.admitted(scope, rule, permission, caller)
 
         caller, resource = await checks.in_thread(looked_at)
-        scope[CALLER] = replace(caller, admitted=(permission, resource))
+        scope[CALLER] = replace(caller, admitted=(permission, resource), is_of_some=rule.is_listing)
         if scope["method"] in _READING:
             return receive
         receive = await self._manner.take(scope, receive, checks.settings)
