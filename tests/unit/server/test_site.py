@@ -340,6 +340,23 @@ def test_tokens_that_open_nothing_are_counted_for_pages_and_programs_together(to
         assert one.log_in(town.tokens["viewer"]).status_code == 303
 
 
+def test_a_form_that_nobody_has_shown_anything_for_is_small(town: Town) -> None:
+    with site(town.app) as server, person(server) as one:
+        token = hidden_in(one.get("/ui/login").text)["token"]
+        refused = one.post("/ui/login", {"token": token, "key": "x" * 30_000})
+        assert refused.status_code == 413
+        assert "20,000 bytes" in refused.text
+        assert one.post("/ui/login", {"token": token, "key": "x" * 10_000}).status_code == 401
+
+
+def test_who_asks_too_often_is_told_so_by_a_page(town: Town) -> None:
+    with site(town.app, requests_per_minute=20) as server, person(server, town.tokens["viewer"]) as one:
+        answers = [one.get("/ui/trends") for _ in range(50)]
+        refused = next(answer for answer in answers if answer.status_code == 429)
+        assert "Too many requests" in refused.text
+        assert int(refused.headers["retry-after"]) > 0
+
+
 def test_a_token_of_the_identity_provider_is_taken_from_the_header_alone(
     town: Town, provider: IdentityProvider
 ) -> None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -128,7 +129,11 @@ class Desk:
 
     async def _fields(self, request: Request) -> Mapping[str, str]:
         """The fields of a form of this browser. Raises `HTTPException`."""
-        body = await bodies.whole(request.receive, self._settings)
+        try:
+            body = await bodies.whole(request.receive, self._settings)
+        except bodies.Gone:
+            # Nobody hears this any more.
+            raise HTTPException(400, "The form broke off.") from None
         return await self._forms.form(Request(request.scope, bodies.again(body, request.receive)))
 
     def _first(self, request: Request) -> str:
