@@ -310,11 +310,14 @@ class Pages:
     def _whole(
         self, request: Request, template: str, values: Mapping[str, object], *, status: int = 200
     ) -> Response:
-        html = self._templates.get_template(template).render(self._frame(request) | {**values})
+        frame = self._frame(request)
+        html = self._templates.get_template(template).render(frame | {**values})
         response = Response(
             html, status_code=status, media_type="text/html", headers={"cache-control": "no-store"}
         )
-        if self._around.has_login:
+        # Led here by another site a browser keeps its cookies back: a new one would take the place of those.
+        is_led = request.headers.get("sec-fetch-site") in ("cross-site", "same-site")
+        if self._around.has_login and (frame["visitor"] is not None or not is_led):
             posting = self._around.posting
             posting.keep(response, request, posting.session(request))
         return response

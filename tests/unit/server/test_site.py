@@ -272,6 +272,20 @@ def test_logging_out_ends_the_session_on_the_server(town: Town) -> None:
         assert one.get("/ui/runs").headers["location"].startswith("/ui/login")
 
 
+def test_sessions_end_with_the_server(town: Town) -> None:
+    with site(town.app) as server, person(server, town.tokens["viewer"]) as one:
+        kept = dict(one.web.cookies)
+        form = hidden_in(one.get("/ui/runs").text)
+    with site(town.app) as server, person(server) as one:
+        one.web.cookies.update(kept)
+        assert one.get("/ui/runs").headers["location"].startswith("/ui/login")
+        refused = one.post("/ui/logout", form)
+        assert refused.status_code == 403
+        assert "from before the server was started" in refused.text
+        assert one.log_in(town.tokens["viewer"]).status_code == 303
+        assert one.get("/ui/runs").status_code == 200
+
+
 def test_a_session_that_was_there_before_a_login_is_not_the_one_behind_it(town: Town) -> None:
     with site(town.app) as server, person(server, town.tokens["viewer"]) as one:
         before = one.web.cookies["surefoot-session-8720"]
@@ -448,6 +462,10 @@ def test_a_link_on_another_site_leads_somebody_who_is_logged_in_to_the_page(town
         answer = one.get("/ui/runs?flow=triage", **elsewhere)
         step = one.get(answer.headers["location"], **elsewhere)
         assert '<meta http-equiv="refresh" content="0; url=/ui/runs?flow=triage">' in step.text
+        # The cookies that the browser keeps back stay what they are.
+        assert "set-cookie" not in answer.headers
+        assert "set-cookie" not in step.headers
+        assert "set-cookie" not in one.get("/ui/nothing", **elsewhere).headers
         one.web.cookies.update(session)
         assert one.get("/ui/runs?flow=triage", **{"sec-fetch-site": "same-origin"}).status_code == 200
 
