@@ -282,6 +282,7 @@ def test_sessions_end_with_the_server(town: Town) -> None:
         refused = one.post("/ui/logout", form)
         assert refused.status_code == 403
         assert "from before the server was started" in refused.text
+        one.web.cookies.clear()
         assert one.log_in(town.tokens["viewer"]).status_code == 303
         assert one.get("/ui/runs").status_code == 200
 
