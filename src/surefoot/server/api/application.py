@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from surefoot.app import App
-    from surefoot.server.entry.rule import Method
+    from surefoot.server.entry.rule import Method, Rules
     from surefoot.server.served import Served
 
 
@@ -77,7 +77,8 @@ def api_of(
     following = Following(app, executor)
     beginning = Beginning(runs, answers, following, settings)
     pages = RunPages(runs, answers, following, recovery)
-    own = ServerPages(app, served, executor, figures)
+    rules: Rules = {**RULES, **(GATEWAY_RULES if has_gateway else {})}
+    own = ServerPages(app, served, executor, figures, rules=rules, is_open=is_open)
     switching = SwitchPages(app)
     endpoints: dict[tuple[Method, str], Endpoint] = {
         ("GET", "/healthz"): own.health,
@@ -106,7 +107,7 @@ def api_of(
     checks = checks_of(app, settings, owner_is_anybody=is_open)
     asgi = entered(
         *(app, [*routes, *(gateway_routes(app) if has_gateway else ())]),
-        rules={**RULES, **(GATEWAY_RULES if has_gateway else {})},
+        rules=rules,
         settings=settings,
         checks=checks,
         handlers={Exception: answer_to},

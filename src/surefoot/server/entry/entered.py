@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Route
-from starlette.types import ASGIApp, Lifespan
+from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from surefoot.errors import AccessDenied, UsageError
 from surefoot.server.entry.address import Addresses
@@ -51,7 +51,7 @@ def entered(
     """
     if checks is None:
         checks = checks_of(app, settings, owner_is_anybody=owner_is_anybody)
-    guarded = [guarded_by(route, rules, checks) for route in ruled(routes, rules)]
+    guarded = guarded_by(ruled(routes, rules), rules, checks)
     starlette = Starlette(
         routes=guarded,
         exception_handlers={AccessDenied: answer_denied, HTTPException: answer_refused, **(handlers or {})},
@@ -110,15 +110,34 @@ def _methods(route: Route) -> set[Method]:
     return cast("set[Method]", set(route.methods or ()) - {"HEAD"})
 
 
-def guarded_by(route: Route, rules: Rules, checks: Checks, manner: Manner = PROGRAMS) -> Route:
-    """A route behind the rule of each of its methods."""
-    own: dict[str, Rule] = {method: rules[method, route.path] for method in _methods(route)}
-    made = Route(
-        route.path,
-        route.endpoint,
-        methods=sorted(route.methods or ()),
-        name=route.name,
-        include_in_schema=route.include_in_schema,
-    )
-    made.app = Checkpoint(route.app, own, checks, manner)
+def guarded_by(
+    routes: Iterable[Route], rules: Rules, checks: Checks, manner: Manner = PROGRAMS
+) -> list[Route]:
+    """The routes, each behind the rule of each of its methods."""
+    return [_guarded(path, alike, rules, checks, manner) for path, alike in _by_path(routes).items()]
+
+
+def _by_path(routes: Iterable[Route]) -> dict[str, list[Route]]:
+    found: dict[str, list[Route]] = {}
+    for route in routes:
+        found.setdefault(route.path, []).append(route)
+    return found
+
+
+def _guarded(path: str, alike: Sequence[Route], rules: Rules, checks: Checks, manner: Manner) -> Route:
+    """One route for all methods of a path, so that a method that it does not have is answered with those it has."""
+    own: dict[str, Rule] = {method: rules[method, path] for route in alike for method in _methods(route)}
+    behind = {method: route.app for route in alike for method in route.methods or ()}
+    made = Route(path, alike[0].endpoint, methods=sorted(behind), name=alike[0].name)
+    made.app = Checkpoint(_ByMethod(behind), own, checks, manner)
     return made
+
+
+class _ByMethod:
+    """The code of a path, by method."""
+
+    def __init__(self, behind: Mapping[str, ASGIApp]) -> None:
+        self._behind = behind
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._behind[scope["method"]](scope, receive, send)

@@ -70,10 +70,7 @@ def site_of(app: App, checks: Checks, *, rules: Rules = RULES) -> ASGIApp:
     own = [route for route in pages.routes() if route.path != "/"]
     routes = [Route(BASE + each.path, each.endpoint, methods=sorted(each.methods or ())) for each in own]
     routes = [*desk.routes(), Route(f"{BASE}/", desk.home, methods=["GET"]), *routes]
-    guarded = [
-        guarded_by(route, rules, checks, browsing)
-        for route in ruled(routes, rules, table="surefoot.server.site.table")
-    ]
+    guarded = guarded_by(ruled(routes, rules, table="surefoot.server.site.table"), rules, checks, browsing)
     starlette = Starlette(routes=guarded, exception_handlers=pages.errors())
     starlette.router.redirect_slashes = False
     return Perimeter(starlette, settings, hosts=Hosts(settings.hosts), manner=browsing)
