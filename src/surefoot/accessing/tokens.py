@@ -93,9 +93,11 @@ class Tokens:
 
     def authenticate(self, token: str) -> tuple[Principal, TokenRow] | None:
         """Whose token this is; None for one that is unknown, expired or revoked. Raises `LedgerError`."""
-        if not access.is_token(token):
-            return None
-        digest, now = access.token_digest(token), time.monotonic()
+        return self.standing(access.token_digest(token)) if access.is_token(token) else None
+
+    def standing(self, digest: bytes) -> tuple[Principal, TokenRow] | None:
+        """Whose token has this digest, as `authenticate` says it. Raises `LedgerError`."""
+        now = time.monotonic()
         known = self._known.get(digest)
         if known is None or now >= known[0]:
             found = self._office.ledger.ask(rows.token_query(digest))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @documented(
     example="surefoot serve flows.py --insecure-local\nsurefoot serve flows/ --host 0.0.0.0 --port 8080\n"
-    "surefoot serve --gateway"
+    "surefoot serve --gateway\nsurefoot serve flows/ --ui"
 )
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Ask models for clients of OpenAI and Anthropic, too.",
 )
+@click.option("--ui", "has_ui", is_flag=True, help="Show the pages too, behind a login, under /ui.")
 @click.option(
     "--insecure-local",
     is_flag=True,
@@ -58,6 +59,7 @@ def command(  # noqa: PLR0917
     workers: int | None,
     queue: int | None,
     has_gateway: bool,  # noqa: FBT001
+    has_ui: bool,  # noqa: FBT001
     insecure_local: bool,  # noqa: FBT001
     as_json: bool,  # noqa: FBT001
 ) -> None:
@@ -67,7 +69,7 @@ def command(  # noqa: PLR0917
     the others over; a second one ends it now. What was accepted and not ended goes on when a server begins again.
 
     With --gateway, clients of OpenAI and Anthropic whose base URL is this server ask its models under its tokens;
-    without a PATH that is all it does.
+    without a PATH that is all it does. With --ui, people log in with their tokens and look at what they may see.
     """
     from surefoot.app import App
     from surefoot.cli import screen
@@ -89,6 +91,8 @@ def command(  # noqa: PLR0917
             screen.err().print(f"{len(served)} flows at {url} (Ctrl-C ends it): {', '.join(sorted(served))}")
         if has_gateway:
             screen.err().print(f"Models at {url}/v1 for clients of OpenAI, {url} for those of Anthropic")
+        if has_ui:
+            screen.err().print(f"Pages at {url}/ui/, where people log in with their tokens")
         if insecure_local:
             screen.err().print("  whoever reaches this address may do everything here (--insecure-local)")
 
@@ -100,6 +104,7 @@ def command(  # noqa: PLR0917
             unix=unix,
             is_open=insecure_local,
             has_gateway=has_gateway,
+            has_ui=has_ui,
             announce=announce,
         )
     finally:

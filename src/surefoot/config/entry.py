@@ -57,6 +57,21 @@ class EntrySettings(Section):
         description="How many tokens that open nothing an address may show in a minute, before it is not asked for "
         "whose they are.",
     )
+    datasets_of: str = Field(
+        default="",
+        description="The organisation that the dataset files of the project belong to: on the pages (`--ui`) nobody of "
+        "another sees them. By default that without a name.",
+    )
+    session_idle: float = Field(
+        default=3600.0,
+        gt=0,
+        description="Seconds after which a login on the pages (`--ui`) ends in which nothing was asked for.",
+    )
+    session_longest: float = Field(
+        default=43_200.0,
+        gt=0,
+        description="Seconds after which it ends in any case.",
+    )
     hsts: int = Field(
         default=0,
         ge=0,

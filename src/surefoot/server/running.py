@@ -41,6 +41,7 @@ def serve_flows(
     unix: Path | None = None,
     is_open: bool = False,
     has_gateway: bool = False,
+    has_ui: bool = False,
     announce: Callable[[str], object] | None = None,
 ) -> None:
     """Serve flows until SIGTERM, SIGINT or Ctrl-C; `announce` is called with the address once it is listened on.
@@ -50,13 +51,13 @@ def serve_flows(
 
     port: 0 for any that is free. unix: a socket file in the place of host and port. is_open: whoever shows no token
         is taken for the owner of this machine's account. has_gateway: models are asked for clients of OpenAI and
-        Anthropic too, under `/v1`.
+        Anthropic too, under `/v1`. has_ui: there are pages behind a login, under `/ui`.
 
     Raises `WorldError` where it cannot listen there, and `ConfigError` for a webhook without a secret.
     """
     import uvicorn
 
-    api = api_of(app, served, is_open=is_open, has_gateway=has_gateway)
+    api = api_of(app, served, is_open=is_open, has_gateway=has_gateway, has_ui=has_ui)
     courier = Courier(app)
     with _listening(host, port, unix) as listening:
         config = uvicorn.Config(

@@ -15,8 +15,10 @@ from surefoot.server.api.runs import RunPages
 from surefoot.server.api.switching import SwitchPages
 from surefoot.server.api.table import RULES
 from surefoot.server.entry import entered
+from surefoot.server.entry.entered import checks_of
 from surefoot.server.gateway import RULES as GATEWAY_RULES
 from surefoot.server.gateway import Translated, end_orphans, gateway_routes
+from surefoot.server.site import Beside, site_of
 from surefoot.server.working.executor import Executor
 from surefoot.server.working.figures import Figures
 from surefoot.server.working.recovery import Recovery
@@ -55,11 +57,14 @@ class Api:
         self.executor.close(grace=grace)
 
 
-def api_of(app: App, served: Served, *, is_open: bool = False, has_gateway: bool = False) -> Api:
+def api_of(
+    app: App, served: Served, *, is_open: bool = False, has_gateway: bool = False, has_ui: bool = False
+) -> Api:
     """The application of an app for the flows that are served; `start` lets it work.
 
     is_open: whoever shows no token is taken for the owner of this machine's account.
     has_gateway: models are asked for clients of OpenAI and Anthropic too, under `/v1`.
+    has_ui: there are pages behind a login, under `/ui`.
 
     Raises `UsageError` where a route is not in the table of what routes need.
     """
@@ -99,12 +104,15 @@ def api_of(app: App, served: Served, *, is_open: bool = False, has_gateway: bool
     }
 
     routes = Door(app, served, figures).routes(endpoints, RULES)
+    checks = checks_of(app, settings, owner_is_anybody=is_open)
     asgi = entered(
         *(app, [*routes, *(gateway_routes(app) if has_gateway else ())]),
         rules=rules,
         settings=settings,
-        owner_is_anybody=is_open,
+        checks=checks,
         handlers={Exception: answer_to},
     )
     asked = Translated(asgi) if has_gateway else asgi
+    if has_ui:
+        asked = Beside(asked, site_of(app, checks))
     return Api(asked, executor, recovery, figures, gateway_of=app if has_gateway else None)

@@ -32,7 +32,7 @@ async def take(scope: Scope, receive: Receive, settings: EntrySettings) -> Recei
         scope[_BODY] = await anyio.to_thread.run_sync(_json, body)
     elif body.strip():
         scope[_BODY] = _json(body)
-    return _again(body, receive)
+    return again(body, receive)
 
 
 def body_of(request: Request) -> Json:
@@ -88,7 +88,8 @@ def _json(body: bytes) -> Json:
         raise Refusal(400, "no-json", f"the body is no JSON that is taken: {error}") from None
 
 
-def _again(body: bytes, receive: Receive) -> Receive:
+def again(body: bytes, receive: Receive) -> Receive:
+    """How code behind this receives a body that was read."""
     given = False
 
     async def received() -> Message:

@@ -18,7 +18,8 @@ from surefoot import values
 from surefoot.access import LOCAL, Permission, Resource, kind_of
 from surefoot.errors import AccessDenied, LedgerError, UnknownRun
 from surefoot.server.entry import body as bodies
-from surefoot.server.entry.caller import CALLER, REQUEST_ID, RUN, Caller
+from surefoot.server.entry.caller import CALLER, RUN, Caller
+from surefoot.server.entry.manner import PROGRAMS, Manner
 from surefoot.server.entry.refusal import Refusal, of_denied
 from surefoot.server.entry.rule import Rule
 
@@ -35,7 +36,13 @@ _ANY = re.compile(r"[^\x00-\x1f\x7f/\\]{1,256}")
 """Names of flows and events are those that people have given."""
 _RUN = re.compile(r"[0-9A-HJKMNP-TV-Za-hjkmnp-tv-z]{26}")
 _MODEL = re.compile(r"\w[\w.:@/+-]{0,199}")
-_NAMES: Mapping[str, re.Pattern[str]] = {"run": _RUN, "model": _MODEL}
+_PATH = re.compile(r"[^\x00-\x1f\x7f\\]{1,512}")
+"""Names of datasets and experiments hold slashes; they are looked up too."""
+_NAMES: Mapping[str, re.Pattern[str]] = {
+    "run": _RUN,
+    "model": _MODEL,
+    **dict.fromkeys(("dataset", "experiment", "candidate", "baseline"), _PATH),
+}
 _READING = frozenset(("GET", "HEAD"))
 _THREADS = 16
 """So many requests are looked at side by side, whatever the threads of the endpoints are busy with."""
@@ -49,7 +56,7 @@ class Checks:
     ) -> None:
         self.app = app
         self.settings = settings
-        self._identification = identification
+        self.identification = identification
         self._rates = rates
         self._threads: anyio.CapacityLimiter | None = None
 
@@ -59,9 +66,9 @@ class Checks:
             self._threads = anyio.CapacityLimiter(_THREADS)
         return await anyio.to_thread.run_sync(work, limiter=self._threads)
 
-    def identified(self, scope: Scope, rule: Rule) -> tuple[Caller, Turn | None]:
+    def identified(self, scope: Scope, rule: Rule, manner: Manner = PROGRAMS) -> tuple[Caller, Turn | None]:
         """Who asks, and his turn. Raises `Refusal`: 401, 429, 503."""
-        caller = self._identification.caller(scope, key_header=rule.key_header)
+        caller = manner.caller(scope, rule, self.identification)
         if self._rates is None or caller.principal is LOCAL:
             return caller, None
         turn = self._rates.take(caller.principal.who)
@@ -82,7 +89,7 @@ class Checks:
         if rule.is_listing:
             self._require_some(caller, permission, resource)
         else:
-            self._require(caller, permission, resource, run_id=path.get("run"))
+            self._require(caller, permission, resource, named=path.get("run") or path.get("dataset"))
         if rule.is_switched:
             self._refuse_switched_off(caller, permission, resource)
         if rule.begins:
@@ -104,6 +111,8 @@ class Checks:
         if rule.thing == "run":
             record = scope[RUN] = self._run(path["run"])
             return Resource(record.tenant, caller.access.project, kind, record.flow)
+        if rule.thing == "dataset":
+            return Resource(self.settings.datasets_of, caller.access.project, kind, path["dataset"])
         return Resource(
             own, caller.access.project, kind, path.get("flow", "") if rule.thing == "flow" else ""
         )
@@ -118,27 +127,20 @@ class Checks:
         return record
 
     def _require(
-        self, caller: Caller, permission: Permission, resource: Resource, *, run_id: str | None
+        self, caller: Caller, permission: Permission, resource: Resource, *, named: str | None
     ) -> None:
         try:
             caller.require(permission, resource)
         except AccessDenied:
-            if run_id is not None and resource.organisation != caller.principal.organisation:
-                # That there is such a run is nothing that another organisation is told.
-                raise _no_run(run_id) from None
+            if named is not None and resource.organisation != caller.principal.organisation:
+                # That there is such a thing is nothing that another organisation is told.
+                is_dataset = resource.kind == "dataset"
+                raise (_no_dataset(named) if is_dataset else _no_run(named)) from None
             raise
 
     def _require_some(self, caller: Caller, permission: Permission, resource: Resource) -> None:
         """Whoever may see none of the things of a list is told so, rather than shown an empty one."""
-        roster, roles = caller.access.roster(), caller.access.roles
-        if (
-            caller.principal is not LOCAL
-            and not any(
-                permission in roles[grant.role].permissions
-                for grant in roster.grants_of(caller.principal)
-                if grant.role in roles
-            )
-        ) or (caller.token is not None and caller.token.bounds(permission)):
+        if not caller.may_with_some(permission):
             caller.require(permission, resource)
 
     def _refuse_switched_off(self, caller: Caller, permission: Permission, resource: Resource) -> None:
@@ -170,10 +172,13 @@ class Checks:
 class Checkpoint:
     """The code of a route behind the rule of each of its methods."""
 
-    def __init__(self, behind: ASGIApp, rules: Mapping[str, Rule], checks: Checks) -> None:
+    def __init__(
+        self, behind: ASGIApp, rules: Mapping[str, Rule], checks: Checks, manner: Manner = PROGRAMS
+    ) -> None:
         self._behind = behind
         self._rules = rules
         self._checks = checks
+        self._manner = manner
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         rule = self._rules["GET" if scope["method"] == "HEAD" else scope["method"]]
@@ -192,11 +197,11 @@ class Checkpoint:
         except bodies.Gone:
             return
         except Refusal as refused:
-            await refused.answer(scope.get(REQUEST_ID, ""))(scope, receive, send_counted)
+            await self._manner.answer(scope, refused)(scope, receive, send_counted)
         except AccessDenied as denied:
-            await of_denied(denied).answer(scope.get(REQUEST_ID, ""))(scope, receive, send_counted)
+            await self._manner.answer(scope, of_denied(denied))(scope, receive, send_counted)
         except LedgerError:
-            await _unavailable().answer(scope.get(REQUEST_ID, ""))(scope, receive, send_counted)
+            await self._manner.answer(scope, _unavailable())(scope, receive, send_counted)
         else:
             await self._behind(scope, receive, send_counted)
 
@@ -206,17 +211,17 @@ class Checkpoint:
         checks = self._checks
 
         def looked_at() -> tuple[Caller, Resource]:
-            caller, turn = checks.identified(scope, rule)
+            caller, turn = checks.identified(scope, rule, self._manner)
             if turn is not None:
                 said.update(turn.headers())
             _refuse_odd_names(scope)
             return caller, checks.admitted(scope, rule, permission, caller)
 
         caller, resource = await checks.in_thread(looked_at)
-        scope[CALLER] = replace(caller, admitted=(permission, resource))
+        scope[CALLER] = replace(caller, admitted=(permission, resource), is_of_some=rule.is_listing)
         if scope["method"] in _READING:
             return receive
-        receive = await bodies.take(scope, receive, checks.settings)
+        receive = await self._manner.take(scope, receive, checks.settings)
         if not rule.is_told:
             await checks.in_thread(lambda: checks.tell(scope, permission, caller, resource))
         return receive
@@ -231,6 +236,10 @@ def _refuse_odd_names(scope: Scope) -> None:
 
 def _no_run(run_id: str) -> Refusal:
     return Refusal(404, "not-found", f"there is no run {run_id}")
+
+
+def _no_dataset(name: str) -> Refusal:
+    return Refusal(404, "not-found", f"there is no dataset {name[:200]!r}")
 
 
 def _unavailable() -> Refusal:

@@ -16,6 +16,7 @@ from surefoot.server.entry.checkpoint import Checkpoint, Checks
 from surefoot.server.entry.hosts import Hosts
 from surefoot.server.entry.identification import Identification
 from surefoot.server.entry.knocking import Knocking
+from surefoot.server.entry.manner import PROGRAMS, Manner
 from surefoot.server.entry.perimeter import Perimeter
 from surefoot.server.entry.rates import Rates
 from surefoot.server.entry.refusal import answer_denied, answer_refused
@@ -36,18 +37,21 @@ def entered(
     rules: Rules,
     settings: EntrySettings,
     owner_is_anybody: bool = False,
+    checks: Checks | None = None,
     handlers: Mapping[Any, Any] | None = None,
     lifespan: Lifespan[Starlette] | None = None,
 ) -> ASGIApp:
     """The routes as an ASGI application that lets in whom the rules let in.
 
     owner_is_anybody: whoever shows no token is taken for the owner of this machine's account.
+    checks: those of `checks_of`, where other routes share them.
     handlers: what errors of the routes are answered with, beside `AccessDenied` and those of HTTP.
 
     Raises `UsageError` for a route without a rule, and for a rule without a route.
     """
-    checks = checks_of(app, settings, owner_is_anybody=owner_is_anybody)
-    guarded = [_guarded(path, alike, rules, checks) for path, alike in _by_path(ruled(routes, rules)).items()]
+    if checks is None:
+        checks = checks_of(app, settings, owner_is_anybody=owner_is_anybody)
+    guarded = guarded_by(ruled(routes, rules), rules, checks)
     starlette = Starlette(
         routes=guarded,
         exception_handlers={AccessDenied: answer_denied, HTTPException: answer_refused, **(handlers or {})},
@@ -72,14 +76,19 @@ def checks_of(app: App, settings: EntrySettings, *, owner_is_anybody: bool = Fal
     return Checks(app, settings, identification=identification, rates=rates)
 
 
-def ruled(routes: Iterable[BaseRoute], rules: Rules) -> list[Route]:
-    """The routes, of which each has a rule for each of its methods. Raises `UsageError`."""
+def ruled(
+    routes: Iterable[BaseRoute], rules: Rules, *, table: str = "surefoot.server.api.table"
+) -> list[Route]:
+    """The routes, of which each has a rule for each of its methods. Raises `UsageError`.
+
+    table: where the rules stand, for whoever has forgotten one.
+    """
     found = list(_plain(routes))
     served = {(method, route.path) for route in found for method in _methods(route)}
     if missing := sorted(served - rules.keys()):
         raise UsageError(
             f"the route {' '.join(missing[0])} has no rule, so nobody can say who may ask for it: give it one in "
-            "surefoot.server.api.table"
+            f"{table}"
         )
     if idle := sorted(rules.keys() - served):
         raise UsageError(
@@ -101,6 +110,13 @@ def _methods(route: Route) -> set[Method]:
     return cast("set[Method]", set(route.methods or ()) - {"HEAD"})
 
 
+def guarded_by(
+    routes: Iterable[Route], rules: Rules, checks: Checks, manner: Manner = PROGRAMS
+) -> list[Route]:
+    """The routes, each behind the rule of each of its methods."""
+    return [_guarded(path, alike, rules, checks, manner) for path, alike in _by_path(routes).items()]
+
+
 def _by_path(routes: Iterable[Route]) -> dict[str, list[Route]]:
     found: dict[str, list[Route]] = {}
     for route in routes:
@@ -108,12 +124,12 @@ def _by_path(routes: Iterable[Route]) -> dict[str, list[Route]]:
     return found
 
 
-def _guarded(path: str, alike: Sequence[Route], rules: Rules, checks: Checks) -> Route:
+def _guarded(path: str, alike: Sequence[Route], rules: Rules, checks: Checks, manner: Manner) -> Route:
     """One route for all methods of a path, so that a method that it does not have is answered with those it has."""
     own: dict[str, Rule] = {method: rules[method, path] for route in alike for method in _methods(route)}
     behind = {method: route.app for route in alike for method in route.methods or ()}
     made = Route(path, alike[0].endpoint, methods=sorted(behind), name=alike[0].name)
-    made.app = Checkpoint(_ByMethod(behind), own, checks)
+    made.app = Checkpoint(_ByMethod(behind), own, checks, manner)
     return made
 
 

@@ -9,9 +9,9 @@ from typing import Literal, TypeAlias
 from surefoot.access import Permission, permission
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
-Thing = Literal["flow", "run", "flows", "runs", "connections", "server"]
-"""What a permission is asked for: the flow or the run that the path names, each flow or the runs that are listed, the
-connections of which one is meant by what the body says, or the server."""
+Thing = Literal["flow", "run", "dataset", "flows", "runs", "datasets", "connections", "server"]
+"""What a permission is asked for: the flow, the run or the dataset that the path names, each flow, the runs or the
+datasets that are listed, the connections of which one is meant by what the body says, or the server."""
 
 _BEGINNING = frozenset(("flow:run", "run:resume", "run:fork"))
 
@@ -40,7 +40,7 @@ class Rule:
 
         The code of the route shows him those alone, or asks for the one that is meant.
         """
-        return self.thing in ("flows", "runs", "connections")
+        return self.thing in ("flows", "runs", "datasets", "connections")
 
     @property
     def begins(self) -> bool:
