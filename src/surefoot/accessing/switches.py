@@ -66,5 +66,10 @@ class Switches:
             known = self._known = (time.monotonic() + self._office.settings.refresh, found)
         return (organisation, what) in known[1]
 
+    def is_at_hand(self, seconds: float = 0.05) -> bool:
+        """Whether `is_off` answers without looking, and will for so many seconds."""
+        known = self._known
+        return known is not None and time.monotonic() + seconds < known[0]
+
     def _forget(self) -> None:
         self._known = None

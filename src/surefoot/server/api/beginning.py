@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, cast
 
@@ -48,24 +49,31 @@ class Beginning:
 
     async def run(self, asked: Asked) -> Response:
         """POST /flows/{flow}/runs."""
-        request = asked.request
+        request, told = asked.request, asked.told
+        if told is None:
+            raise LookupError("the rule of this route says that its row of the audit goes along")
         fields = fields_of(request, RUN_FIELDS)
-        order = _order(asked, fields, _key(asked, fields))
+        order = replace(_order(asked, fields, _key(asked, fields)), audit=told.row)
         if is_streamed(request.headers.get("accept", "")):
             # Once events flow there is no other status any more.
             await run_in_threadpool(flows.checked, order.flow.spec, order.inputs)
+            await told.settle()
             job = self._joined(order) or self._runs.begin(order)
             return self._following.stream(job.run_id, job, last="", is_exact=True)
         seconds = wait_of(request, self._settings.sync_seconds)
         if seconds == 0:
             record = await self._runs.submit(order)
+            told.is_written = True
             return accepted(record.id, record.flow, record.status, is_replay=record.status != "pending")
         until = time.monotonic() + seconds
-        job = self._joined(order) or self._runs.begin(order)
+        job = self._joined(order)
+        if job is None:
+            job = told.job = self._runs.begin(order)
         ended = await job.result(seconds)
         if ended is None and not job.is_recorded and self._runs.executor.withdraw(job):
             # Nobody had time for it yet: it is recorded, so that what is answered holds.
             record = await self._runs.submit(order, is_bounded=False)
+            told.is_written = True
             return accepted(record.id, record.flow, record.status)
         return await self._answers.of_job(job, until=until, is_exact=True)
 

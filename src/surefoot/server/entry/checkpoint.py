@@ -25,7 +25,7 @@ from surefoot.server.entry.rule import Rule
 if TYPE_CHECKING:
     from surefoot.app import App
     from surefoot.config.entry import EntrySettings
-    from surefoot.ledger import RunRecord
+    from surefoot.ledger import AuditRow, RunRecord
     from surefoot.server.entry.identification import Identification
     from surefoot.server.entry.rates import Rates, Turn
 
@@ -89,14 +89,34 @@ class Checks:
             self._refuse_spent(caller, resource)
         return resource
 
+    def is_known(self, scope: Scope, rule: Rule) -> bool:
+        """Whether `identified` says it without asking the ledger, so that it needs no thread. Raises `Refusal` 401."""
+        return self._identification.is_at_hand(scope, key_header=rule.key_header)
+
+    def let_in(self, scope: Scope, rule: Rule, permission: Permission, caller: Caller) -> Resource | None:
+        """What is asked for, where it is plain without the ledger that it may be had; None where `admitted` has to say.
+
+        Nothing is refused here, as the audit would have to be told.
+        """
+        switches = caller.access.switches
+        if rule.thing == "run" or rule.is_listing or not caller.access.is_at_hand():
+            return None
+        if (rule.begins and self.app.budgeting is not None) or (
+            rule.is_switched and not switches.is_at_hand()
+        ):
+            return None
+        resource = self._resource(scope, permission, rule, caller)
+        if not caller.may(permission, resource):
+            return None
+        if rule.is_switched and any(
+            switches.is_off(what, organisation=of) for what, of in _switched(caller, resource)
+        ):
+            return None
+        return resource
+
     def tell(self, scope: Scope, permission: Permission, caller: Caller, resource: Resource) -> None:
         """Have the audit say that this was allowed, before it is done. Raises `AccessDenied` and `LedgerError`."""
-        named: Mapping[str, str] = scope.get("path_params", {})
-        caller.access.record(
-            *(caller.principal, permission, resource),
-            request_id=caller.request_id,
-            details={"method": scope["method"], "path": scope["path"], **named},
-        )
+        caller.access.tell(told_of(scope, permission, caller, resource))
 
     def _resource(self, scope: Scope, permission: Permission, rule: Rule, caller: Caller) -> Resource:
         kind, own = kind_of(permission), caller.principal.organisation
@@ -143,10 +163,7 @@ class Checks:
 
     def _refuse_switched_off(self, caller: Caller, permission: Permission, resource: Resource) -> None:
         switches = caller.access.switches
-        for what, organisation in (
-            (f"flow:{resource.name}", resource.organisation),
-            (caller.principal.who, caller.principal.organisation),
-        ):
+        for what, organisation in _switched(caller, resource):
             if switches.is_off(what, organisation=organisation):
                 because = f"{what} is switched off"
                 denied = caller.access.deny(
@@ -210,22 +227,44 @@ class Checkpoint:
         self, scope: Scope, receive: Receive, rule: Rule, permission: Permission, said: dict[str, str]
     ) -> Receive:
         checks = self._checks
-
-        def looked_at() -> tuple[Caller, Resource]:
-            caller, turn = checks.identified(scope, rule)
-            if turn is not None:
-                said.update(turn.headers())
-            _refuse_odd_names(scope)
-            return caller, checks.admitted(scope, rule, permission, caller)
-
-        caller, resource = await checks.in_thread(looked_at)
+        # A turn of a thread costs as much as all that is looked at, which is mostly known.
+        is_known = checks.is_known(scope, rule)
+        caller, turn = (
+            checks.identified(scope, rule)
+            if is_known
+            else await checks.in_thread(lambda: checks.identified(scope, rule))
+        )
+        if turn is not None:
+            said.update(turn.headers())
+        _refuse_odd_names(scope)
+        resource = checks.let_in(scope, rule, permission, caller) if is_known else None
+        if resource is None:
+            resource = await checks.in_thread(lambda: checks.admitted(scope, rule, permission, caller))
         scope[CALLER] = replace(caller, admitted=(permission, resource))
         if scope["method"] in _READING:
             return receive
         receive = await bodies.take(scope, receive, checks.settings)
-        if not rule.is_told:
+        if not rule.is_told and not rule.goes_along:
             await checks.in_thread(lambda: checks.tell(scope, permission, caller, resource))
         return receive
+
+
+def told_of(scope: Scope, permission: Permission, caller: Caller, resource: Resource) -> AuditRow:
+    """The row of the audit on what a request is about to do. Raises `AccessDenied`, recorded, and `LedgerError`."""
+    named: Mapping[str, str] = scope.get("path_params", {})
+    return caller.access.telling(
+        *(caller.principal, permission, resource),
+        request_id=caller.request_id,
+        details={"method": scope["method"], "path": scope["path"], **named},
+    )
+
+
+def _switched(caller: Caller, resource: Resource) -> tuple[tuple[str, str], tuple[str, str]]:
+    """What may be switched off of a request that begins something, each with its organisation."""
+    return (
+        (f"flow:{resource.name}", resource.organisation),
+        (caller.principal.who, caller.principal.organisation),
+    )
 
 
 def _refuse_odd_names(scope: Scope) -> None:
