@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from surefoot.config.entry import EntrySettings
     from surefoot.ledger import AuditRow, RunRecord
     from surefoot.server.entry.identification import Identification
-    from surefoot.server.entry.rates import Rates, Turn
+    from surefoot.server.entry.rates import Bounding, Turn
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ class Checks:
     """What all routes are checked by."""
 
     def __init__(
-        self, app: App, settings: EntrySettings, *, identification: Identification, rates: Rates | None
+        self, app: App, settings: EntrySettings, *, identification: Identification, rates: Bounding | None
     ) -> None:
         self.app = app
         self.settings = settings
