@@ -66,9 +66,10 @@ class Beginning:
             told.is_written = True
             return accepted(record.id, record.flow, record.status, is_replay=record.status != "pending")
         until = time.monotonic() + seconds
-        job = self._joined(order)
-        if job is None:
-            job = told.job = self._runs.begin(order)
+        joined = self._joined(order)
+        job = joined or self._runs.begin(order)
+        if joined is None:
+            told.job = job
         ended = await job.result(seconds)
         if ended is None and not job.is_recorded and self._runs.executor.withdraw(job):
             # Nobody had time for it yet: it is recorded, so that what is answered holds.

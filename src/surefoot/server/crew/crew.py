@@ -99,6 +99,8 @@ class Crew:
             began = time.monotonic()
             post.code = process.wait()
             if self._is_over.is_set():
+                # Told before it listened to signals: it had nothing to end yet.
+                post.code = 0 if post.code == -signal.SIGTERM else post.code
                 break
             if post.told is None:
                 # What keeps it from beginning keeps the next one, and is said already.
