@@ -1,4 +1,4 @@
-"""`surefoot serve --processes`: one server of several processes, of which some are killed."""
+"""`surefoot serve --processes` (docs/guide/serve.md): one server of several processes, of which some are killed."""
 
 from __future__ import annotations
 
