@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from surefoot.access import Principal, Resource
     from surefoot.ledger import RunRecord
-    from surefoot.server.api.told import Told
+    from surefoot.server.entry.told import Told
     from surefoot.server.served import ServedFlow
 
 

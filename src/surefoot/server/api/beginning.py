@@ -57,7 +57,7 @@ class Beginning:
         if is_streamed(request.headers.get("accept", "")):
             # Once events flow there is no other status any more.
             await run_in_threadpool(flows.checked, order.flow.spec, order.inputs)
-            await told.settle()
+            await run_in_threadpool(told.settle)
             job = self._joined(order) or self._runs.begin(order)
             return self._following.stream(job.run_id, job, last="", is_exact=True)
         seconds = wait_of(request, self._settings.sync_seconds)
@@ -69,7 +69,7 @@ class Beginning:
         joined = self._joined(order)
         job = joined or self._runs.begin(order)
         if joined is None:
-            told.job = job
+            told.is_done = lambda: job.feed.is_opened
         ended = await job.result(seconds)
         if ended is None and not job.is_recorded and self._runs.executor.withdraw(job):
             # Nobody had time for it yet: it is recorded, so that what is answered holds.

@@ -11,16 +11,16 @@ from starlette.routing import Route
 from surefoot.access import LOCAL
 from surefoot.server.api.asked import Asked
 from surefoot.server.api.problems import Problem, answer_to
-from surefoot.server.api.told import Told
 from surefoot.server.entry import guard
 from surefoot.server.entry.caller import RUN
+from surefoot.server.entry.told import TOLD
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
     from surefoot.app import App
-    from surefoot.server.entry.rule import Method, Rule, Rules
+    from surefoot.server.entry.rule import Method, Rules
     from surefoot.server.served import Served
     from surefoot.server.working.figures import Figures
 
@@ -40,19 +40,19 @@ class Door:
         return [
             Route(
                 path,
-                self._called(path, endpoint, rules.get((method, path))),
+                self._called(path, endpoint, is_open=(method, path) in rules and rules[method, path].is_open),
                 methods=[method],
             )
             for (method, path), endpoint in endpoints.items()
         ]
 
     def _called(
-        self, path: str, endpoint: Endpoint, rule: Rule | None
+        self, path: str, endpoint: Endpoint, *, is_open: bool
     ) -> Callable[[Request], Awaitable[Response]]:
         async def called(request: Request) -> Response:
             began = time.monotonic()
             try:
-                response = await self._answered(request, endpoint, rule)
+                response = await endpoint(self._open(request) if is_open else self._asked(request))
             except Exception as error:  # noqa: BLE001  (each becomes an answer)
                 response = answer_to(request, error)
             self._figures.answered(path, response.status_code, time.monotonic() - began)
@@ -60,26 +60,17 @@ class Door:
 
         return called
 
-    async def _answered(self, request: Request, endpoint: Endpoint, rule: Rule | None) -> Response:
-        if rule is not None and rule.is_open:
-            return await endpoint(self._open(request))
-        if rule is None or not rule.goes_along:
-            return await endpoint(self._asked(request))
-        told = await Told.of(request)
-        try:
-            return await endpoint(self._asked(request, told))
-        finally:
-            await told.settle()
-
     def _open(self, request: Request) -> Asked:
         """A request of which nobody asks from whom it is."""
         return Asked(request, LOCAL, self._app.access.resource("server"))
 
-    def _asked(self, request: Request, told: Told | None = None) -> Asked:
+    def _asked(self, request: Request) -> Asked:
         caller = guard.caller_of(request)
         name = request.path_params.get("flow")
         served = None
         if name is not None and (served := self._served.get(name)) is None:
             raise Problem(404, f"no flow {name[:80]!r} is served here: GET /flows lists those that are")
         resource = caller.admitted[1] if caller.admitted is not None else self._app.access.resource("server")
-        return Asked(request, caller.principal, resource, served, request.scope.get(RUN), told)
+        return Asked(
+            request, caller.principal, resource, served, request.scope.get(RUN), request.scope.get(TOLD)
+        )

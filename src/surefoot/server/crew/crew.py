@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -150,7 +150,7 @@ class Crew:
             pass
 
     @contextmanager
-    def _shared(self) -> Iterator[None]:
+    def _shared(self) -> Generator[None]:
         """The folder of what processes share, and the pipe by which they see that this one is there."""
         with tempfile.TemporaryDirectory(prefix="surefoot-serve-", ignore_cleanup_errors=True) as folder:
             self._folder = Path(folder)
@@ -162,7 +162,7 @@ class Crew:
                 os.close(self._lifeline)
 
     @contextmanager
-    def _signalled(self) -> Iterator[None]:
+    def _signalled(self) -> Generator[None]:
         def told(number: int, frame: object) -> None:  # noqa: ARG001
             # Not here: the lock may be held by the very code that was interrupted.
             threading.Thread(target=self.stop, daemon=True).start()

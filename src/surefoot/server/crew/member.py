@@ -9,7 +9,7 @@ import socket
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from surefoot.server.crew.rates import SharedRates
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from surefoot.server.entry.rates import Bounding
+
+_NUMBERS = ("slot", "count", "listening", "lifeline", "ready")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,9 @@ class Member:
     @classmethod
     def of(cls, text: str) -> Member:
         """From what `to_text` wrote."""
-        said = json.loads(text)
-        member = cls(**{**said, "folder": Path(said["folder"])})
+        said: dict[str, Any] = json.loads(text)
+        numbers = {name: int(said[name]) for name in _NUMBERS}
+        member = cls(**numbers, folder=Path(said["folder"]))
         for number in (member.listening, member.lifeline, member.ready):
             # What the code of flows begins has no part in them.
             os.set_inheritable(number, False)
@@ -46,7 +49,7 @@ class Member:
 
     def to_text(self) -> str:
         """All of it, for the command of the process."""
-        said = {name: getattr(self, name) for name in ("slot", "count", "listening", "lifeline", "ready")}
+        said = {name: getattr(self, name) for name in _NUMBERS}
         return json.dumps({**said, "folder": str(self.folder)})
 
     def socket(self) -> socket.socket:

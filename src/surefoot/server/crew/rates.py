@@ -6,7 +6,7 @@ import mmap
 import os
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -66,7 +66,7 @@ class SharedRates:
         os.close(self._file)
 
     @contextmanager
-    def _held(self, name: str) -> Iterator[tuple[int, Gcra]]:
+    def _held(self, name: str) -> Generator[tuple[int, Gcra]]:
         """The place of a name and its rate, which nobody else changes meanwhile."""
         import fcntl
 

@@ -21,6 +21,7 @@ from surefoot.server.entry import body as bodies
 from surefoot.server.entry.caller import CALLER, REQUEST_ID, RUN, Caller
 from surefoot.server.entry.refusal import Refusal, of_denied
 from surefoot.server.entry.rule import Rule
+from surefoot.server.entry.told import TOLD, Told
 
 if TYPE_CHECKING:
     from surefoot.app import App
@@ -116,7 +117,7 @@ class Checks:
 
     def tell(self, scope: Scope, permission: Permission, caller: Caller, resource: Resource) -> None:
         """Have the audit say that this was allowed, before it is done. Raises `AccessDenied` and `LedgerError`."""
-        caller.access.tell(told_of(scope, permission, caller, resource))
+        caller.access.tell(_row_of(scope, permission, caller, resource))
 
     def _resource(self, scope: Scope, permission: Permission, rule: Rule, caller: Caller) -> Resource:
         kind, own = kind_of(permission), caller.principal.organisation
@@ -204,9 +205,20 @@ class Checkpoint:
             await self._behind(scope, receive, send)
             return
         said: dict[str, str] = {}
+        is_lost = False
 
         async def send_counted(message: Message) -> None:
+            nonlocal is_lost
+            if is_lost:
+                # It was answered otherwise: what cannot be told was not done.
+                return
             if message["type"] == "http.response.start":
+                try:
+                    await self._settled(scope)
+                except LedgerError:
+                    is_lost = True
+                    await _unavailable().answer(scope.get(REQUEST_ID, ""))(scope, receive, send)
+                    return
                 MutableHeaders(scope=message).update(said)
             await send(message)
 
@@ -221,7 +233,18 @@ class Checkpoint:
         except LedgerError:
             await _unavailable().answer(scope.get(REQUEST_ID, ""))(scope, receive, send_counted)
         else:
-            await self._behind(scope, receive, send_counted)
+            try:
+                await self._behind(scope, receive, send_counted)
+            finally:
+                # Where nothing was answered, as the code of the route has failed.
+                if not is_lost:
+                    await self._settled(scope)
+
+    async def _settled(self, scope: Scope) -> None:
+        """Have the audit told of a request before it is answered. Raises `LedgerError`."""
+        told: Told | None = scope.get(TOLD)
+        if told is not None and not told.is_settled:
+            await self._checks.in_thread(told.settle)
 
     async def _let_in(
         self, scope: Scope, receive: Receive, rule: Rule, permission: Permission, said: dict[str, str]
@@ -244,12 +267,26 @@ class Checkpoint:
         if scope["method"] in _READING:
             return receive
         receive = await bodies.take(scope, receive, checks.settings)
-        if not rule.is_told and not rule.goes_along:
+        if rule.goes_along:
+            scope[TOLD] = await self._told(scope, permission, caller, resource)
+        elif not rule.is_told:
             await checks.in_thread(lambda: checks.tell(scope, permission, caller, resource))
         return receive
 
+    async def _told(self, scope: Scope, permission: Permission, caller: Caller, resource: Resource) -> Told:
+        """What is to be told. Raises `AccessDenied`, recorded, for what may not be done any more, and `LedgerError`."""
 
-def told_of(scope: Scope, permission: Permission, caller: Caller, resource: Resource) -> AuditRow:
+        def row() -> AuditRow:
+            return _row_of(scope, permission, caller, resource)
+
+        access = caller.access
+        if access.is_at_hand() and access.decide(caller.principal, permission, resource).is_allowed:
+            return Told(caller, row())
+        # While the body was read his grant may have gone, or what is known of it grown old.
+        return Told(caller, await self._checks.in_thread(row))
+
+
+def _row_of(scope: Scope, permission: Permission, caller: Caller, resource: Resource) -> AuditRow:
     """The row of the audit on what a request is about to do. Raises `AccessDenied`, recorded, and `LedgerError`."""
     named: Mapping[str, str] = scope.get("path_params", {})
     return caller.access.telling(
