@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from surefoot.app import App
     from surefoot.server.crew import Member
-    from surefoot.server.entry.rule import Method
+    from surefoot.server.entry.rule import Method, Rules
     from surefoot.server.served import Served
 
 
@@ -90,7 +90,8 @@ def api_of(
     following = Following(app, executor)
     beginning = Beginning(runs, answers, following, settings)
     pages = RunPages(runs, answers, following, recovery)
-    own = ServerPages(app, served, executor, figures, tally=tally)
+    rules: Rules = {**RULES, **(GATEWAY_RULES if has_gateway else {})}
+    own = ServerPages(app, served, executor, figures, rules=rules, is_open=is_open, tally=tally)
     switching = SwitchPages(app)
     endpoints: dict[tuple[Method, str], Endpoint] = {
         ("GET", "/healthz"): own.health,
@@ -118,7 +119,7 @@ def api_of(
     routes = Door(app, served, figures).routes(endpoints, RULES)
     asgi = entered(
         *(app, [*routes, *(gateway_routes(app) if has_gateway else ())]),
-        rules={**RULES, **(GATEWAY_RULES if has_gateway else {})},
+        rules=rules,
         settings=settings,
         owner_is_anybody=is_open,
         handlers={Exception: answer_to},

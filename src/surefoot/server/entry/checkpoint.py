@@ -109,9 +109,8 @@ class Checks:
         resource = self._resource(scope, permission, rule, caller)
         if not caller.may(permission, resource):
             return None
-        if rule.is_switched and any(
-            switches.is_off(what, organisation=of) for what, of in _switched(caller, resource)
-        ):
+        where = resource.organisation
+        if rule.is_switched and switches.against(caller.principal, flow=resource.name, organisation=where):
             return None
         return resource
 
@@ -163,14 +162,11 @@ class Checks:
             caller.require(permission, resource)
 
     def _refuse_switched_off(self, caller: Caller, permission: Permission, resource: Resource) -> None:
-        switches = caller.access.switches
-        for what, organisation in _switched(caller, resource):
-            if switches.is_off(what, organisation=organisation):
-                because = f"{what} is switched off"
-                denied = caller.access.deny(
-                    caller.principal, permission, resource, because, caller.request_id
-                )
-                raise Refusal(403, "switched-off", f"{because}: nothing of it is begun", more=_more(denied))
+        principal, flow = caller.principal, resource.name
+        if off := caller.access.switches.against(principal, flow=flow, organisation=resource.organisation):
+            because = f"{off} is switched off"
+            denied = caller.access.deny(principal, permission, resource, because, caller.request_id)
+            raise Refusal(403, "switched-off", f"{because}: nothing of it is begun", more=_more(denied))
 
     def _refuse_spent(self, caller: Caller, resource: Resource) -> None:
         """A run whose budget is used up would fail at its first call: it is not begun."""
@@ -293,14 +289,6 @@ def _row_of(scope: Scope, permission: Permission, caller: Caller, resource: Reso
         *(caller.principal, permission, resource),
         request_id=caller.request_id,
         details={"method": scope["method"], "path": scope["path"], **named},
-    )
-
-
-def _switched(caller: Caller, resource: Resource) -> tuple[tuple[str, str], tuple[str, str]]:
-    """What may be switched off of a request that begins something, each with its organisation."""
-    return (
-        (f"flow:{resource.name}", resource.organisation),
-        (caller.principal.who, caller.principal.organisation),
     )
 
 
