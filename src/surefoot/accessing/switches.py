@@ -72,6 +72,11 @@ class Switches:
             known = self._known = (until, frozenset((one.organisation, one.what) for one in self.all()))
         return (organisation, what) in known[1]
 
+    def is_at_hand(self, seconds: float = 0.05) -> bool:
+        """Whether `is_off` answers without looking, and will for so many seconds."""
+        known = self._known
+        return known is not None and time.monotonic() + seconds < known[0]
+
     def against(self, principal: Principal, *, flow: str = "", organisation: str | None = None) -> str:
         """What keeps somebody from running a flow: it, he himself or a group of his is off; empty for nothing.
 

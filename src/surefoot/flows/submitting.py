@@ -40,7 +40,7 @@ def submit(target: Target, options: Options) -> Logic[RunRecord]:
         run, "running", inputs=text, output=runner.made_of(options, bounds), freight=freight
     )
     try:
-        started = app.ledger.submit(StartRun(record, start, freight))
+        started = app.ledger.submit(StartRun(record, start, freight, options.audit))
         yield Durable(started)
     finally:
         run.close()

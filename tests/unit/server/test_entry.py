@@ -133,7 +133,7 @@ def test_what_is_given_back_can_be_taken_again() -> None:
 
 def test_good_tokens_cost_no_turn_and_bad_ones_do() -> None:
     clock = Clock()
-    knocking = Knocking(3, clock=clock)
+    knocking = Knocking(Rates(3, share=1.0, clock=clock), clock=clock)
     for _ in range(20):
         turn = knocking.turn("203.0.113.9", "good")
         knocking.was_good("203.0.113.9", "good", turn)

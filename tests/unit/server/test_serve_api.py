@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 import served_flows
 from serving import api_at, events, until
 from surefoot import App
+from surefoot.access.heads import heads_in
 from surefoot.errors import (
     BreakerOpen,
     BudgetExceeded,
@@ -189,6 +190,78 @@ def test_another_body_under_a_key_that_is_under_way_is_refused(client: TestClien
     assert begin(client, "held", {"name": "two"}, idempotency_key="k").status_code == 422
     served_flows.gate.set()
     ended(client, first.json()["id"])
+
+
+# The audit
+
+
+def test_each_request_to_begin_a_run_is_told_of_once_whatever_came_of_it(serving: Serving) -> None:
+    client, _, app = serving
+
+    def told() -> list[str]:
+        return sorted(
+            row.request_id for row in app.access.audit.rows(action="flow:run") if row.decision == "allowed"
+        )
+
+    def ask(name: str, flow: str, inputs: dict[str, Any], query: str = "", **headers: str) -> int:
+        answer = begin(client, flow, inputs, query=query, x_request_id=name, **headers)
+        return int(answer.status_code)
+
+    asked = [
+        (ask("made", "twice", {"n": 1}), 200),
+        (ask("keyed", "twice", {"n": 2}, idempotency_key="a"), 200),
+        (ask("keyed-again", "twice", {"n": 2}, idempotency_key="a"), 200),
+        (ask("keyed-otherwise", "twice", {"n": 3}, idempotency_key="a"), 422),
+        (ask("later", "twice", {"n": 4}, "?wait=0"), 202),
+        (ask("later-again", "twice", {"n": 4}, "?wait=0", idempotency_key="a2"), 202),
+        (ask("odd", "twice", {"n": "no number"}), 422),
+        (ask("no-flow", "nothing", {}), 404),
+        (ask("fails", "fails", {"why": "it must"}), 500),
+        (ask("streamed", "twice", {"n": 5}, accept="text/event-stream"), 200),
+        (ask("held", "held", {"name": "one"}, "?wait=0.1"), 202),
+    ]
+    served_flows.gate.set()
+    assert [status for status, _ in asked] == [right for _, right in asked]
+    assert told() == sorted(
+        [
+            "made",
+            "keyed",
+            "keyed-again",
+            "keyed-otherwise",
+            "later",
+            "later-again",
+            "odd",
+            "no-flow",
+            "fails",
+            "streamed",
+            "held",
+        ]
+    )
+    assert app.access.audit.verify() == 11
+
+
+def test_of_a_run_that_could_not_begin_in_time_the_row_goes_with_its_record(tmp_path: Path) -> None:
+    served_flows.gate.clear()
+    with api_at(tmp_path, FLOWS, workers=1, grace=0) as (client, _, app):
+        try:
+            begin(client, "held", {"name": "first"}, query="?wait=0.1", x_request_id="first")
+            late = begin(client, "twice", {"n": 1}, query="?wait=0.1", x_request_id="late")
+            assert (late.status_code, late.json()["status"]) == (202, "pending")
+            rows = app.access.audit.rows(action="flow:run")
+            assert sorted(row.request_id for row in rows) == ["first", "late"]
+        finally:
+            served_flows.gate.set()
+
+
+def test_heads_are_kept_of_rows_that_go_with_runs_too(tmp_path: Path) -> None:
+    heads = tmp_path / "heads.jsonl"
+    (tmp_path / "surefoot.toml").write_text(f'[access]\nheads = "{heads}"\nheads_every = 2\n')
+    with api_at(tmp_path, FLOWS, grace=0) as (client, _, app):
+        for n in range(4):
+            assert begin(client, "twice", {"n": n}).status_code == 200
+        kept = list(heads_in(heads.read_text().splitlines()))
+        assert [head.seq for head in kept] == [2, 4]
+        assert app.access.audit.verify(kept) == 4
 
 
 # Events

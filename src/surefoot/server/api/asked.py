@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from surefoot.access import Principal, Resource
     from surefoot.app import App
     from surefoot.ledger import RunRecord
+    from surefoot.server.entry.told import Told
     from surefoot.server.served import ServedFlow
 
 
@@ -29,6 +30,8 @@ class Asked:
     resource: Resource
     served: ServedFlow | None = None
     record: RunRecord | None = None
+    told: Told | None = None
+    """What the audit is told of it, where the endpoint has it written along with what it does."""
 
     @property
     def organisation(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, cast
 
@@ -47,25 +48,33 @@ class Beginning:
 
     async def run(self, asked: Asked) -> Response:
         """POST /flows/{flow}/runs."""
-        request = asked.request
+        request, told = asked.request, asked.told
+        if told is None:
+            raise LookupError("the rule of this route says that its row of the audit goes along")
         fields = fields_of(request, RUN_FIELDS)
-        order = _order(asked, fields, keys.of_request(request, fields))
+        order = replace(_order(asked, fields, keys.of_request(request, fields)), audit=told.row)
         is_own = order.key is None or await run_in_threadpool(self._admitted, asked, order)
         if is_streamed(request.headers.get("accept", "")):
             # Once events flow there is no other status any more.
             await run_in_threadpool(flows.checked, order.flow.spec, order.inputs)
+            await run_in_threadpool(told.settle)
             job = self._joined(order) or self._runs.begin(order)
             return self._following.stream(job.run_id, job, last="", is_exact=is_own)
         seconds = wait_of(request, self._settings.sync_seconds)
         if seconds == 0:
             record = await self._runs.submit(order)
+            told.is_written = True
             return accepted(record.id, record.flow, record.status, is_replay=record.status != "pending")
         until = time.monotonic() + seconds
-        job = self._joined(order) or self._runs.begin(order)
+        joined = self._joined(order)
+        job = joined or self._runs.begin(order)
+        if joined is None:
+            told.is_done = lambda: job.feed.is_opened
         # Where nobody had time for it yet it is recorded, so that what is answered holds.
         if (await job.result(seconds)) is None:
             kept = await self._runs.accept(job, order)
             if kept is not None:
+                told.is_written = True
                 return accepted(kept.id, kept.flow, kept.status)
         return await self._answers.of_job(asked, job, until=until)
 

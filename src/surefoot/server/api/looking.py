@@ -22,6 +22,7 @@ from surefoot.server.working.figures import MEDIA_TYPE
 if TYPE_CHECKING:
     from surefoot.app import App
     from surefoot.server.api.asked import Asked
+    from surefoot.server.crew.tally import Tally
     from surefoot.server.entry.rule import Rules
     from surefoot.server.served import Served, ServedFlow
     from surefoot.server.working.executor import Executor
@@ -45,13 +46,16 @@ class ServerPages:
         *,
         rules: Rules,
         is_open: bool,
+        tally: Tally | None = None,
     ) -> None:
+        """tally: the figures of all processes of this server, where there are several."""
         self._app = app
         self._rules = rules
         self._is_open = is_open
         self._served = served
         self._executor = executor
         self._figures = figures
+        self._tally = tally
         self._look: asyncio.Future[bool] | None = None
         self._looked = 0.0
 
@@ -92,13 +96,11 @@ class ServerPages:
     async def metrics(self, asked: Asked) -> Response:  # noqa: ARG002
         """GET /metrics."""
         unfinished = await run_in_threadpool(statuses, self._app.ledger, sorted(self._served))
-        gauges: dict[str, float] = {
-            "queue_depth": self._executor.queued,
-            "queue_size": self._executor.settings.queue,
-            "active_runs": self._executor.active,
-            "draining": int(self._executor.is_draining),
-        }
-        text = self._figures.text(gauges=gauges, runs=unfinished)
+        if self._tally is not None:
+            figures, gauges = await run_in_threadpool(self._tally.of_all)
+        else:
+            figures, gauges = self._figures, self._executor.gauges()
+        text = figures.text(gauges=gauges, runs=unfinished)
         return Response(text, media_type=MEDIA_TYPE)
 
     async def flows(self, asked: Asked) -> Response:

@@ -123,7 +123,9 @@ def query_of(request: Request) -> Mapping[str, str]:
     found = dict(request.query_params)
     for name, value in found.items():
         if not is_text(name, most=_LONGEST_TAG) or not is_text(value):
-            raise Problem(400, f"{name[:40]!r} of the query is no text of at most 1,000 characters, without NUL")
+            raise Problem(
+                400, f"{name[:40]!r} of the query is no text of at most 1,000 characters, without NUL"
+            )
     return found
 
 

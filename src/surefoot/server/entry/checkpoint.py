@@ -22,13 +22,14 @@ from surefoot.server.entry.caller import CALLER, RUN, Caller
 from surefoot.server.entry.manner import PROGRAMS, Manner
 from surefoot.server.entry.refusal import Refusal, of_denied
 from surefoot.server.entry.rule import Rule
+from surefoot.server.entry.told import TOLD, Told
 
 if TYPE_CHECKING:
     from surefoot.app import App
     from surefoot.config.entry import EntrySettings
-    from surefoot.ledger import RunRecord
+    from surefoot.ledger import AuditRow, RunRecord
     from surefoot.server.entry.identification import Identification
-    from surefoot.server.entry.rates import Rates, Turn
+    from surefoot.server.entry.rates import Bounding, Turn
 
 T = TypeVar("T")
 
@@ -52,7 +53,7 @@ class Checks:
     """What all routes are checked by."""
 
     def __init__(
-        self, app: App, settings: EntrySettings, *, identification: Identification, rates: Rates | None
+        self, app: App, settings: EntrySettings, *, identification: Identification, rates: Bounding | None
     ) -> None:
         self.app = app
         self.settings = settings
@@ -96,14 +97,29 @@ class Checks:
             self._refuse_spent(caller, resource)
         return resource
 
+    def let_in(self, scope: Scope, rule: Rule, permission: Permission, caller: Caller) -> Resource | None:
+        """What is asked for, where it is plain without the ledger that it may be had; None where `admitted` has to say.
+
+        Nothing is refused here, as the audit would have to be told.
+        """
+        switches = caller.access.switches
+        if rule.thing == "run" or rule.is_listing or not caller.access.is_at_hand():
+            return None
+        if (rule.begins and self.app.budgeting is not None) or (
+            rule.is_switched and not switches.is_at_hand()
+        ):
+            return None
+        resource = self._resource(scope, permission, rule, caller)
+        if not caller.may(permission, resource):
+            return None
+        where = resource.organisation
+        if rule.is_switched and switches.against(caller.principal, flow=resource.name, organisation=where):
+            return None
+        return resource
+
     def tell(self, scope: Scope, permission: Permission, caller: Caller, resource: Resource) -> None:
         """Have the audit say that this was allowed, before it is done. Raises `AccessDenied` and `LedgerError`."""
-        named: Mapping[str, str] = scope.get("path_params", {})
-        caller.access.record(
-            *(caller.principal, permission, resource),
-            request_id=caller.request_id,
-            details={"method": scope["method"], "path": scope["path"], **named},
-        )
+        caller.access.tell(_row_of(scope, permission, caller, resource))
 
     def _resource(self, scope: Scope, permission: Permission, rule: Rule, caller: Caller) -> Resource:
         kind, own = kind_of(permission), caller.principal.organisation
@@ -186,9 +202,20 @@ class Checkpoint:
             await self._behind(scope, receive, send)
             return
         said: dict[str, str] = {}
+        is_lost = False
 
         async def send_counted(message: Message) -> None:
+            nonlocal is_lost
+            if is_lost:
+                # It was answered otherwise: what cannot be told was not done.
+                return
             if message["type"] == "http.response.start":
+                try:
+                    await self._settled(scope)
+                except LedgerError:
+                    is_lost = True
+                    await self._manner.answer(scope, _unavailable())(scope, receive, send)
+                    return
                 MutableHeaders(scope=message).update(said)
             await send(message)
 
@@ -203,28 +230,67 @@ class Checkpoint:
         except LedgerError:
             await self._manner.answer(scope, _unavailable())(scope, receive, send_counted)
         else:
-            await self._behind(scope, receive, send_counted)
+            try:
+                await self._behind(scope, receive, send_counted)
+            finally:
+                # Where nothing was answered, as the code of the route has failed.
+                if not is_lost:
+                    await self._settled(scope)
+
+    async def _settled(self, scope: Scope) -> None:
+        """Have the audit told of a request before it is answered. Raises `LedgerError`."""
+        told: Told | None = scope.get(TOLD)
+        if told is not None and not told.is_settled:
+            await self._checks.in_thread(told.settle)
 
     async def _let_in(
         self, scope: Scope, receive: Receive, rule: Rule, permission: Permission, said: dict[str, str]
     ) -> Receive:
         checks = self._checks
-
-        def looked_at() -> tuple[Caller, Resource]:
-            caller, turn = checks.identified(scope, rule, self._manner)
-            if turn is not None:
-                said.update(turn.headers())
-            _refuse_odd_names(scope)
-            return caller, checks.admitted(scope, rule, permission, caller)
-
-        caller, resource = await checks.in_thread(looked_at)
+        # A turn of a thread costs as much as all that is looked at, which is mostly known.
+        is_known = self._manner.is_known(scope, rule, checks.identification)
+        caller, turn = (
+            checks.identified(scope, rule, self._manner)
+            if is_known
+            else await checks.in_thread(lambda: checks.identified(scope, rule, self._manner))
+        )
+        if turn is not None:
+            said.update(turn.headers())
+        _refuse_odd_names(scope)
+        resource = checks.let_in(scope, rule, permission, caller) if is_known else None
+        if resource is None:
+            resource = await checks.in_thread(lambda: checks.admitted(scope, rule, permission, caller))
         scope[CALLER] = replace(caller, admitted=(permission, resource), is_of_some=rule.is_listing)
         if scope["method"] in _READING:
             return receive
         receive = await self._manner.take(scope, receive, checks.settings)
-        if not rule.is_told:
+        if rule.goes_along:
+            scope[TOLD] = await self._told(scope, permission, caller, resource)
+        elif not rule.is_told:
             await checks.in_thread(lambda: checks.tell(scope, permission, caller, resource))
         return receive
+
+    async def _told(self, scope: Scope, permission: Permission, caller: Caller, resource: Resource) -> Told:
+        """What is to be told. Raises `AccessDenied`, recorded, for what may not be done any more, and `LedgerError`."""
+
+        def row() -> AuditRow:
+            return _row_of(scope, permission, caller, resource)
+
+        access = caller.access
+        if access.is_at_hand() and access.decide(caller.principal, permission, resource).is_allowed:
+            return Told(caller, row())
+        # While the body was read his grant may have gone, or what is known of it grown old.
+        return Told(caller, await self._checks.in_thread(row))
+
+
+def _row_of(scope: Scope, permission: Permission, caller: Caller, resource: Resource) -> AuditRow:
+    """The row of the audit on what a request is about to do. Raises `AccessDenied`, recorded, and `LedgerError`."""
+    named: Mapping[str, str] = scope.get("path_params", {})
+    return caller.access.telling(
+        *(caller.principal, permission, resource),
+        request_id=caller.request_id,
+        details={"method": scope["method"], "path": scope["path"], **named},
+    )
 
 
 def _refuse_odd_names(scope: Scope) -> None:

@@ -18,7 +18,7 @@ from surefoot.server.entry.identification import Identification
 from surefoot.server.entry.knocking import Knocking
 from surefoot.server.entry.manner import PROGRAMS, Manner
 from surefoot.server.entry.perimeter import Perimeter
-from surefoot.server.entry.rates import Rates
+from surefoot.server.entry.rates import Bounding, Rates, Rating
 from surefoot.server.entry.refusal import answer_denied, answer_refused
 from surefoot.server.entry.rule import Method, Rule, Rules
 
@@ -40,17 +40,19 @@ def entered(
     checks: Checks | None = None,
     handlers: Mapping[Any, Any] | None = None,
     lifespan: Lifespan[Starlette] | None = None,
+    rating: Rating | None = None,
 ) -> ASGIApp:
     """The routes as an ASGI application that lets in whom the rules let in.
 
     owner_is_anybody: whoever shows no token is taken for the owner of this machine's account.
     checks: those of `checks_of`, where other routes share them.
+    rating: makes the rates of those who ask, where several processes hold to them together.
     handlers: what errors of the routes are answered with, beside `AccessDenied` and those of HTTP.
 
     Raises `UsageError` for a route without a rule, and for a rule without a route.
     """
     if checks is None:
-        checks = checks_of(app, settings, owner_is_anybody=owner_is_anybody)
+        checks = checks_of(app, settings, owner_is_anybody=owner_is_anybody, rating=rating)
     guarded = guarded_by(ruled(routes, rules), rules, checks)
     starlette = Starlette(
         routes=guarded,
@@ -63,17 +65,25 @@ def entered(
     return Perimeter(starlette, settings, hosts=Hosts(settings.hosts), unnamed=unnamed)
 
 
-def checks_of(app: App, settings: EntrySettings, *, owner_is_anybody: bool = False) -> Checks:
+def checks_of(
+    app: App, settings: EntrySettings, *, owner_is_anybody: bool = False, rating: Rating | None = None
+) -> Checks:
     """What the routes of an app are checked by."""
+    rated = rating or _rated
     identification = Identification(
         app.access,
         addresses=Addresses(settings.trusted_proxies),
-        knocking=Knocking(settings.bad_tokens_per_minute),
+        knocking=Knocking(rated("bad-tokens", settings.bad_tokens_per_minute, 1.0)),
         owner_is_anybody=owner_is_anybody,
     )
     per_minute = settings.requests_per_minute
-    rates = Rates(per_minute, share=_AT_ONCE) if per_minute else None
+    rates = rated("requests", per_minute, _AT_ONCE) if per_minute else None
     return Checks(app, settings, identification=identification, rates=rates)
+
+
+def _rated(_name: str, per_minute: float, share: float) -> Bounding:
+    """Rates of this process alone."""
+    return Rates(per_minute, share=share)
 
 
 def ruled(

@@ -9,7 +9,7 @@ from dataclasses import replace
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-from surefoot.access import LOCAL, Principal, TokenRow
+from surefoot.access import LOCAL, Principal, TokenRow, is_token
 from surefoot.accessing.access import Access
 from surefoot.errors import LedgerError, WorldError
 from surefoot.server.entry.address import Addresses
@@ -85,6 +85,13 @@ class Identification:
 
     def _caller(self, scope: Scope, principal: Principal, token: TokenRow | None) -> Caller:
         return Caller(self._access, principal, token, self._addresses.of(scope), scope.get(REQUEST_ID, ""))
+
+    def is_at_hand(self, scope: Scope, *, key_header: str = "") -> bool:
+        """Whether `caller` says it without asking anybody. Raises `Refusal` 401 as it does."""
+        bearer = _bearer(Headers(scope=scope), key_header)
+        return self._access.is_at_hand() and (
+            not bearer or (is_token(bearer) and self._access.tokens.is_at_hand(bearer))
+        )
 
     def _found(self, bearer: str) -> tuple[Principal, TokenRow | None] | None:
         try:

@@ -44,6 +44,10 @@ class Manner:
         """Who asks. Blocks while the ledger is read. Raises `Refusal`: 401, 429, 503."""
         return identification.caller(scope, key_header=rule.key_header)
 
+    def is_known(self, scope: Scope, rule: Rule, identification: Identification) -> bool:
+        """Whether `caller` says it without asking the ledger, so that it needs no thread. Raises `Refusal` 401."""
+        return identification.is_at_hand(scope, key_header=rule.key_header)
+
     async def take(self, scope: Scope, receive: Receive, settings: EntrySettings) -> Receive:
         """Read the body of a request, and look at what it says; how code behind this receives the same body.
 

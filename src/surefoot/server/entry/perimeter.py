@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -45,9 +46,10 @@ class Perimeter:
         self._hosts = hosts
         self._unnamed = unnamed
         self._manner = manner
-        self._carried = dict(manner.carried)
+        carried = dict(manner.carried)
         if settings.hsts:
-            self._carried["strict-transport-security"] = f"max-age={settings.hsts}; includeSubDomains"
+            carried["strict-transport-security"] = f"max-age={settings.hsts}; includeSubDomains"
+        self._carried = _raw(carried)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -63,7 +65,7 @@ class Perimeter:
         cross = self._cross(headers.get(b"origin", b"").decode("latin-1"))
         answering = Answering(
             *(send, receive),
-            carried={"x-request-id": request_id, **cross, **self._carried},
+            carried=self._carried_by(request_id, cross),
             has_body=b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0",
         )
         try:
@@ -79,6 +81,14 @@ class Perimeter:
                 await self._manner.answer(scope, _broken())(scope, receive, answering.send)
             elif not answering.has_ended:
                 raise BrokenOff from None
+
+    def _carried_by(self, request_id: str, cross: Mapping[str, str]) -> shape.RawHeaders:
+        said = _raw({"x-request-id": request_id, **cross})
+        return (
+            [*said, *(one for one in self._carried if one[0].decode() not in cross)]
+            if cross
+            else [*said, *self._carried]
+        )
 
     def _looked_at(self, scope: Scope, headers: dict[bytes, bytes], *, is_cross: bool) -> Response | None:
         """What to answer at once; None where the request goes on. Raises `Refusal`."""
@@ -111,6 +121,10 @@ class Perimeter:
             "cross-origin-resource-policy": "cross-origin",
             "vary": "origin",
         }
+
+
+def _raw(headers: Mapping[str, str]) -> shape.RawHeaders:
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
 
 
 class BrokenOff(Exception):

@@ -77,6 +77,11 @@ class Browsing(Manner):
             scope[VISITOR] = self._visitor(scope, found, has_session=False)
         return found
 
+    def is_known(self, scope: Scope, rule: Rule, identification: Identification) -> bool:
+        """The login of a page is looked up in a thread."""
+        del scope, rule, identification
+        return False
+
     def recognised(self, scope: Scope, identification: Identification) -> Caller | None:
         """Who is logged in in this browser; None where nobody is, or no more. Blocks. Raises `Refusal` 503."""
         request = Request(scope)

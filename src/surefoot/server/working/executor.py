@@ -83,6 +83,15 @@ class Executor:
         """How many more runs may wait."""
         return max(0, self.settings.queue - self._queued - self._promised)
 
+    def gauges(self) -> dict[str, float]:
+        """What stands now, by name."""
+        return {
+            "queue_depth": self.queued,
+            "queue_size": self.settings.queue,
+            "active_runs": self.active,
+            "draining": int(self.is_draining),
+        }
+
     def job(self, run_id: str) -> Job | None:
         """The run of this id, where it is made here or waits to be."""
         return self._jobs.get(run_id)

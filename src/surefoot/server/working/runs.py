@@ -17,7 +17,7 @@ from surefoot.values import RunTags, new_id
 if TYPE_CHECKING:
     from surefoot.access import Principal
     from surefoot.flows import Completed, Decision, Logic, Options
-    from surefoot.ledger import RunRecord
+    from surefoot.ledger import AuditRow, RunRecord
     from surefoot.server.served import Served, ServedFlow
     from surefoot.server.working.executor import Executor
 
@@ -38,6 +38,8 @@ class Order:
     deadline: float | None = None
     asked: bytes = b""
     """A digest of what was asked, by which the same is known again."""
+    audit: AuditRow | None = None
+    """The row on whoever asks, which is written in one commit with the start of the run."""
 
 
 class Runs:
@@ -240,6 +242,7 @@ class Runs:
             run_id=run_id,
             on_completed=None if job is None else _noting(job),
             parks=self._parks,
+            audit=order.audit,
         )
 
     @property
