@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from surefoot.config.entry import EntrySettings
     from surefoot.ledger import RunRecord
     from surefoot.server.entry.identification import Identification
-    from surefoot.server.entry.rates import Rates, Turn
+    from surefoot.server.entry.rates import Pace, Turn
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ class Checks:
     """What all routes are checked by."""
 
     def __init__(
-        self, app: App, settings: EntrySettings, *, identification: Identification, rates: Rates | None
+        self, app: App, settings: EntrySettings, *, identification: Identification, rates: Pace | None
     ) -> None:
         self.app = app
         self.settings = settings
@@ -64,7 +64,9 @@ class Checks:
         caller = self._identification.caller(scope, key_header=rule.key_header)
         if self._rates is None or caller.principal is LOCAL:
             return caller, None
-        turn = self._rates.take(caller.principal.who)
+        principal = caller.principal
+        # Those of one name in two organisations are two.
+        turn = self._rates.take(f"{principal.organisation}/{principal.who}")
         if turn.wait > 0:
             raise Refusal(
                 429,

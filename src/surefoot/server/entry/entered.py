@@ -17,7 +17,7 @@ from surefoot.server.entry.hosts import Hosts
 from surefoot.server.entry.identification import Identification
 from surefoot.server.entry.knocking import Knocking
 from surefoot.server.entry.perimeter import Perimeter
-from surefoot.server.entry.rates import Rates
+from surefoot.server.entry.rates import Pace, Rates
 from surefoot.server.entry.refusal import answer_denied, answer_refused
 from surefoot.server.entry.rule import Method, Rule, Rules
 
@@ -67,9 +67,19 @@ def checks_of(app: App, settings: EntrySettings, *, owner_is_anybody: bool = Fal
         knocking=Knocking(settings.bad_tokens_per_minute),
         owner_is_anybody=owner_is_anybody,
     )
+    return Checks(app, settings, identification=identification, rates=_rates_of(app, settings))
+
+
+def _rates_of(app: App, settings: EntrySettings) -> Pace | None:
+    """How often somebody may ask: of this server, or of all that share a Redis."""
     per_minute = settings.requests_per_minute
-    rates = Rates(per_minute, share=_AT_ONCE) if per_minute else None
-    return Checks(app, settings, identification=identification, rates=rates)
+    if not per_minute:
+        return None
+    if app.redis is None:
+        return Rates(per_minute, share=_AT_ONCE)
+    from surefoot.server.entry.shared_rates import SharedRates
+
+    return SharedRates(per_minute, share=_AT_ONCE, redis=app.redis, processes=app.config.redis.processes)
 
 
 def ruled(routes: Iterable[BaseRoute], rules: Rules) -> list[Route]:

@@ -7,6 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from surefoot.limits.rates.gcra import Gcra
 from surefoot.locks import ForkSafeLock
@@ -32,6 +33,14 @@ class Turn:
             "ratelimit-reset": str(math.ceil(self.reset)),
         }
         return said if self.wait <= 0 else {**said, "retry-after": str(max(1, math.ceil(self.wait)))}
+
+
+class Pace(Protocol):
+    """How often each of many may ask."""
+
+    def take(self, name: str) -> Turn:
+        """Take one for somebody, where one is left. Safe to call from any thread; may block."""
+        ...
 
 
 class Rates:
