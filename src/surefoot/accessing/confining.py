@@ -85,7 +85,8 @@ class Confining:
         rights = of_uses(own.uses, whose=f"the flow {confined.flow} of this program")
         if caller is None:
             return rights
-        self._refuse_switched_off(confined, caller.who, f"{caller.who} is switched off", run_id)
+        if off := self._office.switches.against(replace(caller, organisation=confined.tenant)):
+            raise self.refused(confined, "flow", confined.flow, f"{off} is switched off", run_id=run_id)
         own_rights = self._of_caller(caller, confined.tenant, _USING)
         if own_rights.connections is not None:
             own_rights = replace(own_rights, connections=(*own_rights.connections, *own.besides))
@@ -115,7 +116,8 @@ class Confining:
         if caller is None:
             return
         office = self._office
-        self._refuse_switched_off(confined, caller.who, f"{caller.who} is switched off", run_id)
+        if off := office.switches.against(replace(caller, organisation=confined.tenant)):
+            raise self.refused(confined, "flow", confined.flow, f"{off} is switched off", run_id=run_id)
         office.require(
             *(caller, access.permission("flow:run")),
             office.resource("flow", confined.flow, organisation=confined.tenant),
@@ -123,7 +125,10 @@ class Confining:
         )
 
     def _of_caller(self, caller: Principal, tenant: str, by: Sequence[Permission]) -> Rights:
-        """The connections that grants of somebody reach by these permissions; of the rest he says nothing."""
+        """The connections and databases that grants of somebody reach by these permissions.
+
+        Of the rest he says nothing.
+        """
         if caller is LOCAL:
             return Rights()
         office = self._office
@@ -131,7 +136,7 @@ class Confining:
         names = office.roster().names(caller, by, resource)
         where = f"{tenant or access.UNNAMED}/{office.project}"
         how = f"`surefoot access grant {caller.who} runner --on {where}/connection:NAME`"
-        return Rights(connections=names, whose=f"a grant of {caller.who} ({how})")
+        return Rights(connections=names, databases=names, whose=f"a grant of {caller.who} ({how})")
 
     def _published(self, confined: Confined) -> Publication | None:
         if not confined.digest:
@@ -139,9 +144,10 @@ class Confining:
         key = confined.tenant, confined.flow, confined.digest
         known = self._known.get(key)
         if known is None or time.monotonic() >= known[0]:
+            until = time.monotonic() + self._office.settings.refresh
             every = self._office.published.all(confined.flow, organisation=confined.tenant)
             found = next((one for one in every if one.digest == confined.digest), None)
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
-            known = self._known[key] = (time.monotonic() + self._office.settings.refresh, found)
+            known = self._known[key] = (until, found)
         return known[1]
