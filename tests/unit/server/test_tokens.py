@@ -370,7 +370,12 @@ def test_a_listener_that_is_too_slow_is_told_how_much_it_missed(serving: Serving
     async def read(feed: Feed) -> list[Event]:
         following = Following(serving.town.app, Executor(serving.town.app, ServeSettings(), Figures()))
         job = Job(
-            ServedFlow(told_to_nobody, told_to_nobody.spec), _nothing, feed, tenant="", is_recorded=True
+            ServedFlow(told_to_nobody, told_to_nobody.spec),
+            _nothing,
+            feed,
+            tenant="",
+            principal="",
+            is_recorded=True,
         )
         coming = following.stream(feed.run_id, job, last="", is_exact=True).body_iterator
         text = ""
