@@ -49,7 +49,8 @@ class EntrySettings(Section):
     requests_per_minute: float = Field(
         default=6000.0,
         ge=0,
-        description="How many requests somebody may make in a minute, a tenth of them at once; 0 for any number.",
+        description="How many requests somebody may make in a minute, a tenth of them at once; 0 for any number. "
+        "Servers with one `[redis]` count them together.",
     )
     bad_tokens_per_minute: float = Field(
         default=20.0,

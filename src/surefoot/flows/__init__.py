@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from surefoot.flows.drive import drive as drive
     from surefoot.flows.drive import drive_async as drive_async
     from surefoot.flows.ending import recorded_output as recorded_output
+    from surefoot.flows.events import CallStreamed as CallStreamed
     from surefoot.flows.events import Listener as Listener
     from surefoot.flows.events import RunEvent as RunEvent
     from surefoot.flows.events import RunOpened as RunOpened
@@ -107,7 +108,15 @@ else:
             "doubts": ["Decision"],
             "drive": ["Logic", "drive", "drive_async"],
             "ending": ["recorded_output"],
-            "events": ["Listener", "RunEvent", "RunOpened", "StepClosed", "StepOpened", "StepYielded"],
+            "events": [
+                "CallStreamed",
+                "Listener",
+                "RunEvent",
+                "RunOpened",
+                "StepClosed",
+                "StepOpened",
+                "StepYielded",
+            ],
             "flow": ["Flow", "FlowSpec", "Workflow", "flow"],
             "forking": ["fork", "fork_async", "planned"],
             "given": ["now", "random", "sleep", "uuid4"],

@@ -148,7 +148,9 @@ class RunPages:
         if run.status in FINAL:
             raise Problem(409, f"run {run.id} is {run.status}: it is over", kind="run-ended")
         decisions = _decisions(fields)
-        job = self._runs.go_on(run, deadline=fields.seconds("deadline"), decisions=decisions)
+        job = self._runs.go_on(
+            run, deadline=fields.seconds("deadline"), decisions=decisions, principal=asked.principal
+        )
         return await self._waited(asked, job)
 
     async def cancel(self, asked: Asked) -> Response:

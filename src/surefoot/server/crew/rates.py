@@ -32,6 +32,8 @@ class SharedRates:
     killed leaves no lock: the kernel takes it back.
     """
 
+    blocks = False
+
     def __init__(
         self, file: Path, per_minute: float, *, share: float, clock: Callable[[], float] = time.monotonic
     ) -> None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from surefoot.config.entry import EntrySettings
     from surefoot.ledger import AuditRow, RunRecord
     from surefoot.server.entry.identification import Identification
-    from surefoot.server.entry.rates import Bounding, Turn
+    from surefoot.server.entry.rates import Pace, Turn
 
 T = TypeVar("T")
 
@@ -53,13 +53,18 @@ class Checks:
     """What all routes are checked by."""
 
     def __init__(
-        self, app: App, settings: EntrySettings, *, identification: Identification, rates: Bounding | None
+        self, app: App, settings: EntrySettings, *, identification: Identification, rates: Pace | None
     ) -> None:
         self.app = app
         self.settings = settings
         self.identification = identification
         self._rates = rates
         self._threads: anyio.CapacityLimiter | None = None
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether rates are kept where asking takes time."""
+        return self._rates is not None and self._rates.blocks
 
     async def in_thread(self, work: Callable[[], T]) -> T:
         """Do what blocks; its threads are its own, so that requests that wait for runs keep nobody out."""
@@ -72,7 +77,9 @@ class Checks:
         caller = manner.caller(scope, rule, self.identification)
         if self._rates is None or caller.principal is LOCAL:
             return caller, None
-        turn = self._rates.take(caller.principal.who)
+        principal = caller.principal
+        # Those of one name in two organisations are two.
+        turn = self._rates.take(f"{principal.organisation}/{principal.who}")
         if turn.wait > 0:
             raise Refusal(
                 429,
@@ -248,7 +255,7 @@ class Checkpoint:
     ) -> Receive:
         checks = self._checks
         # A turn of a thread costs as much as all that is looked at, which is mostly known.
-        is_known = self._manner.is_known(scope, rule, checks.identification)
+        is_known = not checks.is_elsewhere and self._manner.is_known(scope, rule, checks.identification)
         caller, turn = (
             checks.identified(scope, rule, self._manner)
             if is_known

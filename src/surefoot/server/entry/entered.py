@@ -18,7 +18,7 @@ from surefoot.server.entry.identification import Identification
 from surefoot.server.entry.knocking import Knocking
 from surefoot.server.entry.manner import PROGRAMS, Manner
 from surefoot.server.entry.perimeter import Perimeter
-from surefoot.server.entry.rates import Bounding, Rates, Rating
+from surefoot.server.entry.rates import Bounding, Pace, Rates, Rating
 from surefoot.server.entry.refusal import answer_denied, answer_refused
 from surefoot.server.entry.rule import Method, Rule, Rules
 
@@ -76,9 +76,19 @@ def checks_of(
         knocking=Knocking(rated("bad-tokens", settings.bad_tokens_per_minute, 1.0)),
         owner_is_anybody=owner_is_anybody,
     )
+    return Checks(app, settings, identification=identification, rates=_rates_of(app, settings, rated))
+
+
+def _rates_of(app: App, settings: EntrySettings, rated: Rating) -> Pace | None:
+    """How often somebody may ask: of this server, or of all that share a Redis."""
     per_minute = settings.requests_per_minute
-    rates = rated("requests", per_minute, _AT_ONCE) if per_minute else None
-    return Checks(app, settings, identification=identification, rates=rates)
+    if not per_minute:
+        return None
+    if app.redis is None:
+        return rated("requests", per_minute, _AT_ONCE)
+    from surefoot.server.entry.redis_rates import RedisRates
+
+    return RedisRates(per_minute, share=_AT_ONCE, redis=app.redis, processes=app.config.redis.processes)
 
 
 def _rated(_name: str, per_minute: float, share: float) -> Bounding:

@@ -35,12 +35,21 @@ class Turn:
         return said if self.wait <= 0 else {**said, "retry-after": str(max(1, math.ceil(self.wait)))}
 
 
-class Bounding(Protocol):
-    """A rate for each name."""
+class Pace(Protocol):
+    """How often each of many may ask."""
+
+    @property
+    def blocks(self) -> bool:
+        """Whether asking takes so long that it is done in a thread."""
+        ...
 
     def take(self, name: str) -> Turn:
-        """Take one, where one is left."""
+        """Take one for somebody, where one is left. Safe to call from any thread; may block."""
         ...
+
+
+class Bounding(Pace, Protocol):
+    """A rate for each name, of which what was taken can be given back."""
 
     def give_back(self, name: str, turn: Turn) -> None:
         """Give back what `take` gave, as if it had not been asked for."""
@@ -71,6 +80,8 @@ class Rates:
 
     One that is forgotten begins anew, so that a flood of names gives each of them no more than it would have had.
     """
+
+    blocks = False
 
     def __init__(
         self,

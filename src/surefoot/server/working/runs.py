@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -143,16 +144,20 @@ class Runs:
         *,
         deadline: float | None = None,
         decisions: Mapping[str, Decision] | None = None,
+        principal: Principal | None = None,
         is_bounded: bool = True,
     ) -> Job:
         """Have a recorded run gone on with. Raises `Unavailable`, and `UnknownFlow` where its flow is not served.
 
         deadline: seconds from now that take the place of the run's own; decisions: what became of effects in doubt.
+        principal: who asks for it. A run that is confined stays bound by whoever began it; another is bound by him.
         """
         known = self.executor.job(record.id)
         if known is not None:
             return known
-        return self._put(record, deadline=deadline, decisions=decisions, is_bounded=is_bounded)
+        return self._put(
+            record, deadline=deadline, decisions=decisions, principal=principal, is_bounded=is_bounded
+        )
 
     def fork(
         self,
@@ -191,6 +196,7 @@ class Runs:
         asked: bytes = b"",
         deadline: float | None = None,
         decisions: Mapping[str, Decision] | None = None,
+        principal: Principal | None = None,
         is_bounded: bool = False,
     ) -> Job:
         served = self._served(record)
@@ -208,7 +214,8 @@ class Runs:
                 parks=self._parks,
                 on_completed=_noting(job),
             )
-            return flows.resume(self._app.ledger.run(record.id), make, options)
+            with nullcontext() if principal is None else flows.acting(principal):
+                return (yield from flows.resume(self._app.ledger.run(record.id), make, options))
 
         job = Job(
             *(served, logic, self._feed(record.id)),
