@@ -96,7 +96,7 @@ def test_connections_are_spread_and_each_process_makes_runs_in_one_ledger(folder
         # That of the other process is as it stood a second ago.
         until(lambda: f'flow="where",how="completed"}} {count}' in server.client.get("/metrics").text)
         assert seen is not None
-        assert "surefoot_queue_size 1000" in text
+        assert "surefoot_queue_size 1000" in server.client.get("/metrics").text
     finally:
         assert server.stop() == 0
     app = App(load(folder, environ={}))
