@@ -28,8 +28,19 @@ from typing import Any
 import surefoot.cli.root
 
 # None of them starts a thread or opens anything, as each process shows that imports them at its start.
-COMMANDS = ("asyncpg", "rich.console", "rich.live", "rich.progress", "rich.table", "rich.tree", "rooms")
-CLIENTS = ("anthropic", "openai.resources.chat", "rooms")
+IMPORTS = (
+    *(
+        "anthropic",
+        "asyncpg",
+        "openai.resources.chat",
+        "rich.console",
+        "rich.live",
+        "rich.progress",
+        "rich.table",
+    ),
+    *("rich.tree", "rooms"),
+)
+"""Of commands and of scripts: they share one process, as its imports take longer than some ten children do."""
 SECONDS = 100
 
 
