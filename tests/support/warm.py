@@ -51,7 +51,9 @@ class Warm:
         self.socket, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, __file__, str(theirs.fileno()), *modules], pass_fds=[theirs.fileno()]
+                [sys.executable, __file__, str(theirs.fileno()), *modules],
+                cwd=Path(__file__).parent,
+                pass_fds=[theirs.fileno()],
             )
         self.socket.settimeout(SECONDS)
         self._answers = self.socket.makefile("r", encoding="utf-8")
