@@ -17,8 +17,7 @@ import pytest
 from durable import history
 from surefoot import App
 from surefoot.config import load
-from warm import IMPORTS
-from warm import warm
+from warm import IMPORTS, warm
 from wire import WireServer
 
 ROOT = Path(__file__).parents[2]
