@@ -191,7 +191,12 @@ def test_rows_are_looked_for(ledger: Ledger) -> None:
     assert found(since_ns=2**62) == []
 
 
-def test_two_processes_share_one_chain(place: Place) -> None:
+@pytest.mark.parametrize("isolation", ["read committed", "repeatable read", "serializable"])
+def test_two_processes_share_one_chain(place: Place, isolation: str) -> None:
+    """Whatever a database server is told to begin transactions with."""
+    if place.engine == "postgres":
+        [(name,)] = place.execute("SELECT current_database()")
+        place.execute(f"ALTER DATABASE {name} SET default_transaction_isolation TO '{isolation}'")
     ledgers = [place.open(), place.open()]
 
     def write(ledger: Ledger, who: str) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from command_line import surefoot
 from serving import Server, events, until
@@ -40,7 +41,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def test_what_the_page_shows_is_answered(server: Server) -> None:
-    started, asking = blocks("by=tests/e2e/test_serve.py")
+    started, asking, _ = blocks("by=tests/e2e/test_serve.py")
     assert started.split()[:3] == ["surefoot", "serve", "served.py"]
     lines = asking.strip().splitlines()
     for line in lines:
@@ -49,6 +50,15 @@ def test_what_the_page_shows_is_answered(server: Server) -> None:
         assert done.returncode == 0, (line, done.stdout, done.stderr)
         assert '"status":"' in done.stdout
     assert len(lines) == 5
+
+
+def test_the_description_that_the_page_fetches_is_one(server: Server, tmp_path: Path) -> None:
+    fetching = blocks("by=tests/e2e/test_serve.py")[2]
+    line = fetching.strip().replace("localhost:8720", server.url)
+    subprocess.run([*shlex.split(line), "--fail-with-body"], cwd=tmp_path, timeout=60, check=True)
+    document = json.loads((tmp_path / "openapi.json").read_bytes())
+    OpenAPIV31SpecValidator(document).validate()
+    assert document["paths"].keys() >= {"/flows/describe/runs", "/flows/publish/runs", "/runs/{run}"}
 
 
 def test_a_run_that_waits_for_an_event_is_followed_to_its_end(server: Server) -> None:

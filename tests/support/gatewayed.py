@@ -118,7 +118,7 @@ def gatewayed(
         uvicorn.Config(
             api_of(app, Served([]), has_gateway=True).asgi,
             port=0,
-            http=protocol(app.config.serve.read_seconds),
+            http=protocol(app.config.serve),
             ws="none",
             lifespan="off",
             log_config=None,

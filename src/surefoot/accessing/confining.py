@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from surefoot import access
@@ -41,8 +42,7 @@ class Confining:
         # What is run within another run is run by that flow, and not by somebody.
         if not confined.within:
             self._refuse_caller(confined, run_id)
-        switches = self._office.switches
-        if switches.is_off(f"flow:{confined.flow}", organisation=confined.tenant):
+        if self._office.switches.is_off(f"flow:{confined.flow}", organisation=confined.tenant):
             raise self.refused(confined, "flow", confined.flow, "it is switched off", run_id=run_id)
         if found is None:
             return None
@@ -78,10 +78,8 @@ class Confining:
         if caller is None:
             return
         office = self._office
-        if office.switches.is_off(caller.who, organisation=confined.tenant):
-            raise self.refused(
-                confined, "flow", confined.flow, f"{caller.who} is switched off", run_id=run_id
-            )
+        if off := office.switches.against(replace(caller, organisation=confined.tenant)):
+            raise self.refused(confined, "flow", confined.flow, f"{off} is switched off", run_id=run_id)
         office.require(
             *(caller, access.permission("flow:run")),
             office.resource("flow", confined.flow, organisation=confined.tenant),
@@ -89,7 +87,7 @@ class Confining:
         )
 
     def _of_caller(self, caller: Principal, tenant: str) -> Rights:
-        """The connections that grants of somebody reach; of the rest he says nothing."""
+        """The connections and databases that grants of somebody reach; of the rest he says nothing."""
         if caller is LOCAL:
             return Rights()
         office = self._office
@@ -97,7 +95,7 @@ class Confining:
         names = office.roster().names(caller, _REACHING, resource)
         where = f"{tenant or access.UNNAMED}/{office.project}"
         how = f"`surefoot access grant {caller.who} runner --on {where}/connection:NAME`"
-        return Rights(connections=names, whose=f"a grant of {caller.who} ({how})")
+        return Rights(connections=names, databases=names, whose=f"a grant of {caller.who} ({how})")
 
     def _published(self, confined: Confined) -> Publication | None:
         if not confined.digest:
@@ -105,9 +103,10 @@ class Confining:
         key = confined.tenant, confined.flow, confined.digest
         known = self._known.get(key)
         if known is None or time.monotonic() >= known[0]:
+            until = time.monotonic() + self._office.settings.refresh
             every = self._office.published.all(confined.flow, organisation=confined.tenant)
             found = next((one for one in every if one.digest == confined.digest), None)
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
-            known = self._known[key] = (time.monotonic() + self._office.settings.refresh, found)
+            known = self._known[key] = (until, found)
         return known[1]

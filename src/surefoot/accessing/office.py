@@ -68,6 +68,26 @@ class Office:
         if not ruling.is_allowed:
             raise self.deny(principal, permission, resource, ruling.because, request_id)
 
+    def require_cover(
+        self,
+        principal: Principal,
+        permission: Permission,
+        resource: Resource,
+        given: Grant,
+        *,
+        request_id: str = "",
+        scopes: frozenset[Permission] = frozenset(),
+    ) -> None:
+        """Raise `AccessDenied`, and record that, where somebody would give by a change what he does not have himself.
+
+        given: what it gives, of which `scopes` are all, where there are any.
+        """
+        roster, role = self.roster(), self.roles.get(given.role)
+        for one in sorted(role.permissions) if role is not None else ():
+            if (not scopes or one in scopes) and not roster.covers(principal, one, given.scope):
+                because = f"{principal.who} has no {one} in all of {given.scope} himself"
+                raise self.deny(principal, permission, resource, because, request_id)
+
     def record(
         self,
         principal: Principal,

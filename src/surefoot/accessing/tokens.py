@@ -40,7 +40,8 @@ class Tokens:
     ) -> tuple[str, TokenRow]:
         """Make a token for somebody: the token, which is kept nowhere, and its row.
 
-        `scopes` are permissions that it is bounded to. Raises `InvalidInput` and what `record` raises.
+        `scopes` are permissions that it is bounded to. Nobody makes a token for somebody who may do, within these, what
+        he may not himself. Raises `InvalidInput` and what `record` raises.
         """
         member = self._office.known(who)
         bounded = frozenset(access.permission(one) for one in scopes)
@@ -55,9 +56,12 @@ class Tokens:
         kept = records.KeptToken(
             *(row.digest, row.shown, who, row.name, now, tuple(sorted(bounded)), row.expires_ns)
         )
+        permission = access.permission("token:create")
+        resource = self._office.resource("token", who, organisation=member.organisation)
+        for grant in self._office.roster().grants_of(Principal(who)) if by.who != who else ():
+            self._office.require_cover(by, permission, resource, grant, request_id=request_id, scopes=bounded)
         self._office.record(
-            *(by, access.permission("token:create")),
-            self._office.resource("token", who, organisation=member.organisation),
+            *(by, permission, resource),
             rows.add_token(kept),
             request_id=request_id,
             details={"token": row.shown, "name": row.name, "scopes": sorted(bounded), "days": lasts},

@@ -34,6 +34,11 @@ class EntrySettings(Section):
         gt=0,
         description="Seconds in which the headers of a request have to be here, and its body after them.",
     )
+    write_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        description="Seconds in which whoever is answered has to take some more of the answer; else he is cut off.",
+    )
     max_body: int = Field(
         default=4_000_000, ge=1, description="How many bytes the body of a request may have."
     )

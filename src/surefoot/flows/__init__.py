@@ -81,6 +81,7 @@ if TYPE_CHECKING:
     from surefoot.flows.stopping import Ceilings as Ceilings
     from surefoot.flows.stopping import Suspended as Suspended
     from surefoot.flows.stopping import Suspension as Suspension
+    from surefoot.flows.submitting import check_known as check_known
     from surefoot.flows.submitting import submit as submit
     from surefoot.flows.threads import carry as carry
     from surefoot.flows.transactions import LEDGER as LEDGER
@@ -121,7 +122,7 @@ else:
             "sources": ["digest_of", "fingerprint_of"],
             "step": ["Step", "step"],
             "stopping": ["Ceilings", "Suspended", "Suspension"],
-            "submitting": ["submit"],
+            "submitting": ["check_known", "submit"],
             "threads": ["carry"],
             "transactions": ["LEDGER", "Address", "Databases", "databases"],
             "waiting": ["Waiting", "deliver", "send", "wait_for"],

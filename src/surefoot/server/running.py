@@ -26,6 +26,8 @@ DEFAULT_PORT = 8720
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _BACKLOG = 2048
 _MOST_CONNECTIONS = 2_000
+_OTHER_FILES = 256
+"""Files that the ledger, models and webhooks are left, whoever connects."""
 _KEEP_ALIVE_S = 15
 _LAST_ANSWERS_S = 3
 
@@ -59,7 +61,7 @@ def serve_flows(
     with _listening(host, port, unix) as listening:
         config = uvicorn.Config(
             api.asgi,
-            http=protocol(app.config.serve.read_seconds),
+            http=protocol(app.config.serve),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -67,7 +69,7 @@ def serve_flows(
             server_header=False,
             proxy_headers=False,
             backlog=_BACKLOG,
-            limit_concurrency=_MOST_CONNECTIONS,
+            limit_concurrency=_most_connections(),
             timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=round(app.config.serve.grace) + _LAST_ANSWERS_S,
             h11_max_incomplete_event_size=2 * app.config.serve.max_header_bytes,
@@ -86,6 +88,22 @@ def serve_flows(
             courier.close()
             if unix is not None:
                 unix.unlink(missing_ok=True)
+
+
+def _most_connections() -> int:
+    """How many connections are taken at a time: each is a file, of which the system gives a process so many."""
+    if sys.platform == "win32":
+        return _MOST_CONNECTIONS
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_CONNECTIONS + 2 * _OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft == resource.RLIM_INFINITY:
+        return _MOST_CONNECTIONS
+    return max(1, min(_MOST_CONNECTIONS, soft - _OTHER_FILES))
 
 
 def _stopping(config: Any, api: Api) -> Any:

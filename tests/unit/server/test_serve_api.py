@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +16,17 @@ from starlette.testclient import TestClient
 import served_flows
 from serving import api_at, events, until
 from surefoot import App
+from surefoot.errors import (
+    BreakerOpen,
+    BudgetExceeded,
+    ConfigError,
+    LedgerCorrupt,
+    LedgerError,
+    RateLimited,
+    SurefootError,
+)
 from surefoot.server.api.application import Api
+from surefoot.server.api.problems import again_of, problem_of
 
 FLOWS = Path(served_flows.__file__)
 Serving = tuple[TestClient, Api, App]
@@ -119,6 +130,10 @@ def test_a_failed_run_is_a_problem_that_names_it(client: TestClient) -> None:
         ({"inputs": {}, "deadline": -1}, "deadline"),
         ({"inputs": {}, "deadline": True}, "deadline"),
         ({"inputs": {}, "tags": {"a": 1}}, "tags"),
+        ({"inputs": {}, "tags": {"a": "\0"}}, "tags"),
+        ({"inputs": {}, "tags": {"\0": "a"}}, "tags"),
+        ({"inputs": {}, "tags": {"a" * 201: "a"}}, "tags"),
+        ({"inputs": {}, "session": "\0"}, "session"),
         ({"inputs": {}, "key": " "}, "key"),
         ({"inputs": {}, "session": 3}, "session"),
     ],
@@ -236,6 +251,41 @@ def test_runs_are_listed_by_page_and_by_what_they_are(client: TestClient) -> Non
     assert client.get("/runs?status=odd").status_code == 400
     assert client.get("/runs?limit=0").status_code == 400
     assert client.get("/runs?limit=x").status_code == 400
+    # What a ledger on a server could not read, or would take long to.
+    for name in ("flow", "principal", "session", "key", "before", "tag.a"):
+        assert client.get(f"/runs?{name}=%00").status_code == 400
+    tags = [f"tag.t{number}=a" for number in range(11)]
+    assert client.get(f"/runs?{'&'.join(tags)}").status_code == 400
+    assert client.get(f"/runs?{'&'.join(tags[1:])}").json()["runs"] == []
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (LedgerError("postgresql://surefoot@db.internal: gone"), 503),
+        (LedgerCorrupt("/var/lib/db.internal: run X"), 500),
+        (ConfigError("connections.db.internal has no key"), 500),
+    ],
+)
+def test_of_what_only_its_keeper_can_mend_an_answer_says_nothing(
+    error: SurefootError, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    problem = problem_of(error)
+    assert (problem.status, "retry-after" in problem.headers) == (status, status == 503)
+    assert "db.internal" not in problem.detail
+    assert "db.internal" in caplog.text
+
+
+def test_when_to_ask_again_is_what_the_error_says() -> None:
+    renews = int((time.time() + 3_000) * 1e9)
+    for error, status, least, most in (
+        (RateLimited("", retry_after=7.5), 429, 8, 8),
+        (BreakerOpen("", retry_after=30.0), 503, 30, 30),
+        (BudgetExceeded("", renews_ns=renews), 402, 2_000, 3_000),
+        (LedgerError(""), 503, 1, 1),
+    ):
+        assert least <= int(again_of(error, status)["retry-after"]) <= most
+    assert again_of(BudgetExceeded(""), 402) == {}
 
 
 def test_steps_are_shown_as_people_may_read_them_and_as_they_were(client: TestClient) -> None:
@@ -251,7 +301,7 @@ def test_steps_are_shown_as_people_may_read_them_and_as_they_were(client: TestCl
 
 def test_flows_tell_what_they_take_and_give(client: TestClient) -> None:
     names = {one["name"] for one in client.get("/flows").json()["flows"]}
-    assert names == {"twice", "shout", "fails", "held", "asks", "counts", "says", "greets", "mails"}
+    assert names == {"twice", "shout", "fails", "held", "asks", "counts", "says", "greets", "mails", "lasts"}
     told = client.get("/flows/twice").json()
     assert (told["version"], told["description"]) == ("3", "Doubles a number.")
     assert told["inputs"]["properties"]["note"]["default"] == "none"
@@ -362,3 +412,13 @@ def test_a_batch_is_recorded_whole_or_not_at_all(serving: Serving) -> None:
     assert [one["id"] for one in again.json()["runs"]] == made
     assert client.post("/flows/twice/batches", json={"runs": []}).status_code == 400
     assert client.post("/flows/twice/batches", json={"runs": [1]}).status_code == 400
+
+
+@pytest.mark.parametrize("path", ["/runs/{run}/cancel", "/switches"])
+def test_a_compensation_that_exits_ends_no_server(client: TestClient, path: str) -> None:
+    run_id = begin(client, "lasts", {"n": 1}, query="?wait=0").json()["id"]
+    ended(client, run_id, "waiting")
+    body = {"what": "flow:lasts"} if path == "/switches" else {}
+    answer = client.post(path.format(run=run_id), json=body)
+    assert answer.status_code == (200 if path == "/switches" else 500)
+    assert begin(client, "twice", {"n": 1}).json()["output"] == 2

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from surefoot.app import App
-    from surefoot.server.entry.rule import Method
+    from surefoot.server.entry.rule import Method, Rules
     from surefoot.server.served import Served
 
 
@@ -72,7 +72,8 @@ def api_of(app: App, served: Served, *, is_open: bool = False, has_gateway: bool
     following = Following(app, executor)
     beginning = Beginning(runs, answers, following, settings)
     pages = RunPages(runs, answers, following, recovery)
-    own = ServerPages(app, served, executor, figures)
+    rules: Rules = {**RULES, **(GATEWAY_RULES if has_gateway else {})}
+    own = ServerPages(app, served, executor, figures, rules=rules, is_open=is_open)
     switching = SwitchPages(app)
     endpoints: dict[tuple[Method, str], Endpoint] = {
         ("GET", "/healthz"): own.health,
@@ -100,7 +101,7 @@ def api_of(app: App, served: Served, *, is_open: bool = False, has_gateway: bool
     routes = Door(app, served, figures).routes(endpoints, RULES)
     asgi = entered(
         *(app, [*routes, *(gateway_routes(app) if has_gateway else ())]),
-        rules={**RULES, **(GATEWAY_RULES if has_gateway else {})},
+        rules=rules,
         settings=settings,
         owner_is_anybody=is_open,
         handlers={Exception: answer_to},

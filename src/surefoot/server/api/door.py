@@ -61,7 +61,7 @@ class Door:
 
     def _open(self, request: Request) -> Asked:
         """A request of which nobody asks from whom it is."""
-        return Asked(request, LOCAL, self._app.access.resource("server"))
+        return Asked(self._app, request, LOCAL, self._app.access.resource("server"))
 
     def _asked(self, request: Request) -> Asked:
         caller = guard.caller_of(request)
@@ -70,4 +70,4 @@ class Door:
         if name is not None and (served := self._served.get(name)) is None:
             raise Problem(404, f"no flow {name[:80]!r} is served here: GET /flows lists those that are")
         resource = caller.admitted[1] if caller.admitted is not None else self._app.access.resource("server")
-        return Asked(request, caller.principal, resource, served, request.scope.get(RUN))
+        return Asked(self._app, request, caller.principal, resource, served, request.scope.get(RUN))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
+from surefoot.errors import RunBusy
 from surefoot.flows import RunOpened, StepClosed, StepOpened, StepYielded
 from surefoot.ledger import FINAL, links_after
 from surefoot.server.api.problems import problem_of
@@ -73,12 +74,13 @@ class Following:
             if job.ended is not None and job.ended.how in ("handed over", "refused"):
                 return
             run_id = feed.run_id
-            if job.ended is not None and job.ended.error is not None and not feed.is_opened:
-                problem = problem_of(job.ended.error)
+            error = None if job.ended is None or feed.is_opened else job.ended.error
+            if error is not None and not isinstance(error, RunBusy):
+                problem = problem_of(error)
                 yield _event("problem", {"status": problem.status, "detail": problem.detail})
                 return
-            # What it has recorded was told.
-            seq = await run_in_threadpool(self._newest, run_id)
+            # What it has recorded was told; of a run that is made elsewhere, or was before, nothing was.
+            seq = await run_in_threadpool(self._newest, run_id) if feed.is_opened else 0
         async for event in self._from_ledger(run_id, seq, is_exact=is_exact):
             yield event
 

@@ -30,7 +30,7 @@ async def take(scope: Scope, receive: Receive, settings: EntrySettings) -> Recei
     body = await whole(receive, settings)
     if len(body) > _LARGE:
         scope[_BODY] = await anyio.to_thread.run_sync(_json, body)
-    else:
+    elif body.strip():
         scope[_BODY] = _json(body)
     return _again(body, receive)
 
@@ -39,6 +39,11 @@ def body_of(request: Request) -> Json:
     """What the body of a request says, once it has been let in; None where it has none."""
     found: Json = request.scope.get(_BODY)
     return found
+
+
+def has_body(request: Request) -> bool:
+    """Whether it has one: `null` is one too."""
+    return _BODY in request.scope
 
 
 async def whole(receive: Receive, settings: EntrySettings) -> bytes:
@@ -75,8 +80,6 @@ def too_large(settings: EntrySettings) -> Refusal:
 
 
 def _json(body: bytes) -> Json:
-    if not body.strip():
-        return None
     try:
         return jsontext.read(body.decode("utf-8"))
     except UnicodeDecodeError:

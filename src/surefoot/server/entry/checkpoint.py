@@ -142,17 +142,11 @@ class Checks:
             caller.require(permission, resource)
 
     def _refuse_switched_off(self, caller: Caller, permission: Permission, resource: Resource) -> None:
-        switches = caller.access.switches
-        for what, organisation in (
-            (f"flow:{resource.name}", resource.organisation),
-            (caller.principal.who, caller.principal.organisation),
-        ):
-            if switches.is_off(what, organisation=organisation):
-                because = f"{what} is switched off"
-                denied = caller.access.deny(
-                    caller.principal, permission, resource, because, caller.request_id
-                )
-                raise Refusal(403, "switched-off", f"{because}: nothing of it is begun", more=_more(denied))
+        principal, flow = caller.principal, resource.name
+        if off := caller.access.switches.against(principal, flow=flow, organisation=resource.organisation):
+            because = f"{off} is switched off"
+            denied = caller.access.deny(principal, permission, resource, because, caller.request_id)
+            raise Refusal(403, "switched-off", f"{because}: nothing of it is begun", more=_more(denied))
 
     def _refuse_spent(self, caller: Caller, resource: Resource) -> None:
         """A run whose budget is used up would fail at its first call: it is not begun."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Route
-from starlette.types import ASGIApp, Lifespan
+from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from surefoot.errors import AccessDenied, UsageError
 from surefoot.server.entry.address import Addresses
@@ -47,7 +47,7 @@ def entered(
     Raises `UsageError` for a route without a rule, and for a rule without a route.
     """
     checks = checks_of(app, settings, owner_is_anybody=owner_is_anybody)
-    guarded = [_guarded(route, rules, checks) for route in ruled(routes, rules)]
+    guarded = [_guarded(path, alike, rules, checks) for path, alike in _by_path(ruled(routes, rules)).items()]
     starlette = Starlette(
         routes=guarded,
         exception_handlers={AccessDenied: answer_denied, HTTPException: answer_refused, **(handlers or {})},
@@ -101,14 +101,27 @@ def _methods(route: Route) -> set[Method]:
     return cast("set[Method]", set(route.methods or ()) - {"HEAD"})
 
 
-def _guarded(route: Route, rules: Rules, checks: Checks) -> Route:
-    own: dict[str, Rule] = {method: rules[method, route.path] for method in _methods(route)}
-    made = Route(
-        route.path,
-        route.endpoint,
-        methods=sorted(route.methods or ()),
-        name=route.name,
-        include_in_schema=route.include_in_schema,
-    )
-    made.app = Checkpoint(route.app, own, checks)
+def _by_path(routes: Iterable[Route]) -> dict[str, list[Route]]:
+    found: dict[str, list[Route]] = {}
+    for route in routes:
+        found.setdefault(route.path, []).append(route)
+    return found
+
+
+def _guarded(path: str, alike: Sequence[Route], rules: Rules, checks: Checks) -> Route:
+    """One route for all methods of a path, so that a method that it does not have is answered with those it has."""
+    own: dict[str, Rule] = {method: rules[method, path] for route in alike for method in _methods(route)}
+    behind = {method: route.app for route in alike for method in route.methods or ()}
+    made = Route(path, alike[0].endpoint, methods=sorted(behind), name=alike[0].name)
+    made.app = Checkpoint(_ByMethod(behind), own, checks)
     return made
+
+
+class _ByMethod:
+    """The code of a path, by method."""
+
+    def __init__(self, behind: Mapping[str, ASGIApp]) -> None:
+        self._behind = behind
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._behind[scope["method"]](scope, receive, send)

@@ -186,12 +186,11 @@ class Gateway:
     def _let_in(self, caller: Caller, resource: Resource, details: Mapping[str, object]) -> None:
         """Raise `AccessDenied` where he may not use the connection; both are told in the audit."""
         caller.require(_USE, resource)
-        switches, principal = self._app.access.switches, caller.principal
-        for what in (f"flow:{flow.NAME}", principal.who):
-            if switches.is_off(what, organisation=principal.organisation):
-                raise self._app.access.deny(
-                    *(principal, _USE, resource, f"{what} is switched off", caller.request_id)
-                )
+        principal = caller.principal
+        if off := self._app.access.switches.against(principal, flow=flow.NAME):
+            raise self._app.access.deny(
+                *(principal, _USE, resource, f"{off} is switched off", caller.request_id)
+            )
         self._app.access.record(principal, _USE, resource, request_id=caller.request_id, details=details)
 
     def _over(self) -> None:
