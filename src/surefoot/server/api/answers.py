@@ -129,7 +129,7 @@ class Answers:
             record = await run_in_threadpool(self._found, job)
             return await self.elsewhere(asked, record, until=until)
         known: RunRecord | None = await run_in_threadpool(lambda: self._recorded(job))
-        if known is not None and known.id != job.run_id and isinstance(error, InvalidInput):
+        if isinstance(error, InvalidInput) and not job.feed.is_opened:
             # The key is that of a run with other inputs: how that one ended is no answer to this.
             raise error
         if known is not None and known.status in ("failed", "cancelled", "in_doubt"):

@@ -59,7 +59,7 @@ class Fields:
         if value is None:
             return None
         if not isinstance(value, str) or not is_text(value, most=most):
-            raise Problem(400, f"{name} is no text of at most {most:,} characters")
+            raise Problem(400, f"{name} is no text of at most {most:,} characters, without NUL")
         return value
 
     def seconds(self, name: str) -> float | None:
@@ -109,7 +109,7 @@ class Fields:
             is_text(key, most=_LONGEST_TAG) and isinstance(one, str) and is_text(one)
             for key, one in found.items()
         ):
-            raise Problem(400, f"{name} is no object of at most {_MOST_TAGS} texts by name")
+            raise Problem(400, f"{name} is no object of at most {_MOST_TAGS} texts by name, without NUL")
         return cast("dict[str, str]", found)
 
 
@@ -123,7 +123,7 @@ def query_of(request: Request) -> Mapping[str, str]:
     found = dict(request.query_params)
     for name, value in found.items():
         if not is_text(name, most=_LONGEST_TAG) or not is_text(value):
-            raise Problem(400, f"{name[:40]!r} of the query is no text of at most 1,000 characters")
+            raise Problem(400, f"{name[:40]!r} of the query is no text of at most 1,000 characters, without NUL")
     return found
 
 
