@@ -16,7 +16,7 @@ from typing import Any
 import openai
 import pytest
 
-from confined import ANN, EDDA, OLAF, denials, digest_of, peopled, publish
+from confined import ANN, EDDA, OLAF, denials, dies, digest_of, peopled, publish, run_dying
 from durable import history, open_app
 from forking import processes
 from surefoot import App, Call, Prompty, flow, flows, generate, scripted, step
@@ -621,28 +621,11 @@ def test_rbac_03_a_run_whose_mark_was_taken_away_is_not_gone_on_with(
     assert wire.count() == 0
 
 
-@flow(uses=("connection:main",))
-def dies(folder: str) -> str:
-    """Asks over its connection, is killed, and asks over that of another flow when it is gone on with."""
-    said = generate.sync([Message("user", "Say something.")], using="main:gpt-4o")
-    mark = Path(folder) / "was-here"
-    if not mark.exists():
-        mark.touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return said + generate.sync([Message("user", "Say more.")], using="billing:gpt-4o")
-
-
-def run_of_ann(folder: str) -> None:
-    app = open_app(Path(folder))
-    with app.entered(), app.acting(ANN):
-        app.run(dies, {"folder": folder})
-
-
 def test_rbac_03_a_run_whose_process_was_killed_is_bound_in_the_next_one(
     app: App, wire: WireServer, tmp_path: Path
 ) -> None:
     publish(app, dies)
-    child = processes().Process(target=run_of_ann, args=(str(tmp_path),))
+    child = processes().Process(target=run_dying, args=(str(tmp_path),))
     child.start()
     child.join(60)
     assert child.exitcode == -signal.SIGKILL
