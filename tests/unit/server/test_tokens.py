@@ -143,9 +143,25 @@ def told_and_then_fails(query: str) -> str:
     return said
 
 
+HALVES = ("the key is sk-proj-a1B2c3D4e5F6g7H8", "a1B2c3D4e5F6g7H8a1B2c3D4e5F6g7H8 and ", "no more")
+"""A secret that is one only once both halves are together."""
+gate = threading.Event()
+
+
+@step
+def told_in_halves() -> Iterator[str]:
+    yield from HALVES
+    assert gate.wait(60)
+
+
+@flow(uses=(), trusted=True)
+def yields_a_secret_in_halves(query: str) -> str:
+    return "".join(told_in_halves())
+
+
 FLOWS = (
     *(told_by_generate, told_on_a_loop, told_by_an_sdk, told_to_nobody, told_by_the_tier_that_is_taken),
-    *(told_with_a_canary, told_and_then_fails),
+    *(told_with_a_canary, told_and_then_fails, yields_a_secret_in_halves),
 )
 
 
@@ -319,6 +335,18 @@ def test_only_whoever_began_it_or_may_read_raw_traces_is_told(serving: Serving, 
     assert 403 in may.values()
     stranger = serving.client.get(f"/runs/{run_id}/events", headers=serving.town.bearer("stranger"))
     assert stranger.status_code == 404
+
+
+def test_items_are_told_to_those_alone_who_may_read_them_as_they_were(serving: Serving) -> None:
+    gate.clear()
+    run_id = serving.begin("yields_a_secret_in_halves", "now")["id"]
+    with serving.following(run_id) as own, serving.following(run_id, who="viewer") as other:
+        gate.set()
+        his, others = list(own), list(other)
+    assert [data["item"] for _, name, data in his if name == "item"] == [*HALVES]
+    # Neither holds what is hidden where it is whole, so that both would be shown.
+    assert {name for _, name, _ in others} == {"run", "step", "end"}
+    assert "a1B2c3D4" not in str(others)
 
 
 def test_a_tier_that_is_not_taken_tells_nobody(serving: Serving, model: Model) -> None:

@@ -172,26 +172,26 @@ class Following:
                 return _event(
                     "run", {"run": event.run_id, "flow": event.flow, "is_resumed": event.is_resumed}, number
                 )
+            # What people may read of a text is known once it is whole, and an item may be a part of one.
             case StepYielded():
-                item = dumped(event.item).decode()
-                if not is_exact:
-                    item = self._app.ledger.payloads.readable(item)
-                told: dict[str, object] = {
-                    "key": event.key.hex(),
-                    "name": event.name,
-                    "attempt": event.attempt,
-                    "index": event.index,
-                    "item": plain(parsed(item)),
-                    "is_replayed": event.is_replayed,
-                }
-                return _event("item", told, number)
+                return _event("item", _yielded(event), number) if is_exact else None
             case CallStreamed():
-                # What people may read of a text is known once it is whole.
                 return _event("token", _streamed(event), number) if is_exact else None
             case StepOpened():
                 return _event("step", _opened(event), number)
             case StepClosed():
                 return _event("step", _closed(event), number)
+
+
+def _yielded(event: StepYielded) -> dict[str, object]:
+    return {
+        "key": event.key.hex(),
+        "name": event.name,
+        "attempt": event.attempt,
+        "index": event.index,
+        "item": event.item,
+        "is_replayed": event.is_replayed,
+    }
 
 
 def _streamed(event: CallStreamed) -> dict[str, object]:
