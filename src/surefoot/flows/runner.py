@@ -104,6 +104,8 @@ def begin(target: Target, options: Options) -> Logic[Any]:
     finally:
         opened.discard(run.id)
         app.ledger.payloads.forget_run(run.id)
+    if options.admits is not None:
+        options.admits(taken)
     records.refuse_pruned(taken)
     check_same(app.ledger, taken, given)
     return (yield from resume(taken, lambda _inputs, _init: target, options))

@@ -47,6 +47,8 @@ def submit(target: Target, options: Options) -> Logic[RunRecord]:
         app.ledger.payloads.forget_run(record.id)
     taken = started.result()
     if isinstance(taken, RunRecord):
+        if options.admits is not None:
+            options.admits(taken)
         check_same(app.ledger, taken, given)
         return taken
     return record

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
+from starlette.types import ASGIApp
 
 from letting_in import Town, client_of, real_server
+from serving import until
 from surefoot import App, flow
 from surefoot.access import LOCAL
 from surefoot.config import load
 
 SECRET = "sk-proj-" + "a1B2c3D4e5F6g7H8" * 3
 broken: list[str] = []
+began = threading.Semaphore(0)
+gate = threading.Event()
+
+
+@flow(trusted=True, uses=())
+def holding() -> str:
+    began.release()
+    assert gate.wait(60)
+    return "held"
 
 
 @flow(trusted=True, uses=())
@@ -83,6 +96,67 @@ def test_a_run_that_failed_is_gone_on_with_under_its_key_by_whoever_may_resume_i
     beginner = client_of(runner.app, headers=town.bearer("beginner"))
     assert ask(beginner).json()["permission"] == "run:resume"
     assert ask(runner).json()["output"] == SECRET
+
+
+def test_a_run_of_somebody_else_that_is_gone_on_with_is_shown_as_people_may_read_it(
+    town: Town, runner: TestClient
+) -> None:
+    broken.append("no luck")
+    assert ask(runner).status_code == 500
+    broken.clear()
+    town.add("user:other", "runner", "acme")
+    told = ask(client_of(runner.app, headers=town.bearer("other")))
+    assert (told.status_code, told.json()["status"]) == (200, "completed")
+    assert SECRET not in told.text
+
+
+@pytest.fixture
+def two(town: Town, tmp_path: Path) -> Iterator[tuple[ASGIApp, ASGIApp]]:
+    """Two servers on one ledger, of which the first makes one run at a time."""
+    environ = {"SUREFOOT_LEDGER_SYNCHRONOUS": "normal"}
+    with (
+        closing(App(load(tmp_path, environ=environ))) as app,
+        real_server(town.app, echoed, holding, workers=1) as first,
+        real_server(app, echoed, holding) as second,
+    ):
+        try:
+            yield first, second
+        finally:
+            gate.set()
+
+
+@pytest.mark.parametrize("role", ["beginner", "other"])
+@pytest.mark.parametrize("how", ["asked", "streamed", "failed"])
+def test_a_key_that_somebody_takes_while_a_run_waits_gives_no_more_than_one_taken_before(
+    town: Town, two: tuple[ASGIApp, ASGIApp], role: str, how: str
+) -> None:
+    """It was nobody's when he asked, and is somebody else's once a worker is free."""
+    town.add("user:beginner", "beginner", "acme")
+    town.add("user:other", "beginner", "acme")
+    town.app.access.people.grant("user:other", "viewer", "acme", by=LOCAL)
+    gate.clear()
+    first = client_of(two[0], headers=town.bearer(role))
+    headers = {"accept": "text/event-stream"} if how == "streamed" else {}
+    with ThreadPoolExecutor(2) as pool:
+        held = pool.submit(first.post, "/flows/holding/runs", json={"inputs": {}})
+        assert began.acquire(timeout=60)
+        waiting = pool.submit(ask, first, headers=headers)
+        until(lambda: 'surefoot_queue_depth 1' in client_of(two[0], headers=town.bearer("admin")).get("/metrics").text)
+        if how == "failed":
+            broken.append(SECRET)
+        taken = ask(client_of(two[1], headers=town.bearer("runner")))
+        assert taken.status_code == (500 if how == "failed" else 200)
+        gate.set()
+        told = waiting.result(60)
+        assert held.result(60).status_code == 200
+    assert SECRET not in told.text
+    if role == "beginner" or how == "failed":
+        needed = "run:resume" if role == "other" else "run:read"
+        assert "event: problem" in told.text if how == "streamed" else told.json()["permission"] == needed
+        assert "output" not in told.text
+        assert len(town.app.ledger.history(town.app.ledger.runs(flow="echoed")[0].id)) == 2
+    else:
+        assert town.app.ledger.runs(flow="echoed")[0].id in told.text
 
 
 @pytest.mark.parametrize("key", ["", " ", "a\0b", "a\nb", "x" * 256])

@@ -6,8 +6,8 @@ import asyncio
 import json
 import re
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +20,17 @@ from served_here import served_here
 from serving import events, until
 from streaming import StreamingServer, chat, chat_events, message_events
 from surefoot import App, Call, Tier, Tiered, flow, generate, step
+from surefoot.access import LOCAL
 from surefoot.config import ServeSettings, load
 from surefoot.flows import CallStreamed, Logic
 from surefoot.server.api.following import Following
+from surefoot.server.api.reader import Reader
 from surefoot.server.served import ServedFlow
 from surefoot.server.working.executor import Executor
 from surefoot.server.working.feed import Feed
 from surefoot.server.working.figures import Figures
 from surefoot.server.working.job import Job
-from surefoot.values import new_id
+from surefoot.values import RunTags, new_id
 
 GPT = "main:gpt-4o"
 CLAUDE = "claude:claude-sonnet-5"
@@ -159,6 +161,11 @@ def yields_a_secret_in_halves(query: str) -> str:
     return "".join(told_in_halves())
 
 
+@flow(uses=(), trusted=True)
+def held_elsewhere() -> None:
+    raise AssertionError("no server serves it")
+
+
 FLOWS = (
     *(told_by_generate, told_on_a_loop, told_by_an_sdk, told_to_nobody, told_by_the_tier_that_is_taken),
     *(told_with_a_canary, told_and_then_fails, yields_a_secret_in_halves),
@@ -187,6 +194,13 @@ class Serving:
         headers = {**self.town.bearer(who), **({"last-event-id": last} if last else {})}
         with self.client.stream("GET", f"/runs/{run_id}/events", headers=headers) as response:
             assert response.status_code == 200, response.read()
+            yield events_in(response)
+
+    @contextmanager
+    def beginning(self, flow: str, query: str) -> Iterator[Iterator[Event]]:
+        headers = {**self.town.bearer("runner"), "accept": "text/event-stream"}
+        body = {"inputs": {"query": query}}
+        with self.client.stream("POST", f"/flows/{flow}/runs", headers=headers, json=body) as response:
             yield events_in(response)
 
     def whole(self, run_id: str, *, who: str = "runner", last: str = "") -> list[Event]:
@@ -241,6 +255,7 @@ def serving(tmp_path: Path, model: Model) -> Iterator[Serving]:
         f'[connections.main]\nprovider = "openai"\nbase_url = "{model.server.url}/v1"\ndefault = true\n'
         'api_key = "${env:OPENAI_API_KEY}"\n'
         f'[connections.claude]\nprovider = "anthropic"\nbase_url = "{model.server.url}"\n'
+        "[access]\nrefresh = 0.1\n"
     )
     environ = {
         "SUREFOOT_LEDGER_SYNCHRONOUS": "normal",
@@ -349,6 +364,48 @@ def test_items_are_told_to_those_alone_who_may_read_them_as_they_were(serving: S
     assert "a1B2c3D4" not in str(others)
 
 
+def revoked(serving: Serving) -> None:
+    serving.town.app.access.tokens.revoke(serving.town.tokens["runner"], by=LOCAL)
+
+
+def disabled(serving: Serving) -> None:
+    serving.town.app.access.people.add(
+        "user:runner", by=LOCAL, organisation=ORGANISATION, is_disabled=True
+    )
+
+
+def without_his_grant(serving: Serving) -> None:
+    serving.town.app.access.people.revoke("user:runner", "runner", ORGANISATION, by=LOCAL)
+
+
+@pytest.mark.parametrize("change", [revoked, disabled, without_his_grant])
+@pytest.mark.parametrize("how", ["begun", "followed", "elsewhere"])
+def test_whoever_may_follow_a_run_no_more_is_told_no_more_of_it(
+    serving: Serving, model: Model, change: Callable[[Serving], None], how: str
+) -> None:
+    """While it goes on, by whichever request he follows it, and from wherever it is told."""
+    with ExitStack() as open_here:
+        if how == "elsewhere":
+            # A run that no server makes is told from the ledger.
+            app = serving.town.app
+            record = app.submit(held_elsewhere, {}, tags=RunTags(ORGANISATION, "user:runner"))
+            coming = open_here.enter_context(serving.following(record.id))
+        elif how == "begun":
+            coming = open_here.enter_context(serving.beginning("told_by_generate", "held"))
+            up_to(coming, FIRST[:200])
+        else:
+            coming = open_here.enter_context(
+                serving.following(serving.begin("told_by_generate", "held")["id"])
+            )
+            up_to(coming, FIRST[:200])
+        change(serving)
+        rest = list(coming)
+        assert not model.goes_on.is_set()
+    assert [name for _, name, _ in rest if name != "token"] == ["problem"]
+    assert rest[-1][2]["status"] == 403
+    assert REST not in str(rest)
+
+
 def test_a_tier_that_is_not_taken_tells_nobody(serving: Serving, model: Model) -> None:
     run_id = serving.begin("told_by_the_tier_that_is_taken", "held")["id"]
     with serving.following(run_id) as coming:
@@ -405,7 +462,7 @@ def test_a_listener_that_is_too_slow_is_told_how_much_it_missed(serving: Serving
             principal="",
             is_recorded=True,
         )
-        coming = following.stream(feed.run_id, job, last="", is_exact=True).body_iterator
+        coming = following.stream(feed.run_id, job, Reader(lambda _: True, every=60.0)).body_iterator
         text = ""
         for number in range(3):
             # It reads one event, while a thousand pieces come.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from surefoot.errors import InvalidInput, RunBusy, SurefootError, UnknownRun
+from surefoot.errors import AccessDenied, InvalidInput, RunBusy, SurefootError, UnknownRun
 from surefoot.ledger import FINAL
 from surefoot.server.api.problems import Problem, again_of, problem_of, status_of
 from surefoot.server.api.shown import dumped, moment, output_of, run_json, totals_json
@@ -129,8 +129,8 @@ class Answers:
             record = await run_in_threadpool(self._found, job)
             return await self.elsewhere(asked, record, until=until)
         known: RunRecord | None = await run_in_threadpool(lambda: self._recorded(job))
-        if isinstance(error, InvalidInput) and not job.feed.is_opened:
-            # The key is that of a run with other inputs: how that one ended is no answer to this.
+        if isinstance(error, InvalidInput | AccessDenied) and not job.feed.is_opened:
+            # The key is that of a run with other inputs, or one that is not for him: how it ended is no answer to this.
             raise error
         if known is not None and known.status in ("failed", "cancelled", "in_doubt"):
             return await self.of_record(asked, known, error=error)
@@ -160,8 +160,11 @@ class Answers:
 
 
 def _is_his(asked: Asked, job: Job) -> bool:
-    """Whether a run was begun here for whoever asks, so that its output is his without a look at its record."""
-    return not job.is_recorded and job.principal == asked.principal.who
+    """Whether a run was begun here for whoever asks, so that its output is his without a look at its record.
+
+    Under a key that was taken it is another run, which was perhaps begun by somebody else.
+    """
+    return not job.is_recorded and job.run_id == job.id and job.principal == asked.principal.who
 
 
 def _ended(

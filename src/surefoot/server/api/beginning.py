@@ -18,6 +18,7 @@ from surefoot.server.api import keys
 from surefoot.server.api.answers import accepted, told
 from surefoot.server.api.following import is_streamed
 from surefoot.server.api.problems import Problem
+from surefoot.server.api.reader import reader_of
 from surefoot.server.api.reading import Fields, fields_of, wait_of
 from surefoot.server.working.runs import Order
 from surefoot.values import RunTags
@@ -53,13 +54,16 @@ class Beginning:
             raise LookupError("the rule of this route says that its row of the audit goes along")
         fields = fields_of(request, RUN_FIELDS)
         order = replace(_order(asked, fields, keys.of_request(request, fields)), audit=told.row)
-        is_own = order.key is None or await run_in_threadpool(self._admitted, asked, order)
+        if order.key is not None:
+            await run_in_threadpool(self._admit, asked, order)
         if is_streamed(request.headers.get("accept", "")):
             # Once events flow there is no other status any more.
             await run_in_threadpool(flows.checked, order.flow.spec, order.inputs)
             await run_in_threadpool(told.settle)
-            job = self._joined(order) or self._runs.begin(order)
-            return self._following.stream(job.run_id, job, last="", is_exact=is_own)
+            joined = self._joined(order)
+            job = joined or self._runs.begin(order)
+            reader = reader_of(asked, begun=job.id if joined is None else "")
+            return self._following.stream(job.run_id, job, reader)
         seconds = wait_of(request, self._settings.sync_seconds)
         if seconds == 0:
             record = await self._runs.submit(order)
@@ -98,21 +102,12 @@ class Beginning:
             return None
         return self._runs.executor.job_of_key(order.tags.tenant, order.flow.name, order.key)
 
-    def _admitted(self, asked: Asked, order: Order) -> bool:
-        """Whether whoever asks may read the run of his key as it was, which is his own where the key is new.
-
-        Raises `AccessDenied` for one of somebody else that he may not be given.
-        """
-        if order.key is None:
-            return True
+    def _admit(self, asked: Asked, order: Order) -> None:
+        """Raise `AccessDenied` where the key has a run of somebody else that whoever asks may not be given."""
         if (known := self._runs.of_key(order)) is not None:
             keys.require(asked, known.principal, known.status)
-            return asked.reads_exactly(known)
-        job = self._under_key(order)
-        if job is None or job.principal == asked.principal.who:
-            return True
-        keys.require(asked, job.principal, "running")
-        return False
+        elif (job := self._under_key(order)) is not None:
+            keys.require(asked, job.principal, "running")
 
     def _orders(self, asked: Asked, fields: Fields, key: str | None) -> list[Order]:
         given = fields.items("runs", most=min(self._settings.max_batch, self._settings.queue))
@@ -140,7 +135,7 @@ class Beginning:
                     self._runs.check(order)
                 except InvalidInput as error:
                     raise Problem(422, f"runs[{index}]: {error}", kind="invalid-input", index=index) from None
-                self._admitted(asked, order)
+                self._admit(asked, order)
 
 
 def _order(
@@ -154,6 +149,7 @@ def _order(
         RunTags(principal.organisation, principal.who, fields.text("session") or "", fields.pairs("tags")),
         key=key,
         deadline=fields.seconds("deadline"),
+        admits=lambda known: keys.require(asked, known.principal, known.status),
         asked=sha256(orjson.dumps(_plain(given), option=orjson.OPT_SORT_KEYS)).digest() if key else b"",
     )
 

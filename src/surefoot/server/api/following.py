@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
-from surefoot.errors import RunBusy, RunPruned
+from surefoot.errors import LedgerError, RunBusy, RunPruned
 from surefoot.flows import CallStreamed, RunOpened, StepClosed, StepOpened, StepYielded
 from surefoot.ledger import FINAL, links_after, recorded_at
 from surefoot.server.api.problems import problem_of
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from surefoot.app import App
     from surefoot.flows import RunEvent
     from surefoot.ledger import Link, Outcome
+    from surefoot.server.api.reader import Reader
     from surefoot.server.working.executor import Executor
     from surefoot.server.working.feed import Feed
     from surefoot.server.working.job import Job
@@ -34,6 +36,7 @@ _LOOK_MOST_S = 1.0
 _PAGE = 500
 _NUMBERS = 2
 """Of a place in a feed, in an event's id."""
+_NO_MORE = "whoever reads this may not follow the run any more: his token, or what he may do, has changed"
 _OVER = (*FINAL, "failed", "in_doubt")
 
 
@@ -53,29 +56,40 @@ class Following:
         self,
         run_id: str,
         job: Job | None,
+        reader: Reader,
         *,
-        last: str,
-        is_exact: bool,
-        headers: dict[str, str] | None = None,
+        last: str = "",
     ) -> StreamingResponse:
-        """The events of a run from now on, or from behind the last one that the reader has."""
+        """The events of a run from now on, or from behind the last one that the reader has.
+
+        They end where he may follow it no more.
+        """
         return StreamingResponse(
-            self._events(run_id, job, last, is_exact=is_exact),
-            media_type="text/event-stream",
-            headers={**_HEADERS, **(headers or {})},
+            self._seen(run_id, job, reader, last), media_type="text/event-stream", headers=_HEADERS
         )
 
-    async def _events(
-        self, run_id: str, job: Job | None, last: str, *, is_exact: bool
-    ) -> AsyncIterator[bytes]:
+    async def _seen(self, run_id: str, job: Job | None, reader: Reader, last: str) -> AsyncIterator[bytes]:
+        try:
+            async for event in self._events(run_id, job, reader, last):
+                yield event
+        except LedgerError:
+            # Who may follow it is not known either.
+            yield _event("problem", {"status": 503, "detail": "the ledger cannot be asked now: try again"})
+            return
+        if not reader.may_follow:
+            yield _event("problem", {"status": 403, "detail": _NO_MORE})
+
+    async def _events(self, run_id: str, job: Job | None, reader: Reader, last: str) -> AsyncIterator[bytes]:
         mark, *numbers = last.split(".")
         read = [int(number[:18]) if number.isascii() and number.isdigit() else 0 for number in numbers]
         seq = read[0] if mark == "l" and read else 0
         if job is not None:
             feed = job.feed
             place = Place(*read) if mark == feed.mark and len(read) == _NUMBERS else Place()
-            async for event in self._from_feed(feed, place, is_exact=is_exact):
+            async for event in self._from_feed(feed, place, reader):
                 yield event
+            if not reader.may_follow:
+                return
             if job.ended is not None and job.ended.how in ("handed over", "refused"):
                 return
             run_id = feed.run_id
@@ -86,17 +100,20 @@ class Following:
                 return
             # What it has recorded was told; of a run that is made elsewhere, or was before, nothing was.
             seq = await run_in_threadpool(self._newest, run_id) if feed.is_opened else 0
-        async for event in self._from_ledger(run_id, seq, is_exact=is_exact):
+        async for event in self._from_ledger(run_id, seq, reader):
             yield event
 
-    async def _from_feed(self, feed: Feed, place: Place, *, is_exact: bool) -> AsyncIterator[bytes]:
-        news = asyncio.Event()
+    async def _from_feed(self, feed: Feed, place: Place, reader: Reader) -> AsyncIterator[bytes]:
+        news, told = asyncio.Event(), time.monotonic()
         feed.enter(news)
         try:
             while True:
                 news.clear()
                 is_over = feed.is_over
                 found = feed.after(place)
+                if not await reader.follows(feed.run_id):
+                    return
+                is_exact = reader.is_exact
                 if found.missed.events or (found.missed.pieces and is_exact):
                     tokens = found.missed.pieces if is_exact else 0
                     yield _event("gap", {"missed": found.missed.events, "tokens": tokens})
@@ -107,17 +124,21 @@ class Following:
                 place = found.place
                 if is_over:
                     return
-                try:
-                    async with asyncio.timeout(_HEARTBEAT_S):
-                        await news.wait()
-                except TimeoutError:
+                if found.told:
+                    told = time.monotonic()
+                elif time.monotonic() - told >= _HEARTBEAT_S:
+                    told = time.monotonic()
                     yield b": it goes on\n\n"
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(min(reader.every, _HEARTBEAT_S)):
+                        await news.wait()
         finally:
             feed.leave(news)
 
-    async def _from_ledger(self, run_id: str, seq: int, *, is_exact: bool) -> AsyncIterator[bytes]:
+    async def _from_ledger(self, run_id: str, seq: int, reader: Reader) -> AsyncIterator[bytes]:
         pause, told = _LOOK_S, time.monotonic()
-        while True:
+        while await reader.follows(run_id):
+            is_exact = reader.is_exact
             # Asked before its rows: what is behind its end is none of it.
             run = await run_in_threadpool(self._app.ledger.run, run_id)
             links = await run_in_threadpool(links_after, self._app.ledger, run_id, seq, most=_PAGE)

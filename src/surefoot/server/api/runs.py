@@ -15,6 +15,7 @@ from surefoot.errors import RunEnded
 from surefoot.ledger import FINAL
 from surefoot.server.api.answers import accepted, told
 from surefoot.server.api.problems import Problem
+from surefoot.server.api.reader import reader_of
 from surefoot.server.api.reading import Fields, fields_of, query_of, tags_of, wait_of, whole
 from surefoot.server.api.shown import moment, output_of, run_json, spans_json
 from surefoot.server.entry import guard
@@ -138,8 +139,7 @@ class RunPages:
         """GET /runs/{run}/events."""
         last = asked.request.headers.get("last-event-id", "")
         job = self._runs.executor.job(asked.run.id)
-        is_exact = await run_in_threadpool(asked.is_exact)
-        return self._following.stream(asked.run.id, job, last=last, is_exact=is_exact)
+        return self._following.stream(asked.run.id, job, reader_of(asked), last=last)
 
     async def resume(self, asked: Asked) -> Response:
         """POST /runs/{run}/resume."""

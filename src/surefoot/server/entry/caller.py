@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from surefoot.access import LOCAL, Permission, Principal, Resource, TokenRow
 from surefoot.accessing.access import Access
@@ -27,12 +28,31 @@ class Caller:
     """What the rule of the route has let him do."""
     is_of_some: bool = False
     """Whether that is a list, of which he may see some: it says nothing of all of them."""
+    is_recognised: Callable[[], bool] = field(default=lambda: True, repr=False, compare=False)
+    """Asks anew whether what he has shown opens something. Blocks; raises `LedgerError` and `WorldError`."""
 
     def may(self, permission: Permission, resource: Resource) -> bool:
         """Whether he may do this with this token. Nothing is recorded of it. Raises `LedgerError`."""
-        return self._is_admitted(permission, resource) or (
-            not self._is_bounded(permission) and self._ruled(permission, resource)
+        return self._is_admitted(permission, resource) or self.may_now(permission, resource)
+
+    def may_now(self, permission: Permission, resource: Resource) -> bool:
+        """Whether he may do this by now, whatever the rule of the route has let him do. Raises `LedgerError`."""
+        return (
+            not self._is_bounded(permission)
+            and self.access.decide(self.principal, permission, resource).is_allowed
         )
+
+    def is_still_admitted(self) -> bool:
+        """Whether he would be let in now, as he was: for what goes on for long.
+
+        Blocks while the ledger is read. Raises `LedgerError` and `WorldError`.
+        """
+        if not self.is_recognised():
+            return False
+        if self.admitted is None:
+            return True
+        permission, resource = self.admitted
+        return self.may_with_some(permission) if self.is_of_some else self.may_now(permission, resource)
 
     def require(self, permission: Permission, resource: Resource) -> None:
         """Raise `AccessDenied`, and record that, unless he may. Blocks while the ledger is written."""
@@ -62,6 +82,3 @@ class Caller:
 
     def _is_bounded(self, permission: Permission) -> bool:
         return self.token is not None and self.token.bounds(permission)
-
-    def _ruled(self, permission: Permission, resource: Resource) -> bool:
-        return self.access.decide(self.principal, permission, resource).is_allowed

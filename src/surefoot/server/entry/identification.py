@@ -70,7 +70,10 @@ class Identification:
             )
         self._knocking.was_good(address, bearer, turn)
         principal, token = found
-        return self._caller(scope, self._as_recorded(principal), token)
+        return self._caller(
+            *(scope, self._as_recorded(principal), token),
+            is_recognised=lambda: self._access.identity.of(bearer) is not None,
+        )
 
     def remembered(self, scope: Scope, digest: bytes) -> Caller | None:
         """Who sends a request that belongs to a session which a token has begun, by the digest of the token.
@@ -81,10 +84,24 @@ class Identification:
             found = self._access.tokens.standing(digest)
         except LedgerError:
             raise _unavailable() from None
-        return None if found is None else self._caller(scope, *found)
+        if found is None:
+            return None
+        return self._caller(
+            scope, *found, is_recognised=lambda: self._access.tokens.standing(digest) is not None
+        )
 
-    def _caller(self, scope: Scope, principal: Principal, token: TokenRow | None) -> Caller:
-        return Caller(self._access, principal, token, self._addresses.of(scope), scope.get(REQUEST_ID, ""))
+    def _caller(
+        self,
+        scope: Scope,
+        principal: Principal,
+        token: TokenRow | None,
+        *,
+        is_recognised: Callable[[], bool] = lambda: True,
+    ) -> Caller:
+        return Caller(
+            *(self._access, principal, token, self._addresses.of(scope), scope.get(REQUEST_ID, "")),
+            is_recognised=is_recognised,
+        )
 
     def is_at_hand(self, scope: Scope, *, key_header: str = "") -> bool:
         """Whether `caller` says it without asking anybody. Raises `Refusal` 401 as it does."""

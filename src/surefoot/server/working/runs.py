@@ -41,6 +41,8 @@ class Order:
     """A digest of what was asked, by which the same is known again."""
     audit: AuditRow | None = None
     """The row on whoever asks, which is written in one commit with the start of the run."""
+    admits: Callable[[RunRecord], object] | None = None
+    """Raises where the run that the key has is none for whoever asks: it may be taken by the time that this is made."""
 
 
 class Runs:
@@ -250,6 +252,7 @@ class Runs:
             on_completed=None if job is None else _noting(job),
             parks=self._parks,
             audit=order.audit,
+            admits=order.admits,
         )
 
     @property
