@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sqlite3
 import threading
 import time
@@ -12,6 +13,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from letting_in import HOST, ORGANISATION, OTHER, ROLES, Town, client_of, real_server, server_of, triage
+from served_here import SECONDS, heard, served_here
 from surefoot import App, flow, wait_for
 from surefoot.access import LOCAL
 from surefoot.access import ROLES as KNOWN_ROLES
@@ -200,6 +202,26 @@ def test_rbac_07_no_setting_lets_a_revoked_token_live_longer(tmp_path: Path) -> 
 
     with pytest.raises(ConfigError, match=r"access\.refresh"):
         load(tmp_path, environ={"SUREFOOT_ACCESS_REFRESH": "5.1"})
+
+
+def test_rbac_07_a_token_that_is_revoked_while_a_body_comes_opens_nothing(town: Town) -> None:
+    """Whoever sends a byte now and then would otherwise have it open as long as a body may take."""
+    token = town.tokens["runner"]
+    head = (
+        f"POST /flows/triage/runs HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n"
+        "Content-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{"
+    )
+    with (
+        served_here(server_of(town.app)) as port,
+        socket.create_connection(("127.0.0.1", port), SECONDS) as connection,
+    ):
+        connection.sendall(head.encode())
+        until(lambda: town.app.access.tokens.is_at_hand(token))
+        town.app.access.tokens.revoke(token, by=LOCAL)
+        time.sleep(0.2)
+        connection.sendall(b"}")
+        assert heard(connection).startswith(b"HTTP/1.1 401 ")
+    assert not town.app.access.audit.rows(action="flow:run", decision="allowed")
 
 
 def test_rbac_08_whoever_is_disabled_gets_nowhere(web: TestClient, town: Town) -> None:

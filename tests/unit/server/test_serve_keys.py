@@ -141,7 +141,12 @@ def test_a_key_that_somebody_takes_while_a_run_waits_gives_no_more_than_one_take
         held = pool.submit(first.post, "/flows/holding/runs", json={"inputs": {}})
         assert began.acquire(timeout=60)
         waiting = pool.submit(ask, first, headers=headers)
-        until(lambda: 'surefoot_queue_depth 1' in client_of(two[0], headers=town.bearer("admin")).get("/metrics").text)
+        until(
+            lambda: (
+                "surefoot_queue_depth 1"
+                in client_of(two[0], headers=town.bearer("admin")).get("/metrics").text
+            )
+        )
         if how == "failed":
             broken.append(SECRET)
         taken = ask(client_of(two[1], headers=town.bearer("runner")))

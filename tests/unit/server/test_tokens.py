@@ -298,8 +298,10 @@ def test_a_second_listener_and_one_that_was_cut_off_miss_nothing(serving: Servin
     with serving.following(run_id) as second:
         assert up_to(second, FIRST[:200])
     last = before[-1][0]
-    model.goes_on.set()
-    rest = serving.whole(run_id, last=last)
+    with serving.following(run_id, last=last) as coming:
+        # There before the run is over: from the ledger the answer would come whole.
+        model.goes_on.set()
+        rest = list(coming)
     assert text_of([*before, *rest]) == FIRST + REST
     assert [event for _, event, _ in rest].count("run") == 0
 
@@ -369,9 +371,7 @@ def revoked(serving: Serving) -> None:
 
 
 def disabled(serving: Serving) -> None:
-    serving.town.app.access.people.add(
-        "user:runner", by=LOCAL, organisation=ORGANISATION, is_disabled=True
-    )
+    serving.town.app.access.people.add("user:runner", by=LOCAL, organisation=ORGANISATION, is_disabled=True)
 
 
 def without_his_grant(serving: Serving) -> None:
@@ -401,6 +401,7 @@ def test_whoever_may_follow_a_run_no_more_is_told_no_more_of_it(
         change(serving)
         rest = list(coming)
         assert not model.goes_on.is_set()
+    model.goes_on.set()
     assert [name for _, name, _ in rest if name != "token"] == ["problem"]
     assert rest[-1][2]["status"] == 403
     assert REST not in str(rest)

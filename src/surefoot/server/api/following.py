@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
-from surefoot.errors import LedgerError, RunBusy, RunPruned
+from surefoot.errors import RunBusy, RunPruned, WorldError
 from surefoot.flows import CallStreamed, RunOpened, StepClosed, StepOpened, StepYielded
 from surefoot.ledger import FINAL, links_after, recorded_at
 from surefoot.server.api.problems import problem_of
@@ -37,6 +37,7 @@ _PAGE = 500
 _NUMBERS = 2
 """Of a place in a feed, in an event's id."""
 _NO_MORE = "whoever reads this may not follow the run any more: his token, or what he may do, has changed"
+_UNKNOWN = "it cannot be told now who may follow the run: try again"
 _OVER = (*FINAL, "failed", "in_doubt")
 
 
@@ -72,9 +73,9 @@ class Following:
         try:
             async for event in self._events(run_id, job, reader, last):
                 yield event
-        except LedgerError:
-            # Who may follow it is not known either.
-            yield _event("problem", {"status": 503, "detail": "the ledger cannot be asked now: try again"})
+        except WorldError:
+            # Where the ledger or an identity provider is away, nobody knows who may follow it.
+            yield _event("problem", {"status": 503, "detail": _UNKNOWN})
             return
         if not reader.may_follow:
             yield _event("problem", {"status": 403, "detail": _NO_MORE})

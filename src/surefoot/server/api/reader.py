@@ -27,7 +27,7 @@ class Reader:
     """
 
     def __init__(self, sees: Callable[[str], bool | None], *, every: float) -> None:
-        """sees: of a run by its id, whether he sees what it holds as it was; None where he may not follow it. Blocks."""
+        """sees: of a run by its id, whether he sees it as it was; None where he may not follow it. Blocks."""
         self.every = every
         self.is_exact = False
         self.may_follow = True

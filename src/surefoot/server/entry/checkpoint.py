@@ -16,9 +16,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from surefoot import values
 from surefoot.access import LOCAL, Permission, Resource, kind_of
-from surefoot.errors import AccessDenied, LedgerError, UnknownRun
+from surefoot.errors import AccessDenied, LedgerError, UnknownRun, WorldError
 from surefoot.server.entry import body as bodies
 from surefoot.server.entry.caller import CALLER, RUN, Caller
+from surefoot.server.entry.identification import invalid_token
 from surefoot.server.entry.manner import PROGRAMS, Manner
 from surefoot.server.entry.refusal import Refusal, of_denied
 from surefoot.server.entry.rule import Rule
@@ -45,6 +46,8 @@ _NAMES: Mapping[str, re.Pattern[str]] = {
     **dict.fromkeys(("dataset", "experiment", "candidate", "baseline"), _PATH),
 }
 _READING = frozenset(("GET", "HEAD"))
+_AT_ONCE_S = 0.05
+"""Bodies that take longer may outlast the token that they are sent with."""
 _THREADS = 16
 """So many requests are looked at side by side, whatever the threads of the endpoints are busy with."""
 
@@ -89,6 +92,15 @@ class Checks:
                 headers=turn.headers(),
             )
         return caller, turn
+
+    def refuse_forgotten(self, caller: Caller) -> None:
+        """Raise `Refusal` 401 where what somebody has shown opens nothing any more, and 503 where that is not known."""
+        try:
+            is_recognised = caller.is_recognised()
+        except WorldError:
+            raise _unavailable() from None
+        if not is_recognised:
+            raise invalid_token("this token expired or was revoked while the body was sent")
 
     def admitted(self, scope: Scope, rule: Rule, permission: Permission, caller: Caller) -> Resource:
         """What is asked for, once it is known that whoever asks may have it. Raises `Refusal` and `AccessDenied`."""
@@ -270,7 +282,11 @@ class Checkpoint:
         scope[CALLER] = replace(caller, admitted=(permission, resource), is_of_some=rule.is_listing)
         if scope["method"] in _READING:
             return receive
+        began = time.monotonic()
         receive = await self._manner.take(scope, receive, checks.settings)
+        if time.monotonic() - began > _AT_ONCE_S:
+            # What he may is asked again below; that he is let in at all is as old as his first byte.
+            await checks.in_thread(lambda: checks.refuse_forgotten(caller))
         if rule.goes_along:
             scope[TOLD] = await self._told(scope, permission, caller, resource)
         elif not rule.is_told:

@@ -62,12 +62,7 @@ class Identification:
         found = self._found(bearer)
         if found is None:
             self._knocking.was_bad(bearer)
-            raise Refusal(
-                401,
-                "invalid-token",
-                "this token opens nothing here: it is unknown, expired or revoked",
-                headers=_INVALID,
-            )
+            raise invalid_token("this token opens nothing here: it is unknown, expired or revoked")
         self._knocking.was_good(address, bearer, turn)
         principal, token = found
         return self._caller(
@@ -127,6 +122,11 @@ class Identification:
 _HOW = "send a token, as `Authorization: Bearer sft_...`; `surefoot token create` makes one"
 
 
+def invalid_token(detail: str) -> Refusal:
+    """That a token opens nothing."""
+    return Refusal(401, "invalid-token", detail, headers=_INVALID)
+
+
 def _unavailable() -> Refusal:
     return Refusal(
         503,
@@ -147,7 +147,7 @@ def _bearer(headers: Headers, key_header: str) -> str:
 def _one(given: Sequence[str], taken: Callable[[str], str]) -> str:
     token = taken(given[0].strip()) if len(given) == 1 else ""
     if _TOKEN.fullmatch(token) is None:
-        raise Refusal(401, "invalid-token", _HOW, headers=_INVALID)
+        raise invalid_token(_HOW)
     return token
 
 
