@@ -5,12 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from serving import until
 from surefoot.config import load
 from surefoot.errors import UsageError
 from surefoot.ledger import Totals
@@ -116,6 +118,98 @@ def test_a_flood_of_names_takes_no_more_room_and_gives_none_of_them_more(tmp_pat
     # Who asks again before he is forgotten waits.
     assert rates.take("2001:db8::9c3f").wait > 0
     rates.close()
+
+
+def test_nobody_chooses_names_that_drive_each_other_out(tmp_path: Path) -> None:
+    """Whoever has many addresses would otherwise choose some that share a bucket, and each be forgotten in turn."""
+    names: list[str] = []
+    number = 0
+    while len(names) < 20:
+        name = f"2001:db8:{number >> 16:x}:{number & 0xFFFF:x}::/64"
+        # A bucket of 2,048, by a digest that anybody can make.
+        if int.from_bytes(sha256(name.encode()).digest()[:4], "little") % 2048 == 7:
+            names.append(name)
+        number += 1
+    clock = Clock()
+    rates = SharedRates(tmp_path / "bad-tokens", 60, share=1 / 60, clock=clock)
+    assert [name for name in names if rates.take(name).wait > 0] == []
+    assert [name for name in names if rates.take(name).wait <= 0] == []
+    rates.close()
+
+
+# Keeping processes
+
+SERVING = """#!{python}
+import json, os, sys, time
+from pathlib import Path
+
+said, here = json.loads(sys.argv[1]), Path(sys.argv[2])
+with (here / "begun").open("a") as begun:
+    begun.write("begun\\n")
+if os.fork() == 0:
+    # What the code of a flow leaves behind as it is imported: it has all files that are open.
+    os.closerange(0, 3)
+    while not (here / "over").exists():
+        time.sleep(0.02)
+    os._exit(0)
+with os.fdopen(said["ready"], "w") as ready:
+    ready.write(json.dumps({{"flows": [], "ledger": "none"}}) + "\\n")
+while not (here / "go").exists():
+    time.sleep(0.02)
+(here / "go").unlink()
+Path(sys.argv[0]).rename(here / "away")
+sys.exit(3)
+"""
+KEEPING = """
+import socket, sys
+from surefoot.server.crew import Crew
+
+with socket.create_server(("127.0.0.1", 0)) as listening:
+    crew = Crew([sys.argv[1]], [sys.argv[2]], [listening], [{}])
+    sys.exit(crew.run(lambda said: print("ready", flush=True)))
+"""
+
+
+def test_a_place_that_cannot_be_filled_is_filled_once_it_can_be(tmp_path: Path) -> None:
+    """As where a process was killed for want of memory, and there is none for the next one yet."""
+    program = tmp_path / "serving"
+    program.write_text(SERVING.format(python=sys.executable))
+    program.chmod(0o755)
+    told = tmp_path / "told"
+    with told.open("w") as errors:
+        keeper = subprocess.Popen(
+            [sys.executable, "-c", KEEPING, str(program), str(tmp_path)],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
+    assert keeper.stdout is not None
+    try:
+        assert keeper.stdout.readline() == "ready\n"
+        (tmp_path / "go").touch()
+        until((tmp_path / "away").exists)
+        # It is looked for in vain at least once.
+        until(lambda: "cannot be begun" in told.read_text())
+        (tmp_path / "away").rename(program)
+        until(lambda: (tmp_path / "begun").read_text().count("begun") > 1, what=told.read_text())
+        keeper.terminate()
+        assert keeper.wait(60) == 0, told.read_text()
+    finally:
+        (tmp_path / "over").touch()
+        keeper.kill()
+
+
+def test_where_no_process_can_be_begun_that_is_said(tmp_path: Path) -> None:
+    keeper = subprocess.run(
+        [sys.executable, "-c", KEEPING, str(tmp_path / "nothing"), ""],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (keeper.returncode, keeper.stdout) == (1, "")
+    assert "cannot be begun" in keeper.stderr
+    assert "Traceback" not in keeper.stderr
 
 
 # Figures

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -14,7 +15,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from surefoot import scope
 from surefoot.server.crew.member import Member
@@ -95,9 +96,9 @@ class Crew:
 
     def _keep(self, post: _Post) -> None:
         pause = _FIRST_PAUSE_S
-        while (process := self._begin(post)) is not None:
+        while not self._is_over.is_set():
             began = time.monotonic()
-            post.code = process.wait()
+            ended = self._fill(post)
             if self._is_over.is_set():
                 # Told before it listened to signals: it had nothing to end yet.
                 post.code = 0 if post.code == -signal.SIGTERM else post.code
@@ -109,40 +110,54 @@ class Crew:
             pause = (
                 _FIRST_PAUSE_S if time.monotonic() - began >= _SETTLED_S else min(_LONGEST_PAUSE_S, pause * 2)
             )
-            log.error(
-                "process %d of the server ended with code %d: another takes its place in %g s, and the others go on "
-                "with its runs",
-                *(process.pid, post.code, pause),
-            )
+            log.error("%s: another takes the place in %g s, and the others go on with its runs", ended, pause)
             post.code = None
             self._is_over.wait(pause)
         post.is_ready.set()
 
+    def _fill(self, post: _Post) -> str:
+        """Begin a process in a place, and wait until it has ended; what became of it, for whoever reads the log."""
+        try:
+            process = self._begin(post)
+        except OSError as error:
+            # Where there is no memory or no file for it now, there may be some again.
+            post.code = 1
+            log.error("a process of the server cannot be begun: %s", error)  # noqa: TRY400
+            return "a place stands empty"
+        if process is None:
+            return ""
+        post.code = process.wait()
+        return f"process {process.pid} of the server ended with code {post.code}"
+
     def _begin(self, post: _Post) -> subprocess.Popen[bytes] | None:
-        """A new process in a place; None where all are about to stop."""
+        """A new process in a place; None where all are about to stop. Raises `OSError`."""
         told, ready = os.pipe()
+        reading = os.fdopen(told, "rb")
         member = Member(
             *(post.slot, len(self._posts)), post.listening.fileno(), self._lifeline, ready, self._folder
         )
-        try:
-            with self._lock:
-                if self._is_over.is_set():
-                    os.close(told)
-                    return None
-                process = post.process = subprocess.Popen(
-                    [*self._command, member.to_text(), *self._arguments],
-                    env={**os.environ, **post.environ},
-                    pass_fds=(member.listening, member.lifeline, member.ready),
-                    # Ctrl-C in a terminal reaches this process alone, which tells the others.
-                    process_group=0,
-                )
-        finally:
-            os.close(ready)
-        with os.fdopen(told, "rb") as reading:
-            said = reading.read()
-        if said:
+        with reading:
+            try:
+                process = self._started(post, member)
+            finally:
+                os.close(ready)
+            said = b"" if process is None else _said(reading, process)
+        if said.endswith(b"\n"):
             post.told = json.loads(said)
             post.is_ready.set()
+        return process
+
+    def _started(self, post: _Post, member: Member) -> subprocess.Popen[bytes] | None:
+        with self._lock:
+            if self._is_over.is_set():
+                return None
+            process = post.process = subprocess.Popen(
+                [*self._command, member.to_text(), *self._arguments],
+                env={**os.environ, **post.environ},
+                pass_fds=(member.listening, member.lifeline, member.ready),
+                # Ctrl-C in a terminal reaches this process alone, which tells the others.
+                process_group=0,
+            )
         return process
 
     def _wait_for(self, post: _Post) -> None:
@@ -173,3 +188,14 @@ class Crew:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _said(reading: IO[bytes], process: subprocess.Popen[bytes]) -> bytes:
+    """What a process says of itself; nothing where it ends before.
+
+    The end of the pipe is not waited for: what it has forked may hold that open for as long as it lives.
+    """
+    while not select.select([reading], [], [], 0.5)[0]:
+        if process.poll() is not None:
+            return b""
+    return reading.readline()

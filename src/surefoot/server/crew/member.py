@@ -63,7 +63,7 @@ class Member:
     def announce(self, flows: Sequence[str], ledger: str) -> None:
         """Say that requests are answered from now on."""
         with os.fdopen(self.ready, "w", encoding="utf-8") as told:
-            json.dump({"flows": [*flows], "ledger": ledger}, told)
+            told.write(json.dumps({"flows": [*flows], "ledger": ledger}) + "\n")
 
     def end_with_keeper(self) -> None:
         """Stop, as by SIGTERM, when whoever keeps the processes is gone: nobody would end this one any more."""

@@ -8,7 +8,7 @@ import struct
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from hashlib import sha256
+from hashlib import blake2b
 from pathlib import Path
 
 from surefoot.limits.rates.gcra import Gcra
@@ -20,8 +20,10 @@ _ROW = struct.Struct("<16sdd")
 _ROWS = 8
 _BUCKETS = 2_048
 _BUCKET_BYTES = _ROW.size * _ROWS
-SIZE = _BUCKET_BYTES * _BUCKETS
-"""Bytes of a table: room for 16,384 names, of 32 bytes each."""
+_KEY_AT = _BUCKET_BYTES * _BUCKETS
+_KEY_BYTES = 16
+SIZE = _KEY_AT + _KEY_BYTES
+"""Bytes of a table: room for 16,384 names, of 32 bytes each, and the key of their digests."""
 
 
 class SharedRates:
@@ -47,6 +49,7 @@ class SharedRates:
         # Made longer it is never shorter again: whoever comes second changes nothing.
         os.ftruncate(self._file, SIZE)
         self._rows = mmap.mmap(self._file, SIZE)
+        self._key = self._agreed()
 
     def take(self, name: str) -> Turn:
         """Take one, where one is left."""
@@ -70,16 +73,21 @@ class SharedRates:
     @contextmanager
     def _held(self, name: str) -> Generator[tuple[int, Gcra]]:
         """The place of a name and its rate, which nobody else changes meanwhile."""
+        digest = self._digest(name)
+        start = int.from_bytes(digest[:4], "little") % _BUCKETS * _BUCKET_BYTES
+        with self._locked(start, _BUCKET_BYTES):
+            yield self._found(start, digest)
+
+    @contextmanager
+    def _locked(self, start: int, count: int) -> Generator[None]:
         import fcntl
 
-        digest = _digest(name)
-        start = int.from_bytes(digest[:4], "little") % _BUCKETS * _BUCKET_BYTES
         with self._lock:
-            fcntl.lockf(self._file, fcntl.LOCK_EX, _BUCKET_BYTES, start)
+            fcntl.lockf(self._file, fcntl.LOCK_EX, count, start)
             try:
-                yield self._found(start, digest)
+                yield
             finally:
-                fcntl.lockf(self._file, fcntl.LOCK_UN, _BUCKET_BYTES, start)
+                fcntl.lockf(self._file, fcntl.LOCK_UN, count, start)
 
     def _found(self, start: int, digest: bytes) -> tuple[int, Gcra]:
         rate = Gcra(self._per_minute, self._share)
@@ -96,8 +104,15 @@ class SharedRates:
         return oldest, rate
 
     def _put(self, at: int, name: str, rate: Gcra, now: float) -> None:
-        _ROW.pack_into(self._rows, at, _digest(name), rate.drained_at, now)
+        _ROW.pack_into(self._rows, at, self._digest(name), rate.drained_at, now)
 
+    def _agreed(self) -> bytes:
+        """The key that all processes have: with one of their own nobody outside knows which names share a bucket."""
+        with self._locked(_KEY_AT, _KEY_BYTES):
+            key = self._rows[_KEY_AT:]
+            if not any(key):
+                key = self._rows[_KEY_AT:] = os.urandom(_KEY_BYTES)
+        return key
 
-def _digest(name: str) -> bytes:
-    return sha256(name.encode("utf-8", "surrogateescape")).digest()[:16]
+    def _digest(self, name: str) -> bytes:
+        return blake2b(name.encode("utf-8", "surrogateescape"), digest_size=16, key=self._key).digest()
