@@ -82,6 +82,8 @@ if TYPE_CHECKING:
     from surefoot.ledger.holding import lease_of as lease_of
     from surefoot.ledger.holding import lease_until as lease_until
     from surefoot.ledger.holding import refuse_pruned as refuse_pruned
+    from surefoot.ledger.lookout import Follower as Follower
+    from surefoot.ledger.lookout import Lookout as Lookout
     from surefoot.ledger.notary import not_gone_on_with as not_gone_on_with
     from surefoot.ledger.owner import holder as holder
     from surefoot.ledger.owner import is_holder_gone as is_holder_gone
@@ -128,6 +130,7 @@ else:
             "connection": ["engine"],
             "capturing": ["WITHHELD", "capture_of"],
             "deliveries": ["DeliveryRow", "EndRow"],
+            "lookout": ["Follower", "Lookout"],
             "due": ["due_runs", "letters_of", "statuses"],
             "encoding": [
                 "Encoded",
