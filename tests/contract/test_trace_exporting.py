@@ -85,7 +85,7 @@ def test_it_runs_beside_the_runs_and_sends_the_last_ones_when_it_is_closed(
         sending = exporter(ledger, tmp_path, receiver)
         sending.start()
         first = ended(ledger)
-        until(lambda: receiver.spans())
+        until(receiver.spans)
         rest = [ended(ledger) for _ in range(20)]
         sending.close(wait=30)
         assert sorted(set(arrived(receiver))) == sorted(trace_id(run) for run in [first, *rest])
@@ -278,4 +278,3 @@ def test_what_is_taken_is_told_by_digest_and_failures_and_slow_runs_always_are()
     first = following.event(one("first"))
     assert following.event(one("child", parent="first")) == first
     assert following.event(one("grandchild", parent="child")) == first
-

@@ -103,6 +103,7 @@ if TYPE_CHECKING:
     from surefoot.ledger.scored import ExperimentKind as ExperimentKind
     from surefoot.ledger.scored import ExperimentRecord as ExperimentRecord
     from surefoot.ledger.scored import MetricRecord as MetricRecord
+    from surefoot.ledger.scored import RunScore as RunScore
     from surefoot.ledger.scored import ScoreRecord as ScoreRecord
     from surefoot.ledger.scored import Summary as Summary
     from surefoot.ledger.scored import TimedScore as TimedScore
@@ -199,6 +200,7 @@ else:
                 "ExperimentKind",
                 "ExperimentRecord",
                 "MetricRecord",
+                "RunScore",
                 "ScoreRecord",
                 "Summary",
                 "TimedScore",

@@ -40,6 +40,8 @@ class Following:
 
     def event(self, end: EndRow) -> str | None:
         """`ENDED` where the trace is owed."""
+        if end.status == "waiting":
+            return None
         if not (_is_one(end.flow, self.flows) and _is_one(end.tenant, self.tenants)):
             return None
         is_slow = self.slow is not None and (end.ended_ns - end.began_ns) / 1e9 >= self.slow
