@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Ask models for clients of OpenAI and Anthropic, too.",
 )
+@click.option("--json-logs", is_flag=True, help="Log as JSON on stderr, from INFO up.")
 @click.option(
     "--insecure-local",
     is_flag=True,
@@ -58,6 +59,7 @@ def command(  # noqa: PLR0917
     workers: int | None,
     queue: int | None,
     has_gateway: bool,  # noqa: FBT001
+    json_logs: bool,  # noqa: FBT001
     insecure_local: bool,  # noqa: FBT001
     as_json: bool,  # noqa: FBT001
 ) -> None:
@@ -73,7 +75,10 @@ def command(  # noqa: PLR0917
     from surefoot.cli import screen
     from surefoot.server import Served, serve_flows
 
-    screen.show_warnings()
+    if json_logs:
+        screen.log_json()
+    else:
+        screen.show_warnings()
     app = App(_settings(workers, queue))
     _check_reach(app, host, unix, is_insecure=insecure_local)
     with app.entered():

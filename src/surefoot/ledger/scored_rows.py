@@ -13,8 +13,8 @@ from typing import Any, TypeAlias, cast
 import orjson
 
 from surefoot.ledger import rows
-from surefoot.ledger.listing import Query
 from surefoot.ledger.events import Totals
+from surefoot.ledger.listing import Query
 from surefoot.ledger.prompt_rows import clean
 from surefoot.ledger.rows import Row
 from surefoot.ledger.scored import (
