@@ -84,6 +84,10 @@ attacks: .venv/.installed-dev ## the tests of attacks, a line for each case (CAS
 fuzz: .venv/.installed-dev ## odd bytes for every reader of foreign bytes; `make test` has a few of each (EXAMPLES=2000)
 	@SUREFOOT_TEST_FUZZ=$(EXAMPLES) $(BIN)/python -m pytest -q --numprocesses=2 --timeout=1800 tests/fuzz $(ARGS)
 
+fuzz-api: EXAMPLES = 1000
+fuzz-api: .venv/.installed-dev ## schemathesis over the description of the server, as people of every role (EXAMPLES=1000 for each operation)
+	@SUREFOOT_TEST_API=$(EXAMPLES) $(BIN)/python -m pytest -q --numprocesses=2 --timeout=36000 tests/fuzz/test_described_server.py $(ARGS)
+
 fuzz-atheris: .venv/.installed-dev .cache/tools/.installed ## the same under a fuzzer led by coverage (ARGS="--seconds 60 --target chat")
 	@PYTHONPATH=.cache/tools $(BIN)/python tests/fuzz $(ARGS)
 
@@ -159,4 +163,4 @@ check-floors: .venv/.installed-dev
 
 .PHONY: attacks audit backtest-proof bench chaos check check-floors check-format check-lint check-mypy check-pyright
 .PHONY: check-secrets clean conformance-metrics conformance-prompts cov crash demo eval-demo eval-proof format fuzz
-.PHONY: fuzz-atheris guard-report guard-weights help limits lock sbom secrets-scan stats tenants-proof test test-peers wheel
+.PHONY: fuzz-api fuzz-atheris guard-report guard-weights help limits lock sbom secrets-scan stats tenants-proof test test-peers wheel

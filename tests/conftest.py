@@ -26,6 +26,24 @@ ATTACK = re.compile(r"(?<![a-z])(pi|out|agent|dos|web|rbac)_([0-9]{2})(?![0-9])"
 
 SOURCES = Path(__file__).parents[1] / "src"
 
+MEMORY = Path("/dev/shm")
+ENOUGH = 4 * 2**30
+"""Bytes that have to be free there: ten times what the folders of tests under way, and of failed ones, come to."""
+
+
+def in_memory() -> Path | None:
+    """Where files are kept in memory and programs may be run; None where there is no such place, or little room."""
+    try:
+        found = os.statvfs(MEMORY)
+    except OSError:
+        return None
+    may_run = not found.f_flag & getattr(os, "ST_NOEXEC", 0)
+    return (
+        MEMORY
+        if may_run and os.access(MEMORY, os.W_OK) and found.f_bavail * found.f_frsize >= ENOUGH
+        else None
+    )
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Have the bytecode of this project at hand before the first of some hundred child processes wants it.
@@ -34,6 +52,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     if not hasattr(config, "workerinput"):
         compileall.compile_dir(SOURCES, quiet=2)
+        # A ledger waits for the disk at each of its ends, and some thousand tests wait for one disk. What a killed
+        # process wrote is in either place. `--basetemp`, or this variable, names another.
+        if (memory := in_memory()) is not None:
+            os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))
     # Files of tests are rewritten by pytest once, and not in each run, whatever the environment says.
     sys.dont_write_bytecode = False
 

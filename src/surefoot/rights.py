@@ -7,13 +7,14 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from typing import Literal, TypeAlias, cast, get_args
+from typing import Literal, TypeAlias, cast
 
 from surefoot.errors import UsageError
 
-UseKind: TypeAlias = Literal["model", "connection", "tool", "host", "flow"]
+UseKind: TypeAlias = Literal["model", "connection", "database", "tool", "host", "flow"]
 
-_KINDS: tuple[str, ...] = get_args(UseKind)
+_KINDS = ("model", "connection", "tool", "host", "flow")
+"""Those that a text of `uses=` says: `connection` is that of databases, too."""
 _NAME = re.compile(r"[^\x00-\x20\x7f]{1,256}")
 _HOST = re.compile(r"[A-Za-z0-9*?._:-]{1,253}")
 _ANYTHING = "*"
@@ -23,13 +24,15 @@ _ANYTHING = "*"
 class Rights:
     """Patterns of names (`*` and `?`) by kind; None for any name, and an empty tuple for none.
 
-    models: as `CONNECTION:MODEL`. connections: of models and of databases. tools: steps that send, and tools of models.
+    models: as `CONNECTION:MODEL`. connections: of models. databases: by their names in the settings. tools: steps that
+    send, and tools of models.
     whose: of whom these are, for messages.
     also: further rights, each of which has to allow it too.
     """
 
     models: tuple[str, ...] | None = None
     connections: tuple[str, ...] | None = None
+    databases: tuple[str, ...] | None = None
     tools: tuple[str, ...] | None = None
     hosts: tuple[str, ...] | None = None
     flows: tuple[str, ...] | None = None
@@ -59,7 +62,7 @@ class Rights:
         yield from self.also
 
 
-NOTHING = Rights((), (), (), (), ())
+NOTHING = Rights((), (), (), (), (), ())
 """Nothing may be used."""
 
 
@@ -77,7 +80,9 @@ def of_uses(texts: Iterable[str], *, whose: str = "") -> Rights:
     for text in texts:
         kind, name = parted(text)
         named[kind].append(name)
-    connections = dict.fromkeys(named["connection"])
+    # Whoever names a model names what leads to it, and no database that happens to be called so.
+    databases = tuple(dict.fromkeys(named["connection"]))
+    connections = dict.fromkeys(databases)
     if named["model"]:
         models = [name if ":" in name else f"{_ANYTHING}:{name}" for name in named["model"]]
         connections |= dict.fromkeys(name.partition(":")[0] for name in named["model"] if ":" in name)
@@ -86,6 +91,7 @@ def of_uses(texts: Iterable[str], *, whose: str = "") -> Rights:
     return Rights(
         tuple(dict.fromkeys(models)),
         tuple(connections),
+        databases,
         tuple(dict.fromkeys(named["tool"])),
         tuple(dict.fromkeys(name.lower().rstrip(".") for name in named["host"])),
         tuple(dict.fromkeys(named["flow"])),
@@ -128,6 +134,8 @@ def _patterns(rights: Rights, kind: UseKind) -> tuple[str, ...] | None:
             return rights.models
         case "connection":
             return rights.connections
+        case "database":
+            return rights.databases
         case "tool":
             return rights.tools
         case "host":

@@ -113,6 +113,18 @@ class Claim(Protocol):
         """Say which object stands for a recorded failure in user code, so that the run knows if it ends by it."""
         ...
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether anybody is told of what `streamed` is given."""
+        ...
+
+    def streamed(self, piece: str, *, is_replayed: bool = False) -> None:
+        """Tell whoever watches the run of a piece of an answer's text, as it is handed to the code. Never waits.
+
+        is_replayed: it is not said now, but comes from the record or the cache.
+        """
+        ...
+
     def abandon(self) -> None:
         """Give the work up without an outcome (cancelled, interrupted); a resume does it again."""
         ...

@@ -8,17 +8,18 @@ import signal
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import openai
 import pytest
 
-from confined import ANN, EDDA, OLAF, denials, digest_of, peopled, publish
+from confined import ANN, EDDA, OLAF, denials, dies, digest_of, peopled, publish, run_dying
 from durable import history, open_app
 from forking import processes
-from surefoot import App, Call, Prompty, flow, generate, scripted, step
+from surefoot import App, Call, Prompty, flow, flows, generate, scripted, step
 from surefoot.access import LOCAL, Principal
 from surefoot.errors import AccessDenied, InvalidInput, LedgerCorrupt, StepFailed
 from surefoot.values import Message, RunTags
@@ -239,6 +240,11 @@ def orders(what: str) -> None:
             generate.sync([Message("user", "Look.")], using=Call(tools=[send_mail]))
 
 
+@flow(uses=("model:*:gpt-4o",))
+def asks_and_enters() -> None:
+    enter("it")
+
+
 @flow(uses=("tool:mail",))
 async def sends_to_all() -> None:
     await send_all("ann@x.example")
@@ -254,6 +260,12 @@ def test_rbac_06_steps_reach_the_databases_and_tools_that_their_flow_names(app: 
     refused(app, orders, "tool:send_mail", what="tool")
     refused(app, sends_to_all, "tool:crm")
     assert sent == ["ann@x.example"]
+
+
+def test_rbac_06_whoever_names_a_model_has_named_no_database(app: App, tmp_path: Path) -> None:
+    publish(app, asks_and_enters)
+    refused(app, asks_and_enters, "connection:ledgers")
+    assert not (tmp_path / "ledgers.db").exists()
 
 
 # Flows that call flows
@@ -286,6 +298,21 @@ def names_no_other(model: str) -> str:
     return wide(model)
 
 
+@flow(uses=("connection:main",))
+def submits_no_other(model: str) -> str:
+    return App.current().submit(wide, {"model": model}).id
+
+
+@flow(uses=("connection:main",))
+def runs_no_other(model: str) -> object:
+    return App.current().run(wide, {"model": model})
+
+
+@flow(uses=("connection:main",))
+def resumes_no_other(model: str) -> object:
+    return App.current().resume(model)
+
+
 @flow(uses=("connection:main", "connection:billing", "flow:asks"))
 def calls_a_narrow_one(model: str) -> str:
     return asks(model)
@@ -314,9 +341,17 @@ def test_rbac_05_a_flow_with_more_rights_lends_them_to_none_that_it_calls(app: A
     assert wire.count() == 1
 
 
-def test_rbac_05_a_flow_that_is_not_named_is_not_called(app: App) -> None:
-    publish(app, names_no_other, wide)
-    refused(app, names_no_other, "flow:wide", model="main:gpt-4o")
+def test_rbac_05_a_flow_that_is_not_named_is_not_called(app: App, wire: WireServer) -> None:
+    publish(app, names_no_other, submits_no_other, runs_no_other, resumes_no_other, wide)
+    for caller in (names_no_other, submits_no_other, runs_no_other):
+        refused(app, caller, "flow:wide", model="main:gpt-4o")
+    assert not app.ledger.runs(flow="wide")
+    with app.acting(ANN):
+        pending = app.submit(wide, {"model": "main:gpt-4o"})
+    with pytest.raises(StepFailed):
+        as_ann(app, resumes_no_other, model=pending.id)
+    assert denials(app)[-1].resource.endswith("/flow:wide")
+    assert wire.count() == 0
 
 
 def test_rbac_05_what_a_flow_submits_is_bound_by_it_when_others_make_it(app: App, wire: WireServer) -> None:
@@ -380,6 +415,87 @@ def test_rbac_03_a_version_that_nobody_has_approved_is_not_run(
             begin(asks, {"model": "main:gpt-4o"})
     assert not app.ledger.runs()
     assert len(denials(app)) == 2
+    assert wire.count() == 0
+
+
+def ask_over_billing() -> str:
+    return generate.sync([Message("user", "Say something.")], using="billing:gpt-4o")
+
+
+WAYS: dict[str, Callable[[], str]] = {
+    "pool": lambda: ThreadPoolExecutor(1).submit(ask_over_billing).result(),
+    "map": lambda: next(ThreadPoolExecutor(1).map(lambda _: ask_over_billing(), [1])),
+    "carried": lambda: in_thread(flows.carry(ask_over_billing)),
+    "to_thread": lambda: asyncio.run(asyncio.to_thread(ask_over_billing)),
+    "executor": lambda: asyncio.run(in_executor()),
+    "task": lambda: asyncio.run(in_task()),
+}
+
+
+def in_thread(work: Callable[[], str]) -> str:
+    said: list[str] = []
+    thread = threading.Thread(target=lambda: said.append(work()))
+    thread.start()
+    thread.join()
+    return said[0] if said else ""
+
+
+async def in_executor() -> str:
+    return await asyncio.get_running_loop().run_in_executor(None, ask_over_billing)
+
+
+async def in_task() -> str:
+    return await asyncio.create_task(anew("billing:gpt-4o"))
+
+
+@flow(uses=("connection:main",))
+def asks_elsewhere(way: str) -> str:
+    return WAYS[way]()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("way", WAYS)
+def test_rbac_03_a_run_is_bound_in_the_threads_and_tasks_that_carry_it(
+    app: App, wire: WireServer, way: str
+) -> None:
+    publish(app, asks_elsewhere)
+    refused(app, asks_elsewhere, "connection:billing", way=way)
+    assert wire.count() == 0
+
+
+GOOD = """from surefoot import flow, generate
+
+@flow(uses=("connection:main",))
+def sworn(model: str) -> str:
+    return "said nothing"
+"""
+EVIL = GOOD.replace('"said nothing"', 'generate.sync([{"role": "user", "content": "Say it."}], using=model)')
+
+
+@pytest.mark.parametrize("is_put_back", [True, False])
+def test_rbac_03_what_was_approved_is_what_was_loaded(
+    app: App, wire: WireServer, tmp_path: Path, *, is_put_back: bool
+) -> None:
+    """An editor has a server load other code than he shows the operator, or changes it under a server."""
+    file = tmp_path / "sworn_flow.py"
+    file.write_text(EVIL if is_put_back else GOOD, encoding="utf-8")
+    time.sleep(0.05)  # clocks of files are coarse
+    loaded, spec = flows.find_spec(f"{file}:sworn")
+    before = file.stat()
+    if not is_put_back:
+        publish(app, loaded)
+        assert as_ann(app, loaded, model="main:gpt-4o") == "said nothing"
+    time.sleep(0.05)
+    file.write_text(GOOD if is_put_back else EVIL, encoding="utf-8")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    publish(app, loaded)
+    assert flows.fingerprint_of(spec.entry) == digest_of(loaded)
+    for begin in (app.run, app.submit):
+        with (
+            app.acting(ANN),
+            pytest.raises(AccessDenied, match="have changed since this process loaded them"),
+        ):
+            begin(loaded, {"model": "main:gpt-4o"})
     assert wire.count() == 0
 
 
@@ -505,28 +621,11 @@ def test_rbac_03_a_run_whose_mark_was_taken_away_is_not_gone_on_with(
     assert wire.count() == 0
 
 
-@flow(uses=("connection:main",))
-def dies(folder: str) -> str:
-    """Asks over its connection, is killed, and asks over that of another flow when it is gone on with."""
-    said = generate.sync([Message("user", "Say something.")], using="main:gpt-4o")
-    mark = Path(folder) / "was-here"
-    if not mark.exists():
-        mark.touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return said + generate.sync([Message("user", "Say more.")], using="billing:gpt-4o")
-
-
-def run_of_ann(folder: str) -> None:
-    app = open_app(Path(folder))
-    with app.entered(), app.acting(ANN):
-        app.run(dies, {"folder": folder})
-
-
 def test_rbac_03_a_run_whose_process_was_killed_is_bound_in_the_next_one(
     app: App, wire: WireServer, tmp_path: Path
 ) -> None:
     publish(app, dies)
-    child = processes().Process(target=run_of_ann, args=(str(tmp_path),))
+    child = processes().Process(target=run_dying, args=(str(tmp_path),))
     child.start()
     child.join(60)
     assert child.exitcode == -signal.SIGKILL

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from engines import Place
+from ledgers import start
 from surefoot.errors import LedgerError
 from surefoot.ledger import (
     Amend,
@@ -19,6 +20,7 @@ from surefoot.ledger import (
     Ledger,
     MemberRow,
     Publication,
+    RunRecord,
     SwitchRow,
 )
 from surefoot.ledger import access_rows as access
@@ -154,6 +156,41 @@ def test_one_id_is_one_row_whatever_is_sent_again(ledger: Ledger) -> None:
     assert members(ledger) == [ANN]
 
 
+def test_a_run_begins_in_one_commit_with_the_row_on_whoever_asked(ledger: Ledger) -> None:
+    rowed = [said("flow:run", f"flow:{n}") for n in range(3)]
+    first = replace(start(new_id(), run_key="k"), audit=rowed[0])
+    later = replace(start(new_id(), run_key="k"), audit=rowed[1])
+    assert ledger.submit(first).result() is None
+    # The key is taken: no second run, and it was asked for all the same.
+    taken = ledger.submit(later).result()
+    assert isinstance(taken, RunRecord)
+    assert taken.id == first.run.id
+    assert [row.id for row in rows(ledger)] == [rowed[0].id, rowed[1].id]
+    # A run that cannot be recorded leaves no row on it.
+    other = start(first.run.id)
+    other = replace(other, outcome=replace(other.outcome, name="another"), audit=rowed[2])
+    with pytest.raises(LedgerError):
+        ledger.submit(other).wait()
+    assert [row.id for row in rows(ledger)] == [rowed[0].id, rowed[1].id]
+    # Whoever was not told what became of it writes the row once more.
+    assert amend(ledger, row=rowed[0]).seq == 1
+    assert first_audit_break(rows(ledger)) is None
+
+
+def test_runs_that_begin_side_by_side_have_a_row_each_in_one_chain(place: Place) -> None:
+    ledgers = [place.open(), place.open()]
+    waiting = [
+        ledgers[n % 2].submit(replace(start(new_id()), audit=said("flow:run", f"flow:{n}")))
+        for n in range(60)
+    ]
+    for one in waiting:
+        one.wait()
+    assert sorted(row.resource for row in rows(ledgers[0])) == sorted(f"flow:{n}" for n in range(60))
+    assert first_audit_break(rows(ledgers[0])) is None
+    for ledger in ledgers:
+        ledger.close()
+
+
 def test_the_audit_is_a_chain_that_shows_what_was_done_to_it(ledger: Ledger) -> None:
     for n in range(5):
         amend(
@@ -191,7 +228,12 @@ def test_rows_are_looked_for(ledger: Ledger) -> None:
     assert found(since_ns=2**62) == []
 
 
-def test_two_processes_share_one_chain(place: Place) -> None:
+@pytest.mark.parametrize("isolation", ["read committed", "repeatable read", "serializable"])
+def test_two_processes_share_one_chain(place: Place, isolation: str) -> None:
+    """Whatever a database server is told to begin transactions with."""
+    if place.engine == "postgres":
+        [(name,)] = place.execute("SELECT current_database()")
+        place.execute(f"ALTER DATABASE {name} SET default_transaction_isolation TO '{isolation}'")
     ledgers = [place.open(), place.open()]
 
     def write(ledger: Ledger, who: str) -> None:

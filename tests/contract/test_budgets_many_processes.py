@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from begun import Begun
 from budgeted import World, budgets_of
 from engines import Place
 from surefoot.ledger import Budgets
@@ -25,7 +26,7 @@ CAP = Money.dollars(10) if IS_WHOLE else Money.dollars("0.60")
 SECONDS = 900 if IS_WHOLE else 90
 
 
-def begin(place: Place, process: int) -> subprocess.Popen[str]:
+def begin(place: Place, process: int) -> Begun:
     code = (
         "import asyncio, sys; from budgeted import spend; from surefoot.values import Money\n"
         "process, count, cap = map(int, sys.argv[1:]); asyncio.run(spend(place, process, count, Money(cap)))"

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -17,7 +15,9 @@ from typing import Any
 
 import pytest
 
+from begun import Begun
 from redis_server import RedisServer, own_redis
+from warm import IMPORTS, warm
 from wire import WireServer
 
 __all__ = ["own_redis"]
@@ -56,34 +56,24 @@ class Crowd:
     wire: WireServer
     folder: Path
     environ: dict[str, str]
-    children: list[subprocess.Popen[str]] = field(default_factory=list)
+    children: list[Begun] = field(default_factory=list)
 
-    def start(self, count: int) -> list[subprocess.Popen[str]]:
+    def start(self, count: int) -> list[Begun]:
         """So many processes, each ready to ask."""
-        begun = [
-            subprocess.Popen(
-                [sys.executable, "-W", "ignore", "-c", WORK],
-                cwd=self.folder,
-                env=os.environ | self.environ,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-            for _ in range(count)
-        ]
+        begun = [warm(IMPORTS).begin(WORK, cwd=self.folder, environ=self.environ) for _ in range(count)]
         self.children += begun
         for child in begun:
             assert child.stdout is not None
             assert child.stdout.readline() == "ready\n"
         return begun
 
-    def ask(self, child: subprocess.Popen[str], requests: int, said: str = "x") -> None:
+    def ask(self, child: Begun, requests: int, said: str = "x") -> None:
         """Let a process begin."""
         assert child.stdin is not None
         child.stdin.write(json.dumps([requests, said]) + "\n")
         child.stdin.flush()
 
-    def answers(self, child: subprocess.Popen[str]) -> Any:
+    def answers(self, child: Begun) -> Any:
         """How many answers it got, and which."""
         assert child.stdout is not None
         return json.loads(child.stdout.readline())

@@ -211,6 +211,7 @@ def test_a_fault_makes_as_many_calls_as_the_table_says_and_is_survived_by_a_resu
     now.break_down()
     ask.options["max_retries"] = 0
     bare = seen(lambda: ask("outside of any run"))
+    server.wait_for(1)
     assert bare == expected.error_in(form.sdk)
     server.mend()
     server.received.clear()
@@ -218,6 +219,7 @@ def test_a_fault_makes_as_many_calls_as_the_table_says_and_is_survived_by_a_resu
 
     asking_twice = now.flow()
     assert seen(lambda: app.run(asking_twice)) == bare  # the user sees what the bare SDK raises
+    server.wait_for(1 + expected.calls)
     assert now.texts == ["first"] + ["second"] * expected.calls
     keys = [call.headers["idempotency-key"] for call in server.received]
     assert len(set(keys[1:])) == 1

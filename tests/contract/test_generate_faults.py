@@ -111,8 +111,12 @@ def test_a_fault_makes_as_many_calls_as_the_table_says_and_is_survived_by_a_resu
     calls = (case.streamed if is_streamed else case.buffered).calls
     assert calls >= ONE
     heard: list[str] = []
-    using = Call(model, stream=heard.append if is_streamed else None, timeout=case.timeout)
     faulty = [True]
+
+    def using() -> Call:
+        return Call(
+            model, stream=heard.append if is_streamed else None, timeout=case.timeout if faulty else None
+        )
 
     def broken() -> None:
         if faulty:
@@ -122,13 +126,13 @@ def test_a_fault_makes_as_many_calls_as_the_table_says_and_is_survived_by_a_resu
     def asking() -> list[str]:
         first = generate.sync([{"role": "user", "content": "first"}], using=Call(model))
         broken()
-        return [first, generate.sync([{"role": "user", "content": "second"}], using=using)]
+        return [first, generate.sync([{"role": "user", "content": "second"}], using=using())]
 
     @flow
     async def asking_async() -> list[str]:
         first = await generate([{"role": "user", "content": "first"}], using=Call(model))
         broken()
-        return [first, await generate([{"role": "user", "content": "second"}], using=using)]
+        return [first, await generate([{"role": "user", "content": "second"}], using=using())]
 
     target: Any = asking_async if is_async else asking
     if error:
@@ -138,6 +142,8 @@ def test_a_fault_makes_as_many_calls_as_the_table_says_and_is_survived_by_a_resu
         assert model.partition(":")[2] in str(raised.value)
     else:
         assert all(asyncio.run(target()) if is_async else target())
+    if case.timeout is not None:
+        server.wait_for(1 + calls)
     assert len(server.received) == 1 + calls
     keys = [call.headers["idempotency-key"] for call in server.received]
     assert len(set(keys[1:])) == 1

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
+from begun import Begun
 from engines import Place
 from ledgers import outcome, started
 from surefoot.ledger import Append
@@ -37,13 +37,13 @@ print(number, slowest)
 
 
 @pytest.fixture
-def children(place: Place) -> Iterator[list[subprocess.Popen[str]]]:
+def children(place: Place) -> Iterator[list[Begun]]:
     with eight(place) as children:
         yield children
 
 
 @contextmanager
-def eight(place: Place) -> Iterator[list[subprocess.Popen[str]]]:
+def eight(place: Place) -> Iterator[list[Begun]]:
     """Processes that have begun a run each, and commit one step after the other once they are told to."""
     children = [place.in_child(WORK, str(SECONDS)) for _ in range(PROCESSES)]
     yield children
@@ -52,7 +52,7 @@ def eight(place: Place) -> Iterator[list[subprocess.Popen[str]]]:
         child.communicate()
 
 
-def begin(children: list[subprocess.Popen[str]]) -> list[str]:
+def begin(children: list[Begun]) -> list[str]:
     """Let all of them go at once; their runs."""
     run_ids: list[str] = []
     for child in children:
@@ -74,7 +74,7 @@ def test_no_process_starves(place: Place) -> None:
     assert place.open().check() == "ok"
 
 
-def committed_by(children: list[subprocess.Popen[str]], place: Place) -> list[int]:
+def committed_by(children: list[Begun], place: Place) -> list[int]:
     """How many steps each of them has committed, all of which are there."""
     run_ids = begin(children)
     said = [child.communicate() for child in children]
@@ -93,9 +93,7 @@ def committed_by(children: list[subprocess.Popen[str]], place: Place) -> list[in
     return numbers
 
 
-def test_processes_that_are_killed_leave_a_whole_ledger(
-    place: Place, children: list[subprocess.Popen[str]]
-) -> None:
+def test_processes_that_are_killed_leave_a_whole_ledger(place: Place, children: list[Begun]) -> None:
     ledger = place.open()
     mine = started(ledger)
     begin(children)

@@ -8,15 +8,18 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from starlette.testclient import TestClient
 
 from confined import publish
 from engines import Place
+from logged_in import person, site
 from surefoot import App, Call, flow, generate, step
 from surefoot.access import LOCAL, Principal
 from surefoot.config import load
@@ -108,6 +111,7 @@ class World:
     app: App
     wire: WireServer
     chance: random.Random
+    browsers: dict[str, TestClient] = field(default_factory=dict[str, TestClient])
     tenants: tuple[Tenant, Tenant] = field(default_factory=lambda: (Tenant(PEOPLE[0]), Tenant(PEOPLE[1])))
 
     def run(self, me: Tenant, flow: object, inputs: dict[str, object], **rest: str) -> object:
@@ -213,6 +217,45 @@ class World:
         assert {row.organisation for row in rows} == {me.name}
         return rows
 
+    def browse(self, me: Tenant, other: Tenant) -> object:
+        """The pages behind the login: lists, filters, searches, one's own runs and experiments."""
+        web = self.browsers[me.name]
+        page, shown = web.get("/ui/runs").text, list[str]()
+        assert all(run in page for run in me.runs[-20:])
+        assert not any(run in page for run in other.runs)
+        paths = ["/ui/runs?part=1", "/ui/runs?flow=keeping&status=completed", "/ui/experiments", "/ui/trends"]
+        paths += [f"/ui/runs?id={run}" for run in (*me.runs[-1:], *other.runs[-1:])]
+        paths += [
+            f"/ui/runs/{run}{rest}" for run in me.runs[-1:] for rest in ("", "?part=1", "/raw?of=output")
+        ]
+        paths += [f"/ui/experiments/{one}?show=all" for one in sorted(me.experiments)[-1:]]
+        for path in paths:
+            answer = web.get(path)
+            assert answer.status_code in (200, 404 if path.endswith("raw?of=output") else 200), path
+            shown.append(answer.text)
+        assert not any(experiment in text for text in shown for experiment in other.experiments)
+        return shown
+
+    def trespass(self, me: Tenant, other: Tenant) -> object:
+        """What is the other tenant's is not there, in the words for what is not there at all."""
+        web, nothing = self.browsers[me.name], new_id()
+        shown: list[str] = []
+        for path, theirs in (
+            *(("/ui/runs/{}", run) for run in other.runs[-2:]),
+            *(("/ui/runs/{}/raw?of=output", run) for run in other.runs[-2:]),
+            *(("/ui/experiments/{}", one) for one in sorted(other.experiments)[-2:]),
+            *(("/ui/runs?before={}", run) for run in other.runs[-1:]),
+        ):
+            answers = [web.get(path.format(one)) for one in (theirs, nothing)]
+            if "before" in path:
+                # Where a page begins is a moment, of whomever the run is that ended the one before.
+                assert [answer.status_code for answer in answers] == [200, 200]
+            else:
+                assert [answer.status_code for answer in answers] == [404, 404]
+                assert len({a.text.replace(theirs, "X").replace(nothing, "X") for a in answers}) == 1
+            shown += [answer.text for answer in answers]
+        return shown
+
     def reach_over(self, me: Tenant, other: Tenant) -> object:
         """What is not to succeed: going on with, forking or ending a run of the other tenant."""
         if not other.runs:
@@ -259,7 +302,13 @@ def world(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
                     app.access.people.add(who.who, by=LOCAL, organisation=who.organisation)
                     app.access.people.grant(who.who, "runner", who.organisation, by=LOCAL)
                     publish(app, keeping, asking, storing, searching, organisation=who.organisation)
-                yield World(app, wire, random.Random(f"tenants on {place.engine}"))
+                chance = random.Random(f"tenants on {place.engine}")
+                with site(app) as server, ExitStack() as open_browsers:
+                    browsers: dict[str, TestClient] = {}
+                    for who in PEOPLE:
+                        token, _ = app.access.tokens.issue(who.who, by=LOCAL)
+                        browsers[who.organisation] = open_browsers.enter_context(person(server, token)).web
+                    yield World(app, wire, chance, browsers)
         finally:
             app.close()
 
@@ -273,6 +322,8 @@ def test_nothing_of_one_tenant_is_in_what_the_other_does_and_sees(world: World) 
             world.spend,
             world.trend,
             world.audit,
+            world.browse,
+            world.trespass,
             world.reach_over,
             world.pretend,
         ),

@@ -151,6 +151,8 @@ LOCKS_OF_THEIR_OWN = {
     "server/working/executor.py": "a child serves nothing: no worker, no loop, and nobody who puts runs in",
     "server/working/feed.py": "of a run that the parent makes; nobody in a child reads it",
     "server/working/job.py": "of a run that the parent makes; nobody in a child waits for it",
+    "server/crew/crew.py": "whoever keeps the processes of a server begins commands, and forks none of itself",
+    "server/crew/tally.py": "a child serves nothing: nobody asks it for figures",
     "server/working/recovery.py": "a child serves nothing: its thread is not there, and nobody sets the events",
 }
 

@@ -17,8 +17,7 @@ import pytest
 from durable import history
 from surefoot import App
 from surefoot.config import load
-from warm import CLIENTS as CLIENTS_IMPORTED
-from warm import warm
+from warm import IMPORTS, warm
 from wire import WireServer
 
 ROOT = Path(__file__).parents[2]
@@ -77,7 +76,7 @@ def run_python(
             command, cwd=folder, env=given, capture_output=True, text=True, check=False, timeout=110
         )
     else:
-        done = warm(CLIENTS_IMPORTED).run(arguments, cwd=folder, environ=given, code=code)
+        done = warm(IMPORTS).run(arguments, cwd=folder, environ=given, code=code)
     assert not check or done.returncode == 0, done.stderr
     return done
 

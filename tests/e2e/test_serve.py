@@ -13,8 +13,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from command_line import surefoot
+from logged_in import hidden_in
 from serving import Server, events, until
 from surefoot import App
 from surefoot.access import LOCAL
@@ -40,7 +42,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def test_what_the_page_shows_is_answered(server: Server) -> None:
-    started, asking = blocks("by=tests/e2e/test_serve.py")
+    started, asking, _ = blocks("by=tests/e2e/test_serve.py")
     assert started.split()[:3] == ["surefoot", "serve", "served.py"]
     lines = asking.strip().splitlines()
     for line in lines:
@@ -49,6 +51,15 @@ def test_what_the_page_shows_is_answered(server: Server) -> None:
         assert done.returncode == 0, (line, done.stdout, done.stderr)
         assert '"status":"' in done.stdout
     assert len(lines) == 5
+
+
+def test_the_description_that_the_page_fetches_is_one(server: Server, tmp_path: Path) -> None:
+    fetching = blocks("by=tests/e2e/test_serve.py")[2]
+    line = fetching.strip().replace("localhost:8720", server.url)
+    subprocess.run([*shlex.split(line), "--fail-with-body"], cwd=tmp_path, timeout=60, check=True)
+    document = json.loads((tmp_path / "openapi.json").read_bytes())
+    OpenAPIV31SpecValidator(document).validate()
+    assert document["paths"].keys() >= {"/flows/describe/runs", "/flows/publish/runs", "/runs/{run}"}
 
 
 def test_a_run_that_waits_for_an_event_is_followed_to_its_end(server: Server) -> None:
@@ -88,6 +99,34 @@ def test_it_listens_on_a_socket_file_for_who_has_a_token(tmp_path: Path) -> None
     assert server.url == "unix:s.sock"
     assert server.stop() == 0
     assert not (tmp_path / "s.sock").exists()
+
+
+def test_people_look_at_what_programs_have_run_on_the_same_server(tmp_path: Path) -> None:
+    (tmp_path / "served.py").write_text(blocks("file=served.py")[0])
+    app = App(load(tmp_path, environ={}))
+    app.access.people.add("user:ann", by=LOCAL, organisation="acme")
+    app.access.people.grant("user:ann", "runner", "acme", by=LOCAL)
+    token, _ = app.access.tokens.issue("user:ann", by=LOCAL)
+    app.close()
+    published = surefoot(
+        "access", "publish", "served.py:describe", "--organisation", "acme", "--json", cwd=tmp_path
+    )
+    digest = json.loads(published.stdout)[0]["digest"]
+    surefoot("access", "approve", "describe", digest, "--organisation", "acme", cwd=tmp_path)
+    server = Server(tmp_path, "served.py", options=("--port", "0", "--ui"))
+    bearer = {"authorization": f"Bearer {token}"}
+    made = server.client.post("/flows/describe/runs", json={"inputs": {"city": "Genoa"}}, headers=bearer)
+    run = made.json()["id"]
+    assert server.client.get(f"/ui/runs/{run}").headers["location"].startswith("/ui/login")
+    form = hidden_in(server.client.get("/ui/login").text)
+    begun = server.client.post("/ui/login", data={**form, "key": token}, headers={"origin": server.url})
+    assert begun.headers["location"] == "/ui/"
+    page = server.client.get(f"/ui/runs/{run}")
+    assert page.status_code == 200
+    assert "Genoa lies by the sea" in page.text
+    assert "user:ann" in page.text
+    assert server.stop() == 0
+    assert token not in "".join(server.errors)
 
 
 def test_nobody_serves_others_without_asking_who_they_are(tmp_path: Path) -> None:

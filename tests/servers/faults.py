@@ -102,7 +102,7 @@ FAULTS: dict[str, Case] = {
     # The connection
     "reset": _alike(Fault("reset"), ALL, "APIConnectionError"),
     "hang": Case(
-        Fault("hang"), Expected(ONE, "APITimeoutError"), Expected(ONE, "APITimeoutError"), timeout=0.5
+        Fault("hang"), Expected(ONE, "APITimeoutError"), Expected(ONE, "APITimeoutError"), timeout=2.0
     ),
     "cut": Case(
         Fault("cut", after=200),

@@ -63,6 +63,13 @@ class MemoryClaim:
         assert self.recorded.status == "failed"
         assert cause is not None
 
+    @property
+    def is_watched(self) -> bool:
+        return False
+
+    def streamed(self, piece: str, *, is_replayed: bool = False) -> None:
+        raise NotImplementedError
+
     def abandon(self) -> None:
         assert self.ending is None
         self.is_abandoned = True

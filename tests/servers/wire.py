@@ -29,6 +29,7 @@ import gzip
 import hashlib
 import json
 import threading
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
@@ -160,6 +161,12 @@ class WireServer:
     def count(self, path: str = "") -> int:
         """How many calls arrived, at paths that end in `path`."""
         return sum(call.path.endswith(path) for call in self.received)
+
+    def wait_for(self, calls: int) -> None:
+        """Wait until so many calls have arrived: a busy machine may read one after who made it has given it up."""
+        end_at = time.monotonic() + 30
+        while len(self.received) < calls and time.monotonic() < end_at:
+            time.sleep(0.01)
 
     def fail(self, *faults: Fault) -> None:
         """Let the coming calls fail, one fault each."""

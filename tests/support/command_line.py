@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from warm import COMMANDS, SECONDS, warm
+from warm import IMPORTS, SECONDS, warm
 
 CLEAN = {"COLUMNS": "80"}
 
@@ -42,7 +42,7 @@ def surefoot(
             check=False,
         )
     else:
-        done = warm(COMMANDS).run(arguments, cwd=cwd, environ=given, input=input or "")
+        done = warm(IMPORTS).run(arguments, cwd=cwd, environ=given, input=input or "")
     assert code is None or done.returncode == code, (
         f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
     )

@@ -24,18 +24,19 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
 
-from warm import CLIENTS, warm
+from warm import IMPORTS, warm
 
 PROJECT = Path(__file__).parents[2]
 SECONDS = 240
@@ -181,13 +182,48 @@ def commands_of(text: str) -> list[Command]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """A command of which a shell does nothing but tell its words apart: `surefoot` or `python FILE`.
+
+    It is forked from a process that has made the imports, and does what the script behind the name would do.
+    """
+
+    settings: Mapping[str, str]
+    words: Sequence[str]
+
+    @classmethod
+    def of(cls, line: str) -> Plain | None:
+        """The command of a line; None where a shell has more to do, or it is another one."""
+        quoted = r"'[^']*'|\"[^\"$`\\\\]*\""
+        if re.search(r"[^\w\s@%+=:,./#{}-]", re.sub(quoted, "", line)) or "\n" in line.strip():
+            return None
+        words = shlex.split(line, comments=True)
+        settings: dict[str, str] = {}
+        while words and (found := re.fullmatch(r"([A-Za-z_]\w*)=(.*)", words[0])):
+            settings[found[1]] = found[2]
+            del words[0]
+        if not words or any(name.startswith("PYTHON") or name == "PATH" for name in settings):
+            return None
+        is_one = words[0] == "surefoot" or (words[0] == "python" and words[1:2] and words[1].endswith(".py"))
+        return cls(settings, words) if is_one else None
+
+    def run(self, folder: Path) -> tuple[int, str]:
+        """What it ends with and prints."""
+        name, *arguments = self.words
+        path = Path(sys.executable).parent / name if name == "surefoot" else folder / arguments.pop(0)
+        if not path.is_file():
+            raise Untrue(f"{shlex.join(self.words)}: there is no {path}")
+        return _script(path, folder, arguments, self.settings)
+
+
 def _run_commands(block: Block, folder: Path) -> None:
     is_script = block.tag == "sh" and not any(line.startswith("$ ") for line in block.text.splitlines())
     if is_script:
         lines = [line for line in block.text.splitlines() if line.strip() and not line.startswith("#")]
         commands = (
             [Command(line, []) for line in lines]
-            if all(map(_is_set_up, lines))
+            if all(map(_is_set_up, lines)) or all(map(Plain.of, lines))
             else [Command(block.text, [])]
         )
     else:
@@ -199,7 +235,8 @@ def _run_commands(block: Block, folder: Path) -> None:
         elif _is_set_up(command.line):
             _check_set_up(block, command.line)
         else:
-            status, printed = _shell(["sh", "-euc", command.line], folder)
+            plain = Plain.of(command.line)
+            status, printed = plain.run(folder) if plain else _shell(["sh", "-euc", command.line], folder)
             _expect(block, status, printed, wanted=int(block.marks.get("exit", "0")) if is_last else 0)
             shown = printed.replace(str(folder), ".")
             if command.output and (problem := difference("\n".join(command.output), shown)):
@@ -229,10 +266,13 @@ def _check_set_up(block: Block, line: str) -> None:
             raise Untrue(f"{block.place}: {word} is not among the locked requirements")
 
 
-def _script(path: Path, folder: Path) -> tuple[int, str]:
+def _script(
+    path: Path, folder: Path, arguments: Sequence[str] = (), settings: Mapping[str, str] | None = None
+) -> tuple[int, str]:
     """What a script ends with and prints; it is forked from a process that has the imports of most of them."""
     code = path.read_text(encoding="utf-8")
-    done = warm(CLIENTS).run([], cwd=folder, environ=_environment(), code=code, file=path, is_merged=True)
+    environ = _environment() | dict(settings or {})
+    done = warm(IMPORTS).run(arguments, cwd=folder, environ=environ, code=code, file=path, is_merged=True)
     return done.returncode, done.stdout
 
 

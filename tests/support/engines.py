@@ -12,7 +12,9 @@ from typing import Any, Literal
 import pytest
 
 import postgres
+from begun import Begun
 from surefoot.ledger import Keyring, Ledger, Owner, Payloads, PostgresLedger, SqliteLedger, this_process
+from warm import IMPORTS, warm
 
 
 @dataclass
@@ -50,20 +52,14 @@ class Place:
         finally:
             connection.close()
 
-    def in_child(self, code: str, *arguments: str) -> subprocess.Popen[str]:
+    def in_child(self, code: str, *arguments: str) -> Begun:
         """Another process that runs `code`, where `place` is this and `arguments` are `sys.argv[1:]`."""
         support = str(Path(__file__).parent)
         opening = (
             f"import sys; sys.path[:0] = [{support!r}]; from pathlib import Path; from engines import Place; "
             f"place = Place({self.engine!r}, Path({str(self.folder)!r}), {self.url!r})\n"
         )
-        return subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", opening + code, *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        return warm(IMPORTS).begin(opening + code, arguments, cwd=Path.cwd())
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

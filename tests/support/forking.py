@@ -8,7 +8,7 @@ from functools import cache
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
-PRELOADED = ["held", "killed", "rooms"]
+PRELOADED = ["approved", "confined", "held", "killed", "rooms"]
 
 
 @cache

@@ -106,11 +106,22 @@ class Gatewayed:
 
 @contextmanager
 def gatewayed(
-    folder: Path, openai_url: str, anthropic_url: str = "", *, settings: str = "", retries: int = 0
+    folder: Path,
+    openai_url: str,
+    anthropic_url: str = "",
+    *,
+    settings: str = "",
+    access: str = "",
+    retries: int = 0,
 ) -> Iterator[Gatewayed]:
-    """The gateway of an app of that folder; `user:ann` of `acme` may use every connection there."""
+    """The gateway of an app of that folder; `user:ann` of `acme` may use every connection there.
+
+    access: lines of `[access]`, with further sections behind them.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     text = SETTINGS.format(openai=openai_url, anthropic=anthropic_url or openai_url, retries=retries)
+    text = text.replace('project = "shop"', f'project = "shop"\n{access.partition("[")[0]}')
+    settings += "".join(access.partition("[")[1:])
     (folder / "surefoot.toml").write_text(text + settings)
     environ = {"SUREFOOT_LEDGER_SYNCHRONOUS": "normal", "PROVIDER_KEY": KEY}
     app = App(load(folder, environ=environ))
@@ -118,7 +129,7 @@ def gatewayed(
         uvicorn.Config(
             api_of(app, Served([]), has_gateway=True).asgi,
             port=0,
-            http=protocol(app.config.serve.read_seconds),
+            http=protocol(app.config.serve),
             ws="none",
             lifespan="off",
             log_config=None,

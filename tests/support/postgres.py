@@ -31,6 +31,9 @@ _ENVIRONMENT = {"PATH": os.environ["PATH"], "LC_ALL": "C", "TZ": "UTC"}
 _SETTINGS = {
     # The machine does not lose its power in a test: what a killed server wrote is still there.
     "fsync": "off",
+    "full_page_writes": "off",
+    # It would go around in the databases of all tests so far, again and again.
+    "autovacuum": "off",
     "listen_addresses": "127.0.0.1",
     "max_connections": "60",
     "shared_buffers": "32MB",

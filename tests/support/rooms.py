@@ -9,7 +9,20 @@ import importlib
 import pkgutil
 
 # Not retrieval: numpy starts threads.
-ROOMS = ("cli", "config", "evals", "flows", "guards", "ledger", "limits", "models", "prompts", "traces")
+ROOMS = (
+    "access",
+    "cli",
+    "config",
+    "evals",
+    "flows",
+    "guards",
+    "ledger",
+    "limits",
+    "models",
+    "prompts",
+    "server",
+    "traces",
+)
 
 for _room in ROOMS:
     _package = importlib.import_module(f"surefoot.{_room}")

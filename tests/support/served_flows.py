@@ -100,3 +100,18 @@ def mailed(text: str) -> str:
 @flow
 def mails(text: str) -> str:
     return mailed(text)
+
+
+def _never(n: int) -> None:
+    raise SystemExit("it cannot be undone")
+
+
+@step(compensate=_never)
+def lasting(n: int) -> int:
+    return n
+
+
+@flow
+def lasts(n: int) -> object:
+    lasting(n)
+    return wait_for("answer").result()

@@ -11,20 +11,21 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+from surefoot.config.entry import EntrySettings
 from surefoot.server.entry import protocol
 
 SECONDS = 30
 
 
 @contextmanager
-def served_here(asgi: ASGIApp, *, read_seconds: float = 20.0) -> Iterator[int]:
+def served_here(asgi: ASGIApp, **settings: float) -> Iterator[int]:
     """The port, for as long as it is served."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
         config = uvicorn.Config(
             asgi,
-            http=protocol(read_seconds),
+            http=protocol(EntrySettings(**settings)),
             ws="none",
             lifespan="off",
             log_config=None,

@@ -75,9 +75,12 @@ class Server:
         *flows: str,
         options: Sequence[str] = ("--insecure-local", "--port", "0"),
         environ: Mapping[str, str] | None = None,
+        files: int | None = None,
     ) -> None:
+        """files: how many the process may have open."""
         self.process = subprocess.Popen(
             [
+                *(() if files is None else ("sh", "-c", f'ulimit -n {files} && exec "$@"', "sh")),
                 *(sys.executable, "-m", "surefoot.cli", "serve", *flows),
                 *(*options, "--json"),
             ],

@@ -4,7 +4,8 @@ What those do takes some ten milliseconds, the imports before it twenty times th
 with its own folder, environment, streams and end, and has seen nothing of the test that asks for it.
 
 As a program it serves the socket whose number it is given, once it has imported the modules that are named behind it:
-a request is one line of JSON beside three streams, the answer the pid of the child and then its exit code.
+a request is one line of JSON, beside three streams where it is for a child. The answer is the pid of that and then its
+exit code; of one that goes on beside others the code is asked for by its pid.
 """
 
 from __future__ import annotations
@@ -20,16 +21,29 @@ import subprocess
 import sys
 import tempfile
 import types
+import warnings
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import surefoot.cli.root
+from begun import Begun
 
 # None of them starts a thread or opens anything, as each process shows that imports them at its start.
-COMMANDS = ("asyncpg", "rich.console", "rich.live", "rich.progress", "rich.table", "rich.tree", "rooms")
-CLIENTS = ("anthropic", "openai.resources.chat", "rooms")
+IMPORTS = (
+    *(
+        "anthropic",
+        "asyncpg",
+        "openai.resources.chat",
+        "rich.console",
+        "rich.live",
+        "rich.progress",
+        "rich.table",
+    ),
+    *("rich.tree", "engines", "rooms"),
+)
+"""Of commands and of scripts: they share one process, as its imports take longer than some ten children do."""
 SECONDS = 100
 
 
@@ -40,7 +54,9 @@ class Warm:
         self.socket, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, __file__, str(theirs.fileno()), *modules], pass_fds=[theirs.fileno()]
+                [sys.executable, __file__, str(theirs.fileno()), *modules],
+                cwd=Path(__file__).parent,
+                pass_fds=[theirs.fileno()],
             )
         self.socket.settimeout(SECONDS)
         self._answers = self.socket.makefile("r", encoding="utf-8")
@@ -81,10 +97,9 @@ class Warm:
                     "environ": environ,
                 }
             )
-            streams = [stream.fileno() for stream in (given, out, out if is_merged else err)]
-            socket.send_fds(self.socket, [b"\n"], streams)
-            self.socket.sendall(f"{request}\n".encode())
-            child = int(self._answers.readline())
+            child = self._ask(
+                request, [stream.fileno() for stream in (given, out, out if is_merged else err)]
+            )
             try:
                 ended = int(self._answers.readline())
             except TimeoutError:
@@ -93,6 +108,35 @@ class Warm:
             for stream in (out, err):
                 stream.seek(0)
             return subprocess.CompletedProcess(list(arguments), ended, out.read(), err.read())
+
+    def begin(
+        self, code: str, arguments: Sequence[str] = (), *, cwd: Path, environ: dict[str, str] | None = None
+    ) -> Begun:
+        """`python -W ignore -c CODE`, which goes on beside the test and others like it."""
+        request = json.dumps(
+            {
+                "arguments": list(arguments),
+                "code": code,
+                "file": None,
+                "cwd": str(cwd),
+                "environ": dict(os.environ) | (environ or {}),
+                "goes_on": True,
+            }
+        )
+        pipes = [os.pipe(), os.pipe(), os.pipe()]
+        theirs = [pipes[0][0], pipes[1][1], pipes[2][1]]
+        pid = self._ask(request, theirs)
+        for end in theirs:
+            os.close(end)
+        return Begun(pid, (pipes[0][1], pipes[1][0], pipes[2][0]), code_of=self._code_of)
+
+    def _ask(self, request: str, streams: Sequence[int] = ()) -> int:
+        socket.send_fds(self.socket, [b"\n"], streams)
+        self.socket.sendall(f"{request}\n".encode())
+        return int(self._answers.readline())
+
+    def _code_of(self, pid: int) -> int:
+        return self._ask(json.dumps({"ended": pid}))
 
 
 @cache
@@ -107,10 +151,14 @@ def asked(connection: socket.socket) -> dict[str, Any]:
     """Serve until the asking side goes; comes back in each child only, with what it is asked for."""
     requests = connection.makefile("r", encoding="utf-8")
     while True:
-        _, streams, _, _ = socket.recv_fds(connection, 1, 3)
-        if not streams:
+        opening, streams, _, _ = socket.recv_fds(connection, 1, 3)
+        if not opening:
             os._exit(0)
         request = json.loads(requests.readline())
+        if "ended" in request:
+            code = os.waitstatus_to_exitcode(os.waitpid(request["ended"], 0)[1])
+            connection.sendall(f"{code}\n".encode())
+            continue
         child = os.fork()
         if child == 0:
             requests.close()
@@ -125,6 +173,8 @@ def asked(connection: socket.socket) -> dict[str, Any]:
         for stream in streams:
             os.close(stream)
         connection.sendall(f"{child}\n".encode())
+        if request.get("goes_on"):
+            continue
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         connection.sendall(f"{code}\n".encode())
 
@@ -132,6 +182,8 @@ def asked(connection: socket.socket) -> dict[str, Any]:
 def perform(request: dict[str, Any]) -> None:
     """What the child was forked for; it ends as the interpreter does after a command or a script."""
     code, file = request["code"], request["file"]
+    if request.get("goes_on"):
+        warnings.simplefilter("ignore")
     if code is None:
         sys.path[0] = request["cwd"]
         sys.argv[:] = ["surefoot", *request["arguments"]]

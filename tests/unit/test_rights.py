@@ -12,7 +12,7 @@ from surefoot import flow
 from surefoot.errors import UsageError
 from surefoot.rights import NOTHING, Rights, UseKind, of_uses
 
-KINDS: tuple[UseKind, ...] = ("model", "connection", "tool", "host", "flow")
+KINDS = ("model", "connection", "tool", "host", "flow")
 NAMES = ("a", "b", "a:b", "ab", "a.b", "A")
 TEXTS = st.lists(
     st.sampled_from(
@@ -20,7 +20,8 @@ TEXTS = st.lists(
     ),
     max_size=5,
 )
-WORLD = list(product(KINDS, NAMES))
+USES: tuple[UseKind, ...] = ("model", "connection", "database", "tool", "host", "flow")
+WORLD = list(product(USES, NAMES))
 
 
 def allowed(rights: Rights) -> set[tuple[str, str]]:
@@ -60,6 +61,15 @@ def test_a_connection_is_all_of_its_models_until_one_is_named() -> None:
     implied = of_uses(["model:main:gpt-4o-mini"])
     assert implied.allows("connection", "main")
     assert not implied.allows("connection", "openai")
+
+
+def test_a_database_is_named_as_a_connection_and_not_by_a_model_of_its_name() -> None:
+    assert of_uses(["connection:main"]).allows("database", "main")
+    for texts in (["model:main:gpt-4o-mini"], ["model:*:gpt-4o-mini"], ["model:gpt-4o-mini"]):
+        assert not of_uses(texts).allows("database", "main")
+    both = of_uses(["model:*:gpt-4o-mini", "connection:orders"])
+    assert both.allows("database", "orders")
+    assert not both.allows("database", "main")
     anywhere = of_uses(["model:gpt-4o", "connection:main"])
     assert anywhere.allows("model", "main:gpt-4o")
     assert not anywhere.allows("connection", "openai")

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from surefoot.access.permissions import permission as permission
     from surefoot.access.principals import LOCAL as LOCAL
     from surefoot.access.principals import Principal as Principal
+    from surefoot.access.principals import account_of as account_of
+    from surefoot.access.principals import is_account as is_account
     from surefoot.access.principals import principal_id as principal_id
     from surefoot.access.roles import ROLES as ROLES
     from surefoot.access.roles import Role as Role
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from surefoot.access.scopes import UNNAMED as UNNAMED
     from surefoot.access.scopes import Resource as Resource
     from surefoot.access.scopes import Scope as Scope
+    from surefoot.access.scopes import organisation_name as organisation_name
     from surefoot.access.scopes import scope as scope
     from surefoot.access.tokens import PREFIX as PREFIX
     from surefoot.access.tokens import TokenRow as TokenRow
@@ -45,10 +48,10 @@ else:
             "heads": ["Head", "heads_in"],
             "oidc": ["Claims", "Provider", "TokenRefused"],
             "permissions": ["PERMISSIONS", "VERBS", "Permission", "kind_of", "permission"],
-            "principals": ["LOCAL", "Principal", "principal_id"],
+            "principals": ["LOCAL", "Principal", "account_of", "is_account", "principal_id"],
             "roles": ["ROLES", "Role", "role", "with_own"],
             "roster": ["Roster", "Ruling"],
-            "scopes": ["EVERYWHERE", "UNNAMED", "Resource", "Scope", "scope"],
+            "scopes": ["EVERYWHERE", "UNNAMED", "Resource", "Scope", "organisation_name", "scope"],
             "tokens": ["PREFIX", "TokenRow", "is_token", "new_token", "shown", "token_digest"],
         },
     )

@@ -29,8 +29,21 @@ class Principal:
         return self.who.partition(":")[0]
 
 
+_ACCOUNT = "service:flow/"
+"""What the service accounts of published flows begin with."""
+
 LOCAL = Principal("user:local")
 """The owner of this machine's account: where nobody else can ask, nobody is asked who he is."""
+
+
+def account_of(flow: str, version: str) -> str:
+    """The service account as which a version of a flow runs. It stands in records, and nobody can be it."""
+    return f"{_ACCOUNT}{flow}@{version}"
+
+
+def is_account(who: str) -> bool:
+    """Whether that is the service account of a flow."""
+    return who.startswith(_ACCOUNT)
 
 
 def principal_id(text: str) -> str:

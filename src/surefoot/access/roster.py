@@ -106,8 +106,11 @@ class Roster:
 
     def grants_of(self, principal: Principal) -> list[Grant]:
         """The grants that a principal has, his own and those of his groups."""
-        member = self._members.get(principal.who)
-        return [grant for who in self._vouching(principal, member) for grant in self._grants.get(who, ())]
+        return self.grants_to(self._vouching(principal, self._members.get(principal.who)))
+
+    def grants_to(self, whom: Iterable[str]) -> list[Grant]:
+        """The grants to each of these itself, principals or groups."""
+        return [grant for who in whom for grant in self._grants.get(who, ())]
 
     def member(self, who: str) -> Member | None:
         """Somebody as he is recorded."""

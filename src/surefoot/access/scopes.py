@@ -31,7 +31,7 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Where a grant holds. None stands for all; `name` may hold `*` and `?`."""
+    """Where a grant holds. None stands for all; `name` may hold `*` and `?`, and brackets stand for themselves."""
 
     organisation: str | None = None
     project: str | None = None
@@ -48,7 +48,7 @@ class Scope:
             return False
         if self.name is None or self.name == "*":
             return True
-        return bool(resource.name) and fnmatchcase(resource.name, self.name)
+        return bool(resource.name) and fnmatchcase(resource.name, self.name.replace("[", "[[]"))
 
     def name_of(self, resource: Resource) -> str | None:
         """The pattern of the names of that kind in that project that it reaches; None where it reaches none."""
@@ -84,6 +84,16 @@ class Scope:
 
 
 EVERYWHERE = Scope()
+
+
+def organisation_name(text: str) -> str:
+    """The name of an organisation as it is. Raises `InvalidInput` for a text that can be none, as it names no scope."""
+    if _NAME.fullmatch(text) is None:
+        raise InvalidInput(
+            f"{text[:80]!r} is no name of an organisation: write letters, digits and . _ @ + -, at most 128, and a "
+            "letter or a digit first"
+        )
+    return text
 
 
 def scope(text: str) -> Scope:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from surefoot import scope
-from surefoot.access import Claims, Principal, Provider, TokenRefused, TokenRow, is_token
+from surefoot.access import UNNAMED, Claims, Principal, Provider, TokenRefused, TokenRow, is_token
 from surefoot.locks import made_once
 from surefoot.models.posting import request
 
@@ -34,10 +34,26 @@ class Identity:
         if self.provider is None:
             return None
         try:
-            return self.provider.principal(bearer), None
+            principal = self.provider.principal(bearer)
+            self._refuse_other(principal)
         except TokenRefused as refused:
             _log.info("a token of %s was refused: %s", self._oidc.issuer, refused)
             return None
+        return principal, None
+
+    def _refuse_other(self, principal: Principal) -> None:
+        """Raise `TokenRefused` where a provider says of somebody that he is of another organisation than is recorded.
+
+        An organisation that records a name would otherwise have whoever bears it elsewhere, and what he sends.
+        """
+        member = self._access.roster().member(principal.who)
+        if self._oidc.organisation_claim is None or member is None:
+            return
+        if member.organisation != principal.organisation:
+            raise TokenRefused(
+                f"{principal.who} is of {principal.organisation} by it, and recorded in "
+                f"{member.organisation or UNNAMED} (surefoot access add --organisation changes that)"
+            )
 
     @made_once
     def provider(self) -> Provider | None:

@@ -13,7 +13,7 @@ from surefoot import ledger as records
 from surefoot.access import Grant, Head, Member, Permission, Principal, Resource, Roster, Ruling
 from surefoot.errors import AccessDenied, InvalidInput
 from surefoot.ledger import access_rows as rows
-from surefoot.ledger.audit import audit_of, audit_query
+from surefoot.ledger.audit import BY_ID, audit_of, audit_query
 from surefoot.locks import ForkSafeLock
 from surefoot.values import new_id
 
@@ -68,6 +68,26 @@ class Office:
         if not ruling.is_allowed:
             raise self.deny(principal, permission, resource, ruling.because, request_id)
 
+    def require_cover(
+        self,
+        principal: Principal,
+        permission: Permission,
+        resource: Resource,
+        given: Grant,
+        *,
+        request_id: str = "",
+        scopes: frozenset[Permission] = frozenset(),
+    ) -> None:
+        """Raise `AccessDenied`, and record that, where somebody would give by a change what he does not have himself.
+
+        given: what it gives, of which `scopes` are all, where there are any.
+        """
+        roster, role = self.roster(), self.roles.get(given.role)
+        for one in sorted(role.permissions) if role is not None else ():
+            if (not scopes or one in scopes) and not roster.covers(principal, one, given.scope):
+                because = f"{principal.who} has no {one} in all of {given.scope} himself"
+                raise self.deny(principal, permission, resource, because, request_id)
+
     def record(
         self,
         principal: Principal,
@@ -82,14 +102,59 @@ class Office:
 
         Raises `AccessDenied` where he may not, which is recorded instead, and `LedgerError`.
         """
-        ruling = self.roster(is_fresh=bool(changes)).decide(principal, permission, resource)
-        if not ruling.is_allowed:
-            raise self.deny(principal, permission, resource, ruling.because, request_id)
-        row = self._row(principal, permission, resource, reason=reason, request_id=request_id)
-        made = self._write(replace(row, details=details or {}), changes)
+        row = self.telling(
+            *(principal, permission, resource),
+            reason=reason,
+            request_id=request_id,
+            details=details,
+            is_fresh=bool(changes),
+        )
+        made = self._write(row, changes)
         if changes:
             self.forget()
         return made
+
+    def telling(
+        self,
+        principal: Principal,
+        permission: Permission,
+        resource: Resource,
+        *,
+        reason: str = "",
+        request_id: str = "",
+        details: Mapping[str, object] | None = None,
+        is_fresh: bool = False,
+    ) -> AuditRow:
+        """The row on what somebody may do and is about to do, for whoever writes it in one commit with that.
+
+        He says `told` once it is in the ledger, and `tell` where nothing came of what was to be done. Raises
+        `AccessDenied` where it may not be done, which is recorded instead, and `LedgerError`.
+        """
+        ruling = self.roster(is_fresh=is_fresh).decide(principal, permission, resource)
+        if not ruling.is_allowed:
+            raise self.deny(principal, permission, resource, ruling.because, request_id)
+        row = self._row(principal, permission, resource, reason=reason, request_id=request_id)
+        return replace(row, details=details or {})
+
+    def tell(self, row: AuditRow) -> None:
+        """Write a row of `telling`, unless it is in the ledger. Raises `LedgerError`."""
+        self._write(row, ())
+
+    def told(self, row: AuditRow) -> None:
+        """A row of `telling` was written by somebody else: its head is kept, where heads are. Raises `LedgerError`."""
+        if self.keeps_heads:
+            for made in map(audit_of, self.ledger.ask((BY_ID, (row.id,)))):
+                self._witness(made)
+
+    @property
+    def keeps_heads(self) -> bool:
+        """Whether signed heads of the audit are written to another place ([access] heads)."""
+        return self.settings.heads is not None
+
+    def is_at_hand(self, seconds: float = 0.05) -> bool:
+        """Whether who may do what is known without looking, and will be for so many seconds."""
+        known = self._roster
+        return known is not None and time.monotonic() + seconds < known[0]
 
     def forget(self) -> None:
         """Look again at the next question."""
@@ -163,9 +228,12 @@ class Office:
 
     def _write(self, row: AuditRow, changes: Sequence[Change]) -> AuditRow:
         made = cast("AuditRow", self.ledger.submit(records.Amend(row, changes)).result())
+        self._witness(made)
+        return made
+
+    def _witness(self, made: AuditRow) -> None:
         if self.settings.heads is not None and made.seq % self.settings.heads_every == 0:
             self._keep_head(self.settings.heads, self.signed(made))
-        return made
 
     def _keep_head(self, file: Path, head: Head) -> None:
         try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from surefoot import access
 from surefoot import ledger as records
-from surefoot.access import Grant, Member, Principal, Resource
+from surefoot.access import LOCAL, Grant, Member, Principal, Resource
 from surefoot.errors import InvalidInput
 from surefoot.ledger import access_rows as rows
 
@@ -27,38 +27,52 @@ class People:
         who: str,
         *,
         by: Principal,
-        organisation: str = "",
+        organisation: str | None = None,
         groups: Iterable[str] = (),
-        is_disabled: bool = False,
+        is_disabled: bool | None = None,
         request_id: str = "",
     ) -> Member:
-        """Add somebody, or change his organisation, that he is disabled, and the groups that he is in beyond others.
+        """Add somebody, or change what is given: his organisation, whether he is disabled, further groups.
+
+        None leaves what is known of him; who is new is of the organisation without a name, and not disabled. Nobody
+        puts others into groups, moves them to an organisation, or lets them in again, where they may then do what he
+        may not himself.
 
         Raises `InvalidInput` for who is nobody, and what `record` raises.
         """
-        access.principal_id(who)
-        joined = sorted({access.principal_id(group) for group in groups})
-        if other := [group for group in joined if not group.startswith("group:")]:
-            raise InvalidInput(f"{other[0]} is no group: write group:NAME")
-        resource = self._office.resource("principal", who, organisation=organisation)
-        known = self._office.roster(is_fresh=True).member(who)
-        if known is not None and known.organisation != organisation:
-            # Whoever takes somebody out of an organisation needs to be allowed there, too.
-            self._office.require(
-                by,
-                access.permission("principal:edit"),
-                self._office.resource("principal", who, organisation=known.organisation),
-                request_id=request_id,
+        office = self._office
+        joined = _groups(groups)
+        if access.principal_id(who) == LOCAL.who or access.is_account(who):
+            raise InvalidInput(
+                f"{who} is nobody who can be added: by this name the audit knows who needs no grant"
             )
-        self._office.record(
-            *(by, access.permission("principal:edit"), resource),
-            rows.add_member(records.MemberRow(who, organisation, is_disabled, time.time_ns())),
-            *(rows.join_group(who, group) for group in joined),
-            request_id=request_id,
-            details={"organisation": organisation, "groups": joined, "is_disabled": is_disabled},
+        if organisation:
+            access.organisation_name(organisation)
+        known = office.roster(is_fresh=True).member(who)
+        now = known or Member(who)
+        within = now.organisation if organisation is None else organisation
+        member = Member(
+            who, within, now.groups | joined, now.is_disabled if is_disabled is None else is_disabled
         )
-        found = self._office.roster().member(who)
-        return found if found is not None else Member(who, organisation, frozenset(joined), is_disabled)
+        permission = access.permission("principal:edit")
+        resource = office.resource("principal", who, organisation=within)
+        is_moved = known is not None and known.organisation != within
+        if is_moved:
+            # Whoever takes somebody out of an organisation needs to be allowed there, too.
+            there = office.resource("principal", who, organisation=now.organisation)
+            office.require(by, permission, there, request_id=request_id)
+        is_given_all = is_moved or (now.is_disabled and not member.is_disabled)
+        gains = [who, *member.groups] if is_given_all else sorted(joined - now.groups)
+        for grant in office.roster().grants_to(gains):
+            office.require_cover(by, permission, resource, grant, request_id=request_id)
+        office.record(
+            *(by, permission, resource),
+            rows.add_member(records.MemberRow(who, within, member.is_disabled, time.time_ns())),
+            *(rows.join_group(who, group) for group in sorted(joined)),
+            request_id=request_id,
+            details={"organisation": within, "groups": sorted(joined), "is_disabled": member.is_disabled},
+        )
+        return office.roster().member(who) or member
 
     def remove(self, who: str, *, by: Principal, request_id: str = "") -> None:
         """Forget somebody, with his groups and grants, and revoke his tokens. Raises `InvalidInput`."""
@@ -97,11 +111,7 @@ class People:
             )
         permission, resource = access.permission("role:grant"), self._resource_of(given, member)
         # What he does not have himself, he would have by whom he gives it to.
-        roster = self._office.roster()
-        for one in sorted(self._office.roles[role].permissions):
-            if not roster.covers(by, one, given.scope):
-                because = f"{by.who} has no {one} in all of {given.scope} himself"
-                raise self._office.deny(by, permission, resource, because, request_id)
+        self._office.require_cover(by, permission, resource, given, request_id=request_id)
         self._office.record(
             *(by, permission, resource),
             rows.add_grant(records.GrantRow(who, role, str(given.scope), by.who, time.time_ns())),
@@ -138,3 +148,10 @@ class People:
             grant.scope.organisation if grant.scope.organisation is not None else member.organisation
         )
         return Resource(organisation, grant.scope.project or "", "role", grant.role)
+
+
+def _groups(names: Iterable[str]) -> frozenset[str]:
+    groups = frozenset(access.principal_id(name) for name in names)
+    if other := sorted(group for group in groups if not group.startswith("group:")):
+        raise InvalidInput(f"{other[0]} is no group: write group:NAME")
+    return groups

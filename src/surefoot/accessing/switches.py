@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from surefoot import access
 from surefoot import ledger as records
 from surefoot.access import Principal
+from surefoot.errors import InvalidInput
 from surefoot.ledger import access_rows as rows
 
 if TYPE_CHECKING:
@@ -26,9 +27,14 @@ class Switches:
     def off(
         self, what: str, *, by: Principal, organisation: str = "", reason: str = "", request_id: str = ""
     ) -> None:
-        """Let a flow (`flow:NAME`) or somebody (`user:NAME`, ...) of an organisation begin no run from now on."""
-        if not what.startswith("flow:"):
-            access.principal_id(what)
+        """Let a flow (`flow:NAME`), somebody (`user:NAME`, ...) or all of a group begin no run from now on.
+
+        It holds in the organisation. Raises `InvalidInput` for what begins none, and what `record` raises.
+        """
+        if what == "flow:" or (not what.startswith("flow:") and access.is_account(access.principal_id(what))):
+            raise InvalidInput(
+                f"{what} begins no run: switch flow:NAME off, or user:, group: or service:NAME"
+            )
         self._office.record(
             *(
                 by,
@@ -62,9 +68,28 @@ class Switches:
         """Whether something was switched off, at most `[access] refresh` seconds ago."""
         known = self._known
         if known is None or time.monotonic() >= known[0]:
-            found = frozenset((one.organisation, one.what) for one in self.all())
-            known = self._known = (time.monotonic() + self._office.settings.refresh, found)
+            until = time.monotonic() + self._office.settings.refresh
+            known = self._known = (until, frozenset((one.organisation, one.what) for one in self.all()))
         return (organisation, what) in known[1]
+
+    def is_at_hand(self, seconds: float = 0.05) -> bool:
+        """Whether `is_off` answers without looking, and will for so many seconds."""
+        known = self._known
+        return known is not None and time.monotonic() + seconds < known[0]
+
+    def against(self, principal: Principal, *, flow: str = "", organisation: str | None = None) -> str:
+        """What keeps somebody from running a flow: it, he himself or a group of his is off; empty for nothing.
+
+        organisation: of the flow, where it is not his. Raises `LedgerError`.
+        """
+        if flow:
+            where = principal.organisation if organisation is None else organisation
+            if self.is_off(f"flow:{flow}", organisation=where):
+                return f"flow:{flow}"
+        member = self._office.roster().member(principal.who)
+        groups = {*principal.groups, *(member.groups if member is not None else ())}
+        every = (principal.who, *sorted(groups))
+        return next((who for who in every if self.is_off(who, organisation=principal.organisation)), "")
 
     def _forget(self) -> None:
         self._known = None

@@ -40,7 +40,8 @@ class Tokens:
     ) -> tuple[str, TokenRow]:
         """Make a token for somebody: the token, which is kept nowhere, and its row.
 
-        `scopes` are permissions that it is bounded to. Raises `InvalidInput` and what `record` raises.
+        `scopes` are permissions that it is bounded to. Nobody makes a token for somebody who may do, within these, what
+        he may not himself. Raises `InvalidInput` and what `record` raises.
         """
         member = self._office.known(who)
         bounded = frozenset(access.permission(one) for one in scopes)
@@ -55,9 +56,12 @@ class Tokens:
         kept = records.KeptToken(
             *(row.digest, row.shown, who, row.name, now, tuple(sorted(bounded)), row.expires_ns)
         )
+        permission = access.permission("token:create")
+        resource = self._office.resource("token", who, organisation=member.organisation)
+        for grant in self._office.roster().grants_of(Principal(who)) if by.who != who else ():
+            self._office.require_cover(by, permission, resource, grant, request_id=request_id, scopes=bounded)
         self._office.record(
-            *(by, access.permission("token:create")),
-            self._office.resource("token", who, organisation=member.organisation),
+            *(by, permission, resource),
             rows.add_token(kept),
             request_id=request_id,
             details={"token": row.shown, "name": row.name, "scopes": sorted(bounded), "days": lasts},
@@ -89,9 +93,11 @@ class Tokens:
 
     def authenticate(self, token: str) -> tuple[Principal, TokenRow] | None:
         """Whose token this is; None for one that is unknown, expired or revoked. Raises `LedgerError`."""
-        if not access.is_token(token):
-            return None
-        digest, now = access.token_digest(token), time.monotonic()
+        return self.standing(access.token_digest(token)) if access.is_token(token) else None
+
+    def standing(self, digest: bytes) -> tuple[Principal, TokenRow] | None:
+        """Whose token has this digest, as `authenticate` says it. Raises `LedgerError`."""
+        now = time.monotonic()
         known = self._known.get(digest)
         if known is None or now >= known[0]:
             found = self._office.ledger.ask(rows.token_query(digest))
@@ -106,6 +112,11 @@ class Tokens:
         if not row.is_good(time.time_ns()) or member is None or member.is_disabled:
             return None
         return Principal(row.who, member.organisation), row
+
+    def is_at_hand(self, token: str, seconds: float = 0.05) -> bool:
+        """Whether `authenticate` answers without looking, and will for so many seconds."""
+        known = self._known.get(access.token_digest(token))
+        return known is not None and time.monotonic() + seconds < known[0]
 
 
 def _token_row(kept: KeptToken) -> TokenRow:

@@ -81,17 +81,29 @@ def list_(who: str | None, as_json: bool) -> int:  # noqa: FBT001
 @below(
     command,
     "surefoot access add user:ann --organisation acme --group group:support",
-    "surefoot access add user:ann --organisation acme --disable",
+    "surefoot access add user:ann --disable",
     short="Add somebody, put him into groups, or disable him.",
 )
 @click.argument("who")
-@_organisation
+@click.option(
+    "--organisation", metavar="NAME", help="His organisation; without it, his own, or that without a name."
+)
 @click.option(
     "--group", "groups", multiple=True, metavar="GROUP", help="A group he is in, too; may be given again."
 )
-@click.option("--disable", is_flag=True, help="He may do nothing from now on, and his tokens open nothing.")
-def add(who: str, organisation: str, groups: tuple[str, ...], disable: bool, as_json: bool) -> int:  # noqa: FBT001
-    """Add WHO (user:NAME, group:NAME or service:NAME), or change what is known of him."""
+@click.option(
+    "--disable/--enable",
+    default=None,
+    help="He may do nothing from now on, and his tokens open nothing; or let him in again.",
+)
+def add(
+    who: str,
+    organisation: str | None,
+    groups: tuple[str, ...],
+    disable: bool | None,  # noqa: FBT001
+    as_json: bool,  # noqa: FBT001
+) -> int:
+    """Add WHO (user:NAME, group:NAME or service:NAME), or change what is given of him."""
     from surefoot.access import LOCAL
     from surefoot.app import App
     from surefoot.cli import screen
@@ -112,7 +124,7 @@ def add(who: str, organisation: str, groups: tuple[str, ...], disable: bool, as_
         held = ", ".join(sorted(member.groups)) or "no group"
         state = "disabled" if member.is_disabled else "known"
         screen.out().print(
-            f"{who} is {state}, in {organisation or 'the organisation without a name'}, {held}"
+            f"{who} is {state}, in {member.organisation or 'the organisation without a name'}, {held}"
         )
     return 0
 
@@ -216,12 +228,10 @@ def explain(
         principal = Principal(who, within, tuple(principal_id(one) for one in groups))
         resource = app.access.resource(kind_of(asked), what, organisation=within)
         ruling = app.access.decide(principal, asked, resource)
-        is_off = app.access.switches.is_off(who, organisation=within) or (
-            asked == "flow:run" and app.access.switches.is_off(f"flow:{what}", organisation=within)
-        )
-    is_allowed = ruling.is_allowed and not is_off
+        off = app.access.switches.against(principal, flow=what if asked == "flow:run" else "")
+    is_allowed = ruling.is_allowed and not off
     because = (
-        "it is switched off (`surefoot access switch`)" if ruling.is_allowed and is_off else ruling.because
+        f"{off} is switched off (`surefoot access switch`)" if ruling.is_allowed and off else ruling.because
     )
     if as_json:
         screen.print_json(
@@ -365,7 +375,7 @@ def approve(
 )
 @_organisation
 def switch(what: str | None, state: str | None, reason: str, organisation: str, as_json: bool) -> int:  # noqa: FBT001
-    """Switch WHAT (flow:NAME, user:NAME, ...) off or on; without it, list what is off."""
+    """Switch WHAT (flow:NAME, user:NAME, all of group:NAME) off or on; without it, list what is off."""
     from surefoot.access import LOCAL
     from surefoot.app import App
     from surefoot.cli import screen
@@ -395,9 +405,8 @@ def switch(what: str | None, state: str | None, reason: str, organisation: str, 
         return 0
     for one in found:
         why = f", as {one.reason}" if one.reason else ""
-        screen.out().print(
-            f"{one.what} is off in {one.organisation or '-'}, by {one.by}{why}", soft_wrap=True
-        )
+        said = f"{one.what} is off in {one.organisation or '-'}, by {one.by}{why}"
+        screen.out().print(screen.in_a_line(said), soft_wrap=True)
     if not found:
         screen.out().print("nothing is switched off")
     return 0
@@ -421,7 +430,7 @@ def _tell(as_json: bool, value: Mapping[str, Json], text: str) -> int:  # noqa: 
     if as_json:
         screen.print_json(dict(value))
     else:
-        screen.out().print(text, soft_wrap=True)
+        screen.out().print(screen.in_a_line(text), soft_wrap=True)
     return 0
 
 
@@ -464,7 +473,7 @@ def _print_difference(before: Publication | None, more: Iterable[str], less: Ite
         said = f"it may use what {before.digest[:8]} may, which was approved last"
     screen.out().print(f"  {said}", soft_wrap=True)
     for text, colour in lines if before is not None else ():
-        screen.out().print(screen.styled((screen.harmless(f"    {text}"), colour)), soft_wrap=True)
+        screen.out().print(screen.styled((f"    {text}", colour)), soft_wrap=True)
 
 
 def _print_publication(one: Publication) -> None:
@@ -480,4 +489,4 @@ def _print_publication(one: Publication) -> None:
         (one.flow, "bold"), (f"  {one.digest}  ", "dim"), state, (f"  published by {one.published_by}", "dim")
     )
     screen.out().print(head, soft_wrap=True)
-    screen.out().print(f"  uses {', '.join(one.uses) or 'nothing'}", soft_wrap=True)
+    screen.out().print(screen.in_a_line(f"  uses {', '.join(one.uses) or 'nothing'}"), soft_wrap=True)

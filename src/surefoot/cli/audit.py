@@ -66,8 +66,8 @@ def list_(
         said = screen.styled(
             (f"{row.seq:>6}  {words.clock(row.at_ns)}  ", "dim"),
             word,
-            f"  {row.who}  {row.action}  {row.resource}",
-            (f"  {row.reason}" if row.reason else "", "dim"),
+            screen.in_a_line(f"  {row.who}  {row.action}  {row.resource}"),
+            (screen.in_a_line(f"  {row.reason}") if row.reason else "", "dim"),
         )
         screen.out().print(said, soft_wrap=True)
     if not found:
@@ -86,10 +86,13 @@ def list_(
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Signed heads that were kept elsewhere: they show whether the newest rows were cut off.",
 )
-def verify(heads: Path | None, as_json: bool) -> int:  # noqa: FBT001
+@click.option(
+    "--audit", metavar="NAME", help="Which audit is meant, where heads are of several ledgers under one key."
+)
+def verify(heads: Path | None, audit: str | None, as_json: bool) -> int:  # noqa: FBT001
     """Check the hash chain of the audit, and whether it reaches the signed heads of [access] heads or --heads.
 
-    Exits with 1 where a row was changed, is missing, or was cut off.
+    Exits with 1 where a row was changed, is missing, or was cut off. NAME is what a head calls its "ledger".
     """
     from surefoot.access import heads_in
     from surefoot.app import App
@@ -101,7 +104,7 @@ def verify(heads: Path | None, as_json: bool) -> int:  # noqa: FBT001
         if kept is not None and kept.is_file():
             with kept.open(encoding="utf-8", errors="replace") as lines:
                 known = list(heads_in(lines))
-        rows = app.access.audit.verify(known)
+        rows = app.access.audit.verify(known, audit=audit)
     if as_json:
         screen.print_json({"rows": rows, "heads": len(known)})
         return 0
@@ -134,11 +137,13 @@ def export(file: str, as_json: bool) -> int:  # noqa: FBT001
     with closing(App.current()) as app, click.open_file(file, "w", encoding="utf-8") as out:
         import orjson
 
+        last = None
         for row in app.access.audit.every():
             out.write(orjson.dumps(_json(row)).decode() + "\n")
-            count += 1
-        if (head := app.access.audit.head()) is not None:
-            out.write(f"{head.line()}\n")
+            count, last = count + 1, row
+        if last is not None:
+            # Others may have written further rows meanwhile: the head is that of what is in the file.
+            out.write(f"{app.access.audit.signed(last).line()}\n")
     if as_json and file != "-":
         screen.print_json({"rows": count, "file": file})
     elif file != "-":

@@ -351,12 +351,21 @@ def export(  # noqa: PLR0917
 @_flow
 @_status
 @_key_file
+@click.option(
+    "--max-value",
+    metavar="BYTES",
+    type=click.IntRange(1),
+    default=268_435_456,
+    show_default=True,
+    help="How large a recorded value may be, decompressed.",
+)
 def import_(  # noqa: PLR0917
     file: Path,
     runs: tuple[str, ...],
     flow: str | None,
     statuses: tuple[str, ...],
     key_file: Path | None,
+    max_value: int,
     as_json: bool,  # noqa: FBT001
 ) -> int:
     """Merge the runs of FILE, an export or a backup, into the ledger. RUN is a full id here.
@@ -384,6 +393,7 @@ def import_(  # noqa: PLR0917
             key=key,
             selection=selection,
             on_progress=told,
+            most_bytes=max_value,
         )
     if as_json:
         screen.print_json(ledger_page.import_json(done, file))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from surefoot.cli import screen, words
-from surefoot.flows import Listener, RunEvent, RunOpened, StepClosed, StepYielded
+from surefoot.flows import CallStreamed, Listener, RunEvent, RunOpened, StepClosed, StepYielded
 from surefoot.traces import live
 from surefoot.values import CallFacts
 
@@ -155,7 +155,7 @@ class Tree:
             if isinstance(event, RunOpened):
                 self._title = f"{event.flow}{'  (resumed)' if event.is_resumed else ''}"
                 return
-            if isinstance(event, StepYielded):
+            if isinstance(event, StepYielded | CallStreamed):
                 return
             row = self._steps.row(event, time.monotonic_ns())
             if isinstance(event, StepClosed):

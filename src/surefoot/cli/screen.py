@@ -92,11 +92,17 @@ def harmless(text: str) -> str:
     return text.replace("\r\n", "\n").translate(_CONTROLS)
 
 
+def in_a_line(text: str) -> str:
+    """Text of others that is harmless and breaks no line, so that it cannot pass for a line of ours."""
+    return harmless(text).replace("\n", "\u240a")
+
+
 def styled(*parts: str | tuple[str, str]) -> Text:
-    """Text of parts, of which pairs are (text, style)."""
+    """Text of parts, of which pairs are (text, style). Whatever they hold steers no terminal."""
     from rich.text import Text
 
-    return Text.assemble(*parts)
+    made = [harmless(part) if isinstance(part, str) else (harmless(part[0]), part[1]) for part in parts]
+    return Text.assemble(*made)
 
 
 def pretty(value: Json) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 @documented(
     example="surefoot serve flows.py --insecure-local\nsurefoot serve flows/ --host 0.0.0.0 --port 8080\n"
-    "surefoot serve --gateway"
+    "surefoot serve --gateway\nsurefoot serve flows/ --ui"
 )
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     help="Listen on a socket file instead.",
 )
 @click.option("--workers", type=click.IntRange(1, 512), help="Runs of sync flows at a time; [serve] workers.")
+@click.option("--processes", type=click.IntRange(1, 64), help="Processes of this server; [serve] processes.")
 @click.option("--queue", type=click.IntRange(min=1), help="Runs that may wait for one; [serve] queue.")
 @click.option(
     "--gateway",
@@ -45,11 +47,13 @@ if TYPE_CHECKING:
     help="Ask models for clients of OpenAI and Anthropic, too.",
 )
 @click.option("--json-logs", is_flag=True, help="Log as JSON on stderr, from INFO up.")
+@click.option("--ui", "has_ui", is_flag=True, help="Show the pages too, behind a login, under /ui.")
 @click.option(
     "--insecure-local",
     is_flag=True,
     help="Ask nobody who he is; on this machine's own address only.",
 )
+@click.option("--member", "member_text", hidden=True, help="Which process of a server of several this is.")
 @json_option
 def command(  # noqa: PLR0917
     paths: tuple[str, ...],
@@ -57,45 +61,75 @@ def command(  # noqa: PLR0917
     port: int,
     unix: Path | None,
     workers: int | None,
+    processes: int | None,
     queue: int | None,
     has_gateway: bool,  # noqa: FBT001
     json_logs: bool,  # noqa: FBT001
+    has_ui: bool,  # noqa: FBT001
     insecure_local: bool,  # noqa: FBT001
+    member_text: str | None,
     as_json: bool,  # noqa: FBT001
-) -> None:
+) -> int:
     """Serve the flows of each PATH over HTTP: a FILE.py, a FILE.py:NAME, or a folder; by default this one.
 
     Each request is a durable run. Ctrl-C or SIGTERM lets the runs under way end for [serve] grace seconds and hands
     the others over; a second one ends it now. What was accepted and not ended goes on when a server begins again.
 
+    --processes share the port, the ledger and what is bounded; one that ends is begun again.
+
     With --gateway, clients of OpenAI and Anthropic whose base URL is this server ask its models under its tokens;
-    without a PATH that is all it does.
+    without a PATH that is all it does. With --ui, people log in with their tokens and look at what they may see.
     """
     from surefoot.app import App
     from surefoot.cli import screen
+    from surefoot.errors import UsageError
     from surefoot.server import Served, serve_flows
+    from surefoot.server.crew import Member
 
     if json_logs:
         screen.log_json()
     else:
         screen.show_warnings()
-    app = App(_settings(workers, queue))
+    loaded = _settings(workers, queue, processes)
+    reach = (*(() if unix is None else ("--unix", str(unix))), "--host", host)
+    flags = (
+        ("--insecure-local",) * insecure_local + ("--gateway",) * has_gateway + ("--json-logs",) * json_logs
+    )
+
+    def announce(url: str, flows: Sequence[str], ledger: str) -> None:
+        if as_json:
+            screen.print_json({"url": url, "flows": [*flows], "ledger": ledger})
+            sys.stdout.flush()
+            return
+        if flows:
+            screen.err().print(f"{len(flows)} flows at {url} (Ctrl-C ends it): {', '.join(flows)}")
+        if has_gateway:
+            screen.err().print(f"Models at {url}/v1 for clients of OpenAI, {url} for those of Anthropic")
+        if has_ui:
+            screen.err().print(f"Pages at {url}/ui/, where people log in with their tokens")
+        if insecure_local:
+            screen.err().print("  whoever reaches this address may do everything here (--insecure-local)")
+
+    if has_ui and loaded.config.serve.processes > 1:
+        raise UsageError(
+            "who is logged in is known to one process alone: serve the pages with --ui from a server of one process, "
+            "beside this one"
+        )
+    if member_text is None and loaded.config.serve.processes > 1:
+        return _by_several(loaded, [*reach, *flags, "--", *paths], (host, port, unix), announce)
+    member = None if member_text is None else Member.of(member_text)
+    app = App(loaded)
     _check_reach(app, host, unix, is_insecure=insecure_local)
     with app.entered():
         served = Served.load(paths or (() if has_gateway else (".",)))
     _check_names(served, has_gateway=has_gateway)
 
-    def announce(url: str) -> None:
-        if as_json:
-            screen.print_json({"url": url, "flows": [*sorted(served)], "ledger": app.ledger.where})
-            sys.stdout.flush()
-            return
-        if served:
-            screen.err().print(f"{len(served)} flows at {url} (Ctrl-C ends it): {', '.join(sorted(served))}")
-        if has_gateway:
-            screen.err().print(f"Models at {url}/v1 for clients of OpenAI, {url} for those of Anthropic")
-        if insecure_local:
-            screen.err().print("  whoever reaches this address may do everything here (--insecure-local)")
+    def ready(url: str) -> None:
+        if member is None:
+            announce(url, sorted(served), app.ledger.where)
+        else:
+            member.end_with_keeper()
+            member.announce(sorted(served), app.ledger.where)
 
     try:
         serve_flows(
@@ -105,17 +139,54 @@ def command(  # noqa: PLR0917
             unix=unix,
             is_open=insecure_local,
             has_gateway=has_gateway,
-            announce=announce,
+            has_ui=has_ui,
+            announce=ready,
+            member=member,
         )
     finally:
         app.close()
+    return 0
 
 
-def _settings(workers: int | None, queue: int | None) -> Loaded:
+def _by_several(
+    loaded: Loaded,
+    arguments: Sequence[str],
+    place: tuple[str, int, Path | None],
+    announce: Callable[[str, Sequence[str], str], object],
+) -> int:
+    """Keep the processes of a server, each of which is this command again; the exit code."""
+    from surefoot.errors import UsageError
+    from surefoot.server.crew import Crew, parts_of
+    from surefoot.server.listening import address_of, listening_of_several
+
+    if sys.platform == "win32":
+        raise UsageError("several processes do not share a socket on Windows: serve with --processes 1")
+    host, port, unix = place
+    count = loaded.config.serve.processes
+    parts = parts_of(loaded.config, count)
+    sockets = listening_of_several(host, port, unix, count)
+    url = address_of(sockets[0], host, unix)
+    command = [sys.executable, "-m", "surefoot.cli", "serve", "--member"]
+    try:
+        return Crew(command, arguments, sockets, parts).run(
+            lambda said: announce(url, said["flows"], said["ledger"])
+        )
+    finally:
+        for one in sockets:
+            one.close()
+        if unix is not None:
+            unix.unlink(missing_ok=True)
+
+
+def _settings(workers: int | None, queue: int | None, processes: int | None) -> Loaded:
     """The settings, with those of the command line before them."""
     from surefoot.config import load
 
-    given = {"SUREFOOT_SERVE_WORKERS": workers, "SUREFOOT_SERVE_QUEUE": queue}
+    given = {
+        "SUREFOOT_SERVE_WORKERS": workers,
+        "SUREFOOT_SERVE_QUEUE": queue,
+        "SUREFOOT_SERVE_PROCESSES": processes,
+    }
     return load(environ={**os.environ, **{name: str(it) for name, it in given.items() if it is not None}})
 
 

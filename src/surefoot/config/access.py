@@ -31,13 +31,18 @@ class OidcSettings(Section):
         description=f"The only algorithms of signatures that are taken, of {', '.join(ALGORITHMS)}.",
     )
     user_claim: str = Field(
-        default="sub", description="The claim that names the user; `user:` goes before it."
+        default="sub",
+        description="The claim that names the user; `user:` goes before it. One that nobody chooses for himself: of "
+        "`email` the provider has to say that it is verified, too.",
     )
     organisation_claim: str | None = Field(
         default=None,
-        description="The claim that names the organisation; without it all are of `organisation`.",
+        description="The claim that names the organisation; without it all are of `organisation`. A token that does "
+        "not name one, or another one than is recorded here, opens nothing.",
     )
-    organisation: str = Field(default="", description="The organisation of all whose tokens name none.")
+    organisation: str = Field(
+        default="", description="The organisation of all whose tokens are not asked for one."
+    )
     groups_claim: str | None = Field(
         default="groups", description="The claim with names of groups; `group:` goes before each."
     )

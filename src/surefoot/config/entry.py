@@ -34,6 +34,11 @@ class EntrySettings(Section):
         gt=0,
         description="Seconds in which the headers of a request have to be here, and its body after them.",
     )
+    write_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        description="Seconds in which whoever is answered has to take some more of the answer; else he is cut off.",
+    )
     max_body: int = Field(
         default=4_000_000, ge=1, description="How many bytes the body of a request may have."
     )
@@ -44,13 +49,29 @@ class EntrySettings(Section):
     requests_per_minute: float = Field(
         default=6000.0,
         ge=0,
-        description="How many requests somebody may make in a minute, a tenth of them at once; 0 for any number.",
+        description="How many requests somebody may make in a minute, a tenth of them at once; 0 for any number. "
+        "Servers with one `[redis]` count them together.",
     )
     bad_tokens_per_minute: float = Field(
         default=20.0,
         gt=0,
         description="How many tokens that open nothing an address may show in a minute, before it is not asked for "
         "whose they are.",
+    )
+    datasets_of: str = Field(
+        default="",
+        description="The organisation that the dataset files of the project belong to: on the pages (`--ui`) nobody of "
+        "another sees them. By default that without a name.",
+    )
+    session_idle: float = Field(
+        default=3600.0,
+        gt=0,
+        description="Seconds after which a login on the pages (`--ui`) ends in which nothing was asked for.",
+    )
+    session_longest: float = Field(
+        default=43_200.0,
+        gt=0,
+        description="Seconds after which it ends in any case.",
     )
     hsts: int = Field(
         default=0,

@@ -13,6 +13,13 @@ class ServeSettings(EntrySettings):
     workers: int = Field(
         default=8, ge=1, le=512, description="How many runs of sync flows are under way at a time (threads)."
     )
+    processes: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="How many processes serve together, on one port and one ledger; workers, tasks and queue are "
+        "shared out among them.",
+    )
     tasks: int = Field(
         default=100, ge=1, description="How many runs of async flows are under way at a time, on one loop."
     )

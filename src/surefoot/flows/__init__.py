@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from surefoot.flows.drive import drive as drive
     from surefoot.flows.drive import drive_async as drive_async
     from surefoot.flows.ending import recorded_output as recorded_output
+    from surefoot.flows.events import CallStreamed as CallStreamed
     from surefoot.flows.events import Listener as Listener
     from surefoot.flows.events import RunEvent as RunEvent
     from surefoot.flows.events import RunOpened as RunOpened
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
     from surefoot.flows.stopping import Ceilings as Ceilings
     from surefoot.flows.stopping import Suspended as Suspended
     from surefoot.flows.stopping import Suspension as Suspension
+    from surefoot.flows.submitting import check_known as check_known
     from surefoot.flows.submitting import submit as submit
     from surefoot.flows.threads import carry as carry
     from surefoot.flows.transactions import LEDGER as LEDGER
@@ -106,7 +108,15 @@ else:
             "doubts": ["Decision"],
             "drive": ["Logic", "drive", "drive_async"],
             "ending": ["recorded_output"],
-            "events": ["Listener", "RunEvent", "RunOpened", "StepClosed", "StepOpened", "StepYielded"],
+            "events": [
+                "CallStreamed",
+                "Listener",
+                "RunEvent",
+                "RunOpened",
+                "StepClosed",
+                "StepOpened",
+                "StepYielded",
+            ],
             "flow": ["Flow", "FlowSpec", "Workflow", "flow"],
             "forking": ["fork", "fork_async", "planned"],
             "given": ["now", "random", "sleep", "uuid4"],
@@ -121,7 +131,7 @@ else:
             "sources": ["digest_of", "fingerprint_of"],
             "step": ["Step", "step"],
             "stopping": ["Ceilings", "Suspended", "Suspension"],
-            "submitting": ["submit"],
+            "submitting": ["check_known", "submit"],
             "threads": ["carry"],
             "transactions": ["LEDGER", "Address", "Databases", "databases"],
             "waiting": ["Waiting", "deliver", "send", "wait_for"],

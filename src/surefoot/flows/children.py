@@ -82,7 +82,6 @@ def _origin(claim: StepClaim, target: Target) -> Origin | None:
 
 def _child(claim: StepClaim, target: Target, options: Options) -> Logic[Any]:
     """The child run. That it alone was stopped is a failure of the step; that the parent was is none."""
-    claim.here.require_use("flow", target.spec.name)
     try:
         return (yield from begin(target, replace(options, origin=_origin(claim, target))))
     except RunStopped as error:

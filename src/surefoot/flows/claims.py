@@ -15,7 +15,7 @@ from surefoot.errors import LedgerError, NotRestored
 from surefoot.flows import credit
 from surefoot.flows.arguments import restored_as
 from surefoot.flows.early import Unhurried
-from surefoot.flows.events import StepClosed, StepOpened
+from surefoot.flows.events import CallStreamed, StepClosed, StepOpened
 from surefoot.flows.openrun import Doubt, OpenRun
 from surefoot.flows.stopping import Brake
 from surefoot.ledger import Adopt, Append, Freight, Outcome, Pending, Settle, SqlBody, Transact
@@ -38,6 +38,7 @@ class StepClaim:
         "_occurrence",
         "_scope",
         "_started_ns",
+        "_streamed",
         "_user_key",
         "_work",
         "attempt",
@@ -82,6 +83,7 @@ class StepClaim:
         self._is_noted = False
         self.attempt = attempt
         self._scope: int | None = None
+        self._streamed = 0
         self.is_in_doubt = False
         """Whether this attempt was begun by a former process and nobody knows how it ended."""
         self.recorded: Recorded | None = None
@@ -473,6 +475,21 @@ class StepClaim:
         run = self.here.run
         with run.lock:
             run.causes.append((cause, self.key, self._work.name))
+
+    @property
+    def is_watched(self) -> bool:
+        """See `surefoot.scope.Claim.is_watched`."""
+        return self.here.run.listener is not None
+
+    def streamed(self, piece: str, *, is_replayed: bool = False) -> None:
+        """See `surefoot.scope.Claim.streamed`."""
+        here, run = self.here, self.here.run
+        if run.listener is None or not piece:
+            return
+        index, self._streamed = self._streamed, self._streamed + len(piece)
+        run.tell(
+            CallStreamed(run.id, self.key, self.name, self.attempt, index, piece, is_replayed, here.path)
+        )
 
     def abandon(self) -> None:
         """See `surefoot.scope.Claim.abandon`."""

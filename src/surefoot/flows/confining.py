@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from surefoot import ledger as records
-from surefoot.access import LOCAL, Principal
+from surefoot.access import LOCAL, Principal, account_of
 from surefoot.errors import AccessDenied, UnknownRun
+from surefoot.flows.loaded import is_as_loaded
 from surefoot.flows.running import open_scope
 from surefoot.flows.sources import fingerprint_of
 from surefoot.rights import NOTHING, Rights
@@ -62,7 +63,7 @@ class Confined:
     @property
     def account(self) -> str:
         """The service account that the run acts as."""
-        return f"service:flow/{self.flow}@{self.digest[:8] or 'typed-in'}"
+        return account_of(self.flow, self.digest[:8] or "typed-in")
 
     def to_record(self) -> dict[str, Json]:
         """As its first row says it."""
@@ -102,6 +103,7 @@ def bounds_of_new(app: Host, spec: FlowSpec, options: Options) -> Bounds | None:
     tenant = options.tags.tenant
     around = None if here is None else here.run.bounds
     if here is not None and around is not None:
+        here.require_use("flow", spec.name)
         outer = around.confined
         rights = here.rights or NOTHING
         own = replace(outer, flow=spec.name, digest=fingerprint_of(spec.entry), within=here.run.id)
@@ -122,6 +124,8 @@ def bounds_of_known(app: Host, record: RunRecord, spec: FlowSpec | None) -> Boun
     """
     here = open_scope()
     around = None if here is None else here.run.bounds
+    if here is not None and spec is not None:
+        here.require_use("flow", record.flow)
     confined = recorded(app.ledger, app.ledger.start(record.id))
     if confined is None and around is not None:
         # It was begun before, by somebody who is not bound, under the key that a confined run gives its child.
@@ -174,6 +178,12 @@ def refuse_other_tenant(app: Host, record: RunRecord) -> None:
 def _bounds(
     app: Host, confined: Confined, spec: FlowSpec | None, *, within: Rights | None, run_id: str = ""
 ) -> Bounds:
+    if spec is not None and not is_as_loaded(spec):
+        because = (
+            "its files have changed since this process loaded them, so that what was approved is not what would run: "
+            "start the process again"
+        )
+        raise app.refused(confined, "flow", confined.flow, because, run_id=run_id)
     rights = app.rights(confined, run_id=run_id)
     if rights is None and within is not None:
         # What was not published by itself is a part of the flow that calls it.

@@ -78,5 +78,22 @@ class StepYielded:
     path: bytes = b""
 
 
-RunEvent = RunOpened | StepOpened | StepYielded | StepClosed
+@dataclass(frozen=True, slots=True)
+class CallStreamed:
+    """A piece of an answer is handed to the code that streams it: live, or from the record or cache (`is_replayed`).
+
+    `name` is that of the call, `index` how many characters of the answer's text came before this piece.
+    """
+
+    run_id: str
+    key: bytes
+    name: str
+    attempt: int
+    index: int
+    text: str
+    is_replayed: bool
+    path: bytes = b""
+
+
+RunEvent = RunOpened | StepOpened | StepYielded | CallStreamed | StepClosed
 Listener = Callable[[RunEvent], None]

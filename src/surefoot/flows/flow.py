@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import inspect
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, Self, TypeVar, get_args, overload
 
 from surefoot import scope
@@ -46,6 +47,8 @@ class FlowSpec:
         return self.trusted is True or (self.trusted is not False and name in self.trusted)
 
     capture: Capture | None = None
+    defined_ns: int = field(default_factory=time.time_ns, compare=False, repr=False)
+    """When this process loaded it (nanoseconds since the epoch)."""
 
     @property
     def entry(self) -> Entry:

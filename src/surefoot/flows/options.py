@@ -11,7 +11,7 @@ from surefoot.flows.changes import Change
 from surefoot.flows.events import Listener
 from surefoot.flows.openrun import OpenRun
 from surefoot.flows.origin import Origin
-from surefoot.ledger import Totals
+from surefoot.ledger import AuditRow, Totals
 from surefoot.values import Capture, RunTags
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ class Options:
     is durable. `code_digest` is that of the flow's code, where whoever makes many runs has found it out.
     `capture` is what people may read of a flow that does not say. `parks`: after how many seconds a run is let go of
     that does nothing but wait, with the status `waiting` (`Suspended` is raised); by default it waits in this process.
+    `audit` is the row on whoever begins a new run, written in one commit with its start.
     """
 
     tags: RunTags = RunTags()
@@ -80,6 +81,7 @@ class Options:
     code_digest: str | None = None
     capture: Capture | None = None
     parks: float | None = None
+    audit: AuditRow | None = None
 
 
 Make = Callable[[Mapping[str, Any], Mapping[str, Any]], Target]

@@ -95,7 +95,7 @@ def begin(target: Target, options: Options) -> Logic[Any]:
     # Before the run can be seen: another thread that looks for it under its key must find it open.
     opened.add(run.id)
     try:
-        started = app.ledger.submit(StartRun(record, start, freight))
+        started = app.ledger.submit(StartRun(record, start, freight, options.audit))
         yield Durable(started)
         taken = started.result()
         if not isinstance(taken, RunRecord):

@@ -224,12 +224,14 @@ class Here:
         """See `surefoot.scope.Scope.require_use`."""
         if self.rights is None or (lacking := self.rights.lacking(kind, name)) is None:
             return
-        because = f"{lacking.whose or 'what it declares'} does not name {kind}:{name}"
+        # To people a database is one more connection.
+        shown = "connection" if kind == "database" else kind
+        because = f"{lacking.whose or 'what it declares'} does not name {shown}:{name}"
         bounds = self.run.bounds
         if bounds is None or self.closed_by:
             # Whoever keeps the audit may be who runs this, and would wait for himself.
-            raise self.run.poisoned(AccessDenied(f"run {self.run.id}", f"{kind}:use", name, because))
-        raise self.run.poisoned(bounds.refused(kind, name, because))
+            raise self.run.poisoned(AccessDenied(f"run {self.run.id}", f"{shown}:use", name, because))
+        raise self.run.poisoned(bounds.refused(shown, name, because))
 
     def take_decisions(self) -> Sequence[Decision]:
         """Those that were noted here since the last outcome."""

@@ -24,9 +24,12 @@ _INSTALLED = {"site-packages", "dist-packages"}
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """A file as it was read: by time and size it is known to be the same still."""
+    """A file as it was read: by its times and size it is known to be the same still.
 
-    stamp: tuple[int, int]
+    The time of its last change is one that nobody can set, unlike that of its last writing.
+    """
+
+    stamp: tuple[int, int, int]
     digest: bytes
     imports: tuple[str, ...]
     """The files that it imports."""
@@ -79,6 +82,14 @@ def changed_since(entry: Entry, wall_ns: int) -> tuple[tuple[str, int], ...]:
     return tuple(sorted((one for one in written if one[1] > wall_ns), key=lambda one: -one[1]))
 
 
+def is_older(entry: Entry, wall_ns: int) -> bool:
+    """Whether no file of a flow was written, renamed or otherwise changed after that moment."""
+    if entry.file is None:
+        return True
+    stamps = (source.stamp for _, _, source in _sources(entry.file, entry.module))
+    return all(max(written, changed) <= wall_ns for written, _, changed in stamps)
+
+
 def _sources(file: str, module: str) -> Iterator[tuple[str, str, _Source]]:
     """Every file of the flow, with its name in the project. Raises nothing: a file that cannot be read is left out."""
     root = os.path.dirname(file)
@@ -104,7 +115,7 @@ def _read(path: str, root: str) -> _Source | None:
     """A file of the project at `root`. It is read, and its imports are looked for, when it has been written to."""
     try:
         status = os.stat(path)
-        stamp = (status.st_mtime_ns, status.st_size)
+        stamp = (status.st_mtime_ns, status.st_size, status.st_ctime_ns)
         known = _known.get((path, root))
         if known is not None and known.stamp == stamp:
             return known

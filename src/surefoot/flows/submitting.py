@@ -12,6 +12,13 @@ from surefoot.flows.options import Options, Target
 from surefoot.ledger import Freight, RunRecord, StartRun
 
 
+def check_known(target: Target, record: RunRecord) -> None:
+    """Raise `InvalidInput` where a call is given something else than the run that its key has, or what is refused."""
+    app = runner.prepared_host()
+    _, given, _ = intake.taken_in(app, target)
+    check_same(app.ledger, record, given)
+
+
 def submit(target: Target, options: Options) -> Logic[RunRecord]:
     """Record a run with its inputs, held by nobody, and return it once that is durable; `resume` makes it.
 
@@ -33,7 +40,7 @@ def submit(target: Target, options: Options) -> Logic[RunRecord]:
         run, "running", inputs=text, output=runner.made_of(options, bounds), freight=freight
     )
     try:
-        started = app.ledger.submit(StartRun(record, start, freight))
+        started = app.ledger.submit(StartRun(record, start, freight, options.audit))
         yield Durable(started)
     finally:
         run.close()

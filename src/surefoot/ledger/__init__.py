@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from surefoot.ledger.events import RunRecord as RunRecord
     from surefoot.ledger.events import Totals as Totals
     from surefoot.ledger.following import links_after as links_after
+    from surefoot.ledger.following import recorded_at as recorded_at
     from surefoot.ledger.heads import head_of as head_of
     from surefoot.ledger.holding import FINAL as FINAL
     from surefoot.ledger.holding import lease_of as lease_of
@@ -186,7 +187,7 @@ else:
                 "RunRecord",
                 "Totals",
             ],
-            "following": ["links_after"],
+            "following": ["links_after", "recorded_at"],
             "heads": ["head_of"],
             "notary": ["not_gone_on_with"],
             "holding": ["FINAL", "lease_of", "lease_until", "refuse_pruned"],

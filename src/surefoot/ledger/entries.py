@@ -37,14 +37,16 @@ class Append:
 
 @dataclass(frozen=True, slots=True)
 class StartRun:
-    """A new run, with the outcome that holds its inputs.
+    """A new run, with the outcome that holds its inputs, and the row of the audit on whoever begins it.
 
-    Returns None; where the run's key is taken, nothing is written and the `RunRecord` that has the key is returned.
+    Returns None; where the run's key is taken, nothing but that row is written and the `RunRecord` that has the key is
+    returned.
     """
 
     run: RunRecord
     outcome: Outcome
     freight: Freight
+    audit: AuditRow | None = None
 
 
 @dataclass(frozen=True, slots=True)

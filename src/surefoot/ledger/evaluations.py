@@ -201,16 +201,16 @@ class Evaluations:
         """What is known of the metrics of an experiment (by its whole id) beside their scores, in their order."""
         return self._read((scored_rows.METRICS_OF, (clean(experiment),)), scored_rows.metric_of)
 
-    def prompts(self, experiment: ExperimentRecord) -> dict[str, str]:
+    def prompts(self, experiment: ExperimentRecord, *, tenant: str | None = None) -> dict[str, str]:
         """What the prompts meant in the runs of an experiment, name to digest: what they were in most of them.
 
         What was known when it began stands where no run has used the prompt.
         """
-        return {**experiment.prompts, **prompts_in(self._ledger, experiment.id)}
+        return {**experiment.prompts, **prompts_in(self._ledger, experiment.id, tenant=tenant)}
 
-    def judges(self, experiment: str, metric: str) -> tuple[str, ...]:
+    def judges(self, experiment: str, metric: str, *, tenant: str | None = None) -> tuple[str, ...]:
         """The models that answered the calls of a metric's judge in an experiment, sorted."""
-        return models_judging(self._ledger, experiment, metric)
+        return models_judging(self._ledger, experiment, metric, tenant=tenant)
 
     def judged(self, experiment: ExperimentRecord | str, *, tenant: str | None = None) -> tuple[int, int]:
         """How many cases of an experiment are judged, repeats counted, and how many of their runs failed."""

@@ -12,6 +12,7 @@ from typing import Literal
 from surefoot.errors import InvalidInput, LedgerCorrupt, LedgerError
 from surefoot.ledger import rows, scored_upkeep
 from surefoot.ledger.chain import GENESIS, is_withheld
+from surefoot.ledger.compressed import MOST_IMPORTED
 from surefoot.ledger.connection import connect_reader, explained
 from surefoot.ledger.events import Message, RunRecord
 from surefoot.ledger.notary import Notary, Standing
@@ -85,13 +86,17 @@ def import_runs(
     key: Keyring | None = None,
     selection: Selection = EVERY_RUN,
     on_progress: Progress | None = None,
+    most_bytes: int = MOST_IMPORTED,
 ) -> Imported:
     """Merge the selected runs of `file` into the ledger behind `tables`, each in one transaction.
 
     A run that is there with the same chain stays; one that goes further in the file is brought up to it. One with
     another chain is refused, and so is one whose record is broken in the file. `key` opens the sealed parts; without
-    one the application's own key is tried. Doing it again does nothing. Raises `InvalidInput` for a file that is no
-    ledger or needs a key, and `LedgerError`.
+    one the application's own key is tried. Doing it again does nothing.
+
+    most_bytes: how many bytes a recorded value may have, decompressed.
+
+    Raises `InvalidInput` for a file that is no ledger, needs a key or holds a larger value, and `LedgerError`.
     """
     manifest = _manifest(file)
     source = SqliteTables(file)
@@ -104,13 +109,16 @@ def import_runs(
         has_sealed = _check_key(source, manifest, former, file, is_given=key is not None)
         # A plain export has no MACs, and digests of its blobs that need no key.
         is_plain = manifest is not None and not has_sealed
-        reader = payloads if is_plain else Payloads(former)
-        checked = verify(source, reader, selection=selection, notary=None if is_plain else reader.notary)
+        reader = Payloads(payloads.keyring if is_plain else former, most_bytes=most_bytes)
+        try:
+            checked = verify(source, reader, selection=selection, notary=None if is_plain else reader.notary)
+        except InvalidInput as error:
+            raise InvalidInput(f"{file} is not imported: {error}") from None
         if checked.damage:
             raise LedgerCorrupt(f"the file {file} is damaged ({checked.damage[0]}): take another copy of it")
         broken = {found.run_id: f"it is broken in the file: {found.problem}" for found in checked.broken}
         merging = _Merging(source, tables, payloads, former, broken)
-        merging.now_ns = now_ns
+        merging.now_ns, merging.most_bytes = now_ns, most_bytes
         merging.has_sealed = merging.imported.is_sealed = has_sealed
         merging.merge(selection, on_progress)
         return merging.imported
@@ -164,6 +172,7 @@ class _Merging:
     """Takes runs over one by one."""
 
     now_ns = 0
+    most_bytes = MOST_IMPORTED
     has_sealed = False
 
     def __init__(
@@ -312,7 +321,7 @@ class _Merging:
             return
         here.insert(insert("blobs", "digest, size, data", is_once=True), [found])
         if is_view:
-            own, _ = self._payloads.blob_name(found[2], tenant=tenant)
+            own, _ = self._payloads.blob_name(found[2], tenant=tenant, most=self.most_bytes)
             if own != digest:
                 # Its name stands in the chain, so it keeps it; by this one it is checked from now on.
                 here.insert(

@@ -13,6 +13,7 @@ import orjson
 from surefoot.errors import LedgerCorrupt, RunPruned
 from surefoot.ledger.capturing import WITHHELD, capture_of, withheld
 from surefoot.ledger.chain import is_withheld
+from surefoot.ledger.compressed import decompressed
 from surefoot.ledger.encoding import LARGE, Encoded
 from surefoot.ledger.events import Blob, Payload
 from surefoot.ledger.notary import Notary
@@ -69,14 +70,19 @@ class Payloads:
         privacy: Privacy | None = None,
         secrecy: Privacy | None = None,
         inline_bytes: int = 4096,
+        most_bytes: int | None = None,
     ) -> None:
-        """`secrecy` redacts what is captured in full: secrets alone. Without it that is done by `privacy`."""
+        """`secrecy` redacts what is captured in full: secrets alone. Without it that is done by `privacy`.
+
+        most_bytes: how large a value may be that is checked; None for any size, where nobody else has written it.
+        """
         self._keyring = keyring
         self.notary = Notary(keyring)
         """What knows rows that were written under the same key."""
         self._privacy = privacy
         self._secrecy = secrecy or privacy
         self._inline_bytes = inline_bytes
+        self._most_bytes = most_bytes
         self._lock = threading.Lock()
         # By run: the keys that were opened, by id, and the one that seals what is recorded now.
         self._opened: dict[str, dict[str, bytes]] = {}
@@ -151,9 +157,12 @@ class Payloads:
         """The keys under which it seals and names."""
         return self._keyring
 
-    def blob_name(self, data: bytes, *, tenant: str) -> tuple[str, bytes]:
-        """The digest under which the text of a stored view is a blob here, and that text."""
-        plain = zstd.decompress(data)
+    def blob_name(self, data: bytes, *, tenant: str, most: int | None = None) -> tuple[str, bytes]:
+        """The digest under which the text of a stored view is a blob here, and that text.
+
+        Raises `InvalidInput` where it has more than `most` bytes.
+        """
+        plain = decompressed(data, most=most)
         return self._digest(plain, tenant), plain
 
     def other_name(self, digest: str, own: str) -> str:
@@ -283,12 +292,14 @@ class Payloads:
         """Whether the blobs that a payload refers to hold what they did: each is named by a digest of its content.
 
         takes_plain: a digest without a key counts too, which whoever writes to the tables can make: for plain exports.
+
+        Raises `InvalidInput` for a value of more than `most_bytes`.
         """
         if payload.view.startswith(BLOB_VIEW):
             digest: str = orjson.loads(payload.view)["$"][1]
             data = source.blob(digest)
             try:
-                plain = None if data is None else zstd.decompress(data)
+                plain = None if data is None else decompressed(data, most=self._most_bytes)
             except zstd.ZstdError:
                 plain = None
             if plain is None:

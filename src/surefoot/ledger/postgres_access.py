@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from surefoot.ledger import audit
@@ -13,6 +14,7 @@ from surefoot.ledger.postgres_connection import numbered
 Connection = Any
 
 # Any number that nobody else is likely to lock: rows of the audit follow one another.
+_KNOWN = "SELECT id FROM audit WHERE id = ANY($1::text[])"
 _LOCK = "SELECT pg_advisory_xact_lock(1635083369)"
 
 
@@ -31,3 +33,21 @@ async def amend(entry: Amend, connection: Connection) -> AuditRow:
         row = entry.audit.after(seq, previous, at_ns=now)
         await connection.execute(numbered(audit.ADD), *row.row())
     return row
+
+
+async def tell(told: Sequence[AuditRow], connection: Connection) -> None:
+    """Write rows of the audit on other entries, those that are not there, in the transaction that is open.
+
+    Rows of the audit follow one another, so others wait from here on until that ends: nothing slow comes behind it.
+    """
+    await connection.execute(_LOCK)
+    known = {row[0] for row in await connection.fetch(_KNOWN, [row.id for row in told])}
+    newest = await connection.fetchrow(audit.NEWEST)
+    now: int = await connection.fetchval(f"SELECT {CLOCK}")
+    seq, previous = (0, audit.AUDIT_GENESIS) if newest is None else (newest[0], bytes(newest[1]))
+    added: list[AuditRow] = []
+    for row in told:
+        if row.id not in known:
+            added.append(row.after(seq, previous, at_ns=now))
+            seq, previous = added[-1].seq, added[-1].hash
+    await connection.executemany(numbered(audit.ADD), [row.row() for row in added])

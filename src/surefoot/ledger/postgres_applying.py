@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from collections import OrderedDict
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -129,13 +130,17 @@ class Applier:
                 runs.append((*columns, chained, self._notary.of_head(standing, chained)))
                 tags += [(name, value, run.id) for name, value in run.tags.items()]
                 heads[run.id] = (standing, chained)
-            found = await connection.fetch(
-                sql.START,
-                *sql.outcome_arrays(outcomes),
-                *sql.freight_arrays(entry.freight for _, entry in items),
-                *sql.columns_of(runs, 0),
-                *sql.columns_of(tags, 3),
-            )
+            told = [entry.audit for _, entry in items if entry.audit is not None]
+            async with connection.transaction() if told else nullcontext():
+                found = await connection.fetch(
+                    sql.START,
+                    *sql.outcome_arrays(outcomes),
+                    *sql.freight_arrays(entry.freight for _, entry in items),
+                    *sql.columns_of(runs, 0),
+                    *sql.columns_of(tags, 3),
+                )
+                if told:
+                    await postgres_access.tell(told, connection)
         except Exception as error:
             if is_lost(error) or not is_refusal(error):
                 raise

@@ -52,6 +52,8 @@ class Address:
         """A new connection. Raises the driver's errors; `explain` has the words for them."""
         driver = load_driver()
         settings = {"search_path": SCHEMA, "application_name": "surefoot", "jit": "off", "timezone": "UTC"}
+        # Writers take turns by locks, and have to see what was committed while they waited for one.
+        settings["default_transaction_isolation"] = "read committed"
         if is_writer:
             # Statements are prepared once, perhaps while the tables are empty, and must not scan when they are not.
             settings |= {"enable_seqscan": "off", "plan_cache_mode": "force_generic_plan"}

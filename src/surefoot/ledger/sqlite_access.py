@@ -17,8 +17,18 @@ def amend(entry: Amend, connection: sqlite3.Connection) -> AuditRow:
         return audit.audit_of(there)
     for change in entry.changes:
         connection.execute(change.statement, change.row)
+    return _written(entry.audit, connection)
+
+
+def tell(audit_row: AuditRow, connection: sqlite3.Connection) -> None:
+    """Write the row of the audit on another entry, unless it is there."""
+    if connection.execute(audit.BY_ID, (audit_row.id,)).fetchone() is None:
+        _written(audit_row, connection)
+
+
+def _written(audit_row: AuditRow, connection: sqlite3.Connection) -> AuditRow:
     newest = connection.execute(audit.NEWEST).fetchone()
     seq, previous = (0, audit.AUDIT_GENESIS) if newest is None else newest
-    row = entry.audit.after(seq, previous, at_ns=time.time_ns())
+    row = audit_row.after(seq, previous, at_ns=time.time_ns())
     connection.execute(audit.ADD, row.row())
     return row

@@ -266,6 +266,8 @@ def _append(entry: Append, batch: Batch) -> None:
 
 def _start(entry: StartRun, batch: Batch) -> RunRecord | None:
     run = entry.run
+    if entry.audit is not None:
+        sqlite_access.tell(entry.audit, batch.connection)
     if run.run_key is not None:
         taken = batch.run("tenant = ? AND flow = ? AND run_key = ?", run.tenant, run.flow, run.run_key)
         if taken is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from surefoot.flows import RunEvent, RunOpened, StepClosed, StepYielded
+from surefoot.flows import CallStreamed, RunEvent, RunOpened, StepClosed, StepYielded
 from surefoot.ledger import Totals
 from surefoot.locks import ForkSafeLock
 from surefoot.traces import Card, Line, LineState, figures, fitting
@@ -28,7 +28,7 @@ class Progress:
         self._totals = Totals()
 
     def see(self, event: RunEvent) -> None:
-        if isinstance(event, StepYielded):
+        if isinstance(event, StepYielded | CallStreamed):
             return
         with self._lock:
             self.changes += 1

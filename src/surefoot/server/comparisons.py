@@ -14,9 +14,12 @@ from starlette.routing import Route
 from surefoot.app import App
 from surefoot.errors import InvalidInput, LedgerError, MissingExtra, NotRestored, RunPruned, UnknownRun
 from surefoot.evals.comparing import Comparison, Contrast, Moved, Ratio, compare, wording
+from surefoot.ledger import RunRecord
 from surefoot.server.charts import Axis, Whisker, whisker
 from surefoot.server.experiments import ExperimentPages, Kept, address_of, begin_of
 from surefoot.server.shown import Shown, shown
+from surefoot.server.sight import TRACE, Sight
+from surefoot.server.surroundings import Surroundings
 from surefoot.traces.plain import parsed, plain
 
 MOVED = 10
@@ -59,8 +62,15 @@ class Beside:
 class ComparisonPages:
     """Compares two experiments as `surefoot compare` does without a gate."""
 
-    def __init__(self, app: App, experiments: ExperimentPages, render: Callable[..., Response]) -> None:
+    def __init__(
+        self,
+        app: App,
+        experiments: ExperimentPages,
+        render: Callable[..., Response],
+        surroundings: Surroundings,
+    ) -> None:
         self._app = app
+        self._around = surroundings
         self._experiments = experiments
         self._render = render
         self._kept = Kept()
@@ -70,8 +80,10 @@ class ComparisonPages:
 
     def page(self, request: Request) -> Response:
         """`slice` cuts by a key of metadata; `show` and `from` choose the cases."""
-        records = [self._experiments.record(request.path_params[name]) for name in ("candidate", "baseline")]
-        ours, theirs = map(self._experiments.opened, records)
+        sight = self._around.sight(request)
+        names = (request.path_params[name] for name in ("candidate", "baseline"))
+        records = [self._experiments.record(name, sight) for name in names]
+        ours, theirs = (self._experiments.opened(record, sight.tenant) for record in records)
         query = request.query_params
         by = query.get("slice", "")
         keys = [key for key in ours.keys if key in theirs.keys]
@@ -105,22 +117,23 @@ class ComparisonPages:
             keys=keys,
             by=by,
             show=show,
-            moved=[self._beside(each) for each in moved[begin : begin + MOVED]],
+            moved=[self._beside(each, sight) for each in moved[begin : begin + MOVED]],
             begin=begin,
             total=len(moved),
             size=MOVED,
             now_ns=time.time_ns(),
         )
 
-    def _beside(self, moved: Moved) -> Beside:
-        return Beside(moved, self._side(moved.candidate_runs[0]), self._side(moved.baseline_runs[0]))
+    def _beside(self, moved: Moved, sight: Sight) -> Beside:
+        sides = (self._side(runs[0], sight) for runs in (moved.candidate_runs, moved.baseline_runs))
+        return Beside(moved, *sides)
 
-    def _side(self, run_id: str) -> Side:
+    def _side(self, run_id: str, sight: Sight) -> Side:
         """The output of a run as people may read it."""
         ledger = self._app.ledger
         try:
             run = ledger.run(run_id)
-            if run.id != run_id:
+            if run.id != run_id or not self._is_seen(run, sight):
                 return Side("", None, "its run is not in this ledger")
             if run.status != "completed":
                 return Side(run_id, None, run.error or f"the run is {run.status}")
@@ -131,7 +144,12 @@ class ComparisonPages:
         except (RunPruned, NotRestored):
             return Side(run_id, None, "its output was pruned")
         except LedgerError as error:
+            if self._around.has_login:
+                return Side(run_id, None, "it cannot be read")
             return Side(run_id, None, str(error))
+
+    def _is_seen(self, run: RunRecord, sight: Sight) -> bool:
+        return sight.tenant in (None, run.tenant) and sight.may(TRACE, run.flow)
 
 
 def _mood(found: Comparison) -> str:

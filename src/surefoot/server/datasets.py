@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from jinja2 import Environment
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from surefoot.access import Permission
 from surefoot.app import App
 from surefoot.errors import DatasetChanged, InvalidInput
 from surefoot.evals.datasets.finding import Found, find_datasets
@@ -26,9 +26,10 @@ from surefoot.evals.datasets.formats import PACKED, format_of
 from surefoot.evals.datasets.review import LARGEST, Entry, Review, decide
 from surefoot.evals.datasets.verdict import AT, BY, RECORDED, VERDICTS
 from surefoot.locks import ForkSafeLock
-from surefoot.server.posting import Posting
 from surefoot.server.reviewing import LONGEST, Draft, Posted, Progress, facts_of, fields_of, next_of
 from surefoot.server.shown import pretty, shown
+from surefoot.server.sight import DATASET, VERDICT
+from surefoot.server.surroundings import Surroundings
 from surefoot.traces.figures import counted
 
 DATASETS = "/datasets/"
@@ -53,24 +54,31 @@ class Listed:
 class DatasetPages:
     """Lists the dataset files of a project and writes verdicts into them. Names are looked up among those files."""
 
-    def __init__(self, app: App, templates: Environment, *, is_read_only: bool) -> None:
+    def __init__(
+        self, app: App, render: Callable[..., Response], surroundings: Surroundings, *, is_read_only: bool
+    ) -> None:
         self._app = app
-        self._templates = templates
+        self._render = render
         self._is_read_only = is_read_only
-        self._posting = Posting("/datasets")
+        self._around = surroundings
+        self._posting = surroundings.posting
         self._known: dict[Path, tuple[tuple[int, int], Listed]] = {}
         self._lock = ForkSafeLock()
 
     def routes(self) -> list[Route]:
         return [
             Route("/datasets", self.index, methods=["GET"]),
-            Route("/datasets/{name:path}", self.review, methods=["GET"]),
-            Route("/datasets/{name:path}", self.post, methods=["POST"]),
+            Route("/datasets/{dataset:path}", self.review, methods=["GET"]),
+            Route("/datasets/{dataset:path}", self.post, methods=["POST"]),
         ]
 
     def index(self, request: Request) -> Response:
         """All datasets, with how far each is reviewed."""
-        listed = [self._listed(found) for found in self._found()]
+        sight = self._around.sight(request)
+        if not sight.may_with_some(DATASET):
+            # It is in the audit who has asked for what is of others.
+            sight.require(DATASET)
+        listed = [self._listed(found) for found in self._found() if sight.may(DATASET, found.name)]
         return self._page(
             request,
             "datasets.html",
@@ -80,7 +88,7 @@ class DatasetPages:
 
     def review(self, request: Request) -> Response:
         """A case that waits for review: the one named by `case`, else the next behind the line `after`."""
-        found = self._named(request.path_params["name"])
+        found = self._named(request, DATASET)
         if format_of(found.file) != "jsonl" or found.file.suffix.lower() == PACKED:
             return self._page(request, "review.html", found=found, **_nothing(problem="format"))
         review = Review.of(found.file)
@@ -102,8 +110,10 @@ class DatasetPages:
         return await run_in_threadpool(self._judge, request, fields)
 
     def _judge(self, request: Request, fields: Mapping[str, str]) -> Response:
-        found = self._named(request.path_params["name"])
-        posted = Posted.of(fields)
+        found = self._named(request, VERDICT)
+        visitor = self._around.visitor(request)
+        # Behind a login nobody signs with the name of another.
+        posted = Posted.of(fields if visitor is None else {**fields, "by": visitor.who})
         try:
             expected = self._checked(found, posted)
             decide(found.file, posted.entry, posted.verdict, by=posted.by, expected=expected)
@@ -112,7 +122,7 @@ class DatasetPages:
         except InvalidInput as error:
             return self._again(request, found, posted, str(error), status=422)
         told = {"after": posted.line, "said": posted.verdict, "was": posted.case}
-        return RedirectResponse(f"{_address(found)}?{urlencode(told)}", status_code=303)
+        return RedirectResponse(f"{self._around.base}{_address(found)}?{urlencode(told)}", status_code=303)
 
     def _checked(self, found: Found, posted: Posted) -> object:
         """What is expected from here on. Raises `InvalidInput` for what was edited and is not sent as a correction."""
@@ -182,26 +192,34 @@ class DatasetPages:
 
     def _page(self, request: Request, template: str, *, status: int = 200, **values: object) -> Response:
         session = self._posting.session(request)
-        theme = request.query_params.get("theme", "")
-        html = self._templates.get_template(template).render(
-            values,
-            theme=theme if theme in ("light", "dark") else "",
+        named = request.path_params.get("dataset", "")
+        response = self._render(
+            request,
+            template,
+            status=status,
+            **values,
             token=self._posting.token(session),
-            is_read_only=self._is_read_only,
+            is_read_only=self._is_read_only or not self._around.sight(request).may(VERDICT, named),
             reviewer=os.environ.get("SUREFOOT_PRINCIPAL") or getpass.getuser(),
         )
-        response = Response(
-            html, status_code=status, media_type="text/html", headers={"cache-control": "no-store"}
-        )
-        self._posting.keep(response, request, session)
+        if not self._around.has_login:
+            self._posting.keep(response, request, session)
         return response
 
     def _found(self) -> list[Found]:
         settings = self._app.settings
         return find_datasets(settings.root, settings.config.evals.datasets)
 
-    def _named(self, name: str) -> Found:
-        """The file of a name, which has to be one of the list: so no path leads anywhere else."""
+    def _named(self, request: Request, needed: Permission) -> Found:
+        """The file that the path names, which has to be one of the list: so no path leads anywhere else.
+
+        Raises `AccessDenied`, and a 404, also where datasets are of another organisation.
+        """
+        name, sight = request.path_params["dataset"], self._around.sight(request)
+        if sight.tenant in (None, sight.datasets_of):
+            sight.require(needed, name)
+        elif not sight.may(needed, name):
+            raise HTTPException(404, f"There is no dataset {name[:200]!r}.")
         for found in self._found():
             if found.name == name:
                 return found

@@ -25,6 +25,8 @@ from surefoot.evals.trending import Span, summed
 from surefoot.ledger import Evaluations, ExperimentKind, ExperimentRecord, Summary
 from surefoot.locks import ForkSafeLock
 from surefoot.server.charts import Axis, Whisker, whisker
+from surefoot.server.sight import TRACE, Sight
+from surefoot.server.surroundings import Surroundings
 from surefoot.values import first_id
 
 T = TypeVar("T")
@@ -108,15 +110,16 @@ class Opened:
 class ExperimentPages:
     """Shows what the ledger has of experiments. Nothing here writes."""
 
-    def __init__(self, app: App, render: Callable[..., Response]) -> None:
+    def __init__(self, app: App, render: Callable[..., Response], surroundings: Surroundings) -> None:
         self._evaluations = Evaluations(app.ledger)
         self._render = render
+        self._around = surroundings
         self._kept = Kept()
 
     def routes(self) -> list[Route]:
         return [
             Route("/experiments", self.index, methods=["GET"]),
-            Route("/experiments/{id:path}", self.one, methods=["GET"]),
+            Route("/experiments/{experiment:path}", self.one, methods=["GET"]),
         ]
 
     def index(self, request: Request) -> Response:
@@ -126,34 +129,52 @@ class ExperimentPages:
         if kind and kind not in KINDS:
             raise HTTPException(400, f"There is no kind {kind!r}. There are: {', '.join(KINDS)}.")
         flow, before = query.get("flow", "")[:200], query.get("before", "")
-        found = self._evaluations.experiments(
-            flow=flow,
-            kind=kind or None,
-            until_ns=int(before[:19]) if before.isascii() and before.isdigit() else None,
-            limit=PAGE + 1,
+        sight = self._around.sight(request)
+        found = self._page_of(
+            sight, flow, kind or None, int(before[:19]) if before.isascii() and before.isdigit() else None
         )
         kept = {name: text for name, text in (("flow", flow), ("kind", kind)) if text}
         older = urlencode({**kept, "before": found[PAGE - 1].begun_ns}) if len(found) > PAGE else ""
         return self._render(
             request,
             "experiments.html",
-            experiments=[self._listed(record) for record in found[:PAGE]],
+            experiments=[self._listed(record, sight.tenant) for record in found[:PAGE]],
             flow=flow,
             kind=kind,
             kinds=KINDS,
-            flows=sorted({record.flow for record in self._evaluations.experiments(limit=200)}),
+            flows=self.flows(sight),
             newest=urlencode(kept) if before else None,
             older=older,
             now_ns=time.time_ns(),
         )
 
+    def _page_of(
+        self, sight: Sight, flow: str, kind: ExperimentKind | None, until_ns: int | None
+    ) -> list[ExperimentRecord]:
+        """One more than a page, so that it is known whether there are more; those of flows that are not seen not."""
+        found: list[ExperimentRecord] = []
+        while True:
+            read = self._evaluations.experiments(
+                flow=flow, kind=kind, tenant=sight.tenant, until_ns=until_ns, limit=PAGE + 1
+            )
+            found += [record for record in read if sight.may(TRACE, record.flow)]
+            if len(found) > PAGE or len(read) <= PAGE:
+                return found
+            until_ns = read[-1].begun_ns
+
+    def flows(self, sight: Sight) -> list[str]:
+        """Flows that have experiments, for filters."""
+        found = {record.flow for record in self._evaluations.experiments(tenant=sight.tenant, limit=200)}
+        return sorted(flow for flow in found if sight.may(TRACE, flow))
+
     def one(self, request: Request) -> Response:
         """One experiment; `by` cuts it into slices, `show` and `from` choose its cases."""
-        record = self.record(request.path_params["id"])
-        if record.id != request.path_params["id"]:
+        sight = self._around.sight(request)
+        record = self.record(request.path_params["experiment"], sight)
+        if record.id != request.path_params["experiment"]:
             asked = f"?{request.url.query}" if request.url.query else ""
-            return RedirectResponse(f"{address_of(record.id)}{asked}", status_code=302)
-        found = self.opened(record)
+            return RedirectResponse(f"{self._around.base}{address_of(record.id)}{asked}", status_code=302)
+        found = self.opened(record, sight.tenant)
         experiment, query = found.experiment, request.query_params
         by = query.get("by", "")
         parts: Sequence[Part] = ()
@@ -163,7 +184,7 @@ class ExperimentPages:
                     404, f"The cases are not cut by {by[:80]!r}. There are: {', '.join(found.keys)}."
                 )
             parts = self._kept.of(
-                ("parts", record.id, len(experiment.rows), by), lambda: parts_of(experiment, by)
+                ("parts", record.id, sight.tenant, len(experiment.rows), by), lambda: parts_of(experiment, by)
             )
         show = query.get("show", "worst")
         rows = _shown(found, show)
@@ -184,54 +205,61 @@ class ExperimentPages:
             begin=begin,
             total=len(rows),
             size=CASES,
-            others=self._others(record),
+            others=self._others(record, sight.tenant),
             cases=len({row.case for row in experiment.rows}),
             since_days=_ONLINE_NS // 86_400_000_000_000 if record.kind == "online" else 0,
             now_ns=time.time_ns(),
         )
 
-    def record(self, asked: str) -> ExperimentRecord:
-        """Raises a 404 where there is none."""
+    def record(self, asked: str, sight: Sight) -> ExperimentRecord:
+        """Raises a 404 where there is none that is of the organisation, and `AccessDenied`."""
         try:
-            return self._evaluations.experiment(asked)
+            record = self._evaluations.experiment(asked, tenant=sight.tenant)
         except UnknownExperiment as error:
-            raise HTTPException(404, str(error)) from None
+            # The words of the error name the ledger, which is nothing that others are told.
+            said = f"There is no experiment {asked[:80]!r}." if self._around.has_login else str(error)
+            raise HTTPException(404, said) from None
+        sight.require(TRACE, record.flow)
+        return record
 
-    def opened(self, record: ExperimentRecord) -> Opened:
-        """The experiment with its cases, as it is now."""
+    def opened(self, record: ExperimentRecord, tenant: str | None) -> Opened:
+        """The experiment with its cases, or those of a tenant, as it is now."""
         is_online = record.kind == "online"
         # To the hour, so that what was made is found again.
         hour = 3_600_000_000_000
         since_ns = (time.time_ns() - _ONLINE_NS) // hour * hour if is_online else 0
-        mark = self._evaluations.summary(record.id, first=first_id(since_ns) if is_online else "")
-        key = ("opened", record.id, since_ns, mark.judged, mark.failed, mark.judging, _sums(mark))
-        return self._kept.of(key, lambda: _made(key, opened(record, self._evaluations, since_ns=since_ns)))
+        first = first_id(since_ns) if is_online else ""
+        mark = self._evaluations.summary(record.id, tenant=tenant, first=first)
+        key = ("opened", record.id, tenant, since_ns, mark.judged, mark.failed, mark.judging, _sums(mark))
+        return self._kept.of(
+            key, lambda: _made(key, opened(record, self._evaluations, since_ns=since_ns, tenant=tenant))
+        )
 
-    def _listed(self, record: ExperimentRecord) -> Listed:
+    def _listed(self, record: ExperimentRecord, tenant: str | None) -> Listed:
         first = first_id(time.time_ns() - _ONLINE_NS) if record.kind == "online" else ""
-        summary = self._evaluations.summary(record.id, first=first)
+        summary = self._evaluations.summary(record.id, tenant=tenant, first=first)
         declared = record.settings.get("scorers")
         order = list(declared) if isinstance(declared, dict) else []
         names = [name for name in order if name in summary.metrics]
         names += [name for name in summary.metrics if name not in order]
-        return Listed(record, summary, tuple(self._sum(record, summary, name) for name in names))
+        return Listed(record, summary, tuple(self._sum(record, summary, name, tenant) for name in names))
 
-    def _sum(self, record: ExperimentRecord, summary: Summary, name: str) -> Sum:
+    def _sum(self, record: ExperimentRecord, summary: Summary, name: str, tenant: str | None) -> Sum:
         kind, span = summed(summary.metrics[name])
         withheld = ""
         if name in summary.by_judges:
-            key = ("judges", record.id, name, summary.judged)
-            served = self._kept.of(key, lambda: self._evaluations.judges(record.id, name))
+            key = ("judges", record.id, tenant, name, summary.judged)
+            served = self._kept.of(key, lambda: self._evaluations.judges(record.id, name, tenant=tenant))
             withheld = withheld_without_labels(served)
         return Sum(name, kind, span, withheld)
 
-    def _others(self, record: ExperimentRecord) -> list[ExperimentRecord]:
+    def _others(self, record: ExperimentRecord, tenant: str | None) -> list[ExperimentRecord]:
         """Experiments of the flow that it may be compared with, those on the same dataset first."""
         if record.kind == "online":
             return []
         found = [
             each
-            for each in self._evaluations.experiments(flow=record.flow, limit=50)
+            for each in self._evaluations.experiments(flow=record.flow, tenant=tenant, limit=50)
             if each.id != record.id and each.kind != "online"
         ]
         found.sort(key=lambda each: each.dataset_version != record.dataset_version)

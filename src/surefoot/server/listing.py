@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,14 +17,24 @@ _ABOVE = "~"
 """Sorts after every character of an id."""
 
 
+def any_flow(flow: str) -> bool:  # noqa: ARG001
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is asked for; empty means any. `text` is the beginning of an id, or else a part of one."""
+    """What is asked for; empty means any. `text` is the beginning of an id, or else a part of one.
+
+    tenant: the organisation whose runs are looked for; None for those of all.
+    """
 
     flow: str = ""
     status: Standing | Literal[""] = ""
     text: str = ""
     before: str = ""
+    tenant: str | None = None
+    sees: Callable[[str], bool] = any_flow
+    """Whether runs of a flow are shown at all."""
 
     @property
     def is_filtered(self) -> bool:
@@ -61,6 +72,7 @@ def page(ledger: Runs, wanted: Wanted, now_ns: int, *, size: int = PAGE) -> Page
         *(ledger, now_ns),
         flow=wanted.flow or None,
         wanted=wanted.status or None,
+        tenant=wanted.tenant,
         before=start or None,
         size=BATCH if text else size + 1,
     )
@@ -69,7 +81,7 @@ def page(ledger: Runs, wanted: Wanted, now_ns: int, *, size: int = PAGE) -> Page
             return Page(tuple(found), None)
         if len(found) == size or number == SCANNED:
             return Page(tuple(found), last, is_cut_short=len(found) < size)
-        if text in run.id and wanted.status in ("", state):
+        if text in run.id and wanted.status in ("", state) and wanted.sees(run.flow):
             found.append(Listed(run, state))
         last = run.id
     return Page(tuple(found), None)
@@ -78,5 +90,7 @@ def page(ledger: Runs, wanted: Wanted, now_ns: int, *, size: int = PAGE) -> Page
 def _begins(ledger: Runs, wanted: Wanted, text: str) -> bool:
     """Whether any id begins with the text: an index finds that, and most ids are copied from their beginning."""
     status = recorded(wanted.status or None)
-    first = ledger.runs(flow=wanted.flow or None, status=status, before=text + _ABOVE, limit=1)
+    first = ledger.runs(
+        flow=wanted.flow or None, status=status, tenant=wanted.tenant, before=text + _ABOVE, limit=1
+    )
     return bool(first) and first[0].id.startswith(text)

@@ -19,14 +19,40 @@ LARGEST = 4_000_000
 _MOST_FIELDS = 20
 _TYPE = "application/x-www-form-urlencoded"
 _DIGITS = 32
+_SCOPE = "surefoot.form_session"
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A browser, as its cookie names it. `is_new` where it had none."""
+    """A browser, as its cookie names it. `is_new` where it had none; `login` is the one that is in force in it."""
 
     id: str
     is_new: bool
+    login: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cookie:
+    """A cookie that no script reads and no page of another site has sent along."""
+
+    name: str
+    path: str
+    is_secure: bool
+
+    def give(self, response: Response, value: str) -> None:
+        response.set_cookie(
+            *(self.name, value),
+            path=self.path,
+            secure=self.is_secure,
+            httponly=True,
+            samesite="strict",
+        )
+
+    def take(self, response: Response) -> None:
+        """Have the browser forget it."""
+        response.delete_cookie(
+            self.name, path=self.path, secure=self.is_secure, httponly=True, samesite="strict"
+        )
 
 
 class Posting:
@@ -42,30 +68,44 @@ class Posting:
         self._path = path
         self._secret = secrets.token_bytes(32)
 
+    def cookie(self, request: Request) -> Cookie:
+        """The cookie of a request's browser."""
+        # One for each port: two servers on one machine would take it from each other.
+        return Cookie(f"surefoot-{request.url.port or 80}", self._path, is_secure=False)
+
+    def origins(self, request: Request) -> frozenset[str]:
+        """The origins that a page of this server has."""
+        return frozenset((f"{request.url.scheme}://{request.headers.get('host', '')}".lower(),))
+
     def session(self, request: Request) -> Session:
         """The session that a request belongs to, a new one where it names none."""
-        given = request.cookies.get(_name(request), "")
+        known = request.scope.get(_SCOPE)
+        if not isinstance(known, Session):
+            known = request.scope[_SCOPE] = self._session(request)
+        return known
+
+    def _session(self, request: Request) -> Session:
+        given = request.cookies.get(self.cookie(request).name, "")
         is_whole = len(given) == _DIGITS and given.isascii() and given.isalnum()
         return Session(given if is_whole else secrets.token_hex(_DIGITS // 2), is_new=not is_whole)
 
     def token(self, session: Session) -> str:
         """What the forms of a session have to carry."""
-        return hmac.new(self._secret, session.id.encode(), sha256).hexdigest()
+        return hmac.new(self._secret, f"{session.id}.{session.login}".encode(), sha256).hexdigest()
 
     def keep(self, response: Response, request: Request, session: Session) -> None:
         """Give a new session its cookie; and let the browser name the origin of the page when it posts."""
         # Under `no-referrer` it would call the origin of a form null.
         response.headers["referrer-policy"] = "same-origin"
         if session.is_new:
-            response.set_cookie(_name(request), session.id, path=self._path, httponly=True, samesite="strict")
+            self.cookie(request).give(response, session.id)
 
     async def form(self, request: Request) -> Mapping[str, str]:
         """The fields of a form that was posted from a page of this session.
 
         Raises `HTTPException`: 403 for a foreign one, 413, 415 and 400 for one that is no such form.
         """
-        own = f"{request.url.scheme}://{request.headers.get('host', '')}".lower()
-        if request.headers.get("origin", "").lower() != own:
+        if request.headers.get("origin", "").lower() not in self.origins(request):
             raise HTTPException(403, "This form was not sent from a page of this server.")
         if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
             raise HTTPException(403, "This form was not sent from a page of this server.")
@@ -79,11 +119,6 @@ class Posting:
                 403, "This page is from before the server was started: load it again, then send the form."
             )
         return fields
-
-
-def _name(request: Request) -> str:
-    """The cookie of this port: two servers on one machine would take it from each other."""
-    return f"surefoot-{request.url.port or 80}"
 
 
 async def _body(request: Request) -> bytes:

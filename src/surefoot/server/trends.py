@@ -19,6 +19,8 @@ from surefoot.evals.trending import SPANS, By, Span, trend
 from surefoot.ledger import Evaluations
 from surefoot.server.charts import curve
 from surefoot.server.experiments import KINDS
+from surefoot.server.sight import TRACE, Sight
+from surefoot.server.surroundings import Surroundings
 
 DAYS = (1, 7, 30, 90, 365)
 _DAY_NS = 86_400_000_000_000
@@ -29,9 +31,10 @@ _TABLE = 60
 class TrendPages:
     """Scores over time, as `surefoot trend` adds them up."""
 
-    def __init__(self, app: App, render: Callable[..., Response]) -> None:
+    def __init__(self, app: App, render: Callable[..., Response], surroundings: Surroundings) -> None:
         self._evaluations = Evaluations(app.ledger)
         self._render = render
+        self._around = surroundings
 
     def routes(self) -> list[Route]:
         return [Route("/trends", self.page, methods=["GET"])]
@@ -45,8 +48,17 @@ class TrendPages:
             raise HTTPException(400, f"There is no kind {kind!r}. There are: {', '.join(KINDS)}.")
         if by not in SPANS or days not in map(str, DAYS):
             raise HTTPException(400, "A trend is by hour or day, over 1, 7, 30, 90 or 365 days.")
-        metrics = self._evaluations.metrics(flow)
+        sight = self._around.sight(request)
+        flows = self._flows(sight)
+        is_of_any = sight.may(TRACE)
+        if not is_of_any and not flow:
+            # Scores of all flows together would tell of those that he may not see.
+            flow = flows[0] if flows else ""
+        if flow:
+            sight.require(TRACE, flow)
+        metrics = self._evaluations.metrics(flow, tenant=sight.tenant) if flow or is_of_any else []
         metric = query.get("metric", "")[:200] or (metrics[0] if metrics else "")
+        metric = metric if flow or is_of_any else ""
         found = None
         if metric:
             found = trend(
@@ -54,6 +66,7 @@ class TrendPages:
                 metric,
                 flow=flow,
                 kind=kind or None,
+                tenant=sight.tenant,
                 since_ns=time.time_ns() - int(days) * _DAY_NS,
                 by=cast("By", by),
             )
@@ -71,12 +84,23 @@ class TrendPages:
             size=_TABLE,
             total=len(spans),
             metrics=metrics,
-            flows=sorted({each.flow for each in self._evaluations.experiments(limit=200)}),
+            flows=flows,
+            is_of_any=is_of_any,
             kinds=KINDS,
             all_days=DAYS,
             asked=kept,
             kept=urlencode(kept),
             when=partial(_when, by=cast("By", by)),
+        )
+
+    def _flows(self, sight: Sight) -> list[str]:
+        """Flows that have scores: those with experiments, and those that were scored in ones of others."""
+        found = {each.flow for each in self._evaluations.experiments(limit=200)}
+        return sorted(
+            flow
+            for flow in found
+            if sight.may(TRACE, flow)
+            and (sight.tenant is None or self._evaluations.metrics(flow, tenant=sight.tenant))
         )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from functools import partial
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, cast
@@ -17,21 +18,28 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from surefoot import scope
 from surefoot.app import App
-from surefoot.errors import InvalidInput, LedgerError, UnknownRun
+from surefoot.errors import AccessDenied, InvalidInput, LedgerError, UnknownRun
+from surefoot.ledger import RunRecord
 from surefoot.server import detail, figures
 from surefoot.server.comparisons import ComparisonPages
 from surefoot.server.datasets import DATASETS, FILTERS, DatasetPages
+from surefoot.server.entry.caller import RUN as LOOKED_UP
 from surefoot.server.experiments import ExperimentPages
 from surefoot.server.gate import Gate
 from surefoot.server.listing import SCANNED, Wanted, page
 from surefoot.server.shown import LIMIT, brief, plainly, pretty, visible
+from surefoot.server.sight import RUN, TRACE, Sight
+from surefoot.server.surroundings import Surroundings
 from surefoot.server.timeline import ROWS, timeline
 from surefoot.server.trends import TrendPages
 from surefoot.server.values import part_of, values_of
 from surefoot.traces import Span, Standing, Trace, standing, trace
 from surefoot.traces.figures import counted, duration, round_duration, tokens
 from surefoot.traces.listing import STANDINGS
+
+log = scope.logger("surefoot.server")
 
 _HERE = Path(__file__).parent
 _STATIC = {"ui.css": "text/css", "ui.js": "text/javascript", "icon.svg": "image/svg+xml"}
@@ -66,38 +74,42 @@ def web(app: App, *, hosts: frozenset[str], is_read_only: bool = False) -> ASGIA
     is_read_only: nothing can be posted, so that datasets can be looked at and not reviewed.
     """
     pages = Pages(app, is_read_only=is_read_only)
-    errors = {
-        HTTPException: pages.refused,
-        UnknownRun: pages.unknown,
-        InvalidInput: pages.misread,
-        LedgerError: pages.unreadable,
-        Exception: pages.broken,
-    }
     written = "" if is_read_only else DATASETS
-    return Gate(Starlette(routes=pages.routes(), exception_handlers=errors), hosts=hosts, written=written)
+    return Gate(
+        Starlette(routes=pages.routes(), exception_handlers=pages.errors()), hosts=hosts, written=written
+    )
 
 
 class Pages:
     """Renders what the ledger holds. Every endpoint of these reads, in a worker thread; none writes."""
 
-    def __init__(self, app: App, *, is_read_only: bool) -> None:
+    def __init__(
+        self, app: App, *, is_read_only: bool = False, surroundings: Surroundings | None = None
+    ) -> None:
         self._app = app
+        self._around = around = surroundings or Surroundings()
         self._static = {name: (_HERE / "static" / name).read_bytes() for name in _STATIC}
         self._version = _digest(b"".join(self._static.values()))
         self._templates = _environment(
-            version=self._version, project=app.settings.root.name, limit=LIMIT, scanned=SCANNED
+            version=self._version,
+            project=app.settings.root.name,
+            limit=LIMIT,
+            scanned=SCANNED,
+            base=around.base,
         )
-        self._datasets = DatasetPages(app, self._templates, is_read_only=is_read_only)
-        self._experiments = ExperimentPages(app, self._page)
-        self._comparisons = ComparisonPages(app, self._experiments, self._page)
-        self._trends = TrendPages(app, self._page)
+        self._templates.filters["at"] = self._at
+        self._datasets = DatasetPages(app, self.page, around, is_read_only=is_read_only)
+        self._experiments = ExperimentPages(app, self.page, around)
+        self._comparisons = ComparisonPages(app, self._experiments, self.page, around)
+        self._trends = TrendPages(app, self.page, around)
 
     def routes(self) -> list[Route]:
+        """The routes of all pages; those below `/datasets/` are the only ones by which something is posted."""
         return [
             Route("/", self.home),
             Route("/runs", self.runs),
-            Route("/runs/{run_id}", self.run),
-            Route("/runs/{run_id}/raw", self.raw),
+            Route("/runs/{run}", self.run),
+            Route("/runs/{run}/raw", self.raw),
             Route("/static/{name}", self.static),
             *self._datasets.routes(),
             *self._comparisons.routes(),
@@ -105,8 +117,19 @@ class Pages:
             *self._trends.routes(),
         ]
 
+    def errors(self) -> dict[Any, Any]:
+        """What errors of the routes are answered with."""
+        return {
+            HTTPException: self.refused,
+            AccessDenied: self.denied,
+            UnknownRun: self.unknown,
+            InvalidInput: self.misread,
+            LedgerError: self.unreadable,
+            Exception: self.broken,
+        }
+
     def home(self, request: Request) -> Response:  # noqa: ARG002
-        return RedirectResponse("/runs", status_code=302)
+        return RedirectResponse(self._at("/runs"), status_code=302)
 
     def runs(self, request: Request) -> Response:
         """The list of runs; `part` asks for the part that changes, for live updates."""
@@ -114,11 +137,15 @@ class Pages:
         state = query.get("status", "")
         if state and state not in STANDINGS:
             raise HTTPException(400, f"There is no status {state!r}. There are: {', '.join(STANDINGS)}.")
+        sight = self._around.sight(request)
+        sees = cache(partial(sight.may, RUN))
         wanted = Wanted(
             flow=query.get("flow", ""),
             status=cast("Standing", state),
             text=query.get("id", "").strip()[:_LONGEST_WORD],
             before=query.get("before", "").upper(),
+            tenant=sight.tenant,
+            sees=sees,
         )
         now_ns = time.time_ns()
         found = page(self._app.ledger, wanted, now_ns)
@@ -132,21 +159,25 @@ class Pages:
             page=found,
             now_ns=now_ns,
             states=STANDINGS,
-            flows=sorted({run.flow for run in self._app.ledger.runs(limit=200)})
-            if "part" not in query
-            else [],
+            flows=self._flows(sight, sees) if "part" not in query else [],
+            opens=cache(partial(sight.may, TRACE)),
             newest=str(request.url.replace_query_params(**kept).query) if kept else "",
             older=request.url.replace_query_params(**kept, before=found.older).query if found.older else None,
             ledger=self._app.ledger.where,
         )
 
+    def _flows(self, sight: Sight, sees: Callable[[str], bool]) -> list[str]:
+        """Flows that have run lately, for the filter."""
+        found = {run.flow for run in self._app.ledger.runs(tenant=sight.tenant, limit=200)}
+        return sorted(filter(sees, found))
+
     def run(self, request: Request) -> Response:
         """One run; `step` chooses a step of it, `from` the row that a long list begins with."""
-        asked = request.path_params["run_id"]
-        record = self._app.ledger.run(asked)
+        asked = request.path_params["run"]
+        record = self._seen(request)
         if record.id != asked:
             query = f"?{request.url.query}" if request.url.query else ""
-            return RedirectResponse(f"/runs/{record.id}{query}", status_code=302)
+            return RedirectResponse(self._at(f"/runs/{record.id}{query}"), status_code=302)
         found = trace(self._app.ledger, record.id)
         now_ns = time.time_ns()
         state = standing(found.run, now_ns)
@@ -177,7 +208,7 @@ class Pages:
 
     def raw(self, request: Request) -> Response:
         """One recorded value whole, as plain text."""
-        found = trace(self._app.ledger, request.path_params["run_id"])
+        found = trace(self._app.ledger, self._seen(request).id)
         span = _chosen(found, request)
         of, at = request.query_params.get("of", ""), request.query_params.get("at")
         try:
@@ -199,6 +230,22 @@ class Pages:
         cache = "public, max-age=31536000, immutable" if is_current else "no-cache"
         return Response(self._static[name], media_type=_STATIC[name], headers={"cache-control": cache})
 
+    def _seen(self, request: Request) -> RunRecord:
+        """The run that the path names. Raises `UnknownRun`, also for one of others, and `AccessDenied`."""
+        asked = request.path_params["run"]
+        looked_up: RunRecord | None = request.scope.get(LOOKED_UP)
+        record = looked_up or self._app.ledger.run(asked)
+        sight = self._around.sight(request)
+        if sight.tenant not in (None, record.tenant):
+            raise UnknownRun(f"there is no run {asked}")
+        for needed in (RUN, TRACE):
+            sight.require(needed, record.flow)
+        return record
+
+    def _at(self, address: str) -> str:
+        """The address of a page from the top of the server."""
+        return self._around.base + address if address.startswith("/") else address
+
     # Errors
 
     def refused(self, request: Request, error: Exception) -> Response:
@@ -206,38 +253,87 @@ class Pages:
         said = error.detail if isinstance(error, HTTPException) else ""
         if status == 404 and said == "Not Found":
             said = f"There is no page {request.url.path}."
-        return self._message(status, "Not found" if status == 404 else "Not possible", said)
+        return self.message(request, status, "Not found" if status == 404 else "Not possible", said)
 
-    def unknown(self, request: Request, error: Exception) -> Response:  # noqa: ARG002
-        return self._message(404, "No such run", str(error))
+    def denied(self, request: Request, error: Exception) -> Response:
+        """Somebody who may not see this, and what he lacks."""
+        denied = cast("AccessDenied", error)
+        said = f"You are {denied.who}, and this needs {denied.permission}: {denied.because}."
+        return self.message(request, 403, "Not allowed", said)
 
-    def misread(self, request: Request, error: Exception) -> Response:  # noqa: ARG002
-        return self._message(422, "The file cannot be read so", str(error))
-
-    def unreadable(self, request: Request, error: Exception) -> Response:  # noqa: ARG002
-        return self._message(503, "The ledger cannot be read", str(error))
-
-    def broken(self, request: Request, error: Exception) -> Response:  # noqa: ARG002
+    def unknown(self, request: Request, error: Exception) -> Response:
+        # The words of the error name the ledger, which is nothing that others are told.
         said = (
-            f"{type(error).__name__} while the page was made; the terminal of `surefoot ui` has the details."
+            f"There is no run {request.path_params['run'][:_LONGEST_WORD]}."
+            if self._around.has_login
+            else str(error)
         )
-        return self._message(500, "Something went wrong", said)
+        return self.message(request, 404, "No such run", said)
 
-    def _message(self, status: int, title: str, said: str) -> Response:
-        html = self._templates.get_template("message.html").render(title=title, said=said, theme="")
-        return Response(
+    def misread(self, request: Request, error: Exception) -> Response:
+        said = str(error).replace(f"{self._app.settings.root}/", "") if self._around.has_login else str(error)
+        return self.message(request, 422, "The file cannot be read so", said)
+
+    def unreadable(self, request: Request, error: Exception) -> Response:
+        if self._around.has_login:
+            log.error("a page cannot be shown, as the ledger cannot be read: %s", error)
+            return self.message(request, 503, "Not now", "The ledger cannot be read. Try again in a while.")
+        return self.message(request, 503, "The ledger cannot be read", str(error))
+
+    def broken(self, request: Request, error: Exception) -> Response:
+        where = "the log of the server" if self._around.has_login else "the terminal of `surefoot ui`"
+        said = f"{type(error).__name__} while the page was made; {where} has the details."
+        return self.message(request, 500, "Something went wrong", said)
+
+    def message(
+        self, request: Request, status: int, title: str, said: str, *, links: Mapping[str, str] | None = None
+    ) -> Response:
+        """A page that says one thing. `links` are where to go from here, text by address; by default to all runs."""
+        return self.page(
+            request,
+            "message.html",
+            status=status,
+            title=title,
+            said=said,
+            links=links if links is not None else self._onward(request),
+        )
+
+    def _onward(self, request: Request) -> Mapping[str, str]:
+        """The way to all runs, for those to whom it shows something."""
+        visitor = self._around.visitor(request)
+        return {self._at("/runs"): "All runs"} if visitor is None or "runs" in visitor.pages else {}
+
+    def page(self, request: Request, template: str, *, status: int = 200, **values: object) -> Response:
+        """A whole page."""
+        return self._whole(request, template, values, status=status)
+
+    def _whole(
+        self, request: Request, template: str, values: Mapping[str, object], *, status: int = 200
+    ) -> Response:
+        frame = self._frame(request)
+        html = self._templates.get_template(template).render(frame | {**values})
+        response = Response(
             html, status_code=status, media_type="text/html", headers={"cache-control": "no-store"}
         )
+        # Led here by another site a browser keeps its cookies back: a new one would take the place of those.
+        is_led = request.headers.get("sec-fetch-site") in ("cross-site", "same-site")
+        if self._around.has_login and (frame["visitor"] is not None or not is_led):
+            posting = self._around.posting
+            posting.keep(response, request, posting.session(request))
+        return response
 
-    def _page(self, request: Request, template: str, **values: object) -> Response:
+    def _frame(self, request: Request) -> dict[str, object]:
+        """What the frame of each page needs."""
         theme = request.query_params.get("theme", "")
-        html = self._templates.get_template(template).render(
-            values, theme=theme if theme in ("light", "dark") else ""
-        )
-        return Response(html, media_type="text/html", headers={"cache-control": "no-store"})
+        return {
+            "theme": theme if theme in ("light", "dark") else "",
+            "visitor": self._around.visitor(request),
+            "has_login": self._around.has_login,
+        }
 
     def _live_page(self, request: Request, whole: str, part: str, **values: object) -> Response:
         """A page, or with `part` only the part of it that changes, unless the asker has that already."""
+        values["has_login"] = self._around.has_login
         fragment = self._templates.get_template(part).render(values)
         etag = f'"{_digest(fragment.encode("utf-8", errors="backslashreplace"))}"'
         headers = {"cache-control": "no-store", "etag": etag}
@@ -245,11 +341,8 @@ class Pages:
             if request.headers.get("if-none-match") == etag:
                 return Response(status_code=304, headers=headers)
             return Response(fragment, media_type="text/html", headers=headers)
-        theme = request.query_params.get("theme", "")
-        values["theme"] = theme if theme in ("light", "dark") else ""
         values["fragment"] = Markup(fragment)  # noqa: S704  (rendered with escaping just above)
-        html = self._templates.get_template(whole).render(values, etag=etag)
-        return Response(html, media_type="text/html", headers={"cache-control": "no-store"})
+        return self._whole(request, whole, {**values, "etag": etag})
 
 
 def _environment(**everywhere: Any) -> Environment:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import jwt
@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from surefoot import App
-from surefoot.access import Claims, Principal, Provider, TokenRefused
+from surefoot.access import LOCAL, Claims, Principal, Provider, TokenRefused
 from surefoot.config import load
 from surefoot.errors import ConfigError, WorldError
 
@@ -92,9 +92,10 @@ def world() -> World:
 
 def test_a_token_says_who_somebody_is(world: World) -> None:
     asked = provider(world, claims=Claims("email", "org", "roles"))
-    given = token(email="ann@acme.example", org="acme", roles=["support", "no name!", 7, "ops"])
+    roles = ["support", "no name!", 7, True, None, ["x"], "ops"]
+    given = token(email="ann@acme.example", email_verified=True, org="acme", roles=roles)
     assert asked.principal(given) == Principal(
-        "user:ann@acme.example", "acme", ("group:support", "group:7", "group:ops")
+        "user:ann@acme.example", "acme", ("group:support", "group:ops")
     )
     assert provider(world).principal(token(EC, kid="b", algorithm="ES256")) == Principal("user:ann")
     assert world.asked == [f"{ISSUER}/.well-known/openid-configuration", f"{ISSUER}/keys"] * 2
@@ -116,6 +117,7 @@ def test_a_token_says_who_somebody_is(world: World) -> None:
         pytest.param(lambda: token(kid="c"), id="unknown key"),
         pytest.param(lambda: token(kid=None), id="no key named, and two there"),
         pytest.param(lambda: token(sub="a b"), id="no name"),
+        pytest.param(lambda: token(sub="local"), id="the owner's name"),
         pytest.param(lambda: token(groups="a" * 9 + "\n", sub=["x"]), id="a list for a name"),
         pytest.param(lambda: token(groups={"a": 1}), id="groups that are none"),
         pytest.param(lambda: jwt.encode({"sub": "ann"}, None, "none"), id="no signature"),
@@ -133,10 +135,86 @@ def test_what_opens_nothing(world: World, bad: Any) -> None:
         provider(world).principal(bad())
 
 
+@pytest.mark.parametrize("org", [None, "", "-", "a/b", "*", 7, ["acme"], {"a": 1}, "acme\n"])
+def test_nobody_is_of_an_organisation_that_his_provider_does_not_name(world: World, org: Any) -> None:
+    """Least of all of the one without a name, as its people may look after the installation."""
+    with pytest.raises(TokenRefused, match="names no organisation"):
+        provider(world, claims=Claims(organisation="org")).principal(token(org=org))
+
+
+@pytest.mark.parametrize("said", [{}, {"email_verified": False}, {"email_verified": "false"}])
+def test_an_address_is_no_name_until_it_is_verified(world: World, said: dict[str, Any]) -> None:
+    with pytest.raises(TokenRefused, match="email_verified"):
+        provider(world, claims=Claims("email")).principal(token(email="boss@acme.example", **said))
+
+
+@pytest.mark.parametrize("sub", [7, True, 1.5])
+def test_a_name_is_a_text(world: World, sub: Any) -> None:
+    with pytest.raises(TokenRefused):
+        provider(world, claims=Claims("uid")).principal(token(uid=sub))
+
+
+def test_a_key_without_an_algorithm_is_for_those_that_are_taken(world: World) -> None:
+    """RFC 7517 lets a key say nothing; one that says what it is for is for nothing else."""
+    taken = ("RS512", "PS256")
+    for algorithm in taken:
+        assert provider(world, algorithms=taken).principal(token(algorithm=algorithm)).who == "user:ann"
+    with pytest.raises(TokenRefused, match="signed by 'RS256'"):
+        provider(world, algorithms=taken).principal(token())
+    bound = World(jwk(RSA, "a", alg="PS256"))
+    assert provider(bound, algorithms=taken).principal(token(algorithm="PS256")).who == "user:ann"
+    with pytest.raises(TokenRefused, match="its key is for PS256"):
+        provider(bound, algorithms=taken).principal(token(algorithm="RS512"))
+    with pytest.raises(TokenRefused):
+        provider(world).principal(token(EC, kid="a", algorithm="ES256"))
+
+
+def test_a_provider_that_is_away_is_not_asked_for_each_made_up_key(world: World) -> None:
+    asked = provider(world, jwks_url=f"{ISSUER}/keys")
+    asked.principal(token())
+    world.is_down, world.now = True, 61.0
+    for n in range(50):
+        with pytest.raises(WorldError):
+            asked.principal(token(OTHER, kid=f"made up {n}"))
+    assert len(world.asked) == 2
+    empty = provider(world, jwks_url=f"{ISSUER}/keys")
+    for n in range(50):
+        with pytest.raises(WorldError, match="it is down"):
+            empty.principal(token(kid=f"made up {n}"))
+    assert len(world.asked) == 3
+    world.is_down, world.now = False, 72.0
+    assert empty.principal(token()).who == "user:ann"
+
+
+def test_while_keys_are_asked_for_those_who_have_one_are_let_in(world: World) -> None:
+    """A provider that answers slowly keeps nobody waiting whose key is known, and one look is made, not one each."""
+    asking, answers = Event(), Event()
+
+    def slow(url: str, most: int) -> bytes:
+        if world.now:
+            asking.set()
+            assert answers.wait(60)
+        return world.fetch(url, most)
+
+    asked = Provider(ISSUER, AUDIENCE, fetch=slow, jwks_url=f"{ISSUER}/keys", clock=lambda: world.now)
+    asked.principal(token())
+    world.now = 4000.0
+    looking = Thread(target=lambda: asked.principal(token()))
+    looking.start()
+    assert asking.wait(60)
+    assert asked.principal(token()).who == "user:ann"
+    with pytest.raises(WorldError, match="being asked for its keys"):
+        asked.principal(token(kid="made up"))
+    answers.set()
+    looking.join()
+    assert len(world.asked) == 2
+
+
 def test_a_key_that_is_a_secret_or_for_secrecy_verifies_nothing() -> None:
     shared = {"kty": "oct", "k": "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0", "kid": "s", "alg": "HS256"}
-    world = World(shared, jwk(RSA, "e", use="enc"), {"kty": "XX", "kid": "x"}, jwk(RSA, "a"))
-    for kid in ("s", "e", "x"):
+    odd: dict[str, Any] = {**jwk(RSA, "o"), "alg": ["RS256"]}
+    world = World(shared, jwk(RSA, "e", use="enc"), {"kty": "XX", "kid": "x"}, odd, jwk(RSA, "a"))
+    for kid in ("s", "e", "x", "o"):
         with pytest.raises(TokenRefused):
             provider(world).principal(token(kid=kid))
     assert provider(world).principal(token()).who == "user:ann"
@@ -238,6 +316,13 @@ def test_an_app_knows_people_by_its_provider(tmp_path: Path, served: str) -> Non
     )
     assert app.access.identity.of(token(aud="x")) is None
     assert app.access.identity.of("sft_nothing") is None
+    # Whom an organisation has recorded it does not have by that what another one's people send.
+    app.access.people.add("user:ann", by=LOCAL, organisation="umbrella")
+    assert app.access.identity.of(token()) == (Principal("user:ann", "acme"), None)
+    naming = App(load(tmp_path, environ={**environ, "SUREFOOT_OIDC_ORGANISATION_CLAIM": "org"}))
+    assert naming.access.identity.of(token(org="acme")) is None
+    assert naming.access.identity.of(token(org="umbrella")) == (Principal("user:ann", "umbrella"), None)
+    naming.close()
     away = App(load(tmp_path, environ={**environ, "SUREFOOT_OIDC_JWKS_URL": f"{served}/nothing"}))
     with pytest.raises(WorldError, match="it answered with status 404"):
         away.access.identity.of(token())

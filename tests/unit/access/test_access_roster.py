@@ -129,6 +129,10 @@ def test_all_of_a_kind_is_reached_only_by_what_reaches_each_of_them() -> None:
 def test_a_name_with_signs_of_patterns_in_it_is_a_name() -> None:
     assert not may(granted("viewer", "acme/shop/flow:triage"), ANN, "flow:read", "*")
     assert not may(granted("viewer", "acme/shop/flow:triage"), ANN, "flow:read", "TRIAGE")
+    # A bracket is one of the name, as it is in uses=.
+    assert may(granted("viewer", "acme/shop/flow:t[a-z]*"), ANN, "flow:read", "t[a-z]riage")
+    assert not may(granted("viewer", "acme/shop/flow:t[a-z]*"), ANN, "flow:read", "triage")
+    assert not may(granted("viewer", "acme/shop/flow:[!x]*"), ANN, "flow:read", "triage")
 
 
 def test_groups_vouch_for_their_members() -> None:

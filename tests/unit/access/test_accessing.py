@@ -91,6 +91,64 @@ def test_nobody_gives_what_he_does_not_have(app: App, access: Access) -> None:
     app.close()
 
 
+def test_nobody_gets_by_a_group_or_a_token_what_cannot_be_given_to_him(app: App, access: Access) -> None:
+    """Whoever puts people into groups, moves them or makes their tokens gives them what these open."""
+    for who, role, where in (
+        ("user:part", "admin", f"acme/{access.project}"),
+        ("user:head", "admin", "acme"),
+        ("group:heads", "admin", "acme"),
+        ("group:desk", "viewer", f"acme/{access.project}"),
+    ):
+        access.people.add(who, by=LOCAL, organisation="acme")
+        access.people.grant(who, role, where, by=LOCAL)
+    access.people.add("group:keepers", by=LOCAL)
+    access.people.grant("group:keepers", "admin", "*", by=LOCAL)
+    access.people.add("user:unnamed", by=LOCAL)
+    access.people.grant("user:unnamed", "admin", "-", by=LOCAL)
+    part, unnamed = Principal("user:part", "acme"), Principal("user:unnamed")
+    before = access.members(), access.tokens.all()
+    for change, what in (
+        (
+            lambda: access.people.add("user:part", by=part, organisation="acme", groups=["group:heads"]),
+            "acme",
+        ),
+        (lambda: access.people.add("user:unnamed", by=unnamed, groups=["group:keepers"]), r"\*"),
+        (lambda: access.tokens.issue("user:head", by=part), "acme"),
+        (lambda: access.tokens.issue("user:head", by=part, scopes=["role:grant"]), "acme"),
+    ):
+        with pytest.raises(AccessDenied, match=rf"has no \S+ in all of {what} himself"):
+            change()
+        assert last(access)[3] == "denied"
+    assert (access.members(), access.tokens.all()) == before
+    # What he has himself he gives, and may make a token of his own for what he may do.
+    access.people.add("user:new", by=part, organisation="acme", groups=["group:desk"])
+    access.tokens.issue("user:new", by=part)
+    access.tokens.issue("user:part", by=part)
+    # Whoever is in a group already is given nothing by being named in it again.
+    access.people.add("user:head", by=LOCAL, groups=["group:heads"])
+    access.people.add("user:head", by=part, groups=["group:heads"])
+    app.close()
+
+
+def test_whoever_moves_somebody_or_lets_him_in_again_has_what_he_may_then(tmp_path: Path) -> None:
+    (tmp_path / "surefoot.toml").write_text('[access.roles]\nclerk = ["principal:*"]\n')
+    app = App(load(tmp_path, environ={}))
+    people = app.access.people
+    people.add("user:clerk", by=LOCAL)
+    people.grant("user:clerk", "clerk", "*", by=LOCAL)
+    people.add("user:head", by=LOCAL, organisation="acme")
+    people.grant("user:head", "admin", "*", by=LOCAL)
+    clerk = Principal("user:clerk")
+    # In acme that grant holds in acme alone; of the organisation without a name he would look after all of them.
+    with pytest.raises(AccessDenied, match=r"in all of \* himself"):
+        people.add("user:head", by=clerk, organisation="")
+    people.add("user:head", by=clerk, is_disabled=True)
+    with pytest.raises(AccessDenied, match=r"in all of \* himself"):
+        people.add("user:head", by=clerk, is_disabled=False)
+    assert app.access.known("user:head").organisation == "acme"
+    app.close()
+
+
 def test_roles_are_taken_away_and_known_by_name(access: Access) -> None:
     with pytest.raises(InvalidInput, match="he is operator in: acme"):
         access.people.revoke("user:bob", "operator", "acme/desk", by=ANN)
@@ -104,6 +162,19 @@ def test_roles_are_taken_away_and_known_by_name(access: Access) -> None:
         access.people.grant("user:nobody", "viewer", "acme", by=ANN)
     with pytest.raises(InvalidInput, match="would never hold"):
         access.people.grant("user:bob", "viewer", "umbrella", by=LOCAL)
+
+
+@pytest.mark.parametrize("who", ["user:local", "service:flow/triage@0f0f0f0f"])
+def test_nobody_bears_a_name_by_which_the_audit_knows_another(access: Access, who: str) -> None:
+    with pytest.raises(InvalidInput, match="nobody who can be added"):
+        access.people.add(who, by=LOCAL)
+
+
+@pytest.mark.parametrize("organisation", ["-", "acme/shop", "*", "a b", "a\n", "ümlaut"])
+def test_an_organisation_has_a_name_that_a_scope_can_say(access: Access, organisation: str) -> None:
+    """That without a name is written `-`: one of that name would be taken for it."""
+    with pytest.raises(InvalidInput, match="no name of an organisation"):
+        access.people.add("user:new", by=LOCAL, organisation=organisation)
 
 
 def test_a_token_is_whose_it_was_made_for_until_it_is_revoked(access: Access) -> None:
@@ -130,8 +201,11 @@ def test_a_token_ends_by_its_days_and_with_its_owner(access: Access) -> None:
     assert access.tokens.authenticate(short) is None
     access.people.add("user:bob", by=ANN, organisation="acme", is_disabled=True)
     assert access.tokens.authenticate(token) is None
-    access.people.add("user:bob", by=ANN, organisation="acme")
-    assert access.tokens.authenticate(token) is not None
+    # What is not said stays: whoever puts him into a group does not let him in again by it.
+    access.people.add("user:bob", by=ANN, organisation="acme", groups=["group:support"])
+    assert access.tokens.authenticate(token) is None
+    access.people.add("user:bob", by=ANN, is_disabled=False)
+    assert access.tokens.authenticate(token) == (BOB, row)
     access.people.remove("user:bob", by=ANN)
     assert access.tokens.authenticate(token) is None
     with pytest.raises(InvalidInput, match="a token of 0 days"):
@@ -188,6 +262,37 @@ def test_a_switch_holds_in_its_organisation(access: Access) -> None:
     assert not access.switches.is_off("flow:triage", organisation="acme")
 
 
+def test_a_group_that_is_switched_off_is_all_who_are_in_it(access: Access) -> None:
+    for group in ("group:sales", "group:desk"):
+        access.people.add(group, by=LOCAL, organisation="acme")
+    access.people.add("user:bob", by=ANN, groups=["group:sales"])
+    claimed = Principal("user:oda", "acme", ("group:desk",))
+    assert access.switches.against(BOB) == access.switches.against(claimed) == ""
+    access.switches.off("group:sales", by=BOB, organisation="acme")
+    access.switches.off("group:desk", by=BOB, organisation="acme")
+    assert (access.switches.against(BOB), access.switches.against(claimed), access.switches.against(ANN)) == (
+        "group:sales",
+        "group:desk",
+        "",
+    )
+    # One of that name in another organisation is another.
+    assert access.switches.against(Principal("user:oda", "umbrella", ("group:desk",))) == ""
+    access.switches.off("user:bob", by=BOB, organisation="acme")
+    assert access.switches.against(BOB) == "user:bob"
+    assert access.switches.against(ANN, flow="triage") == ""
+    access.switches.off("flow:triage", by=BOB, organisation="acme")
+    assert access.switches.against(ANN, flow="triage") == "flow:triage"
+    assert access.switches.against(LOCAL, flow="triage") == ""
+
+
+@pytest.mark.parametrize("what", ["flow:", "triage", "model:gpt-4o", "service:flow/triage@0f0f0f0f", ""])
+def test_what_no_run_would_be_asked_for_is_not_switched_off(access: Access, what: str) -> None:
+    """A switch that switches nothing is worse than none."""
+    with pytest.raises(InvalidInput):
+        access.switches.off(what, by=BOB, organisation="acme")
+    assert access.switches.all() == []
+
+
 # The audit
 
 
@@ -220,6 +325,43 @@ def test_rows_that_were_written_anew_show_by_a_head(signing: App, tmp_path: Path
         signing.access.people.add(f"user:x{n}", by=LOCAL)
     assert signing.access.audit.verify() == 4
     with pytest.raises(LedgerCorrupt, match="row 2 is not the one whose head was signed"):
+        signing.access.audit.verify(heads)
+    signing.close()
+
+
+def test_an_audit_that_was_taken_away_or_begun_anew_shows_by_a_head(signing: App, tmp_path: Path) -> None:
+    audit = signing.access.audit
+    for n in range(4):
+        signing.access.people.add(f"user:u{n}", by=LOCAL)
+    heads = list(heads_in((tmp_path / "heads.log").read_text().splitlines()))
+    name = heads[0].ledger
+    behind_the_back(signing, "DELETE FROM audit")
+    with pytest.raises(LedgerCorrupt, match=f"heads of an audit {name} and this one is empty"):
+        audit.verify(heads)
+    # It goes on, and signs heads of its own.
+    for n in range(6):
+        signing.access.people.add(f"user:x{n}", by=LOCAL)
+    heads = list(heads_in((tmp_path / "heads.log").read_text().splitlines()))
+    assert [head.seq for head in heads] == [2, 4, 2, 4, 6]
+    for kept in (heads, heads[:1]):
+        with pytest.raises(LedgerCorrupt, match="written anew from its first row on"):
+            audit.verify(kept)
+    # Of a file with the heads of several ledgers, those of one are meant.
+    assert audit.verify(heads, audit=heads[-1].ledger) == 6
+    with pytest.raises(LedgerCorrupt, match="written anew from its first row on"):
+        audit.verify(heads, audit=name)
+    signing.close()
+
+
+def test_rows_that_were_cut_off_and_written_over_show_by_both_heads(signing: App, tmp_path: Path) -> None:
+    for n in range(4):
+        signing.access.people.add(f"user:u{n}", by=LOCAL)
+    behind_the_back(signing, "DELETE FROM audit WHERE seq > 2")
+    for n in range(4):
+        signing.access.people.add(f"user:x{n}", by=LOCAL)
+    heads = list(heads_in((tmp_path / "heads.log").read_text().splitlines()))
+    assert [head.seq for head in heads] == [2, 4, 4, 6]
+    with pytest.raises(LedgerCorrupt, match="row 4 is not the one whose head was signed"):
         signing.access.audit.verify(heads)
     signing.close()
 

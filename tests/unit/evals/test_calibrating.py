@@ -6,8 +6,6 @@ import math
 
 import numpy as np
 import pytest
-import statsmodels.api as sm
-from statsmodels.stats.inter_rater import cohens_kappa
 
 from surefoot.errors import InvalidInput
 from surefoot.evals import agreement_of
@@ -34,6 +32,8 @@ def graded(cases: int = 120) -> list[tuple[float, float]]:
 
 @pytest.mark.parametrize("weights", ["none", "linear", "quadratic"])
 def test_kappa_is_that_of_statsmodels(weights) -> None:
+    from statsmodels.stats.inter_rater import cohens_kappa
+
     found = Confusion.of(graded())
     theirs = cohens_kappa(
         np.array(found.counts), wt=None if weights == "none" else weights, return_results=True
@@ -120,6 +120,8 @@ def test_pairs_that_were_not_judged_are_refused() -> None:
 
 
 def test_the_sway_of_length_is_that_of_a_robust_regression_in_statsmodels() -> None:
+    import statsmodels.api as sm
+
     rng = np.random.default_rng(4)
     lengths = np.exp(rng.normal(6, 1, 90))
     labels = rng.random(90) < 0.5

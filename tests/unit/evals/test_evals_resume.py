@@ -17,7 +17,7 @@ from surefoot import flow
 from surefoot.app import App
 from surefoot.errors import InvalidInput
 from surefoot.evals import Case, Dataset, evaluate
-from warm import CLIENTS, warm
+from warm import IMPORTS, warm
 
 CASES = 9
 
@@ -62,7 +62,7 @@ if __name__ == "__main__":
 def run(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     program = folder / "program.py"
     program.write_text(textwrap.dedent(PROGRAM))
-    return warm(CLIENTS).run(
+    return warm(IMPORTS).run(
         [str(CASES)], cwd=folder, environ=os.environ | environment, code=program.read_text(), file=program
     )
 

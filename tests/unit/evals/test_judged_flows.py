@@ -29,7 +29,7 @@ from surefoot.evals.judged import Settings
 from surefoot.evals.judged.judges import QUESTIONS, shipped
 from surefoot.evals.judged.shapes import LAX, STRICT
 from surefoot.evals.naming import scorer_named
-from warm import CLIENTS, warm
+from warm import IMPORTS, warm
 from wire import WireServer
 
 MODEL = "openai:gpt-4o-mini"
@@ -425,7 +425,7 @@ def test_killed_among_its_judges_it_asks_for_the_rest_only(tmp_path: Path) -> No
         environment = {**os.environ, "OPENAI_BASE_URL": wire.openai_url, "OPENAI_API_KEY": "key-of-a-test"}
 
         def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-            return warm(CLIENTS).run(arguments, cwd=tmp_path, environ=environment, code=PROGRAM, file=program)
+            return warm(IMPORTS).run(arguments, cwd=tmp_path, environ=environment, code=PROGRAM, file=program)
 
         killed = run("pid")
         assert killed.returncode == -signal.SIGKILL, killed.stderr

@@ -25,7 +25,7 @@ from surefoot.evals.online import Sample, Scoring, Watch, declared
 from surefoot.evals.trending import trend
 from surefoot.ledger import CaseRecord, Evaluations
 from surefoot.values import Message, Money, RunTags, Usage
-from warm import CLIENTS, warm
+from warm import IMPORTS, warm
 
 
 @dataclass(frozen=True)
@@ -465,7 +465,7 @@ if __name__ == "__main__":
 
 def run(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     program = folder / "program.py"
-    return warm(CLIENTS).run(
+    return warm(IMPORTS).run(
         arguments, cwd=folder, environ=os.environ | environment, code=program.read_text(), file=program
     )
 

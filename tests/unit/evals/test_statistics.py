@@ -7,10 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from scipy import stats
-from statsmodels.stats.contingency_tables import mcnemar
-from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.power import TTestPower
+import scipy  # which loads its parts when they are used
 
 from surefoot.errors import InvalidInput, MissingExtra
 from surefoot.evals.statistics import (
@@ -44,7 +41,7 @@ def test_bca_is_that_of_scipy(draw: str, cases: int) -> None:
     rng = np.random.default_rng(cases)
     values = getattr(rng, draw)(size=cases)
     ours = bca_interval(values, resamples=40_000)
-    theirs = stats.bootstrap((values,), np.mean, n_resamples=40_000, rng=1).confidence_interval
+    theirs = scipy.stats.bootstrap((values,), np.mean, n_resamples=40_000, rng=1).confidence_interval
     # What two different sets of 40,000 resamples may differ by, in standard errors of the mean.
     error = values.std() / math.sqrt(cases)
     assert ours.low == pytest.approx(float(theirs.low), abs=0.06 * error)
@@ -55,13 +52,15 @@ def test_few_differences_are_flipped_in_all_ways_as_in_scipy() -> None:
     rng = np.random.default_rng(5)
     for cases in (2, 5, 9, 12):
         values = rng.normal(0.4, 1, cases)
-        theirs = stats.permutation_test((values,), np.mean, permutation_type="samples", n_resamples=np.inf)
+        theirs = scipy.stats.permutation_test(
+            (values,), np.mean, permutation_type="samples", n_resamples=np.inf
+        )
         assert permutation_p(values) == pytest.approx(float(theirs.pvalue), abs=1e-12)
 
 
 def test_equal_sums_of_differences_count_as_equal() -> None:
     values = [0.1, 0.2, 0.3, -0.1, 0.1, 0.2]
-    theirs = stats.permutation_test(
+    theirs = scipy.stats.permutation_test(
         (np.array(values),), np.mean, permutation_type="samples", n_resamples=np.inf
     )
     assert permutation_p(values) == pytest.approx(float(theirs.pvalue), abs=1e-12)
@@ -71,7 +70,7 @@ def test_equal_sums_of_differences_count_as_equal() -> None:
 @pytest.mark.parametrize("shift", [0.05, 0.2, 0.45])
 def test_many_differences_are_flipped_at_random_as_in_scipy(shift: float) -> None:
     values = np.random.default_rng(8).normal(shift, 1, 60)
-    theirs = stats.permutation_test(
+    theirs = scipy.stats.permutation_test(
         (values,), np.mean, permutation_type="samples", n_resamples=30_000, rng=2
     ).pvalue
     # Two hundred extreme flips: known to about 7 % of itself.
@@ -85,20 +84,25 @@ def test_the_least_p_is_no_zero_and_is_small_enough_for_many_tests() -> None:
 
 @pytest.mark.parametrize(("better", "worse"), [(0, 3), (8, 1), (10, 20), (150, 210), (0, 12), (1, 1)])
 def test_the_mid_p_is_the_exact_p_of_statsmodels_less_half_of_what_was_seen(better: int, worse: int) -> None:
+    from statsmodels.stats.contingency_tables import mcnemar
+
     exact = float(mcnemar([[50, better], [worse, 7]], exact=True).pvalue)
-    point = float(stats.binom.pmf(min(better, worse), better + worse, 0.5))
+    point = float(scipy.stats.binom.pmf(min(better, worse), better + worse, 0.5))
     assert mcnemar_p(better, worse) == pytest.approx(1.0 if better == worse else exact - point, abs=1e-10)
     assert mcnemar_p(worse, better) == mcnemar_p(better, worse)
 
 
 def test_mcnemar_stands_thousands_of_changed_verdicts() -> None:
     assert mcnemar_p(4_800, 5_200) == pytest.approx(
-        float(stats.binomtest(4_800, 10_000).pvalue - stats.binom.pmf(4_800, 10_000, 0.5)), rel=1e-6
+        float(scipy.stats.binomtest(4_800, 10_000).pvalue - scipy.stats.binom.pmf(4_800, 10_000, 0.5)),
+        rel=1e-6,
     )
 
 
 @pytest.mark.parametrize("ps", [[0.01, 0.04, 0.03, 0.005], [0.5], [], [0.02, 0.02, 0.02], [1.0, 0.0, 0.9]])
 def test_holm_is_that_of_statsmodels(ps: list[float]) -> None:
+    from statsmodels.stats.multitest import multipletests
+
     theirs = list(multipletests(ps, method="holm")[1]) if ps else []
     assert holm(ps) == pytest.approx(theirs)
 
@@ -108,12 +112,16 @@ def test_holm_is_that_of_statsmodels(ps: list[float]) -> None:
     [(2, 0.5), (2, 5.0), (5, 0.1), (5, 1.5), (30, 0.1), (30, 0.5), (400, 0.1), (400, 0.15)],
 )
 def test_the_power_is_that_of_statsmodels(cases: int, effect: float) -> None:
+    from statsmodels.stats.power import TTestPower
+
     theirs = float(TTestPower().power(effect, cases, 0.05))
     assert power_of(effect * 3, 3.0, cases) == pytest.approx(theirs, abs=2e-6)
 
 
 @pytest.mark.parametrize("cases", [8, 50, 1000])
 def test_what_is_detectable_is_that_of_statsmodels_and_so_many_cases_are_needed(cases: int) -> None:
+    from statsmodels.stats.power import TTestPower
+
     found = minimum_detectable(2.0, cases)
     theirs = TTestPower().solve_power(nobs=cases, alpha=0.05, power=0.8)
     assert found == pytest.approx(2.0 * float(theirs), rel=1e-4)
@@ -135,12 +143,12 @@ def test_more_tests_need_more_cases() -> None:
 @pytest.mark.parametrize("share", [0.6, 0.975, 0.99999])
 def test_quantiles_of_t_go_over_into_their_expansion(share: float) -> None:
     for freedom in (299, 300, 301, 5_000):
-        assert t_quantile(share, freedom) == pytest.approx(float(stats.t.ppf(share, freedom)), rel=1e-8)
+        assert t_quantile(share, freedom) == pytest.approx(float(scipy.stats.t.ppf(share, freedom)), rel=1e-8)
 
 
 @pytest.mark.parametrize(("better", "worse", "cases"), [(12, 5, 100), (0, 3, 20), (40, 0, 44), (7, 7, 30)])
 def test_tangos_interval_ends_where_the_score_test_refuses(better: int, worse: int, cases: int) -> None:
-    z = stats.norm.ppf(0.975)
+    z = scipy.stats.norm.ppf(0.975)
 
     def score(difference: float) -> float:
         """The likelihood maximised by search, in place of the closed form."""

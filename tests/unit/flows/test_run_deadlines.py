@@ -120,8 +120,30 @@ def test_a_direct_call_fails_by_the_deadline_too(app: App) -> None:
     assert any("--deadline SECONDS" in note for note in caught.value.__notes__)
 
 
+AMPLE = (0.2, 1.0, 5.0, 25.0)
+"""Deadlines in seconds, of which a busy machine needs a later one to get as far as a test has to."""
+
 DONE: list[int] = []
 DYING: list[int] = []
+
+
+def with_ample_time(app: App, target: Any, raises: type[BaseException]) -> BaseException:
+    """What it raises, which it comes to within one of these deadlines."""
+    for seconds in AMPLE:
+        DONE.clear()
+        with pytest.raises((raises, DeadlineExceeded)) as caught:
+            app.run(target, deadline=seconds)
+        if caught.type is raises:
+            return caught.value
+    raise AssertionError(f"it got no further than {DONE} within {AMPLE[-1]} s")
+
+
+def let_it_pass(app: App) -> None:
+    """Wait until the deadline of the last run is over."""
+    end_ns = app.ledger.run("last").deadline_ns
+    assert end_ns is not None
+    while time.time_ns() <= end_ns:
+        time.sleep(0.01)
 
 
 @pytest.fixture(autouse=True)
@@ -136,7 +158,7 @@ def noted(n: int) -> int:
     return n
 
 
-@flow(deadline=0.2)
+@flow
 def dying() -> int:
     noted(1)
     if DYING:
@@ -146,12 +168,12 @@ def dying() -> int:
 
 def test_the_deadline_counts_from_the_start_of_the_run_and_not_from_its_resume(app: App) -> None:
     DYING.append(1)
-    with pytest.raises(Killed):
-        app.run(dying)
+    with_ample_time(app, dying, Killed)
     before = app.ledger.run("last")
-    assert before.deadline_ns == before.created_ns + 200_000_000
+    assert before.deadline_ns is not None
+    assert before.deadline_ns - before.created_ns in [int(seconds * 1e9) for seconds in AMPLE]
     DYING.clear()
-    time.sleep(0.25)
+    let_it_pass(app)
     for _ in range(2):
         with pytest.raises(DeadlineExceeded):
             app.resume("last", flow=dying)
@@ -221,24 +243,27 @@ def test_a_step_that_failed_as_the_deadline_passed_is_tried_again_with_more_time
     def late() -> str:
         tries.append(1)
         if len(tries) == 1:
-            time.sleep(0.2)
+            let_it_pass(app)
             raise ConnectionError("no answer")
         return "fine"
 
-    @flow(deadline=0.1)
+    @flow
     def working() -> str:
         return late()
 
-    with pytest.raises(DeadlineExceeded) as caught:
-        app.run(working)
+    for seconds in AMPLE:
+        with pytest.raises(DeadlineExceeded) as caught:
+            app.run(working, deadline=seconds)
+        if tries:
+            break
     assert isinstance(caught.value.__cause__, ConnectionError)
     assert app.resume("last", flow=working, deadline=60) == "fine"
     assert len(tries) == 2
 
 
 def undo(result: int) -> None:
+    let_it_pass(App.current())
     DONE.append(-result)
-    time.sleep(0.3)
 
 
 @step(compensate=undo)
@@ -248,28 +273,28 @@ def undoable(n: int) -> int:
 
 
 def test_a_deadline_that_passes_while_a_failed_run_is_undone_changes_nothing(app: App) -> None:
-    @flow(deadline=0.2)
+    @flow
     def failing() -> None:
         undoable(1)
         undoable(2)
         raise ValueError("sold out")
 
-    with pytest.raises(StepFailed, match="ValueError: sold out") as caught:
-        app.run(failing)
-    assert caught.value.is_over
+    failed = with_ample_time(app, failing, StepFailed)
+    assert isinstance(failed, StepFailed)
+    assert "ValueError: sold out" in str(failed)
+    assert failed.is_over
     assert DONE == [1, 2, -2, -1]
     assert app.ledger.run("last").error == "ValueError: sold out (undone: undoable, undoable)"
 
 
 def test_a_run_whose_deadline_passed_while_nobody_held_it_is_undone(app: App) -> None:
-    @flow(deadline=0.6)
+    @flow
     def trip() -> None:
         undoable(1)
         raise Killed
 
-    with pytest.raises(Killed):
-        app.run(trip)
-    time.sleep(0.65)
+    with_ample_time(app, trip, Killed)
+    let_it_pass(app)
     with pytest.raises(DeadlineExceeded, match="has passed its deadline; undone: undoable; it is over"):
         app.resume("last", flow=trip)
     assert DONE == [1, -1]

@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -20,6 +21,7 @@ from kept_runs import LARGE, SECRET, asked, change, hide, kept_ledger, kept_run,
 from ledgers import outcome, take_over
 from surefoot.errors import InvalidInput, LedgerCorrupt, RunPruned
 from surefoot.ledger import Append, Keyring, Payloads, SqliteLedger
+from surefoot.ledger.compressed import decompressed, zstd
 from surefoot.ledger.exporting import Exported, export
 from surefoot.ledger.importing import Imported, import_runs
 from surefoot.ledger.retention import Rule, prune
@@ -415,3 +417,51 @@ def test_rows_of_the_first_format_keep_their_chain_without_their_key(
     assert verified(other).is_whole
     with pytest.raises(RunPruned):
         texts(other, run_id)
+
+
+def _swollen(file: Path, size: int) -> int:
+    """Put a text of so many bytes in the place of the first blob of a file; how many bytes stand for it there."""
+    packed = zstd.compress(b"0" * size)
+    [(digest,)] = asked(file, "SELECT digest FROM blobs")
+    change(file, "UPDATE blobs SET data = ? WHERE digest = ?", packed, digest)
+    return len(packed)
+
+
+@pytest.mark.parametrize("with_sealed", [False, True])
+def test_a_value_that_grows_beyond_its_bound_is_not_decompressed(
+    ledger: SqliteLedger, other: SqliteLedger, tmp_path: Path, with_sealed: bool
+) -> None:
+    file = tmp_path / "export.db"
+    options: dict[str, Any] = {"key": export_key(tmp_path)} if with_sealed else {}
+    kept_run(ledger, f'"{LARGE}"')
+    exported(ledger, file, **options)
+    assert _swollen(file, 64_000_000) < 100_000
+    tracemalloc.start()
+    try:
+        with pytest.raises(
+            InvalidInput, match=r"export.db is not imported: .* 1,000,000 bytes .*--max-value"
+        ):
+            imported(other, file, most_bytes=1_000_000, **options)
+        assert tracemalloc.get_traced_memory()[1] < 32_000_000
+    finally:
+        tracemalloc.stop()
+    assert len(other.runs()) == 1
+
+
+def test_a_value_of_the_very_size_is_imported(
+    ledger: SqliteLedger, other: SqliteLedger, tmp_path: Path
+) -> None:
+    kept_run(ledger, f'"{LARGE}"')
+    exported(ledger, tmp_path / "export.db")
+    size = len(LARGE) + 2
+    with pytest.raises(InvalidInput, match="--max-value"):
+        imported(other, tmp_path / "export.db", most_bytes=size - 1)
+    assert imported(other, tmp_path / "export.db", most_bytes=size).added == 1
+
+
+def test_a_compressed_text_that_is_cut_or_goes_on_is_malformed() -> None:
+    packed = zstd.compress(b"text" * 1000)
+    assert decompressed(packed, most=4000) == b"text" * 1000
+    for odd in (packed[:-1], packed + b"x", b"", b"none"):
+        with pytest.raises(zstd.ZstdError):
+            decompressed(odd, most=4000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -132,7 +133,7 @@ def test_what_is_given_back_can_be_taken_again() -> None:
 
 def test_good_tokens_cost_no_turn_and_bad_ones_do() -> None:
     clock = Clock()
-    knocking = Knocking(3, clock=clock)
+    knocking = Knocking(Rates(3, share=1.0, clock=clock), clock=clock)
     for _ in range(20):
         turn = knocking.turn("203.0.113.9", "good")
         knocking.was_good("203.0.113.9", "good", turn)
@@ -193,26 +194,31 @@ def test_where_nobody_can_say_whose_a_token_is_it_is_not_said_to_be_bad(
     token = provider.token("viewer", ORGANISATION)
     headers = {"authorization": f"Bearer {token}"}
     provider.is_away = True
-    with client_of(server_of(town.app, bad_tokens_per_minute=5)) as web:
-        for _ in range(4):
+    with client_of(server_of(town.app, bad_tokens_per_minute=60)) as web:
+        for _ in range(30):
             answer = web.get("/flows", headers=headers)
             assert answer.status_code == 503
             assert answer.headers["retry-after"] == "5"
             assert token not in answer.text
         assert web.get("/flows", headers=town.bearer("runner")).status_code == 200
         provider.is_away = False
-        assert web.get("/flows", headers=headers).json()["who"] == "user:viewer"
+        end_at = time.monotonic() + 60
+        while (answer := web.get("/flows", headers=headers)).status_code == 503:
+            assert time.monotonic() < end_at
+            time.sleep(2)
+        assert answer.json()["who"] == "user:viewer"
 
 
-def test_what_is_recorded_of_somebody_goes_before_what_his_token_claims(
+def test_who_is_of_another_organisation_by_his_provider_than_is_recorded_opens_nothing(
     town: Town, provider: IdentityProvider
 ) -> None:
-    """He is a viewer of acme here; his provider says that he is of the other organisation."""
+    """Whom acme has recorded under a name is not whoever bears it elsewhere: neither is taken for the other."""
     headers = {"authorization": f"Bearer {provider.token('viewer', OTHER, 'admins')}"}
     with client_of(server_of(town.app)) as web:
-        assert web.get("/flows", headers=headers).json()["organisation"] == ORGANISATION
-        assert web.get(f"/runs/{town.runs[OTHER]}", headers=headers).status_code == 404
-        assert web.post("/flows/triage/runs", headers=headers, json={}).status_code == 403
+        assert web.get("/flows", headers=headers).status_code == 401
+        own = {"authorization": f"Bearer {provider.token('viewer', ORGANISATION)}"}
+        assert web.get("/flows", headers=own).json()["organisation"] == ORGANISATION
+        assert web.get(f"/runs/{town.runs[OTHER]}", headers=own).status_code == 404
         # Of somebody who is not recorded it counts, and he has no role.
         unknown = {"authorization": f"Bearer {provider.token('passer-by', OTHER)}"}
         assert web.get("/flows", headers=unknown).status_code == 403

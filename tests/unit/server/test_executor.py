@@ -11,11 +11,12 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from starlette.testclient import TestClient
 
 import served_flows
-from serving import api_at, until
+from serving import HOST, api_at, until
 from surefoot import App, flow, step
 from surefoot import flows as running
 from surefoot.access import LOCAL
@@ -122,9 +123,10 @@ def test_a_full_queue_refuses_before_anything_is_recorded(tmp_path: Path) -> Non
             assert {one.json()["type"] for one in refused} == {"urn:surefoot:problem:server-full"}
             assert all(int(one.headers["retry-after"]) >= 1 for one in refused)
             assert client.get("/readyz").status_code == 503
-            batch = {"runs": [{"inputs": {"n": 1}}] * 3}
+            batch = {"runs": [{"inputs": {"n": 1}}] * 2}
             assert client.post("/flows/twice/batches", json=batch).status_code == 503
             assert client.post("/flows/twice/runs?wait=0", json={"inputs": {"n": 1}}).status_code == 503
+            assert served_flows.began.acquire(timeout=60)
             assert len(app.ledger.runs()) == 1
             served_flows.gate.set()
             assert sorted(one.result().status_code for one in asking) == [200] * 3 + [503] * 3
@@ -278,6 +280,21 @@ def test_an_event_that_comes_as_a_run_is_parked_is_not_lost(tmp_path: Path) -> N
         assert api.recovery.look() == 1
 
 
+def test_a_run_that_cannot_be_cancelled_keeps_none_of_the_others_from_going_on(tmp_path: Path) -> None:
+    """It is switched off while it waits, and what it has done cannot be undone."""
+    with api_at(tmp_path, FLOWS, park=0.05, look=0.1) as (client, _, app):
+        stuck, other = (
+            client.post(f"/flows/{name}/runs?wait=0", json={"inputs": inputs}).json()["id"]
+            for name, inputs in (("lasts", {"n": 1}), ("asks", {"what": "b"}))
+        )
+        for run_id in (stuck, other):
+            until(lambda run_id=run_id: app.ledger.run(run_id).status == "waiting", what="it is parked")
+        app.access.switches.off("flow:lasts", by=LOCAL, organisation="", reason="broken")
+        for run_id in (stuck, other):
+            assert client.post(f"/runs/{run_id}/events/answer", json={"value": "yes"}).status_code == 202
+        until(lambda: app.ledger.run(other).status == "completed", what="the other one goes on")
+
+
 def test_two_flows_of_one_name_are_refused(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / f"{name}_served.py").write_text(
@@ -305,7 +322,58 @@ def test_links_out_of_a_folder_are_not_followed(tmp_path: Path) -> None:
         Served.load([str(inside)])
 
 
-def test_room_is_asked_for_before_anything_else(own: Runs) -> None:
-    own.executor.check_room(own.executor.settings.queue)
-    with pytest.raises(Unavailable):
-        own.executor.check_room(own.executor.settings.queue + 1)
+def test_places_are_kept_for_who_has_asked_first(own: Runs) -> None:
+    queue = own.executor.settings.queue
+    with pytest.raises(Unavailable), own.executor.places(queue + 1):
+        pass
+    with own.executor.places(queue):
+        assert own.executor.room == 0
+        with pytest.raises(Unavailable), own.executor.places():
+            pass
+        with pytest.raises(Unavailable):
+            own.begin(order("leaves_a_mark"))
+    assert own.executor.room == queue
+
+
+def test_batches_that_come_at_once_do_not_fill_more_than_the_queue(tmp_path: Path) -> None:
+    with api_at(tmp_path, FLOWS, workers=1, queue=10, look=60) as (client, api, app):
+        held = client.post("/flows/held/runs?wait=0", json={"inputs": {"name": "first"}})
+        served_flows.began.acquire(timeout=60)
+
+        async def at_once() -> list[int]:
+            transport = httpx.ASGITransport(api.asgi)
+            batch = {"runs": [{"inputs": {"n": 1}}] * 4}
+            async with httpx.AsyncClient(transport=transport, base_url=HOST) as several:
+                asking = (several.post("/flows/twice/batches", json=batch) for _ in range(8))
+                return [answer.status_code for answer in await asyncio.gather(*asking)]
+
+        assert sorted(asyncio.run(at_once())) == [202] * 2 + [503] * 6
+        assert (api.executor.queued, len(app.ledger.runs())) == (8, 9)
+        served_flows.gate.set()
+        assert held.status_code == 202
+
+
+def test_a_batch_that_never_fits_is_not_told_to_come_again(tmp_path: Path) -> None:
+    with api_at(tmp_path, FLOWS, queue=2) as (client, _, _app):
+        answer = client.post("/flows/twice/batches", json={"runs": [{"inputs": {"n": 1}}] * 3})
+        assert (answer.status_code, answer.json()["detail"]) == (400, "runs is no list of at most 2")
+
+
+def test_who_waits_for_a_run_that_was_accepted_meanwhile_is_told_so(tmp_path: Path) -> None:
+    """Two ask under one key while no worker is free; the first of them has waited long enough."""
+    with api_at(tmp_path, FLOWS, workers=1, look=60) as (client, api, _), ThreadPoolExecutor(4) as pool:
+        pool.submit(ask, client, "first")
+        served_flows.began.acquire(timeout=60)
+        one = pool.submit(ask_under, client, "?wait=0.3")
+        until(lambda: api.executor.queued == 1)
+        other = pool.submit(ask_under, client, "?wait=0.6")
+        events = pool.submit(ask_under, client, "", accept="text/event-stream")
+        assert one.result(60).status_code == other.result(60).status_code == 202
+        assert one.result().json()["id"] == other.result().json()["id"]
+        served_flows.gate.set()
+        assert "event: end" in events.result(60).text
+
+
+def ask_under(client: TestClient, query: str, **headers: str) -> Any:
+    named = {"idempotency-key": "K", **headers}
+    return client.post(f"/flows/held/runs{query}", json={"inputs": {"name": "kept"}}, headers=named)

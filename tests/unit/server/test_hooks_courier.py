@@ -42,6 +42,11 @@ def triage(text: str) -> dict[str, str]:
 
 
 @flow
+def power(of: int) -> int:
+    return 2**of
+
+
+@flow
 def outer(text: str) -> str:
     return triage(text)["said"]
 
@@ -153,6 +158,15 @@ def test_what_came_out_goes_along_only_where_that_is_said(opened: Opened, server
     assert done["output"]["said"].startswith("the key ")
     assert SECRET not in json.dumps([failed, done])
     assert (large["output"], large["is_output_left_out"]) == (None, True)
+
+
+def test_what_json_has_no_number_for_goes_along_as_text(opened: Opened, server: Hooked) -> None:
+    app, courier = opened("output = true")
+    app.run(power, {"of": 70})
+    app.run(triage, {"text": "behind it"})
+    assert courier.deliver() == 2
+    large, done = told(server)
+    assert (large["output"], done["output"]) == (str(2**70), {"said": "behind it"})
 
 
 def test_only_what_was_asked_for(opened: Opened, server: Hooked) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +16,18 @@ from starlette.testclient import TestClient
 import served_flows
 from serving import api_at, events, until
 from surefoot import App
+from surefoot.access.heads import heads_in
+from surefoot.errors import (
+    BreakerOpen,
+    BudgetExceeded,
+    ConfigError,
+    LedgerCorrupt,
+    LedgerError,
+    RateLimited,
+    SurefootError,
+)
 from surefoot.server.api.application import Api
+from surefoot.server.api.problems import again_of, problem_of
 
 FLOWS = Path(served_flows.__file__)
 Serving = tuple[TestClient, Api, App]
@@ -119,6 +131,10 @@ def test_a_failed_run_is_a_problem_that_names_it(client: TestClient) -> None:
         ({"inputs": {}, "deadline": -1}, "deadline"),
         ({"inputs": {}, "deadline": True}, "deadline"),
         ({"inputs": {}, "tags": {"a": 1}}, "tags"),
+        ({"inputs": {}, "tags": {"a": "\0"}}, "tags"),
+        ({"inputs": {}, "tags": {"\0": "a"}}, "tags"),
+        ({"inputs": {}, "tags": {"a" * 201: "a"}}, "tags"),
+        ({"inputs": {}, "session": "\0"}, "session"),
         ({"inputs": {}, "key": " "}, "key"),
         ({"inputs": {}, "session": 3}, "session"),
     ],
@@ -174,6 +190,78 @@ def test_another_body_under_a_key_that_is_under_way_is_refused(client: TestClien
     assert begin(client, "held", {"name": "two"}, idempotency_key="k").status_code == 422
     served_flows.gate.set()
     ended(client, first.json()["id"])
+
+
+# The audit
+
+
+def test_each_request_to_begin_a_run_is_told_of_once_whatever_came_of_it(serving: Serving) -> None:
+    client, _, app = serving
+
+    def told() -> list[str]:
+        return sorted(
+            row.request_id for row in app.access.audit.rows(action="flow:run") if row.decision == "allowed"
+        )
+
+    def ask(name: str, flow: str, inputs: dict[str, Any], query: str = "", **headers: str) -> int:
+        answer = begin(client, flow, inputs, query=query, x_request_id=name, **headers)
+        return int(answer.status_code)
+
+    asked = [
+        (ask("made", "twice", {"n": 1}), 200),
+        (ask("keyed", "twice", {"n": 2}, idempotency_key="a"), 200),
+        (ask("keyed-again", "twice", {"n": 2}, idempotency_key="a"), 200),
+        (ask("keyed-otherwise", "twice", {"n": 3}, idempotency_key="a"), 422),
+        (ask("later", "twice", {"n": 4}, "?wait=0"), 202),
+        (ask("later-again", "twice", {"n": 4}, "?wait=0", idempotency_key="a2"), 202),
+        (ask("odd", "twice", {"n": "no number"}), 422),
+        (ask("no-flow", "nothing", {}), 404),
+        (ask("fails", "fails", {"why": "it must"}), 500),
+        (ask("streamed", "twice", {"n": 5}, accept="text/event-stream"), 200),
+        (ask("held", "held", {"name": "one"}, "?wait=0.1"), 202),
+    ]
+    served_flows.gate.set()
+    assert [status for status, _ in asked] == [right for _, right in asked]
+    assert told() == sorted(
+        [
+            "made",
+            "keyed",
+            "keyed-again",
+            "keyed-otherwise",
+            "later",
+            "later-again",
+            "odd",
+            "no-flow",
+            "fails",
+            "streamed",
+            "held",
+        ]
+    )
+    assert app.access.audit.verify() == 11
+
+
+def test_of_a_run_that_could_not_begin_in_time_the_row_goes_with_its_record(tmp_path: Path) -> None:
+    served_flows.gate.clear()
+    with api_at(tmp_path, FLOWS, workers=1, grace=0) as (client, _, app):
+        try:
+            begin(client, "held", {"name": "first"}, query="?wait=0.1", x_request_id="first")
+            late = begin(client, "twice", {"n": 1}, query="?wait=0.1", x_request_id="late")
+            assert (late.status_code, late.json()["status"]) == (202, "pending")
+            rows = app.access.audit.rows(action="flow:run")
+            assert sorted(row.request_id for row in rows) == ["first", "late"]
+        finally:
+            served_flows.gate.set()
+
+
+def test_heads_are_kept_of_rows_that_go_with_runs_too(tmp_path: Path) -> None:
+    heads = tmp_path / "heads.jsonl"
+    (tmp_path / "surefoot.toml").write_text(f'[access]\nheads = "{heads}"\nheads_every = 2\n')
+    with api_at(tmp_path, FLOWS, grace=0) as (client, _, app):
+        for n in range(4):
+            assert begin(client, "twice", {"n": n}).status_code == 200
+        kept = list(heads_in(heads.read_text().splitlines()))
+        assert [head.seq for head in kept] == [2, 4]
+        assert app.access.audit.verify(kept) == 4
 
 
 # Events
@@ -236,6 +324,41 @@ def test_runs_are_listed_by_page_and_by_what_they_are(client: TestClient) -> Non
     assert client.get("/runs?status=odd").status_code == 400
     assert client.get("/runs?limit=0").status_code == 400
     assert client.get("/runs?limit=x").status_code == 400
+    # What a ledger on a server could not read, or would take long to.
+    for name in ("flow", "principal", "session", "key", "before", "tag.a"):
+        assert client.get(f"/runs?{name}=%00").status_code == 400
+    tags = [f"tag.t{number}=a" for number in range(11)]
+    assert client.get(f"/runs?{'&'.join(tags)}").status_code == 400
+    assert client.get(f"/runs?{'&'.join(tags[1:])}").json()["runs"] == []
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (LedgerError("postgresql://surefoot@db.internal: gone"), 503),
+        (LedgerCorrupt("/var/lib/db.internal: run X"), 500),
+        (ConfigError("connections.db.internal has no key"), 500),
+    ],
+)
+def test_of_what_only_its_keeper_can_mend_an_answer_says_nothing(
+    error: SurefootError, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    problem = problem_of(error)
+    assert (problem.status, "retry-after" in problem.headers) == (status, status == 503)
+    assert "db.internal" not in problem.detail
+    assert "db.internal" in caplog.text
+
+
+def test_when_to_ask_again_is_what_the_error_says() -> None:
+    renews = int((time.time() + 3_000) * 1e9)
+    for error, status, least, most in (
+        (RateLimited("", retry_after=7.5), 429, 8, 8),
+        (BreakerOpen("", retry_after=30.0), 503, 30, 30),
+        (BudgetExceeded("", renews_ns=renews), 402, 2_000, 3_000),
+        (LedgerError(""), 503, 1, 1),
+    ):
+        assert least <= int(again_of(error, status)["retry-after"]) <= most
+    assert again_of(BudgetExceeded(""), 402) == {}
 
 
 def test_steps_are_shown_as_people_may_read_them_and_as_they_were(client: TestClient) -> None:
@@ -251,7 +374,7 @@ def test_steps_are_shown_as_people_may_read_them_and_as_they_were(client: TestCl
 
 def test_flows_tell_what_they_take_and_give(client: TestClient) -> None:
     names = {one["name"] for one in client.get("/flows").json()["flows"]}
-    assert names == {"twice", "shout", "fails", "held", "asks", "counts", "says", "greets", "mails"}
+    assert names == {"twice", "shout", "fails", "held", "asks", "counts", "says", "greets", "mails", "lasts"}
     told = client.get("/flows/twice").json()
     assert (told["version"], told["description"]) == ("3", "Doubles a number.")
     assert told["inputs"]["properties"]["note"]["default"] == "none"
@@ -362,3 +485,13 @@ def test_a_batch_is_recorded_whole_or_not_at_all(serving: Serving) -> None:
     assert [one["id"] for one in again.json()["runs"]] == made
     assert client.post("/flows/twice/batches", json={"runs": []}).status_code == 400
     assert client.post("/flows/twice/batches", json={"runs": [1]}).status_code == 400
+
+
+@pytest.mark.parametrize("path", ["/runs/{run}/cancel", "/switches"])
+def test_a_compensation_that_exits_ends_no_server(client: TestClient, path: str) -> None:
+    run_id = begin(client, "lasts", {"n": 1}, query="?wait=0").json()["id"]
+    ended(client, run_id, "waiting")
+    body = {"what": "flow:lasts"} if path == "/switches" else {}
+    answer = client.post(path.format(run=run_id), json=body)
+    assert answer.status_code == (200 if path == "/switches" else 500)
+    assert begin(client, "twice", {"n": 1}).json()["output"] == 2

@@ -29,11 +29,14 @@ def experiment(reference: str = "last", *, flow: str = "", tenant: str | None = 
     Raises `UnknownExperiment` and `LedgerError`.
     """
     evaluations = Evaluations(flows.host().ledger)
-    return opened(evaluations.experiment(reference, flow=flow, tenant=tenant), evaluations)
+    record = evaluations.experiment(reference, flow=flow, tenant=tenant)
+    return opened(record, evaluations, tenant=tenant)
 
 
-def opened(record: ExperimentRecord, evaluations: Evaluations, *, since_ns: int = 0) -> Experiment:
-    """The experiment of a record, with the cases that are judged by now.
+def opened(
+    record: ExperimentRecord, evaluations: Evaluations, *, since_ns: int = 0, tenant: str | None = None
+) -> Experiment:
+    """The experiment of a record, with the cases that are judged by now, or those of a tenant.
 
     since_ns: of an online experiment, which has no end: runs whose ids were made at this time or later.
     """
@@ -42,7 +45,7 @@ def opened(record: ExperimentRecord, evaluations: Evaluations, *, since_ns: int 
     scorers: dict[str, set[str]] = {}
     ended_ns = record.begun_ns
     is_part = record.kind == "online" and since_ns > 0
-    for case in evaluations.cases(record, first=first_id(since_ns) if is_part else ""):
+    for case in evaluations.cases(record, tenant=tenant, first=first_id(since_ns) if is_part else ""):
         rows.append(row_of(case, is_reused=True))
         for score in case.scores:
             scorers.setdefault(score.metric, set()).add(score.scorer)
@@ -65,7 +68,7 @@ def opened(record: ExperimentRecord, evaluations: Evaluations, *, since_ns: int 
                 noted.get(name, MetricRecord(record.id, name, direction=direction_of_name(name))),
                 rows,
                 scorers.get(name, ()),
-                evaluations.judges(record.id, name) if name in judges else (),
+                evaluations.judges(record.id, name, tenant=tenant) if name in judges else (),
             )
             for name in _names(record, noted, rows)
         ),
@@ -74,7 +77,7 @@ def opened(record: ExperimentRecord, evaluations: Evaluations, *, since_ns: int 
         warnings=(stopped,) if stopped else (),
         kind=record.kind,
         repeats=record.repeats,
-        prompts=evaluations.prompts(record),
+        prompts=evaluations.prompts(record, tenant=tenant),
         changes=_texts(record.settings.get("changes")),
         stopped=stopped,
     )

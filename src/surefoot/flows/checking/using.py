@@ -79,6 +79,8 @@ def undeclared(report: Report, used: Mapping[str, Hop]) -> dict[str, Hop]:
             connection = name.partition(":")[0]
             is_named = rights.allows("model", name) and rights.allows("connection", connection)
         else:
+            # What is seen of connections are the databases of transactions.
+            kind = "database" if kind == "connection" else kind
             is_named = rights.allows(kind, name)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         if not is_named:
             found[text] = hop

@@ -100,7 +100,7 @@ class TransactionBody:
         if here is not None:
             what = f"run {here.run.id}: {what}"
             if isinstance(self._given, str):
-                here.require_use("connection", self._given)
+                here.require_use("database", self._given)
 
         def body(connection: object) -> Any:
             return self.function(*args[: self._place], connection, *args[self._place :], **kwargs)

@@ -222,6 +222,14 @@ class Found(Claim):
     def handed_over(self, cause: object) -> None:
         """Nothing failed."""
 
+    @property
+    def is_watched(self) -> bool:
+        return self._claim.is_watched
+
+    def streamed(self, piece: str, *, is_replayed: bool = False) -> None:
+        """See `surefoot.scope.Claim.streamed`."""
+        self._claim.streamed(piece, is_replayed=is_replayed)
+
     def abandon(self) -> None:
         """It is finished."""
 
@@ -261,6 +269,14 @@ class Leading(Claim):
     def handed_over(self, cause: object) -> None:
         """See `surefoot.scope.Claim.handed_over`."""
         self._claim.handed_over(cause)
+
+    @property
+    def is_watched(self) -> bool:
+        return self._claim.is_watched
+
+    def streamed(self, piece: str, *, is_replayed: bool = False) -> None:
+        """See `surefoot.scope.Claim.streamed`."""
+        self._claim.streamed(piece, is_replayed=is_replayed)
 
     def abandon(self) -> None:
         """See `surefoot.scope.Claim.abandon`. One of those that wait makes the call then."""

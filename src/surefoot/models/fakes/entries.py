@@ -169,7 +169,8 @@ def _answered(asked: ModelRequest, said: Says, number: int, headers: Mapping[str
         body, events = _completion(asked, turn, usage)
     else:
         form: Written = written(asked.operation, turn, usage)
-        body, events = dict(form.body), [(one.name, one.data) for one in form.events]
+        body = dict(form.body)
+        events = [(one.name, one.data) for one in form.events] if asked.is_stream else []
     if not asked.is_stream:
         return Answer(200, headers, _dumped(body), is_free=said.usage is None)
     lines = [f"event: {name}\ndata: {data}\n\n" if name else f"data: {data}\n\n" for name, data in events]

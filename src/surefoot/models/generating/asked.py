@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 
 from surefoot.models.chain.connections import Target
@@ -11,13 +12,35 @@ from surefoot.models.chain.operations import OPERATIONS
 from surefoot.models.chain.reserve import Reserve
 from surefoot.models.fakes import Fake
 from surefoot.models.generating.asking import Listening
-from surefoot.scope import CacheWish
+from surefoot.scope import CacheWish, Claim
 from surefoot.values import Json, PromptRef
 
 R = TypeVar("R")
 
 Hear = Callable[[str], object]
 """Is given each piece of an answer's text as it comes; async code may give an async function."""
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """In the place of `hear`: notes the pieces of an answer that is not taken yet, with whom they are for."""
+
+    hear: Hear
+    pieces: list[tuple[Hear, str]]
+
+    def __call__(self, piece: str) -> None:
+        self.pieces.append((self.hear, piece))
+
+
+def tell(claim: Claim, hear: Hear, piece: str, *, is_replayed: bool = False) -> None:
+    """Tell whoever watches the run what `hear` was given; of what is withheld, once it is handed on."""
+    if not claim.is_watched:
+        return
+    watcher = partial(claim.streamed, is_replayed=is_replayed)
+    if isinstance(hear, Withheld):
+        hear.pieces.append((watcher, piece))
+    else:
+        watcher(piece)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ from surefoot.models.chain.retries import is_unsent
 from surefoot.models.chain.sse import Events
 from surefoot.models.chain.vendors import LOCAL
 from surefoot.models.fakes import ModelRequest
-from surefoot.models.generating.asked import Asked, Hear
+from surefoot.models.generating.asked import Asked, Hear, tell
 from surefoot.models.generating.asking import Interrupted, Listening
 from surefoot.models.generating.replaying import facts_of_call, failure_of, replayed
 from surefoot.models.generating.transport import Outgoing, Oversized, Reply, send
@@ -428,6 +428,7 @@ class _Call(Generic[R]):
             yield Invoke(partial(hear, piece))
         except Exception as error:
             raise _ReaderFailed(error) from error
+        tell(self.claim, hear, piece)
 
     def _finish(self, ending: Ending, answer: Answer | None = None) -> Program[None]:
         self.is_open = False

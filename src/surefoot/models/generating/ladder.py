@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, cast
@@ -20,6 +20,7 @@ from surefoot.models.generating.answering import (
     Spent,
     within,
 )
+from surefoot.models.generating.asked import Hear, Withheld
 from surefoot.models.generating.checking import Examination, Verdict, most_of_checks
 from surefoot.models.generating.choices import Call, Single, calls_of, with_calls
 from surefoot.models.generating.tiers import Numbered, Tier, Tiered
@@ -28,8 +29,6 @@ from surefoot.scope import Work
 from surefoot.values import Money
 
 logger = scope.logger("surefoot.models")
-
-Hear = Callable[[str], object]
 
 
 def climbed(question: Question, tiered: Tiered, ask: Ask, *, only: int | None = None) -> Program[Answered]:
@@ -184,12 +183,9 @@ class _Held:
 
         def held(call: Call) -> Call:
             hear = call.stream
-            return call if hear is None else replace(call, stream=partial(self._keep, hear))
+            return call if hear is None else replace(call, stream=Withheld(hear, self.pieces))
 
         return with_calls(using, held)
-
-    def _keep(self, hear: Hear, piece: str) -> None:
-        self.pieces.append((hear, piece))
 
     def hand_on(self) -> Program[None]:
         """Give the pieces to whom they are for."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar, cast
 
@@ -16,7 +16,7 @@ from surefoot.models.chain.facts import facts_of
 from surefoot.models.chain.failures import Failed, error_of, malformation, malformed
 from surefoot.models.chain.record import Answer
 from surefoot.models.chain.sse import events_of
-from surefoot.models.generating.asked import Asked
+from surefoot.models.generating.asked import Asked, Hear, tell
 from surefoot.scope import Claim, Recorded
 from surefoot.values import CallFacts, Json
 
@@ -40,14 +40,18 @@ def replayed(
         error = answer.error or failure_of(answer, Failed(asked.target.provider, asked.target.model))
         claim.handed_over(error)
         if answer.error is not None and asked.hear is not None:
-            for piece in pieces_of(asked, answer):
-                yield Invoke(partial(asked.hear, piece))
+            yield from _hand_on(claim, asked.hear, pieces_of(asked, answer))
         raise error
     turn, pieces = read_whole(asked, answer)
     if asked.hear is not None:
-        for piece in pieces:
-            yield Invoke(partial(asked.hear, piece))
+        yield from _hand_on(claim, asked.hear, pieces)
     return turn, facts_of_call(asked, policy, answer)
+
+
+def _hand_on(claim: Claim, hear: Hear, pieces: Sequence[str]) -> Program[None]:
+    for piece in pieces:
+        yield Invoke(partial(hear, piece))
+    tell(claim, hear, "".join(pieces), is_replayed=True)
 
 
 def failure_of(answer: Answer, failed: Failed) -> SurefootError:

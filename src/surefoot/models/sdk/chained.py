@@ -58,6 +58,13 @@ class _Forgotten(Claim):
     def handed_over(self, cause: object) -> None:
         pass
 
+    @property
+    def is_watched(self) -> bool:
+        return False
+
+    def streamed(self, piece: str, *, is_replayed: bool = False) -> None:
+        pass
+
     def abandon(self) -> None:
         pass
 

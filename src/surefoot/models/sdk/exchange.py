@@ -42,6 +42,7 @@ from surefoot.models.sdk.deadlines import end_in_time, within
 from surefoot.models.sdk.replays import Call, remember, repeated, replay
 from surefoot.models.sdk.sending import Close, Read, Send
 from surefoot.models.sdk.streams import Tape, live
+from surefoot.models.sdk.telling import Telling
 from surefoot.scope import Claim, Ending, Recorded
 from surefoot.values import CallFacts, Money
 
@@ -147,7 +148,7 @@ class Exchange:
         self.claim = yield from looked_up(self.claim, self._lookup, self._cache, self.call.scope)
         if self.claim.recorded is not None:
             self.is_claim_open = False
-            return replay(self.call, self.claim.recorded)
+            return replay(self.call, self.claim.recorded, self.claim)
         self.attempts = Attempts(
             self,
             self.call.asked.operation.name,
@@ -169,6 +170,7 @@ class Exchange:
                 started_ns=self._started_ns,
                 passage=self._passage,
                 watch=watch,
+                telling=Telling.of(self.claim, self.call.asked.operation.name),
             )
             return live(response, tape, self.call.library, is_async=self.call.is_async)
         refused = yield from self._receive(response)

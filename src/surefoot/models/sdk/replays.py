@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 from surefoot.errors import ConfigError
 from surefoot.models.chain.operations import Request
 from surefoot.models.chain.record import Answer, replayed
+from surefoot.models.sdk.telling import Telling
 from surefoot.scope import Claim, Recorded, Scope
 
 if TYPE_CHECKING:
@@ -69,6 +70,10 @@ def replay(call: Call, recorded: Recorded, claim: Claim | None = None) -> httpx2
     if claim is not None and recorded.status == "failed":
         claim.handed_over(error or response)
     if response is not None:
+        if claim is not None and answer is not None and call.is_streaming and answer.is_event_stream:
+            telling = Telling.of(claim, call.asked.operation.name, is_replayed=True)
+            if telling is not None:
+                telling.whole(answer.handed_on)
         return response
     if error is not None:
         raise error

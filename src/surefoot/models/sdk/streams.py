@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import httpx2
 
     from surefoot.models.chain.watching import Watch
+    from surefoot.models.sdk.telling import Telling
 
 logger = scope.logger("surefoot.models")
 
@@ -43,8 +44,10 @@ class Tape:
         started_ns: int,
         passage: Passage | None = None,
         watch: Watch | None = None,
+        telling: Telling | None = None,
     ) -> None:
         self._claim = claim
+        self._telling = telling
         self._passage = passage
         self._watch = watch
         self._status = source.status_code
@@ -65,12 +68,17 @@ class Tape:
             self._first_ns = time.monotonic_ns() - self._started_ns
         if self._watch is None:
             self._chunks.append(chunk)
-            return chunk
-        return (yield from self._watch.heard(chunk))
+            return self._passed(chunk)
+        return self._passed((yield from self._watch.heard(chunk)))
 
     def rest(self) -> Program[bytes]:
         """The body came to its end: what was held back of it. Raises `GuardRefused`."""
-        return b"" if self._watch is None else (yield from self._watch.ended())
+        return b"" if self._watch is None else self._passed((yield from self._watch.ended()))
+
+    def _passed(self, chunk: bytes) -> bytes:
+        if self._telling is not None and chunk:
+            self._telling.passed(chunk)
+        return chunk
 
     @property
     def _body(self) -> bytes:

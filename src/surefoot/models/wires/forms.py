@@ -13,7 +13,7 @@ from surefoot.models.chain.answers import is_answer, is_whole, read_buffered, re
 from surefoot.models.chain.operations import parse_json
 from surefoot.models.chain.record import Answer
 from surefoot.models.chain.sse import Event, events_of
-from surefoot.models.generating.asking import Interrupted, Turn, Wire
+from surefoot.models.generating.asking import Interrupted, Listening, Turn, Wire
 from surefoot.models.wires.anthropic import AnthropicMessages
 from surefoot.models.wires.fields import inner, items, place, text
 from surefoot.models.wires.google import GoogleGenerate
@@ -33,6 +33,12 @@ _WIRES: Mapping[str, Wire] = {
 }
 _KEPT_ENDS = ("stop", "length", "tools")
 _NOTHING: Mapping[str, Json] = {}
+
+
+def listening_to(operation: str) -> Listening | None:
+    """For the text of a streamed answer; None for an operation whose answers are not known by pieces."""
+    wire = _WIRES.get(operation)
+    return None if wire is None else wire.listen()
 
 
 def is_in_events(answer: Answer) -> bool:

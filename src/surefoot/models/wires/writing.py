@@ -26,7 +26,12 @@ class Written:
     """An answer in a provider's format: at once, and as a stream."""
 
     body: Mapping[str, Json]
-    events: Sequence[Event]
+    streamed: Callable[[], Sequence[Event]]
+
+    @property
+    def events(self) -> Sequence[Event]:
+        """The events of the stream, made when they are asked for: most answers are not streamed."""
+        return self.streamed()
 
 
 def written(operation: str, turn: Turn, usage: Usage) -> Written:
@@ -121,10 +126,13 @@ def _chat(turn: Turn, usage: Usage) -> Written:
         for delta, tokens in _chat_deltas(turn)
     ]
     choices.append({"index": 0, "delta": {}, "finish_reason": finish, "logprobs": None})
-    events = [_event(chunk | {"choices": [one]}, is_named=False) for one in choices]
     last: _Fields = {"choices": [], "usage": counted}
-    events.append(_event(chunk | last, is_named=False))
-    return Written(body, [*events, Event("", "[DONE]")])
+
+    def streamed() -> list[Event]:
+        chunks = [*({"choices": [one]} for one in choices), last]
+        return [*(_event(chunk | one, is_named=False) for one in chunks), Event("", "[DONE]")]
+
+    return Written(body, streamed)
 
 
 def _chat_deltas(turn: Turn) -> list[tuple[_Fields, Sequence[Logprob]]]:
@@ -199,7 +207,7 @@ def _responses(turn: Turn, usage: Usage) -> Written:
     for index, item in enumerate(output):
         payloads += _item_events(item, index, turn)
     payloads.append({"type": f"response.{end['status']}", "response": dict(body)})
-    return Written(body, [_event(one | {"sequence_number": n}) for n, one in enumerate(payloads)])
+    return Written(body, lambda: [_event(one | {"sequence_number": n}) for n, one in enumerate(payloads)])
 
 
 def _output(turn: Turn) -> list[_Fields]:
@@ -327,7 +335,7 @@ def _messages(turn: Turn, usage: Usage) -> Written:
         payloads += _block_events(block, index)
     payloads.append({"type": "message_delta", "delta": end, "usage": counted})
     payloads.append({"type": "message_stop"})
-    return Written(body, [_event(payload) for payload in payloads])
+    return Written(body, lambda: [_event(payload) for payload in payloads])
 
 
 def _block_events(block: _Fields, index: int) -> list[_Fields]:
@@ -399,7 +407,7 @@ def _google(turn: Turn, usage: Usage) -> Written:
     chunks = [answer([part], tokens, {}) for part, tokens in pieces]
     chunks.append(answer([], (), end))
     body = answer([*thought, *said, *calls], turn.logprobs, end)
-    return Written(body, [_event(chunk, is_named=False) for chunk in chunks])
+    return Written(body, lambda: [_event(chunk, is_named=False) for chunk in chunks])
 
 
 def _google_logprobs(tokens: Sequence[Logprob]) -> Json:

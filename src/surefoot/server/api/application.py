@@ -14,9 +14,12 @@ from surefoot.server.api.problems import answer_to
 from surefoot.server.api.runs import RunPages
 from surefoot.server.api.switching import SwitchPages
 from surefoot.server.api.table import RULES
+from surefoot.server.crew import Tally
 from surefoot.server.entry import entered
+from surefoot.server.entry.entered import checks_of
 from surefoot.server.gateway import RULES as GATEWAY_RULES
 from surefoot.server.gateway import Translated, end_orphans, gateway_routes
+from surefoot.server.site import Beside, site_of
 from surefoot.server.working.executor import Executor
 from surefoot.server.working.figures import Figures
 from surefoot.server.working.recovery import Recovery
@@ -26,7 +29,8 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from surefoot.app import App
-    from surefoot.server.entry.rule import Method
+    from surefoot.server.crew import Member
+    from surefoot.server.entry.rule import Method, Rules
     from surefoot.server.served import Served
 
 
@@ -40,12 +44,16 @@ class Api:
     figures: Figures
     gateway_of: App | None = None
     """Whose models are asked for clients of OpenAI and Anthropic; None where there is no gateway."""
+    tally: Tally | None = None
+    """What the processes of the server tell each other of their figures; None where there is one process."""
 
     def start(self) -> None:
         """Begin to make runs, those first that were left by a former server."""
         if self.gateway_of is not None:
             end_orphans(self.gateway_of)
         self.executor.start()
+        if self.tally is not None:
+            self.tally.start()
         self.recovery.start()
 
     def close(self, *, grace: float | None = None) -> None:
@@ -53,26 +61,41 @@ class Api:
         self.executor.drain()
         self.recovery.close()
         self.executor.close(grace=grace)
+        if self.tally is not None:
+            self.tally.close()
 
 
-def api_of(app: App, served: Served, *, is_open: bool = False, has_gateway: bool = False) -> Api:
+def api_of(
+    app: App,
+    served: Served,
+    *,
+    is_open: bool = False,
+    has_gateway: bool = False,
+    has_ui: bool = False,
+    member: Member | None = None,
+) -> Api:
     """The application of an app for the flows that are served; `start` lets it work.
 
     is_open: whoever shows no token is taken for the owner of this machine's account.
     has_gateway: models are asked for clients of OpenAI and Anthropic too, under `/v1`.
+    has_ui: there are pages behind a login, under `/ui`.
+
+    member: which of the processes of a server this is, where it has several.
 
     Raises `UsageError` where a route is not in the table of what routes need.
     """
     settings = app.config.serve
     figures = Figures()
     executor = Executor(app, settings, figures)
+    tally = None if member is None else Tally(member, figures, executor.gauges)
     runs = Runs(executor, served)
     recovery = Recovery(runs)
     answers = Answers(app)
     following = Following(app, executor)
     beginning = Beginning(runs, answers, following, settings)
     pages = RunPages(runs, answers, following, recovery)
-    own = ServerPages(app, served, executor, figures)
+    rules: Rules = {**RULES, **(GATEWAY_RULES if has_gateway else {})}
+    own = ServerPages(app, served, executor, figures, rules=rules, is_open=is_open, tally=tally)
     switching = SwitchPages(app)
     endpoints: dict[tuple[Method, str], Endpoint] = {
         ("GET", "/healthz"): own.health,
@@ -98,12 +121,16 @@ def api_of(app: App, served: Served, *, is_open: bool = False, has_gateway: bool
     }
 
     routes = Door(app, served, figures).routes(endpoints, RULES)
+    rating = None if member is None else member.rating
+    checks = checks_of(app, settings, owner_is_anybody=is_open, rating=rating)
     asgi = entered(
         *(app, [*routes, *(gateway_routes(app) if has_gateway else ())]),
-        rules={**RULES, **(GATEWAY_RULES if has_gateway else {})},
+        rules=rules,
         settings=settings,
-        owner_is_anybody=is_open,
+        checks=checks,
         handlers={Exception: answer_to},
     )
     asked = Translated(asgi) if has_gateway else asgi
-    return Api(asked, executor, recovery, figures, gateway_of=app if has_gateway else None)
+    if has_ui:
+        asked = Beside(asked, site_of(app, checks))
+    return Api(asked, executor, recovery, figures, gateway_of=app if has_gateway else None, tally=tally)

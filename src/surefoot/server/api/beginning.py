@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, cast
 
@@ -13,6 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from surefoot import flows
 from surefoot.errors import InvalidInput
+from surefoot.server.api import keys
 from surefoot.server.api.answers import accepted, told
 from surefoot.server.api.following import is_streamed
 from surefoot.server.api.problems import Problem
@@ -33,8 +35,6 @@ if TYPE_CHECKING:
 
 RUN_FIELDS = ("inputs", "key", "tags", "session", "deadline")
 BATCH_FIELDS = ("runs", "tags", "session", "deadline")
-_LONGEST_KEY = 255
-_AT_ONCE = 50
 
 
 class Beginning:
@@ -48,50 +48,74 @@ class Beginning:
 
     async def run(self, asked: Asked) -> Response:
         """POST /flows/{flow}/runs."""
-        request = asked.request
+        request, told = asked.request, asked.told
+        if told is None:
+            raise LookupError("the rule of this route says that its row of the audit goes along")
         fields = fields_of(request, RUN_FIELDS)
-        order = _order(asked, fields, _key(asked, fields))
+        order = replace(_order(asked, fields, keys.of_request(request, fields)), audit=told.row)
+        is_own = order.key is None or await run_in_threadpool(self._admitted, asked, order)
         if is_streamed(request.headers.get("accept", "")):
             # Once events flow there is no other status any more.
             await run_in_threadpool(flows.checked, order.flow.spec, order.inputs)
+            await run_in_threadpool(told.settle)
             job = self._joined(order) or self._runs.begin(order)
-            return self._following.stream(job.run_id, job, last="", is_exact=True)
+            return self._following.stream(job.run_id, job, last="", is_exact=is_own)
         seconds = wait_of(request, self._settings.sync_seconds)
         if seconds == 0:
             record = await self._runs.submit(order)
+            told.is_written = True
             return accepted(record.id, record.flow, record.status, is_replay=record.status != "pending")
         until = time.monotonic() + seconds
-        job = self._joined(order) or self._runs.begin(order)
-        ended = await job.result(seconds)
-        if ended is None and not job.is_recorded and self._runs.executor.withdraw(job):
-            # Nobody had time for it yet: it is recorded, so that what is answered holds.
-            record = await self._runs.submit(order, is_bounded=False)
-            return accepted(record.id, record.flow, record.status)
-        return await self._answers.of_job(job, until=until, is_exact=True)
+        joined = self._joined(order)
+        job = joined or self._runs.begin(order)
+        if joined is None:
+            told.is_done = lambda: job.feed.is_opened
+        # Where nobody had time for it yet it is recorded, so that what is answered holds.
+        if (await job.result(seconds)) is None:
+            kept = await self._runs.accept(job, order)
+            if kept is not None:
+                told.is_written = True
+                return accepted(kept.id, kept.flow, kept.status)
+        return await self._answers.of_job(asked, job, until=until)
 
     async def batch(self, asked: Asked) -> Response:
         """POST /flows/{flow}/batches: all are recorded, or none where one does not fit."""
         request = asked.request
         fields = fields_of(request, BATCH_FIELDS)
-        orders = self._orders(asked, fields, request.headers.get("idempotency-key"))
-        await run_in_threadpool(_check_all, asked, orders)
-        self._runs.executor.check_room(len(orders))
-        made: list[dict[str, str]] = []
-        for start in range(0, len(orders), _AT_ONCE):
-            some = orders[start : start + _AT_ONCE]
-            records = await asyncio.gather(*(self._runs.submit(one, is_bounded=False) for one in some))
-            made += [{"id": one.id, "status": one.status} for one in records]
+        orders = self._orders(asked, fields, keys.of_batch(request))
+        await run_in_threadpool(self._check_all, asked, orders)
+        records = await self._runs.submit_all(orders)
+        made = [{"id": one.id, "status": one.status} for one in records]
         return told({"flow": asked.flow.name, "runs": made}, 202)
 
     def _joined(self, order: Order) -> Job | None:
         """The run of the same key, where it is made here right now and was asked for in the same words."""
-        if order.key is None:
-            return None
-        job = self._runs.executor.job_of_key(order.tags.tenant, order.flow.name, order.key)
+        job = self._under_key(order)
         return job if job is not None and job.asked == order.asked else None
 
+    def _under_key(self, order: Order) -> Job | None:
+        if order.key is None:
+            return None
+        return self._runs.executor.job_of_key(order.tags.tenant, order.flow.name, order.key)
+
+    def _admitted(self, asked: Asked, order: Order) -> bool:
+        """Whether whoever asks may read the run of his key as it was, which is his own where the key is new.
+
+        Raises `AccessDenied` for one of somebody else that he may not be given.
+        """
+        if order.key is None:
+            return True
+        if (known := self._runs.of_key(order)) is not None:
+            keys.require(asked, known.principal, known.status)
+            return asked.reads_exactly(known)
+        job = self._under_key(order)
+        if job is None or job.principal == asked.principal.who:
+            return True
+        keys.require(asked, job.principal, "running")
+        return False
+
     def _orders(self, asked: Asked, fields: Fields, key: str | None) -> list[Order]:
-        given = fields.items("runs", most=self._settings.max_batch)
+        given = fields.items("runs", most=min(self._settings.max_batch, self._settings.queue))
         if not given:
             raise Problem(400, "runs is empty: give a list of objects, each with the inputs of a run")
         orders: list[Order] = []
@@ -99,9 +123,24 @@ class Beginning:
             if not isinstance(one, dict) or one.keys() - {"inputs", "key"}:
                 raise Problem(400, f"runs[{index}] is no object of inputs and, if it has one, key")
             own = Fields(one)
-            its_key = own.text("key", most=_LONGEST_KEY) or (f"{key}/{index}" if key else None)
+            its_key = keys.of_fields(own) or (f"{key}/{index}" if key else None)
             orders.append(_order(asked, fields, its_key, inputs=own.mapping("inputs")))
+        named = Counter(one.key for one in orders if one.key is not None)
+        if twice := [name for name, count in named.items() if count > 1]:
+            raise Problem(
+                400, f"the key {twice[0][:60]!r} stands twice: each run of a batch has one of its own"
+            )
         return orders
+
+    def _check_all(self, asked: Asked, orders: Sequence[Order]) -> None:
+        """Raise `Problem` for the first run of a batch whose inputs do not fit, or whose key is another run's."""
+        with asked.app.entered():
+            for index, order in enumerate(orders):
+                try:
+                    self._runs.check(order)
+                except InvalidInput as error:
+                    raise Problem(422, f"runs[{index}]: {error}", kind="invalid-input", index=index) from None
+                self._admitted(asked, order)
 
 
 def _order(
@@ -131,23 +170,3 @@ def _plain(value: object) -> object:
             return f"int {value}"
         case _:
             return value
-
-
-def _key(asked: Asked, fields: Fields) -> str | None:
-    """The run key: of the header `Idempotency-Key`, or of the body."""
-    header, own = asked.request.headers.get("idempotency-key"), fields.text("key", most=_LONGEST_KEY)
-    if header is not None and own is not None and header != own:
-        raise Problem(400, "the header Idempotency-Key and key in the body differ: send one of them")
-    key = own if header is None else header
-    if key is not None and (not key.strip() or len(key) > _LONGEST_KEY):
-        raise Problem(400, f"a key is a text of 1 to {_LONGEST_KEY} characters")
-    return key
-
-
-def _check_all(asked: Asked, orders: Sequence[Order]) -> None:
-    """Raise `Problem` for the first run of a batch whose inputs do not fit."""
-    for index, order in enumerate(orders):
-        try:
-            flows.checked(asked.flow.spec, order.inputs)
-        except InvalidInput as error:
-            raise Problem(422, f"runs[{index}]: {error}", kind="invalid-input", index=index) from None

@@ -13,6 +13,7 @@ from surefoot.server.api.asked import Asked
 from surefoot.server.api.problems import Problem, answer_to
 from surefoot.server.entry import guard
 from surefoot.server.entry.caller import RUN
+from surefoot.server.entry.told import TOLD
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -61,7 +62,7 @@ class Door:
 
     def _open(self, request: Request) -> Asked:
         """A request of which nobody asks from whom it is."""
-        return Asked(request, LOCAL, self._app.access.resource("server"))
+        return Asked(self._app, request, LOCAL, self._app.access.resource("server"))
 
     def _asked(self, request: Request) -> Asked:
         caller = guard.caller_of(request)
@@ -70,4 +71,5 @@ class Door:
         if name is not None and (served := self._served.get(name)) is None:
             raise Problem(404, f"no flow {name[:80]!r} is served here: GET /flows lists those that are")
         resource = caller.admitted[1] if caller.admitted is not None else self._app.access.resource("server")
-        return Asked(request, caller.principal, resource, served, request.scope.get(RUN))
+        record, told = request.scope.get(RUN), request.scope.get(TOLD)
+        return Asked(self._app, request, caller.principal, resource, served, record, told)

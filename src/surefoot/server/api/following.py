@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
-from surefoot.flows import RunOpened, StepClosed, StepOpened, StepYielded
-from surefoot.ledger import FINAL, links_after
+from surefoot.errors import RunBusy, RunPruned
+from surefoot.flows import CallStreamed, RunOpened, StepClosed, StepOpened, StepYielded
+from surefoot.ledger import FINAL, links_after, recorded_at
 from surefoot.server.api.problems import problem_of
 from surefoot.server.api.shown import dumped, output_of, run_json, usage_json
-from surefoot.traces import parsed, plain
+from surefoot.server.working.feed import Place
+from surefoot.traces import parsed, plain, said_in
 
 if TYPE_CHECKING:
     from surefoot.app import App
     from surefoot.flows import RunEvent
-    from surefoot.ledger import Outcome
+    from surefoot.ledger import Link, Outcome
     from surefoot.server.working.executor import Executor
     from surefoot.server.working.feed import Feed
     from surefoot.server.working.job import Job
@@ -30,14 +32,17 @@ _HEARTBEAT_S = 15.0
 _LOOK_S = 0.25
 _LOOK_MOST_S = 1.0
 _PAGE = 500
+_NUMBERS = 2
+"""Of a place in a feed, in an event's id."""
 _OVER = (*FINAL, "failed", "in_doubt")
 
 
 class Following:
     """Streams of events. Each has an id; whoever was cut off sends the last one he has as `Last-Event-ID`.
 
-    What was recorded can be had again from any server. What is not, items of steps that yield and steps that have only
-    begun, is kept by the server that makes the run, up to `[serve] kept_events`.
+    What was recorded can be had again from any server. What is not, items of steps that yield, pieces of answers and
+    steps that have only begun, is kept by the server that makes the run, up to `[serve] kept_events`. From the ledger
+    an answer that was streamed comes as one piece, before the step that is its call.
     """
 
     def __init__(self, app: App, executor: Executor) -> None:
@@ -63,38 +68,43 @@ class Following:
     async def _events(
         self, run_id: str, job: Job | None, last: str, *, is_exact: bool
     ) -> AsyncIterator[bytes]:
-        mark, _, number = last.partition(".")
-        at = int(number[:18]) + 1 if number.isascii() and number.isdigit() else 0
-        seq = at - 1 if mark == "l" and at else 0
+        mark, *numbers = last.split(".")
+        read = [int(number[:18]) if number.isascii() and number.isdigit() else 0 for number in numbers]
+        seq = read[0] if mark == "l" and read else 0
         if job is not None:
             feed = job.feed
-            async for event in self._from_feed(feed, at if mark == feed.mark else 0, is_exact=is_exact):
+            place = Place(*read) if mark == feed.mark and len(read) == _NUMBERS else Place()
+            async for event in self._from_feed(feed, place, is_exact=is_exact):
                 yield event
             if job.ended is not None and job.ended.how in ("handed over", "refused"):
                 return
             run_id = feed.run_id
-            if job.ended is not None and job.ended.error is not None and not feed.is_opened:
-                problem = problem_of(job.ended.error)
+            error = None if job.ended is None or feed.is_opened else job.ended.error
+            if error is not None and not isinstance(error, RunBusy):
+                problem = problem_of(error)
                 yield _event("problem", {"status": problem.status, "detail": problem.detail})
                 return
-            # What it has recorded was told.
-            seq = await run_in_threadpool(self._newest, run_id)
+            # What it has recorded was told; of a run that is made elsewhere, or was before, nothing was.
+            seq = await run_in_threadpool(self._newest, run_id) if feed.is_opened else 0
         async for event in self._from_ledger(run_id, seq, is_exact=is_exact):
             yield event
 
-    async def _from_feed(self, feed: Feed, at: int, *, is_exact: bool) -> AsyncIterator[bytes]:
+    async def _from_feed(self, feed: Feed, place: Place, *, is_exact: bool) -> AsyncIterator[bytes]:
         news = asyncio.Event()
         feed.enter(news)
         try:
             while True:
                 news.clear()
                 is_over = feed.is_over
-                begin, events = feed.after(at)
-                if begin > at:
-                    yield _event("gap", {"missed": begin - at})
-                for number, event in enumerate(events, begin):
-                    yield self._told(event, f"{feed.mark}.{number}", is_exact=is_exact)
-                at = begin + len(events)
+                found = feed.after(place)
+                if found.missed.events or (found.missed.pieces and is_exact):
+                    tokens = found.missed.pieces if is_exact else 0
+                    yield _event("gap", {"missed": found.missed.events, "tokens": tokens})
+                for behind, event in found.told:
+                    number = f"{feed.mark}.{behind.events}.{behind.pieces}"
+                    if (said := self._told(event, number, is_exact=is_exact)) is not None:
+                        yield said
+                place = found.place
                 if is_over:
                     return
                 try:
@@ -113,6 +123,8 @@ class Following:
             links = await run_in_threadpool(links_after, self._app.ledger, run_id, seq, most=_PAGE)
             for link in links:
                 seq = link.seq
+                if is_exact and (text := await run_in_threadpool(self._answer, link)):
+                    yield _event("token", _answered(link.outcome, text))
                 if link.outcome.kind in ("step", "call", "flow"):
                     yield _event("step", _recorded(link.outcome), f"l.{seq}")
             if len(links) == _PAGE:
@@ -132,11 +144,29 @@ class Following:
                 yield b": it goes on\n\n"
             await asyncio.sleep(pause)
 
+    def _answer(self, link: Link) -> str:
+        """The whole text of an answer that was streamed; empty for what is none, or is kept no longer."""
+        told = link.outcome
+        if told.kind != "call" or told.status != "completed":
+            return ""
+        outcome = recorded_at(self._app.ledger, link.seq)
+        if outcome is None or outcome.run_id != told.run_id:
+            return ""
+        try:
+            text = self._app.ledger.exact(outcome.run_id, outcome.output)
+        except RunPruned:
+            return ""
+        recorded = plain(parsed(text))
+        if not isinstance(recorded, dict) or not recorded.get("is_stream"):
+            return ""
+        body = recorded.get("given", recorded.get("body"))
+        return said_in(outcome.name, body, is_stream=True).text if isinstance(body, str) else ""
+
     def _newest(self, run_id: str) -> int:
         links = self._app.ledger.history(run_id)
         return links[-1].seq if links else 0
 
-    def _told(self, event: RunEvent, number: str, *, is_exact: bool) -> bytes:
+    def _told(self, event: RunEvent, number: str, *, is_exact: bool) -> bytes | None:
         match event:
             case RunOpened():
                 return _event(
@@ -155,10 +185,37 @@ class Following:
                     "is_replayed": event.is_replayed,
                 }
                 return _event("item", told, number)
+            case CallStreamed():
+                # What people may read of a text is known once it is whole.
+                return _event("token", _streamed(event), number) if is_exact else None
             case StepOpened():
                 return _event("step", _opened(event), number)
             case StepClosed():
                 return _event("step", _closed(event), number)
+
+
+def _streamed(event: CallStreamed) -> dict[str, object]:
+    return {
+        "key": event.key.hex(),
+        "parent": event.path[-16:].hex() or None,
+        "name": event.name,
+        "attempt": event.attempt,
+        "index": event.index,
+        "text": event.text,
+        "is_replayed": event.is_replayed,
+    }
+
+
+def _answered(outcome: Outcome, text: str) -> dict[str, object]:
+    return {
+        "key": outcome.key.hex(),
+        "parent": outcome.parent.hex() or None,
+        "name": outcome.name,
+        "attempt": outcome.attempt,
+        "index": 0,
+        "text": text,
+        "is_replayed": True,
+    }
 
 
 def _opened(event: StepOpened) -> dict[str, object]:

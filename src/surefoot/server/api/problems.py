@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -16,12 +18,15 @@ from surefoot.errors import (
     BreakerOpen,
     BudgetExceeded,
     Compensated,
+    ConfigError,
     DeadlineExceeded,
     Diverged,
     GuardRefused,
     InDoubt,
     InvalidInput,
+    LedgerCorrupt,
     LedgerError,
+    MissingExtra,
     ModelError,
     ModelTimeout,
     NotData,
@@ -107,6 +112,18 @@ def status_of(error: BaseException) -> int:
     return next((status for kind, status in _STATUSES if isinstance(error, kind)), 500)
 
 
+def again_of(error: BaseException | None, status: int) -> dict[str, str]:
+    """When it may be asked again (`Retry-After`), where that is known, or worth trying."""
+    if isinstance(error, StepFailed) and error.__cause__ is not None:
+        error = error.__cause__
+    seconds: float | None = 1.0 if status in (429, 503) else None
+    if isinstance(error, RateLimited | BreakerOpen):
+        seconds = error.retry_after or seconds
+    elif isinstance(error, BudgetExceeded) and error.renews_ns is not None:
+        seconds = error.renews_ns / 1e9 - time.time()
+    return {} if seconds is None else {"retry-after": str(max(1, math.ceil(seconds)))}
+
+
 def answer_to(request: Request, error: Exception) -> Response:
     """What is answered where an error was raised."""
     request_id = getattr(request.state, "request_id", "")
@@ -148,15 +165,29 @@ def problem_of(error: BaseException) -> Problem:
         return Problem(
             500, "something went wrong in the server; its log says what, under the id of this request"
         )
+    if isinstance(error, LedgerError | ConfigError | MissingExtra):
+        return _kept(error)
     status = status_of(error)
     kind = _kebab(type(error).__name__)
-    headers = {"retry-after": "1"} if status in (429, 503) else {}
+    headers = again_of(error, status)
     if isinstance(error, InvalidInput) and error.mistakes:
         mistakes: list[Json] = [
             {"field": one.field, "rule": one.rule, "problem": one.problem} for one in error.mistakes
         ]
         return Problem(status, str(error), kind=kind, headers=headers, mistakes=mistakes)
     return Problem(status, str(error), kind=kind, headers=headers)
+
+
+def _kept(error: SurefootError) -> Problem:
+    """What only whoever keeps the server can mend: it may name hosts, files and settings, and stands in the log."""
+    log.error("a request failed: %s", error)
+    kind = _kebab(type(error).__name__)
+    if isinstance(error, LedgerCorrupt):
+        return Problem(500, "what is recorded of it is damaged; the log of the server says where", kind=kind)
+    if isinstance(error, LedgerError):
+        told = "the ledger cannot be asked now: try again; the log of the server says why"
+        return Problem(503, told, kind=kind, headers={"retry-after": "5"})
+    return Problem(500, "the server lacks something; its log says what", kind=kind)
 
 
 def _is_refusal(error: BaseException) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast, get_args
@@ -14,9 +15,10 @@ from surefoot.errors import RunEnded
 from surefoot.ledger import FINAL
 from surefoot.server.api.answers import accepted, told
 from surefoot.server.api.problems import Problem
-from surefoot.server.api.reading import Fields, fields_of, wait_of, whole
+from surefoot.server.api.reading import Fields, fields_of, query_of, tags_of, wait_of, whole
 from surefoot.server.api.shown import moment, output_of, run_json, spans_json
 from surefoot.server.entry import guard
+from surefoot.server.working.cancelling import cancel
 from surefoot.traces import parsed, plain
 from surefoot.values import Done, RunStatus, RunTags
 
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
     from surefoot.values import Json
 
 _PAGE, _LONGEST_PAGE = 50, 500
+_ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
+_RAW = {"0": False, "1": True, "false": False, "true": True}
 _CANCEL_S = 2.0
 RESUME_FIELDS = ("deadline", "decisions")
 CANCEL_FIELDS = ("reason",)
@@ -64,12 +68,15 @@ class RunPages:
 
     async def listing(self, asked: Asked) -> Response:
         """GET /runs: `flow`, `status`, `principal`, `session`, `key`, `tag.NAME`; `before` is where a page ended."""
-        query = asked.request.query_params
+        query = query_of(asked.request)
         status = query.get("status")
         if status is not None and status not in get_args(RunStatus):
             raise Problem(400, f"there is no status {status[:40]!r}: {', '.join(get_args(RunStatus))}")
         most = whole(asked.request, "limit", least=1, most=_LONGEST_PAGE, default=_PAGE)
-        tags = {name[4:]: value for name, value in query.items() if name.startswith("tag.")}
+        before = query.get("before")
+        if before is not None and _ID.fullmatch(before) is None:
+            raise Problem(400, "before is no id of a run: give what the page before calls so")
+        tags = tags_of(query)
 
         def found() -> list[RunRecord]:
             return self._app.ledger.runs(
@@ -80,7 +87,7 @@ class RunPages:
                 session=query.get("session"),
                 run_key=query.get("key"),
                 tags=tags,
-                before=query.get("before"),
+                before=before,
                 limit=most,
             )
 
@@ -98,13 +105,19 @@ class RunPages:
     async def show(self, asked: Asked) -> Response:
         """GET /runs/{run}."""
         run = asked.run
-        exact = asked.is_exact()
-        output = await run_in_threadpool(output_of, self._app.ledger, run, is_exact=exact)
+
+        def output_seen() -> object:
+            return output_of(self._app.ledger, run, is_exact=asked.is_exact())
+
+        output = await run_in_threadpool(output_seen)
         return told({**run_json(run, time.time_ns()), "output": output})
 
     async def steps(self, asked: Asked) -> Response:
         """GET /runs/{run}/steps; `raw=1` as it was, for whoever may read that."""
-        is_raw = asked.request.query_params.get("raw", "0") not in ("0", "false", "")
+        raw = asked.request.query_params.get("raw", "0")
+        if raw not in _RAW:
+            raise Problem(400, f"raw is none of {', '.join(_RAW)}")
+        is_raw = _RAW[raw]
         if is_raw:
             about = replace(asked.resource, kind="trace")
             await run_in_threadpool(guard.allowed, asked.request, permission("trace:read_raw"), about)
@@ -125,7 +138,8 @@ class RunPages:
         """GET /runs/{run}/events."""
         last = asked.request.headers.get("last-event-id", "")
         job = self._runs.executor.job(asked.run.id)
-        return self._following.stream(asked.run.id, job, last=last, is_exact=asked.is_exact())
+        is_exact = await run_in_threadpool(asked.is_exact)
+        return self._following.stream(asked.run.id, job, last=last, is_exact=is_exact)
 
     async def resume(self, asked: Asked) -> Response:
         """POST /runs/{run}/resume."""
@@ -134,7 +148,9 @@ class RunPages:
         if run.status in FINAL:
             raise Problem(409, f"run {run.id} is {run.status}: it is over", kind="run-ended")
         decisions = _decisions(fields)
-        job = self._runs.go_on(run, deadline=fields.seconds("deadline"), decisions=decisions)
+        job = self._runs.go_on(
+            run, deadline=fields.seconds("deadline"), decisions=decisions, principal=asked.principal
+        )
         return await self._waited(asked, job)
 
     async def cancel(self, asked: Asked) -> Response:
@@ -142,10 +158,10 @@ class RunPages:
         fields = fields_of(asked.request, CANCEL_FIELDS)
         reason = fields.text("reason") or f"asked by {asked.principal.who}"
 
-        def cancel() -> RunRecord:
-            return self._app.cancel(asked.run.id, reason=reason, wait=_CANCEL_S).record
+        def cancelled() -> RunRecord:
+            return cancel(self._app, asked.run.id, reason=reason, wait=_CANCEL_S).record
 
-        record = await run_in_threadpool(cancel)
+        record = await run_in_threadpool(cancelled)
         self._recovery.nudge()
         is_over = record.status == "cancelled"
         return told(run_json(record, time.time_ns()), 200 if is_over else 202)
@@ -208,7 +224,7 @@ class RunPages:
         seconds = wait_of(asked.request, self._settings.sync_seconds)
         if seconds == 0 or "wait" not in asked.request.query_params:
             return accepted(job.run_id, job.flow.name, "pending")
-        return await self._answers.of_job(job, until=time.monotonic() + seconds, is_exact=asked.is_exact())
+        return await self._answers.of_job(asked, job, until=time.monotonic() + seconds)
 
     def _exact(self, run: RunRecord, spans: tuple[Span, ...]) -> tuple[tuple[Span, ...], object]:
         """The steps with their values as they were, and the inputs of the run so."""

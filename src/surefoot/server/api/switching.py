@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from surefoot.server.api.answers import told
 from surefoot.server.api.problems import Problem
 from surefoot.server.api.reading import fields_of
 from surefoot.server.entry import guard
+from surefoot.server.working.cancelling import cancel
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from surefoot.values import Json, RunStatus
 
 _UNDER_WAY: tuple[RunStatus, ...] = ("pending", "running", "waiting")
+_WHAT = re.compile(r"flow:[^\x00-\x1f\x7f/\\]{1,256}\Z|user:|service:")
 SWITCH_FIELDS = ("what", "off", "reason")
 
 
@@ -44,7 +47,7 @@ class SwitchPages:
         """POST /switches: `what` is `flow:NAME`, or somebody; `off` is whether it is to be off."""
         fields = fields_of(asked.request, SWITCH_FIELDS)
         what, reason = fields.text("what"), fields.text("reason") or ""
-        if not what or not what.startswith(("flow:", "user:", "service:")):
+        if not what or _WHAT.match(what) is None:
             raise Problem(400, "what is to be switched? give flow:NAME, user:NAME or service:NAME")
         is_off = fields.get("off") is None or fields.truth("off")
         cancelled = await run_in_threadpool(self._switched, asked, what, reason, is_off=is_off)
@@ -74,7 +77,7 @@ def cancelled(app: App, what: str, organisation: str, reason: str) -> list[str]:
             flow=flow, principal=principal, status=status, tenant=organisation, limit=None
         ):
             try:
-                app.cancel(run.id, reason=reason)
+                cancel(app, run.id, reason=reason)
             except LedgerError:
                 raise
             except SurefootError:

@@ -12,7 +12,7 @@ RULES: Rules = {
     ("GET", "/openapi.json"): _rule("flow:read", "flows", "This description."),
     ("GET", "/flows"): _rule("flow:read", "flows", "The flows that are served."),
     ("GET", "/flows/{flow}"): _rule("flow:read", "flow", "A flow: what it takes and gives."),
-    ("POST", "/flows/{flow}/runs"): _rule("flow:run", "flow", "Begin a run."),
+    ("POST", "/flows/{flow}/runs"): _rule("flow:run", "flow", "Begin a run.", goes_along=True),
     ("POST", "/flows/{flow}/batches"): _rule("flow:run", "flow", "Begin a run for each of several inputs."),
     ("GET", "/runs"): _rule("run:read", "runs", "Runs, the newest first."),
     ("GET", "/runs/{run}"): _rule("run:read", "run", "A run: its status, output and totals."),

@@ -6,6 +6,7 @@ from surefoot import doors
 
 if TYPE_CHECKING:
     from surefoot.server.entry.body import body_of as body_of
+    from surefoot.server.entry.body import has_body as has_body
     from surefoot.server.entry.caller import Caller as Caller
     from surefoot.server.entry.entered import entered as entered
     from surefoot.server.entry.guard import allowed as allowed
@@ -21,7 +22,7 @@ else:
     __getattr__, __dir__ = doors.lazy(
         __name__,
         {
-            "body": ["body_of"],
+            "body": ["body_of", "has_body"],
             "caller": ["Caller"],
             "entered": ["entered"],
             "guard": ["allowed", "caller_of", "may", "principal_of"],

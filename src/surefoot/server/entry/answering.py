@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Receive, Send
+
+from surefoot.server.entry.shape import RawHeaders
 
 
 class Answering:
@@ -15,8 +14,8 @@ class Answering:
     of it is not listened to, so that nothing in it is taken for a request.
     """
 
-    def __init__(self, send: Send, receive: Receive, *, carried: Mapping[str, str], has_body: bool) -> None:
-        """carried: headers that are set unless the answer sets them itself."""
+    def __init__(self, send: Send, receive: Receive, *, carried: RawHeaders, has_body: bool) -> None:
+        """carried: headers, their names in lower case, that are set unless the answer sets them itself."""
         self._send = send
         self._receive = receive
         self._carried = carried
@@ -35,9 +34,11 @@ class Answering:
         self.has_ended = message["type"] == "http.response.body" and not message.get("more_body", False)
         if message["type"] == "http.response.start":
             self.has_begun = True
-            headers = MutableHeaders(scope=message)
-            for name, value in self._carried.items():
-                headers.setdefault(name, value)
+            # As bytes: each answer comes through here.
+            given = {name.lower() for name, _ in message["headers"]}
+            headers = [*message["headers"], *(one for one in self._carried if one[0] not in given)]
             if self._has_unread:
-                headers["connection"] = "close"
+                headers = [one for one in headers if one[0].lower() != b"connection"]
+                headers.append((b"connection", b"close"))
+            message["headers"] = headers
         await self._send(message)

@@ -30,15 +30,20 @@ async def take(scope: Scope, receive: Receive, settings: EntrySettings) -> Recei
     body = await whole(receive, settings)
     if len(body) > _LARGE:
         scope[_BODY] = await anyio.to_thread.run_sync(_json, body)
-    else:
+    elif body.strip():
         scope[_BODY] = _json(body)
-    return _again(body, receive)
+    return again(body, receive)
 
 
 def body_of(request: Request) -> Json:
     """What the body of a request says, once it has been let in; None where it has none."""
     found: Json = request.scope.get(_BODY)
     return found
+
+
+def has_body(request: Request) -> bool:
+    """Whether it has one: `null` is one too."""
+    return _BODY in request.scope
 
 
 async def whole(receive: Receive, settings: EntrySettings) -> bytes:
@@ -75,8 +80,6 @@ def too_large(settings: EntrySettings) -> Refusal:
 
 
 def _json(body: bytes) -> Json:
-    if not body.strip():
-        return None
     try:
         return jsontext.read(body.decode("utf-8"))
     except UnicodeDecodeError:
@@ -85,7 +88,8 @@ def _json(body: bytes) -> Json:
         raise Refusal(400, "no-json", f"the body is no JSON that is taken: {error}") from None
 
 
-def _again(body: bytes, receive: Receive) -> Receive:
+def again(body: bytes, receive: Receive) -> Receive:
+    """How code behind this receives a body that was read."""
     given = False
 
     async def received() -> Message:

@@ -18,16 +18,18 @@ from surefoot import values
 from surefoot.access import LOCAL, Permission, Resource, kind_of
 from surefoot.errors import AccessDenied, LedgerError, UnknownRun
 from surefoot.server.entry import body as bodies
-from surefoot.server.entry.caller import CALLER, REQUEST_ID, RUN, Caller
+from surefoot.server.entry.caller import CALLER, RUN, Caller
+from surefoot.server.entry.manner import PROGRAMS, Manner
 from surefoot.server.entry.refusal import Refusal, of_denied
 from surefoot.server.entry.rule import Rule
+from surefoot.server.entry.told import TOLD, Told
 
 if TYPE_CHECKING:
     from surefoot.app import App
     from surefoot.config.entry import EntrySettings
-    from surefoot.ledger import RunRecord
+    from surefoot.ledger import AuditRow, RunRecord
     from surefoot.server.entry.identification import Identification
-    from surefoot.server.entry.rates import Rates, Turn
+    from surefoot.server.entry.rates import Pace, Turn
 
 T = TypeVar("T")
 
@@ -35,7 +37,13 @@ _ANY = re.compile(r"[^\x00-\x1f\x7f/\\]{1,256}")
 """Names of flows and events are those that people have given."""
 _RUN = re.compile(r"[0-9A-HJKMNP-TV-Za-hjkmnp-tv-z]{26}")
 _MODEL = re.compile(r"\w[\w.:@/+-]{0,199}")
-_NAMES: Mapping[str, re.Pattern[str]] = {"run": _RUN, "model": _MODEL}
+_PATH = re.compile(r"[^\x00-\x1f\x7f\\]{1,512}")
+"""Names of datasets and experiments hold slashes; they are looked up too."""
+_NAMES: Mapping[str, re.Pattern[str]] = {
+    "run": _RUN,
+    "model": _MODEL,
+    **dict.fromkeys(("dataset", "experiment", "candidate", "baseline"), _PATH),
+}
 _READING = frozenset(("GET", "HEAD"))
 _THREADS = 16
 """So many requests are looked at side by side, whatever the threads of the endpoints are busy with."""
@@ -45,13 +53,18 @@ class Checks:
     """What all routes are checked by."""
 
     def __init__(
-        self, app: App, settings: EntrySettings, *, identification: Identification, rates: Rates | None
+        self, app: App, settings: EntrySettings, *, identification: Identification, rates: Pace | None
     ) -> None:
         self.app = app
         self.settings = settings
-        self._identification = identification
+        self.identification = identification
         self._rates = rates
         self._threads: anyio.CapacityLimiter | None = None
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether rates are kept where asking takes time."""
+        return self._rates is not None and self._rates.blocks
 
     async def in_thread(self, work: Callable[[], T]) -> T:
         """Do what blocks; its threads are its own, so that requests that wait for runs keep nobody out."""
@@ -59,12 +72,14 @@ class Checks:
             self._threads = anyio.CapacityLimiter(_THREADS)
         return await anyio.to_thread.run_sync(work, limiter=self._threads)
 
-    def identified(self, scope: Scope, rule: Rule) -> tuple[Caller, Turn | None]:
+    def identified(self, scope: Scope, rule: Rule, manner: Manner = PROGRAMS) -> tuple[Caller, Turn | None]:
         """Who asks, and his turn. Raises `Refusal`: 401, 429, 503."""
-        caller = self._identification.caller(scope, key_header=rule.key_header)
+        caller = manner.caller(scope, rule, self.identification)
         if self._rates is None or caller.principal is LOCAL:
             return caller, None
-        turn = self._rates.take(caller.principal.who)
+        principal = caller.principal
+        # Those of one name in two organisations are two.
+        turn = self._rates.take(f"{principal.organisation}/{principal.who}")
         if turn.wait > 0:
             raise Refusal(
                 429,
@@ -82,21 +97,36 @@ class Checks:
         if rule.is_listing:
             self._require_some(caller, permission, resource)
         else:
-            self._require(caller, permission, resource, run_id=path.get("run"))
+            self._require(caller, permission, resource, named=path.get("run") or path.get("dataset"))
         if rule.is_switched:
             self._refuse_switched_off(caller, permission, resource)
         if rule.begins:
             self._refuse_spent(caller, resource)
         return resource
 
+    def let_in(self, scope: Scope, rule: Rule, permission: Permission, caller: Caller) -> Resource | None:
+        """What is asked for, where it is plain without the ledger that it may be had; None where `admitted` has to say.
+
+        Nothing is refused here, as the audit would have to be told.
+        """
+        switches = caller.access.switches
+        if rule.thing == "run" or rule.is_listing or not caller.access.is_at_hand():
+            return None
+        if (rule.begins and self.app.budgeting is not None) or (
+            rule.is_switched and not switches.is_at_hand()
+        ):
+            return None
+        resource = self._resource(scope, permission, rule, caller)
+        if not caller.may(permission, resource):
+            return None
+        where = resource.organisation
+        if rule.is_switched and switches.against(caller.principal, flow=resource.name, organisation=where):
+            return None
+        return resource
+
     def tell(self, scope: Scope, permission: Permission, caller: Caller, resource: Resource) -> None:
         """Have the audit say that this was allowed, before it is done. Raises `AccessDenied` and `LedgerError`."""
-        named: Mapping[str, str] = scope.get("path_params", {})
-        caller.access.record(
-            *(caller.principal, permission, resource),
-            request_id=caller.request_id,
-            details={"method": scope["method"], "path": scope["path"], **named},
-        )
+        caller.access.tell(_row_of(scope, permission, caller, resource))
 
     def _resource(self, scope: Scope, permission: Permission, rule: Rule, caller: Caller) -> Resource:
         kind, own = kind_of(permission), caller.principal.organisation
@@ -104,6 +134,8 @@ class Checks:
         if rule.thing == "run":
             record = scope[RUN] = self._run(path["run"])
             return Resource(record.tenant, caller.access.project, kind, record.flow)
+        if rule.thing == "dataset":
+            return Resource(self.settings.datasets_of, caller.access.project, kind, path["dataset"])
         return Resource(
             own, caller.access.project, kind, path.get("flow", "") if rule.thing == "flow" else ""
         )
@@ -118,41 +150,28 @@ class Checks:
         return record
 
     def _require(
-        self, caller: Caller, permission: Permission, resource: Resource, *, run_id: str | None
+        self, caller: Caller, permission: Permission, resource: Resource, *, named: str | None
     ) -> None:
         try:
             caller.require(permission, resource)
         except AccessDenied:
-            if run_id is not None and resource.organisation != caller.principal.organisation:
-                # That there is such a run is nothing that another organisation is told.
-                raise _no_run(run_id) from None
+            if named is not None and resource.organisation != caller.principal.organisation:
+                # That there is such a thing is nothing that another organisation is told.
+                is_dataset = resource.kind == "dataset"
+                raise (_no_dataset(named) if is_dataset else _no_run(named)) from None
             raise
 
     def _require_some(self, caller: Caller, permission: Permission, resource: Resource) -> None:
         """Whoever may see none of the things of a list is told so, rather than shown an empty one."""
-        roster, roles = caller.access.roster(), caller.access.roles
-        if (
-            caller.principal is not LOCAL
-            and not any(
-                permission in roles[grant.role].permissions
-                for grant in roster.grants_of(caller.principal)
-                if grant.role in roles
-            )
-        ) or (caller.token is not None and caller.token.bounds(permission)):
+        if not caller.may_with_some(permission):
             caller.require(permission, resource)
 
     def _refuse_switched_off(self, caller: Caller, permission: Permission, resource: Resource) -> None:
-        switches = caller.access.switches
-        for what, organisation in (
-            (f"flow:{resource.name}", resource.organisation),
-            (caller.principal.who, caller.principal.organisation),
-        ):
-            if switches.is_off(what, organisation=organisation):
-                because = f"{what} is switched off"
-                denied = caller.access.deny(
-                    caller.principal, permission, resource, because, caller.request_id
-                )
-                raise Refusal(403, "switched-off", f"{because}: nothing of it is begun", more=_more(denied))
+        principal, flow = caller.principal, resource.name
+        if off := caller.access.switches.against(principal, flow=flow, organisation=resource.organisation):
+            because = f"{off} is switched off"
+            denied = caller.access.deny(principal, permission, resource, because, caller.request_id)
+            raise Refusal(403, "switched-off", f"{because}: nothing of it is begun", more=_more(denied))
 
     def _refuse_spent(self, caller: Caller, resource: Resource) -> None:
         """A run whose budget is used up would fail at its first call: it is not begun."""
@@ -176,10 +195,13 @@ class Checks:
 class Checkpoint:
     """The code of a route behind the rule of each of its methods."""
 
-    def __init__(self, behind: ASGIApp, rules: Mapping[str, Rule], checks: Checks) -> None:
+    def __init__(
+        self, behind: ASGIApp, rules: Mapping[str, Rule], checks: Checks, manner: Manner = PROGRAMS
+    ) -> None:
         self._behind = behind
         self._rules = rules
         self._checks = checks
+        self._manner = manner
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         rule = self._rules["GET" if scope["method"] == "HEAD" else scope["method"]]
@@ -187,9 +209,20 @@ class Checkpoint:
             await self._behind(scope, receive, send)
             return
         said: dict[str, str] = {}
+        is_lost = False
 
         async def send_counted(message: Message) -> None:
+            nonlocal is_lost
+            if is_lost:
+                # It was answered otherwise: what cannot be told was not done.
+                return
             if message["type"] == "http.response.start":
+                try:
+                    await self._settled(scope)
+                except LedgerError:
+                    is_lost = True
+                    await self._manner.answer(scope, _unavailable())(scope, receive, send)
+                    return
                 MutableHeaders(scope=message).update(said)
             await send(message)
 
@@ -198,34 +231,73 @@ class Checkpoint:
         except bodies.Gone:
             return
         except Refusal as refused:
-            await refused.answer(scope.get(REQUEST_ID, ""))(scope, receive, send_counted)
+            await self._manner.answer(scope, refused)(scope, receive, send_counted)
         except AccessDenied as denied:
-            await of_denied(denied).answer(scope.get(REQUEST_ID, ""))(scope, receive, send_counted)
+            await self._manner.answer(scope, of_denied(denied))(scope, receive, send_counted)
         except LedgerError:
-            await _unavailable().answer(scope.get(REQUEST_ID, ""))(scope, receive, send_counted)
+            await self._manner.answer(scope, _unavailable())(scope, receive, send_counted)
         else:
-            await self._behind(scope, receive, send_counted)
+            try:
+                await self._behind(scope, receive, send_counted)
+            finally:
+                # Where nothing was answered, as the code of the route has failed.
+                if not is_lost:
+                    await self._settled(scope)
+
+    async def _settled(self, scope: Scope) -> None:
+        """Have the audit told of a request before it is answered. Raises `LedgerError`."""
+        told: Told | None = scope.get(TOLD)
+        if told is not None and not told.is_settled:
+            await self._checks.in_thread(told.settle)
 
     async def _let_in(
         self, scope: Scope, receive: Receive, rule: Rule, permission: Permission, said: dict[str, str]
     ) -> Receive:
         checks = self._checks
-
-        def looked_at() -> tuple[Caller, Resource]:
-            caller, turn = checks.identified(scope, rule)
-            if turn is not None:
-                said.update(turn.headers())
-            _refuse_odd_names(scope)
-            return caller, checks.admitted(scope, rule, permission, caller)
-
-        caller, resource = await checks.in_thread(looked_at)
-        scope[CALLER] = replace(caller, admitted=(permission, resource))
+        # A turn of a thread costs as much as all that is looked at, which is mostly known.
+        is_known = not checks.is_elsewhere and self._manner.is_known(scope, rule, checks.identification)
+        caller, turn = (
+            checks.identified(scope, rule, self._manner)
+            if is_known
+            else await checks.in_thread(lambda: checks.identified(scope, rule, self._manner))
+        )
+        if turn is not None:
+            said.update(turn.headers())
+        _refuse_odd_names(scope)
+        resource = checks.let_in(scope, rule, permission, caller) if is_known else None
+        if resource is None:
+            resource = await checks.in_thread(lambda: checks.admitted(scope, rule, permission, caller))
+        scope[CALLER] = replace(caller, admitted=(permission, resource), is_of_some=rule.is_listing)
         if scope["method"] in _READING:
             return receive
-        receive = await bodies.take(scope, receive, checks.settings)
-        if not rule.is_told:
+        receive = await self._manner.take(scope, receive, checks.settings)
+        if rule.goes_along:
+            scope[TOLD] = await self._told(scope, permission, caller, resource)
+        elif not rule.is_told:
             await checks.in_thread(lambda: checks.tell(scope, permission, caller, resource))
         return receive
+
+    async def _told(self, scope: Scope, permission: Permission, caller: Caller, resource: Resource) -> Told:
+        """What is to be told. Raises `AccessDenied`, recorded, for what may not be done any more, and `LedgerError`."""
+
+        def row() -> AuditRow:
+            return _row_of(scope, permission, caller, resource)
+
+        access = caller.access
+        if access.is_at_hand() and access.decide(caller.principal, permission, resource).is_allowed:
+            return Told(caller, row())
+        # While the body was read his grant may have gone, or what is known of it grown old.
+        return Told(caller, await self._checks.in_thread(row))
+
+
+def _row_of(scope: Scope, permission: Permission, caller: Caller, resource: Resource) -> AuditRow:
+    """The row of the audit on what a request is about to do. Raises `AccessDenied`, recorded, and `LedgerError`."""
+    named: Mapping[str, str] = scope.get("path_params", {})
+    return caller.access.telling(
+        *(caller.principal, permission, resource),
+        request_id=caller.request_id,
+        details={"method": scope["method"], "path": scope["path"], **named},
+    )
 
 
 def _refuse_odd_names(scope: Scope) -> None:
@@ -237,6 +309,10 @@ def _refuse_odd_names(scope: Scope) -> None:
 
 def _no_run(run_id: str) -> Refusal:
     return Refusal(404, "not-found", f"there is no run {run_id}")
+
+
+def _no_dataset(name: str) -> Refusal:
+    return Refusal(404, "not-found", f"there is no dataset {name[:200]!r}")
 
 
 def _unavailable() -> Refusal:

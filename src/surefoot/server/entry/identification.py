@@ -9,7 +9,7 @@ from dataclasses import replace
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-from surefoot.access import LOCAL, Principal, TokenRow
+from surefoot.access import LOCAL, Principal, TokenRow, is_token
 from surefoot.accessing.access import Access
 from surefoot.errors import LedgerError, WorldError
 from surefoot.server.entry.address import Addresses
@@ -41,12 +41,16 @@ class Identification:
         Raises `Refusal`: 401 for a token that opens nothing or is missing, 429 for an address that has shown too many
         of them, and 503 where it cannot be told.
         """
-        address, request_id = self._addresses.of(scope), scope.get(REQUEST_ID, "")
         bearer = _bearer(Headers(scope=scope), key_header)
-        if not bearer:
-            if not self._owner_is_anybody:
-                raise Refusal(401, "unauthenticated", _HOW, headers=_CHALLENGE)
-            return Caller(self._access, LOCAL, None, address, request_id)
+        if bearer:
+            return self.shown(scope, bearer)
+        if not self._owner_is_anybody:
+            raise Refusal(401, "unauthenticated", _HOW, headers=_CHALLENGE)
+        return self._caller(scope, LOCAL, None)
+
+    def shown(self, scope: Scope, bearer: str) -> Caller:
+        """Who sends a request that shows this token, wherever it does. Blocks, and raises, as `caller` does."""
+        address = self._addresses.of(scope)
         turn = self._knocking.turn(address, bearer)
         if turn is not None and turn.wait > 0:
             raise Refusal(
@@ -66,18 +70,34 @@ class Identification:
             )
         self._knocking.was_good(address, bearer, turn)
         principal, token = found
-        return Caller(self._access, self._as_recorded(principal), token, address, request_id)
+        return self._caller(scope, self._as_recorded(principal), token)
+
+    def remembered(self, scope: Scope, digest: bytes) -> Caller | None:
+        """Who sends a request that belongs to a session which a token has begun, by the digest of the token.
+
+        None where it is good no more. Blocks while the ledger is read. Raises `Refusal` 503.
+        """
+        try:
+            found = self._access.tokens.standing(digest)
+        except LedgerError:
+            raise _unavailable() from None
+        return None if found is None else self._caller(scope, *found)
+
+    def _caller(self, scope: Scope, principal: Principal, token: TokenRow | None) -> Caller:
+        return Caller(self._access, principal, token, self._addresses.of(scope), scope.get(REQUEST_ID, ""))
+
+    def is_at_hand(self, scope: Scope, *, key_header: str = "") -> bool:
+        """Whether `caller` says it without asking anybody. Raises `Refusal` 401 as it does."""
+        bearer = _bearer(Headers(scope=scope), key_header)
+        return self._access.is_at_hand() and (
+            not bearer or (is_token(bearer) and self._access.tokens.is_at_hand(bearer))
+        )
 
     def _found(self, bearer: str) -> tuple[Principal, TokenRow | None] | None:
         try:
             return self._access.identity.of(bearer)
         except (LedgerError, WorldError):
-            raise Refusal(
-                503,
-                "identity-unavailable",
-                "it cannot be told now whose token this is: try again",
-                headers={"retry-after": "5"},
-            ) from None
+            raise _unavailable() from None
 
     def _as_recorded(self, principal: Principal) -> Principal:
         """What is recorded of somebody goes before what his token claims."""
@@ -88,6 +108,15 @@ class Identification:
 
 
 _HOW = "send a token, as `Authorization: Bearer sft_...`; `surefoot token create` makes one"
+
+
+def _unavailable() -> Refusal:
+    return Refusal(
+        503,
+        "identity-unavailable",
+        "it cannot be told now whose token this is: try again",
+        headers={"retry-after": "5"},
+    )
 
 
 def _bearer(headers: Headers, key_header: str) -> str:

@@ -9,7 +9,7 @@ from hashlib import sha256
 
 from surefoot.locks import ForkSafeLock
 from surefoot.server.entry.address import neighbourhood
-from surefoot.server.entry.rates import Rates, Turn
+from surefoot.server.entry.rates import Bounding, Turn
 
 _MOST_KNOWN = 10_000
 _GOOD_FOR_S = 3600.0
@@ -22,8 +22,9 @@ class Knocking:
     here within the hour are let through, to be looked for as ever, and only those that nobody has seen are not.
     """
 
-    def __init__(self, per_minute: float, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._bad = Rates(per_minute, share=1.0, clock=clock)
+    def __init__(self, bad: Bounding, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """bad: how many tokens that open nothing an address may show, by address."""
+        self._bad = bad
         self._clock = clock
         self._lock = ForkSafeLock()
         self._good: OrderedDict[bytes, float] = OrderedDict()

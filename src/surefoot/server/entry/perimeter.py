@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -13,19 +14,12 @@ from surefoot.server.entry import shape
 from surefoot.server.entry.answering import Answering
 from surefoot.server.entry.caller import REQUEST_ID
 from surefoot.server.entry.hosts import Hosts
+from surefoot.server.entry.manner import PROGRAMS, Manner
 from surefoot.server.entry.refusal import Refusal
 from surefoot.values import new_id
 
 log = surefoot_scope.logger("surefoot.server")
 
-SECURITY_HEADERS = {
-    "cache-control": "no-store",
-    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
-    "cross-origin-resource-policy": "same-origin",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-}
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 _ALLOWED_HEADERS = "authorization, content-type, idempotency-key, last-event-id, x-request-id"
 _EXPOSED_HEADERS = "retry-after, ratelimit-limit, ratelimit-remaining, ratelimit-reset, x-request-id"
@@ -45,14 +39,17 @@ class Perimeter:
         *,
         hosts: Hosts,
         unnamed: frozenset[str] = frozenset(),
+        manner: Manner = PROGRAMS,
     ) -> None:
         self._behind = behind
         self._settings = settings
         self._hosts = hosts
         self._unnamed = unnamed
-        self._carried = dict(SECURITY_HEADERS)
+        self._manner = manner
+        carried = dict(manner.carried)
         if settings.hsts:
-            self._carried["strict-transport-security"] = f"max-age={settings.hsts}; includeSubDomains"
+            carried["strict-transport-security"] = f"max-age={settings.hsts}; includeSubDomains"
+        self._carried = _raw(carried)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -68,22 +65,30 @@ class Perimeter:
         cross = self._cross(headers.get(b"origin", b"").decode("latin-1"))
         answering = Answering(
             *(send, receive),
-            carried={"x-request-id": request_id, **cross, **self._carried},
+            carried=self._carried_by(request_id, cross),
             has_body=b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0",
         )
         try:
             answer = self._looked_at(scope, headers, is_cross=bool(cross))
         except Refusal as refused:
-            answer = refused.answer(request_id)
+            answer = self._manner.answer(scope, refused)
         try:
             await (answer or self._behind)(scope, answering.receive, answering.send)
         except Exception:
             # Of ours are the logs that hold no secret; the server's own would hold the error as it is.
             log.exception("the request %s %s failed", scope["method"], scope["path"])
             if not answering.has_begun:
-                await _broken().answer(request_id)(scope, receive, answering.send)
+                await self._manner.answer(scope, _broken())(scope, receive, answering.send)
             elif not answering.has_ended:
                 raise BrokenOff from None
+
+    def _carried_by(self, request_id: str, cross: Mapping[str, str]) -> shape.RawHeaders:
+        said = _raw({"x-request-id": request_id, **cross})
+        return (
+            [*said, *(one for one in self._carried if one[0].decode() not in cross)]
+            if cross
+            else [*said, *self._carried]
+        )
 
     def _looked_at(self, scope: Scope, headers: dict[bytes, bytes], *, is_cross: bool) -> Response | None:
         """What to answer at once; None where the request goes on. Raises `Refusal`."""
@@ -101,14 +106,14 @@ class Perimeter:
             )
         if method == "OPTIONS":
             return _preflight(is_cross=is_cross)
-        shape.refuse_body(method, headers, settings)
+        self._manner.refuse_body(method, headers, settings)
         if method not in shape.READING and not is_cross:
             _refuse_foreign(headers)
         return None
 
     def _cross(self, origin: str) -> dict[str, str]:
         """What a page of another site needs to read the answer, where its origin is among those of the settings."""
-        if not self._settings.origins or origin not in self._settings.origins:
+        if not self._manner.has_origins or origin not in self._settings.origins:
             return {}
         return {
             "access-control-allow-origin": origin,
@@ -116,6 +121,10 @@ class Perimeter:
             "cross-origin-resource-policy": "cross-origin",
             "vary": "origin",
         }
+
+
+def _raw(headers: Mapping[str, str]) -> shape.RawHeaders:
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
 
 
 class BrokenOff(Exception):

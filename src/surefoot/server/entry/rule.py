@@ -9,9 +9,9 @@ from typing import Literal, TypeAlias
 from surefoot.access import Permission, permission
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
-Thing = Literal["flow", "run", "flows", "runs", "connections", "server"]
-"""What a permission is asked for: the flow or the run that the path names, each flow or the runs that are listed, the
-connections of which one is meant by what the body says, or the server."""
+Thing = Literal["flow", "run", "dataset", "flows", "runs", "datasets", "connections", "server"]
+"""What a permission is asked for: the flow, the run or the dataset that the path names, each flow, the runs or the
+datasets that are listed, the connections of which one is meant by what the body says, or the server."""
 
 _BEGINNING = frozenset(("flow:run", "run:resume", "run:fork"))
 
@@ -21,6 +21,8 @@ class Rule:
     """What a route needs. Without a permission it is open to everybody, and tells nothing of flows and runs.
 
     is_told: whether what the route does writes its own row of the audit, in one commit with the change.
+    goes_along: whether the row of the audit goes along with what the route writes, in one commit; where nothing came of
+        it, it is written by itself before the answer.
     key_header: a header that may carry the token instead of `Authorization`, as clients of some providers send it.
     """
 
@@ -29,6 +31,7 @@ class Rule:
     summary: str
     is_told: bool = False
     key_header: str = ""
+    goes_along: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -40,7 +43,7 @@ class Rule:
 
         The code of the route shows him those alone, or asks for the one that is meant.
         """
-        return self.thing in ("flows", "runs", "connections")
+        return self.thing in ("flows", "runs", "datasets", "connections")
 
     @property
     def begins(self) -> bool:
@@ -57,6 +60,14 @@ Rules: TypeAlias = Mapping[tuple[Method, str], Rule]
 """By method and path, as `("GET", "/runs/{run}")`."""
 
 
-def rule(needed: str, thing: Thing, summary: str, *, is_told: bool = False, key_header: str = "") -> Rule:
+def rule(
+    needed: str,
+    thing: Thing,
+    summary: str,
+    *,
+    is_told: bool = False,
+    key_header: str = "",
+    goes_along: bool = False,
+) -> Rule:
     """A rule by the text of its permission; empty for a route that is open. Raises `InvalidInput`."""
-    return Rule(permission(needed) if needed else None, thing, summary, is_told, key_header)
+    return Rule(permission(needed) if needed else None, thing, summary, is_told, key_header, goes_along)

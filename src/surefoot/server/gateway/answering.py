@@ -10,7 +10,7 @@ from typing import Any
 
 from starlette.types import Message, Receive, Scope, Send
 
-from surefoot import scope
+from surefoot import flows, scope
 from surefoot.access import Principal
 from surefoot.app import App
 from surefoot.errors import RunEnded, SurefootError
@@ -98,7 +98,8 @@ class Answering:
             "body": dict(asked.body),
             "headers": dict(asked.headers),
         }
-        with relaying(self._relay):
+        # Its run may use what he may, by whatever name a connection is reached.
+        with relaying(self._relay), flows.acting(asked.principal):
             return await self._app.run_async(
                 flow.gateway,
                 inputs,

@@ -56,7 +56,7 @@ def _is_set_up(app: App, name: str) -> bool:
 
 def offers(app: App, may_use: Callable[[str], bool]) -> list[Offer]:
     """The models that are known by name, of the connections that somebody may use, by name."""
-    found = (Offer(name, over) for name in _names(app) if (over := _connection_of(app, name)) is not None)
+    found = (Offer(name, over) for name in _names(app) if (over := connection_of(app, name)) is not None)
     return [one for one in found if may_use(one.connection)]
 
 
@@ -78,7 +78,8 @@ def _configured(app: App) -> Iterator[str]:
         yield from (f"{name}:{model}" for model in connection.model_of)
 
 
-def _connection_of(app: App, name: str) -> str | None:
+def connection_of(app: App, name: str) -> str | None:
+    """The connection that a model is asked over; None where that cannot be told."""
     try:
         return app.target(name).connection
     except (UnknownModel, ConfigError):

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from surefoot.access import Resource, permission
 from surefoot.app import App
 from surefoot.errors import InvalidInput, UnknownModel
-from surefoot.flows import digest_of
+from surefoot.flows import digest_of, fingerprint_of
 from surefoot.models import Spoken
 from surefoot.server.entry.body import body_of
 from surefoot.server.entry.caller import Caller
@@ -23,7 +23,7 @@ from surefoot.server.entry.rule import Rules, rule
 from surefoot.server.gateway import flow
 from surefoot.server.gateway.answering import Answering, Asked
 from surefoot.server.gateway.dialect import dialect_of
-from surefoot.server.gateway.offers import Offer, offers, target_of
+from surefoot.server.gateway.offers import Offer, connection_of, offers, target_of
 from surefoot.server.gateway.refusals import OVERLOADED, refused
 from surefoot.values import Json
 
@@ -67,8 +67,13 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 def gateway_routes(app: App) -> list[Route]:
     """The routes over an app. Who asks is known before: `entry` says so in the scope of each request."""
+    spec = flow.gateway.spec
     # The first call is not to wait until hundreds of files are read.
-    digest_of(flow.gateway.spec.entry)
+    digest_of(spec.entry)
+    # Whoever asks uses the connection himself, by the permission that the door has asked for.
+    judge = connection_of(app, app.config.guards.judge) if app.config.guards.judge else None
+    besides = () if judge is None else (judge,)
+    app.access.confining.vouch(spec.name, fingerprint_of(spec.entry), spec.uses or (), besides=besides)
     gateway = Gateway(app)
     return [
         *(
@@ -186,12 +191,11 @@ class Gateway:
     def _let_in(self, caller: Caller, resource: Resource, details: Mapping[str, object]) -> None:
         """Raise `AccessDenied` where he may not use the connection; both are told in the audit."""
         caller.require(_USE, resource)
-        switches, principal = self._app.access.switches, caller.principal
-        for what in (f"flow:{flow.NAME}", principal.who):
-            if switches.is_off(what, organisation=principal.organisation):
-                raise self._app.access.deny(
-                    *(principal, _USE, resource, f"{what} is switched off", caller.request_id)
-                )
+        principal = caller.principal
+        if off := self._app.access.switches.against(principal, flow=flow.NAME):
+            raise self._app.access.deny(
+                *(principal, _USE, resource, f"{off} is switched off", caller.request_id)
+            )
         self._app.access.record(principal, _USE, resource, request_id=caller.request_id, details=details)
 
     def _over(self) -> None:

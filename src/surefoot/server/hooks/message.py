@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import orjson
-
 from surefoot import webhooks
 from surefoot.errors import UnknownRun
 from surefoot.ledger import deliveries
+from surefoot.server.api.shown import dumped
 from surefoot.server.hooks.webhook import STATUS_OF
 from surefoot.traces.plain import parsed, plain
 
@@ -69,7 +68,7 @@ def message_of(ledger: Ledger, delivery: DeliveryRow, *, with_output: bool, now_
     }
     if with_output and run.pruned_ns is None and run.epoch == delivery.epoch and run.status == told["status"]:
         told |= _outcome(ledger, delivery)
-    return Message(event_id(delivery), orjson.dumps(told))
+    return Message(event_id(delivery), dumped(told))
 
 
 def _moment(nanos: int) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from surefoot import scope
 from surefoot.addresses import Lookup, lookup
-from surefoot.errors import AddressRefused, ConfigError, UnknownRun
+from surefoot.errors import AddressRefused, ConfigError, LedgerError, UnknownRun
 from surefoot.ledger import TakeDeliveries, TellDeliveries
 from surefoot.ledger import deliveries as kept
 from surefoot.models.fetching import fetch
@@ -88,6 +88,11 @@ class PostOffice:
             )
         except UnknownRun:
             return Told("the run was pruned before it could be told of")
+        except LedgerError:
+            raise
+        except Exception as error:  # noqa: BLE001  (one event that cannot be told of holds up none of the others)
+            _log.exception("webhooks.%s: there is no message of %s", webhook.name, event_id(delivery))
+            return self._failed(delivery, f"the message cannot be made: {type(error).__name__}")
         try:
             # Secrets are read here, at each request, and go nowhere else.
             headers = {**webhook.headers, **message.headers(webhook.secret.resolve(), now=time.time())}

@@ -77,6 +77,9 @@
           etag = answer.headers.get("ETag") || "";
           swap(html);
         }
+      } else if (answer.status === 401) {
+        // The session is over: the page itself leads to where one logs in.
+        location.reload();
       } else if (answer.status !== 304) {
         throw new Error(`HTTP ${answer.status}`);
       }

@@ -8,6 +8,8 @@ import queue
 import threading
 import time
 from collections import deque
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from surefoot import flows, scope
@@ -51,6 +53,7 @@ class Executor:
         self._jobs: dict[str, Job] = {}
         self._keys: dict[tuple[str, str, str], Job] = {}
         self._queued = 0
+        self._promised = 0
         self._active = 0
         self._is_idle = threading.Event()
         self._is_idle.set()
@@ -78,7 +81,16 @@ class Executor:
     @property
     def room(self) -> int:
         """How many more runs may wait."""
-        return max(0, self.settings.queue - self._queued)
+        return max(0, self.settings.queue - self._queued - self._promised)
+
+    def gauges(self) -> dict[str, float]:
+        """What stands now, by name."""
+        return {
+            "queue_depth": self.queued,
+            "queue_size": self.settings.queue,
+            "active_runs": self.active,
+            "draining": int(self.is_draining),
+        }
 
     def job(self, run_id: str) -> Job | None:
         """The run of this id, where it is made here or waits to be."""
@@ -90,10 +102,21 @@ class Executor:
 
     # Taking in
 
-    def check_room(self, count: int = 1) -> None:
-        """Raise `Unavailable` unless so many more runs may wait."""
+    @contextmanager
+    def places(self, count: int = 1, *, is_bounded: bool = True) -> Generator[None]:
+        """Keep so many places for runs that are put in meanwhile: others may ask while these are recorded.
+
+        Raises `Unavailable` unless so many more may wait; runs that have their place already are not bounded.
+        """
         with self._lock:
-            self._check_room(count)
+            if is_bounded:
+                self._check_room(count)
+            self._promised += count
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._promised -= count
 
     def put(self, job: Job, *, is_bounded: bool = True) -> None:
         """Take a run in. Raises `Unavailable`; one that is recorded and was promised its place is not bounded."""
@@ -125,7 +148,7 @@ class Executor:
         if self.is_draining:
             self.figures.refused("draining")
             raise Unavailable("draining", "the server is about to stop: ask another, or this one later", 1)
-        if self._queued + count > self.settings.queue:
+        if self._queued + self._promised + count > self.settings.queue:
             self.figures.refused("full")
             raise Unavailable(
                 "full",

@@ -5,12 +5,13 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from surefoot.locks import ForkSafeLock
 
 if TYPE_CHECKING:
     from surefoot.ledger import Totals
+    from surefoot.values import Json
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
@@ -67,6 +68,44 @@ class Figures:
                 self._tokens[("flow", flow), ("kind", "output")] += usage.output
                 self._cost_nanos[(("flow", flow),)] += totals.cost.nanos
 
+    def said(self) -> dict[str, list[list[Json]]]:
+        """All that was counted, as JSON has it: by kind, rows of labels and values."""
+        with self._lock:
+            return {
+                **{
+                    name: [[_listed(labels), value] for labels, value in counter.items()]
+                    for name, counter in self._counters().items()
+                },
+                **{
+                    name: [[_listed(labels), [*one.counts], one.total] for labels, one in histograms.items()]
+                    for name, histograms in self._histograms().items()
+                },
+            }
+
+    def add(self, said: Mapping[str, Sequence[Any]]) -> None:
+        """Count in what `said` told of other figures, of this version."""
+        with self._lock:
+            for name, counter in self._counters().items():
+                for labels, value in said[name]:
+                    counter[_labels(labels)] += value
+            for name, histograms in self._histograms().items():
+                for labels, counts, total in said[name]:
+                    known = _of(histograms, _labels(labels))
+                    known.counts = [ours + theirs for ours, theirs in zip(known.counts, counts, strict=True)]
+                    known.total += total
+
+    def _counters(self) -> dict[str, Counter[Labels]]:
+        return {
+            "requests": self._requests,
+            "ended": self._ended,
+            "refused": self._refused,
+            "tokens": self._tokens,
+            "cost_nanos": self._cost_nanos,
+        }
+
+    def _histograms(self) -> dict[str, dict[Labels, Histogram]]:
+        return {"latency": self._latency, "durations": self._durations}
+
     def text(self, *, gauges: Mapping[str, float], runs: Mapping[str, int]) -> str:
         """All of it as Prometheus reads it, with what stands now: `gauges` by name, unfinished runs by status."""
         with self._lock:
@@ -100,6 +139,14 @@ class Figures:
             ),
         ]
         return "\n".join([*lines, ""])
+
+
+def _listed(labels: Labels) -> Json:
+    return [[name, value] for name, value in labels]
+
+
+def _labels(listed: Sequence[Sequence[str]]) -> Labels:
+    return tuple((name, value) for name, value in listed)
 
 
 def _of(found: dict[Labels, Histogram], labels: Labels) -> Histogram:

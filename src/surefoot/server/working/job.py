@@ -14,14 +14,15 @@ if TYPE_CHECKING:
     from surefoot.server.served import ServedFlow
     from surefoot.server.working.feed import Feed
 
-How = Literal["completed", "failed", "waiting", "handed over", "refused"]
+How = Literal["completed", "failed", "waiting", "accepted", "handed over", "refused"]
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
     """How this process's part of a run ended.
 
-    `waiting`: it goes on when what it waits for has come. `handed over`: another server goes on with it. `refused`:
+    `waiting`: it goes on when what it waits for has come. `accepted`: it was recorded before it had begun, and another
+    job makes it. `handed over`: another server goes on with it. `refused`:
     it never began, and nothing is recorded of it here.
     """
 
@@ -47,6 +48,7 @@ class Job:
         "is_recorded",
         "key",
         "logic",
+        "principal",
         "put_in",
         "tenant",
     )
@@ -58,19 +60,22 @@ class Job:
         feed: Feed,
         *,
         tenant: str,
+        principal: str,
         is_recorded: bool,
         key: str | None = None,
         asked: bytes = b"",
     ) -> None:
         """is_recorded: the run is in the ledger, so that whoever forgets this job loses nothing.
 
-        key: its run key, under which others who ask for the same (`asked`, a digest of it) find this job.
+        principal: whose run it is. key: its run key, under which others who ask for the same (`asked`, a digest of it)
+            find this job.
         """
         self.id = feed.run_id
         self.flow = flow
         self.logic = logic
         self.feed = feed
         self.tenant = tenant
+        self.principal = principal
         self.is_recorded = is_recorded
         self.key = key
         self.asked = asked
@@ -125,6 +130,9 @@ class Job:
             return await future
         finally:
             timer.cancel()
+            with self._lock:
+                # Whoever asks again and again about a run that takes long leaves nothing behind.
+                self._waiting = [one for one in self._waiting if one[1] is not future]
 
     def _leave(self, state: Literal["begun", "withdrawn"]) -> bool:
         with self._lock:

@@ -7,8 +7,9 @@ import time
 from typing import TYPE_CHECKING
 
 from surefoot import scope
-from surefoot.errors import LedgerError, SurefootError
+from surefoot.errors import LedgerError
 from surefoot.ledger import due_runs, letters_of, statuses
+from surefoot.server.working.cancelling import cancel
 from surefoot.server.working.executor import Unavailable
 from surefoot.server.working.switched import switched_off
 
@@ -77,7 +78,7 @@ class Recovery:
             pending_before_ns=now if is_first else now - _MINE_NS,
             most=room,
         )
-        return sum(self._take(run) for run in due) + self._wake()
+        return sum(self._taken(run) for run in due) + self._wake()
 
     def _wake(self) -> int:
         """Take in the runs that wait and were written to; how many those were."""
@@ -85,9 +86,20 @@ class Recovery:
         fresh = [run_id for run_id, newest in letters.items() if self._read.get(run_id) != newest]
         # A letter is read once the run was taken in with it: one that is about to be parked is looked at again.
         self._read = {run_id: read for run_id, read in self._read.items() if run_id in letters}
-        taken = [run_id for run_id in fresh if self._take(self._ledger.run(run_id))]
+        taken = [run_id for run_id in fresh if self._taken(self._ledger.run(run_id))]
         self._read |= {run_id: letters[run_id] for run_id in taken}
         return len(taken)
+
+    def _taken(self, run: RunRecord) -> bool:
+        """Whether a run was taken in. One that cannot be is left, and the others are not. Raises `LedgerError`."""
+        try:
+            return self._take(run)
+        except LedgerError:
+            raise
+        except Exception:
+            self._left.add(run.id)
+            log.exception("run %s of %s cannot be gone on with: it is left alone", run.id, run.flow)
+            return False
 
     def _take(self, run: RunRecord) -> bool:
         if run.id in self._left or self._executor.job(run.id) is not None:
@@ -105,7 +117,7 @@ class Recovery:
         app = self._executor.app
         off = switched_off(app.access, run.flow, run.tenant, run.principal)
         if off:
-            app.cancel(run.id, reason=f"{off} is switched off")
+            cancel(app, run.id, reason=f"{off} is switched off")
         return bool(off)
 
     def _is_fruitless(self, run: RunRecord) -> bool:
@@ -132,8 +144,8 @@ class Recovery:
             except LedgerError as error:
                 self.is_reachable = False
                 log.warning("runs to go on with could not be looked for: %s", error)
-            except SurefootError:
-                log.exception("a run that is to be gone on with was left")
+            except Exception:
+                log.exception("runs to go on with could not be looked for")
             self._news.wait(self._executor.settings.look)
             if self._news.is_set():
                 # What is sent at the same time is found in one look.

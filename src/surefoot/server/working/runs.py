@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from surefoot import flows
 from surefoot.errors import UnknownFlow
 from surefoot.server.working.feed import Feed
-from surefoot.server.working.job import Job
+from surefoot.server.working.job import Ended, Job
 from surefoot.server.working.switched import refuse_switched_off
 from surefoot.values import RunTags, new_id
 
 if TYPE_CHECKING:
     from surefoot.access import Principal
     from surefoot.flows import Completed, Decision, Logic, Options
-    from surefoot.ledger import RunRecord
+    from surefoot.ledger import AuditRow, RunRecord
     from surefoot.server.served import Served, ServedFlow
     from surefoot.server.working.executor import Executor
+
+
+_AT_ONCE = 50
+"""Runs of a batch that are recorded side by side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,8 @@ class Order:
     deadline: float | None = None
     asked: bytes = b""
     """A digest of what was asked, by which the same is known again."""
+    audit: AuditRow | None = None
+    """The row on whoever asks, which is written in one commit with the start of the run."""
 
 
 class Runs:
@@ -54,12 +62,17 @@ class Runs:
             refuse_switched_off(self._app.access, order.flow.name, order.tags.tenant, order.tags.principal)
             options = self._options(job, order, run_id=run_id)
             # Confined to what he and the approved version of the flow may use.
-            with flows.acting(order.principal):
-                return (yield from flows.begin(self._target(order), options))
+            try:
+                with flows.acting(order.principal):
+                    return (yield from flows.begin(self._target(order), options))
+            finally:
+                if not job.feed.is_opened and (known := self.of_key(order)) is not None:
+                    job.feed.run_id = known.id
 
         job = Job(
             *(order.flow, logic, self._feed(run_id)),
             tenant=order.tags.tenant,
+            principal=order.tags.principal,
             is_recorded=False,
             key=order.key,
             asked=order.asked,
@@ -67,16 +80,59 @@ class Runs:
         self.executor.put(job)
         return job
 
-    async def submit(self, order: Order, *, is_bounded: bool = True) -> RunRecord:
+    def check(self, order: Order) -> None:
+        """Raise `InvalidInput` where the inputs do not fit, or are others than those of the run that the key has."""
+        target, known = self._target(order), self.of_key(order)
+        if known is not None:
+            flows.check_known(target, known)
+
+    def of_key(self, order: Order) -> RunRecord | None:
+        """The run that the key of a run has; None where it is new. Blocks. Raises `LedgerError`."""
+        if order.key is None:
+            return None
+        found = self._app.ledger.runs(
+            flow=order.flow.name, tenant=order.tags.tenant, run_key=order.key, limit=1
+        )
+        return found[0] if found else None
+
+    async def submit(self, order: Order) -> RunRecord:
         """Record a run, and have it made once a worker is free; it is durable when this returns.
 
         Where its key is taken, nothing is recorded and the run that has it is returned. Raises `Unavailable` before
         anything is recorded, and `InvalidInput`.
         """
-        if is_bounded:
-            self.executor.check_room()
+        with self.executor.places():
+            return await self._recorded(order, run_id=new_id())
+
+    async def submit_all(self, orders: Sequence[Order]) -> list[RunRecord]:
+        """Record several runs as `submit` does, of which all have a place, or none is recorded."""
+        made: list[RunRecord] = []
+        with self.executor.places(len(orders)):
+            for start in range(0, len(orders), _AT_ONCE):
+                some = orders[start : start + _AT_ONCE]
+                made += await asyncio.gather(*(self._recorded(one, run_id=new_id()) for one in some))
+        return made
+
+    async def accept(self, job: Job, order: Order) -> RunRecord | None:
+        """Record a run that `begin` took in, and that no worker was free for; None where one was, or is it by now.
+
+        Whoever else waits for this job is told that the run is accepted.
+        """
+        with self.executor.places(is_bounded=False):
+            if job.is_recorded or not self.executor.withdraw(job):
+                return None
+            try:
+                record = await self._recorded(order, run_id=job.id)
+            except BaseException as error:
+                job.end(Ended("failed", error=error))
+                raise
+        job.feed.run_id, job.is_recorded = record.id, True
+        job.end(Ended("accepted"))
+        return record
+
+    async def _recorded(self, order: Order, *, run_id: str) -> RunRecord:
         with self._app.entered(), flows.acting(order.principal):
-            logic = flows.submit(self._target(order), self._options(None, order, run_id=new_id()))
+            logic = flows.submit(self._target(order), self._options(None, order, run_id=run_id))
             record = await flows.drive_async(logic)
         if record.status == "pending":
             self._put(record, key=order.key, asked=order.asked)
@@ -88,16 +144,20 @@ class Runs:
         *,
         deadline: float | None = None,
         decisions: Mapping[str, Decision] | None = None,
+        principal: Principal | None = None,
         is_bounded: bool = True,
     ) -> Job:
         """Have a recorded run gone on with. Raises `Unavailable`, and `UnknownFlow` where its flow is not served.
 
         deadline: seconds from now that take the place of the run's own; decisions: what became of effects in doubt.
+        principal: who asks for it. A run that is confined stays bound by whoever began it; another is bound by him.
         """
         known = self.executor.job(record.id)
         if known is not None:
             return known
-        return self._put(record, deadline=deadline, decisions=decisions, is_bounded=is_bounded)
+        return self._put(
+            record, deadline=deadline, decisions=decisions, principal=principal, is_bounded=is_bounded
+        )
 
     def fork(
         self,
@@ -114,12 +174,11 @@ class Runs:
 
         Raises what `surefoot.fork` raises before anything is run, and `Unavailable`.
         """
-        self.executor.check_room()
         served = self._served(record)
         options = flows.Options(
             tags=tags, deadline=deadline, suppresses_effects=True, explains=True, parks=self._parks
         )
-        with self._app.entered(), flows.acting(principal):
+        with self.executor.places(), self._app.entered(), flows.acting(principal):
             planned = flows.planned(
                 *(self._app, record, served.flow, flows.Changes.of(changes)),
                 options=options,
@@ -127,7 +186,7 @@ class Runs:
                 inputs=inputs,
             )
             fork = flows.drive(flows.submit(planned.target(), planned.options))
-        return self._put(fork)
+            return self._put(fork)
 
     def _put(
         self,
@@ -137,6 +196,7 @@ class Runs:
         asked: bytes = b"",
         deadline: float | None = None,
         decisions: Mapping[str, Decision] | None = None,
+        principal: Principal | None = None,
         is_bounded: bool = False,
     ) -> Job:
         served = self._served(record)
@@ -154,11 +214,13 @@ class Runs:
                 parks=self._parks,
                 on_completed=_noting(job),
             )
-            return flows.resume(self._app.ledger.run(record.id), make, options)
+            with nullcontext() if principal is None else flows.acting(principal):
+                return (yield from flows.resume(self._app.ledger.run(record.id), make, options))
 
         job = Job(
             *(served, logic, self._feed(record.id)),
             tenant=record.tenant,
+            principal=record.principal,
             is_recorded=True,
             key=key,
             asked=asked,
@@ -187,6 +249,7 @@ class Runs:
             run_id=run_id,
             on_completed=None if job is None else _noting(job),
             parks=self._parks,
+            audit=order.audit,
         )
 
     @property

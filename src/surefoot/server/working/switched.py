@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from surefoot.errors import AccessDenied
+from surefoot.access import Principal, permission
 
 if TYPE_CHECKING:
     from surefoot.accessing.access import Access
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 def switched_off(access: Access, flow: str, organisation: str, principal: str) -> str:
     """What of a run is switched off, its flow or whose it is; empty for nothing. Raises `LedgerError`."""
-    for what in (f"flow:{flow}", principal):
-        if what and access.switches.is_off(what, organisation=organisation):
-            return what
-    return ""
+    return access.switches.against(Principal(principal, organisation), flow=flow)
 
 
 def refuse_switched_off(access: Access, flow: str, organisation: str, principal: str) -> None:
-    """Raise `AccessDenied` for a run of what is switched off: it may have been switched off while the run waited."""
+    """Raise `AccessDenied`, and record that, for a run of what is switched off, perhaps while the run waited."""
     if off := switched_off(access, flow, organisation, principal):
-        resource = str(access.resource("flow", flow, organisation=organisation))
-        raise AccessDenied(principal or "whoever asks", "flow:run", resource, f"{off} is switched off")
+        raise access.deny(
+            *(Principal(principal or "whoever asks", organisation), permission("flow:run")),
+            access.resource("flow", flow, organisation=organisation),
+            f"{off} is switched off",
+        )
