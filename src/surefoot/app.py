@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from surefoot import flows, models, scope
 from surefoot import ledger as records
-from surefoot.errors import ConfigError, InvalidInput
+from surefoot.errors import ConfigError, InvalidInput, MissingExtra
 from surefoot.locks import ForkSafeLock, made_once
 from surefoot.values import Caller, Money, RunTags, new_id
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from surefoot.rights import Rights
     from surefoot.texts.fences import Fences
     from surefoot.traces import Card, Costs, Estimate, Facet, Shadows
-    from surefoot.traces.exporter import Exporter
+    from surefoot.traces.exporter import Exporter, Standing
 
 _lock = ForkSafeLock()
 _apps: dict[str, App] = {}
@@ -85,6 +85,7 @@ class App:
         self._watches: list[Watch] = []
         self._exporter: Exporter | None = None
         self._beginning = ForkSafeLock()
+        self._is_mute = False
         self.guards = guarding.guards_of(
             config,
             secrets=self.finder.secrets_only(),
@@ -573,6 +574,14 @@ class App:
                 exporter.start()
                 self._exporter = exporter
 
+    def traces_behind(self) -> Mapping[str, Standing]:
+        """How far each receiver of traces is, by its name. Raises `LedgerError`."""
+        if not self.config.traces:
+            return {}
+        from surefoot.traces.exporter import Exporter
+
+        return Exporter(self.ledger, self.config).standing()
+
     def close(self) -> None:
         """Write what is queued and close the ledger, and the connections to databases and to Redis."""
         with ExitStack() as closing:
@@ -601,8 +610,13 @@ class App:
         """Before each run: the state folder and the hook under SDK clients."""
         self.settings.ensure_state_dir()
         models.install()
-        if self.config.traces:
-            self.export()
+        if self.config.traces and not self._is_mute:
+            try:
+                self.export()
+            except MissingExtra as error:
+                # A run does not fail by what is told of it.
+                self._is_mute = True
+                scope.logger("surefoot.traces").error("no traces are sent: %s", error)
 
     @contextmanager
     def entered(self) -> Generator[App]:
