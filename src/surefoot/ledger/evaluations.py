@@ -285,6 +285,10 @@ class Evaluations:
         """The names of the metrics that have scores, of a flow or of all."""
         return [row[0] for row in self._ledger.ask(scored_queries.metrics_query(flow, tenant=tenant))]
 
+    def flows(self, *, tenant: str | None = None) -> list[str]:
+        """The names of the flows that have scores."""
+        return [row[0] for row in self._ledger.ask(scored_queries.flows_query(tenant=tenant))]
+
     # Verdicts
 
     def verdicts(

@@ -203,6 +203,12 @@ def metrics_query(flow: str, *, tenant: str | None) -> Query:
     return f"SELECT DISTINCT metric FROM scores{where} ORDER BY metric", values
 
 
+def flows_query(*, tenant: str | None) -> Query:
+    """The names of flows that have scores."""
+    where, values = _where(tenant=tenant)
+    return f"SELECT DISTINCT flow FROM scores{where} ORDER BY flow", values
+
+
 def verdicts_query(
     *, gate: str, subject: str, digest: str, candidate: str, tenant: str | None, limit: int | None
 ) -> Query:
