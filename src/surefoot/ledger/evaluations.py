@@ -12,8 +12,7 @@ from surefoot.errors import InvalidInput, LedgerCorrupt, UnknownExperiment
 from surefoot.ledger import scored_queries, scored_rows, scored_texts
 from surefoot.ledger.entries import BeginExperiment, KeepCases, KeepMetrics, KeepVerdict
 from surefoot.ledger.listing import Query
-from surefoot.ledger.prompt_rows import clean
-from surefoot.ledger.rows import Row
+from surefoot.ledger.rows import Row, clean
 from surefoot.ledger.scored import (
     LONGEST_METRIC,
     CaseRecord,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from surefoot.ledger.events import Totals
 from surefoot.ledger.listing import Query
-from surefoot.ledger.prompt_rows import beginning, clean
-from surefoot.ledger.rows import Row
+from surefoot.ledger.prompt_rows import beginning
+from surefoot.ledger.rows import Row, clean
 from surefoot.ledger.scored import ExperimentKind, Summary, TimedScore, TrendBucket
 from surefoot.ledger.scored_rows import CASE_COLUMNS, EXPERIMENT_COLUMNS, VERDICT_COLUMNS, joined, value_of
 from surefoot.values import Money

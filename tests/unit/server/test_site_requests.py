@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from html import escape
+from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import quote
 
@@ -25,12 +26,36 @@ from surefoot.values import RunTags, new_id
 
 GOLDEN = "/ui/datasets/datasets/golden.jsonl"
 BASIC = "Basic dXNlcjpwYXNz"
+ATTACK = "\"><script>alert(1)</script><img src=x onerror=alert(1)>'"
 NAMES = ("golden", "a b", "Prüfung", "50%20 off", "what?", "a+b&c=d")
 
 
 @flow(trusted=True)
 def several(text: str) -> list[str]:
     return [text, text]
+
+
+@flow(trusted=True)
+def attacked(text: str) -> str:
+    return f"{text} {ATTACK}"
+
+
+class Told(HTMLParser):
+    """What of a page a browser would take for more than text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.odd: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        source = given.get("src") or ""
+        is_own = tag not in ("script", "img") or source.startswith("/ui/static/")
+        is_quiet = not any(name.startswith("on") or name == "style" for name in given)
+        leads_here = (given.get("href") or "/").startswith(("/", "?", "#"))
+        if not (is_own and is_quiet and leads_here):
+            self.odd.append(self.get_starttag_text() or tag)
 
 
 def line_of(name: str) -> str:
@@ -139,6 +164,64 @@ def test_the_bound_of_the_login_form_is_not_said_to_be_a_setting(town: Town) -> 
         assert refused.status_code == 413
         assert "20,000 bytes" in refused.text
         assert "max_body" not in refused.text
+
+
+# What others have written
+
+
+def attacked_addresses(town: Town) -> list[str]:
+    """Addresses of all pages, over names and texts of which each is an attack, and with attacks in them."""
+    app, attack = town.app, quote(ATTACK, safe="")
+    app.run(attacked, {"text": ATTACK}, tags=RunTags(ORGANISATION, ATTACK, ATTACK, {"k": ATTACK}))
+    run, evaluations = app.ledger.run("last").id, Evaluations(app.ledger)
+    made: list[str] = []
+    for number in range(2):
+        record = ExperimentRecord(
+            f"{number}{ATTACK}",
+            "eval",
+            ATTACK,
+            "attacked",
+            ATTACK,
+            "",
+            ATTACK,
+            "1",
+            1,
+            1,
+            tenant=ORGANISATION,
+        )
+        made.append(quote(evaluations.begin(record).id, safe=""))
+        scores = (ScoreRecord(ATTACK, value=bool(number), reason=ATTACK), ScoreRecord("label", value=ATTACK))
+        metadata = {"topic": ATTACK}
+        case = CaseRecord(record.id, ATTACK, run, "completed", scores=scores, metadata=metadata)
+        evaluations.keep([case]).wait()
+    case = {"id": ATTACK, "inputs": {ATTACK: ATTACK}, "expected": ATTACK, "metadata": {"review": "pending"}}
+    (app.settings.root / "datasets" / "golden.jsonl").write_text(json.dumps(case) + "\n")
+    one = f"/ui/experiments/{made[0]}"
+    return [
+        *("/ui/runs", f"/ui/runs?flow={attack}&id={attack}", f"/ui/runs?status={attack}"),
+        *(f"/ui/runs/{run}", f"/ui/runs/{run}?part=1", f"/ui/runs/{run}?step={attack}"),
+        *("/ui/experiments", f"/ui/experiments?flow={attack}", f"/ui/experiments?kind={attack}"),
+        *(f"{one}?show=all", f"{one}?by=topic", f"{one}?by={attack}", f"{one}/compare/{made[1]}"),
+        *("/ui/trends", f"/ui/trends?metric={attack}", "/ui/trends?metric=label", f"/ui/trends?by={attack}"),
+        *("/ui/datasets", GOLDEN, f"{GOLDEN}?said=accepted&was={attack}", f"{GOLDEN}?case={attack}"),
+        *(f"/ui/{attack}", f"/ui/static/{attack}", f"/ui/login?next={attack}", f"/ui/runs?theme={attack}"),
+    ]
+
+
+def test_nothing_that_others_have_written_is_more_than_text(town: Town) -> None:
+    every = attacked_addresses(town)
+    with site(town.app, datasets_of=ORGANISATION) as server, person(server, town.tokens["editor"]) as one:
+        answers = {path: one.get(path) for path in every}
+        assert {path: odd for path, each in answers.items() if (odd := Told(each.text).odd)} == {}
+        assert sum("alert(1)" in each.text for each in answers.values()) > len(every) // 2
+        assert [path for path, each in answers.items() if each.status_code >= 500] == []
+        # Whole values are plain text, which no browser takes for a page.
+        for path in (f"{every[3]}/raw?of=output", f"{GOLDEN}?case={quote(ATTACK)}&raw=$expected"):
+            raw = one.get(path)
+            assert ATTACK in raw.text
+            assert raw.headers["content-type"].startswith("text/plain")
+            assert raw.headers["x-content-type-options"] == "nosniff"
+            assert "sandbox" in raw.headers["content-security-policy"]
 
 
 # A ledger that does not answer
