@@ -44,7 +44,7 @@ def hidden_in(page: str) -> dict[str, str]:
 class Person:
     """A browser and who sits before it."""
 
-    web: TestClient | httpx.Client
+    web: TestClient
     origin: str = ORIGIN
 
     def get(self, path: str, **headers: str) -> httpx.Response:

@@ -95,7 +95,7 @@ def test_the_way_back_from_the_login_is_the_page_whatever_its_name(town: Town) -
         for name in NAMES:
             address = f"http://127.0.0.1:{port}"
             with httpx.Client(base_url=address) as web:
-                one = Person(web, address)
+                one = Person(web, address)  # type: ignore[arg-type]
                 asked = f"/ui/datasets/datasets/{quote(name)}.jsonl"
                 form = one.get(one.get(asked).headers["location"])
                 fields = {**hidden_in(form.text), "key": town.tokens["viewer"]}

@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope
 
 from surefoot import scope as surefoot_scope
 from surefoot.access import LOCAL
+from surefoot.errors import LedgerError
 from surefoot.server import gate
 from surefoot.server.entry import body as bodies
 from surefoot.server.entry.body import too_large
@@ -104,7 +105,7 @@ class Browsing(Manner):
         if VISITOR not in scope:
             try:
                 self.recognised(scope, identification)
-            except Refusal:
+            except (Refusal, LedgerError):
                 log.warning("who is logged in cannot be told, as the ledger does not answer")
         found: Visitor | None = scope.setdefault(VISITOR, None)
         return found
