@@ -19,6 +19,7 @@ from surefoot.ledger.scored import (
     ExperimentKind,
     ExperimentRecord,
     MetricRecord,
+    RunScore,
     Summary,
     TimedScore,
     TrendBucket,
@@ -236,6 +237,11 @@ class Evaluations:
         counts = self._ledger.ask(scored_queries.costs_query(experiment, tenant=tenant, first=first))
         sums = self._ledger.ask(scored_queries.sums_query(experiment, tenant=tenant, first=first))
         return scored_queries.summary_of(counts[0] if counts else (0, 0, 0, 1, 0, 1), sums)
+
+    def scores_of(self, run_id: str) -> list[RunScore]:
+        """What scorers have said of a run, in all experiments."""
+        rows = self._ledger.ask(scored_rows.run_scores_query(run_id))
+        return [RunScore(row[0], row[1], scored_rows.score_of(row[2:])) for row in rows]
 
     # Over time
 
