@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -198,7 +199,7 @@ class DatasetPages:
             **values,
             token=self._posting.token(session),
             is_read_only=self._is_read_only or not self._around.sight(request).may(VERDICT, named),
-            reviewer=os.environ.get("SUREFOOT_PRINCIPAL") or getpass.getuser(),
+            reviewer="" if self._around.has_login else _reviewer(),
         )
         if not self._around.has_login:
             self._posting.keep(response, request, session)
@@ -281,6 +282,15 @@ def _raw(entry: Entry, name: str) -> Response:
     return PlainTextResponse(
         text, headers={"content-security-policy": _RAW_POLICY, "cache-control": "no-store"}
     )
+
+
+def _reviewer() -> str:
+    """The user of this machine; empty where he has no name, as in a container: then he says it himself."""
+    if named := os.environ.get("SUREFOOT_PRINCIPAL"):
+        return named
+    with suppress(KeyError, OSError, ImportError):
+        return getpass.getuser()
+    return ""
 
 
 def _moment(text: str) -> str:

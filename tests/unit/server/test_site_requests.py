@@ -13,15 +13,17 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from starlette.testclient import TestClient
 
 from letting_in import ORGANISATION, OTHER, Town
-from logged_in import Person, hidden_in, person, site
+from logged_in import ORIGIN, Person, hidden_in, person, site
 from served_here import served_here
 from surefoot import App, flow
 from surefoot.access import LOCAL
 from surefoot.config import load
 from surefoot.errors import LedgerError
 from surefoot.ledger import CaseRecord, Evaluations, ExperimentRecord, ScoreRecord
+from surefoot.server.web import web
 from surefoot.values import RunTags, new_id
 
 GOLDEN = "/ui/datasets/datasets/golden.jsonl"
@@ -126,6 +128,24 @@ def test_a_password_that_a_proxy_in_front_asks_for_is_no_token_of_here(town: Tow
         assert one.get("/ui/runs").status_code == 303
         # Programs are asked for a token, as ever.
         assert one.get("/runs").status_code == 401
+
+
+def test_datasets_are_reviewed_where_the_user_of_the_server_has_no_name(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container under a number; `surefoot ui` has its reviewer say who he is."""
+
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found: 10001")
+
+    monkeypatch.setattr("getpass.getuser", nameless)
+    with site(town.app, datasets_of=ORGANISATION) as server, person(server, town.tokens["editor"]) as one:
+        assert "The verdict stands under the name" in one.get(GOLDEN).text
+        assert one.get("/ui/datasets").status_code == 200
+    with TestClient(web(town.app, hosts=frozenset(("localhost:8720",))), base_url=ORIGIN) as own:
+        page = own.get("/datasets/datasets/golden.jsonl")
+        assert page.status_code == 200
+        assert 'name="by" value=""' in page.text
 
 
 # What is no number, and what is none of the methods
