@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 
 from letting_in import ORGANISATION, OTHER, Town
 from logged_in import ORIGIN, Person, hidden_in, person, site
-from served_here import served_here
+from served_here import said_to, served_here, status_of
 from surefoot import App, flow
 from surefoot.access import LOCAL
 from surefoot.config import load
@@ -184,6 +184,32 @@ def test_the_bound_of_the_login_form_is_not_said_to_be_a_setting(town: Town) -> 
         assert refused.status_code == 413
         assert "20,000 bytes" in refused.text
         assert "max_body" not in refused.text
+
+
+def test_a_login_form_that_does_not_end_is_not_waited_for(town: Town) -> None:
+    head = (
+        b"POST /ui/login HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: http://127.0.0.1\r\n"
+        b"Content-Type: application/x-www-form-urlencoded\r\n"
+    )
+    with site(town.app, read_seconds=0.5) as server, served_here(server, read_seconds=0.5) as port:
+        slow = said_to(port, head + b"Content-Length: 100\r\n\r\nkey=", pause=0.1)
+        assert status_of(slow) == 408
+        piece = b"2000\r\n" + b"x" * 0x2000 + b"\r\n"
+        endless = said_to(port, head + b"Transfer-Encoding: chunked\r\n\r\n", *[piece] * 4)
+        assert status_of(endless) == 413
+        assert b"20,000 bytes" in endless
+        assert b"connection: close" in slow.lower()
+        assert b"connection: close" in endless.lower()
+
+
+def test_a_form_of_another_tab_from_before_the_login_says_what_to_do(town: Town) -> None:
+    with site(town.app) as server, person(server) as one:
+        earlier = hidden_in(one.get("/ui/login").text)
+        one.log_in(town.tokens["viewer"])
+        refused = one.post("/ui/login", {**earlier, "key": town.tokens["admin"]})
+        assert refused.status_code == 403
+        assert "or from before somebody logged in or out here: load it again" in refused.text
+        assert "user:viewer" in one.get("/ui/runs").text
 
 
 # What others have written
