@@ -1,4 +1,4 @@
-"""Traces are sent by whoever makes runs: by short commands, by a server, and by a command of their own."""
+"""Traces are sent by whoever makes runs: by short commands, a server, a command of their own (docs/guide/traces.md)."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from surefoot.ledger import DeliveryRow, Ledger, RunRecord
     from surefoot.traces import Trace
     from surefoot.traces.exporter import Exporter
-    from surefoot.traces.receivers import Receiver
+    from surefoot.traces.receivers import Receiver, Speech
     from surefoot.traces.sending import Sent
 
 _PAGE = 200
@@ -128,7 +128,7 @@ def list_(name: str | None, limit: int, as_json: bool) -> int:  # noqa: FBT001
 
     with closing(App.current()) as app:
         names = [_known(app, name)] if name is not None else sorted(app.config.traces)
-        standing = _exporter(app, *names).standing() if names else {}
+        standing = _exporter(app, *names).standing()
         refused = {one: _rows(app, one, "given up", most=limit) for one in names}
         late = {one: next((row.error for row in _rows(app, one, "waiting", most=1)), "") for one in names}
     if as_json:
@@ -253,9 +253,10 @@ def _receiver(app: App, to: str, *, url: str | None, project: str, headers: Mapp
     from surefoot.errors import InvalidInput
     from surefoot.traces.receivers import SPEECHES, Receiver
 
+    kinds: Mapping[str, Speech] = {kind: kind for kind in SPEECHES}
     if (known := app.config.traces.get(to)) is not None:
         found = Receiver.of(known)
-    elif (kind := next((one for one in SPEECHES if one == to), None)) is not None:
+    elif (kind := kinds.get(to)) is not None:
         found = Receiver(kind)
     else:
         there = ", ".join([*SPEECHES, *sorted(app.config.traces)])

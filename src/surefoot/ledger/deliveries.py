@@ -14,8 +14,7 @@ import orjson
 
 from surefoot.ledger.access_rows import Change
 from surefoot.ledger.listing import Query
-from surefoot.ledger.prompt_rows import clean
-from surefoot.ledger.rows import Row
+from surefoot.ledger.rows import Row, clean
 
 Standing = Literal["waiting", "delivered", "given up"]
 

@@ -12,8 +12,7 @@ from surefoot.errors import InvalidInput, LedgerCorrupt, UnknownExperiment
 from surefoot.ledger import scored_queries, scored_rows, scored_texts
 from surefoot.ledger.entries import BeginExperiment, KeepCases, KeepMetrics, KeepVerdict
 from surefoot.ledger.listing import Query
-from surefoot.ledger.prompt_rows import clean
-from surefoot.ledger.rows import Row
+from surefoot.ledger.rows import Row, clean
 from surefoot.ledger.scored import (
     LONGEST_METRIC,
     CaseRecord,
@@ -290,6 +289,10 @@ class Evaluations:
     def metrics(self, flow: str = "", *, tenant: str | None = None) -> list[str]:
         """The names of the metrics that have scores, of a flow or of all."""
         return [row[0] for row in self._ledger.ask(scored_queries.metrics_query(flow, tenant=tenant))]
+
+    def flows(self, *, tenant: str | None = None) -> list[str]:
+        """The names of the flows that have scores."""
+        return [row[0] for row in self._ledger.ask(scored_queries.flows_query(tenant=tenant))]
 
     # Verdicts
 

@@ -15,8 +15,7 @@ import orjson
 from surefoot.ledger import rows
 from surefoot.ledger.events import Totals
 from surefoot.ledger.listing import Query
-from surefoot.ledger.prompt_rows import clean
-from surefoot.ledger.rows import Row
+from surefoot.ledger.rows import Row, clean
 from surefoot.ledger.scored import (
     CaseRecord,
     ExperimentKind,

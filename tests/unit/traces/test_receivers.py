@@ -1,4 +1,4 @@
-"""Receivers by name: path, headers, project and credentials, as each of them takes them."""
+"""Receivers by name (docs/guide/traces.md): path, headers, project and credentials, as each of them takes them."""
 
 from __future__ import annotations
 
