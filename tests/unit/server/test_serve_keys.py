@@ -125,6 +125,29 @@ def two(town: Town, tmp_path: Path) -> Iterator[tuple[ASGIApp, ASGIApp]]:
             gate.set()
 
 
+def test_a_run_that_waits_is_of_whoever_asked_first_whoever_has_it_recorded(
+    town: Town, two: tuple[ASGIApp, ASGIApp]
+) -> None:
+    gate.clear()
+    first, other = (client_of(two[0], headers=town.bearer(who)) for who in ("runner", "editor"))
+    with ThreadPoolExecutor(2) as pool:
+        held = pool.submit(first.post, "/flows/holding/runs", json={"inputs": {}})
+        assert began.acquire(timeout=60)
+        waiting = pool.submit(ask, first)
+        admin = client_of(two[0], headers=town.bearer("admin"))
+        until(lambda: "surefoot_queue_depth 1" in admin.get("/metrics").text)
+        body = {"inputs": {"text": SECRET}, "key": "K"}
+        told = other.post("/flows/echoed/runs?wait=0.1", json=body)
+        assert told.status_code == 202, told.text
+        gate.set()
+        assert waiting.result(60).json()["output"] == SECRET
+        assert held.result(60).status_code == 200
+    (run,) = town.app.ledger.runs(flow="echoed")
+    assert (run.id, run.principal) == (told.json()["id"], "user:runner")
+    rows = town.app.access.audit.rows(action="flow:run")
+    assert sorted(row.who for row in rows) == ["user:editor", "user:runner", "user:runner"]
+
+
 @pytest.mark.parametrize("role", ["beginner", "other"])
 @pytest.mark.parametrize("how", ["asked", "streamed", "failed"])
 def test_a_key_that_somebody_takes_while_a_run_waits_gives_no_more_than_one_taken_before(

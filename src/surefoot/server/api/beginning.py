@@ -76,9 +76,9 @@ class Beginning:
             told.is_done = lambda: job.feed.is_opened
         # Where nobody had time for it yet it is recorded, so that what is answered holds.
         if (await job.result(seconds)) is None:
-            kept = await self._runs.accept(job, order)
+            kept = await self._runs.accept(job)
             if kept is not None:
-                told.is_written = True
+                told.is_written = joined is None
                 return accepted(kept.id, kept.flow, kept.status)
         return await self._answers.of_job(asked, job, until=until)
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from surefoot.flows import Completed, Logic
     from surefoot.server.served import ServedFlow
     from surefoot.server.working.feed import Feed
+    from surefoot.server.working.runs import Order
 
 How = Literal["completed", "failed", "waiting", "accepted", "handed over", "refused"]
 
@@ -48,6 +49,7 @@ class Job:
         "is_recorded",
         "key",
         "logic",
+        "order",
         "principal",
         "put_in",
         "tenant",
@@ -64,11 +66,12 @@ class Job:
         is_recorded: bool,
         key: str | None = None,
         asked: bytes = b"",
+        order: Order | None = None,
     ) -> None:
         """is_recorded: the run is in the ledger, so that whoever forgets this job loses nothing.
 
         principal: whose run it is. key: its run key, under which others who ask for the same (`asked`, a digest of it)
-            find this job.
+            find this job. order: by which a run is recorded that nobody was free for.
         """
         self.id = feed.run_id
         self.flow = flow
@@ -79,6 +82,7 @@ class Job:
         self.is_recorded = is_recorded
         self.key = key
         self.asked = asked
+        self.order = order
         self.put_in = time.monotonic()
         self.completed: Completed | None = None
         """What the run has used, where it completed just now."""

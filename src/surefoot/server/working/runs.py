@@ -78,6 +78,7 @@ class Runs:
             is_recorded=False,
             key=order.key,
             asked=order.asked,
+            order=order,
         )
         self.executor.put(job)
         return job
@@ -115,13 +116,15 @@ class Runs:
                 made += await asyncio.gather(*(self._recorded(one, run_id=new_id()) for one in some))
         return made
 
-    async def accept(self, job: Job, order: Order) -> RunRecord | None:
+    async def accept(self, job: Job) -> RunRecord | None:
         """Record a run that `begin` took in, and that no worker was free for; None where one was, or is it by now.
 
+        It is the run of whoever asked for it first, whoever else does so under its key.
         Whoever else waits for this job is told that the run is accepted.
         """
         with self.executor.places(is_bounded=False):
-            if job.is_recorded or not self.executor.withdraw(job):
+            order = job.order
+            if order is None or job.is_recorded or not self.executor.withdraw(job):
                 return None
             try:
                 record = await self._recorded(order, run_id=job.id)
