@@ -112,7 +112,8 @@ class Following:
                 news.clear()
                 is_over = feed.is_over
                 found = feed.after(place)
-                if not await reader.follows(feed.run_id):
+                # Before it has begun it is in no ledger, and there is nothing to tell.
+                if (found.told or feed.is_opened) and not await reader.follows(feed.run_id):
                     return
                 is_exact = reader.is_exact
                 if found.missed.events or (found.missed.pieces and is_exact):
