@@ -1,4 +1,4 @@
-"""The first commands of docs/guide/deploy.md, from a token to an answer, as the settings and flows of deploy/ have them.
+"""The first commands of docs/guide/deploy.md, from a token to an answer, with the settings and flows of deploy/.
 
 There is no container engine here: what the page has done inside of one is done in a folder like the image's.
 """

@@ -220,7 +220,11 @@ def test_redis_takes_its_password_from_the_environment_and_the_signal_itself(tmp
     script = script.replace("$$", "$").replace("/tmp/", f"{tmp_path}/")
     serving = subprocess.Popen(
         [shell, flag, f"{script} --port {port} --bind 127.0.0.1"],
-        env={**os.environ, "PATH": f"{Path(found).parent}:{os.environ['PATH']}", "REDISCLI_AUTH": "of-a-test"},
+        env={
+            **os.environ,
+            "PATH": f"{Path(found).parent}:{os.environ['PATH']}",
+            "REDISCLI_AUTH": "of-a-test",
+        },
         stdout=subprocess.DEVNULL,
     )
     try:

@@ -131,14 +131,13 @@ def verify(heads: Path | None, audit: str | None, as_json: bool) -> int:  # noqa
 @click.argument("file")
 def export(file: str, as_json: bool) -> int:  # noqa: FBT001
     """Write all rows to FILE as JSON lines, - for stdout, and as the last line the head, signed."""
+    import orjson
+
     from surefoot.app import App
     from surefoot.cli import screen
 
-    import orjson
-
     count = 0
     with closing(App.current()) as app, _opened(file) as out:
-
         last = None
         for row in app.access.audit.every():
             out.write(orjson.dumps(_json(row)).decode() + "\n")
@@ -157,7 +156,9 @@ def _opened(file: str) -> IO[str]:
     try:
         return click.open_file(file, "w", encoding="utf-8")
     except OSError as error:
-        raise InvalidInput(f"{file} cannot be written ({error.strerror}): name a file in a folder of yours") from None
+        raise InvalidInput(
+            f"{file} cannot be written ({error.strerror}): name a file in a folder of yours"
+        ) from None
 
 
 def _json(row: AuditRow) -> dict[str, Json]:

@@ -31,7 +31,9 @@ _OWE = (
 )
 # Whoever took it longest ago and was not heard of any more has lost it: the number of tries says whose it is.
 _SETTLE = f"UPDATE deliveries SET done_ns = ?, next_ns = ?, error = ? WHERE {_KEY} AND tries = ? AND done_ns IS NULL"
-_AGAIN = f"UPDATE deliveries SET done_ns = NULL, next_ns = ?, tries = 0 WHERE {_KEY} AND {_IS_ONE} AND error <> ''"
+_AGAIN = (
+    f"UPDATE deliveries SET done_ns = NULL, next_ns = ?, tries = 0 WHERE {_KEY} AND {_IS_ONE} AND error <> ''"
+)
 
 # How far a webhook has looked, as a row that is never due: `next_ns` is the `seq` of the last end that it has seen,
 # `error` says which end that is, `done_ns` when that was noted, `tries` when the webhook was begun.
@@ -239,9 +241,12 @@ def deliveries_query(
 
 def told_query(webhook: str, run_id: str) -> Query:
     """What a webhook was or is to be told of a run."""
-    return f"SELECT {COLUMNS} FROM deliveries WHERE run_id = ? AND webhook = ? AND {_IS_ONE} ORDER BY epoch, event", (
-        run_id,
-        webhook,
+    return (
+        f"SELECT {COLUMNS} FROM deliveries WHERE run_id = ? AND webhook = ? AND {_IS_ONE} ORDER BY epoch, event",
+        (
+            run_id,
+            webhook,
+        ),
     )
 
 
