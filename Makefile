@@ -21,8 +21,8 @@ export PYTHON SEED
 
 BIN := .venv/bin
 LIMITS := budgets rates breakers cache
-# Frameworks, ragas and MLflow, each in an environment of its own: requirements/peers-NAME.txt.
-PEERS := langchain pydantic-ai instructor ragas mlflow
+# Frameworks, ragas, MLflow and Phoenix, each in an environment of its own: requirements/peers-NAME.txt.
+PEERS := langchain pydantic-ai instructor ragas mlflow phoenix
 # The tools look at what the project wrote, whatever else lies in the checkout.
 WRITTEN = $(wildcard src tests benchmarks examples training)
 
@@ -100,7 +100,7 @@ sbom: .venv/.installed-dev .cache/tools/.installed ## the locked packages as a b
 secrets-scan: .venv/.installed-dev ## look for keys and passwords in every file of the checkout and of its history
 	@$(BIN)/python tests/secrets $(ARGS)
 
-test-peers: $(PEERS:%=test-peer-%) ## run LangChain, pydantic-ai and instructor inside runs; metrics of ragas; experiments to MLflow
+test-peers: $(PEERS:%=test-peer-%) ## run LangChain, pydantic-ai and instructor inside runs; metrics of ragas; experiments and traces to MLflow; traces to Phoenix
 
 check: check-format check-lint check-mypy check-pyright check-floors check-secrets ## format, lint, types, floors, no secrets
 
@@ -141,7 +141,7 @@ clean: ## remove the environment and everything that was built
 
 # A file of tests is only collected where its framework is; pytest fails if it collects none.
 test-peer-%: .cache/peers-%/.installed
-	@SUREFOOT_TEST_PEER=1 .cache/peers-$*/bin/python -m pytest tests/peers/test_$(subst -,_,$*).py $(ARGS)
+	@SUREFOOT_TEST_PEER=1 .cache/peers-$*/bin/python -m pytest -p no:phoenix $(wildcard tests/peers/test_$(subst -,_,$*)*.py) $(ARGS)
 
 check-format: .venv/.installed-dev
 	@$(BIN)/ruff format --check $(WRITTEN)

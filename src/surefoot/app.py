@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from surefoot import flows, models, scope
 from surefoot import ledger as records
-from surefoot.errors import ConfigError, InvalidInput
+from surefoot.errors import ConfigError, InvalidInput, MissingExtra
 from surefoot.locks import ForkSafeLock, made_once
 from surefoot.values import Caller, Money, RunTags, new_id
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from surefoot.rights import Rights
     from surefoot.texts.fences import Fences
     from surefoot.traces import Card, Costs, Estimate, Facet, Shadows
+    from surefoot.traces.exporter import Exporter, Standing
 
 _lock = ForkSafeLock()
 _apps: dict[str, App] = {}
@@ -82,6 +83,9 @@ class App:
         self.breakers = wiring.breakers_of(config, self.redis)
         """The circuit breakers of this project: those of models' endpoints, and those that steps and code name."""
         self._watches: list[Watch] = []
+        self._exporter: Exporter | None = None
+        self._beginning = ForkSafeLock()
+        self._is_mute = False
         self.guards = guarding.guards_of(
             config,
             secrets=self.finder.secrets_only(),
@@ -553,6 +557,31 @@ class App:
         self._watches.append(watch)
         return watch
 
+    def export(self) -> None:
+        """Send traces to `[traces.NAME]` in the background of this process from now on, as each run begins to, too.
+
+        A child that is forked begins anew. `close` sends what is owed, for some seconds. Raises `LedgerError`, and
+        `MissingExtra` without the extra `otel`.
+        """
+        names = [name for name, given in self.config.traces.items() if given.background]
+        if not names:
+            return
+        from surefoot.traces.exporter import Exporter
+
+        with self._beginning:
+            if self._exporter is None or self._exporter.process != os.getpid():
+                exporter = Exporter(self.ledger, self.config, *names)
+                exporter.start()
+                self._exporter = exporter
+
+    def traces_behind(self) -> Mapping[str, Standing]:
+        """How far each receiver of traces is, by its name. Raises `LedgerError`."""
+        if not self.config.traces:
+            return {}
+        from surefoot.traces.exporter import Exporter
+
+        return Exporter(self.ledger, self.config).standing()
+
     def close(self) -> None:
         """Write what is queued and close the ledger, and the connections to databases and to Redis."""
         with ExitStack() as closing:
@@ -564,6 +593,8 @@ class App:
             closing.callback(self.breakers.close)
             while self._watches:
                 closing.callback(self._watches.pop().close)
+            if self._exporter is not None:
+                closing.callback(self._exporter.close)
 
     # What a run asks of its host (`surefoot.flows.Host`)
 
@@ -579,6 +610,13 @@ class App:
         """Before each run: the state folder and the hook under SDK clients."""
         self.settings.ensure_state_dir()
         models.install()
+        if self.config.traces and not self._is_mute:
+            try:
+                self.export()
+            except MissingExtra as error:
+                # A run does not fail by what is told of it.
+                self._is_mute = True
+                scope.logger("surefoot.traces").error("no traces are sent: %s", error)
 
     @contextmanager
     def entered(self) -> Generator[App]:

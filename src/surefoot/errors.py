@@ -442,7 +442,15 @@ class CollectionError(WorldError):
 
 
 class ExportError(WorldError):
-    """A receiver of traces or of experiments cannot be reached or does not take them; sending again does no harm."""
+    """A receiver of traces or of experiments cannot be reached or does not take them; sending again does no harm.
+
+    `status` is that of the answer, None where there was none; `retry_after` is for how many seconds it asks to wait.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after = retry_after
 
 
 class ScorerUnavailable(WorldError):

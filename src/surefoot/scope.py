@@ -331,18 +331,29 @@ def logger(name: str) -> logging.Logger:
     They are without the secrets that the apps of this process know, and without personal data where they look for it.
     """
     found = logging.getLogger(name)
-    if _whereabouts not in found.filters:
-        found.addFilter(_whereabouts)
+    if place not in found.filters:
+        found.addFilter(place)
     return found
 
 
-def _whereabouts(record: logging.LogRecord) -> bool:
-    here = current()
-    record.run_id = here.run_id if here else ""
-    record.step_id = here.step_id if here else ""
-    if masks := [mask for known in _masks.copy() if (mask := known()) is not None]:
+def place(record: logging.LogRecord) -> bool:
+    """Let a record say which run and step it was written in, and mask its secrets; it does no harm twice."""
+    if not hasattr(record, "run_id"):
+        here = current()
+        record.run_id = here.run_id if here else ""
+        record.step_id = here.step_id if here else ""
+    if masks := _known_masks():
         _write_masked(record, masks)
     return True
+
+
+def masked(text: str) -> str:
+    """A text without the secrets that the apps of this process know."""
+    return _masked(text, _known_masks())
+
+
+def _known_masks() -> list[Mask]:
+    return [mask for known in _masks.copy() if (mask := known()) is not None]
 
 
 def _write_masked(record: logging.LogRecord, masks: Sequence[Mask]) -> None:

@@ -519,6 +519,18 @@ def test_runs_are_found_by_the_beginning_of_their_id(ledger: Ledger) -> None:
     assert (ledger.format(), ledger.check()) == (VERSION, "ok")
 
 
+@pytest.mark.parametrize("text", ["\x00", "a\x00b", "\U0001f600"])
+def test_what_no_run_is_called_is_found_nowhere(ledger: Ledger, text: str) -> None:
+    """It is no outage, whatever the engine takes for a text."""
+    started(ledger)
+    for column in ("flow", "tenant", "principal", "session", "run_key", "parent_run"):
+        assert ledger.runs(**{column: text}) == []  # type: ignore[arg-type]
+    assert ledger.runs(tags={"k": text}) == []
+    assert len(ledger.runs(before=f"~{text}")) == 1
+    with pytest.raises(UnknownRun):
+        ledger.run(text)
+
+
 def test_runs_are_listed_by_page(ledger: Ledger) -> None:
     ids = [started(ledger) for _ in range(5)]
     assert [run.id for run in ledger.runs(limit=2)] == ids[:2:-1]

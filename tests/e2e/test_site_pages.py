@@ -144,6 +144,18 @@ def test_a_live_page_leads_to_the_login_once_the_token_is_revoked(town: Town, ad
     browse(look)
 
 
+def test_a_live_page_says_it_once_what_it_shows_may_not_be_seen_any_more(town: Town, address: str) -> None:
+    async def look(page: Tab) -> None:
+        await page.open(f"{address}/ui/runs")
+        await log_in(page, town.tokens["viewer"])
+        await page.until(f"{AT} === '/ui/runs' && document.getElementById('pulse').textContent === 'Live'")
+        town.app.access.people.revoke("user:viewer", "viewer", ORGANISATION, by=LOCAL)
+        await page.until("document.querySelector('h1').textContent === 'Not allowed'")
+        assert await page.js("document.getElementById('region') === null")
+
+    browse(look)
+
+
 def test_what_a_page_of_another_site_can_do(town: Town, address: str, elsewhere: type[Elsewhere]) -> None:
     """A link of it leads to the page; a form of it does nothing."""
 

@@ -21,6 +21,8 @@ PACKAGES = {
     "test_instructor.py": ("instructor", "openai.types.chat"),
     "test_ragas.py": ("ragas",),
     "test_mlflow.py": ("mlflow",),
+    "test_mlflow_traces.py": ("mlflow",),
+    "test_phoenix.py": ("phoenix",),
 }
 IS_PEER = os.environ.get("SUREFOOT_TEST_PEER") == "1"
 collect_ignore = [

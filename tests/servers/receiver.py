@@ -13,6 +13,7 @@ from __future__ import annotations
 import gzip
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -51,6 +52,8 @@ class Receiver:
 
     def __init__(self, *, most_bytes: int | None = None) -> None:
         self.arrived: list[Arrived] = []
+        self.before: Callable[[], object] = lambda: None
+        """Called once a request has arrived, before it is answered."""
         self._replies: deque[Reply] = deque()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler(most_bytes))
         self._server.daemon_threads = True
@@ -100,6 +103,7 @@ class Receiver:
                 plain = gzip.decompress(body) if headers.get("content-encoding") == "gzip" else body
                 message = ExportTraceServiceRequest.FromString(plain)
                 receiver.arrived.append(Arrived(self.path, headers, len(body), message, reply.status))
+                receiver.before()
                 content = reply.body
                 if reply.status == 200 and not content:
                     content = ExportTraceServiceResponse().SerializeToString()

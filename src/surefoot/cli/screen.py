@@ -217,3 +217,12 @@ def show_warnings() -> None:
     logger = logging.getLogger("surefoot")
     if not logger.handlers:
         logger.addHandler(Warnings(logging.WARNING))
+
+
+def log_json() -> None:
+    """Write all that is logged from INFO up to stderr, as JSON."""
+    from surefoot.logs import JsonFormatter
+
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)

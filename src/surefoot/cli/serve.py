@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Ask models for clients of OpenAI and Anthropic, too.",
 )
+@click.option("--json-logs", is_flag=True, help="Log as JSON on stderr, from INFO up.")
 @click.option("--ui", "has_ui", is_flag=True, help="Show the pages too, behind a login, under /ui.")
 @click.option(
     "--insecure-local",
@@ -63,6 +64,7 @@ def command(  # noqa: PLR0917
     processes: int | None,
     queue: int | None,
     has_gateway: bool,  # noqa: FBT001
+    json_logs: bool,  # noqa: FBT001
     has_ui: bool,  # noqa: FBT001
     insecure_local: bool,  # noqa: FBT001
     member_text: str | None,
@@ -85,10 +87,15 @@ def command(  # noqa: PLR0917
     from surefoot.server import Served, serve_flows
     from surefoot.server.crew import Member
 
-    screen.show_warnings()
+    if json_logs:
+        screen.log_json()
+    else:
+        screen.show_warnings()
     loaded = _settings(workers, queue, processes)
     reach = (*(() if unix is None else ("--unix", str(unix))), "--host", host)
-    flags = ("--insecure-local",) * insecure_local + ("--gateway",) * has_gateway
+    flags = (
+        ("--insecure-local",) * insecure_local + ("--gateway",) * has_gateway + ("--json-logs",) * json_logs
+    )
 
     def announce(url: str, flows: Sequence[str], ledger: str) -> None:
         if as_json:

@@ -4,71 +4,85 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
 
 import click
 
-from surefoot.cli.options import debug_option, json_option
+from surefoot.cli.grouped import below, group
 
 if TYPE_CHECKING:
-    from surefoot.ledger import Ledger, RunRecord
+    from surefoot.app import App
+    from surefoot.ledger import DeliveryRow, Ledger, RunRecord
     from surefoot.traces import Trace
+    from surefoot.traces.exporter import Exporter
+    from surefoot.traces.receivers import Receiver, Speech
     from surefoot.traces.sending import Sent
 
 _PAGE = 200
+_MOST = 1_000
 _UNFINISHED = ("pending", "running", "waiting")
 
 
-@click.group(
-    epilog="\b\nExample:\n  surefoot traces send --to otlp http://localhost:4318 last",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+@group("surefoot traces send --to otlp http://localhost:4318 last", "surefoot traces list")
 def command() -> None:
-    """Send runs as traces to other tools."""
+    """Send runs as traces to other tools, once, or each run as it ends.
+
+    A receiver of the settings ([traces.NAME]) is sent all that ends from its first run on.
+    """
 
 
-@command.command(
-    epilog="\b\nExample:\n  surefoot traces send --to otlp http://localhost:4318 last\n"
-    "  surefoot traces send --to otlp https://traces.example.com --header x-api-key=@key.txt --since 1h"
+@below(
+    command,
+    "surefoot traces send --to otlp http://localhost:4318 last",
+    "surefoot traces send --to phoenix --since 1h",
+    "surefoot traces send --to production --since 2026-01-31",
+    short="Send runs now.",
 )
 @click.argument("places", nargs=-1, metavar="[URL] [RUN...]")
-@click.option("--to", "target", type=click.Choice(["otlp"]), required=True, help="What the receiver speaks.")
+@click.option(
+    "--to", "to", metavar="RECEIVER", required=True,
+    help="otlp, mlflow, langsmith, langfuse, phoenix, or a NAME of the settings.",
+)  # fmt: skip
 @click.option(
     "--since", metavar="WINDOW|DATE", help="All runs that began in this time: 30m, 1h, 7d, or a date."
 )
 @click.option("--flow", help="With --since: only runs of this flow.")
+@click.option("--project", default="", help="MLflow's experiment, the project of LangSmith or Phoenix.")
 @click.option(
     "--header", "headers", multiple=True, metavar="NAME=VALUE", help="A header; NAME=@FILE reads its text."
 )
-@debug_option
-@json_option
 def send(  # noqa: PLR0917
     places: tuple[str, ...],
-    target: str,  # noqa: ARG001  (further receivers are told apart by it)
+    to: str,
     since: str | None,
     flow: str | None,
+    project: str,
     headers: tuple[str, ...],
     as_json: bool,  # noqa: FBT001
 ) -> int:
     """Send runs as OpenTelemetry spans to URL, over OTLP/HTTP.
 
-    RUN is an id, the beginning of one, or `last`, which is the default. Without a URL, OTEL_EXPORTER_OTLP_ENDPOINT
-    names the receiver; OTEL_EXPORTER_OTLP_HEADERS, OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES are read too. Only
-    the redacted form of inputs and outputs leaves. A run that is sent again has the same ids.
+    RUN is an id, the beginning of one, or `last`, which is the default. Without a URL, the receiver's own variables
+    name it (OTEL_EXPORTER_OTLP_ENDPOINT, MLFLOW_TRACKING_URI, LANGSMITH_API_KEY, LANGFUSE_PUBLIC_KEY,
+    PHOENIX_COLLECTOR_ENDPOINT, ...). Only the redacted form of inputs and outputs leaves. A run that is sent again has
+    the same ids.
     """
     from surefoot.app import App
     from surefoot.cli import inputs, screen
     from surefoot.cli.since import since_ns
     from surefoot.errors import InvalidInput
     from surefoot.traces.sending import send as send_traces
-    from surefoot.traces.targets import otlp_target
 
     screen.show_warnings()
+    app = App.current()
     url, named = _sorted(places)
     given = {name: value.strip() for name, value in inputs.pairs(headers, option="--header").items()}
-    receiver = otlp_target(url, headers=given, environ=os.environ)
-    ledger, now_ns = App.current().ledger, time.time_ns()
+    named_here = _receiver(app, to, url=url, project=project, headers=given)
+    receiver = named_here.target(app.config.mlflow, os.environ)
+    ledger, now_ns = app.ledger, time.time_ns()
     if since is not None:
         if named:
             raise InvalidInput("give runs or --since, not both")
@@ -95,6 +109,199 @@ def send(  # noqa: PLR0917
     else:
         _print_sent(sent, runs, receiver.url)
     return 1 if sent.rejected else 0
+
+
+@below(
+    command,
+    "surefoot traces list",
+    "surefoot traces list phoenix --json",
+    short="Show how far each receiver is.",
+    name="list",
+)
+@click.argument("name", required=False)
+@click.option("--limit", type=click.IntRange(1, _MOST), default=20, show_default=True, metavar="N",
+              help="How many of those that were not taken.")  # fmt: skip
+def list_(name: str | None, limit: int, as_json: bool) -> int:  # noqa: FBT001
+    """Show the receivers of the settings, or NAME: what waits, since when, and what was not taken."""
+    from surefoot.app import App
+    from surefoot.cli import screen, words
+
+    with closing(App.current()) as app:
+        names = [_known(app, name)] if name is not None else sorted(app.config.traces)
+        standing = _exporter(app, *names).standing()
+        refused = {one: _rows(app, one, "given up", most=limit) for one in names}
+        late = {one: next((row.error for row in _rows(app, one, "waiting", most=1)), "") for one in names}
+    if as_json:
+        screen.print_json(
+            [
+                {
+                    "receiver": one,
+                    "to": app.config.traces[one].to,
+                    "waiting": standing[one].waiting,
+                    "lag_seconds": round(standing[one].lag_seconds, 3),
+                    "error": late[one] or None,
+                    "not_taken": [{"run": row.run_id, "error": row.error} for row in refused[one]],
+                }
+                for one in names
+            ]
+        )
+        return 0
+    now_ns = time.time_ns()
+    for one in names:
+        here = standing[one]
+        first_ns = now_ns - round(here.lag_seconds * 1e9)
+        behind = f", the first for {words.age(first_ns, now_ns)}" if here.waiting else ""
+        said = f"  {app.config.traces[one].to}  {words.counted(here.waiting, 'trace')} waiting{behind}"
+        screen.out().print(screen.styled((one, "bold"), (said, "dim")), soft_wrap=True)
+        if late[one]:
+            screen.out().print(f"  {late[one]}", soft_wrap=True)
+        for row in refused[one]:
+            screen.out().print(screen.styled((f"  {row.run_id}", "bold"), f"  {row.error}"), soft_wrap=True)
+    if not names:
+        screen.err().print("  there are no receivers:  [traces.NAME] in surefoot.toml", soft_wrap=True)
+    return 0
+
+
+@below(
+    command,
+    "surefoot traces retry phoenix",
+    "surefoot traces retry phoenix --run 01K7",
+    short="Let what was not taken be sent again.",
+)
+@click.argument("name")
+@click.option("--run", "run", metavar="RUN", help="This run alone: an id, the beginning of one, or `last`.")
+def retry(name: str, run: str | None, as_json: bool) -> int:  # noqa: FBT001
+    """Let the traces that NAME did not take, or that wait after a failure, be sent now."""
+    from surefoot.app import App
+    from surefoot.cli import screen
+    from surefoot.ledger import TellDeliveries, deliveries
+
+    with closing(App.current()) as app:
+        _known(app, name)
+        run_id = None if run is None else app.ledger.run(run).id
+        rows = [
+            row
+            for standing in _STANDINGS
+            for row in _rows(app, name, standing, run_id=run_id, most=_MOST)
+            if row.error
+        ]
+        now = time.time_ns()
+        if rows:
+            app.ledger.submit(TellDeliveries([deliveries.again(row, now_ns=now) for row in rows])).result()
+    if as_json:
+        screen.print_json({"receiver": name, "retried": len(rows)})
+    else:
+        screen.out().print(f"{len(rows)} to be sent again", soft_wrap=True)
+    return 0
+
+
+@below(
+    command,
+    "surefoot traces deliver",
+    "surefoot traces deliver --watch",
+    short="Send what is owed to the receivers.",
+)
+@click.option("--watch", "is_watching", is_flag=True, help="Go on until Ctrl-C.")
+def deliver(is_watching: bool, as_json: bool) -> int:  # noqa: FBT001
+    """Send all receivers what they are owed, once or for as long as it is watched.
+
+    For `background = false`, and for what short processes have left: from a cron job, or beside them.
+    """
+    from surefoot.app import App
+    from surefoot.cli import screen, words
+
+    screen.show_warnings()
+    with closing(App.current()) as app:
+        exporter = _exporter(app)
+        if is_watching:
+            exporter.start()
+            try:
+                # Until Ctrl-C.
+                while True:
+                    time.sleep(3600)
+            finally:
+                exporter.close()
+        exporter.deliver()
+        found = exporter.standing()
+    if as_json:
+        screen.print_json(
+            {
+                one: {
+                    "sent": here.shipped.runs,
+                    "waiting": here.waiting,
+                    "error": here.shipped.problem or None,
+                }
+                for one, here in found.items()
+            }
+        )
+    else:
+        for one, here in found.items():
+            said = f"{words.counted(here.shipped.runs, 'trace')} sent, {here.waiting} to be sent later"
+            screen.out().print(screen.styled((one, "bold"), f"  {said}"), soft_wrap=True)
+            if here.shipped.problem:
+                screen.err().print(f"  {here.shipped.problem}", soft_wrap=True)
+        if not found:
+            screen.err().print("  there are no receivers:  [traces.NAME] in surefoot.toml", soft_wrap=True)
+    return 1 if any(here.shipped.problem for here in found.values()) else 0
+
+
+_STANDINGS: tuple[Literal["given up"], Literal["waiting"]] = ("given up", "waiting")
+
+
+def _receiver(app: App, to: str, *, url: str | None, project: str, headers: Mapping[str, str]) -> Receiver:
+    """Whom `--to` names: a receiver of the settings, or a kind of one."""
+    from surefoot.errors import InvalidInput
+    from surefoot.traces.receivers import SPEECHES, Receiver
+
+    kinds: Mapping[str, Speech] = {kind: kind for kind in SPEECHES}
+    if (known := app.config.traces.get(to)) is not None:
+        found = Receiver.of(known)
+    elif (kind := kinds.get(to)) is not None:
+        found = Receiver(kind)
+    else:
+        there = ", ".join([*SPEECHES, *sorted(app.config.traces)])
+        raise InvalidInput(f"there is no receiver {to!r}; there are: {there}, and [traces.NAME] makes others")
+    if project and found.to in ("otlp", "langfuse"):
+        raise InvalidInput(f"{found.to} knows no project: its credentials or its resource tell that")
+    return replace(
+        found,
+        url=url or found.url,
+        project=project or found.project,
+        headers={**found.headers, **headers},
+    )
+
+
+def _exporter(app: App, *names: str) -> Exporter:
+    from surefoot.traces.exporter import Exporter
+
+    return Exporter(app.ledger, app.config, *names)
+
+
+def _known(app: App, name: str) -> str:
+    """The name of a receiver of the settings. Raises `InvalidInput`."""
+    from surefoot.errors import InvalidInput
+
+    if name in app.config.traces:
+        return name
+    there = ", ".join(sorted(app.config.traces)) or "none, as [traces.NAME] in surefoot.toml makes one"
+    raise InvalidInput(f"there is no receiver {name!r}; there are: {there}")
+
+
+def _rows(
+    app: App,
+    name: str,
+    standing: Literal["waiting", "given up"],
+    *,
+    most: int,
+    run_id: str | None = None,
+) -> list[DeliveryRow]:
+    from surefoot.ledger import deliveries
+    from surefoot.traces.exporter import delivery_name
+
+    query = deliveries.deliveries_query(
+        webhook=delivery_name(name), standing=standing, run_id=run_id, most=most
+    )
+    return [deliveries.delivery_of(row) for row in app.ledger.ask(query)]
 
 
 class Selection:

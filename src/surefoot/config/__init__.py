@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from surefoot.config.serve import ServeSettings as ServeSettings
     from surefoot.config.state import Loaded as Loaded
     from surefoot.config.state import Setting as Setting
+    from surefoot.config.traces import TraceSettings as TraceSettings
     from surefoot.config.webhooks import EVENTS as EVENTS
     from surefoot.config.webhooks import EgressSettings as EgressSettings
     from surefoot.config.webhooks import WebhookSettings as WebhookSettings
@@ -70,6 +71,7 @@ else:
             "secret": ["Secret", "SecretText", "Vault"],
             "serve": ["ServeSettings"],
             "state": ["Loaded", "Setting"],
+            "traces": ["TraceSettings"],
             "webhooks": ["EVENTS", "EgressSettings", "WebhookSettings"],
         },
     )

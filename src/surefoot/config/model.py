@@ -19,10 +19,13 @@ from surefoot.config.online import OnlineSettings
 from surefoot.config.secret import Secret, SecretText
 from surefoot.config.section import Dollars, Location, Names, Section, refuse_password
 from surefoot.config.serve import ServeSettings
+from surefoot.config.traces import TraceSettings
 from surefoot.config.trust import TrustSettings
 from surefoot.config.webhooks import EgressSettings, WebhookSettings
 from surefoot.errors import InvalidInput
 from surefoot.texts.patterns import compiled
+
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
 Provider: TypeAlias = Literal[
     "openai",
@@ -523,9 +526,18 @@ class Config(Section):
     redis: RedisSettings = RedisSettings()
     egress: EgressSettings = EgressSettings()
     webhooks: Mapping[str, WebhookSettings] = {}
+    traces: Mapping[str, TraceSettings] = {}
     retention: RetentionSettings = RetentionSettings()
     notebook: NotebookSettings = NotebookSettings()
     gates: Mapping[str, GateSettings] = {}
     evals: EvalSettings = EvalSettings()
     online: Mapping[str, OnlineSettings] = {}
     mlflow: MlflowSettings = MlflowSettings()
+
+    @field_validator("webhooks", "traces")
+    @classmethod
+    def _are_names(cls, value: Mapping[str, Section]) -> Mapping[str, Section]:
+        for name in value:
+            if _NAME.fullmatch(name) is None:
+                raise ValueError(f"{name!r} is no name: it takes letters, digits, `-`, `_` and `.`")
+        return value

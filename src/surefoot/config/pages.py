@@ -172,6 +172,13 @@ _WEBHOOKS = """\
 # secret = "${env:CRM_HOOK_SECRET}"
 """
 
+_TRACES = """\
+# A receiver that the trace of each run is sent to, in the background.
+# [traces.phoenix]
+# to = "phoenix"
+# url = "http://localhost:6006"
+"""
+
 _NAMED = {
     "connections": _CONNECTIONS,
     "prices": _PRICES,
@@ -182,6 +189,7 @@ _NAMED = {
     "gates": _GATES,
     "online": _ONLINE,
     "webhooks": _WEBHOOKS,
+    "traces": _TRACES,
 }
 
 _PROFILE = """\

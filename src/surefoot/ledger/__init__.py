@@ -83,6 +83,8 @@ if TYPE_CHECKING:
     from surefoot.ledger.holding import lease_of as lease_of
     from surefoot.ledger.holding import lease_until as lease_until
     from surefoot.ledger.holding import refuse_pruned as refuse_pruned
+    from surefoot.ledger.lookout import Follower as Follower
+    from surefoot.ledger.lookout import Lookout as Lookout
     from surefoot.ledger.notary import not_gone_on_with as not_gone_on_with
     from surefoot.ledger.owner import holder as holder
     from surefoot.ledger.owner import is_holder_gone as is_holder_gone
@@ -102,6 +104,7 @@ if TYPE_CHECKING:
     from surefoot.ledger.scored import ExperimentKind as ExperimentKind
     from surefoot.ledger.scored import ExperimentRecord as ExperimentRecord
     from surefoot.ledger.scored import MetricRecord as MetricRecord
+    from surefoot.ledger.scored import RunScore as RunScore
     from surefoot.ledger.scored import ScoreRecord as ScoreRecord
     from surefoot.ledger.scored import Summary as Summary
     from surefoot.ledger.scored import TimedScore as TimedScore
@@ -129,6 +132,7 @@ else:
             "connection": ["engine"],
             "capturing": ["WITHHELD", "capture_of"],
             "deliveries": ["DeliveryRow", "EndRow"],
+            "lookout": ["Follower", "Lookout"],
             "due": ["due_runs", "letters_of", "statuses"],
             "encoding": [
                 "Encoded",
@@ -197,6 +201,7 @@ else:
                 "ExperimentKind",
                 "ExperimentRecord",
                 "MetricRecord",
+                "RunScore",
                 "ScoreRecord",
                 "Summary",
                 "TimedScore",

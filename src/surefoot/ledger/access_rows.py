@@ -13,8 +13,7 @@ from typing import cast
 import orjson
 
 from surefoot.ledger.listing import Query
-from surefoot.ledger.prompt_rows import clean
-from surefoot.ledger.rows import Row
+from surefoot.ledger.rows import Row, clean
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,7 @@ from typing import Literal, cast
 import orjson
 
 from surefoot.ledger.listing import Query
-from surefoot.ledger.prompt_rows import clean
-from surefoot.ledger.rows import Row
+from surefoot.ledger.rows import Row, clean
 
 AUDIT_GENESIS = bytes(32)
 

@@ -1,4 +1,4 @@
-"""What webhooks are told of runs, as rows: what is owed, who is at it until when, and what became of it.
+"""What webhooks and receivers of traces are told of runs, as rows: what is owed, who is at it, what became of it.
 
 The statements are in the SQL that both engines understand, with `?` for parameters. Each may be done any number of
 times. Pure: no I/O.
@@ -14,8 +14,7 @@ import orjson
 
 from surefoot.ledger.access_rows import Change
 from surefoot.ledger.listing import Query
-from surefoot.ledger.prompt_rows import clean
-from surefoot.ledger.rows import Row
+from surefoot.ledger.rows import Row, clean
 
 Standing = Literal["waiting", "delivered", "given up"]
 
@@ -77,7 +76,10 @@ class DeliveryRow:
 
 @dataclass(frozen=True, slots=True)
 class EndRow:
-    """How a run, or one attempt at it, ended, and what tells whether a webhook is told of it; `seq` is its place."""
+    """How a run, or one attempt at it, ended, and what tells whether a follower is told of it; `seq` is its place.
+
+    `began_ns` is when the run began, `parent` the run whose child it is.
+    """
 
     seq: int
     run_id: str
@@ -87,6 +89,8 @@ class EndRow:
     flow: str
     tenant: str
     is_child: bool
+    began_ns: int = 0
+    parent: str = ""
     tags: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
@@ -159,6 +163,14 @@ def due_query(webhook: str, *, now_ns: int, most: int) -> Query:
     return f"SELECT {COLUMNS} FROM deliveries WHERE {terms} ORDER BY next_ns LIMIT ?", (webhook, now_ns, most)
 
 
+def behind_query(webhook: str) -> Query:
+    """How many deliveries wait, and when the first of their runs ended (nanoseconds since the epoch; None for none)."""
+    return (
+        "SELECT count(*), min(r.ended_ns) FROM deliveries d JOIN runs r ON r.id = d.run_id "
+        "WHERE d.webhook = ? AND d.done_ns IS NULL"
+    ), (webhook,)
+
+
 def take(delivery: DeliveryRow, *, until_ns: int) -> Change:
     """Take a delivery that is due, until then: nobody else takes it before."""
     return Change(
@@ -175,8 +187,8 @@ def places_query(after: int, *, until: int, since_ns: int, most: int) -> Query:
 
 
 _END = (
-    "SELECT o.seq, o.run_id, o.epoch, o.status, o.ended_ns, r.flow, r.tenant, r.run_key, r.parent_run, r.tags "
-    "FROM outcomes o JOIN runs r ON r.id = o.run_id WHERE o.kind = 'end' AND "
+    "SELECT o.seq, o.run_id, o.epoch, o.status, o.ended_ns, r.flow, r.tenant, r.run_key, r.parent_run, r.tags, "
+    "r.created_ns FROM outcomes o JOIN runs r ON r.id = o.run_id WHERE o.kind = 'end' AND "
 )
 
 
@@ -192,7 +204,7 @@ def ends_at_query(seqs: Sequence[int]) -> Query:
 
 def waits_query(after: str, *, most: int) -> Query:
     """Runs that wait for somebody, by id, behind an id; as rows of ends without a place."""
-    columns = "0, id, epoch, status, 0, flow, tenant, run_key, parent_run, tags"
+    columns = "0, id, epoch, status, 0, flow, tenant, run_key, parent_run, tags, created_ns"
     return f"SELECT {columns} FROM runs WHERE status = 'waiting' AND id > ? ORDER BY id LIMIT ?", (
         after,
         most,
@@ -201,10 +213,10 @@ def waits_query(after: str, *, most: int) -> Query:
 
 def end_of(row: Row) -> EndRow:
     """An end from a row of the queries above."""
-    seq, run_id, epoch, status, ended_ns, flow, tenant, run_key, parent, tags = row
+    seq, run_id, epoch, status, ended_ns, flow, tenant, run_key, parent, tags, began_ns = row
     is_child = parent is not None and (run_key or "").startswith(f"{parent}/")
     return EndRow(
-        *(seq, run_id, epoch, status, ended_ns, flow, tenant, is_child),
+        *(seq, run_id, epoch, status, ended_ns, flow, tenant, is_child, began_ns, parent or ""),
         cast("dict[str, str]", orjson.loads(tags or "{}")),
     )
 

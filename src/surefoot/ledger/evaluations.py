@@ -12,14 +12,14 @@ from surefoot.errors import InvalidInput, LedgerCorrupt, UnknownExperiment
 from surefoot.ledger import scored_queries, scored_rows, scored_texts
 from surefoot.ledger.entries import BeginExperiment, KeepCases, KeepMetrics, KeepVerdict
 from surefoot.ledger.listing import Query
-from surefoot.ledger.prompt_rows import clean
-from surefoot.ledger.rows import Row
+from surefoot.ledger.rows import Row, clean
 from surefoot.ledger.scored import (
     LONGEST_METRIC,
     CaseRecord,
     ExperimentKind,
     ExperimentRecord,
     MetricRecord,
+    RunScore,
     Summary,
     TimedScore,
     TrendBucket,
@@ -238,6 +238,11 @@ class Evaluations:
         sums = self._ledger.ask(scored_queries.sums_query(experiment, tenant=tenant, first=first))
         return scored_queries.summary_of(counts[0] if counts else (0, 0, 0, 1, 0, 1), sums)
 
+    def scores_of(self, run_id: str) -> list[RunScore]:
+        """What scorers have said of a run, in all experiments."""
+        rows = self._ledger.ask(scored_rows.run_scores_query(run_id))
+        return [RunScore(row[0], row[1], scored_rows.score_of(row[2:])) for row in rows]
+
     # Over time
 
     def scores(
@@ -284,6 +289,10 @@ class Evaluations:
     def metrics(self, flow: str = "", *, tenant: str | None = None) -> list[str]:
         """The names of the metrics that have scores, of a flow or of all."""
         return [row[0] for row in self._ledger.ask(scored_queries.metrics_query(flow, tenant=tenant))]
+
+    def flows(self, *, tenant: str | None = None) -> list[str]:
+        """The names of the flows that have scores."""
+        return [row[0] for row in self._ledger.ask(scored_queries.flows_query(tenant=tenant))]
 
     # Verdicts
 

@@ -11,6 +11,7 @@ from surefoot.ledger.notary import Notary
 from surefoot.ledger.postgres_accounts import CLOCK
 from surefoot.ledger.postgres_connection import numbered
 from surefoot.ledger.prompt_rows import PromptRow
+from surefoot.ledger.rows import clean
 from surefoot.values import Label
 
 Connection = Any
@@ -37,7 +38,7 @@ async def apply(entry: PromptEntry, connection: Connection, notary: Notary) -> L
 
 async def _move(entry: MoveLabel, connection: Connection, notary: Notary) -> Label:
     label = entry.label
-    prompt, name = prompt_rows.clean(label.prompt), prompt_rows.clean(label.label)
+    prompt, name = clean(label.prompt), clean(label.label)
     async with connection.transaction():
         await connection.execute(_LOCK, f"{name}@{prompt}")
         found = await connection.fetchrow(numbered(prompt_rows.MOVE_BY_ID), entry.id)

@@ -16,7 +16,7 @@ import orjson
 
 from surefoot.ledger.listing import Query
 from surefoot.ledger.notary import Notary
-from surefoot.ledger.rows import Row
+from surefoot.ledger.rows import Row, clean
 from surefoot.values import Label, PromptRef, PromptUse
 
 Key: TypeAlias = tuple[str, ...]
@@ -177,13 +177,6 @@ def is_ours(pin: Row, notary: Notary) -> bool:
 
 
 _PIN_WIDTH = PIN_COLUMNS.count(",")
-
-
-def clean(text: str) -> str:
-    """A text that every engine takes: without the zero character, and without halves of characters."""
-    if text.isascii() and "\x00" not in text:
-        return text
-    return text.replace("\x00", "\ufffd").encode("utf-8", "backslashreplace").decode()
 
 
 def beginning(digest: str) -> tuple[str, str]:

@@ -144,6 +144,13 @@ def total_columns(totals: Totals) -> Row:
     )
 
 
+def clean(text: str) -> str:
+    """A text that every engine takes: without the zero character, and without halves of characters."""
+    if text.isascii() and "\x00" not in text:
+        return text
+    return text.replace("\x00", "\ufffd").encode("utf-8", "backslashreplace").decode()
+
+
 def run_record(row: Row) -> RunRecord:
     """A run from `RUN_COLUMNS`."""
     run_id, flow, version, entry, code, status, tenant, principal, session, tags, run_key, parent_run = row[

@@ -59,6 +59,15 @@ class ScoreRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class RunScore:
+    """A score of a run, the experiment that it was given in, and when (nanoseconds since the epoch)."""
+
+    experiment: str
+    scored_ns: int
+    score: ScoreRecord
+
+
+@dataclass(frozen=True, slots=True)
 class CaseRecord:
     """One judged case of an experiment: its run, how that ended, and all scores. One per experiment, case and repeat.
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from surefoot.ledger.events import Totals
 from surefoot.ledger.listing import Query
-from surefoot.ledger.prompt_rows import beginning, clean
-from surefoot.ledger.rows import Row
+from surefoot.ledger.prompt_rows import beginning
+from surefoot.ledger.rows import Row, clean
 from surefoot.ledger.scored import ExperimentKind, Summary, TimedScore, TrendBucket
 from surefoot.ledger.scored_rows import CASE_COLUMNS, EXPERIMENT_COLUMNS, VERDICT_COLUMNS, joined, value_of
 from surefoot.values import Money
@@ -201,6 +201,12 @@ def metrics_query(flow: str, *, tenant: str | None) -> Query:
     """The names of metrics that have scores."""
     where, values = _where(("flow = ?", flow), tenant=tenant)
     return f"SELECT DISTINCT metric FROM scores{where} ORDER BY metric", values
+
+
+def flows_query(*, tenant: str | None) -> Query:
+    """The names of flows that have scores."""
+    where, values = _where(tenant=tenant)
+    return f"SELECT DISTINCT flow FROM scores{where} ORDER BY flow", values
 
 
 def verdicts_query(

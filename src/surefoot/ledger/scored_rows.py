@@ -14,8 +14,8 @@ import orjson
 
 from surefoot.ledger import rows
 from surefoot.ledger.events import Totals
-from surefoot.ledger.prompt_rows import clean
-from surefoot.ledger.rows import Row
+from surefoot.ledger.listing import Query
+from surefoot.ledger.rows import Row, clean
 from surefoot.ledger.scored import (
     CaseRecord,
     ExperimentKind,
@@ -149,7 +149,9 @@ def cases_of(found: Iterable[Row]) -> Iterator[CaseRecord]:
     """Cases from rows of `joined`, those of one case one behind the other."""
     for _, together in groupby(found, key=lambda row: row[:3]):
         lines = list(together)
-        yield _case(lines[0], tuple(_score(row[CASE_WIDTH:]) for row in lines if row[CASE_WIDTH] is not None))
+        yield _case(
+            lines[0], tuple(score_of(row[CASE_WIDTH:]) for row in lines if row[CASE_WIDTH] is not None)
+        )
 
 
 def joined(page: str) -> str:
@@ -176,7 +178,16 @@ def _case(row: Row, scores: tuple[ScoreRecord, ...]) -> CaseRecord:
     )
 
 
-def _score(row: Row) -> ScoreRecord:
+def run_scores_query(run_id: str) -> Query:
+    """What scorers have said of a run, in whichever experiment; rows for `score_of` behind id and time."""
+    return (
+        f"SELECT experiment, scored_ns, {_SCORE_OF_CASE} FROM scores WHERE run_id = ? ORDER BY experiment, metric",
+        (run_id,),
+    )
+
+
+def score_of(row: Row) -> ScoreRecord:
+    """A score from its columns."""
     metric, value_type, number, label, reason, failure, scorer, judge_run = row
     value = value_of(value_type, number, label)
     if value is None and not failure:

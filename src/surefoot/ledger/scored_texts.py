@@ -10,7 +10,7 @@ from typing import Protocol
 import orjson
 
 from surefoot.errors import InvalidInput
-from surefoot.ledger.prompt_rows import clean
+from surefoot.ledger.rows import clean
 from surefoot.ledger.scored import LONGEST_ID, LONGEST_LABEL, LONGEST_METRIC, CaseRecord, ScoreRecord
 from surefoot.ledger.scored_rows import as_json
 

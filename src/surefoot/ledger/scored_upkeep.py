@@ -14,8 +14,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from surefoot.ledger import scored_rows
-from surefoot.ledger.prompt_rows import clean
-from surefoot.ledger.rows import Row
+from surefoot.ledger.rows import Row, clean
 from surefoot.ledger.scored import LONGEST_ID, LONGEST_LABEL, LONGEST_METRIC, CaseRecord, ExperimentRecord
 from surefoot.ledger.scored_rows import CASE_COLUMNS, SCORE_COLUMNS
 from surefoot.ledger.scored_texts import NothingHidden, ready_case

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from surefoot.ledger.listing import Query
-from surefoot.ledger.prompt_rows import clean
+from surefoot.ledger.rows import clean
 from surefoot.ledger.store import Ledger
 from surefoot.values import Money, first_id
 

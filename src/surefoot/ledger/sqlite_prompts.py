@@ -10,6 +10,7 @@ from surefoot.ledger import prompt_rows
 from surefoot.ledger.entries import MoveLabel
 from surefoot.ledger.notary import Notary
 from surefoot.ledger.prompt_rows import PromptRow
+from surefoot.ledger.rows import clean
 from surefoot.values import Label
 
 
@@ -23,9 +24,7 @@ def move(entry: MoveLabel, connection: sqlite3.Connection, notary: Notary) -> La
     """See `MoveLabel`."""
     label = entry.label
     keep(entry.rows, connection, notary)
-    found = connection.execute(
-        prompt_rows.NEWEST_MOVE, (prompt_rows.clean(label.prompt), prompt_rows.clean(label.label))
-    ).fetchone()
+    found = connection.execute(prompt_rows.NEWEST_MOVE, (clean(label.prompt), clean(label.label))).fetchone()
     before = found[0] if found else ""
     row = prompt_rows.move_row(entry.id, label, before=before, moved_ns=time.time_ns())
     connection.execute(prompt_rows.MOVE, row)

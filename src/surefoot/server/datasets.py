@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -12,7 +13,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
@@ -107,7 +107,7 @@ class DatasetPages:
     async def post(self, request: Request) -> Response:
         """Write a verdict, then go on to the next case."""
         fields = await self._posting.form(request)
-        return await run_in_threadpool(self._judge, request, fields)
+        return await self._around.in_thread(lambda: self._judge(request, fields))
 
     def _judge(self, request: Request, fields: Mapping[str, str]) -> Response:
         found = self._named(request, VERDICT)
@@ -118,9 +118,9 @@ class DatasetPages:
             expected = self._checked(found, posted)
             decide(found.file, posted.entry, posted.verdict, by=posted.by, expected=expected)
         except DatasetChanged as error:
-            return self._again(request, found, posted, str(error), status=409)
+            return self._again(request, found, posted, self._told(error), status=409)
         except InvalidInput as error:
-            return self._again(request, found, posted, str(error), status=422)
+            return self._again(request, found, posted, self._told(error), status=422)
         told = {"after": posted.line, "said": posted.verdict, "was": posted.case}
         return RedirectResponse(f"{self._around.base}{_address(found)}?{urlencode(told)}", status_code=303)
 
@@ -131,13 +131,12 @@ class DatasetPages:
         if posted.verdict == "corrected":
             return posted.draft.value
         if posted.verdict == "accepted":
-            entry = _entry(Review.of(found.file), posted.case)
-            shown_text = Draft.of(entry.expected).text.replace("\r\n", "\n")
-            if (
-                entry.digest == posted.digest
-                and len(shown_text) <= LONGEST
-                and posted.draft.text != shown_text
-            ):
+            # Where the case is there no more the verdict is refused as of one that was changed.
+            case = next(
+                (each for each in Review.of(found.file).entries if each.digest == posted.digest), None
+            )
+            shown_text = "" if case is None else Draft.of(case.expected).text.replace("\r\n", "\n")
+            if case is not None and len(shown_text) <= LONGEST and posted.draft.text != shown_text:
                 raise InvalidInput("What is expected was edited: choose Correct, or undo the edit.")
         return None
 
@@ -200,11 +199,14 @@ class DatasetPages:
             **values,
             token=self._posting.token(session),
             is_read_only=self._is_read_only or not self._around.sight(request).may(VERDICT, named),
-            reviewer=os.environ.get("SUREFOOT_PRINCIPAL") or getpass.getuser(),
+            reviewer="" if self._around.has_login else _reviewer(),
         )
         if not self._around.has_login:
             self._posting.keep(response, request, session)
         return response
+
+    def _told(self, error: Exception) -> str:
+        return self._around.told(error, self._app.settings.root)
 
     def _found(self) -> list[Found]:
         settings = self._app.settings
@@ -244,7 +246,7 @@ class DatasetPages:
             try:
                 listed = read(Progress.of(Review.of(found.file)))
             except InvalidInput as error:
-                listed = read(problem=str(error))
+                listed = read(problem=self._told(error))
         with self._lock:
             self._known[found.file] = (stamp, listed)
         return listed
@@ -280,6 +282,15 @@ def _raw(entry: Entry, name: str) -> Response:
     return PlainTextResponse(
         text, headers={"content-security-policy": _RAW_POLICY, "cache-control": "no-store"}
     )
+
+
+def _reviewer() -> str:
+    """The user of this machine; empty where he has no name, as in a container: then he says it himself."""
+    if named := os.environ.get("SUREFOOT_PRINCIPAL"):
+        return named
+    with suppress(KeyError, OSError, ImportError):
+        return getpass.getuser()
+    return ""
 
 
 def _moment(text: str) -> str:

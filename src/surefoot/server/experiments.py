@@ -131,7 +131,7 @@ class ExperimentPages:
         flow, before = query.get("flow", "")[:200], query.get("before", "")
         sight = self._around.sight(request)
         found = self._page_of(
-            sight, flow, kind or None, int(before[:19]) if before.isascii() and before.isdigit() else None
+            sight, flow, kind or None, _moment_of(before) if before.isascii() and before.isdigit() else None
         )
         kept = {name: text for name, text in (("flow", flow), ("kind", kind)) if text}
         older = urlencode({**kept, "before": found[PAGE - 1].begun_ns}) if len(found) > PAGE else ""
@@ -183,9 +183,7 @@ class ExperimentPages:
                 raise HTTPException(
                     404, f"The cases are not cut by {by[:80]!r}. There are: {', '.join(found.keys)}."
                 )
-            parts = self._kept.of(
-                ("parts", record.id, sight.tenant, len(experiment.rows), by), lambda: parts_of(experiment, by)
-            )
+            parts = self._kept.of(("parts", found.mark, by), lambda: parts_of(experiment, by))
         show = query.get("show", "worst")
         rows = _shown(found, show)
         begin = begin_of(query.get("from"), len(rows))
@@ -297,6 +295,11 @@ def begin_of(asked: str | None, total: int) -> int:
     """The first row of a page; 0 where something else is asked for."""
     begin = int(asked[:9]) if asked and asked.isascii() and asked.isdigit() else 0
     return begin if begin < total else 0
+
+
+def _moment_of(digits: str) -> int:
+    """Nanoseconds since the epoch, of which no ledger holds more than 63 bits."""
+    return min(int(digits[:19]), (1 << 63) - 1)
 
 
 def _sums(mark: Summary) -> tuple[Any, ...]:

@@ -64,6 +64,9 @@ class Posting:
     and still has no token.
     """
 
+    stale = "This page is from before the server was started"
+    """What is wrong with a form whose token is another one's."""
+
     def __init__(self, path: str) -> None:
         self._path = path
         self._secret = secrets.token_bytes(32)
@@ -115,9 +118,7 @@ class Posting:
         session = self.session(request)
         given = fields.get(TOKEN, "")
         if session.is_new or not hmac.compare_digest(given.encode(), self.token(session).encode()):
-            raise HTTPException(
-                403, "This page is from before the server was started: load it again, then send the form."
-            )
+            raise HTTPException(403, f"{self.stale}: load it again, then send the form.")
         return fields
 
 

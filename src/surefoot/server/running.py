@@ -79,6 +79,7 @@ def serve_flows(
         server = _stopping(config, api)
         api.start()
         courier.start()
+        app.export()
         if announce is not None:
             announce(address_of(listening, host, unix))
         try:

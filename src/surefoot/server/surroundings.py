@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
+from starlette.responses import Response
 
 from surefoot.server.posting import Posting
 from surefoot.server.sight import Sight, everything
@@ -34,6 +37,7 @@ class Surroundings:
     """Those of `surefoot ui`, unless something else is given.
 
     base: what the address of each page begins with.
+    in_thread: makes a page, which blocks, in a thread.
     """
 
     base: str = ""
@@ -41,3 +45,8 @@ class Surroundings:
     visitor: Callable[[Request], Visitor | None] = nobody
     posting: Posting = field(default_factory=lambda: Posting("/datasets"))
     has_login: bool = False
+    in_thread: Callable[[Callable[[], Response]], Awaitable[Response]] = run_in_threadpool
+
+    def told(self, error: Exception, root: Path) -> str:
+        """What an error says of a file of the project: behind a login nobody is told where on the machine that lies."""
+        return str(error).replace(f"{root}/", "") if self.has_login else str(error)

@@ -94,14 +94,8 @@ class TrendPages:
         )
 
     def _flows(self, sight: Sight) -> list[str]:
-        """Flows that have scores: those with experiments, and those that were scored in ones of others."""
-        found = {each.flow for each in self._evaluations.experiments(limit=200)}
-        return sorted(
-            flow
-            for flow in found
-            if sight.may(TRACE, flow)
-            and (sight.tenant is None or self._evaluations.metrics(flow, tenant=sight.tenant))
-        )
+        """Flows that have scores, in experiments of the organisation or in those of production, which are of all."""
+        return [flow for flow in self._evaluations.flows(tenant=sight.tenant) if sight.may(TRACE, flow)]
 
 
 def _when(span: Span, *, by: By) -> str:

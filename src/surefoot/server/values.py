@@ -40,7 +40,7 @@ def part_of(value: Json, at: str | None) -> Json:
         return value
     if isinstance(value, dict) and at in value:
         return value[at]
-    if isinstance(value, list) and at.isascii() and at.isdigit() and int(at) < len(value):
+    if isinstance(value, list) and at.isascii() and at.isdigit() and len(at) < 10 and int(at) < len(value):
         return value[int(at)]
     raise KeyError(at)
 

@@ -253,7 +253,10 @@ class Pages:
         said = error.detail if isinstance(error, HTTPException) else ""
         if status == 404 and said == "Not Found":
             said = f"There is no page {request.url.path}."
-        return self.message(request, status, "Not found" if status == 404 else "Not possible", said)
+        response = self.message(request, status, "Not found" if status == 404 else "Not possible", said)
+        # Those of the error: which methods there are, and when to ask again.
+        response.headers.update((isinstance(error, HTTPException) and error.headers) or {})
+        return response
 
     def denied(self, request: Request, error: Exception) -> Response:
         """Somebody who may not see this, and what he lacks."""
@@ -271,7 +274,7 @@ class Pages:
         return self.message(request, 404, "No such run", said)
 
     def misread(self, request: Request, error: Exception) -> Response:
-        said = str(error).replace(f"{self._app.settings.root}/", "") if self._around.has_login else str(error)
+        said = self._around.told(error, self._app.settings.root)
         return self.message(request, 422, "The file cannot be read so", said)
 
     def unreadable(self, request: Request, error: Exception) -> Response:

@@ -9,12 +9,14 @@ it, since receivers add them up.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from surefoot.ledger import RunScore
 from surefoot.traces.calls import BOUNDS, Call, Turn
 from surefoot.traces.plain import Failure
+from surefoot.traces.retrieved import Found, retrieved
 from surefoot.traces.spans import Span, Trace
 from surefoot.values import Json, PromptRef
 
@@ -131,12 +133,36 @@ def describe_span(span: Span, trace: Trace, *, is_tool: bool = False) -> Describ
         elif is_tool:
             name = f"execute_tool {name}"
             attributes |= _tool(span)
+        elif found := retrieved(span.output):
+            name = f"retrieval {name}"
+            attributes |= _retrieval(span, found)
         else:
             attributes["openinference.span.kind"] = "CHAIN"
     status, message, error = _ending(span.status, span.failure, span.call)
     if error is not None:
         attributes["error.type"] = error.type
     return Described(name, attributes, is_client, status, message, error)
+
+
+def describe_score(given: RunScore) -> dict[str, Value]:
+    """A score as an event of the run's span."""
+    score = given.score
+    told: dict[str, Value] = {
+        "gen_ai.evaluation.name": score.metric,
+        "surefoot.experiment": given.experiment,
+    }
+    if isinstance(score.value, str):
+        told["gen_ai.evaluation.score.label"] = score.value
+    elif score.value is not None:
+        told["gen_ai.evaluation.score.value"] = float(score.value)
+    if score.reason:
+        told["gen_ai.evaluation.explanation"] = _cut(score.reason)
+    if score.failure:
+        told["error.type"] = "_OTHER"
+        told["gen_ai.evaluation.explanation"] = _cut(score.failure)
+    if score.judge_run:
+        told["surefoot.judge_run"] = score.judge_run
+    return told
 
 
 def whose(trace: Trace) -> dict[str, Value]:
@@ -185,6 +211,29 @@ def _tool(span: Span) -> dict[str, Value]:
     }
     if span.output is not None:
         known["gen_ai.tool.call.result"] = _cut(_dumped(span.output))
+    return known
+
+
+def _retrieval(span: Span, found: Sequence[Found]) -> dict[str, Value]:
+    known: dict[str, Value] = {
+        "openinference.span.kind": "RETRIEVER",
+        "gen_ai.operation.name": "retrieval",
+        "gen_ai.retrieval.documents": _cut(_dumped([{"id": one.name, "score": one.score} for one in found])),
+    }
+    given = span.inputs if isinstance(span.inputs, dict) else {}
+    if query := next((value for value in given.values() if isinstance(value, str)), ""):
+        known["gen_ai.retrieval.query.text"] = _cut(query)
+    room = TEXT_LIMIT
+    for n, one in enumerate(found):
+        place = f"retrieval.documents.{n}.document"
+        known[f"{place}.content"] = one.text[:room]
+        room = max(0, room - len(one.text))
+        if one.name:
+            known[f"{place}.id"] = one.name
+        if one.score is not None:
+            known[f"{place}.score"] = one.score
+        if one.rest:
+            known[f"{place}.metadata"] = _cut(_dumped(dict(one.rest)))
     return known
 
 

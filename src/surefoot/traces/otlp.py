@@ -10,7 +10,14 @@ from hashlib import blake2b
 from importlib.metadata import version
 
 from surefoot.errors import MissingExtra
-from surefoot.traces.conventions import Described, Value, describe_run, describe_span, tools_asked_for
+from surefoot.traces.conventions import (
+    Described,
+    Value,
+    describe_run,
+    describe_score,
+    describe_span,
+    tools_asked_for,
+)
 from surefoot.traces.spans import Span, Trace, standing
 from surefoot.values import id_bytes
 
@@ -139,6 +146,12 @@ def _run_span(trace: Trace, now_ns: int) -> trace_pb2.Span:
             time_unix_nano=_time(attempt.started_ns),
             name="surefoot.resumed",
             attributes=_attributes({"surefoot.run.epoch": attempt.epoch}),
+        )
+    for given in trace.scores:
+        message.events.add(
+            time_unix_nano=_time(given.scored_ns),
+            name="gen_ai.evaluation.result",
+            attributes=_attributes(describe_score(given)),
         )
     if run.parent_run:
         message.links.add(trace_id=trace_id(run.parent_run), span_id=span_id(run.parent_run))

@@ -100,7 +100,11 @@ class _Sender:
                 waiting.extendleft(reversed(otlp.halves(part)))
                 continue
             if not 200 <= answer.status < 300:
-                raise ExportError(self._told(answer))
+                raise ExportError(
+                    self._told(answer),
+                    status=answer.status,
+                    retry_after=retry_after(answer.headers, self.clock.wall_ns() / 1e9),
+                )
             refused, problem = otlp.rejected(answer.body) if _is_protobuf(answer) else (0, "")
             sent = self.sent
             self.sent = Sent(

@@ -10,11 +10,13 @@ from typing import Literal
 from surefoot.decisions import Decision, merged
 from surefoot.ledger import (
     Detail,
+    Evaluations,
     Ledger,
     Link,
     Outcome,
     Payload,
     RunRecord,
+    RunScore,
     Totals,
     is_provably_gone,
     pins_of,
@@ -125,6 +127,8 @@ class Trace:
     """The inputs that may not, by name."""
     decisions: tuple[Decision, ...] = ()
     """What guards have decided in the flow itself."""
+    scores: tuple[RunScore, ...] = ()
+    """What scorers have said of it by now."""
 
     def walk(self) -> Iterator[Span]:
         """All spans, parents before children, in the order in which they began."""
@@ -176,6 +180,7 @@ def trace(ledger: Ledger, run_id: str) -> Trace:
         trust=end.trust if end is not None and end.status == "completed" else None,
         untrusted_inputs=_untrusted(start, inputs),
         decisions=merged(one for outcome in outcomes if outcome.kind == "end" for one in outcome.decisions),
+        scores=tuple(Evaluations(ledger).scores_of(run.id)),
     )
 
 

@@ -49,10 +49,9 @@ def otlp_target(
     for variable in (_HEADERS, _TRACES_HEADERS):
         sent |= {name.lower(): value for name, value in _pairs(variable, environ.get(variable, ""))}
     sent |= {name.lower(): value for name, value in (headers or {}).items()}
-    for name, value in sent.items():
-        _check_header(name, value)
+    check_headers(sent)
     compression = next((environ[name] for name in _COMPRESSION if environ.get(name)), "gzip")
-    return Target(_address(url, environ), sent, _resource(environ), compression.strip().lower() != "none")
+    return Target(_address(url, environ), sent, resource_of(environ), compression.strip().lower() != "none")
 
 
 def _address(url: str | None, environ: Mapping[str, str]) -> str:
@@ -66,11 +65,20 @@ def _address(url: str | None, environ: Mapping[str, str]) -> str:
         place = _ENDPOINT
     else:
         place = "the URL"
+    return address_of(url, TRACES_PATH, place)
+
+
+def address_of(url: str, path: str, place: str = "the URL") -> str:
+    """Where a receiver at `url` takes traces: at `path` behind it, unless it ends so. Raises `InvalidInput`."""
     parts = urlsplit(_checked(url, place))
-    path = parts.path.rstrip("/")
-    if not path.endswith(TRACES_PATH):
-        path += TRACES_PATH
-    return urlunsplit(parts._replace(path=path))
+    found = parts.path.rstrip("/")
+    return urlunsplit(parts._replace(path=found if found.endswith(path) else found + path))
+
+
+def check_headers(headers: Mapping[str, str]) -> None:
+    """Raise `InvalidInput` for what a header cannot be called, or cannot carry."""
+    for name, value in headers.items():
+        _check_header(name, value)
 
 
 def _checked(url: str, place: str) -> str:
@@ -91,7 +99,8 @@ def _checked(url: str, place: str) -> str:
     return url
 
 
-def _resource(environ: Mapping[str, str]) -> dict[str, str]:
+def resource_of(environ: Mapping[str, str]) -> dict[str, str]:
+    """What is said of every span: the service, as OpenTelemetry's variables name it, and what sends it."""
     found = {
         "service.name": "surefoot",
         "telemetry.sdk.name": "surefoot",

@@ -16,12 +16,11 @@ from hooked import Answer, Hooked
 from surefoot import App, flow, step, webhooks
 from surefoot.config import load
 from surefoot.errors import ConfigError, InvalidInput, StepFailed
-from surefoot.ledger import DeliveryRow
+from surefoot.ledger import DeliveryRow, Lookout
 from surefoot.ledger import deliveries as kept
 from surefoot.ledger.opening import tables_of
 from surefoot.ledger.retention import Rule, prune
 from surefoot.server.hooks import Courier, known_webhook
-from surefoot.server.hooks.lookout import Lookout
 from surefoot.server.hooks.office import MOST_TRIES, pause
 from surefoot.server.hooks.webhook import Webhook
 from surefoot.values import RunTags

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,6 +53,7 @@ def command(  # noqa: PLR0917
     `surefoot ui` has the same as a page.
     """
     from surefoot.cli import screen
+    from surefoot.cli.promote import principal
     from surefoot.evals.datasets.review import Review, decide
     from surefoot.evals.datasets.verdict import Verdict
 
@@ -72,7 +71,7 @@ def command(  # noqa: PLR0917
         raise InvalidInput("--set corrects one case: name one")
     verdict: Verdict = "accepted" if accept else "rejected" if reject else "corrected"
     expected = None if correction is None else _value(correction)
-    who = by or os.environ.get("SUREFOOT_PRINCIPAL") or getpass.getuser()
+    who = by or principal()
     for entry in [_entry(review, case) for case in cases]:
         decide(file, entry, verdict, by=who, expected=expected)
         if not as_json:

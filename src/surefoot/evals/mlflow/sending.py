@@ -14,8 +14,8 @@ from surefoot import flows
 from surefoot.errors import UnknownExperiment
 from surefoot.evals.experiments.results import Experiment
 from surefoot.evals.mlflow import payload
-from surefoot.evals.mlflow.server import Refused, Server, server_of
 from surefoot.ledger import Evaluations
+from surefoot.traces.mlflow import Refused, Server, server_of
 from surefoot.values import Json
 
 T = TypeVar("T")
@@ -69,7 +69,7 @@ def send(experiment: Experiment, *, url: str | None = None, experiment_name: str
 
 def sent_to(server: Server, experiment: Experiment) -> Sent:
     """See `send`."""
-    place = _experiment(server, server.experiment or experiment.flow)
+    place = server.experiment_id(server.experiment or experiment.flow)
     begun_ms, ended_ms = _times(experiment)
     found = _run(server, place, experiment.id)
     is_new = found is None
@@ -96,26 +96,6 @@ def sent_to(server: Server, experiment: Experiment) -> Sent:
         run_name=experiment.name or experiment.flow,
     )
     return Sent(server.url, place, run_id, is_new, len(payload.metrics(experiment)), problem)
-
-
-def _experiment(server: Server, name: str) -> str:
-    """The id of MLflow's experiment of this name, which is made where there is none."""
-    try:
-        return _id_of(server.get("experiments/get-by-name", experiment_name=name))
-    except Refused as refused:
-        if refused.code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-    try:
-        return str(server.post("experiments/create", name=name)["experiment_id"])
-    except Refused as refused:
-        # Somebody else made it meanwhile.
-        if refused.code != "RESOURCE_ALREADY_EXISTS":
-            raise
-        return _id_of(server.get("experiments/get-by-name", experiment_name=name))
-
-
-def _id_of(found: dict[str, Any]) -> str:
-    return str(found["experiment"]["experiment_id"])
 
 
 def _run(server: Server, place: str, experiment: str) -> dict[str, Any] | None:

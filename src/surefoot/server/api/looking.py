@@ -100,7 +100,8 @@ class ServerPages:
             figures, gauges = await run_in_threadpool(self._tally.of_all)
         else:
             figures, gauges = self._figures, self._executor.gauges()
-        text = figures.text(gauges=gauges, runs=unfinished)
+        behind = await run_in_threadpool(self._app.traces_behind)
+        text = figures.text(gauges=gauges, runs=unfinished, behind=behind)
         return Response(text, media_type=MEDIA_TYPE)
 
     async def flows(self, asked: Asked) -> Response:

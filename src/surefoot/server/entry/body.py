@@ -46,8 +46,11 @@ def has_body(request: Request) -> bool:
     return _BODY in request.scope
 
 
-async def whole(receive: Receive, settings: EntrySettings) -> bytes:
-    """All bytes of a body. Raises `Refusal` 413 and 408, and `Gone`."""
+async def whole(receive: Receive, settings: EntrySettings, *, most: int | None = None) -> bytes:
+    """All bytes of a body, of which there are at most those of the settings, or `most`.
+
+    Raises `Refusal` 413 and 408, and `Gone`.
+    """
     body = bytearray()
     try:
         async with asyncio.timeout(settings.read_seconds):
@@ -56,8 +59,8 @@ async def whole(receive: Receive, settings: EntrySettings) -> bytes:
                 if message["type"] != "http.request":
                     raise Gone
                 body += message.get("body", b"")
-                if len(body) > settings.max_body:
-                    raise too_large(settings)
+                if len(body) > min(settings.max_body, most or settings.max_body):
+                    raise too_large(settings, most=most)
                 if not message.get("more_body", False):
                     return bytes(body)
     except TimeoutError:
@@ -69,12 +72,15 @@ async def whole(receive: Receive, settings: EntrySettings) -> bytes:
         ) from None
 
 
-def too_large(settings: EntrySettings) -> Refusal:
-    """That a body has too many bytes."""
+def too_large(settings: EntrySettings, *, most: int | None = None) -> Refusal:
+    """That a body has too many bytes: more than those of the settings, or than `most`."""
+    is_own = most is not None and most < settings.max_body
     return Refusal(
         413,
         "too-large",
-        f"a body has at most {settings.max_body:,} bytes here ([serve] max_body)",
+        f"This form has at most {most:,} bytes."
+        if is_own
+        else f"a body has at most {settings.max_body:,} bytes here ([serve] max_body)",
         headers={"connection": "close"},
     )
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from surefoot import scope
 from surefoot.addresses import Lookup, lookup
 from surefoot.errors import InvalidInput, LedgerError
-from surefoot.server.hooks.lookout import Lookout
+from surefoot.ledger import Lookout
 from surefoot.server.hooks.office import PostOffice
 from surefoot.server.hooks.webhook import Webhook
 

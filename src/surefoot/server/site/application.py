@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -14,11 +17,12 @@ from surefoot.server.entry.entered import guarded_by, ruled
 from surefoot.server.entry.hosts import Hosts
 from surefoot.server.entry.perimeter import Perimeter
 from surefoot.server.sight import of_caller
-from surefoot.server.site.browsing import VISITOR, Browsing
+from surefoot.server.site.browsing import Browsing
 from surefoot.server.site.desk import Desk
 from surefoot.server.site.forms import SiteForms
 from surefoot.server.site.sessions import Sessions
 from surefoot.server.site.table import BASE, RULES
+from surefoot.server.site.threads import Threads
 from surefoot.server.surroundings import Surroundings, Visitor
 from surefoot.server.web import Pages
 
@@ -52,11 +56,7 @@ def site_of(app: App, checks: Checks, *, rules: Rules = RULES) -> ASGIApp:
     browsing = Browsing(BASE, sessions=sessions, forms=forms, datasets_of=settings.datasets_of)
 
     def visitor(request: Request) -> Visitor | None:
-        if VISITOR not in request.scope:
-            # On a page that is none nobody was asked who he is; he is still logged in.
-            browsing.recognised(request.scope, checks.identification)
-        found: Visitor | None = request.scope.setdefault(VISITOR, None)
-        return found
+        return browsing.visitor(request.scope, checks.identification)
 
     around = Surroundings(
         base=BASE,
@@ -64,13 +64,25 @@ def site_of(app: App, checks: Checks, *, rules: Rules = RULES) -> ASGIApp:
         visitor=visitor,
         posting=forms,
         has_login=True,
+        in_thread=Threads(),
     )
     pages = browsing.pages = Pages(app, surroundings=around)
     desk = Desk(pages, checks, browsing, sessions=sessions, forms=forms)
-    own = [route for route in pages.routes() if route.path != "/"]
-    routes = [Route(BASE + each.path, each.endpoint, methods=sorted(each.methods or ())) for each in own]
-    routes = [*desk.routes(), Route(f"{BASE}/", desk.home, methods=["GET"]), *routes]
+    own = [_below(each, around) for each in pages.routes() if each.path != "/"]
+    routes = [*desk.routes(), Route(f"{BASE}/", desk.home, methods=["GET"]), *own]
     guarded = guarded_by(ruled(routes, rules, table="surefoot.server.site.table"), rules, checks, browsing)
     starlette = Starlette(routes=guarded, exception_handlers=pages.errors())
     starlette.router.redirect_slashes = False
     return Perimeter(starlette, settings, hosts=Hosts(settings.hosts), manner=browsing)
+
+
+def _below(route: Route, around: Surroundings) -> Route:
+    """A page at its address behind the login, made in a thread of the pages where it blocks."""
+    endpoint = route.endpoint
+    if not iscoroutinefunction(endpoint):
+
+        async def threaded(request: Request, make: Callable[[Request], Response] = endpoint) -> Response:
+            return await around.in_thread(partial(make, request))
+
+        endpoint = threaded
+    return Route(around.base + route.path, endpoint, methods=sorted(route.methods or ()))

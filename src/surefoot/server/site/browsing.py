@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import Receive, Scope
 
+from surefoot import scope as surefoot_scope
 from surefoot.access import LOCAL
+from surefoot.errors import LedgerError
 from surefoot.server import gate
 from surefoot.server.entry import body as bodies
 from surefoot.server.entry.body import too_large
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from surefoot.server.site.forms import SiteForms
     from surefoot.server.site.sessions import Sessions
     from surefoot.server.web import Pages
+
+log = surefoot_scope.logger("surefoot.server")
 
 VISITOR = "surefoot.visitor"
 """Where the scope of a request has who is logged in, once that is known."""
@@ -86,7 +90,7 @@ class Browsing(Manner):
         """Who is logged in in this browser; None where nobody is, or no more. Blocks. Raises `Refusal` 503."""
         request = Request(scope)
         session = request.cookies.get(self._forms.login(request).name, "")
-        if not session or "authorization" in request.headers:
+        if not session or _has_bearer(request):
             return None
         token = self._sessions.token_of(session)
         found = None if token is None else identification.remembered(scope, token)
@@ -94,6 +98,16 @@ class Browsing(Manner):
             self._sessions.end(session)
             return None
         scope[VISITOR] = self._visitor(scope, found, has_session=True)
+        return found
+
+    def visitor(self, scope: Scope, identification: Identification) -> Visitor | None:
+        """Who is logged in, on an address that asks nobody who he is, too; None where that cannot be told. Blocks."""
+        if VISITOR not in scope:
+            try:
+                self.recognised(scope, identification)
+            except (Refusal, LedgerError):
+                log.warning("who is logged in cannot be told, as the ledger does not answer")
+        found: Visitor | None = scope.setdefault(VISITOR, None)
         return found
 
     async def take(self, scope: Scope, receive: Receive, settings: EntrySettings) -> Receive:
@@ -111,7 +125,7 @@ class Browsing(Manner):
         # Nobody is looked for here: this is not done in a thread.
         scope.setdefault(VISITOR, None)
         request = Request(scope)
-        if status == 401 and "authorization" not in request.headers:
+        if status == 401 and not _has_bearer(request):
             return self._unknown(request)
         said, title = refused.detail, _TITLES[status]
         if refused.kind == "denied":
@@ -128,8 +142,7 @@ class Browsing(Manner):
         if "part" in request.query_params:
             return PlainTextResponse("Nobody is logged in.\n", 401)
         if request.method in _READING:
-            query = f"?{request.url.query}" if request.url.query else ""
-            return RedirectResponse(f"{login}?{urlencode({'next': request.url.path + query})}", 303)
+            return RedirectResponse(f"{login}?{urlencode({'next': _asked(request)})}", 303)
         return self.pages.message(
             request,
             401,
@@ -150,6 +163,18 @@ class Browsing(Manner):
             ),
             token=self._forms.token(self._forms.session(request)) if has_session else "",
         )
+
+
+def _has_bearer(request: Request) -> bool:
+    """Whether it shows a token. What a proxy in front has asked for, a name and a password, says nothing here."""
+    return request.headers.get("authorization", "").partition(" ")[0].lower() == "bearer"
+
+
+def _asked(request: Request) -> str:
+    """The address that was asked for, as it was spelled."""
+    raw: bytes = request.scope.get("raw_path") or quote(request.url.path).encode()
+    query = f"?{request.url.query}" if request.url.query else ""
+    return raw.decode("latin-1") + query
 
 
 def _sentence(text: str) -> str:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from surefoot.server.site.browsing import Browsing
     from surefoot.server.site.forms import SiteForms
     from surefoot.server.site.sessions import Sessions
+    from surefoot.server.surroundings import Visitor
     from surefoot.server.web import Pages
 
 log = surefoot_scope.logger("surefoot.server")
@@ -46,7 +47,6 @@ class Desk:
         self._browsing = browsing
         self._sessions = sessions
         self._forms = forms
-        self._settings = checks.settings.model_copy(update={"max_body": _LARGEST})
 
     def routes(self) -> list[Route]:
         return [
@@ -66,7 +66,7 @@ class Desk:
         wanted = _wanted(request.query_params.get("next", ""))
         # A browser that comes by a link of another site keeps the cookie back. A page of this one leads on with it.
         is_from_elsewhere = request.headers.get("sec-fetch-site") in ("cross-site", "same-site")
-        if not is_from_elsewhere and self._is_known(request):
+        if not is_from_elsewhere and self._visitor(request) is not None:
             return RedirectResponse(wanted or self._first(request), 303)
         return self._form(request, wanted, onward=wanted or f"{BASE}/runs" if is_from_elsewhere else "")
 
@@ -130,23 +130,20 @@ class Desk:
     async def _fields(self, request: Request) -> Mapping[str, str]:
         """The fields of a form of this browser. Raises `HTTPException`."""
         try:
-            body = await bodies.whole(request.receive, self._settings)
+            body = await bodies.whole(request.receive, self._checks.settings, most=_LARGEST)
         except bodies.Gone:
             # Nobody hears this any more.
             raise HTTPException(400, "The form broke off.") from None
         return await self._forms.form(Request(request.scope, bodies.again(body, request.receive)))
 
     def _first(self, request: Request) -> str:
-        visitor = request.scope.get(VISITOR) if self._is_known(request) else None
+        visitor = self._visitor(request)
         return f"{BASE}/{visitor.pages[0]}" if visitor is not None and visitor.pages else f"{BASE}/runs"
 
-    def _is_known(self, request: Request) -> bool:
-        try:
-            return self._browsing.recognised(request.scope, self._checks.identification) is not None
-        except Refusal:
-            return False
+    def _visitor(self, request: Request) -> Visitor | None:
+        return self._browsing.visitor(request.scope, self._checks.identification)
 
 
 def _wanted(address: str) -> str:
     """Where to go on: a page of this server, and nothing else."""
-    return address if _NEXT.fullmatch(address) and "//" not in address else ""
+    return address if _NEXT.fullmatch(address) and "//" not in address.partition("?")[0] else ""

@@ -19,6 +19,8 @@ class SiteForms(Posting):
     On this machine's own names they go without: nothing of them is on a wire there.
     """
 
+    stale = "This page is from before the server was started, or from before somebody logged in or out here"
+
     def __init__(self, base: str) -> None:
         super().__init__(base)
         self._base = base

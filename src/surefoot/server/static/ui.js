@@ -77,8 +77,8 @@
           etag = answer.headers.get("ETag") || "";
           swap(html);
         }
-      } else if (answer.status === 401) {
-        // The session is over: the page itself leads to where one logs in.
+      } else if ([401, 403, 404].includes(answer.status)) {
+        // The session, the right to see this or the run itself is gone: the page says it, and leads on.
         location.reload();
       } else if (answer.status !== 304) {
         throw new Error(`HTTP ${answer.status}`);

@@ -11,6 +11,7 @@ from surefoot.locks import ForkSafeLock
 
 if TYPE_CHECKING:
     from surefoot.ledger import Totals
+    from surefoot.traces.exporter import Standing
     from surefoot.values import Json
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -106,8 +107,17 @@ class Figures:
     def _histograms(self) -> dict[str, dict[Labels, Histogram]]:
         return {"latency": self._latency, "durations": self._durations}
 
-    def text(self, *, gauges: Mapping[str, float], runs: Mapping[str, int]) -> str:
-        """All of it as Prometheus reads it, with what stands now: `gauges` by name, unfinished runs by status."""
+    def text(
+        self,
+        *,
+        gauges: Mapping[str, float],
+        runs: Mapping[str, int],
+        behind: Mapping[str, Standing] | None = None,
+    ) -> str:
+        """All of it as Prometheus reads it, with what stands now.
+
+        `gauges` by name, unfinished runs by status, and how far each receiver of traces is behind.
+        """
         with self._lock:
             lines = [
                 *_counter("surefoot_http_requests_total", "Requests answered.", self._requests),
@@ -138,6 +148,12 @@ class Figures:
                 for status, count in sorted(runs.items())
             ),
         ]
+        for receiver, standing in sorted((behind or {}).items()):
+            labels = _braced((("receiver", receiver),))
+            lines += [
+                f"surefoot_traces_waiting{labels} {standing.waiting}",
+                f"surefoot_traces_lag_seconds{labels} {_number(standing.lag_seconds)}",
+            ]
         return "\n".join([*lines, ""])
 
 

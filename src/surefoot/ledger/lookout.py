@@ -1,18 +1,19 @@
-"""Finds in the ledger what webhooks are to be told, so that no end of a run is missed and none is told of twice."""
+"""Finds the ends of runs in the ledger for whoever follows them, so that none is missed and none is noted twice."""
 
 from __future__ import annotations
 
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from surefoot.ledger import DeliveryRow, TellDeliveries
 from surefoot.ledger import deliveries as kept
+from surefoot.ledger.access_rows import Change
+from surefoot.ledger.deliveries import DeliveryRow, EndRow
+from surefoot.ledger.entries import TellDeliveries
 
 if TYPE_CHECKING:
-    from surefoot.ledger import Change, EndRow, Ledger
-    from surefoot.server.hooks.webhook import Webhook
+    from surefoot.ledger.store import Ledger
 
 _PAGE = 500
 _LATE_SECONDS = 60.0
@@ -23,8 +24,24 @@ _AWRY_NS = 600_000_000_000
 _MOST_LATE = 5_000
 
 
+class Follower(Protocol):
+    """Who follows the ends of runs: a webhook, or a receiver of traces. `name` is the one of its deliveries."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is told of runs that wait, too."""
+        ...
+
+    def event(self, end: EndRow) -> str | None:
+        """What it is told by how a run ended; None where it is not told of it."""
+        ...
+
+
 class Lookout:
-    """Goes through the ends of runs in the order in which they were recorded, from where webhooks were begun.
+    """Goes through the ends of runs in the order in which they were recorded, from where each follower was begun.
 
     On a server the rows of two processes may become visible in another order than that of their numbers. So the last
     minute is looked through again, and only what lies before it is noted as looked at. In a file, places become free as
@@ -34,12 +51,12 @@ class Lookout:
     """
 
     def __init__(
-        self, ledger: Ledger, webhooks: Sequence[Webhook], *, clock: Callable[[], float] = time.monotonic
+        self, ledger: Ledger, followers: Sequence[Follower], *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._ledger = ledger
-        self._webhooks = webhooks
+        self._followers = followers
         self._clock = clock
-        # From behind which place on a webhook is told, and of what ended since when.
+        # From behind which place on a follower is told, and of what ended since when.
         self._from: dict[str, tuple[int, int]] = {}
         self._since_ns = 0
         # The ends that were seen since `_safe`, which is the last one that nothing comes before any more.
@@ -53,12 +70,12 @@ class Lookout:
         self._waits_seen: set[tuple[str, int]] = set()
 
     def begin(self) -> None:
-        """Note from where on webhooks are told, for those that were never begun. Raises `LedgerError`."""
+        """Note from where on followers are told, for those that were never begun. Raises `LedgerError`."""
         now = time.time_ns()
         self._ledger.submit(
-            TellDeliveries([kept.begin(one.name, now_ns=now) for one in self._webhooks])
+            TellDeliveries([kept.begin(one.name, now_ns=now) for one in self._followers])
         ).result()
-        for one in self._webhooks:
+        for one in self._followers:
             [row] = self._ledger.ask(kept.mark_query(one.name))
             mark = kept.mark_of(row)
             is_there = self._is_there(mark.seq, mark.name)
@@ -73,7 +90,7 @@ class Lookout:
         self._looked_again = self._clock()
 
     def look(self) -> int:
-        """Note what webhooks are to be told that nobody has noted; of how many ends and waits. Raises `LedgerError`."""
+        """Note what followers are owed that nobody has noted; of how many ends and waits. Raises `LedgerError`."""
         if not self._from:
             self.begin()
         found = 0
@@ -85,7 +102,7 @@ class Lookout:
         if self._clock() - self._looked_again >= _AGAIN_SECONDS:
             found += self._look_again()
             self._looked_again = self._clock()
-        if any(one.waits for one in self._webhooks):
+        if any(one.waits for one in self._followers):
             found += self._look_for_waits()
         return found
 
@@ -136,7 +153,7 @@ class Lookout:
         if safe is not None and safe is not self._safe:
             self._safe = safe
             now = time.time_ns()
-            marks = [kept.looked(one.name, safe, now_ns=now) for one in self._webhooks]
+            marks = [kept.looked(one.name, safe, now_ns=now) for one in self._followers]
             self._ledger.submit(TellDeliveries(marks)).result()
 
     def _look_for_waits(self) -> int:
@@ -157,15 +174,15 @@ class Lookout:
     def _tell(self, ends: Sequence[EndRow]) -> None:
         now = time.time_ns()
         owed: list[Change] = []
-        for webhook in self._webhooks:
+        for follower in self._followers:
             for end in ends:
                 # A wait has no place, and is told of whenever it is seen.
-                after, since_ns = self._from[webhook.name]
+                after, since_ns = self._from[follower.name]
                 is_before = end.seq > 0 and (end.seq <= after or end.ended_ns < since_ns)
-                event = None if is_before else webhook.event(end)
+                event = None if is_before else follower.event(end)
                 if event is not None:
                     owed.append(
-                        kept.owe(DeliveryRow(webhook.name, end.run_id, end.epoch, event, next_ns=now))
+                        kept.owe(DeliveryRow(follower.name, end.run_id, end.epoch, event, next_ns=now))
                     )
         if owed:
             self._ledger.submit(TellDeliveries(owed)).result()

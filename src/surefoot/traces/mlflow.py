@@ -35,8 +35,8 @@ _SHOWN = 300
 class Refused(ExportError):
     """The server answered with an error. `code` is its own name for it."""
 
-    def __init__(self, message: str, code: str) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, code: str, status: int) -> None:
+        super().__init__(message, status=status)
         self.code = code
 
 
@@ -62,6 +62,21 @@ class Server:
     def put_artifact(self, path: str, body: bytes) -> None:
         """Store a file through the server. Raises as `get` does."""
         self._answer("PUT", _ARTIFACTS + path, body, {"content-type": "application/octet-stream"})
+
+    def experiment_id(self, name: str) -> str:
+        """The id of the experiment of this name, which is made where there is none. Raises as `get` does."""
+        try:
+            return _id_of(self.get("experiments/get-by-name", experiment_name=name))
+        except Refused as refused:
+            if refused.code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+        try:
+            return str(self.post("experiments/create", name=name)["experiment_id"])
+        except Refused as refused:
+            # Somebody else made it meanwhile.
+            if refused.code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            return _id_of(self.get("experiments/get-by-name", experiment_name=name))
 
     def _answer(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Posted:
         sent = {"user-agent": f"surefoot/{version('surefoot')}", **self.headers, **headers}
@@ -106,7 +121,7 @@ class Server:
                 advice = "it is overloaded or failed: look into its log, then send again, which does no harm"
             case _:
                 advice = "it did not take what was sent"
-        return Refused(f"{self.url} answered with {answer.status}{said}: {advice}", code)
+        return Refused(f"{self.url} answered with {answer.status}{said}: {advice}", code, answer.status)
 
     def _unreachable(self, error: OSError | None) -> str:
         match error:
@@ -167,6 +182,10 @@ def _credentials(settings: MlflowSettings, environ: Mapping[str, str]) -> dict[s
         return {"authorization": f"Basic {pair}"}
     token = environ.get("MLFLOW_TRACKING_TOKEN", "")
     return {"authorization": f"Bearer {token}"} if token else {}
+
+
+def _id_of(found: dict[str, Any]) -> str:
+    return str(found["experiment"]["experiment_id"])
 
 
 def _json(answer: Posted) -> dict[str, Any]:

@@ -1,0 +1,198 @@
+"""Sends the traces that a receiver is owed, at least once, and notes in the ledger what became of each."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, cast
+
+from surefoot import scope
+from surefoot.errors import ConfigError, ExportError, InvalidInput, UnknownRun
+from surefoot.ledger import TakeDeliveries, TellDeliveries
+from surefoot.ledger import deliveries as kept
+from surefoot.locks import ForkSafeLock
+from surefoot.models.chain.retries import Retries
+from surefoot.traces.sending import send
+from surefoot.traces.spans import Trace, trace
+
+if TYPE_CHECKING:
+    from surefoot.ledger import Change, DeliveryRow, Ledger
+    from surefoot.traces.targets import Target
+
+_log = scope.logger("surefoot.traces")
+
+_ONCE = Retries(count=0)
+"""What fails waits in the ledger and not in a thread: so it survives the process."""
+_AT_ONCE = 64
+_MOST_SPANS = 512
+_LEASE_S = 300.0
+_FIRST_S, _LONGEST_S = 1.0, 60.0
+_SECOND = 1_000_000_000
+_REFUSED = frozenset({400, 413, 422})
+"""Answers that are about what was sent, and would be the same the next time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """What was sent to one receiver since the process began.
+
+    `failures` counts requests that did not arrive, `refused` the traces that the receiver did not take, `gone` those
+    whose runs were pruned before; `problem` is what was wrong last, empty once something arrives again.
+    """
+
+    runs: int = 0
+    spans: int = 0
+    failures: int = 0
+    refused: int = 0
+    gone: int = 0
+    problem: str = ""
+
+
+class Shipping:
+    """What one receiver is owed, from the deliveries of a name in the ledger. For one thread; `shipped` from any.
+
+    What cannot be sent now is due again after a pause that doubles from a second to a minute, or as long as the
+    receiver asks, however often. A trace that it does not take for what is in it is noted as such and given up, alone.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        name: str,
+        target: Callable[[], Target],
+        *,
+        timeout: float = 30.0,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        """target: asked for before each batch, so that a secret that was changed is read anew."""
+        self._ledger = ledger
+        self._name = name
+        self._target = target
+        self._timeout = timeout
+        self._jitter = jitter
+        self._failed_in_turn = 0
+        self._paused_until = 0.0
+        self._lock = ForkSafeLock()
+        self._shipped = Shipped()
+
+    @property
+    def shipped(self) -> Shipped:
+        with self._lock:
+            return self._shipped
+
+    def send_due(self, *, is_over: Callable[[], bool] = lambda: False) -> int:
+        """Send some of what is due; how many traces were tried. Raises `LedgerError`."""
+        if time.monotonic() < self._paused_until:
+            return 0
+        # A look costs less than a transaction that finds nothing.
+        if not self._ledger.ask(kept.due_query(self._name, now_ns=time.time_ns(), most=1)):
+            return 0
+        entry = TakeDeliveries(self._name, round(_LEASE_S * _SECOND), _AT_ONCE)
+        taken = cast("list[DeliveryRow]", self._ledger.submit(entry).result())
+        until = time.monotonic() + _LEASE_S / 2
+        left = list(taken)
+        for batch in self._batches(taken):
+            if is_over() or time.monotonic() > until:
+                break
+            done = self._ship(batch)
+            del left[: len(batch)]
+            if not done:
+                break
+        # Others may try what was taken beside it; this one keeps its pause.
+        self._settle(left, again_ns=time.time_ns())
+        return len(taken) - len(left)
+
+    def _batches(self, taken: Sequence[DeliveryRow]) -> Iterator[list[tuple[DeliveryRow, Trace | None]]]:
+        """What goes together: as many traces as fill a request, each read when it is needed."""
+        batch: list[tuple[DeliveryRow, Trace | None]] = []
+        spans = 0
+        for delivery in taken:
+            found = self._read(delivery)
+            size = 0 if found is None else 1 + sum(1 for _ in found.walk())
+            if batch and spans + size > _MOST_SPANS:
+                yield batch
+                batch, spans = [], 0
+            batch.append((delivery, found))
+            spans += size
+        if batch:
+            yield batch
+
+    def _read(self, delivery: DeliveryRow) -> Trace | None:
+        """A trace, or None where its run is gone."""
+        try:
+            found = trace(self._ledger, delivery.run_id)
+        except UnknownRun:
+            return None
+        return found if found.run.id == delivery.run_id else None
+
+    def _ship(self, batch: Sequence[tuple[DeliveryRow, Trace | None]]) -> bool:
+        """Send a batch and settle it; whether the receiver was there."""
+        gone = [delivery for delivery, found in batch if found is None]
+        there = [(delivery, found) for delivery, found in batch if found is not None]
+        self._settle(gone, error="the run was pruned before its trace was sent")
+        self._count(gone=len(gone))
+        if not there:
+            return True
+        try:
+            sent = send([found for _, found in there], self._target(), patience=_ONCE, timeout=self._timeout)
+        except ExportError as error:
+            if error.status not in _REFUSED:
+                return self._postponed([delivery for delivery, _ in there], error)
+            return self._refused(there, str(error))
+        except (ConfigError, InvalidInput) as error:
+            return self._postponed([delivery for delivery, _ in there], error)
+        self._failed_in_turn = 0
+        if sent.rejected:
+            return self._refused(there, f"it rejected {sent.rejected} spans: {sent.problem}")
+        self._settle([delivery for delivery, _ in there])
+        self._count(runs=len(there), spans=sent.spans, problem="")
+        return True
+
+    def _refused(self, batch: Sequence[tuple[DeliveryRow, Trace]], why: str) -> bool:
+        """Find the traces that are not taken: each goes alone."""
+        self._failed_in_turn = 0
+        if len(batch) > 1:
+            for n, one in enumerate(batch, start=1):
+                if not self._ship([one]):
+                    self._settle([delivery for delivery, _ in batch[n:]], again_ns=time.time_ns())
+                    return False
+            return True
+        [(delivery, _)] = batch
+        _log.error("traces.%s: the trace of run %s is not taken: %s", self._label, delivery.run_id, why)
+        self._settle([delivery], error=why)
+        self._count(refused=1, problem=why)
+        return True
+
+    def _postponed(self, deliveries: Sequence[DeliveryRow], error: Exception) -> bool:
+        self._failed_in_turn += 1
+        pause = min(_LONGEST_S, _FIRST_S * 2.0 ** min(self._failed_in_turn - 1, 30))
+        pause = max(pause * (0.5 + self._jitter() / 2), getattr(error, "retry_after", None) or 0.0)
+        self._paused_until = time.monotonic() + pause
+        # The first of a row, and then seldom: an outage is one event.
+        level = _log.warning if self._failed_in_turn == 1 else _log.info
+        level("traces.%s: %s; tried again in %.0f s", self._label, error, pause)
+        self._settle(deliveries, again_ns=time.time_ns() + round(pause * _SECOND), error=str(error))
+        self._count(failures=1, problem=str(error))
+        return False
+
+    @property
+    def _label(self) -> str:
+        return self._name.partition("/")[2] or self._name
+
+    def _settle(
+        self, deliveries: Iterable[DeliveryRow], *, again_ns: int | None = None, error: str = ""
+    ) -> None:
+        now = time.time_ns()
+        changes: list[Change] = [
+            kept.settle(one, now_ns=now, again_ns=again_ns, error=error) for one in deliveries
+        ]
+        if changes:
+            self._ledger.submit(TellDeliveries(changes)).result()
+
+    def _count(self, *, problem: str | None = None, **more: int) -> None:
+        with self._lock:
+            old = self._shipped
+            added = {name: getattr(old, name) + count for name, count in more.items()}
+            self._shipped = replace(old, **added, problem=old.problem if problem is None else problem)

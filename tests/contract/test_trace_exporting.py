@@ -1,0 +1,280 @@
+"""Traces to receivers in the background: at least once, whatever dies, and never in the way of a run."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from engines import Place
+from ledgers import end, start, take_over
+from receiver import Receiver, Reply
+from surefoot.config import load
+from surefoot.ledger import DeliveryRow, EndRow, Ledger, TellDeliveries
+from surefoot.ledger import deliveries as kept
+from surefoot.traces.exporter import Exporter, delivery_name
+from surefoot.traces.otlp import span_id, trace_id
+from surefoot.traces.sampling import ENDED, Following, drawn
+from surefoot.values import RunStatus, new_id
+
+SECOND = 1_000_000_000
+
+
+def ended(ledger: Ledger, status: RunStatus = "completed", **rest: Any) -> str:
+    run_id = new_id()
+    ledger.submit(start(run_id, **rest)).wait()
+    finish(ledger, run_id, status)
+    return run_id
+
+
+def finish(ledger: Ledger, run_id: str, status: RunStatus = "completed", *, epoch: int = 1) -> None:
+    entry, now = end(run_id, epoch=epoch), time.time_ns()
+    row = replace(entry.outcome, status=status, started_ns=now, ended_ns=now)
+    ledger.submit(replace(entry, outcome=row, status=status)).wait()
+
+
+def exporter(ledger: Ledger, folder: Path, receiver: Receiver, settings: str = "", **rest: Any) -> Exporter:
+    (folder / "surefoot.toml").write_text(f'[traces.there]\nurl = "{receiver.url}"\n{settings}')
+    return Exporter(ledger, load(folder, environ={}).config, every=0.01, **rest)
+
+
+def arrived(receiver: Receiver) -> list[bytes]:
+    return [span.trace_id for span in receiver.spans()]
+
+
+def rows(ledger: Ledger, run_id: str) -> list[DeliveryRow]:
+    found = ledger.ask(kept.told_query(delivery_name("there"), run_id))
+    return [kept.delivery_of(row) for row in found]
+
+
+def due_now(ledger: Ledger, run_id: str) -> None:
+    """As if the pause after a failure were over."""
+    [row] = rows(ledger, run_id)
+    ledger.submit(TellDeliveries([kept.settle(row, now_ns=0, again_ns=0, error=row.error)])).result()
+
+
+def until(holds: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_what_ends_after_the_begin_is_sent_once_and_nothing_before(ledger: Ledger, tmp_path: Path) -> None:
+    with Receiver() as receiver:
+        ended(ledger)
+        sending = exporter(ledger, tmp_path, receiver)
+        assert sending.deliver() == {"there": 0}
+        runs = [ended(ledger) for _ in range(3)]
+        assert sending.deliver() == {"there": 3}
+        assert sending.deliver() == {"there": 0}
+        # Another process, or this one after a restart.
+        assert exporter(ledger, tmp_path, receiver).deliver() == {"there": 0}
+        assert sorted(arrived(receiver)) == sorted(trace_id(run) for run in runs)
+    standing = sending.standing()["there"]
+    assert (standing.waiting, standing.lag_seconds, standing.shipped.runs) == (0, 0.0, 3)
+
+
+def test_it_runs_beside_the_runs_and_sends_the_last_ones_when_it_is_closed(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    with Receiver() as receiver:
+        sending = exporter(ledger, tmp_path, receiver)
+        sending.start()
+        first = ended(ledger)
+        until(receiver.spans)
+        rest = [ended(ledger) for _ in range(20)]
+        sending.close(wait=30)
+        assert sorted(set(arrived(receiver))) == sorted(trace_id(run) for run in [first, *rest])
+
+
+def test_a_receiver_that_is_down_gets_all_of_it_later_and_holds_nobody_up(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    with Receiver() as receiver:
+        sending = exporter(ledger, tmp_path, receiver)
+        sending.deliver()
+    runs = [ended(ledger) for _ in range(3)]
+    # Nothing listens there any more; what was not tried beside the first is not lost either.
+    assert sending.deliver() == {"there": 3}
+    standing = sending.standing()["there"]
+    assert standing.waiting == 3
+    assert standing.shipped.failures == 1
+    assert "nothing listens there" in standing.shipped.problem
+    assert all(rows(ledger, run)[0].error for run in runs)
+    with Receiver() as receiver:
+        again = exporter(ledger, tmp_path, receiver)
+        for run in runs:
+            due_now(ledger, run)
+        assert again.deliver() == {"there": 3}
+        assert sorted(arrived(receiver)) == sorted(trace_id(run) for run in runs)
+
+
+def test_it_waits_as_long_as_the_receiver_asks(ledger: Ledger, tmp_path: Path) -> None:
+    for status in (429, 503):
+        with Receiver() as receiver:
+            sending = exporter(ledger, tmp_path, receiver)
+            sending.deliver()
+            run = ended(ledger)
+            receiver.answer(Reply(status, {"retry-after": "600"}))
+            asked_ns = time.time_ns()
+            assert sending.deliver() == {"there": 1}
+            [row] = rows(ledger, run)
+            assert row.next_ns >= asked_ns + 600 * SECOND
+            # The next one is not tried either: the receiver as a whole asked to be left alone.
+            later = ended(ledger)
+            assert sending.deliver() == {"there": 0}
+            assert len(receiver.arrived) == 1
+            for one in (run, later):
+                due_now(ledger, one)
+            assert exporter(ledger, tmp_path, receiver).deliver() == {"there": 2}
+
+
+def test_a_trace_that_is_not_taken_is_noted_alone_and_the_others_arrive(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    with Receiver() as receiver:
+        sending = exporter(ledger, tmp_path, receiver)
+        sending.deliver()
+        runs = [ended(ledger) for _ in range(3)]
+        # The batch, then each alone: the second is the one.
+        receiver.answer(Reply(400), Reply(200), Reply(400, {}, b"no"), Reply(200))
+        sending.deliver()
+        standing = sending.standing()["there"]
+        assert (standing.waiting, standing.shipped.refused, standing.shipped.runs) == (0, 1, 2)
+        failed = [run for run in runs if rows(ledger, run)[0].standing == "given up"]
+        assert len(failed) == 1
+        assert "answered with 400 (no)" in rows(ledger, failed[0])[0].error
+        assert len(set(arrived(receiver))) == 2
+        # Whoever mends the receiver lets it be sent again.
+        ledger.submit(
+            TellDeliveries([kept.again(rows(ledger, failed[0])[0], now_ns=time.time_ns())])
+        ).result()
+        assert sending.deliver() == {"there": 1}
+        assert sorted(set(arrived(receiver))) == sorted(trace_id(run) for run in runs)
+
+
+def test_wrong_credentials_keep_all_of_it(ledger: Ledger, tmp_path: Path) -> None:
+    with Receiver() as receiver:
+        sending = exporter(ledger, tmp_path, receiver)
+        sending.deliver()
+        run = ended(ledger)
+        receiver.answer(Reply(401))
+        sending.deliver()
+        assert rows(ledger, run)[0].standing == "waiting"
+        assert "credentials are missing or wrong" in sending.standing()["there"].shipped.problem
+        due_now(ledger, run)
+        exporter(ledger, tmp_path, receiver).deliver()
+        assert arrived(receiver) == [trace_id(run)]
+
+
+def test_a_resumed_run_is_sent_again_under_the_same_ids(ledger: Ledger, tmp_path: Path) -> None:
+    with Receiver() as receiver:
+        sending = exporter(ledger, tmp_path, receiver)
+        sending.deliver()
+        run = ended(ledger, "failed")
+        sending.deliver()
+        taken = take_over(ledger, run)  # type: ignore[arg-type]
+        finish(ledger, run, epoch=taken.epoch)
+        sending.deliver()
+        assert [(span.trace_id, span.span_id) for span in receiver.spans()] == [
+            (trace_id(run), span_id(run))
+        ] * 2
+
+
+def test_a_run_that_was_pruned_meanwhile_is_told_of_and_not_tried_for_ever(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    with Receiver() as receiver:
+        sending = exporter(ledger, tmp_path, receiver)
+        sending.deliver()
+        run = ended(ledger)
+        ledger.submit(
+            TellDeliveries([kept.owe(DeliveryRow(delivery_name("there"), new_id(), 1, ENDED))])
+        ).result()
+        sending.deliver()
+        assert arrived(receiver) == [trace_id(run)]
+        assert sending.standing()["there"].shipped.gone == 1
+        assert sending.deliver() == {"there": 0}
+
+
+KILLED = """
+from surefoot.config import load
+from surefoot.traces.exporter import Exporter
+ledger = place.open()
+sending = Exporter(ledger, load(place.folder, environ={}).config, every=0.01)
+sending.start()
+print("begun", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_killed_in_the_middle_of_a_request_it_arrives_later_under_the_same_ids(
+    place: Place, tmp_path: Path
+) -> None:
+    ledger = place.open()
+    with Receiver() as receiver:
+        sending = exporter(ledger, place.folder, receiver)
+        sending.deliver()
+        process: subprocess.Popen[str] = place.in_child(KILLED)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+
+        receiver.before = process.kill
+        run = ended(ledger)
+        process.wait(30)
+        until(lambda: receiver.arrived)
+        receiver.before = lambda: None
+        [row] = rows(ledger, run)
+        assert row.done_ns is None
+        # Its time is not over yet: nobody else sends it before.
+        assert sending.deliver() == {"there": 0}
+        due_now(ledger, run)
+        assert sending.deliver() == {"there": 1}
+        assert {(span.trace_id, span.span_id) for span in receiver.spans()} == {(trace_id(run), span_id(run))}
+        process.communicate()
+
+
+def test_two_processes_share_the_work(place: Place, tmp_path: Path) -> None:
+    ledger = place.open()
+    with Receiver() as receiver:
+        exporter(ledger, place.folder, receiver).deliver()
+        children = [place.in_child(KILLED) for _ in range(2)]
+        for child in children:
+            assert child.stdout is not None
+            assert child.stdout.readline() == "begun\n"
+        runs = [ended(ledger) for _ in range(100)]
+        until(lambda: len(arrived(receiver)) >= 100)
+        for child in children:
+            child.communicate("")
+        assert sorted(arrived(receiver)) == sorted(trace_id(run) for run in runs)
+
+
+def test_what_is_taken_is_told_by_digest_and_failures_and_slow_runs_always_are() -> None:
+    parents = {"child": "first", "grandchild": "child"}
+    following = Following("there", lambda run: parents.get(run, ""), flows=("an*",), sample=0.3, slow=2.0)
+
+    def one(run_id: str, **rest: Any) -> EndRow:
+        given: dict[str, Any] = {
+            "seq": 1, "epoch": 1, "status": "completed", "began_ns": 0, "ended_ns": SECOND, "flow": "answer",
+            "tenant": "", "is_child": False,
+        }  # fmt: skip
+        return EndRow(run_id=run_id, **(given | rest))
+
+    ids = [new_id() for _ in range(2000)]
+    taken = {run for run in ids if following.event(one(run)) is not None}
+    assert taken == {run for run in ids if drawn(run) < 0.3}
+    assert 500 < len(taken) < 700
+    assert taken < {run for run in ids if replace(following, sample=0.5).event(one(run)) is not None}
+    left = next(run for run in ids if run not in taken)
+    assert following.event(one(left, status="failed")) == ENDED
+    assert following.event(one(left, status="cancelled")) == ENDED
+    assert following.event(one(left, ended_ns=2 * SECOND)) == ENDED
+    assert following.event(one(left, status="failed", flow="other")) is None
+    # A child goes with the run that all of it began with.
+    first = following.event(one("first"))
+    assert following.event(one("child", parent="first")) == first
+    assert following.event(one("grandchild", parent="child")) == first

@@ -1,0 +1,81 @@
+"""A run of four steps whose trace is sent to servers of others: retrieval, a call, a tool, embeddings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from surefoot import App, embed, flow, generate, step
+from surefoot.config import load
+from surefoot.retrieval.search import Passage
+from surefoot.traces.exporter import Exporter
+from surefoot.values import RunTags
+from wire import WireServer
+
+KEY = "sk-test-0123456789"
+QUESTION = "When do backups run?"
+PROMPT = """\
+---
+name: desk
+version: "2"
+model:
+  id: openai:gpt-4o-mini
+  options: {temperature: 0.25, maxOutputTokens: 64}
+inputs:
+  question: {kind: string}
+  context: {kind: string}
+---
+system:
+Answer briefly.
+
+user:
+{{context}}
+
+{{question}}
+"""
+
+
+@step
+def find(question: str) -> list[Passage]:
+    return [
+        Passage("handbook.md", "Handbook", "Backups", "Backups run at two.", 0, 19, 0.91, 0.83),
+        Passage("faq.md", "FAQ", "Backups", "Restores take an hour.", 0, 22, 0.42, 0.31),
+    ]
+
+
+@step
+def look_up(page: int) -> str:
+    return f"page {page}"
+
+
+@flow(name="desk", version="3", trusted=True)
+def desk(question: str) -> str:
+    context = "\n".join(passage.text for passage in find(question))
+    said = generate.sync("desk", question=question, context=context)
+    page = look_up(7)
+    embed.sync([question], using="openai:text-embedding-3-small")
+    return f"{said} ({page})"
+
+
+def desk_app(folder: Path, wire: WireServer, traces: str) -> App:
+    """An app whose runs' traces go to the receiver of these settings."""
+    (folder / "prompts").mkdir()
+    (folder / "prompts" / "desk.prompty").write_text(PROMPT)
+    (folder / "surefoot.toml").write_text(
+        f'[connections.openai]\nprovider = "openai"\nbase_url = "{wire.openai_url}"\n'
+        'api_key = "${env:OPENAI_API_KEY}"\n\n'
+        f"[traces.desk]\nbackground = false\n{traces}"
+    )
+    return App(load(folder, environ={"OPENAI_API_KEY": KEY}))
+
+
+def made(app: App) -> str:
+    """The id of a run, whose trace is sent once this returns."""
+    exporter = Exporter(app.ledger, app.config)
+    exporter.deliver()
+    app.run(desk, {"question": QUESTION}, tags=RunTags(principal="ada", session="s-1"))
+    assert exporter.deliver() == {"desk": 1}
+    standing = exporter.standing()["desk"]
+    assert (standing.waiting, standing.shipped.problem) == (0, "")
+    run = app.ledger.run("last").id
+    app.close()
+    return run
