@@ -8,7 +8,7 @@ def greeting(name: str) -> str:
     return f"Hello, {name}!"
 
 
-@flow
+@flow(uses=())
 def greet(name: str) -> str:
     """Greet somebody."""
     return greeting(name)

@@ -140,6 +140,19 @@ def test_a_webhook_is_told_of_what_ends_from_its_beginning_on(ledger: Ledger) ->
     assert [kept.end_of(row) for row in ledger.ask(kept.ends_at_query([found.seq]))] == [found]
 
 
+def test_how_far_a_webhook_has_looked_is_nothing_that_it_is_told(ledger: Ledger) -> None:
+    """Whoever tried it again would have the webhook look behind all ends that there will ever be."""
+    tell(ledger, kept.begin("crm", now_ns=50))
+    ended(ledger)
+    [found] = ends(ledger)
+    tell(ledger, kept.looked("crm", found, now_ns=70))
+    mark = ledger.ask(kept.mark_query("crm"))
+    assert listed(ledger, "waiting") == listed(ledger, "given up") == told(ledger, "") == []
+    tell(ledger, kept.again(DeliveryRow("crm", "", 0, "looked"), now_ns=80))
+    assert take(ledger) == []
+    assert ledger.ask(kept.mark_query("crm")) == mark
+
+
 def test_each_attempt_at_a_run_has_an_end_of_its_own(ledger: Ledger) -> None:
     run_id = new_id()
     ledger.submit(start(run_id)).wait()

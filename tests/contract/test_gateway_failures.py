@@ -470,6 +470,8 @@ def test_a_connection_without_its_key_tells_nothing_of_the_settings(
         with pytest.raises(openai.InternalServerError) as refused:
             chat_of(gateway.openai(), "quick:llama-3.3-70b")
         assert (refused.value.status_code, refused.value.code) == (503, "not_configured")
+        # What somebody has to set up is not there a minute later: no client waits for it by itself.
+        assert refused.value.response.headers["x-should-retry"] == "false"
         assert "QUICK_KEY" not in refused.value.response.text
         assert "QUICK_KEY" in caplog.text
         # One that nobody has set up is none.

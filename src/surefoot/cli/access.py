@@ -371,7 +371,7 @@ def approve(
 @click.argument("what", required=False)
 @click.argument("state", required=False, type=click.Choice(["off", "on"]))
 @click.option(
-    "--reason", default="", metavar="TEXT", help="Why, for those who are refused and for the audit."
+    "--reason", default="", metavar="TEXT", help="Why, for the audit and for those who look at what is off."
 )
 @_organisation
 def switch(what: str | None, state: str | None, reason: str, organisation: str, as_json: bool) -> int:  # noqa: FBT001

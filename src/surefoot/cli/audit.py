@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import click
 
 from surefoot.cli.grouped import below, group
+from surefoot.errors import InvalidInput
 
 if TYPE_CHECKING:
     from surefoot.ledger import AuditRow
@@ -130,13 +131,13 @@ def verify(heads: Path | None, audit: str | None, as_json: bool) -> int:  # noqa
 @click.argument("file")
 def export(file: str, as_json: bool) -> int:  # noqa: FBT001
     """Write all rows to FILE as JSON lines, - for stdout, and as the last line the head, signed."""
+    import orjson
+
     from surefoot.app import App
     from surefoot.cli import screen
 
     count = 0
-    with closing(App.current()) as app, click.open_file(file, "w", encoding="utf-8") as out:
-        import orjson
-
+    with closing(App.current()) as app, _opened(file) as out:
         last = None
         for row in app.access.audit.every():
             out.write(orjson.dumps(_json(row)).decode() + "\n")
@@ -149,6 +150,15 @@ def export(file: str, as_json: bool) -> int:  # noqa: FBT001
     elif file != "-":
         screen.out().print(f"{count:,} rows and the signed head are in {file}", soft_wrap=True)
     return 0
+
+
+def _opened(file: str) -> IO[str]:
+    try:
+        return click.open_file(file, "w", encoding="utf-8")
+    except OSError as error:
+        raise InvalidInput(
+            f"{file} cannot be written ({error.strerror}): name a file in a folder of yours"
+        ) from None
 
 
 def _json(row: AuditRow) -> dict[str, Json]:

@@ -83,6 +83,7 @@ def command(  # noqa: PLR0917
     from surefoot.app import App
     from surefoot.cli import screen
     from surefoot.errors import UsageError
+    from surefoot.mistakes import counted
     from surefoot.server import Served, serve_flows
     from surefoot.server.crew import Member
 
@@ -102,7 +103,7 @@ def command(  # noqa: PLR0917
             sys.stdout.flush()
             return
         if flows:
-            screen.err().print(f"{len(flows)} flows at {url} (Ctrl-C ends it): {', '.join(flows)}")
+            screen.err().print(f"{counted(len(flows), 'flow')} at {url} (Ctrl-C ends it): {', '.join(flows)}")
         if has_gateway:
             screen.err().print(f"Models at {url}/v1 for clients of OpenAI, {url} for those of Anthropic")
         if has_ui:

@@ -22,13 +22,17 @@ COLUMNS = "webhook, run_id, epoch, event, tries, next_ns, done_ns, error"
 _ERROR_CHARACTERS = 500
 
 _KEY = "run_id = ? AND webhook = ? AND epoch = ? AND event = ?"
+# Each delivery is of a run; the row without one is a mark, which nobody is told and nobody tries again.
+_IS_ONE = "run_id <> ''"
 _OWE = (
     f"INSERT INTO deliveries ({COLUMNS}) VALUES (?, ?, ?, ?, 0, ?, NULL, '') "
     "ON CONFLICT (run_id, webhook, epoch, event) DO NOTHING"
 )
 # Whoever took it longest ago and was not heard of any more has lost it: the number of tries says whose it is.
 _SETTLE = f"UPDATE deliveries SET done_ns = ?, next_ns = ?, error = ? WHERE {_KEY} AND tries = ? AND done_ns IS NULL"
-_AGAIN = f"UPDATE deliveries SET done_ns = NULL, next_ns = ?, tries = 0 WHERE {_KEY} AND error <> ''"
+_AGAIN = (
+    f"UPDATE deliveries SET done_ns = NULL, next_ns = ?, tries = 0 WHERE {_KEY} AND {_IS_ONE} AND error <> ''"
+)
 
 # How far a webhook has looked, as a row that is never due: `next_ns` is the `seq` of the last end that it has seen,
 # `error` says which end that is, `done_ns` when that was noted, `tries` when the webhook was begun.
@@ -155,7 +159,7 @@ def mark_of(row: Row) -> Mark:
 
 def due_query(webhook: str, *, now_ns: int, most: int) -> Query:
     """The deliveries of a webhook that may be taken, those that have been due for longest first."""
-    terms = "webhook = ? AND done_ns IS NULL AND next_ns <= ?"
+    terms = f"webhook = ? AND done_ns IS NULL AND next_ns <= ? AND {_IS_ONE}"
     return f"SELECT {COLUMNS} FROM deliveries WHERE {terms} ORDER BY next_ns LIMIT ?", (webhook, now_ns, most)
 
 
@@ -240,6 +244,7 @@ def deliveries_query(
         "waiting": ("webhook = ? AND done_ns IS NULL", "next_ns"),
         "given up": ("webhook = ? AND done_ns IS NOT NULL AND error <> ''", "done_ns DESC"),
     }[standing]
+    terms = f"{terms} AND {_IS_ONE}"
     values: tuple[object, ...] = (webhook,)
     if run_id is not None:
         terms, values = f"{terms} AND run_id = ?", (*values, run_id)
@@ -248,9 +253,12 @@ def deliveries_query(
 
 def told_query(webhook: str, run_id: str) -> Query:
     """What a webhook was or is to be told of a run."""
-    return f"SELECT {COLUMNS} FROM deliveries WHERE run_id = ? AND webhook = ? ORDER BY epoch, event", (
-        run_id,
-        webhook,
+    return (
+        f"SELECT {COLUMNS} FROM deliveries WHERE run_id = ? AND webhook = ? AND {_IS_ONE} ORDER BY epoch, event",
+        (
+            run_id,
+            webhook,
+        ),
     )
 
 

@@ -71,8 +71,10 @@ class Served(Mapping[str, ServedFlow]):
 def _found(place: str) -> list[ServedFlow]:
     file, _, name = place.partition(":")
     path = Path(file)
-    if name or not (path.is_dir() or path.is_file()):
+    if name:
         return [_served(flows.load_reference(place))]
+    if not (path.is_dir() or path.is_file()):
+        raise UnknownFlow(f"there is no file or folder {place}: write FILE.py, FILE.py:NAME or a folder")
     files = _files(path) if path.is_dir() else [path]
     found = [_served(one) for each in files for one in flows.flows_of(each)]
     if not found:

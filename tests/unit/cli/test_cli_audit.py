@@ -101,3 +101,16 @@ def test_adding_somebody_again_changes_what_is_given_and_nothing_else(typed: Typ
     assert out == "user:ann is disabled, in acme, group:support\n"
     _, out, _ = typed("access", "add", "user:ann", "--enable")
     assert out == "user:ann is known, in acme, group:support\n"
+
+
+def test_a_file_that_cannot_be_written_is_said_in_a_line(typed: Typed) -> None:
+    typed("access", "add", "user:ann")
+    code, _, err = typed("audit", "export", "nowhere/out.jsonl")
+    assert code == 2
+    assert err.startswith("error: nowhere/out.jsonl cannot be written (No such file or directory)")
+
+
+def test_what_is_no_name_to_switch_is_told_of_flows_too(typed: Typed) -> None:
+    code, _, err = typed("access", "switch", "triage", "off")
+    assert code == 2
+    assert "'triage' begins no run: switch flow:NAME off" in err

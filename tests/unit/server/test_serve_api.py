@@ -495,3 +495,13 @@ def test_a_compensation_that_exits_ends_no_server(client: TestClient, path: str)
     answer = client.post(path.format(run=run_id), json=body)
     assert answer.status_code == (200 if path == "/switches" else 500)
     assert begin(client, "twice", {"n": 1}).json()["output"] == 2
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/", 404), ("PUT", "/runs", 405)])
+def test_whoever_asks_for_what_there_is_not_is_told_where_to_look(
+    client: TestClient, method: str, path: str, status: int
+) -> None:
+    answer = client.request(method, path)
+    assert answer.status_code == status
+    assert ("/openapi.json" if status == 404 else "`allow`") in answer.json()["detail"]
+    assert status == 404 or "GET" in answer.headers["allow"]

@@ -48,7 +48,9 @@ class SwitchPages:
         fields = fields_of(asked.request, SWITCH_FIELDS)
         what, reason = fields.text("what"), fields.text("reason") or ""
         if not what or _WHAT.match(what) is None:
-            raise Problem(400, "what is to be switched? give flow:NAME, user:NAME or service:NAME")
+            raise Problem(
+                400, "what is to be switched? give flow:NAME, user:NAME, group:NAME or service:NAME"
+            )
         is_off = fields.get("off") is None or fields.truth("off")
         cancelled = await run_in_threadpool(self._switched, asked, what, reason, is_off=is_off)
         return told({"what": what, "off": is_off, "cancelled": cancelled})

@@ -16,6 +16,11 @@ from surefoot.values import Json
 
 MEDIA_TYPE = "application/problem+json"
 KIND = "urn:surefoot:problem:"
+_SAID = {
+    404: "there is nothing at this address: GET /openapi.json describes what there is",
+    405: "this address does not take that method: `allow` names those it takes",
+}
+"""What people are told where the framework has no more to say than the name of the status."""
 
 
 class Refusal(HTTPException):
@@ -71,8 +76,9 @@ def of_http(error: HTTPException) -> Refusal:
     """One that the framework raised, as for a path that does not exist."""
     if isinstance(error, Refusal):
         return error
-    kind = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
-    return Refusal(error.status_code, kind, error.detail, headers=error.headers)
+    phrase = HTTPStatus(error.status_code).phrase
+    detail = _SAID.get(error.status_code, error.detail) if error.detail == phrase else error.detail
+    return Refusal(error.status_code, phrase.lower().replace(" ", "-"), detail, headers=error.headers)
 
 
 async def answer_denied(request: Request, error: Exception) -> Response:

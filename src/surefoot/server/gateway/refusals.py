@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from starlette.exceptions import HTTPException
 
@@ -38,6 +38,8 @@ _log = scope.logger("surefoot.gateway")
 
 _MAY_RETRY = frozenset({409, 429, 503})
 """A client may ask again by itself: nothing was asked of a model, or it refused."""
+_NOT_SET_UP = "not_configured"
+"""What somebody has to mend first: clients of OpenAI and Anthropic would wait for it as long as `retry-after` says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,8 @@ class Refused:
     @property
     def headers(self) -> dict[str, str]:
         """The headers that clients go by."""
-        headers = {} if self.status in _MAY_RETRY else {"x-should-retry": "false"}
+        may_retry = self.status in _MAY_RETRY and self.code != _NOT_SET_UP
+        headers = {} if may_retry else {"x-should-retry": "false"}
         if self.retry_after is not None:
             headers["retry-after"] = str(max(1, math.ceil(self.retry_after)))
         if self.status == 401:
@@ -159,6 +162,6 @@ def _own_fault(error: BaseException) -> Refused:
     if isinstance(error, ConfigError | MissingExtra):
         _log.error("the gateway lacks something: %s", error)
         said = "this model is not set up here yet; the log of the server says what it lacks"
-        return replace(Refused(503, "not_configured", said), retry_after=60.0)
+        return Refused(503, _NOT_SET_UP, said)
     _log.error("a request to the gateway failed", exc_info=error)
     return Refused(500, "internal_error", "something went wrong; the log of the server has the details")
