@@ -98,13 +98,14 @@ def api_of(
     own = ServerPages(app, served, executor, figures, rules=rules, is_open=is_open, tally=tally)
     switching = SwitchPages(app)
     endpoints: dict[tuple[Method, str], Endpoint] = {
+        # They are looked for one after the other: what is asked for most comes first.
+        ("POST", "/flows/{flow}/runs"): beginning.run,
         ("GET", "/healthz"): own.health,
         ("GET", "/readyz"): own.ready,
         ("GET", "/metrics"): own.metrics,
         ("GET", "/openapi.json"): own.openapi,
         ("GET", "/flows"): own.flows,
         ("GET", "/flows/{flow}"): own.flow,
-        ("POST", "/flows/{flow}/runs"): beginning.run,
         ("POST", "/flows/{flow}/batches"): beginning.batch,
         ("GET", "/runs"): pages.listing,
         ("GET", "/runs/{run}"): pages.show,
