@@ -26,7 +26,9 @@ RATE, P99_MS, GROWTH_MB, CORES = 300, 250, 16, 2
 FLOW = """
 from surefoot import flow, generate, scripted, step
 
-SCRIPT = scripted(lambda request: "It says what it was asked for. " * 8)
+
+def said(request: object) -> str:
+    return "It says what it was asked for. " * 8
 
 
 @step
@@ -36,14 +38,16 @@ def looked_up(query: str) -> str:
 
 @flow(trusted=True)
 def answer(query: str) -> str:
-    with SCRIPT:
+    # One for each run: a script keeps what it was asked.
+    with scripted(said):
         context = looked_up(query)
         return generate.sync([{"role": "user", "content": f"{context}: {query}"}], using="openai:gpt-4o-mini")
 
 
 @flow(trusted=True)
 async def answer_async(query: str) -> str:
-    with SCRIPT:
+    # One for each run: a script keeps what it was asked.
+    with scripted(said):
         context = looked_up(query)
         return await generate([{"role": "user", "content": f"{context}: {query}"}], using="openai:gpt-4o-mini")
 """
