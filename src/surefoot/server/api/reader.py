@@ -32,7 +32,7 @@ class Reader:
         self.is_exact = False
         self.may_follow = True
         self._sees = sees
-        self._run_id = ""
+        self._run_id: str = ""
         self._until = 0.0
 
     async def follows(self, run_id: str) -> bool:
