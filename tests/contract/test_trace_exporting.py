@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -219,7 +218,7 @@ def test_killed_in_the_middle_of_a_request_it_arrives_later_under_the_same_ids(
     with Receiver() as receiver:
         sending = exporter(ledger, place.folder, receiver)
         sending.deliver()
-        process: subprocess.Popen[str] = place.in_child(KILLED)
+        process = place.in_child(KILLED)
         assert process.stdout is not None
         assert process.stdout.readline() == "begun\n"
 
@@ -235,7 +234,7 @@ def test_killed_in_the_middle_of_a_request_it_arrives_later_under_the_same_ids(
         due_now(ledger, run)
         assert sending.deliver() == {"there": 1}
         assert {(span.trace_id, span.span_id) for span in receiver.spans()} == {(trace_id(run), span_id(run))}
-        process.communicate()
+        process.communicate(timeout=60)
 
 
 def test_two_processes_share_the_work(place: Place, tmp_path: Path) -> None:
@@ -249,7 +248,7 @@ def test_two_processes_share_the_work(place: Place, tmp_path: Path) -> None:
         runs = [ended(ledger) for _ in range(100)]
         until(lambda: len(arrived(receiver)) >= 100)
         for child in children:
-            child.communicate("")
+            child.communicate(timeout=60)
         assert sorted(arrived(receiver)) == sorted(trace_id(run) for run in runs)
 
 
