@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from engines import Place
 from ledgers import end, start, take_over
@@ -14,6 +16,7 @@ from receiver import Receiver, Reply
 from surefoot.config import load
 from surefoot.ledger import DeliveryRow, EndRow, Ledger, TellDeliveries
 from surefoot.ledger import deliveries as kept
+from surefoot.traces import Trace, otlp
 from surefoot.traces.exporter import Exporter, delivery_name
 from surefoot.traces.otlp import span_id, trace_id
 from surefoot.traces.sampling import ENDED, Following, drawn
@@ -198,6 +201,38 @@ def test_a_run_that_was_pruned_meanwhile_is_told_of_and_not_tried_for_ever(
         assert arrived(receiver) == [trace_id(run)]
         assert sending.standing()["there"].shipped.gone == 1
         assert sending.deliver() == {"there": 0}
+
+
+def test_a_trace_that_cannot_be_told_holds_up_no_other_one(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = otlp.spans_of
+
+    def spans_of(trace: Trace, *, now_ns: int) -> Iterator[Any]:
+        if trace.run.id == broken:
+            raise ValueError("a value that nobody thought of")
+        return real(trace, now_ns=now_ns)
+
+    with Receiver() as receiver:
+        sending = exporter(ledger, tmp_path, receiver)
+        sending.deliver()
+        runs = [ended(ledger) for _ in range(3)]
+        broken = runs[1]
+        monkeypatch.setattr(otlp, "spans_of", spans_of)
+        assert sending.deliver() == {"there": 3}
+        assert sorted(set(arrived(receiver))) == sorted(trace_id(run) for run in runs if run != broken)
+        assert "ValueError: a value that nobody thought of" in rows(ledger, broken)[0].error
+        assert sending.standing()["there"].waiting == 0
+
+
+def test_nobody_is_kept_away_for_longer_than_an_hour(ledger: Ledger, tmp_path: Path) -> None:
+    with Receiver() as receiver:
+        sending = exporter(ledger, tmp_path, receiver)
+        sending.deliver()
+        run = ended(ledger)
+        receiver.answer(Reply(503, {"retry-after": "999999999"}))
+        sending.deliver()
+        assert rows(ledger, run)[0].next_ns <= time.time_ns() + 3_600 * SECOND
 
 
 KILLED = """

@@ -9,7 +9,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from surefoot import scope
-from surefoot.errors import ConfigError, ExportError, InvalidInput, UnknownRun
+from surefoot.errors import (
+    ConfigError,
+    ExportError,
+    InvalidInput,
+    LedgerCorrupt,
+    LedgerError,
+    UnknownRun,
+)
 from surefoot.ledger import TakeDeliveries, TellDeliveries
 from surefoot.ledger import deliveries as kept
 from surefoot.locks import ForkSafeLock
@@ -28,8 +35,9 @@ _ONCE = Retries(count=0)
 _AT_ONCE = 64
 _MOST_SPANS = 512
 _LEASE_S = 300.0
-_FIRST_S, _LONGEST_S = 1.0, 60.0
+_FIRST_S, _LONGEST_S, _LONGEST_ASKED_S = 1.0, 60.0, 3_600.0
 _SECOND = 1_000_000_000
+_PRUNED = "it was pruned before its trace was sent"
 _REFUSED = frozenset({400, 413, 422})
 """Answers that are about what was sent, and would be the same the next time."""
 
@@ -39,7 +47,7 @@ class Shipped:
     """What was sent to one receiver since the process began.
 
     `failures` counts requests that did not arrive, `refused` the traces that the receiver did not take, `gone` those
-    whose runs were pruned before; `problem` is what was wrong last, empty once something arrives again.
+    whose runs were pruned before, or cannot be read; `problem` is what was wrong last, empty once something arrives.
     """
 
     runs: int = 0
@@ -104,13 +112,13 @@ class Shipping:
         self._settle(left, again_ns=time.time_ns())
         return len(taken) - len(left)
 
-    def _batches(self, taken: Sequence[DeliveryRow]) -> Iterator[list[tuple[DeliveryRow, Trace | None]]]:
+    def _batches(self, taken: Sequence[DeliveryRow]) -> Iterator[list[tuple[DeliveryRow, Trace | str]]]:
         """What goes together: as many traces as fill a request, each read when it is needed."""
-        batch: list[tuple[DeliveryRow, Trace | None]] = []
+        batch: list[tuple[DeliveryRow, Trace | str]] = []
         spans = 0
         for delivery in taken:
             found = self._read(delivery)
-            size = 0 if found is None else 1 + sum(1 for _ in found.walk())
+            size = 0 if isinstance(found, str) else 1 + sum(1 for _ in found.walk())
             if batch and spans + size > _MOST_SPANS:
                 yield batch
                 batch, spans = [], 0
@@ -119,20 +127,26 @@ class Shipping:
         if batch:
             yield batch
 
-    def _read(self, delivery: DeliveryRow) -> Trace | None:
-        """A trace, or None where its run is gone."""
+    def _read(self, delivery: DeliveryRow) -> Trace | str:
+        """A trace, or why there is none and will be none."""
         try:
             found = trace(self._ledger, delivery.run_id)
         except UnknownRun:
-            return None
-        return found if found.run.id == delivery.run_id else None
+            return _PRUNED
+        except LedgerCorrupt as error:
+            return f"its record is damaged: {error}"
+        return found if found.run.id == delivery.run_id else _PRUNED
 
-    def _ship(self, batch: Sequence[tuple[DeliveryRow, Trace | None]]) -> bool:
+    def _ship(self, batch: Sequence[tuple[DeliveryRow, Trace | str]]) -> bool:
         """Send a batch and settle it; whether the receiver was there."""
-        gone = [delivery for delivery, found in batch if found is None]
-        there = [(delivery, found) for delivery, found in batch if found is not None]
-        self._settle(gone, error="the run was pruned before its trace was sent")
-        self._count(gone=len(gone))
+        there: list[tuple[DeliveryRow, Trace]] = []
+        for delivery, found in batch:
+            if isinstance(found, str):
+                _log.warning("traces.%s: no trace of run %s: %s", self._label, delivery.run_id, found)
+                self._settle([delivery], error=found)
+                self._count(gone=1)
+            else:
+                there.append((delivery, found))
         if not there:
             return True
         try:
@@ -143,6 +157,10 @@ class Shipping:
             return self._refused(there, str(error))
         except (ConfigError, InvalidInput) as error:
             return self._postponed([delivery for delivery, _ in there], error)
+        except LedgerError:
+            raise
+        except Exception as error:  # noqa: BLE001  (what one trace is made of keeps no other one)
+            return self._refused(there, f"it cannot be told: {type(error).__name__}: {error}")
         self._failed_in_turn = 0
         if sent.rejected:
             return self._refused(there, f"it rejected {sent.rejected} spans: {sent.problem}")
@@ -168,7 +186,8 @@ class Shipping:
     def _postponed(self, deliveries: Sequence[DeliveryRow], error: Exception) -> bool:
         self._failed_in_turn += 1
         pause = min(_LONGEST_S, _FIRST_S * 2.0 ** min(self._failed_in_turn - 1, 30))
-        pause = max(pause * (0.5 + self._jitter() / 2), getattr(error, "retry_after", None) or 0.0)
+        asked = getattr(error, "retry_after", None) or 0.0
+        pause = max(pause * (0.5 + self._jitter() / 2), min(asked, _LONGEST_ASKED_S))
         self._paused_until = time.monotonic() + pause
         # The first of a row, and then seldom: an outage is one event.
         level = _log.warning if self._failed_in_turn == 1 else _log.info
