@@ -7,15 +7,16 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 
 from surefoot.cli.grouped import below, group
+from surefoot.cli.owed import STANDINGS, owed
 
 if TYPE_CHECKING:
     from surefoot.app import App
-    from surefoot.ledger import DeliveryRow, Ledger, RunRecord
+    from surefoot.ledger import Ledger, RunRecord
     from surefoot.traces import Trace
     from surefoot.traces.exporter import Exporter
     from surefoot.traces.receivers import Receiver, Speech
@@ -125,12 +126,16 @@ def list_(name: str | None, limit: int, as_json: bool) -> int:  # noqa: FBT001
     """Show the receivers of the settings, or NAME: what waits, since when, and what was not taken."""
     from surefoot.app import App
     from surefoot.cli import screen, words
+    from surefoot.traces.exporter import delivery_name
 
     with closing(App.current()) as app:
         names = [_known(app, name)] if name is not None else sorted(app.config.traces)
         standing = _exporter(app, *names).standing()
-        refused = {one: _rows(app, one, "given up", most=limit) for one in names}
-        late = {one: next((row.error for row in _rows(app, one, "waiting", most=1)), "") for one in names}
+        refused = {one: owed(app, delivery_name(one), "given up", most=limit) for one in names}
+        late = {
+            one: next((row.error for row in owed(app, delivery_name(one), "waiting", most=1)), "")
+            for one in names
+        }
     if as_json:
         screen.print_json(
             [
@@ -175,14 +180,15 @@ def retry(name: str, run: str | None, as_json: bool) -> int:  # noqa: FBT001
     from surefoot.app import App
     from surefoot.cli import screen
     from surefoot.ledger import TellDeliveries, deliveries
+    from surefoot.traces.exporter import delivery_name
 
     with closing(App.current()) as app:
         _known(app, name)
         run_id = None if run is None else app.ledger.run(run).id
         rows = [
             row
-            for standing in _STANDINGS
-            for row in _rows(app, name, standing, run_id=run_id, most=_MOST)
+            for standing in STANDINGS
+            for row in owed(app, delivery_name(name), standing, run_id=run_id, most=_MOST)
             if row.error
         ]
         now = time.time_ns()
@@ -245,9 +251,6 @@ def deliver(is_watching: bool, as_json: bool) -> int:  # noqa: FBT001
     return 1 if any(here.shipped.problem for here in found.values()) else 0
 
 
-_STANDINGS: tuple[Literal["given up"], Literal["waiting"]] = ("given up", "waiting")
-
-
 def _receiver(app: App, to: str, *, url: str | None, project: str, headers: Mapping[str, str]) -> Receiver:
     """Whom `--to` names: a receiver of the settings, or a kind of one."""
     from surefoot.errors import InvalidInput
@@ -285,23 +288,6 @@ def _known(app: App, name: str) -> str:
         return name
     there = ", ".join(sorted(app.config.traces)) or "none, as [traces.NAME] in surefoot.toml makes one"
     raise InvalidInput(f"there is no receiver {name!r}; there are: {there}")
-
-
-def _rows(
-    app: App,
-    name: str,
-    standing: Literal["waiting", "given up"],
-    *,
-    most: int,
-    run_id: str | None = None,
-) -> list[DeliveryRow]:
-    from surefoot.ledger import deliveries
-    from surefoot.traces.exporter import delivery_name
-
-    query = deliveries.deliveries_query(
-        webhook=delivery_name(name), standing=standing, run_id=run_id, most=most
-    )
-    return [deliveries.delivery_of(row) for row in app.ledger.ask(query)]
 
 
 class Selection:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 
 from surefoot.cli.access import asked_here
 from surefoot.cli.grouped import below, group
+from surefoot.cli.owed import STANDINGS, owed
 
 if TYPE_CHECKING:
     from surefoot.app import App
@@ -46,7 +47,7 @@ def list_(name: str | None, limit: int, as_json: bool) -> int:  # noqa: FBT001
     with closing(App.current()) as app:
         names = [name] if name is not None else sorted(app.config.webhooks)
         found = {
-            one: [row for standing in _STANDINGS for row in _rows(app, one, standing, most=limit)]
+            one: [row for standing in STANDINGS for row in owed(app, one, standing, most=limit)]
             for one in [_known(app, one) for one in names]
         }
         settings = app.config.webhooks
@@ -75,9 +76,6 @@ def list_(name: str | None, limit: int, as_json: bool) -> int:  # noqa: FBT001
     return 0
 
 
-_STANDINGS: tuple[Literal["given up"], Literal["waiting"]] = ("given up", "waiting")
-
-
 @below(
     command,
     "surefoot webhooks retry crm",
@@ -103,8 +101,8 @@ def retry(name: str, run: str | None, as_json: bool) -> int:  # noqa: FBT001
         run_id = None if run is None else app.ledger.run(run).id
         rows = [
             row
-            for standing in _STANDINGS
-            for row in _rows(app, name, standing, run_id=run_id, most=_MOST)
+            for standing in STANDINGS
+            for row in owed(app, name, standing, run_id=run_id, most=_MOST)
             if row.error
         ]
         if rows:
@@ -151,7 +149,7 @@ def deliver(is_watching: bool, as_json: bool) -> int:  # noqa: FBT001
             _watch(courier)
             return 0
         count = courier.deliver()
-        left = sum(len(_rows(app, one.name, "waiting", most=_MOST)) for one in courier.webhooks)
+        left = sum(len(owed(app, one.name, "waiting", most=_MOST)) for one in courier.webhooks)
     if as_json:
         screen.print_json({"requests": count, "waiting": left})
     else:
@@ -174,20 +172,6 @@ def _known(app: App, name: str) -> str:
     from surefoot.server.hooks import known_webhook
 
     return known_webhook(app.config.webhooks, name)
-
-
-def _rows(
-    app: App,
-    name: str,
-    standing: Literal["waiting", "given up"],
-    *,
-    most: int,
-    run_id: str | None = None,
-) -> list[DeliveryRow]:
-    from surefoot.ledger import deliveries
-
-    query = deliveries.deliveries_query(webhook=name, standing=standing, run_id=run_id, most=most)
-    return [deliveries.delivery_of(row) for row in app.ledger.ask(query)]
 
 
 def _show(row: DeliveryRow) -> None:

@@ -85,6 +85,7 @@ if TYPE_CHECKING:
     from surefoot.ledger.holding import refuse_pruned as refuse_pruned
     from surefoot.ledger.lookout import Follower as Follower
     from surefoot.ledger.lookout import Lookout as Lookout
+    from surefoot.ledger.lookout import is_one as is_one
     from surefoot.ledger.notary import not_gone_on_with as not_gone_on_with
     from surefoot.ledger.owner import holder as holder
     from surefoot.ledger.owner import is_holder_gone as is_holder_gone
@@ -132,7 +133,7 @@ else:
             "connection": ["engine"],
             "capturing": ["WITHHELD", "capture_of"],
             "deliveries": ["DeliveryRow", "EndRow"],
-            "lookout": ["Follower", "Lookout"],
+            "lookout": ["Follower", "Lookout", "is_one"],
             "due": ["due_runs", "letters_of", "statuses"],
             "encoding": [
                 "Encoded",

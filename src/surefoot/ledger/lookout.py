@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Protocol
 
 from surefoot.ledger import deliveries as kept
@@ -38,6 +39,11 @@ class Follower(Protocol):
     def event(self, end: EndRow) -> str | None:
         """What it is told by how a run ended; None where it is not told of it."""
         ...
+
+
+def is_one(name: str, patterns: Sequence[str]) -> bool:
+    """Whether a name is one of a follower's patterns, `*` standing for any characters; capitals count."""
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 class Lookout:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from hashlib import blake2b
 
-from surefoot.ledger import EndRow
+from surefoot.ledger import EndRow, is_one
 
 ENDED = "trace"
 """The event of a delivery by which a trace is owed."""
@@ -42,7 +41,7 @@ class Following:
         """`ENDED` where the trace is owed."""
         if end.status == "waiting":
             return None
-        if not (_is_one(end.flow, self.flows) and _is_one(end.tenant, self.tenants)):
+        if not (is_one(end.flow, self.flows) and is_one(end.tenant, self.tenants)):
             return None
         is_slow = self.slow is not None and (end.ended_ns - end.began_ns) / 1e9 >= self.slow
         if end.status != "completed" or is_slow or self.sample >= 1:
@@ -62,8 +61,3 @@ class Following:
 def drawn(run_id: str) -> float:
     """Where a run lies between 0 and 1: always there, and evenly spread over many runs."""
     return int.from_bytes(blake2b(run_id.encode(), digest_size=8, person=b"traces").digest(), "big") / _UNIT
-
-
-def _is_one(name: str, patterns: tuple[str, ...]) -> bool:
-    """Whether a name is one of the patterns, `*` standing for any characters; capitals count."""
-    return any(fnmatchcase(name, pattern) for pattern in patterns)

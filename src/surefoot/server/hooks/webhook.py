@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from surefoot.errors import ConfigError
+from surefoot.ledger import is_one
 
 if TYPE_CHECKING:
     from surefoot.config import Secret, SecretText, WebhookSettings
@@ -71,10 +71,5 @@ class Webhook:
         event = _OF_STATUS.get(end.status)
         if event not in self.settings.events or end.is_child or _EXPERIMENT in end.tags:
             return None
-        wanted = _is_one(end.flow, self.settings.flows) and _is_one(end.tenant, self.settings.tenants)
+        wanted = is_one(end.flow, self.settings.flows) and is_one(end.tenant, self.settings.tenants)
         return event if wanted else None
-
-
-def _is_one(name: str, patterns: tuple[str, ...]) -> bool:
-    """Whether a name is one of the patterns, `*` standing for any characters; capitals count."""
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
