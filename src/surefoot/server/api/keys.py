@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,10 @@ if TYPE_CHECKING:
     from surefoot.server.api.asked import Asked
     from surefoot.server.api.reading import Fields
 
+_UNPRINTED = r"\x00-\x1f\x7f-\xa0\xad\u1680\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff"
+PRINTED = f"^ *[^{_UNPRINTED} ][^{_UNPRINTED}]*$"
+"""A key, as a pattern of JSON Schema: what is neither a control character nor unseen, and not spaces alone."""
+PRINTED_IN_HEADER = r"^ *[\x21-\x7e][\x20-\x7e]*$"
 _HEADER = "idempotency-key"
 _LONGEST, _LONGEST_OF_BATCH = 255, 240
 _STOPPED = ("failed", "in_doubt")
@@ -62,6 +68,6 @@ def _of_header(request: Request, *, most: int) -> str | None:
 
 
 def _checked(key: str | None, *, most: int) -> str | None:
-    if key is not None and (not key.strip() or len(key) > most or not key.isprintable()):
+    if key is not None and (len(key) > most or not re.fullmatch(PRINTED, key)):
         raise Problem(400, f"a key is a text of 1 to {most} characters that can be printed")
     return key

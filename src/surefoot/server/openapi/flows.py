@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from surefoot import flows
+from surefoot.server.api.keys import PRINTED, PRINTED_IN_HEADER
 from surefoot.server.openapi.components import TAGS, with_links
 from surefoot.server.openapi.example import example_of
 from surefoot.server.openapi.operation import (
@@ -37,9 +38,8 @@ WAIT = query(
 )
 MADE = frozenset(("409", "410", "422", "500", "502", "504"))
 """What comes of making a run, and waiting for it."""
-_SAYING = r"^[^\x00]*[^\x00-\x20\x7f-\xa0][^\x00]*$"
-_KEY: Schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": _SAYING}
-_OWN_KEY: Schema = {"type": ["string", "null"], "minLength": 1, "maxLength": 255, "pattern": _SAYING}
+_KEY: Schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": PRINTED_IN_HEADER}
+_OWN_KEY: Schema = {**_KEY, "type": ["string", "null"], "pattern": PRINTED}
 _BATCH_KEY: Schema = {**_KEY, "maxLength": 240}
 _ABOUT: Schema = {
     "tags": {**TAGS, "type": ["object", "null"]},
