@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from surefoot.flows import random as random
     from surefoot.flows import send as send
     from surefoot.flows import sleep as sleep
+    from surefoot.flows import trace_headers as trace_headers
     from surefoot.flows import uuid4 as uuid4
     from surefoot.flows import wait_for as wait_for
     from surefoot.flows.flow import flow as flow
@@ -71,6 +72,7 @@ else:
                 "random",
                 "send",
                 "sleep",
+                "trace_headers",
                 "uuid4",
                 "wait_for",
             ],
@@ -137,6 +139,7 @@ __all__ = [
     "send",
     "sleep",
     "step",
+    "trace_headers",
     "trusted",
     "uuid4",
     "wait_for",

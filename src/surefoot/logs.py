@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 import orjson
 
 from surefoot import scope
-from surefoot.values import id_bytes
+from surefoot.tracecontext import TRACEPARENT, TraceParent, trace_id
 
 _OF_EVERY_RECORD = frozenset(
     {
@@ -33,9 +33,10 @@ _OF_EVERY_RECORD = frozenset(
 class JsonFormatter(logging.Formatter):
     """Formats any record as a JSON object on one line.
 
-    `time` (RFC 3339, UTC), `level`, `logger` and `message`; `run_id`, `step_id` and `trace_id` of records that were
-    written inside a run, whoever wrote them (the trace is the one that receivers of traces know); `exception`, `stack`;
-    and what was given as `extra`. Secrets that the apps of this process know are masked in all of it.
+    `time` (RFC 3339, UTC), `level`, `logger` and `message`; `run_id`, `step_id`, `trace_id` and `span_id` of records
+    that were written inside a run, whoever wrote them (the trace is that of whoever asked for the run, else its own, as
+    OTLP receivers know it); `exception`, `stack`; and what was given as `extra`. Secrets that the apps of this process
+    know are masked in all of it.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -66,5 +67,12 @@ def _whereabouts(record: logging.LogRecord) -> dict[str, str]:
     run_id, step_id = getattr(record, "run_id", ""), getattr(record, "step_id", "")
     if not run_id:
         return {}
-    found = {"run_id": run_id, "trace_id": id_bytes(run_id).hex()}
-    return {**found, "step_id": step_id} if step_id else found
+    found = {"run_id": run_id, **({"step_id": step_id} if step_id else {})}
+    here = scope.current()
+    if here is None or (here.run_id, here.step_id) != (run_id, step_id):
+        # A handler that writes in a thread of its own.
+        return {**found, "trace_id": trace_id(run_id).hex()}
+    span = TraceParent.read(here.trace_headers.get(TRACEPARENT, ""))
+    return (
+        found if span is None else {**found, "trace_id": span.trace_id.hex(), "span_id": span.span_id.hex()}
+    )

@@ -107,6 +107,11 @@ class Claim(Protocol):
         """Stable over crashes and resumes: the same work of the same run has the same key."""
         ...
 
+    @property
+    def trace_headers(self) -> Mapping[str, str]:
+        """Headers that tell whom the work is asked of which span this is (W3C Trace Context); empty outside a run."""
+        ...
+
     def finish(self, ending: Ending) -> Ticket: ...
 
     def handed_over(self, cause: object) -> None:
@@ -139,6 +144,11 @@ class Scope(Protocol):
     @property
     def step_id(self) -> str:
         """The key of the step whose body this is, in hex; empty in the body of the flow."""
+        ...
+
+    @property
+    def trace_headers(self) -> Mapping[str, str]:
+        """As those of a claim, for what the code inside asks others for."""
         ...
 
     @property

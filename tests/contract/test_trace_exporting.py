@@ -16,9 +16,9 @@ from receiver import Receiver, Reply
 from surefoot.config import load
 from surefoot.ledger import DeliveryRow, EndRow, Ledger, TellDeliveries
 from surefoot.ledger import deliveries as kept
+from surefoot.tracecontext import span_id, trace_id
 from surefoot.traces import Trace, otlp
 from surefoot.traces.exporter import Exporter, delivery_name
-from surefoot.traces.otlp import span_id, trace_id
 from surefoot.traces.sampling import ENDED, Following, drawn
 from surefoot.values import RunStatus, new_id
 

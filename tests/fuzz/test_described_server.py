@@ -44,6 +44,9 @@ def is_excused(one: Finding) -> bool:
         case "unsupported_method" | "ignored_auth", 415:
             # A form of another site is refused by its headers, before anybody looks what there is.
             return one.method in ("POST", "PUT", "PATCH", "DELETE")
+        case "negative_data_rejection", 421:
+            # Another header than the one that is looked at here names a server that this is not.
+            return True
         case _:
             return False
 

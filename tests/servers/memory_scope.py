@@ -48,6 +48,10 @@ class MemoryClaim:
     def idempotency_key(self) -> str:
         return f"{self.scope.run_id}-{self.key[2]}"
 
+    @property
+    def trace_headers(self) -> Mapping[str, str]:
+        return {}
+
     def finish(self, ending: Ending) -> MemoryTicket:
         assert self.ending is None, "a claim is finished once"
         assert not self.is_abandoned
@@ -120,6 +124,10 @@ class MemoryScope:
 
     def pin(self, reference: str, prompt: PromptRef) -> PromptRef:
         raise NotImplementedError
+
+    @property
+    def trace_headers(self) -> Mapping[str, str]:
+        return {}
 
     @property
     def other_models(self) -> Mapping[str, str]:

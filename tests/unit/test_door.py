@@ -53,6 +53,7 @@ EXPECTED = [
     "send",
     "sleep",
     "step",
+    "trace_headers",
     "trusted",
     "uuid4",
     "wait_for",

@@ -32,6 +32,7 @@ FLOOR = {
     "mistakes": 1,
     "addresses": 1,
     "webhooks": 1,
+    "tracecontext": 1,
     "logs": 1,
     "texts": 1,
     "ledger": 2,
@@ -89,7 +90,8 @@ NEIGHBOURS = {
     ("errors", "mistakes"),
     ("addresses", "errors"),
     ("webhooks", "errors"),
-    *(("logs", "scope"), ("logs", "values")),
+    *(("logs", "scope"), ("logs", "tracecontext")),
+    ("tracecontext", "values"),
 }
 
 # Who may name what: the rooms, and the third parties (and their likes in the standard library) behind their wall.

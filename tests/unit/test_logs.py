@@ -15,7 +15,7 @@ from surefoot import App, flow, step
 from surefoot.config import load
 from surefoot.logs import JsonFormatter
 from surefoot.scope import logger
-from surefoot.traces.otlp import trace_id
+from surefoot.tracecontext import span_id, trace_id
 
 SECRET = "sk-proj-" + "a1B2" * 12
 
@@ -67,6 +67,8 @@ def test_a_record_says_where_it_was_written(tmp_path: Path, written: io.StringIO
     assert beside["logger"] == "elsewhere"
     assert (beside["run_id"], beside["step_id"]) == (run.id, at_work["step_id"])
     assert beside["trace_id"] == trace_id(run.id).hex()
+    assert begun["span_id"] == span_id(run.id).hex()
+    assert beside["span_id"] == span_id(run.id, f"{at_work['step_id']}.1").hex()
 
 
 def test_outside_of_runs_there_are_no_whereabouts_and_each_record_is_one_line(written: io.StringIO) -> None:

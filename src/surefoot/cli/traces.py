@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from surefoot.traces.exporter import Exporter
     from surefoot.traces.receivers import Receiver, Speech
     from surefoot.traces.sending import Sent
+    from surefoot.traces.targets import Target
 
 _PAGE = 200
 _MOST = 1_000
@@ -104,11 +105,11 @@ def send(  # noqa: PLR0917
                 "rejected": sent.rejected,
                 "message": sent.problem or None,
                 "unfinished": runs.unfinished,
-                "traces": dict(runs.trace_ids()),
+                "traces": dict(runs.trace_ids(joins=receiver.joins)),
             }
         )
     else:
-        _print_sent(sent, runs, receiver.url)
+        _print_sent(sent, runs, receiver)
     return 1 if sent.rejected else 0
 
 
@@ -323,12 +324,13 @@ class Selection:
         for run in self._named if self._window is None else self._in_window(*self._window):
             yield trace(self._ledger, run.id)
 
-    def trace_ids(self) -> Iterator[tuple[str, str]]:
-        """The runs that were named, with the ids by which the receiver knows them."""
-        from surefoot.traces.otlp import trace_id
+    def trace_ids(self, *, joins: bool) -> Iterator[tuple[str, str]]:
+        """The runs that were named, with the ids by which a receiver knows them, which `joins` as a `Target` does."""
+        from surefoot.tracecontext import caller_of, trace_id
 
         for run in self._named:
-            yield run.id, trace_id(run.id).hex()
+            caller = caller_of(run.tags) if joins else None
+            yield run.id, (trace_id(run.id) if caller is None else caller.trace_id).hex()
 
     def _in_window(self, began_ns: int, flow: str | None) -> Iterator[RunRecord]:
         before: str | None = None
@@ -355,7 +357,7 @@ def _sorted(places: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
     return None, places
 
 
-def _print_sent(sent: Sent, runs: Selection, url: str) -> None:
+def _print_sent(sent: Sent, runs: Selection, receiver: Target) -> None:
     from surefoot.cli import screen, words
 
     console = screen.out()
@@ -364,8 +366,8 @@ def _print_sent(sent: Sent, runs: Selection, url: str) -> None:
     else:
         what = f"{words.counted(sent.runs, 'run')} as {words.counted(sent.spans, 'span')}"
         again = f", {words.counted(sent.retries, 'attempt')} had to be repeated" if sent.retries else ""
-        console.print(f"sent {what} to {url}{again}", soft_wrap=True)
-    for run_id, trace_id in runs.trace_ids():
+        console.print(f"sent {what} to {receiver.url}{again}", soft_wrap=True)
+    for run_id, trace_id in runs.trace_ids(joins=receiver.joins):
         console.print(screen.styled((f"  run {run_id}  trace {trace_id}", "dim")), soft_wrap=True)
     if runs.unfinished:
         console.print(

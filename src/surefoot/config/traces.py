@@ -55,7 +55,11 @@ class TraceSettings(Section):
     slow: float | None = Field(
         default=None, gt=0, description="Seconds from which on a run is always sent, whatever the share."
     )
-
+    join: bool | None = Field(
+        default=None,
+        description="Whether a run that was asked for with a header `traceparent` is told as a part of that trace; "
+        "else it has one of its own, with a link. Left out: for `otlp`, where the others send theirs too.",
+    )
     background: bool = Field(
         default=True,
         description="Whether each process that makes runs sends by itself; else `surefoot traces deliver` does.",

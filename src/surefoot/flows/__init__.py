@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from surefoot.flows.handles import current_run as current_run
     from surefoot.flows.handles import current_step as current_step
     from surefoot.flows.handles import last_run as last_run
+    from surefoot.flows.handles import trace_headers as trace_headers
     from surefoot.flows.host import Host as Host
     from surefoot.flows.host import host as host
     from surefoot.flows.lease import Keeper as Keeper
@@ -120,7 +121,15 @@ else:
             "flow": ["Flow", "FlowSpec", "Workflow", "flow"],
             "forking": ["fork", "fork_async", "planned"],
             "given": ["now", "random", "sleep", "uuid4"],
-            "handles": ["CurrentRun", "CurrentStep", "Run", "current_run", "current_step", "last_run"],
+            "handles": [
+                "CurrentRun",
+                "CurrentStep",
+                "Run",
+                "current_run",
+                "current_step",
+                "last_run",
+                "trace_headers",
+            ],
             "host": ["Host", "host"],
             "lease": ["Keeper"],
             "options": ["Completed", "Opaque", "Options", "Target"],

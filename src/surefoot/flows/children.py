@@ -83,7 +83,8 @@ def _origin(claim: StepClaim, target: Target) -> Origin | None:
 def _child(claim: StepClaim, target: Target, options: Options) -> Logic[Any]:
     """The child run. That it alone was stopped is a failure of the step; that the parent was is none."""
     try:
-        return (yield from begin(target, replace(options, origin=_origin(claim, target))))
+        own = replace(options, origin=_origin(claim, target), trace_headers=claim.trace_headers)
+        return (yield from begin(target, own))
     except RunStopped as error:
         claim.brake.check()
         name = target.spec.name

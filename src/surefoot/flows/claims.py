@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal
@@ -20,6 +20,7 @@ from surefoot.flows.openrun import Doubt, OpenRun
 from surefoot.flows.stopping import Brake
 from surefoot.ledger import Adopt, Append, Freight, Outcome, Pending, Settle, SqlBody, Transact
 from surefoot.scope import Ending, Recorded, Work
+from surefoot.tracecontext import headers_at
 from surefoot.values import Capture, Money, PromptRef, StepKind, StepStatus, Trust
 
 if TYPE_CHECKING:
@@ -110,6 +111,11 @@ class StepClaim:
     @property
     def idempotency_key(self) -> str:
         return f"{self.here.run.id}-{self.key.hex()}"
+
+    @property
+    def trace_headers(self) -> Mapping[str, str]:
+        run = self.here.run
+        return headers_at(run.id, run.labels.tags, f"{self.key.hex()}.{self.attempt}")
 
     @property
     def digest(self) -> bytes:

@@ -45,6 +45,15 @@ def current_step() -> CurrentStep | None:
     return CurrentStep(here.name, here.attempt, here.idempotency_key) if here and here.path else None
 
 
+def trace_headers() -> dict[str, str]:
+    """Headers for what is asked of others here, which tell of the trace and span that this is (W3C Trace Context).
+
+    `traceparent`, and `tracestate` where whoever asked for the run had one; empty outside of runs.
+    """
+    here = open_scope()
+    return dict(here.trace_headers) if here else {}
+
+
 class Run:
     """A run as the ledger knows it. As the value of a notebook's cell it shows itself as a card."""
 

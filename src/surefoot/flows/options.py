@@ -63,7 +63,7 @@ class Options:
     that does nothing but wait, with the status `waiting` (`Suspended` is raised); by default it waits in this process.
     `audit` is the row on whoever begins a new run, written in one commit with its start. `admits` is given the run that
     has the run key already, and raises where that is none for whoever asks: before anything of it is given or gone on
-    with.
+    with. `trace_headers` tell of the step that a child run is, where its parent is part of another system's trace.
     """
 
     tags: RunTags = RunTags()
@@ -85,6 +85,7 @@ class Options:
     parks: float | None = None
     audit: AuditRow | None = None
     admits: Callable[[RunRecord], object] | None = None
+    trace_headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 Make = Callable[[Mapping[str, Any], Mapping[str, Any]], Target]

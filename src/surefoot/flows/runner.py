@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import ChainMap
 from contextlib import nullcontext
-from dataclasses import replace
 from typing import Any, cast
 
 from surefoot import ledger as records
@@ -21,20 +20,20 @@ from surefoot.errors import (
     RunCancelled,
     RunEnded,
     RunStopped,
-    UsageError,
 )
 from surefoot.flows import cancelling, doubts, ending, entrusted, intake, opened, sources, undoing
-from surefoot.flows.changes import CHANGES, NO_CHANGES, Changes, recorded_changes
-from surefoot.flows.confining import MARK, Bounds, bounds_of_known, bounds_of_new, refuse_other_tenant
-from surefoot.flows.deadlines import first_deadline, next_deadline
+from surefoot.flows.changes import NO_CHANGES, Changes, recorded_changes
+from surefoot.flows.confining import bounds_of_known, bounds_of_new, refuse_other_tenant
+from surefoot.flows.deadlines import next_deadline
 from surefoot.flows.drive import Body, Durable, Logic, Pause
 from surefoot.flows.events import RunOpened
 from surefoot.flows.flow import FlowSpec
 from surefoot.flows.host import Host, host
 from surefoot.flows.keyed import check_same
+from surefoot.flows.newrun import EFFECTS, SUPPRESSED, capture_of, changes_of, made_of, new_record
 from surefoot.flows.openrun import OpenRun, callers_around
 from surefoot.flows.options import Completed, Make, Options, Target
-from surefoot.flows.origin import FORK_STEP, FORKED_FROM, Origin, forked_from
+from surefoot.flows.origin import Origin, forked_from
 from surefoot.flows.recall import Recall
 from surefoot.flows.running import Here
 from surefoot.flows.stopping import Suspended
@@ -49,17 +48,10 @@ from surefoot.ledger import (
     StartRun,
     TakeOver,
     lease_of,
-    lease_until,
     this_process,
 )
-from surefoot.values import Capture, RunTags, new_id
 
 log = scope.logger("surefoot.flows")
-
-EFFECTS, SUPPRESSED = "effects", "suppressed"
-"""The tag of a run in which effects do not happen, whoever goes on with it."""
-
-_RESERVED = frozenset((CHANGES, FORKED_FROM, FORK_STEP, EFFECTS, MARK))
 
 _LOOK_AGAIN = 0.2
 """Seconds between two looks at a run that somebody else holds."""
@@ -256,100 +248,11 @@ def prepared_host() -> Host:
     return app
 
 
-def changes_of(options: Options) -> Changes:
-    """What is different in a new run. Raises what `Changes.of` raises."""
-    if options.parent is not None:
-        return options.parent.changes
-    return Changes.of(options.changes) if options.changes else NO_CHANGES
-
-
 def _share(run: OpenRun, origin: Origin | None) -> None:
     """Let a fork find what it shares; what is not changed means what it did."""
     if origin is not None:
         run.origin = origin
         run.inherited = {**run.inherited, **origin.pins}
-
-
-def made_of(options: Options, bounds: Bounds | None) -> records.Encoded:
-    """What a run begins with beside its inputs: how it is confined, and for a fork the hash that binds all that its
-    origin had recorded.
-    """
-    origin = options.origin
-    if origin is None and bounds is None:
-        return "null"
-    said: dict[str, object] = {}
-    if origin is not None:
-        said |= {"forked_from": origin.run.id, "hash": origin.head.hex()}
-    if bounds is not None:
-        said[MARK] = bounds.confined.to_record()
-    return records.encode(said, name="start")
-
-
-def _tags_of(options: Options, changes: Changes, bounds: Bounds | None) -> dict[str, str]:
-    """The tags of a new run: those that it was given, and what whoever resumes it has to know."""
-    parent, origin = options.parent, options.origin
-    if parent is None or options.tags != RunTags():
-        given = options.tags.tags
-        if reserved := sorted(_RESERVED & given.keys()):
-            raise UsageError(
-                f"the tag {reserved[0]!r} is for runs that are forks, have changes, suppress effects or are confined: "
-                "give yours another name"
-            )
-    else:
-        given = {name: value for name, value in parent.labels.tags.items() if name not in _RESERVED}
-    is_suppressed = options.suppresses_effects or (parent is not None and parent.suppresses_effects)
-    return {
-        **given,
-        **changes.tags,
-        **({} if origin is None else origin.tags),
-        **({EFFECTS: SUPPRESSED} if is_suppressed else {}),
-        # For people: what binds it is its first row.
-        **({} if bounds is None else {MARK: bounds.confined.account}),
-    }
-
-
-def new_record(
-    app: Host, target: Target, options: Options, changes: Changes, *, bounds: Bounds | None = None
-) -> RunRecord:
-    spec, parent = target.spec, options.parent
-    tags = options.tags if parent is None or options.tags != RunTags() else parent.labels
-    if bounds is not None:
-        # Whose it is was decided before: it is not for the code of a flow to say.
-        caller = bounds.confined.caller
-        tags = replace(
-            tags,
-            tenant=bounds.confined.tenant,
-            principal=tags.principal if caller is None else caller.who,
-        )
-    readable = app.ledger.payloads.readable
-    entry = spec.entry
-    now = time.time_ns()
-    return RunRecord(
-        id=options.run_id or new_id(),
-        flow=spec.name,
-        entry=entry,
-        status="running",
-        created_ns=now,
-        flow_version=spec.version,
-        code_digest=sources.digest_of(entry) if options.code_digest is None else options.code_digest,
-        tenant=tags.tenant,
-        principal=tags.principal,
-        session=tags.session,
-        # What a run was changed by is read again by whoever goes on with it; anything else is for people.
-        tags={
-            name: value if name in _RESERVED else readable(value)
-            for name, value in _tags_of(options, changes, bounds).items()
-        },
-        run_key=options.run_key,
-        parent_run=parent.id if parent is not None else None,
-        owner=this_process(),
-        lease_until_ns=lease_until(app.keeper.lease_seconds),
-        deadline_ns=first_deadline(app, spec, options, now),
-    )
-
-
-def capture_of(app: Host, spec: FlowSpec, options: Options) -> Capture:
-    return spec.capture or options.capture or app.config.privacy.capture
 
 
 def opened_run(app: Host, record: RunRecord, options: Options, changes: Changes) -> OpenRun:

@@ -22,6 +22,7 @@ from surefoot.flows.recall import Identity, Place, Record, ScopeKey, ScopeRecall
 from surefoot.ledger import Outcome
 from surefoot.rights import Rights, UseKind
 from surefoot.scope import Work
+from surefoot.tracecontext import headers_at
 from surefoot.values import Caller, Capture, PromptRef
 
 if TYPE_CHECKING:
@@ -139,6 +140,12 @@ class Here:
     @property
     def step_id(self) -> str:
         return self.path[-16:].hex()
+
+    @property
+    def trace_headers(self) -> Mapping[str, str]:
+        """See `surefoot.scope.Scope.trace_headers`."""
+        place = f"{self.step_id}.{self.attempt}" if self.path else ""
+        return headers_at(self.run.id, self.run.labels.tags, place)
 
     @property
     def depth(self) -> int:

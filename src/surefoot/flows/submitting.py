@@ -8,6 +8,7 @@ from surefoot.flows import ending, entrusted, intake, runner
 from surefoot.flows.confining import bounds_of_new
 from surefoot.flows.drive import Durable, Logic
 from surefoot.flows.keyed import check_same
+from surefoot.flows.newrun import capture_of, changes_of, made_of, new_record
 from surefoot.flows.options import Options, Target
 from surefoot.ledger import Freight, RunRecord, StartRun
 
@@ -29,16 +30,14 @@ def submit(target: Target, options: Options) -> Logic[RunRecord]:
     app = runner.prepared_host()
     bounds = bounds_of_new(app, target.spec, options)
     target, given, text = intake.taken_in(app, target, is_known=options.origin is not None)
-    changes = runner.changes_of(options)
-    record = runner.new_record(app, target, options, changes, bounds=bounds)
+    changes = changes_of(options)
+    record = new_record(app, target, options, changes, bounds=bounds)
     record = replace(record, status="pending", owner=None, lease_until_ns=0)
     run = runner.opened_run(app, record, options, changes)
-    run.capture = runner.capture_of(app, target.spec, options)
+    run.capture = capture_of(app, target.spec, options)
     run.trusted_inputs = entrusted.of_call(target)
     freight: Freight = []
-    start = ending.boundary(
-        run, "running", inputs=text, output=runner.made_of(options, bounds), freight=freight
-    )
+    start = ending.boundary(run, "running", inputs=text, output=made_of(options, bounds), freight=freight)
     try:
         started = app.ledger.submit(StartRun(record, start, freight, options.audit))
         yield Durable(started)

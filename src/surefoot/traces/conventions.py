@@ -87,6 +87,7 @@ def describe_run(trace: Trace, standing: str) -> Described:
         "surefoot.flow.version": run.flow_version,
         "surefoot.run.key": run.run_key,
         "surefoot.run.parent": run.parent_run,
+        "surefoot.run.origin": next((one.run_id for one in trace.relatives if one.how == "origin"), None),
         "surefoot.run.init": _dumped(dict(trace.init)) if trace.init else None,
         "metadata": _dumped(dict(run.tags)) if run.tags else None,
     }

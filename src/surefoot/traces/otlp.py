@@ -6,10 +6,11 @@ Every id is derived from what the ledger holds, so sending a run twice sends the
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from hashlib import blake2b
+from dataclasses import dataclass
 from importlib.metadata import version
 
 from surefoot.errors import MissingExtra
+from surefoot.tracecontext import TRACESTATE, caller_of, span_id, trace_id
 from surefoot.traces.conventions import (
     Described,
     Value,
@@ -18,8 +19,7 @@ from surefoot.traces.conventions import (
     describe_span,
     tools_asked_for,
 )
-from surefoot.traces.spans import Span, Trace, standing
-from surefoot.values import id_bytes
+from surefoot.traces.spans import Relative, Span, Trace, standing
 
 try:
     from google.protobuf.message import DecodeError
@@ -47,21 +47,8 @@ _STATUS = {
 _NAME_LIMIT = 300
 _SAMPLED = 0x01
 _KNOWN_LOCAL = 0x100
+_REMOTE = 0x200
 _MOST_INTEGER = 1 << 63
-
-
-def trace_id(run_id: str) -> bytes:
-    """The 16 bytes of a trace's id: those of the run's own id."""
-    return id_bytes(run_id)
-
-
-def span_id(run_id: str, place: str = "") -> bytes:
-    """The 8 bytes of a span's id, from a span's `id` (key and attempt), or of the run's own span.
-
-    The run takes part, as a fork shares its step keys with its origin and some receivers want span ids that are unique
-    over all traces.
-    """
-    return blake2b(f"{run_id}/{place}".encode(), digest_size=8).digest()
 
 
 def requests(
@@ -69,17 +56,21 @@ def requests(
     resource: Mapping[str, str],
     *,
     now_ns: int,
+    joins: bool = False,
     most_spans: int = MOST_SPANS,
     most_bytes: int = MOST_BYTES,
 ) -> Iterator[Request]:
     """Export requests of bounded size with the spans of many traces, in their order, made one by one.
+
+    joins: a run that was asked for in a span of another system is told as a part of that one's trace; else it has a
+    trace of its own, with a link to that span.
 
     A span that is larger than `most_bytes` goes alone.
     """
     batch: list[trace_pb2.Span] = []
     size = 0
     for trace in traces:
-        for span in spans_of(trace, now_ns=now_ns):
+        for span in spans_of(trace, now_ns=now_ns, joins=joins):
             length = span.ByteSize()
             if batch and (len(batch) == most_spans or size + length > most_bytes):
                 yield _request(batch, resource)
@@ -116,31 +107,64 @@ def rejected(answer: bytes) -> tuple[int, str]:
     return partial.rejected_spans, partial.error_message
 
 
-def spans_of(trace: Trace, *, now_ns: int) -> Iterator[trace_pb2.Span]:
-    """The run's own span and then those of all that happened in it, parents first.
+def spans_of(trace: Trace, *, now_ns: int, joins: bool = False) -> Iterator[trace_pb2.Span]:
+    """The run's own span and then those of all that happened in it, parents first; `joins` as for `requests`.
 
     What has no end yet (an abandoned run, a step that a crash cut off) ends with the last thing that is known of it.
     """
-    yield _run_span(trace, now_ns)
     run_id = trace.run.id
+    tree = _Tree.of(run_id, trace.run.tags, joins=joins)
+    yield _run_span(trace, tree, now_ns, joins=joins)
     is_tool = tools_asked_for(trace.walk())
     root = span_id(run_id)
+    origin = next((one for one in trace.relatives if one.how == "origin"), None)
     for span in trace.walk():
         parent = root if span.parent == run_id else span_id(run_id, span.parent)
         described = describe_span(span, trace, is_tool=is_tool(span))
-        yield _span(
-            run_id, span.id, described, parent=parent, started_ns=span.started_ns, ended_ns=_last_ns(span)
+        message = _span(
+            *(tree, span.id, described), parent=parent, started_ns=span.started_ns, ended_ns=_last_ns(span)
         )
+        if origin is not None and span.taken_from == origin.run_id:
+            _link(message, origin, span.id, joins=joins)
+        yield message
 
 
-def _run_span(trace: Trace, now_ns: int) -> trace_pb2.Span:
+@dataclass(frozen=True, slots=True)
+class _Tree:
+    """The trace that the spans of a run are told in, its own or that of the span that it was asked for in."""
+
+    run_id: str
+    trace_id: bytes
+    parent: bytes = b""
+    """The span of the other system; empty in a trace of its own."""
+    state: str = ""
+
+    @classmethod
+    def of(cls, run_id: str, tags: Mapping[str, str], *, joins: bool) -> _Tree:
+        caller = caller_of(tags) if joins else None
+        if caller is None:
+            return cls(run_id, trace_id(run_id))
+        return cls(run_id, caller.trace_id, caller.span_id, tags.get(TRACESTATE, ""))
+
+
+def _run_span(trace: Trace, tree: _Tree, now_ns: int, *, joins: bool) -> trace_pb2.Span:
     run = trace.run
     borders = (attempt.ended_ns or attempt.started_ns for attempt in trace.attempts)
     last_ns = max((run.created_ns, *borders, *(_last_ns(span) for span in trace.spans)))
     described = describe_run(trace, standing(run, now_ns))
     message = _span(
-        run.id, "", described, parent=b"", started_ns=run.created_ns, ended_ns=run.ended_ns or last_ns
+        *(tree, "", described),
+        parent=tree.parent,
+        started_ns=run.created_ns,
+        ended_ns=run.ended_ns or last_ns,
     )
+    if tree.parent:
+        message.flags |= _REMOTE
+    elif (caller := caller_of(run.tags)) is not None:
+        told = _attributes({"surefoot.link": "caller"})
+        message.links.add(trace_id=caller.trace_id, span_id=caller.span_id, attributes=told)
+    for relative in trace.relatives:
+        _link(message, relative, "", joins=joins)
     for attempt in trace.attempts[1:]:
         message.events.add(
             time_unix_nano=_time(attempt.started_ns),
@@ -153,18 +177,26 @@ def _run_span(trace: Trace, now_ns: int) -> trace_pb2.Span:
             name="gen_ai.evaluation.result",
             attributes=_attributes(describe_score(given)),
         )
-    if run.parent_run:
-        message.links.add(trace_id=trace_id(run.parent_run), span_id=span_id(run.parent_run))
     return message
 
 
+def _link(message: trace_pb2.Span, relative: Relative, place: str, *, joins: bool) -> None:
+    """Link a span to one of another run, by that one's `id`."""
+    message.links.add(
+        trace_id=_Tree.of(relative.run_id, relative.tags, joins=joins).trace_id,
+        span_id=span_id(relative.run_id, place),
+        attributes=_attributes({"surefoot.link": relative.how}),
+    )
+
+
 def _span(
-    run_id: str, place: str, described: Described, *, parent: bytes, started_ns: int, ended_ns: int
+    tree: _Tree, place: str, described: Described, *, parent: bytes, started_ns: int, ended_ns: int
 ) -> trace_pb2.Span:
     kinds = trace_pb2.Span.SpanKind
     message = trace_pb2.Span(
-        trace_id=trace_id(run_id),
-        span_id=span_id(run_id, place),
+        trace_id=tree.trace_id,
+        span_id=span_id(tree.run_id, place),
+        trace_state=tree.state,
         parent_span_id=parent,
         flags=_SAMPLED | _KNOWN_LOCAL,
         name=_clean(described.name)[:_NAME_LIMIT],

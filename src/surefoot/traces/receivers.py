@@ -38,6 +38,8 @@ class Receiver:
     key: str = field(default="", repr=False)
     public_key: str = ""
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    joins: bool | None = None
+    """Whether traces of other systems are continued there; None: where those systems send theirs too, as to `otlp`."""
 
     @classmethod
     def of(cls, settings: TraceSettings) -> Receiver:
@@ -49,6 +51,7 @@ class Receiver:
             settings.key.resolve() if settings.key is not None else "",
             settings.public_key,
             {name: text.resolve() for name, text in settings.headers.items()},
+            settings.join,
         )
 
     def target(self, settings: MlflowSettings, environ: Mapping[str, str]) -> Target:
@@ -72,7 +75,8 @@ class Receiver:
                 target = otlp_target(self.url, environ=environ)
         further = {name.lower(): value for name, value in self.headers.items()}
         check_headers(further)
-        return replace(target, headers={**target.headers, **further})
+        joins = self.to == "otlp" if self.joins is None else self.joins
+        return replace(target, headers={**target.headers, **further}, joins=joins)
 
     def _mlflow(self, settings: MlflowSettings, environ: Mapping[str, str]) -> Target:
         server = server_of(self.url, self.project, settings, environ)

@@ -72,7 +72,9 @@ def send(
             runs += 1
             yield trace
 
-    for request in otlp.requests(counted(), target.resource, now_ns=sender.clock.wall_ns()):
+    for request in otlp.requests(
+        counted(), target.resource, now_ns=sender.clock.wall_ns(), joins=target.joins
+    ):
         sender.deliver(request)
     done = sender.sent
     return Sent(runs, done.spans, done.requests, done.retries, done.rejected, done.problem)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from surefoot.decisions import Decision, merged
+from surefoot.errors import UnknownRun
 from surefoot.ledger import (
     Detail,
     Evaluations,
@@ -26,6 +27,7 @@ from surefoot.traces.plain import Failure, failure_in, parsed, plain
 from surefoot.values import CallFacts, Json, PromptRef, RunStatus, StepKind, StepStatus, Trust
 
 _RUNNING: StepStatus = "running"
+_FORKED_FROM = "forked_from"
 
 Standing = RunStatus | Literal["abandoned"]
 """How a run stands: its status as recorded, or that whoever was at work on it is gone."""
@@ -99,6 +101,16 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Relative:
+    """Another run that a run came from: the one that began it, or the one that it is a fork of."""
+
+    run_id: str
+    how: Literal["parent", "origin"]
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Empty where it is in the ledger no more."""
+
+
+@dataclass(frozen=True, slots=True)
 class Trace:
     """A run with everything that is recorded of it.
 
@@ -129,6 +141,8 @@ class Trace:
     """What guards have decided in the flow itself."""
     scores: tuple[RunScore, ...] = ()
     """What scorers have said of it by now."""
+    relatives: tuple[Relative, ...] = ()
+    """The runs that it came from."""
 
     def walk(self) -> Iterator[Span]:
         """All spans, parents before children, in the order in which they began."""
@@ -181,7 +195,21 @@ def trace(ledger: Ledger, run_id: str) -> Trace:
         untrusted_inputs=_untrusted(start, inputs),
         decisions=merged(one for outcome in outcomes if outcome.kind == "end" for one in outcome.decisions),
         scores=tuple(Evaluations(ledger).scores_of(run.id)),
+        relatives=tuple(_relatives(ledger, run)),
     )
+
+
+def _relatives(ledger: Ledger, run: RunRecord) -> Iterator[Relative]:
+    known: dict[Literal["parent", "origin"], str | None] = {
+        "parent": run.parent_run,
+        "origin": run.tags.get(_FORKED_FROM),
+    }
+    for how, run_id in known.items():
+        if run_id:
+            try:
+                yield Relative(run_id, how, ledger.run(run_id).tags)
+            except UnknownRun:
+                yield Relative(run_id, how)
 
 
 def _untrusted(start: Outcome | None, inputs: Mapping[str, Json]) -> tuple[str, ...]:
@@ -230,7 +258,7 @@ def _tree(
         if outcome.is_intent:
             status: StepStatus = "running" if run.status in ("running", "waiting") else "in_doubt"
             span = replace(span, status=status, ended_ns=None)
-        if outcome.is_cached and (origin := run.tags.get("forked_from")):
+        if outcome.is_cached and (origin := run.tags.get(_FORKED_FROM)):
             # An answer that the cache gave to a fork says so itself.
             span = span if span.cached_from else replace(span, taken_from=origin)
         spans[place] = span

@@ -27,13 +27,15 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 class Target:
     """A receiver of OTLP over HTTP. `headers` may hold credentials, so they are not shown.
 
-    `resource` says of every span where it comes from.
+    `resource` says of every span where it comes from. `joins`: runs that were asked for in a span of another system are
+    told in that one's trace.
     """
 
     url: str
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     resource: Mapping[str, str] = field(default_factory=dict[str, str])
     is_compressed: bool = True
+    joins: bool = False
 
 
 def otlp_target(

@@ -14,9 +14,11 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from receiver import attributes
 from surefoot.ledger import Entry, RunRecord, Totals
+from surefoot.tracecontext import span_id, trace_id
 from surefoot.traces import Attempt, Span, Trace, read_call
 from surefoot.traces.conventions import TEXT_LIMIT
-from surefoot.traces.otlp import requests, span_id, spans_of, trace_id
+from surefoot.traces.otlp import requests, spans_of
+from surefoot.traces.spans import Relative
 from surefoot.values import CallFacts, Json, Money, Usage, first_id, id_bytes, new_id
 
 RUN = RunRecord(new_id(), "answer", Entry("m", "f"), "completed", created_ns=1_000, ended_ns=9_000)
@@ -183,8 +185,9 @@ def test_resumes_are_events_of_the_run() -> None:
 
 
 def test_a_fork_links_to_its_origin_and_shares_no_span_id_with_it() -> None:
-    fork = replace(RUN, id=new_id(), parent_run=RUN.id)
-    root, span = sent(trace_of(step(parent=fork.id), run=fork))
+    fork = replace(RUN, id=new_id(), tags={"forked_from": RUN.id})
+    origin = Relative(RUN.id, "origin")
+    root, span = sent(trace_of(step(parent=fork.id), run=fork, relatives=(origin,)))
     [link] = root.links
     assert link.trace_id == trace_id(RUN.id)
     assert link.span_id == span_id(RUN.id)

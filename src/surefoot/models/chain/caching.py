@@ -215,6 +215,10 @@ class Found(Claim):
     def idempotency_key(self) -> str:
         return self._claim.idempotency_key
 
+    @property
+    def trace_headers(self) -> Mapping[str, str]:
+        return self._claim.trace_headers
+
     def finish(self, ending: Ending) -> Ticket:
         """It is finished."""
         return self._claim.finish(ending)
@@ -250,6 +254,10 @@ class Leading(Claim):
     @property
     def idempotency_key(self) -> str:
         return self._claim.idempotency_key
+
+    @property
+    def trace_headers(self) -> Mapping[str, str]:
+        return self._claim.trace_headers
 
     def finish(self, ending: Ending) -> Ticket:
         """See `surefoot.scope.Claim.finish`. What is given again is so once the outcome is durable."""

@@ -355,6 +355,7 @@ class _Call(Generic[R]):
             **endpoint.headers,
             "content-type": "application/json",
             "idempotency-key": self.claim.idempotency_key,
+            **self.claim.trace_headers,
         }
         url = target.url(self.asked.url_path)
         seconds = min(self.asked.seconds or target.timeout or ATTEMPT_SECONDS, self.attempts.seconds_left)

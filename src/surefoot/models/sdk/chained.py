@@ -52,6 +52,10 @@ class _Forgotten(Claim):
     def idempotency_key(self) -> str:
         return self._idempotency_key
 
+    @property
+    def trace_headers(self) -> Mapping[str, str]:
+        return {}
+
     def finish(self, ending: Ending) -> Ticket:  # noqa: ARG002
         return _Done()
 
@@ -79,6 +83,10 @@ class _Outside(Scope):
     @property
     def step_id(self) -> str:
         return ""
+
+    @property
+    def trace_headers(self) -> Mapping[str, str]:
+        return {}
 
     @property
     def caller(self) -> Caller:

@@ -44,6 +44,7 @@ from surefoot.models.sdk.sending import Close, Read, Send
 from surefoot.models.sdk.streams import Tape, live
 from surefoot.models.sdk.telling import Telling
 from surefoot.scope import Claim, Ending, Recorded
+from surefoot.tracecontext import TRACEPARENT
 from surefoot.values import CallFacts, Money
 
 if TYPE_CHECKING:
@@ -340,6 +341,9 @@ class Exchange:
         key = headers.get("idempotency-key", "")
         if not key or key.startswith("stainless-python-retry-"):
             headers["idempotency-key"] = self.claim.idempotency_key
+        if TRACEPARENT not in headers:
+            # Whoever traces the client's requests himself has said so already.
+            headers.update(self.claim.trace_headers)
         known = addressed.target_of(self.call.request)
         if known is not None and known.provider != LOCAL:
             # An alias was asked where the target was chosen.

@@ -21,6 +21,7 @@ from surefoot.server.api.problems import Problem
 from surefoot.server.api.reader import reader_of
 from surefoot.server.api.reading import Fields, fields_of, wait_of
 from surefoot.server.working.runs import Order
+from surefoot.tracecontext import told_by
 from surefoot.values import RunTags
 
 if TYPE_CHECKING:
@@ -146,7 +147,12 @@ def _order(
     return Order(
         *(principal, asked.flow),
         given,
-        RunTags(principal.organisation, principal.who, fields.text("session") or "", fields.pairs("tags")),
+        RunTags(
+            principal.organisation,
+            principal.who,
+            fields.text("session") or "",
+            {**fields.pairs("tags"), **told_by(asked.request.headers)},
+        ),
         key=key,
         deadline=fields.seconds("deadline"),
         admits=lambda known: keys.require(asked, known.principal, known.status),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,8 @@ if TYPE_CHECKING:
 _UNPRINTED = r"\x00-\x1f\x7f-\xa0\xad\u1680\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff"
 PRINTED = f"^ *[^{_UNPRINTED} ][^{_UNPRINTED}]*$"
 """A key, as a pattern of JSON Schema: what is neither a control character nor unseen, and not spaces alone."""
-PRINTED_IN_HEADER = r"^ *[\x21-\x7e][\x20-\x7e]*$"
+PRINTED_IN_HEADER = r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$"
+"""The same in ASCII; around the value of a header there are no spaces."""
 _HEADER = "idempotency-key"
 _LONGEST, _LONGEST_OF_BATCH = 255, 240
 _STOPPED = ("failed", "in_doubt")

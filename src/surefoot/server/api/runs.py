@@ -20,6 +20,7 @@ from surefoot.server.api.reading import Fields, fields_of, query_of, tags_of, wa
 from surefoot.server.api.shown import moment, output_of, run_json, spans_json
 from surefoot.server.entry import guard
 from surefoot.server.working.cancelling import cancel
+from surefoot.tracecontext import told_by
 from surefoot.traces import parsed, plain
 from surefoot.values import Done, RunStatus, RunTags
 
@@ -170,7 +171,8 @@ class RunPages:
         """POST /runs/{run}/fork: effects and transactions are not done in it."""
         fields = fields_of(asked.request, FORK_FIELDS)
         run, principal = asked.run, asked.principal
-        tags = RunTags(run.tenant, principal.who, run.session, fields.pairs("tags"))
+        own = {**fields.pairs("tags"), **told_by(asked.request.headers)}
+        tags = RunTags(run.tenant, principal.who, run.session, own)
         changes = fields.texts("changes")
         inputs = fields.mapping("inputs") or None
         step, deadline = fields.text("from_step") or "", fields.seconds("deadline")

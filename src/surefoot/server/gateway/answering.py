@@ -39,11 +39,13 @@ class Asked:
     principal: Principal
     key: str = ""
     session: str = ""
+    trace: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The tags that tell of the span that it is asked in."""
 
     @property
     def tags(self) -> RunTags:
         """Whose run it is."""
-        return RunTags(self.principal.organisation, self.principal.who, self.session)
+        return RunTags(self.principal.organisation, self.principal.who, self.session, self.trace)
 
     @property
     def run_key(self) -> str | None:

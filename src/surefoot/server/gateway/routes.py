@@ -25,6 +25,7 @@ from surefoot.server.gateway.answering import Answering, Asked
 from surefoot.server.gateway.dialect import dialect_of
 from surefoot.server.gateway.offers import Offer, connection_of, offers, target_of
 from surefoot.server.gateway.refusals import OVERLOADED, refused
+from surefoot.tracecontext import told_by
 from surefoot.values import Json
 
 OPERATIONS: Mapping[str, Spoken] = {
@@ -186,6 +187,7 @@ class Gateway:
             principal,
             key=_bounded(request, "idempotency-key", _LONGEST_KEY),
             session=_bounded(request, "x-surefoot-session", _LONGEST_SESSION),
+            trace=told_by(request.headers),
         )
 
     def _let_in(self, caller: Caller, resource: Resource, details: Mapping[str, object]) -> None:

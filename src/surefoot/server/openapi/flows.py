@@ -23,6 +23,7 @@ from surefoot.server.openapi.operation import (
     query,
     ref,
     thing,
+    trace_headers,
 )
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def operations_of(
                     _KEY,
                 ),
                 header("Prefer", "`respond-async`: the answer comes at once.", TEXT, "respond-async"),
+                *trace_headers(),
             ],
             taken=(thing(needed, **optional, **_ABOUT, key=_OWN_KEY), example),
             refuses=MADE,
@@ -84,7 +86,8 @@ def operations_of(
                     "Idempotency-Key",
                     "What the keys of its runs are made of: `K/0`, `K/1`, ...",
                     _BATCH_KEY,
-                )
+                ),
+                *trace_headers(),
             ],
             taken=(
                 thing(

@@ -17,6 +17,7 @@ from surefoot.server.openapi.operation import (
     headers,
     listed,
     ref,
+    trace_headers,
 )
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def _asking(needed: Mapping[str, Json], example: Mapping[str, Json], told: str, 
                 {**_PRINTED, "maxLength": 200},
                 "chat-17",
             ),
+            *trace_headers(),
             *more,
         ],
         taken=(body, {"model": "gpt-4o", **example}),

@@ -75,6 +75,19 @@ def query(name: str, told: str, schema: Schema) -> Schema:
     return {"name": name, "in": "query", "description": told, "schema": schema}
 
 
+def trace_headers() -> list[Schema]:
+    """The headers of W3C Trace Context. Malformed ones are as if there were none."""
+    return [
+        header(
+            "traceparent",
+            "The span that asks (W3C Trace Context): the run becomes a part of its trace.",
+            TEXT,
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        ),
+        header("tracestate", "Goes along with `traceparent`.", TEXT),
+    ]
+
+
 def header(name: str, told: str, schema: Schema, example: Json = None) -> Schema:
     """A header of a request that may be left out."""
     one: Schema = {"name": name, "in": "header", "description": told, "schema": schema}

@@ -19,6 +19,7 @@ from surefoot.server.openapi.operation import (
     query,
     ref,
     thing,
+    trace_headers,
 )
 from surefoot.values import RunStatus
 
@@ -96,7 +97,7 @@ OPERATIONS: Mapping[tuple[Method, str], Operation] = {
     ),
     ("POST", "/runs/{run}/fork"): Operation(
         _GOING_ON,
-        parameters=[WAIT],
+        parameters=[WAIT, *trace_headers()],
         taken=(
             thing(
                 {},
