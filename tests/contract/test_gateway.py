@@ -13,6 +13,8 @@ import pytest
 from pydantic import BaseModel
 
 from gatewayed import KEY, Gatewayed, gatewayed
+from surefoot.tracecontext import TraceParent, span_id
+from surefoot.traces import trace
 from wire import WireServer
 
 MESSAGES: Any = [{"role": "user", "content": "How high is it?"}]
@@ -61,6 +63,18 @@ def test_chat_is_a_durable_run_of_whoever_asks(gateway: Gatewayed, wire: WireSer
     assert call.answer is not None
     assert call.answer.body == answer.content
     assert len(wire.received) == 1
+
+
+def test_the_provider_is_told_of_the_span_of_the_call_in_the_trace_of_whoever_asks(
+    gateway: Gatewayed, wire: WireServer
+) -> None:
+    caller = "a1" * 16
+    client = gateway.openai().with_options(default_headers={"traceparent": f"00-{caller}-{'b2' * 8}-01"})
+    client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
+    run = gateway.ended()
+    [call] = trace(gateway.app.ledger, run.id).walk()
+    told = TraceParent.read(wire.received[0].headers["traceparent"])
+    assert told == TraceParent(bytes.fromhex(caller), span_id(run.id, call.id))
 
 
 def test_no_key_gets_to_the_other_side(gateway: Gatewayed, wire: WireServer) -> None:

@@ -154,6 +154,26 @@ def test_what_does_not_exist_is_404(client: TestClient) -> None:
     assert client.get("/flows/twice/runs").status_code == 405
 
 
+TRACE = {"traceparent": f"00-{'a1' * 16}-{'b2' * 8}-01", "tracestate": "vendor=1"}
+
+
+def test_a_run_keeps_the_span_that_asked_for_it_and_its_fork_that_of_its_own_request(
+    client: TestClient,
+) -> None:
+    made = begin(client, "twice", {"n": 1}, **TRACE).json()
+    assert ended(client, made["id"])["tags"] == TRACE
+    body = {"inputs": {"n": 2}, "tags": {"team": "a", "traceparent": "mine"}}
+    mine = client.post("/flows/twice/runs", json=body, headers=TRACE).json()
+    assert ended(client, mine["id"])["tags"] == {"team": "a", **TRACE}
+    # One that is malformed is none, and no fault of the request.
+    other = begin(client, "twice", {"n": 3}, traceparent="00-nonsense", tracestate="vendor=1").json()
+    assert ended(client, other["id"])["tags"] == {}
+    forked = client.post(f"/runs/{made['id']}/fork?wait=10", json={"inputs": {"n": 5}}).json()
+    assert "traceparent" not in ended(client, forked["id"])["tags"]
+    asked = client.post("/flows/twice/batches", json={"runs": [{"inputs": {"n": 1}}] * 2}, headers=TRACE)
+    assert all(ended(client, one["id"])["tags"] == TRACE for one in asked.json()["runs"])
+
+
 # One run for one key
 
 
