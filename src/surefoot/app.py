@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from surefoot.texts.fences import Fences
     from surefoot.traces import Card, Costs, Estimate, Facet, Shadows
     from surefoot.traces.exporter import Exporter, Standing
+    from surefoot.traces.metering import Meter
 
 _lock = ForkSafeLock()
 _apps: dict[str, App] = {}
@@ -84,6 +85,8 @@ class App:
         """The circuit breakers of this project: those of models' endpoints, and those that steps and code name."""
         self._watches: list[Watch] = []
         self._exporter: Exporter | None = None
+        self.meter: Meter | None = None
+        """What counts what runs record in this process; None where nobody reads it."""
         self._beginning = ForkSafeLock()
         self._is_mute = False
         self.guards = guarding.guards_of(
@@ -567,10 +570,15 @@ class App:
         if not names:
             return
         from surefoot.traces.exporter import Exporter
+        from surefoot.traces.metering import Meter
 
         with self._beginning:
             if self._exporter is None or self._exporter.process != os.getpid():
-                exporter = Exporter(self.ledger, self.config, *names)
+                is_read = any(self.config.traces[name].metrics for name in names)
+                if is_read and (self.meter is None or self._exporter is not None):
+                    # A child that is forked counts for itself.
+                    self.meter = Meter()
+                exporter = Exporter(self.ledger, self.config, *names, meter=self.meter)
                 exporter.start()
                 self._exporter = exporter
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
@@ -52,6 +53,8 @@ class Receiver:
 
     def __init__(self, *, most_bytes: int | None = None) -> None:
         self.arrived: list[Arrived] = []
+        self.measured: list[ExportMetricsServiceRequest] = []
+        """What came to `/v1/metrics` and was accepted."""
         self.before: Callable[[], object] = lambda: None
         """Called once a request has arrived, before it is answered."""
         self._replies: deque[Reply] = deque()
@@ -101,8 +104,12 @@ class Receiver:
                     reply = Reply(413)
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 plain = gzip.decompress(body) if headers.get("content-encoding") == "gzip" else body
-                message = ExportTraceServiceRequest.FromString(plain)
-                receiver.arrived.append(Arrived(self.path, headers, len(body), message, reply.status))
+                if self.path == "/v1/metrics":
+                    if reply.status == 200:
+                        receiver.measured.append(ExportMetricsServiceRequest.FromString(plain))
+                else:
+                    message = ExportTraceServiceRequest.FromString(plain)
+                    receiver.arrived.append(Arrived(self.path, headers, len(body), message, reply.status))
                 receiver.before()
                 content = reply.body
                 if reply.status == 200 and not content:

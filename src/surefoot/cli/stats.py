@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 import click
 
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 _S = 1_000_000_000
 
 
-@documented(example="surefoot stats SummarizationWorkflow --since 24h")
+By = Literal["step", "model", "prompt", "tier"]
+
+
+@documented(example="surefoot stats SummarizationWorkflow --since 24h --by prompt")
 @click.argument("flow")
 @click.option(
     "--since",
@@ -27,12 +30,19 @@ _S = 1_000_000_000
     metavar="WINDOW|DATE",
     help="Runs that began in this time: 30m, 1h, 7d, 2w, or from a date on.",
 )
+@click.option(
+    "--by",
+    type=click.Choice(get_args(By)),
+    default="step",
+    show_default=True,
+    help="A line for each step, or for the model calls of each model, prompt version or tier.",
+)
 @json_option
-def command(flow: str, since: str, as_json: bool) -> int:  # noqa: FBT001
+def command(flow: str, since: str, by: By, as_json: bool) -> int:  # noqa: FBT001
     """Show how FLOW has done: latency, errors, retries, tokens and cost, per step and model call.
 
     Percentiles are exact, interpolated between the closest ranks. The tokens and cost of a step are those of the calls
-    inside of it. Columns in which nothing stands are left out.
+    inside of it. Columns in which nothing stands are left out. With --json all of it is told, whatever it is by.
     """
     from surefoot.app import App
     from surefoot.cli import screen
@@ -50,7 +60,7 @@ def command(flow: str, since: str, as_json: bool) -> int:  # noqa: FBT001
             figures["shadows"] = seen.to_json()
         screen.print_json(figures)
         return 0
-    print_stats(found)
+    print_stats(found, by)
     if seen is not None and seen.shadows:
         screen.out().print(screen.styled(("shadows  ", "bold"), str(seen)), soft_wrap=True)
     return 0
@@ -58,10 +68,12 @@ def command(flow: str, since: str, as_json: bool) -> int:  # noqa: FBT001
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the table, of a step, a call or the runs themselves."""
+    """One line of the table, of a step, a call, what calls have in common, or the runs themselves."""
 
     name: str
     kind: str
+    version: str
+    taken: str
     count: int
     error_rate: float
     retries: int
@@ -73,7 +85,7 @@ class Line:
     cost: str
 
 
-def print_stats(found: FlowStats) -> None:
+def print_stats(found: FlowStats, by: By = "step") -> None:
     """The runs in words, then the table."""
     from surefoot.cli import screen, words
 
@@ -89,8 +101,10 @@ def print_stats(found: FlowStats) -> None:
     if not runs.count:
         return
     console.print()
-    lines = [_run_line(runs), *(_step_line(step) for step in found.steps)]
-    shown = [column for column in COLUMNS if column.is_always or any(column.read(line) for line in lines)]
+    counted = {"step": found.steps, "model": found.models, "prompt": found.prompts, "tier": found.tiers}[by]
+    lines = [_run_line(runs, "run" if by == "step" else ""), *map(_step_line, counted)]
+    columns = [Column(by.upper(), lambda line: line.name, is_always=True, is_text=True), *COLUMNS]
+    shown = [column for column in columns if column.is_always or any(column.read(line) for line in lines)]
     rows = [[column.title for column in shown], *([column.read(line) for column in shown] for line in lines)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     room = console.width if console.is_terminal else sum(widths) + 2 * len(widths)
@@ -146,11 +160,12 @@ def _time(
 
 
 COLUMNS: Sequence[Column] = (
-    Column("STEP", lambda line: line.name, is_always=True, is_text=True),
-    Column("KIND", lambda line: line.kind, is_always=True, is_text=True),
+    Column("KIND", lambda line: line.kind, is_text=True),
+    Column("VERSION", lambda line: line.version, is_text=True),
     Column("COUNT", lambda line: f"{line.count:,}", is_always=True),
     Column("ERRORS", lambda line: f"{line.error_rate:.1%}" if line.error_rate else "", is_always=True),
     Column("RETRIES", _count(lambda line: line.retries)),
+    Column("TAKEN", lambda line: line.taken),
     Column("CACHE HITS", _count(lambda line: line.cached)),
     Column("DEGRADED", _count(lambda line: line.degraded)),
     Column("P50", _time(lambda line: line.latency, lambda found: found.p50), is_always=True),
@@ -168,9 +183,18 @@ COLUMNS: Sequence[Column] = (
 
 def _step_line(step: StepStats) -> Line:
     usage, series = step.usage, step.series
+    match series.kind:
+        case "model":
+            name = f"{series.name} → {series.model}" if series.model else series.name
+        case "tier":
+            name = f"{series.name} tier {series.tier} {series.model}".strip()
+        case _:
+            name = f"{series.name} {series.model}".rstrip()
     return Line(
-        name=f"{series.name} {series.model}".rstrip(),
-        kind=series.kind,
+        name=name,
+        kind=series.kind if series.kind in ("step", "call", "flow") else "",
+        version=series.version,
+        taken="" if step.taken is None else f"{step.taken / step.count:.1%}",
         count=step.count,
         error_rate=step.error_rate,
         retries=step.retries,
@@ -183,11 +207,13 @@ def _step_line(step: StepStats) -> Line:
     )
 
 
-def _run_line(runs: RunStats) -> Line:
+def _run_line(runs: RunStats, kind: str) -> Line:
     usage = runs.usage
     return Line(
         name="(whole runs)",
-        kind="run",
+        kind=kind,
+        version="",
+        taken="",
         count=runs.count,
         error_rate=runs.error_rate,
         retries=0,
@@ -225,6 +251,24 @@ def stats_json(found: FlowStats) -> dict[str, Json]:
             **_spent(runs),
         },
         "steps": [_step_json(step) for step in found.steps],
+        "models": [
+            {"model": one.series.name, "served": one.series.model or None, **_figures_json(one)}
+            for one in found.models
+        ],
+        "prompts": [
+            {"prompt": one.series.name, "version": one.series.version, **_figures_json(one)}
+            for one in found.prompts
+        ],
+        "tiers": [
+            {
+                "step": one.series.name,
+                "tier": one.series.tier,
+                "model": one.series.model,
+                "taken": one.taken,
+                **_figures_json(one),
+            }
+            for one in found.tiers
+        ],
     }
 
 
@@ -233,6 +277,12 @@ def _step_json(step: StepStats) -> dict[str, Json]:
         "name": step.series.name,
         "kind": step.series.kind,
         "model": step.series.model or None,
+        **_figures_json(step),
+    }
+
+
+def _figures_json(step: StepStats) -> dict[str, Json]:
+    return {
         "count": step.count,
         "attempts": step.attempts,
         "retries": step.retries,

@@ -60,6 +60,10 @@ class TraceSettings(Section):
         description="Whether a run that was asked for with a header `traceparent` is told as a part of that trace; "
         "else it has one of its own, with a link. Left out: for `otlp`, where the others send theirs too.",
     )
+    metrics: bool = Field(
+        default=False,
+        description="Whether metrics of the processes that make runs are sent there, too, each minute; for `otlp`.",
+    )
     background: bool = Field(
         default=True,
         description="Whether each process that makes runs sends by itself; else `surefoot traces deliver` does.",
@@ -86,6 +90,8 @@ class TraceSettings(Section):
         if self.key is not None and self.to in ("otlp", "mlflow"):
             place = "[mlflow]" if self.to == "mlflow" else "headers"
             raise ValueError(f"{self.to} takes no key: give what lets in there in {place}")
+        if self.metrics and self.to != "otlp":
+            raise ValueError(f'{self.to} takes no metrics: set metrics where `to` is "otlp"')
         if self.public_key and self.to != "langfuse":
             raise ValueError("public_key is Langfuse's alone")
         return self

@@ -355,6 +355,7 @@ class StepClaim:
                 run.cargo.sent(pending, freight)
             if work.kind == "call":
                 run.unconfirmed.append(pending)
+        run.measure(outcome)
         if run.listener is not None:
             self._tell_closed(outcome)
         return pending
@@ -402,6 +403,7 @@ class StepClaim:
         with run.lock:
             run.pending.pop(self.key, None)
             run.count_done(outcome)
+        run.measure(outcome)
         if run.listener is not None:
             self._tell_closed(outcome)
 

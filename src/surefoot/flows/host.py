@@ -15,9 +15,15 @@ if TYPE_CHECKING:
     from surefoot.flows.events import Listener
     from surefoot.flows.lease import Keeper
     from surefoot.flows.stopping import Ceilings
-    from surefoot.ledger import Ledger
+    from surefoot.ledger import Ledger, Outcome
     from surefoot.limits import Breakers
     from surefoot.rights import Rights
+
+
+class Meter(Protocol):
+    """Counts what runs record, as they do."""
+
+    def take(self, flow: str, outcome: Outcome) -> None: ...
 
 
 class Card(Protocol):
@@ -48,6 +54,11 @@ class Host(Protocol):
     @property
     def breakers(self) -> Breakers:
         """The circuit breakers that steps name."""
+        ...
+
+    @property
+    def meter(self) -> Meter | None:
+        """What counts what runs record; None where nobody reads it."""
         ...
 
     @property

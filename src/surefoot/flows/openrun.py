@@ -38,6 +38,7 @@ from surefoot.values import Caller, Capture, PromptRef, RunTags
 if TYPE_CHECKING:
     from surefoot.flows.claims import StepClaim
     from surefoot.flows.confining import Bounds
+    from surefoot.flows.host import Meter
     from surefoot.flows.origin import Origin
     from surefoot.flows.running import Here
     from surefoot.flows.undoing import Undoable
@@ -131,6 +132,7 @@ class OpenRun:
     """What of its payloads people may read, where a step does not say."""
     unshown: set[bytes] = field(default_factory=set[bytes])
     """The keys of steps that have failed and of which nothing is readable: what they said is not either."""
+    meter: Meter | None = None
     is_strict: bool = False
     """Whether fresh results are restored from their record at once, to see that they can be."""
     entry: Entry | None = None
@@ -215,6 +217,14 @@ class OpenRun:
             self._more_steps += outcome.kind in ("step", "flow") and not outcome.is_intent
         else:
             self._used = self._used.plus(outcome)
+
+    def measure(self, outcome: Outcome) -> None:
+        """Count what was recorded just now, where somebody reads that."""
+        if self.meter is not None:
+            try:
+                self.meter.take(self.flow, outcome)
+            except Exception:
+                log.exception("run %s: an outcome could not be counted", self.id)
 
     def tell(self, event: RunEvent) -> None:
         """Show an event to whoever watches; a listener that fails must not fail the run."""

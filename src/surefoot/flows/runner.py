@@ -284,6 +284,7 @@ def opened_run(app: Host, record: RunRecord, options: Options, changes: Changes)
         or record.tags.get(EFFECTS) == SUPPRESSED
     )
     run.is_strict = app.is_strict
+    run.meter = app.meter
     return run
 
 

@@ -18,7 +18,7 @@ from surefoot.traces.calls import BOUNDS, Call, Turn
 from surefoot.traces.plain import Failure
 from surefoot.traces.retrieved import Found, retrieved
 from surefoot.traces.spans import Span, Trace
-from surefoot.values import Json, PromptRef
+from surefoot.values import CallFacts, Json, PromptRef
 
 Value = str | bool | int | float | tuple[str, ...]
 Status = Literal["unset", "ok", "error"]
@@ -123,7 +123,7 @@ def describe_span(span: Span, trace: Trace, *, is_tool: bool = False) -> Describ
         attributes |= _prompt(span.prompt)
     name, is_client = span.name or "step", False
     if span.call is not None:
-        operation = _OPERATIONS.get(span.call.operation, "chat")
+        operation = operation_of(span.call.operation)
         name, is_client = f"{operation} {span.call.facts.requested_model}".rstrip(), True
         attributes |= _call(span.call, operation)
     else:
@@ -247,9 +247,19 @@ def _prompt(prompt: PromptRef) -> dict[str, Value]:
     }
 
 
+def operation_of(name: str) -> str:
+    """What the conventions call the operation of a call of that name."""
+    return _OPERATIONS.get(name, "chat")
+
+
+def provider_of(facts: CallFacts) -> str:
+    """What the conventions call the provider of a call."""
+    return _PROVIDERS.get(facts.provider, facts.provider)
+
+
 def _call(call: Call, operation: str) -> dict[str, Value]:
     facts, usage = call.facts, call.facts.usage
-    provider = _PROVIDERS.get(facts.provider, facts.provider)
+    provider = provider_of(facts)
     is_embedding = operation == "embeddings"
     found: dict[str, Value] = {
         "openinference.span.kind": "EMBEDDING" if is_embedding else "LLM",

@@ -16,6 +16,7 @@ from surefoot import scope
 from surefoot.errors import LedgerError, UnknownRun
 from surefoot.ledger import Lookout
 from surefoot.ledger import deliveries as kept
+from surefoot.traces.measuring import Measuring
 from surefoot.traces.receivers import Receiver
 from surefoot.traces.sampling import Following
 from surefoot.traces.shipping import Shipped, Shipping
@@ -23,6 +24,7 @@ from surefoot.traces.shipping import Shipped, Shipping
 if TYPE_CHECKING:
     from surefoot.config import Config, TraceSettings
     from surefoot.ledger import Ledger
+    from surefoot.traces.metering import Meter
     from surefoot.traces.targets import Target
 
 _log = scope.logger("surefoot.traces")
@@ -51,8 +53,18 @@ class Exporter:
     ids each time. Runs know nothing of it.
     """
 
-    def __init__(self, ledger: Ledger, config: Config, *names: str, every: float = _LOOK_S) -> None:
-        """Nothing begins yet. names: of receivers; by default all. every: seconds between two looks at the ledger."""
+    def __init__(
+        self,
+        ledger: Ledger,
+        config: Config,
+        *names: str,
+        every: float = _LOOK_S,
+        meter: Meter | None = None,
+    ) -> None:
+        """Nothing begins yet. names: of receivers; by default all. every: seconds between two looks at the ledger.
+
+        meter: whose metrics are sent to the receivers that are to have them.
+        """
         self._ledger = ledger
         self._every = every
         self.process = os.getpid()
@@ -66,6 +78,10 @@ class Exporter:
         self._news = {name: threading.Event() for name in self._shippings}
         self._lookout = Lookout(ledger, [_following(ledger, name, given) for name, given in chosen.items()])
         self._threads: list[threading.Thread] = []
+        self._measuring: Measuring | None = None
+        targets = {name: _target_of(given, config) for name, given in chosen.items() if given.metrics}
+        if meter is not None and targets:
+            self._measuring = Measuring(meter, targets)
 
     def start(self) -> None:
         """Begin, in threads of its own; without receivers there are none."""
@@ -76,6 +92,8 @@ class Exporter:
         self._begin(self._look)
         for name in self._shippings:
             self._begin(self._ship, name)
+        if self._measuring is not None:
+            self._measuring.start()
         _begun.add(self)
 
     def close(self, *, wait: float = _EXIT_SECONDS) -> None:
@@ -94,6 +112,8 @@ class Exporter:
             news.set()
         for thread in shipping:
             self._join(thread)
+        if self._measuring is not None:
+            self._measuring.close(wait=max(0.0, self._until - time.monotonic()))
 
     def deliver(self) -> Mapping[str, int]:
         """Look, and send all that is due, in this thread: the traces tried, by receiver. Raises `LedgerError`."""

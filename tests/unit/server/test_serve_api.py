@@ -416,6 +416,7 @@ def test_health_readiness_and_figures(serving: Serving) -> None:
     assert 'surefoot_runs_ended_total{flow="twice",how="completed"} 1' in figures.text
     assert 'surefoot_http_requests_total{route="/flows/{flow}/runs",status="200"} 1' in figures.text
     assert 'surefoot_run_seconds_bucket{flow="twice",le="+Inf"} 1' in figures.text
+    assert 'surefoot_step_seconds_count{flow="twice",step="doubled",status="completed"} 1' in figures.text
     for line in figures.text.splitlines():
         assert line.startswith("#") or float(line.rpartition(" ")[2]) >= 0
     api.executor.drain()

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,7 +31,7 @@ from surefoot.ledger import (
 )
 from surefoot.traces import FlowStats, Series, StepStats, percentile, stats
 from surefoot.traces.stats import quantiles
-from surefoot.values import CallFacts, Money, StepKind, Usage, first_id, new_id
+from surefoot.values import CallFacts, Money, PromptRef, StepKind, Usage, first_id, new_id
 
 MS = 1_000_000
 HOUR = 3_600_000_000_000
@@ -276,3 +277,66 @@ def test_many_outcomes_do_not_fill_memory(ledger: SqliteLedger) -> None:
     tracemalloc.stop()
     assert sum(step.count for step in figures.steps) == 50 * steps
     assert peak < 2_000_000
+
+
+def test_calls_are_counted_by_model_and_by_the_version_of_the_prompt_they_asked_with(
+    ledger: SqliteLedger,
+) -> None:
+    run = Recorder(ledger)
+    old, new = PromptRef("answer", "1", "a" * 64), PromptRef("answer", "", "b" * 64)
+    run.call(0, 100, facts("gpt-4o"), prompt=old)
+    run.call(100, 400, replace(facts("gpt-4o"), served_model="gpt-4o-2024"), prompt=new)
+    key = run.call(400, 450, facts("gpt-4o"), prompt=old, status="failed")
+    run.call(500, 600, replace(facts("gpt-4o"), served_model="other"), prompt=new, attempt=2, key=key)
+    run.call(700, 800, facts("gpt-4o-mini"))
+    run.end(900)
+    seen = found(ledger)
+    assert [(one.series.name, one.series.model, one.count, one.attempts) for one in seen.models] == [
+        ("gpt-4o", "", 2, 3),
+        ("gpt-4o", "gpt-4o-2024", 1, 1),
+        ("gpt-4o-mini", "", 1, 1),
+    ]
+    assert [one.cost for one in seen.models] == [Money(3_000), Money(1_000), Money(1_000)]
+    assert [(one.series.name, one.series.version, one.count) for one in seen.prompts] == [
+        ("answer", "1", 2),
+        ("answer", "b" * 12, 1),
+    ]
+    assert seen.prompts[0].latency == quantiles([100 * MS, 50 * MS, 100 * MS])
+    assert not seen.tiers
+    assert {one.series.kind for one in seen.steps} == {"call"}
+
+
+def verdict(tier: int, model: str, *, accepted: bool) -> Payload:
+    said = {"tier": tier, "of": 2, "model": model, "accepted": accepted}
+    return Payload(orjson.dumps(said).decode())
+
+
+def test_calls_are_counted_by_the_tier_that_made_them(ledger: SqliteLedger) -> None:
+    run = Recorder(ledger)
+    ladder = run.step("answer", 0, 1_000)
+    run.call(0, 10, facts("outside"))
+    inside = {"path": ladder}
+    # Two samples, then a judge inside of the verdict.
+    run.call(100, 200, facts("mini"), **inside)
+    run.call(210, 300, facts("mini"), **inside)
+    first = run.step("tier 1", 300, 400, output=verdict(1, "openai:mini", accepted=False), **inside)
+    run.call(310, 390, facts("judge"), path=ladder + first)
+    # The strong one calls a tool that asks a model itself.
+    run.call(410, 500, facts("strong"), **inside)
+    tool = run.step("look_up", 500, 600, **inside)
+    run.call(510, 590, facts("embedder"), path=ladder + tool)
+    run.call(610, 700, facts("strong"), **inside)
+    run.step("tier 2", 700, 701, output=verdict(2, "openai:strong", accepted=False), **inside)
+    run.call(710, 800, facts("shadow"), **inside)
+    run.step("tier 9", 900, 901, output=Payload('"a step that is called so"'))
+    run.end(1_000)
+    first_tier, second_tier = found(ledger).tiers
+    assert first_tier.series == Series("tier", "answer", "openai:mini", tier=1)
+    assert (first_tier.count, first_tier.taken) == (1, 0)
+    assert first_tier.cost == Money(3_000)
+    assert first_tier.latency == quantiles([200 * MS])
+    assert second_tier.series == Series("tier", "answer", "openai:strong", tier=2)
+    # The last one is taken whatever its checks say.
+    assert (second_tier.count, second_tier.taken) == (1, 1)
+    assert second_tier.cost == Money(3_000)
+    assert second_tier.latency == quantiles([290 * MS])

@@ -24,6 +24,7 @@ from surefoot.server.working.executor import Executor
 from surefoot.server.working.figures import Figures
 from surefoot.server.working.recovery import Recovery
 from surefoot.server.working.runs import Runs
+from surefoot.traces.metering import Meter
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -85,7 +86,9 @@ def api_of(
     Raises `UsageError` where a route is not in the table of what routes need.
     """
     settings = app.config.serve
-    figures = Figures()
+    # Before the first run begins, and whoever sends metrics counts with the same one.
+    app.meter = app.meter or Meter()
+    figures = Figures(app.meter)
     executor = Executor(app, settings, figures)
     tally = None if member is None else Tally(member, figures, executor.gauges)
     runs = Runs(executor, served)

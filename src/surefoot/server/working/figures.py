@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from surefoot.locks import ForkSafeLock
+from surefoot.traces.instruments import SECONDS, Instrument, Instruments, braced, number
+from surefoot.traces.metering import Meter
 
 if TYPE_CHECKING:
     from surefoot.ledger import Totals
@@ -15,97 +14,52 @@ if TYPE_CHECKING:
     from surefoot.values import Json
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
 
-Labels = tuple[tuple[str, str], ...]
-
-
-class Histogram:
-    """How many of what was seen lie at or below each bound (seconds), and their sum."""
-
-    __slots__ = ("counts", "total")
-
-    def __init__(self) -> None:
-        self.counts = [0] * (len(_SECONDS) + 1)
-        self.total = 0.0
-
-    def see(self, seconds: float) -> None:
-        self.counts[bisect_left(_SECONDS, seconds)] += 1
-        self.total += seconds
+_REQUESTS = Instrument("surefoot_http_requests_total", "Requests answered.")
+_ENDED = Instrument("surefoot_runs_ended_total", "Runs that ended in this process.")
+_REFUSED = Instrument("surefoot_runs_refused_total", "Runs that were not taken in.")
+_TOKENS = Instrument("surefoot_tokens_total", "Tokens of completed runs.")
+_COST = Instrument("surefoot_cost_dollars_total", "Cost of completed runs, US dollars.")
+_LATENCY = Instrument(
+    "surefoot_http_request_seconds", "From a request to the head of its answer.", "s", SECONDS
+)
+_DURATIONS = Instrument("surefoot_run_seconds", "From the begin of a run here to its end here.", "s", SECONDS)
 
 
 class Figures:
-    """The figures of one server, from any thread. Labels are names of flows and routes, never ids: there are few."""
+    """The figures of one server, from any thread, with those of its meter."""
 
-    def __init__(self) -> None:
-        self._lock = ForkSafeLock()
-        self._requests: Counter[Labels] = Counter()
-        self._ended: Counter[Labels] = Counter()
-        self._refused: Counter[Labels] = Counter()
-        self._tokens: Counter[Labels] = Counter()
-        self._cost_nanos: Counter[Labels] = Counter()
-        self._latency: dict[Labels, Histogram] = {}
-        self._durations: dict[Labels, Histogram] = {}
+    def __init__(self, meter: Meter | None = None) -> None:
+        self._meter = meter or Meter()
+        self._own = Instruments(_REQUESTS, _ENDED, _REFUSED, _TOKENS, _COST, _LATENCY, _DURATIONS)
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         """A request was answered."""
-        with self._lock:
-            self._requests[("route", route), ("status", str(status))] += 1
-            _of(self._latency, (("route", route),)).see(seconds)
+        self._own.add(_REQUESTS, (("route", route), ("status", str(status))))
+        self._own.see(_LATENCY, (("route", route),), seconds)
 
     def refused(self, reason: str) -> None:
         """A run was not taken in, as the queue is full or the server stops."""
-        with self._lock:
-            self._refused[(("reason", reason),)] += 1
+        self._own.add(_REFUSED, (("reason", reason),))
 
     def ended(self, flow: str, how: str, seconds: float, totals: Totals | None) -> None:
         """This process's part of a run ended. `totals` are those of the whole run, where it completed."""
-        with self._lock:
-            self._ended[("flow", flow), ("how", how)] += 1
-            _of(self._durations, (("flow", flow),)).see(seconds)
-            if totals is not None:
-                usage = totals.usage
-                self._tokens[("flow", flow), ("kind", "input")] += usage.input
-                self._tokens[("flow", flow), ("kind", "output")] += usage.output
-                self._cost_nanos[(("flow", flow),)] += totals.cost.nanos
+        whose = ("flow", flow)
+        self._own.add(_ENDED, (whose, ("how", how)))
+        self._own.see(_DURATIONS, (whose,), seconds)
+        if totals is not None:
+            self._own.add(_TOKENS, (whose, ("kind", "input")), totals.usage.input)
+            self._own.add(_TOKENS, (whose, ("kind", "output")), totals.usage.output)
+            self._own.add(_COST, (whose,), totals.cost.nanos / 1e9)
 
     def said(self) -> dict[str, list[list[Json]]]:
-        """All that was counted, as JSON has it: by kind, rows of labels and values."""
-        with self._lock:
-            return {
-                **{
-                    name: [[_listed(labels), value] for labels, value in counter.items()]
-                    for name, counter in self._counters().items()
-                },
-                **{
-                    name: [[_listed(labels), [*one.counts], one.total] for labels, one in histograms.items()]
-                    for name, histograms in self._histograms().items()
-                },
-            }
+        """All that was counted, as JSON has it, for `add`."""
+        return {**self._own.said(), **self._meter.said()}
 
     def add(self, said: Mapping[str, Sequence[Any]]) -> None:
-        """Count in what `said` told of other figures, of this version."""
-        with self._lock:
-            for name, counter in self._counters().items():
-                for labels, value in said[name]:
-                    counter[_labels(labels)] += value
-            for name, histograms in self._histograms().items():
-                for labels, counts, total in said[name]:
-                    known = _of(histograms, _labels(labels))
-                    known.counts = [ours + theirs for ours, theirs in zip(known.counts, counts, strict=True)]
-                    known.total += total
-
-    def _counters(self) -> dict[str, Counter[Labels]]:
-        return {
-            "requests": self._requests,
-            "ended": self._ended,
-            "refused": self._refused,
-            "tokens": self._tokens,
-            "cost_nanos": self._cost_nanos,
-        }
-
-    def _histograms(self) -> dict[str, dict[Labels, Histogram]]:
-        return {"latency": self._latency, "durations": self._durations}
+        """Count in what `said` told of other figures."""
+        self._own.hear(said)
+        self._meter.hear(said)
 
     def text(
         self,
@@ -118,87 +72,21 @@ class Figures:
 
         `gauges` by name, unfinished runs by status, and how far each receiver of traces is behind.
         """
-        with self._lock:
-            lines = [
-                *_counter("surefoot_http_requests_total", "Requests answered.", self._requests),
-                *_counter("surefoot_runs_ended_total", "Runs that ended in this process.", self._ended),
-                *_counter("surefoot_runs_refused_total", "Runs that were not taken in.", self._refused),
-                *_counter("surefoot_tokens_total", "Tokens of completed runs.", self._tokens),
-                *_counter(
-                    "surefoot_cost_dollars_total",
-                    "Cost of completed runs, US dollars.",
-                    {labels: nanos / 1e9 for labels, nanos in self._cost_nanos.items()},
-                ),
-                *_histogram(
-                    "surefoot_http_request_seconds",
-                    "From a request to the head of its answer.",
-                    self._latency,
-                ),
-                *_histogram(
-                    "surefoot_run_seconds", "From the begin of a run here to its end here.", self._durations
-                ),
-            ]
+        lines = [*self._own.lines(), *self._meter.lines()]
         for name, value in gauges.items():
-            lines += [f"# TYPE surefoot_{name} gauge", f"surefoot_{name} {_number(value)}"]
+            lines += [f"# TYPE surefoot_{name} gauge", f"surefoot_{name} {number(value)}"]
         lines += [
             "# HELP surefoot_runs Runs of the flows served that are not over, in the whole ledger.",
             "# TYPE surefoot_runs gauge",
             *(
-                f"surefoot_runs{_braced((('status', status),))} {count}"
+                f"surefoot_runs{braced((('status', status),))} {count}"
                 for status, count in sorted(runs.items())
             ),
         ]
         for receiver, standing in sorted((behind or {}).items()):
-            labels = _braced((("receiver", receiver),))
+            labels = braced((("receiver", receiver),))
             lines += [
                 f"surefoot_traces_waiting{labels} {standing.waiting}",
-                f"surefoot_traces_lag_seconds{labels} {_number(standing.lag_seconds)}",
+                f"surefoot_traces_lag_seconds{labels} {number(standing.lag_seconds)}",
             ]
         return "\n".join([*lines, ""])
-
-
-def _listed(labels: Labels) -> Json:
-    return [[name, value] for name, value in labels]
-
-
-def _labels(listed: Sequence[Sequence[str]]) -> Labels:
-    return tuple((name, value) for name, value in listed)
-
-
-def _of(found: dict[Labels, Histogram], labels: Labels) -> Histogram:
-    known = found.get(labels)
-    if known is None:
-        known = found[labels] = Histogram()
-    return known
-
-
-def _counter(name: str, told: str, values: Mapping[Labels, float]) -> Iterable[str]:
-    yield f"# HELP {name} {told}"
-    yield f"# TYPE {name} counter"
-    for labels, value in sorted(values.items()):
-        yield f"{name}{_braced(labels)} {_number(value)}"
-
-
-def _histogram(name: str, told: str, values: Mapping[Labels, Histogram]) -> Iterable[str]:
-    yield f"# HELP {name} {told}"
-    yield f"# TYPE {name} histogram"
-    for labels, histogram in sorted(values.items()):
-        reached = 0
-        for bound, count in zip((*map(_number, _SECONDS), "+Inf"), histogram.counts, strict=True):
-            reached += count
-            yield f"{name}_bucket{_braced((*labels, ('le', bound)))} {reached}"
-        yield f"{name}_sum{_braced(labels)} {histogram.total:.6f}"
-        yield f"{name}_count{_braced(labels)} {reached}"
-
-
-def _braced(labels: Sequence[tuple[str, str]]) -> str:
-    inside = ",".join(f'{name}="{_escaped(value)}"' for name, value in labels)
-    return f"{{{inside}}}" if inside else ""
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-
-
-def _number(value: float) -> str:
-    return str(int(value)) if value == int(value) else f"{value:.9g}"
