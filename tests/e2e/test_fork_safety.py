@@ -146,6 +146,7 @@ LOCKS_OF_THEIR_OWN = {
     "evals/ragas/child.py": "a process of its own, which never forks",
     "evals/online/watching.py": "made and waited for by a thread that no child has",
     "traces/exporter.py": "made anew in a child",
+    "traces/measuring.py": "made anew in a child",
     "server/hooks/courier.py": "made and waited for by threads that no child has",
     "cli/progress.py": "the command line draws in one process and does not fork",
     # A forked child of a server makes none of its runs: these stay with the process that serves.

@@ -55,6 +55,8 @@ FLOOR = {
     "fitting": 5,
     "guarding": 5,
     "wiring": 5,
+    "inventory": 5,
+    "reports": 5,
     "accessing": 5,
     DOOR: 5,
     "server": 6,
@@ -64,13 +66,16 @@ FLOOR = {
 }
 # The face of the open run speaks of usage and cost and refuses what is no wish of it, ids are made under a lock, and
 # programs wait for what the run promises, and what a text may be is told by patterns, hosts and mistakes: all floor 1,
-# and no arrow turns. The composition root is in five files.
+# and no arrow turns. The composition root is in eight files.
 NEIGHBOURS = {
     *(
-        ("app", "accessing"),
-        ("app", "guarding"),
-        ("app", "wiring"),
-        ("app", "endpoints"),
+        ("app", "reports"),
+        ("reports", "inventory"),
+        ("reports", "wiring"),
+        ("inventory", "accessing"),
+        ("inventory", "guarding"),
+        ("inventory", "wiring"),
+        ("inventory", "endpoints"),
         ("wiring", "endpoints"),
         ("fitting", "app"),
     ),
