@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import orjson
+
 from surefoot.ledger import RunScore
 from surefoot.traces.calls import BOUNDS, Call, Turn
 from surefoot.traces.plain import Failure
@@ -99,10 +101,10 @@ def describe_run(trace: Trace, standing: str) -> Described:
     return Described(f"invoke_workflow {run.flow}", attributes, status=status, message=message, error=error)
 
 
-def describe_span(span: Span, trace: Trace, *, is_tool: bool = False) -> Described:
-    """The span of a step, a nested flow or a call. `is_tool` says that a model had asked for it."""
+def describe_span(span: Span, owners: Mapping[str, Value], *, is_tool: bool = False) -> Described:
+    """The span of a step, a nested flow or a call, and `whose` its run is. `is_tool`: a model had asked for it."""
     attributes: dict[str, Value] = {
-        **whose(trace),
+        **owners,
         "surefoot.step": span.name,
         "surefoot.step.key": span.id.partition(".")[0],
         "surefoot.step.kind": span.kind,
@@ -401,8 +403,11 @@ def _ending(
 
 
 def _dumped(value: Json) -> str:
-    # The standard library's encoder takes integers of any size, as recorded values may hold them.
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        # Integers of any size, halves of characters, and much depth, as recorded values may have them.
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _cut(text: str) -> str:

@@ -95,9 +95,9 @@ class _Sender:
         while waiting:
             part = waiting.popleft()
             answer = self._answer(self._body(part))
-            count = otlp.span_count(part)
+            count = len(part.spans)
             if answer.status == _TOO_LARGE and count > 1:
-                waiting.extendleft(reversed(otlp.halves(part)))
+                waiting.extendleft(reversed(part.halves()))
                 continue
             if not 200 <= answer.status < 300:
                 raise ExportError(
@@ -116,7 +116,7 @@ class _Sender:
             )
 
     def _body(self, request: otlp.Request) -> bytes:
-        body = request.SerializeToString()
+        body = bytes(request)
         return gzip.compress(body, compresslevel=6, mtime=0) if self.target.is_compressed else body
 
     def _answer(self, body: bytes) -> Posted:
