@@ -26,7 +26,7 @@ from benchmarks.harness import (
 from benchmarks.trace_receiver import Arrived, Receiver, receiving
 
 ROUNDS = 9
-CALLS = 500
+CALLS = 1_000
 """Of a round, which is one trace."""
 US = 1e6
 CALL_US = 100

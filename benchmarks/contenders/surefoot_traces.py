@@ -17,7 +17,7 @@ from surefoot.ledger import deliveries
 from surefoot.traces.exporter import delivery_name
 
 RECEIVER = "bench"
-WAIT_S, LOOK_S = 60.0, 0.05
+WAIT_S, LOOK_S = 60.0, 0.2
 SAID = traced.answer("")["choices"][0]["message"]["content"]
 
 

@@ -54,7 +54,8 @@ class ErrorEvent:
     causes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, as one is made for each row: that would make it three times as expensive.
+@dataclass(slots=True)
 class Described:
     """A span as receivers understand it. `message` says why the status is `error`."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from importlib.metadata import version
 
 from surefoot.errors import MissingExtra
 from surefoot.traces.conventions import (
@@ -21,6 +20,7 @@ from surefoot.traces.conventions import (
     whose,
 )
 from surefoot.traces.spans import Span, Trace, standing
+from surefoot.traces.targets import own_version
 from surefoot.values import id_bytes
 
 try:
@@ -99,7 +99,7 @@ def requests(
     A span that is larger than `most_bytes` goes alone.
     """
     whence = wire.field(1, wire.attributes(1, resource))
-    scope = InstrumentationScope(name="surefoot", version=version("surefoot")).SerializeToString()
+    scope = InstrumentationScope(name="surefoot", version=own_version()).SerializeToString()
     batch: list[bytes] = []
     size = 0
     for trace in traces:

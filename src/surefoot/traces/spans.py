@@ -35,7 +35,8 @@ Place = tuple[bytes, int]
 """A step's key and its attempt."""
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, as one is made for each row: that would make it three times as expensive.
+@dataclass(slots=True)
 class Span:
     """One attempt of a step, call or nested flow.
 
