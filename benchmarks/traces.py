@@ -6,10 +6,11 @@ import sys
 from collections.abc import Generator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.contenders.serving import IN_FLIGHT
+from benchmarks.contenders.serving import IN_FLIGHT, STEPS
 from benchmarks.harness import (
     ROUNDS_FACTOR,
     Contender,
@@ -26,8 +27,8 @@ from benchmarks.harness import (
 from benchmarks.trace_receiver import Arrived, Receiver, receiving
 
 ROUNDS = 9
-CALLS = 1_000
-"""Of a round, which is one trace."""
+CALLS, ROWS = 1_000, 200
+"""Calls of a round, which is one trace, and rows of one."""
 US = 1e6
 CALL_US = 100
 """CPU that a traced call may take, its record and its part of the export included."""
@@ -40,7 +41,7 @@ PEERS = {
 }
 """By the name in the table; the first requirement is the library itself."""
 
-BARE = "bare function"
+BARE, FLOOR = "bare function", "bare row, one at a time"
 ONE, MANY, GENERATED = "one at a time", f"{IN_FLIGHT} at once", "a scripted model"
 KINDS = {ONE: "one", MANY: "many", GENERATED: "generated"}
 DISK, MEMORY = "disk", "memory"
@@ -94,8 +95,7 @@ def run() -> Report:
                 one.version,
                 f"{(medians[one.name].cpu - bare.cpu) * US:,.0f}",
                 f"{(medians[one.name].wall - bare.wall) * US:,.0f}",
-                f"{found[one.name].arrived.requests}" if found[one.name].is_sent else "",
-                f"{found[one.name].arrived.size / CALLS:,.0f}" if found[one.name].is_sent else "",
+                *_arrived(found.get(one.name)),
             ]
             for one in contenders
             if one.name != BARE
@@ -103,6 +103,13 @@ def run() -> Report:
         notes=list(_notes(bare)),
         ratios=list(_ratios(medians)),
     )
+
+
+def _arrived(rounds: Rounds | None) -> tuple[str, str]:
+    """Requests of a round and bytes of a call, of those that send."""
+    if rounds is None or not rounds.is_sent:
+        return "", ""
+    return f"{rounds.arrived.requests}", f"{rounds.arrived.size / CALLS:,.0f}"
 
 
 def _notes(bare: Sample) -> Generator[str]:
@@ -116,6 +123,10 @@ def _notes(bare: Sample) -> Generator[str]:
         f"- Surefoot: a step for each call, durable before its answer is used. {DISK}: SQLite, "
         f"`synchronous = FULL`, as a server has it; {MEMORY}: a file system in memory, `NORMAL`. {SENT}: "
         f"`[traces.NAME]`, in the background of the same process; {KEPT}: without it."
+    )
+    yield (
+        f"- {FLOOR}: sqlite3 alone, `INSERT` and `COMMIT` of a kibibyte with `synchronous = FULL`; nothing that is "
+        "durable call by call in a file costs less."
     )
     yield f"- {MANY}: so many tasks of a run, which share commits; {GENERATED}: `generate` with all its chain."
     yield (
@@ -164,12 +175,19 @@ def _contenders(stack: ExitStack, found: dict[str, Rounds]) -> Generator[Contend
         if sending == KEPT:
             found[BARE] = Rounds(BARE, worker, "bare", receiver, is_sent=False, arrived=Arrived())
             yield Contender(BARE, sys.version.split()[0], found[BARE])
+    floor = stack.enter_context(Worker(python, "bare_row", stack.enter_context(working_folder("traces-row"))))
+    yield Contender(FLOOR, sys.version.split()[0], partial(_row, floor))
     for name, requirements in PEERS.items():
         python = peer("traces", *requirements)
         program = f"traces_{name}"
         worker = stack.enter_context(Worker(python, program, f"{receiver.url}/{program}"))
         found[name] = Rounds(name, worker, "calls", receiver, is_sent=True, arrived=Arrived())
         yield Contender(name, requirements[0].rpartition("==")[2], found[name])
+
+
+def _row(worker: Worker) -> Sample:
+    took = worker.ask("sequential", ROWS // STEPS)
+    return Sample(took["wall"] / took["steps"], took["cpu"] / took["steps"])
 
 
 def _folder(stack: ExitStack, ledger: str, sending: str) -> tuple[Path, str]:
