@@ -103,7 +103,9 @@ def describe_run(trace: Trace, standing: str) -> Described:
 
 
 def describe_span(span: Span, owners: Mapping[str, Value], *, is_tool: bool = False) -> Described:
-    """The span of a step, a nested flow or a call, and `whose` its run is. `is_tool`: a model had asked for it."""
+    """The span of a step, a nested flow or a call. `owners` is what `whose` says of its run; `is_tool`: a model had
+    asked for it.
+    """
     attributes: dict[str, Value] = {
         **owners,
         "surefoot.step": span.name,

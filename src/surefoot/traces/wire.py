@@ -25,6 +25,7 @@ _BYTES = 2
 """The wire type of texts, bytes and messages."""
 _SHORT, _KEPT = 30, 4_096
 """Characters of a text that is kept as an attribute, and how many attributes are. Longer ones are seldom said twice."""
+_SMALL = frozenset({bool, int})
 _KEY, _VALUE, _TEXT = 1, 2, 1
 """The fields of a `KeyValue`, and the one of an `AnyValue` that is a text."""
 
@@ -44,8 +45,8 @@ def attributes(number: int, values: Mapping[str, Value]) -> bytes:
     return b"".join(
         [
             _kept(number, key, value)
-            if type(value) is not str or len(value) <= _SHORT
-            else _text(number, key, value)
+            if type(value) in _SMALL or (type(value) is str and len(value) <= _SHORT)
+            else _written(number, key, value)
             for key, value in values.items()
         ]
     )
@@ -58,14 +59,13 @@ def clean(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8").replace("\x00", "\N{REPLACEMENT CHARACTER}")
 
 
-def _text(number: int, key: str, text: str) -> bytes:
-    return field(number, _key(key) + field(_VALUE, field(_TEXT, clean(text).encode())))
+def _written(number: int, key: str, value: Value) -> bytes:
+    said = field(_TEXT, clean(value).encode()) if isinstance(value, str) else _any(value).SerializeToString()
+    return field(number, _key(key) + field(_VALUE, said))
 
 
-# By type too: True, 1 and 1.0 are equal, and three attributes.
-@lru_cache(maxsize=_KEPT, typed=True)
-def _kept(number: int, key: str, value: Value) -> bytes:
-    return field(number, _key(key) + field(_VALUE, _any(value).SerializeToString()))
+# By type too: True and 1 are equal, and two attributes.
+_kept = lru_cache(maxsize=_KEPT, typed=True)(_written)
 
 
 @lru_cache(maxsize=_KEPT)
