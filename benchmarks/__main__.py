@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks import harness
 
-OTHERS = {"__init__", "__main__", "harness", "model_server", "postgres"}
+OTHERS = {"__init__", "__main__", "harness", "model_server", "postgres", "trace_receiver"}
 GROUPS = {"limits": ("budgets", "rates", "breakers", "cache")}
 """Names for several: those of them that are there."""
 

@@ -260,6 +260,11 @@ def working_folder(name: str) -> Generator[Path]:
         shutil.rmtree(place, ignore_errors=True)
 
 
+def memory_folder() -> str | None:
+    """A file system in memory where there is one; None: the one of temporary files."""
+    return "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
+
+
 def version_of(python: Path, distribution: str) -> str:
     """The version of a distribution that an interpreter has."""
     return output_of(

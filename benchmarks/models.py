@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Generator
 from contextlib import ExitStack
@@ -21,6 +20,7 @@ from benchmarks.harness import (
     Worker,
     interleaved,
     locked_peer,
+    memory_folder,
     peer,
     process,
     version_of,
@@ -149,13 +149,8 @@ def _ours(stack: ExitStack, ledger: str, url: str) -> Worker:
     if ledger == DURABLE:
         folder, synchronous = stack.enter_context(working_folder("surefoot_calls")), "full"
     else:
-        folder, synchronous = Path(stack.enter_context(TemporaryDirectory(dir=_in_memory()))), "normal"
+        folder, synchronous = Path(stack.enter_context(TemporaryDirectory(dir=memory_folder()))), "normal"
     return Worker(Path(sys.executable), "surefoot_calls", folder, url, synchronous)
-
-
-def _in_memory() -> str | None:
-    """A file system in memory where there is one, else the one of temporary files."""
-    return "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
 
 
 def _round(worker: Worker, kind: str, number: int) -> Sample:

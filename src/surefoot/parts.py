@@ -27,6 +27,9 @@ def is_scalar(value: object) -> bool:
     kind = type(value)
     if kind is str or kind is bytes:
         return len(cast("str | bytes", value)) <= 1
+    if kind is dict or kind is list:
+        # Most results are; to ask for a kind of fraction is slow.
+        return False
     return kind in SCALARS or isinstance(value, _SCALARS)
 
 

@@ -108,7 +108,7 @@ def test_out_08_nothing_planted_is_readable_anywhere_and_the_run_goes_on_with_wh
     assert failed.error is not None
     assert "[secret]" in failed.error
     sent = requests([trace(app.ledger, done.id), trace(app.ledger, failed.id)], {}, now_ns=1)
-    shown = {f"request {n}": request.SerializeToString() for n, request in enumerate(sent)}
+    shown = {f"request {n}": bytes(request) for n, request in enumerate(sent)}
     app.cassette(done.id).save(place.folder / "calls.json")
     with contextlib.closing(tables_of(app.ledger)) as tables:
         payloads = app.ledger.payloads

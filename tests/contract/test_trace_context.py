@@ -9,6 +9,7 @@ from typing import Any
 
 import openai
 import pytest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from receiver import attributes
 from surefoot import App, flow, fork, generate, step, trace_headers
@@ -82,7 +83,8 @@ def app(wire: WireServer, tmp_path: Path) -> Iterator[App]:
 
 def spans(app: App, run_id: str, *, joins: bool = True) -> dict[str, Any]:
     """By name, as a receiver gets them."""
-    return {span.name: span for span in otlp.spans_of(trace(app.ledger, run_id), now_ns=1, joins=joins)}
+    written = otlp.spans_of(trace(app.ledger, run_id), now_ns=1, joins=joins)
+    return {span.name: span for span in map(Span.FromString, written)}
 
 
 def parent_of(headers: dict[str, str]) -> TraceParent:
@@ -109,7 +111,7 @@ def test_clients_of_an_sdk_tell_it_too_unless_they_tell_something_themselves(
     app.run(uses_an_sdk, {"url": wire.openai_url}, tags=CALLER)
     [run] = app.ledger.runs()
     first, second = wire.received
-    sent = {span.span_id for span in otlp.spans_of(trace(app.ledger, run.id), now_ns=1)}
+    sent = {Span.FromString(one).span_id for one in otlp.spans_of(trace(app.ledger, run.id), now_ns=1)}
     assert parent_of(first.headers).trace_id.hex() == TRACE
     assert parent_of(first.headers).span_id in sent
     assert first.headers["tracestate"] == "vendor=1"

@@ -208,10 +208,10 @@ def test_a_trace_that_cannot_be_told_holds_up_no_other_one(
 ) -> None:
     real = otlp.spans_of
 
-    def spans_of(trace: Trace, *, now_ns: int) -> Iterator[Any]:
+    def spans_of(trace: Trace, *, now_ns: int, joins: bool) -> Iterator[Any]:
         if trace.run.id == broken:
             raise ValueError("a value that nobody thought of")
-        return real(trace, now_ns=now_ns)
+        return real(trace, now_ns=now_ns, joins=joins)
 
     with Receiver() as receiver:
         sending = exporter(ledger, tmp_path, receiver)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import subprocess
 import sys
@@ -10,11 +11,15 @@ from pathlib import Path
 
 import openai
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 
-from benchmarks import evals, harness, million, model_server
-from benchmarks.contenders import filled_ledger, serving
+from benchmarks import evals, harness, million, model_server, trace_receiver
+from benchmarks.contenders import filled_ledger, serving, traced
 from surefoot import App, traces
 from surefoot.config import load
+from surefoot.ledger.compressed import zstd
+from surefoot.models.posting import post
 
 
 @pytest.mark.parametrize("work", [serving.payload, serving.payload_with("sk-" + "x" * 40)])
@@ -22,6 +27,38 @@ from surefoot.config import load
 def test_a_payload_is_one_kibibyte_of_json_and_another_for_each_number(work, number):
     assert len(json.dumps(work(number), separators=(",", ":"))) == serving.BYTES
     assert work(number) != work(number + 1)
+
+
+def test_what_is_traced_is_one_kibibyte_that_names_model_and_tokens():
+    said = traced.answer(traced.question(7))
+    assert len(json.dumps(said, separators=(",", ":"))) == serving.BYTES
+    assert said["model"] == serving.MODEL
+    assert said["usage"]["total_tokens"] == traced.TOKENS_IN + traced.TOKENS_OUT
+    assert traced.question(7) != traced.question(8)
+
+
+def test_a_receiver_counts_what_each_has_sent_it_and_how_many_spans_were_in_it():
+    spans = ScopeSpans(spans=[Span(name="one"), Span(name="two")])
+    message = ExportTraceServiceRequest(resource_spans=[ResourceSpans(scope_spans=[spans])])
+    protobuf = {"content-type": "application/x-protobuf"}
+    # The end of a run, and its beginning.
+    runs = b'{"id":"a","end_time":"2026-01-01"}--{"id":"b","end_time":null}'
+    form = {"content-type": "multipart/form-data; boundary=x", "content-encoding": "zstd"}
+    with trace_receiver.receiving() as receiver:
+        for path, body, headers in (
+            ("ours/v1/traces", message.SerializeToString(), protobuf),
+            (
+                "ours/v1/traces",
+                gzip.compress(message.SerializeToString()),
+                {**protobuf, "content-encoding": "gzip"},
+            ),
+            ("peer/runs/multipart", zstd.compress(runs), form),
+        ):
+            assert post(f"{receiver.url}/{path}", body, headers=headers, timeout=10).status == 200
+        ours, peer, nobody = (receiver.counted(name) for name in ("ours", "peer", "nobody"))
+    assert (ours.requests, ours.spans) == (2, 4)
+    assert (peer.requests, peer.spans, peer.size) == (1, 1, len(zstd.compress(runs)))
+    assert (nobody.requests, nobody.spans) == (0, 0)
 
 
 def test_as_many_runs_are_made_as_were_asked_for_and_never_more_at_a_time_than_agreed():

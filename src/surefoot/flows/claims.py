@@ -432,7 +432,6 @@ class StepClaim:
         is_intent: bool = False,
     ) -> Outcome:
         here, work, run = self.here, self._work, self.here.run
-        capture, store = self.capture, run.ledger.payloads.store
         if run.cargo:
             run.cargo.load(freight)
         decisions = () if is_intent else self._decisions(ending)
@@ -440,6 +439,9 @@ class StepClaim:
         endorsed: tuple[str, ...] = ()
         if not is_intent:
             trust, endorsed = credit.trust_of(self, ending, size=len(output))
+        given, came = run.ledger.payloads.store_both(
+            run.id, self._inputs, output, freight, tenant=run.tenant, capture=self.capture
+        )
         return Outcome(
             run_id=run.id,
             key=self.key,
@@ -462,8 +464,8 @@ class StepClaim:
             is_cached=ending.is_cached,
             prompt=prompt or ending.prompt or (here.prompt if work.kind == "call" else None),
             call=ending.call,
-            inputs=store(run.id, self._inputs, freight, tenant=run.tenant, capture=capture),
-            output=store(run.id, output, freight, tenant=run.tenant, capture=capture),
+            inputs=given,
+            output=came,
             trust=trust,
             endorsed=endorsed,
             decisions=decisions,

@@ -143,7 +143,8 @@ def pointers_in(text: str | None) -> tuple[str, ...]:
         return ("unreadable", text)
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, as one is made for each row: that would make it three times as expensive.
+@dataclass(slots=True)
 class Link:
     """An outcome as read back, with the hashes that stand beside it."""
 

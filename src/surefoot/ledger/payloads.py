@@ -39,6 +39,8 @@ PLAIN = "sha256:"
 _INLINE, IN_BLOB = b"\x00", b"\x01"
 _SEALED = b"\x01"
 _ZSTD_LEVEL = 3
+_OPENED, _CLOSED = frozenset('{["'), frozenset('}]"')
+"""How JSON begins and ends that is no bare number, and none of `true`, `false` and `null`."""
 _WINDOW = 4 << 20
 _OVERLAP = 64 << 10
 """Bytes of a large text that are looked at together, and what two windows have in common: no secret is longer."""
@@ -111,6 +113,34 @@ class Payloads:
         if redacted is None:
             return Payload(self._view(text, tenant, freight))
         return self._sealed(run_id, text, redacted, freight, tenant)
+
+    def store_both(
+        self,
+        run_id: str,
+        inputs: Encoded,
+        output: Encoded,
+        freight: Freight,
+        *,
+        tenant: str = "",
+        capture: Capture = "redacted",
+    ) -> tuple[Payload, Payload]:
+        """The payloads of one outcome, as `store` gives each.
+
+        Most have nothing to hide, and one look at both costs little more than one at either.
+        """
+        is_shown = capture not in WITHHELD
+        if (
+            is_shown
+            and isinstance(inputs, str)
+            and isinstance(output, str)
+            and _can_be_joined(inputs, output)
+        ):
+            privacy = self._secrecy if capture == "full" else self._privacy
+            if privacy is None or privacy(f"{inputs}\n{output}") is None:
+                given = Payload(self._view(inputs, tenant, freight))
+                return given, Payload(self._view(output, tenant, freight))
+        first = self.store(run_id, inputs, freight, tenant=tenant, capture=capture)
+        return first, self.store(run_id, output, freight, tenant=tenant, capture=capture)
 
     def _sealed(self, run_id: str, text: str, redacted: str, freight: Freight, tenant: str) -> Payload:
         key_id, key = self._data_key(run_id, freight)
@@ -347,6 +377,14 @@ class Payloads:
             # With each payload, as the one before may never get into the ledger; the row is stored once.
             freight.append(stored)
             return stored.id, self._opened[run_id][stored.id]
+
+
+def _can_be_joined(inputs: str, output: str) -> bool:
+    """Whether whatever is found in one of two JSON texts is found where both stand in one, a line each.
+
+    It is where no value stands at their ends: a pattern may ask for the beginning or the end of a text.
+    """
+    return inputs[:1] == "{" and inputs[-1:] == "}" and output[:1] in _OPENED and output[-1:] in _CLOSED
 
 
 def _may_hide(data: bytes | bytearray, privacy: Privacy | None) -> bool:

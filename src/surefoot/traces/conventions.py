@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import orjson
+
 from surefoot.ledger import RunScore
 from surefoot.traces.calls import BOUNDS, Call, Turn
 from surefoot.traces.plain import Failure
@@ -52,7 +54,8 @@ class ErrorEvent:
     causes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, as one is made for each row: that would make it three times as expensive.
+@dataclass(slots=True)
 class Described:
     """A span as receivers understand it. `message` says why the status is `error`."""
 
@@ -100,10 +103,12 @@ def describe_run(trace: Trace, standing: str) -> Described:
     return Described(f"invoke_workflow {run.flow}", attributes, status=status, message=message, error=error)
 
 
-def describe_span(span: Span, trace: Trace, *, is_tool: bool = False) -> Described:
-    """The span of a step, a nested flow or a call. `is_tool` says that a model had asked for it."""
+def describe_span(span: Span, owners: Mapping[str, Value], *, is_tool: bool = False) -> Described:
+    """The span of a step, a nested flow or a call. `owners` is what `whose` says of its run; `is_tool`: a model had
+    asked for it.
+    """
     attributes: dict[str, Value] = {
-        **whose(trace),
+        **owners,
         "surefoot.step": span.name,
         "surefoot.step.key": span.id.partition(".")[0],
         "surefoot.step.kind": span.kind,
@@ -412,8 +417,11 @@ def _ending(
 
 
 def _dumped(value: Json) -> str:
-    # The standard library's encoder takes integers of any size, as recorded values may hold them.
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        # Integers of any size, halves of characters, and much depth, as recorded values may have them.
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _cut(text: str) -> str:

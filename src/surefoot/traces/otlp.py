@@ -5,9 +5,8 @@ Every id is derived from what the ledger holds, so sending a run twice sends the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from importlib.metadata import version
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from surefoot.errors import MissingExtra
 from surefoot.tracecontext import TRACESTATE, caller_of, span_id, trace_id
@@ -18,23 +17,22 @@ from surefoot.traces.conventions import (
     describe_score,
     describe_span,
     tools_asked_for,
+    whose,
 )
 from surefoot.traces.spans import Relative, Span, Trace, standing
+from surefoot.traces.targets import own_version
 
 try:
     from google.protobuf.message import DecodeError
-    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-        ExportTraceServiceRequest,
-        ExportTraceServiceResponse,
-    )
-    from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+    from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
     from opentelemetry.proto.trace.v1 import trace_pb2
 except ImportError as error:
     raise MissingExtra(
         'Sending traces needs opentelemetry-proto, which is not installed: pip install "surefoot[otel]"'
     ) from error
 
-Request = ExportTraceServiceRequest
+from surefoot.traces import wire
 
 MOST_SPANS = 512
 MOST_BYTES = 4 * 1024 * 1024
@@ -48,7 +46,30 @@ _NAME_LIMIT = 300
 _SAMPLED = 0x01
 _KNOWN_LOCAL = 0x100
 _REMOTE = 0x200
-_MOST_INTEGER = 1 << 63
+_SCOPES, _SPANS = 2, 2
+_ATTRIBUTES, _EVENTS, _LINKS = 9, 11, 13
+"""Fields of `ResourceSpans`, of `ScopeSpans`, and three of `Span`."""
+_OF_EVENT, _OF_LINK = 3, 4
+"""The attributes of an `Event`, and of a `Link`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An export request in parts: its spans, each as it is written, and what says where they come from."""
+
+    spans: Sequence[bytes]
+    resource: bytes
+    scope: bytes
+
+    def __bytes__(self) -> bytes:
+        """The request as it is sent."""
+        spans = b"".join([wire.field(_SPANS, span) for span in self.spans])
+        return wire.field(1, self.resource + wire.field(_SCOPES, self.scope + spans))
+
+    def halves(self) -> tuple[Request, Request]:
+        """The same spans in two requests, for a receiver to which one is too large."""
+        middle = len(self.spans) // 2
+        return replace(self, spans=self.spans[:middle]), replace(self, spans=self.spans[middle:])
 
 
 def requests(
@@ -67,35 +88,19 @@ def requests(
 
     A span that is larger than `most_bytes` goes alone.
     """
-    batch: list[trace_pb2.Span] = []
+    whence = wire.field(1, wire.attributes(1, resource))
+    scope = InstrumentationScope(name="surefoot", version=own_version()).SerializeToString()
+    batch: list[bytes] = []
     size = 0
     for trace in traces:
         for span in spans_of(trace, now_ns=now_ns, joins=joins):
-            length = span.ByteSize()
-            if batch and (len(batch) == most_spans or size + length > most_bytes):
-                yield _request(batch, resource)
+            if batch and (len(batch) == most_spans or size + len(span) > most_bytes):
+                yield Request(batch, whence, wire.field(1, scope))
                 batch, size = [], 0
             batch.append(span)
-            size += length
+            size += len(span)
     if batch:
-        yield _request(batch, resource)
-
-
-def halves(request: Request) -> tuple[Request, Request]:
-    """The same spans in two requests, for a receiver to which one is too large."""
-    resource_spans = request.resource_spans[0]
-    spans = list(resource_spans.scope_spans[0].spans)
-    middle = len(spans) // 2
-    first, second = Request(), Request()
-    for part, half in ((first, spans[:middle]), (second, spans[middle:])):
-        part.CopyFrom(request)
-        del part.resource_spans[0].scope_spans[0].spans[:]
-        part.resource_spans[0].scope_spans[0].spans.extend(half)
-    return first, second
-
-
-def span_count(request: Request) -> int:
-    return sum(len(scope.spans) for resource in request.resource_spans for scope in resource.scope_spans)
+        yield Request(batch, whence, wire.field(1, scope))
 
 
 def rejected(answer: bytes) -> tuple[int, str]:
@@ -107,33 +112,31 @@ def rejected(answer: bytes) -> tuple[int, str]:
     return partial.rejected_spans, partial.error_message
 
 
-def spans_of(trace: Trace, *, now_ns: int, joins: bool = False) -> Iterator[trace_pb2.Span]:
-    """The run's own span and then those of all that happened in it, parents first; `joins` as for `requests`.
+def spans_of(trace: Trace, *, now_ns: int, joins: bool = False) -> Iterator[bytes]:
+    """The run's own span and then those of all that happened in it, parents first, each as it is written.
 
     What has no end yet (an abandoned run, a step that a crash cut off) ends with the last thing that is known of it.
+    `joins` as for `requests`.
     """
-    run_id = trace.run.id
+    run_id, owners = trace.run.id, whose(trace)
     tree = _Tree.of(run_id, trace.run.tags, joins=joins)
-    yield _run_span(trace, tree, now_ns, joins=joins)
-    is_tool = tools_asked_for(trace.walk())
     root = span_id(run_id)
+    yield _run_span(trace, tree, root, now_ns, joins=joins)
+    is_tool = tools_asked_for(trace.walk())
     origin = next((one for one in trace.relatives if one.how == "origin"), None)
     for span in trace.walk():
         parent = root if span.parent == run_id else span_id(run_id, span.parent)
-        described = describe_span(span, trace, is_tool=is_tool(span))
-        message = _span(
-            *(tree, span.id, described), parent=parent, started_ns=span.started_ns, ended_ns=_last_ns(span)
-        )
+        described = describe_span(span, owners, is_tool=is_tool(span))
+        written = _span(tree, (span_id(run_id, span.id), parent), described, span.started_ns, _last_ns(span))
         if origin is not None and span.taken_from == origin.run_id:
-            _link(message, origin, span.id, joins=joins)
-        yield message
+            written += _relation(origin, span.id, joins=joins)
+        yield written
 
 
 @dataclass(frozen=True, slots=True)
 class _Tree:
     """The trace that the spans of a run are told in, its own or that of the span that it was asked for in."""
 
-    run_id: str
     trace_id: bytes
     parent: bytes = b""
     """The span of the other system; empty in a trace of its own."""
@@ -143,81 +146,75 @@ class _Tree:
     def of(cls, run_id: str, tags: Mapping[str, str], *, joins: bool) -> _Tree:
         caller = caller_of(tags) if joins else None
         if caller is None:
-            return cls(run_id, trace_id(run_id))
-        return cls(run_id, caller.trace_id, caller.span_id, tags.get(TRACESTATE, ""))
+            return cls(trace_id(run_id))
+        return cls(caller.trace_id, caller.span_id, tags.get(TRACESTATE, ""))
 
 
-def _run_span(trace: Trace, tree: _Tree, now_ns: int, *, joins: bool) -> trace_pb2.Span:
+def _run_span(trace: Trace, tree: _Tree, root: bytes, now_ns: int, *, joins: bool) -> bytes:
     run = trace.run
     borders = (attempt.ended_ns or attempt.started_ns for attempt in trace.attempts)
     last_ns = max((run.created_ns, *borders, *(_last_ns(span) for span in trace.spans)))
     described = describe_run(trace, standing(run, now_ns))
-    message = _span(
-        *(tree, "", described),
-        parent=tree.parent,
-        started_ns=run.created_ns,
-        ended_ns=run.ended_ns or last_ns,
-    )
-    if tree.parent:
-        message.flags |= _REMOTE
-    elif (caller := caller_of(run.tags)) is not None:
-        told = _attributes({"surefoot.link": "caller"})
-        message.links.add(trace_id=caller.trace_id, span_id=caller.span_id, attributes=told)
-    for relative in trace.relatives:
-        _link(message, relative, "", joins=joins)
+    written = _span(tree, (root, tree.parent), described, run.created_ns, run.ended_ns or last_ns)
     for attempt in trace.attempts[1:]:
-        message.events.add(
-            time_unix_nano=_time(attempt.started_ns),
-            name="surefoot.resumed",
-            attributes=_attributes({"surefoot.run.epoch": attempt.epoch}),
-        )
+        written += _event(attempt.started_ns, "surefoot.resumed", {"surefoot.run.epoch": attempt.epoch})
     for given in trace.scores:
-        message.events.add(
-            time_unix_nano=_time(given.scored_ns),
-            name="gen_ai.evaluation.result",
-            attributes=_attributes(describe_score(given)),
-        )
-    return message
+        written += _event(given.scored_ns, "gen_ai.evaluation.result", describe_score(given))
+    if not tree.parent and (caller := caller_of(run.tags)) is not None:
+        written += _link(caller.trace_id, caller.span_id, "caller")
+    for relative in trace.relatives:
+        written += _relation(relative, "", joins=joins)
+    return written
 
 
-def _link(message: trace_pb2.Span, relative: Relative, place: str, *, joins: bool) -> None:
-    """Link a span to one of another run, by that one's `id`."""
-    message.links.add(
-        trace_id=_Tree.of(relative.run_id, relative.tags, joins=joins).trace_id,
-        span_id=span_id(relative.run_id, place),
-        attributes=_attributes({"surefoot.link": relative.how}),
-    )
+def _relation(relative: Relative, place: str, *, joins: bool) -> bytes:
+    """A link to a span of another run, by that one's `id`."""
+    there = _Tree.of(relative.run_id, relative.tags, joins=joins)
+    return _link(there.trace_id, span_id(relative.run_id, place), relative.how)
+
+
+def _link(trace_bytes: bytes, span_bytes: bytes, how: str) -> bytes:
+    """A link as a field of its span."""
+    link = trace_pb2.Span.Link(trace_id=trace_bytes, span_id=span_bytes).SerializeToString()
+    return wire.field(_LINKS, link + wire.attributes(_OF_LINK, {"surefoot.link": how}))
 
 
 def _span(
-    tree: _Tree, place: str, described: Described, *, parent: bytes, started_ns: int, ended_ns: int
-) -> trace_pb2.Span:
+    tree: _Tree, ids: tuple[bytes, bytes], described: Described, started_ns: int, ended_ns: int
+) -> bytes:
+    """A span; `ids` are its own and its parent's."""
+    own, parent = ids
     kinds = trace_pb2.Span.SpanKind
+    # A wall clock that was set back must not make a span end before it began.
+    end = _time(max(started_ns, ended_ns))
     message = trace_pb2.Span(
         trace_id=tree.trace_id,
-        span_id=span_id(tree.run_id, place),
+        span_id=own,
         trace_state=tree.state,
         parent_span_id=parent,
-        flags=_SAMPLED | _KNOWN_LOCAL,
-        name=_clean(described.name)[:_NAME_LIMIT],
+        flags=_SAMPLED | _KNOWN_LOCAL | (_REMOTE if parent and parent == tree.parent else 0),
+        name=wire.clean(described.name)[:_NAME_LIMIT],
         kind=kinds.SPAN_KIND_CLIENT if described.is_client else kinds.SPAN_KIND_INTERNAL,
         start_time_unix_nano=_time(started_ns),
-        # A wall clock that was set back must not make a span end before it began.
-        end_time_unix_nano=_time(max(started_ns, ended_ns)),
-        attributes=_attributes(described.attributes),
-        status=trace_pb2.Status(code=_STATUS[described.status], message=_clean(described.message)),
+        end_time_unix_nano=end,
+        status=trace_pb2.Status(code=_STATUS[described.status], message=wire.clean(described.message)),
     )
-    if described.error is not None:
-        told: dict[str, Value] = {
-            "exception.type": described.error.type,
-            "exception.message": described.error.message,
-        }
-        if described.error.causes:
-            told["surefoot.exception.causes"] = described.error.causes
-        message.events.add(
-            time_unix_nano=message.end_time_unix_nano, name="exception", attributes=_attributes(told)
-        )
-    return message
+    written = message.SerializeToString() + wire.attributes(_ATTRIBUTES, described.attributes)
+    if described.error is None:
+        return written
+    told: dict[str, Value] = {
+        "exception.type": described.error.type,
+        "exception.message": described.error.message,
+    }
+    if described.error.causes:
+        told["surefoot.exception.causes"] = described.error.causes
+    return written + _event(end, "exception", told)
+
+
+def _event(at_ns: int, name: str, told: Mapping[str, Value]) -> bytes:
+    """An event as a field of its span."""
+    event = trace_pb2.Span.Event(time_unix_nano=_time(at_ns), name=name).SerializeToString()
+    return wire.field(_EVENTS, event + wire.attributes(_OF_EVENT, told))
 
 
 def _last_ns(span: Span) -> int:
@@ -225,42 +222,6 @@ def _last_ns(span: Span) -> int:
     if span.ended_ns is not None:
         return span.ended_ns
     return max((span.started_ns, *(_last_ns(child) for child in span.children)))
-
-
-def _request(spans: list[trace_pb2.Span], resource: Mapping[str, str]) -> Request:
-    request = Request()
-    resource_spans = request.resource_spans.add()
-    resource_spans.resource.attributes.extend(_attributes(resource))
-    scope_spans = resource_spans.scope_spans.add()
-    scope_spans.scope.name = "surefoot"
-    scope_spans.scope.version = version("surefoot")
-    scope_spans.spans.extend(spans)
-    return request
-
-
-def _attributes(values: Mapping[str, Value]) -> list[KeyValue]:
-    return [KeyValue(key=_clean(key), value=_value(value)) for key, value in values.items()]
-
-
-def _value(value: Value) -> AnyValue:
-    match value:
-        case bool():
-            return AnyValue(bool_value=value)
-        case int():
-            if -_MOST_INTEGER <= value < _MOST_INTEGER:
-                return AnyValue(int_value=value)
-            return AnyValue(string_value=str(value))
-        case float():
-            return AnyValue(double_value=value)
-        case str():
-            return AnyValue(string_value=_clean(value))
-        case _:
-            return AnyValue(array_value=ArrayValue(values=[_value(item) for item in value]))
-
-
-def _clean(text: str) -> str:
-    """Text that protobuf takes (no lone surrogates) and receivers can store (no NUL, which Postgres refuses)."""
-    return text.encode("utf-8", "replace").decode("utf-8").replace("\x00", "\N{REPLACEMENT CHARACTER}")
 
 
 def _time(wall_ns: int) -> int:

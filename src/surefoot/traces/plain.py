@@ -34,6 +34,12 @@ def parsed(view: str) -> Json:
         return view
 
 
+def plain_of(view: str) -> Json:
+    """The data of a recorded text: its tree without tags. Most texts have none, and are not gone through."""
+    tree = parsed(view)
+    return plain(tree) if _TAG in view else tree
+
+
 def plain(tree: Json) -> Json:
     """A recorded tree with every tag replaced by the data it holds; an exception by what it said."""
     if isinstance(tree, list):

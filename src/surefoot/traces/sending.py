@@ -9,7 +9,6 @@ import ssl
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Protocol
 
 from surefoot import scope
@@ -18,7 +17,7 @@ from surefoot.models.chain.retries import Retries, next_delay, retry_after
 from surefoot.models.posting import Posted, post
 from surefoot.traces import otlp
 from surefoot.traces.spans import Trace
-from surefoot.traces.targets import Target
+from surefoot.traces.targets import Target, own_version
 from surefoot.values import Clock, SystemClock
 
 logger = scope.logger("surefoot.traces")
@@ -29,6 +28,8 @@ PATIENCE = Retries(count=6, base=1.0, cap=30.0, deadline=120.0)
 _WORTH_RETRYING = frozenset({429, 502, 503, 504})
 _TOO_LARGE = 413
 _SHOWN = 300
+_LEVEL = 1
+"""Of gzip: the usual 6 makes an eighth less of it, in four times the time, which is more than all else that is done."""
 
 
 class Poster(Protocol):
@@ -97,9 +98,9 @@ class _Sender:
         while waiting:
             part = waiting.popleft()
             answer = self._answer(self._body(part))
-            count = otlp.span_count(part)
+            count = len(part.spans)
             if answer.status == _TOO_LARGE and count > 1:
-                waiting.extendleft(reversed(otlp.halves(part)))
+                waiting.extendleft(reversed(part.halves()))
                 continue
             if not 200 <= answer.status < 300:
                 raise ExportError(
@@ -118,13 +119,13 @@ class _Sender:
             )
 
     def _body(self, request: otlp.Request) -> bytes:
-        body = request.SerializeToString()
-        return gzip.compress(body, compresslevel=6, mtime=0) if self.target.is_compressed else body
+        body = bytes(request)
+        return gzip.compress(body, compresslevel=_LEVEL, mtime=0) if self.target.is_compressed else body
 
     def _answer(self, body: bytes) -> Posted:
         """The receiver's last word after as many attempts as `patience` allows."""
         headers = {
-            "user-agent": f"surefoot/{version('surefoot')}",
+            "user-agent": f"surefoot/{own_version()}",
             **self.target.headers,
             "content-type": "application/x-protobuf",
         }

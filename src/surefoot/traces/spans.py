@@ -23,11 +23,12 @@ from surefoot.ledger import (
     pins_of,
 )
 from surefoot.traces.calls import Call, read_call
-from surefoot.traces.plain import Failure, failure_in, parsed, plain
+from surefoot.traces.plain import Failure, failure_in, parsed, plain_of
 from surefoot.values import CallFacts, Json, PromptRef, RunStatus, StepKind, StepStatus, Trust
 
 _RUNNING: StepStatus = "running"
 _FORKED_FROM = "forked_from"
+_ONE_STEP = Totals(steps=1)
 
 Standing = RunStatus | Literal["abandoned"]
 """How a run stands: its status as recorded, or that whoever was at work on it is gone."""
@@ -36,7 +37,8 @@ Place = tuple[bytes, int]
 """A step's key and its attempt."""
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, as one is made for each row: that would make it three times as expensive.
+@dataclass(slots=True)
 class Span:
     """One attempt of a step, call or nested flow.
 
@@ -156,8 +158,13 @@ def standing(run: RunRecord, now_ns: int) -> Standing:
     return "abandoned" if is_gone or run.is_abandoned(now_ns) else run.status
 
 
-def trace(ledger: Ledger, run_id: str) -> Trace:
-    """The trace of a run, by its id, the beginning of it, or `last`. Raises `UnknownRun` and `LedgerError`."""
+def trace(ledger: Ledger, run_id: str, *, verify: bool = True) -> Trace:
+    """The trace of a run, by its id, the beginning of it, or `last`.
+
+    verify: read the run a second time, to see whether its record holds; else `chain_break` says nothing.
+
+    Raises `UnknownRun` and `LedgerError`.
+    """
     run = ledger.run(run_id)
     links = ledger.history(run.id)
     reader = _Reader(ledger)
@@ -174,9 +181,6 @@ def trace(ledger: Ledger, run_id: str) -> Trace:
     elif end is not None:
         output = reader.value(end.output)
     inputs = _mapping(given.get("inputs"))
-    totals = Totals()
-    for outcome in outcomes:
-        totals = totals.plus(outcome)
     return Trace(
         run=run,
         attempts=tuple(_attempts(outcomes)),
@@ -186,10 +190,10 @@ def trace(ledger: Ledger, run_id: str) -> Trace:
         failure=failure,
         is_compensated=said.get("compensated") is True,
         spans=_tree(run, links, ledger.details(run.id), reader),
-        totals=totals,
+        totals=_summed(outcomes),
         rows=len(links),
         is_pruned=any(link.is_pruned for link in links),
-        chain_break=ledger.first_break(run.id),
+        chain_break=ledger.first_break(run.id) if verify else None,
         prompts=pins_of(ledger, run.id),
         trust=end.trust if end is not None and end.status == "completed" else None,
         untrusted_inputs=_untrusted(start, inputs),
@@ -229,7 +233,7 @@ class _Reader:
         return parsed(self._ledger.view(payload))
 
     def value(self, payload: Payload) -> Json:
-        return plain(self.tree(payload))
+        return plain_of(self._ledger.view(payload))
 
 
 def _attempts(outcomes: Iterable[Outcome]) -> Iterator[Attempt]:
@@ -254,7 +258,8 @@ def _tree(
         if outcome.kind == "start" or outcome.kind == "end" or outcome.kind == "message":  # noqa: PLR1714
             continue
         place = (outcome.key, outcome.attempt)
-        span = _span(outcome, outcome.kind, reader)
+        parent = (outcome.parent, outcome.parent_attempt) if outcome.path else None
+        span = _span(outcome, outcome.kind, reader, parent=_id(parent) if parent else run.id)
         if outcome.is_intent:
             status: StepStatus = "running" if run.status in ("running", "waiting") else "in_doubt"
             span = replace(span, status=status, ended_ns=None)
@@ -262,7 +267,7 @@ def _tree(
             # An answer that the cache gave to a fork says so itself.
             span = span if span.cached_from else replace(span, taken_from=origin)
         spans[place] = span
-        parents[place] = (outcome.parent, outcome.parent_attempt) if outcome.path else None
+        parents[place] = parent
         paths[place] = outcome.path
     for detail in details:
         place = (detail.key, detail.attempt)
@@ -284,27 +289,29 @@ def _grown(
         children[parents[place]].append(place)
 
     def grow(place: Place) -> Span:
+        span, parent = spans[place], parents[place]
         below = tuple(grow(child) for child in children.get(place, ()))
-        totals = spans[place].totals
+        if not below and span.parent:
+            # Most are leaves, which say where they hang.
+            return span
+        totals = span.totals
         for child in below:
             totals += child.totals
-        parent = parents[place]
-        return replace(spans[place], parent=_id(parent) if parent else run_id, children=below, totals=totals)
+        return replace(span, parent=_id(parent) if parent else run_id, children=below, totals=totals)
 
     return tuple(grow(place) for place in children.get(None, ()))
 
 
-def _span(outcome: Outcome, kind: StepKind, reader: _Reader) -> Span:
-    tree = reader.tree(outcome.output)
-    failure = failure_in(tree) if outcome.status == "failed" else None
-    inputs, output = reader.value(outcome.inputs), plain(tree)
+def _span(outcome: Outcome, kind: StepKind, reader: _Reader, *, parent: str) -> Span:
+    failure = failure_in(reader.tree(outcome.output)) if outcome.status == "failed" else None
+    inputs, output = reader.value(outcome.inputs), reader.value(outcome.output)
     call = None
     if kind == "call":
         facts = outcome.call or CallFacts("", "", "")
         call = read_call(outcome.name, facts, inputs, output)
     return Span(
         id=_id((outcome.key, outcome.attempt)),
-        parent="",
+        parent=parent,
         name=outcome.name,
         kind=kind,
         status=outcome.status,
@@ -324,8 +331,24 @@ def _span(outcome: Outcome, kind: StepKind, reader: _Reader) -> Span:
         is_tried_again=outcome.retry_at_ns is not None,
         trust=outcome.trust,
         decisions=outcome.decisions,
-        totals=Totals().plus(outcome),
+        totals=_ONE_STEP if _is_one_step(outcome) else Totals().plus(outcome),
     )
+
+
+def _is_one_step(outcome: Outcome) -> bool:
+    """Whether all that it adds to totals is itself."""
+    is_plain = outcome.call is None and not outcome.is_degraded and not outcome.is_intent
+    return is_plain and outcome.kind in ("step", "flow")
+
+
+def _summed(outcomes: Iterable[Outcome]) -> Totals:
+    totals, steps = Totals(), 0
+    for outcome in outcomes:
+        if _is_one_step(outcome):
+            steps += 1
+        else:
+            totals = totals.plus(outcome)
+    return replace(totals, steps=totals.steps + steps)
 
 
 def _begun(detail: Detail) -> tuple[Span, bytes]:

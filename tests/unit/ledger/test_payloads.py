@@ -10,14 +10,17 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from ledgers import open_ledger, outcome, started
 from surefoot.errors import ConfigError, LedgerError, RunPruned
 from surefoot.ledger import Append, Keyring, Payloads, SqliteLedger
+from surefoot.ledger.encoding import Encoded
 from surefoot.ledger.payloads import Freight
 from surefoot.ledger.sealing import DataKey, seal, unseal
+from surefoot.values import Capture
 
 SECRET = "the-secret-of-a-test"
 
@@ -50,6 +53,48 @@ TEXTS = {
     "sealed": f'"{SECRET}"',
     "sealed blob": '"' + f"{SECRET} " * 5_000 + '"',
 }
+
+
+OUTPUTS = {
+    **TEXTS,
+    "number": "12345678",
+    "null": "null",
+    "true": "true",
+    "list": "[1,2]",
+    "bytes": b'"plain"',
+}
+
+
+@pytest.mark.parametrize("capture", get_args(Capture))
+@pytest.mark.parametrize("hidden", ["", SECRET], ids=["plain inputs", "a secret in the inputs"])
+@pytest.mark.parametrize("output", OUTPUTS.values(), ids=list(OUTPUTS))
+def test_inputs_and_output_looked_at_together_are_what_each_is_alone(
+    tmp_path: Path, output: Encoded, hidden: str, capture: Capture
+) -> None:
+    ledger = open_ledger(tmp_path, privacy=hide)
+    run_id, freight, alone = started(ledger), Freight(), Freight()
+    inputs = f'{{"text":"{hidden}"}}'
+    together = ledger.payloads.store_both(run_id, inputs, output, freight, tenant="acme", capture=capture)
+    apart = [
+        ledger.payloads.store(run_id, text, alone, tenant="acme", capture=capture)
+        for text in (inputs, output)
+    ]
+    assert [payload.view for payload in together] == [payload.view for payload in apart]
+    assert [payload.sealed is None for payload in together] == [payload.sealed is None for payload in apart]
+    assert [type(item) for item in freight] == [type(item) for item in alone]
+    assert all(SECRET not in payload.view for payload in together)
+    ledger.close()
+
+
+@pytest.mark.parametrize("output", ["12345678", "-12345678", "1.2345678", "true", "null"])
+def test_a_pattern_that_asks_for_the_beginning_finds_a_bare_value(tmp_path: Path, output: str) -> None:
+    def hides_all(text: str) -> str | None:
+        return '"[hidden]"' if text == output else None
+
+    ledger = open_ledger(tmp_path, privacy=hides_all)
+    _, payload = ledger.payloads.store_both(started(ledger), '{"n":1}', output, [])
+    assert payload.view == '"[hidden]"'
+    ledger.close()
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=list(TEXTS))

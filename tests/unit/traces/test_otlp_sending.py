@@ -15,7 +15,7 @@ from surefoot.errors import ExportError, InvalidInput
 from surefoot.ledger import Entry, RunRecord, Totals
 from surefoot.models.chain.retries import Retries
 from surefoot.traces import Span, Trace
-from surefoot.traces.otlp import requests, span_count
+from surefoot.traces.otlp import requests
 from surefoot.traces.sending import PATIENCE, send
 from surefoot.traces.targets import Target, otlp_target
 from surefoot.values import new_id
@@ -147,9 +147,9 @@ def test_what_was_taken_before_an_error_is_told(receiver: Receiver) -> None:
 
 def test_many_spans_go_in_requests_of_bounded_size() -> None:
     found = list(requests([made_trace(700), made_trace(400)], {}, now_ns=0))
-    assert [span_count(request) for request in found] == [512, 512, 78]
+    assert [len(request.spans) for request in found] == [512, 512, 78]
     sizes = [
-        request.ByteSize()
+        len(bytes(request))
         for request in requests([made_trace(60, "x" * 90_000)], {}, now_ns=0, most_bytes=10**6)
     ]
     assert len(sizes) > 1

@@ -233,6 +233,8 @@ def test_what_ended_inside_of_a_step_that_did_not_end_is_kept_in_its_place(app: 
     ] * 2
     assert sum((span.totals for span in found.spans), Totals()) == found.totals
     assert found.chain_break is not None
+    unlooked = trace(app.ledger, "last", verify=False)
+    assert replace(found, chain_break=None) == unlooked
 
 
 def test_a_run_whose_process_is_gone_is_abandoned_at_once(app: App) -> None:

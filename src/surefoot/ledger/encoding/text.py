@@ -20,10 +20,11 @@ from surefoot.ledger.encoding.walk import DEPTH, TAG, Refused, Return, Walk, Wri
 _EXACT = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 _SORTED = _EXACT | orjson.OPT_SORT_KEYS
 _LEAVES = frozenset({str, int, bool, NoneType})
-_PLAIN = _LEAVES | {float, dict, list}
+_NUMBERS = frozenset({float})
 _NESTS = frozenset({dict, list})
 _MARK = f'"{TAG}"'
 _MARK_BYTES = _MARK.encode()
+_FEW = 16  # items of a list that are gone through one by one
 _MOST = 4_000  # classes whose writers are remembered
 _UNSAID: Any = object()
 
@@ -209,17 +210,19 @@ def _is_plain_tree(value: _Nest) -> bool:
                 items = nest.values()
                 if len(nest) == 1 and TAG in nest:
                     return False
-            kinds = set(map(type, items))
-            if kinds <= _LEAVES:
-                continue
-            if not kinds <= _PLAIN:
-                return False
-            if float in kinds and not all(map(math.isfinite, (x for x in items if type(x) is float))):
-                return False
-            if kinds <= _NESTS:
-                deeper += cast("Iterable[_Nest]", items)
-            elif not kinds.isdisjoint(_NESTS):
-                deeper += [cast("_Nest", x) for x in items if type(x) in _NESTS]
+            elif len(nest) > _FEW:
+                # Long lists are mostly of one kind, as vectors are.
+                kinds = set(map(type, items))
+                if kinds <= _LEAVES or (kinds == _NUMBERS and all(map(math.isfinite, items))):
+                    continue
+            for item in items:
+                kind = type(item)
+                if kind in _LEAVES:
+                    continue
+                if kind in _NESTS:
+                    deeper.append(item)
+                elif kind is not float or not math.isfinite(item):
+                    return False
         if not deeper:
             return True
         level = deeper
