@@ -121,25 +121,33 @@ def spans_of(trace: Trace, *, now_ns: int) -> Iterator[trace_pb2.Span]:
 
     What has no end yet (an abandoned run, a step that a crash cut off) ends with the last thing that is known of it.
     """
-    yield _run_span(trace, now_ns)
     run_id = trace.run.id
+    # Once for the whole trace: to read it from the run's id takes as long as the rest of a small span.
+    whole = trace_id(run_id)
+    yield _run_span(trace, whole, now_ns)
     is_tool = tools_asked_for(trace.walk())
     root = span_id(run_id)
     for span in trace.walk():
-        parent = root if span.parent == run_id else span_id(run_id, span.parent)
-        described = describe_span(span, trace, is_tool=is_tool(span))
         yield _span(
-            run_id, span.id, described, parent=parent, started_ns=span.started_ns, ended_ns=_last_ns(span)
+            whole,
+            span_id(run_id, span.id),
+            describe_span(span, trace, is_tool=is_tool(span)),
+            parent=root if span.parent == run_id else span_id(run_id, span.parent),
+            started_ns=span.started_ns,
+            ended_ns=_last_ns(span),
         )
 
 
-def _run_span(trace: Trace, now_ns: int) -> trace_pb2.Span:
+def _run_span(trace: Trace, whole: bytes, now_ns: int) -> trace_pb2.Span:
     run = trace.run
     borders = (attempt.ended_ns or attempt.started_ns for attempt in trace.attempts)
     last_ns = max((run.created_ns, *borders, *(_last_ns(span) for span in trace.spans)))
     described = describe_run(trace, standing(run, now_ns))
     message = _span(
-        run.id, "", described, parent=b"", started_ns=run.created_ns, ended_ns=run.ended_ns or last_ns
+        *(whole, span_id(run.id), described),
+        parent=b"",
+        started_ns=run.created_ns,
+        ended_ns=run.ended_ns or last_ns,
     )
     for attempt in trace.attempts[1:]:
         message.events.add(
@@ -159,12 +167,12 @@ def _run_span(trace: Trace, now_ns: int) -> trace_pb2.Span:
 
 
 def _span(
-    run_id: str, place: str, described: Described, *, parent: bytes, started_ns: int, ended_ns: int
+    whole: bytes, own: bytes, described: Described, *, parent: bytes, started_ns: int, ended_ns: int
 ) -> trace_pb2.Span:
     kinds = trace_pb2.Span.SpanKind
     message = trace_pb2.Span(
-        trace_id=trace_id(run_id),
-        span_id=span_id(run_id, place),
+        trace_id=whole,
+        span_id=own,
         parent_span_id=parent,
         flags=_SAMPLED | _KNOWN_LOCAL,
         name=_clean(described.name)[:_NAME_LIMIT],
@@ -228,6 +236,8 @@ def _value(value: Value) -> AnyValue:
 
 def _clean(text: str) -> str:
     """Text that protobuf takes (no lone surrogates) and receivers can store (no NUL, which Postgres refuses)."""
+    if text.isascii() and "\x00" not in text:
+        return text
     return text.encode("utf-8", "replace").decode("utf-8").replace("\x00", "\N{REPLACEMENT CHARACTER}")
 
 
