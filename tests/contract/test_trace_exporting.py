@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,12 @@ from receiver import Receiver, Reply
 from surefoot.config import load
 from surefoot.ledger import DeliveryRow, EndRow, Ledger, TellDeliveries
 from surefoot.ledger import deliveries as kept
+from surefoot.ledger.opening import tables_of
+from surefoot.ledger.retention import Rule, prune
 from surefoot.traces import Trace, otlp
-from surefoot.traces.exporter import Exporter, delivery_name
+from surefoot.traces.exporter import Exporter
 from surefoot.traces.otlp import span_id, trace_id
-from surefoot.traces.sampling import ENDED, Following, drawn
+from surefoot.traces.sampling import ENDED, Following, delivery_name, drawn
 from surefoot.values import RunStatus, new_id
 
 SECOND = 1_000_000_000
@@ -201,6 +204,31 @@ def test_a_run_that_was_pruned_meanwhile_is_told_of_and_not_tried_for_ever(
         assert arrived(receiver) == [trace_id(run)]
         assert sending.standing()["there"].shipped.gone == 1
         assert sending.deliver() == {"there": 0}
+
+
+def test_what_is_pruned_before_it_was_sent_is_counted_and_nothing_of_it_is_sent(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    with Receiver() as receiver:
+        sending = exporter(ledger, tmp_path, receiver)
+        sending.deliver()
+        receiver.answer(Reply(503))
+        lost = [ended(ledger) for _ in range(3)]
+        sending.deliver()
+        standing = sending.standing()["there"]
+        assert (standing.waiting, standing.failing, standing.lost) == (3, 3, 0)
+        with closing(tables_of(ledger)) as tables:
+            prune(tables, [Rule("runs", time.time_ns() + SECOND)], now_ns=time.time_ns())
+        standing = sending.standing()["there"]
+        assert (standing.waiting, standing.failing, standing.lost) == (0, 0, 3)
+        # Somebody who had seen its end before has noted it only now.
+        late = DeliveryRow(delivery_name("there"), lost[0], 1, ENDED)
+        ledger.submit(TellDeliveries([kept.owe(late)])).result()
+        again = exporter(ledger, tmp_path, receiver)
+        assert again.deliver() == {"there": 1}
+        assert arrived(receiver) == []
+        assert rows(ledger, lost[0])[0].standing == "given up"
+        assert again.standing()["there"].not_taken == 1
 
 
 def test_a_trace_that_cannot_be_told_holds_up_no_other_one(

@@ -42,7 +42,19 @@ _BEGIN = (
     "SELECT ?, '', 0, ?, CAST(? AS BIGINT), coalesce(max(seq), 0), CAST(? AS BIGINT), '' "
     "FROM outcomes WHERE kind = 'end' ON CONFLICT (run_id, webhook, epoch, event) DO NOTHING"
 )
-_LOOKED = "UPDATE deliveries SET next_ns = ?, error = ?, done_ns = ? WHERE run_id = '' AND webhook = ? AND done_ns < ?"
+_LOOKED = (
+    "UPDATE deliveries SET next_ns = ?, error = ?, done_ns = ? "
+    "WHERE run_id = '' AND webhook = ? AND event = ? AND done_ns < ?"
+)
+
+# What was pruned before it was told, as a row that is never due: `tries` is how often that came about, `done_ns` when
+# it did last.
+_LOST = "lost"
+_LOSE = (
+    f"INSERT INTO deliveries ({COLUMNS}) VALUES (?, '', 0, ?, ?, 0, ?, '') "
+    "ON CONFLICT (run_id, webhook, epoch, event) "
+    "DO UPDATE SET tries = deliveries.tries + excluded.tries, done_ns = excluded.done_ns"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +153,20 @@ def begin(webhook: str, *, now_ns: int) -> Change:
 
 def looked(webhook: str, end: EndRow, *, now_ns: int) -> Change:
     """Note that all ends up to this one were looked at for a webhook."""
-    return Change(_LOOKED, (end.seq, end.name, now_ns, webhook, now_ns))
+    return Change(_LOOKED, (end.seq, end.name, now_ns, webhook, _MARK, now_ns))
+
+
+def lose(webhook: str, count: int, *, now_ns: int) -> Change:
+    """Count what a webhook will not be told of, as its runs are gone."""
+    return Change(_LOSE, (webhook, _LOST, count, now_ns))
+
+
+def lost_query(webhook: str) -> Query:
+    """How much a webhook was still owed when it was pruned; no row where that never came about."""
+    return (
+        "SELECT tries FROM deliveries WHERE run_id = '' AND webhook = ? AND event = ?",
+        (webhook, _LOST),
+    )
 
 
 def mark_query(webhook: str) -> Query:
@@ -164,10 +189,21 @@ def due_query(webhook: str, *, now_ns: int, most: int) -> Query:
 
 
 def behind_query(webhook: str) -> Query:
-    """How many deliveries wait, and when the first of their runs ended (nanoseconds since the epoch; None for none)."""
+    """How many deliveries wait, how many of them after a failure, and when the first of their runs ended.
+
+    That is in nanoseconds since the epoch; None for none.
+    """
     return (
-        "SELECT count(*), min(r.ended_ns) FROM deliveries d JOIN runs r ON r.id = d.run_id "
-        "WHERE d.webhook = ? AND d.done_ns IS NULL"
+        "SELECT count(*), coalesce(sum(CASE WHEN d.error <> '' THEN 1 ELSE 0 END), 0), min(r.ended_ns) "
+        "FROM deliveries d JOIN runs r ON r.id = d.run_id WHERE d.webhook = ? AND d.done_ns IS NULL"
+    ), (webhook,)
+
+
+def given_up_query(webhook: str) -> Query:
+    """How many deliveries were given up."""
+    return (
+        "SELECT count(*) FROM deliveries "
+        f"WHERE webhook = ? AND done_ns IS NOT NULL AND error <> '' AND {_IS_ONE}"
     ), (webhook,)
 
 
@@ -260,7 +296,3 @@ def told_query(webhook: str, run_id: str) -> Query:
             webhook,
         ),
     )
-
-
-DROP_OF_RUN = "DELETE FROM deliveries WHERE run_id = ?"
-"""What is left of a run that was pruned."""

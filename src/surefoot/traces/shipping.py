@@ -135,7 +135,7 @@ class Shipping:
             return _PRUNED
         except LedgerCorrupt as error:
             return f"its record is damaged: {error}"
-        return found if found.run.id == delivery.run_id else _PRUNED
+        return _PRUNED if found.is_cut or found.run.id != delivery.run_id else found
 
     def _ship(self, batch: Sequence[tuple[DeliveryRow, Trace | str]]) -> bool:
         """Send a batch and settle it; whether the receiver was there."""

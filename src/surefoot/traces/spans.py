@@ -129,6 +129,8 @@ class Trace:
     """What guards have decided in the flow itself."""
     scores: tuple[RunScore, ...] = ()
     """What scorers have said of it by now."""
+    is_cut: bool = False
+    """Whether its rows are gone, or are about to go, as the run is pruned."""
 
     def walk(self) -> Iterator[Span]:
         """All spans, parents before children, in the order in which they began."""
@@ -181,6 +183,8 @@ def trace(ledger: Ledger, run_id: str) -> Trace:
         untrusted_inputs=_untrusted(start, inputs),
         decisions=merged(one for outcome in outcomes if outcome.kind == "end" for one in outcome.decisions),
         scores=tuple(Evaluations(ledger).scores_of(run.id)),
+        # The first go first.
+        is_cut=run.pruned_ns is not None and (not outcomes or outcomes[0].kind != "start"),
     )
 
 
