@@ -23,6 +23,13 @@ def owed(
     return [deliveries.delivery_of(row) for row in app.ledger.ask(query)]
 
 
+def lost_by_pruning(app: App, name: str) -> int:
+    """How much the one of this name was still owed when it was pruned. Raises `LedgerError`."""
+    from surefoot.ledger import deliveries
+
+    return next((int(count) for (count,) in app.ledger.ask(deliveries.lost_query(name))), 0)
+
+
 def note_owed(app: App) -> None:
     """Note what webhooks and receivers of the settings are owed by now, as those who send to them do.
 

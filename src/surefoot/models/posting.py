@@ -52,7 +52,11 @@ def request(
     try:
         with opener.open(asked, timeout=timeout) as response:
             named = {name.lower(): value for name, value in response.headers.items()}
-            return Posted(response.status, named, response.read(most))
+            read = response.read(most)
+            if len(read) < most and response.length:
+                # What was read so far may look like all of it.
+                raise ConnectionError(f"the answer broke off after {len(read):,} bytes")
+            return Posted(response.status, named, read)
     except urllib.error.URLError as error:
         raise (
             error.reason if isinstance(error.reason, OSError) else ConnectionError(str(error.reason))
