@@ -97,6 +97,15 @@ def test_whoever_has_lost_a_delivery_settles_nothing(ledger: Ledger) -> None:
     assert [(one.standing, one.done_ns) for one in told(ledger)] == [("delivered", 6)]
 
 
+def test_what_has_arrived_has_arrived_whoever_has_it_by_now(ledger: Ledger) -> None:
+    tell(ledger, kept.owe(FIRST))
+    [slow] = take(ledger, lease_ns=-1)
+    [quick] = take(ledger)
+    tell(ledger, kept.settle(slow, now_ns=5))
+    tell(ledger, kept.settle(quick, now_ns=6, again_ns=7, error="it timed out"))
+    assert [(one.standing, one.done_ns, one.error) for one in told(ledger)] == [("delivered", 5, "")]
+
+
 def test_what_has_failed_is_due_again_and_then_given_up(ledger: Ledger) -> None:
     tell(ledger, kept.owe(FIRST))
     [taken] = take(ledger)

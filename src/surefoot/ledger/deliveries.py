@@ -28,8 +28,9 @@ _OWE = (
     f"INSERT INTO deliveries ({COLUMNS}) VALUES (?, ?, ?, ?, 0, ?, NULL, '') "
     "ON CONFLICT (run_id, webhook, epoch, event) DO NOTHING"
 )
+_SETTLE = f"UPDATE deliveries SET done_ns = ?, next_ns = ?, error = ? WHERE {_KEY} AND done_ns IS NULL"
 # Whoever took it longest ago and was not heard of any more has lost it: the number of tries says whose it is.
-_SETTLE = f"UPDATE deliveries SET done_ns = ?, next_ns = ?, error = ? WHERE {_KEY} AND tries = ? AND done_ns IS NULL"
+_IS_ITS = "AND tries = ?"
 _AGAIN = (
     f"UPDATE deliveries SET done_ns = NULL, next_ns = ?, tries = 0 WHERE {_KEY} AND {_IS_ONE} AND error <> ''"
 )
@@ -133,12 +134,16 @@ def owe(delivery: DeliveryRow) -> Change:
 
 
 def settle(delivery: DeliveryRow, *, now_ns: int, again_ns: int | None = None, error: str = "") -> Change:
-    """What became of a delivery that was taken: it is over, or due again at `again_ns`."""
+    """What became of a delivery that was taken: it is over, or due again at `again_ns`.
+
+    That it arrived holds whoever has it by now: else one that takes longer than its time would be sent for ever.
+    """
     done_ns = now_ns if again_ns is None else None
     next_ns = delivery.next_ns if again_ns is None else again_ns
-    return Change(
-        _SETTLE, (done_ns, next_ns, clean(error)[:_ERROR_CHARACTERS], *delivery.key, delivery.tries)
-    )
+    values = (done_ns, next_ns, clean(error)[:_ERROR_CHARACTERS], *delivery.key)
+    if again_ns is None and not error:
+        return Change(_SETTLE, values)
+    return Change(f"{_SETTLE} {_IS_ITS}", (*values, delivery.tries))
 
 
 def again(delivery: DeliveryRow, *, now_ns: int) -> Change:
