@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -12,60 +12,17 @@ from typing import Any
 import pytest
 
 from engines import Place
-from ledgers import end, start, take_over
+from exporting import SECOND, SENDER, arrived, due_now, ended, exporter, finish, rows, until
+from ledgers import take_over
 from receiver import Receiver, Reply
-from surefoot.config import load
 from surefoot.ledger import DeliveryRow, EndRow, Ledger, TellDeliveries
 from surefoot.ledger import deliveries as kept
 from surefoot.ledger.opening import tables_of
 from surefoot.ledger.retention import Rule, prune
 from surefoot.traces import Trace, otlp
-from surefoot.traces.exporter import Exporter
 from surefoot.traces.otlp import span_id, trace_id
 from surefoot.traces.sampling import ENDED, Following, delivery_name, drawn
-from surefoot.values import RunStatus, new_id
-
-SECOND = 1_000_000_000
-
-
-def ended(ledger: Ledger, status: RunStatus = "completed", **rest: Any) -> str:
-    run_id = new_id()
-    ledger.submit(start(run_id, **rest)).wait()
-    finish(ledger, run_id, status)
-    return run_id
-
-
-def finish(ledger: Ledger, run_id: str, status: RunStatus = "completed", *, epoch: int = 1) -> None:
-    entry, now = end(run_id, epoch=epoch), time.time_ns()
-    row = replace(entry.outcome, status=status, started_ns=now, ended_ns=now)
-    ledger.submit(replace(entry, outcome=row, status=status)).wait()
-
-
-def exporter(ledger: Ledger, folder: Path, receiver: Receiver, settings: str = "", **rest: Any) -> Exporter:
-    (folder / "surefoot.toml").write_text(f'[traces.there]\nurl = "{receiver.url}"\n{settings}')
-    return Exporter(ledger, load(folder, environ={}).config, every=0.01, **rest)
-
-
-def arrived(receiver: Receiver) -> list[bytes]:
-    return [span.trace_id for span in receiver.spans()]
-
-
-def rows(ledger: Ledger, run_id: str) -> list[DeliveryRow]:
-    found = ledger.ask(kept.told_query(delivery_name("there"), run_id))
-    return [kept.delivery_of(row) for row in found]
-
-
-def due_now(ledger: Ledger, run_id: str) -> None:
-    """As if the pause after a failure were over."""
-    [row] = rows(ledger, run_id)
-    ledger.submit(TellDeliveries([kept.settle(row, now_ns=0, again_ns=0, error=row.error)])).result()
-
-
-def until(holds: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+from surefoot.values import new_id
 
 
 def test_what_ends_after_the_begin_is_sent_once_and_nothing_before(ledger: Ledger, tmp_path: Path) -> None:
@@ -263,17 +220,6 @@ def test_nobody_is_kept_away_for_longer_than_an_hour(ledger: Ledger, tmp_path: P
         assert rows(ledger, run)[0].next_ns <= time.time_ns() + 3_600 * SECOND
 
 
-KILLED = """
-from surefoot.config import load
-from surefoot.traces.exporter import Exporter
-ledger = place.open()
-sending = Exporter(ledger, load(place.folder, environ={}).config, every=0.01)
-sending.start()
-print("begun", flush=True)
-sys.stdin.read()
-"""
-
-
 def test_killed_in_the_middle_of_a_request_it_arrives_later_under_the_same_ids(
     place: Place, tmp_path: Path
 ) -> None:
@@ -281,7 +227,7 @@ def test_killed_in_the_middle_of_a_request_it_arrives_later_under_the_same_ids(
     with Receiver() as receiver:
         sending = exporter(ledger, place.folder, receiver)
         sending.deliver()
-        process = place.in_child(KILLED)
+        process = place.in_child(SENDER)
         assert process.stdout is not None
         assert process.stdout.readline() == "begun\n"
 
@@ -304,7 +250,7 @@ def test_two_processes_share_the_work(place: Place, tmp_path: Path) -> None:
     ledger = place.open()
     with Receiver() as receiver:
         exporter(ledger, place.folder, receiver).deliver()
-        children = [place.in_child(KILLED) for _ in range(2)]
+        children = [place.in_child(SENDER) for _ in range(2)]
         for child in children:
             assert child.stdout is not None
             assert child.stdout.readline() == "begun\n"
