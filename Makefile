@@ -61,7 +61,7 @@ serve-proof: .venv/.installed-dev ## kill -9 a server twelve times among 2,000 a
 	@SUREFOOT_TEST_SERVE=all $(BIN)/python -m pytest -q --timeout=1800 tests/e2e/test_serve_killed.py $(ARGS)
 
 traces-proof: .venv/.installed-dev ## 100,000 spans to a receiver in bad times by senders that are killed: all arrive; `make test` has 1,700
-	@SUREFOOT_TEST_TRACES=all $(BIN)/python -m pytest -q -s tests/e2e/test_traces_proof.py $(ARGS)
+	@SUREFOOT_TEST_TRACES=all $(BIN)/python -m pytest -q -s tests/e2e/test_traces_proof.py tests/contract/test_trace_faults.py $(ARGS)
 
 tenants-proof: .venv/.installed-dev ## 1,000 random operations of two tenants on each engine: nothing of one reaches the other; `make test` has 40
 	@SUREFOOT_TEST_TENANTS=1000 $(BIN)/python -m pytest -q --timeout=900 tests/contract/test_tenants.py $(ARGS)

@@ -22,6 +22,8 @@ from surefoot.ledger.retention import Rule, prune
 from surefoot.traces import Trace, otlp
 from surefoot.traces.otlp import span_id, trace_id
 from surefoot.traces.sampling import ENDED, Following, delivery_name, drawn
+from surefoot.traces.shipping import Shipping
+from surefoot.traces.targets import Target
 from surefoot.values import new_id
 
 
@@ -208,6 +210,21 @@ def test_a_trace_that_cannot_be_told_holds_up_no_other_one(
         assert sorted(set(arrived(receiver))) == sorted(trace_id(run) for run in runs if run != broken)
         assert "ValueError: a value that nobody thought of" in rows(ledger, broken)[0].error
         assert sending.standing()["there"].waiting == 0
+
+
+def test_after_each_trace_and_each_batch_it_may_rest(ledger: Ledger, tmp_path: Path) -> None:
+    worked: list[float] = []
+    with Receiver() as receiver:
+        sending = exporter(ledger, tmp_path, receiver)
+        sending.deliver()
+        for _ in range(3):
+            ended(ledger)
+        sending._lookout.look()
+        target = Target(f"{receiver.url}/v1/traces")
+        shipping = Shipping(ledger, delivery_name("there"), lambda: target, rest=worked.append)
+        assert shipping.send_due() == 3
+        assert len(worked) == 4
+        assert min(worked) > 0
 
 
 def test_nobody_is_kept_away_for_longer_than_an_hour(ledger: Ledger, tmp_path: Path) -> None:

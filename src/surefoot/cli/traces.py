@@ -283,7 +283,7 @@ def _receiver(app: App, to: str, *, url: str | None, project: str, headers: Mapp
 def _exporter(app: App, *names: str) -> Exporter:
     from surefoot.traces.exporter import Exporter
 
-    return Exporter(app.ledger, app.config, *names)
+    return Exporter(app.ledger, app.config, *names, is_alone=True)
 
 
 def _known(app: App, name: str) -> str:

@@ -30,6 +30,9 @@ _log = scope.logger("surefoot.traces")
 _LOOK_S = 1.0
 _AFTER_FAILURE_S = 5.0
 _KNOWN_S = 60.0
+_REST = 3.0
+"""How much longer it rests than it has worked: what runs beside it waits for the interpreter meanwhile."""
+_LONGEST_REST_S = 1.0
 _EXIT_SECONDS = 2.0
 """How long the end of a process waits for what its last runs owe; what is left is sent by the next one."""
 
@@ -59,16 +62,27 @@ class Exporter:
     ids each time. Runs know nothing of it.
     """
 
-    def __init__(self, ledger: Ledger, config: Config, *names: str, every: float = _LOOK_S) -> None:
-        """Nothing begins yet. names: of receivers; by default all. every: seconds between two looks at the ledger."""
+    def __init__(
+        self,
+        ledger: Ledger,
+        config: Config,
+        *names: str,
+        every: float = _LOOK_S,
+        is_alone: bool = False,
+    ) -> None:
+        """Nothing begins yet. names: of receivers; by default all. every: seconds between two looks at the ledger.
+
+        is_alone: the process does nothing else; else what is sent in the background takes a quarter of a processor.
+        """
         self._ledger = ledger
         self._every = every
+        self._is_alone = is_alone
         self.process = os.getpid()
         self._is_over, self._is_found = threading.Event(), threading.Event()
         self._until = math.inf
         chosen = {name: given for name, given in config.traces.items() if not names or name in names}
         self._shippings = {
-            name: Shipping(ledger, delivery_name(name), _target_of(given, config))
+            name: Shipping(ledger, delivery_name(name), _target_of(given, config), rest=self._rest)
             for name, given in chosen.items()
         }
         self._news = {name: threading.Event() for name in self._shippings}
@@ -162,6 +176,10 @@ class Exporter:
                 return
             news.wait(pause)
             news.clear()
+
+    def _rest(self, worked: float) -> None:
+        if self._threads and not self._is_alone:
+            self._is_over.wait(min(worked * _REST, _LONGEST_REST_S))
 
     def _is_late(self) -> bool:
         return time.monotonic() > self._until

@@ -220,6 +220,8 @@ def _attributes(values: Mapping[str, Value]) -> list[KeyValue]:
 
 def _value(value: Value) -> AnyValue:
     match value:
+        case str():
+            return AnyValue(string_value=_clean(value))
         case bool():
             return AnyValue(bool_value=value)
         case int():
@@ -228,8 +230,6 @@ def _value(value: Value) -> AnyValue:
             return AnyValue(string_value=str(value))
         case float():
             return AnyValue(double_value=value)
-        case str():
-            return AnyValue(string_value=_clean(value))
         case _:
             return AnyValue(array_value=ArrayValue(values=[_value(item) for item in value]))
 

@@ -147,7 +147,7 @@ def standing(run: RunRecord, now_ns: int) -> Standing:
 def trace(ledger: Ledger, run_id: str) -> Trace:
     """The trace of a run, by its id, the beginning of it, or `last`. Raises `UnknownRun` and `LedgerError`."""
     run = ledger.run(run_id)
-    links = ledger.history(run.id)
+    links, chain_break = ledger.checked(run.id)
     reader = _Reader(ledger)
     outcomes = [link.outcome for link in links]
     start = next((outcome for outcome in outcomes if outcome.kind == "start"), None)
@@ -177,7 +177,7 @@ def trace(ledger: Ledger, run_id: str) -> Trace:
         totals=totals,
         rows=len(links),
         is_pruned=any(link.is_pruned for link in links),
-        chain_break=ledger.first_break(run.id),
+        chain_break=chain_break,
         prompts=pins_of(ledger, run.id),
         trust=end.trust if end is not None and end.status == "completed" else None,
         untrusted_inputs=_untrusted(start, inputs),
