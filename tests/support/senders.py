@@ -105,10 +105,10 @@ class Project:
         return recorded(self.record) if self.record.exists() else Record()
 
     def look_at(self, process: Child) -> None:
-        """Note the memory of one that sends; where the system does not tell it, it is not measured."""
+        """Note the memory of one that sends; where the system does not tell it, as 1."""
         status = Path(f"/proc/{process.pid}/status")
         found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text()) if status.exists() else None
-        self.peak = max(self.peak, int(found.group(1)) * 1024) if found else self.peak
+        self.peak = max(self.peak, int(found.group(1)) * 1024 if found else 1)
 
 
 def end(process: Child) -> None:
@@ -119,8 +119,8 @@ def end(process: Child) -> None:
 
 def done(process: Child) -> str:
     """What it writes until it ends, which it does without a failure."""
-    out, _ = process.communicate(timeout=900)
-    assert process.returncode == 0
+    out, err = process.communicate(timeout=900)
+    assert process.returncode == 0, err
     return out
 
 
@@ -168,6 +168,8 @@ class Senders:
         place = self._places[n]
         if place is not None:
             process, is_alone, _ = place
+            # None of them ends by itself, whatever happens around it.
+            assert process.poll() is None, process.communicate(timeout=60)[1]
             if is_alone:
                 self._project.look_at(process)
             end(process)
