@@ -60,6 +60,9 @@ eval-proof: .venv/.installed-dev ## evaluate 1,000 cases, killed twice in the mi
 serve-proof: .venv/.installed-dev ## kill -9 a server twelve times among 2,000 accepted runs, and count what became of them
 	@SUREFOOT_TEST_SERVE=all $(BIN)/python -m pytest -q --timeout=1800 tests/e2e/test_serve_killed.py $(ARGS)
 
+traces-proof: .venv/.installed-dev ## 100,000 spans to a receiver in bad times by senders that are killed: all arrive; `make test` has 1,700
+	@SUREFOOT_TEST_TRACES=all $(BIN)/python -m pytest -q -s tests/e2e/test_traces_proof.py tests/contract/test_trace_faults.py $(ARGS)
+
 tenants-proof: .venv/.installed-dev ## 1,000 random operations of two tenants on each engine: nothing of one reaches the other; `make test` has 40
 	@SUREFOOT_TEST_TENANTS=1000 $(BIN)/python -m pytest -q --timeout=900 tests/contract/test_tenants.py $(ARGS)
 
@@ -163,4 +166,5 @@ check-floors: .venv/.installed-dev
 
 .PHONY: attacks audit backtest-proof bench chaos check check-floors check-format check-lint check-mypy check-pyright
 .PHONY: check-secrets clean conformance-metrics conformance-prompts cov crash demo eval-demo eval-proof format fuzz
-.PHONY: fuzz-api fuzz-atheris guard-report guard-weights help limits lock sbom secrets-scan stats tenants-proof test test-peers wheel
+.PHONY: fuzz-api fuzz-atheris guard-report guard-weights help limits lock sbom secrets-scan stats tenants-proof test test-peers
+.PHONY: traces-proof wheel

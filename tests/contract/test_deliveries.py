@@ -97,6 +97,15 @@ def test_whoever_has_lost_a_delivery_settles_nothing(ledger: Ledger) -> None:
     assert [(one.standing, one.done_ns) for one in told(ledger)] == [("delivered", 6)]
 
 
+def test_what_has_arrived_has_arrived_whoever_has_it_by_now(ledger: Ledger) -> None:
+    tell(ledger, kept.owe(FIRST))
+    [slow] = take(ledger, lease_ns=-1)
+    [quick] = take(ledger)
+    tell(ledger, kept.settle(slow, now_ns=5))
+    tell(ledger, kept.settle(quick, now_ns=6, again_ns=7, error="it timed out"))
+    assert [(one.standing, one.done_ns, one.error) for one in told(ledger)] == [("delivered", 5, "")]
+
+
 def test_what_has_failed_is_due_again_and_then_given_up(ledger: Ledger) -> None:
     tell(ledger, kept.owe(FIRST))
     [taken] = take(ledger)
@@ -197,6 +206,54 @@ def test_a_run_that_is_pruned_takes_its_deliveries_along(ledger: Ledger) -> None
         prune(tables, [Rule("runs", time.time_ns() + MINUTE)], now_ns=time.time_ns())
     assert told(ledger, run_id) == []
     assert len(told(ledger)) == len(ledger.ask(kept.mark_query("crm"))) == 1
+
+
+def test_what_a_pruned_run_was_still_owed_for_is_counted_by_name(ledger: Ledger) -> None:
+    runs = [ended(ledger) for _ in range(3)]
+    owed = [replace(FIRST, run_id=run) for run in runs]
+    traces = [replace(one, webhook="traces/desk") for one in owed[:2]]
+    tell(ledger, kept.begin("crm", now_ns=5), *map(kept.owe, [*owed, *traces]))
+    [told_already] = take(ledger, most=1)
+    tell(ledger, kept.settle(told_already, now_ns=6))
+    before = ledger.ask(kept.mark_query("crm"))
+    rule = Rule("runs", time.time_ns() + MINUTE)
+    with closing(tables_of(ledger)) as tables:
+        would = prune(tables, [rule], now_ns=7, is_dry=True)
+        assert ledger.ask(kept.lost_query("crm")) == []
+        dropped = prune(tables, [rule], now_ns=7)
+    assert would.untold == dropped.untold == {"crm": 2, "traces/desk": 2}
+    # The next time it is added to, and what payloads alone are dropped of is still told.
+    later = ended(ledger)
+    tell(ledger, kept.owe(replace(FIRST, run_id=later)))
+    with closing(tables_of(ledger)) as tables:
+        assert prune(tables, [replace(rule, what="payloads")], now_ns=8).untold == {}
+        assert prune(tables, [rule], now_ns=9).untold == {"crm": 1}
+    assert ledger.ask(kept.lost_query("crm")) == [(3,)]
+    assert ledger.ask(kept.lost_query("traces/desk")) == [(2,)]
+    assert ledger.ask(kept.lost_query("other")) == []
+    # It is neither owed nor given up, and is no place that was looked at.
+    assert ledger.ask(kept.mark_query("crm")) == before
+    assert ledger.ask(kept.given_up_query("crm")) == [(0,)]
+    assert take(ledger) == take(ledger, "traces/desk") == []
+
+
+def test_two_prunes_at_once_count_each_run_once(place: Place) -> None:
+    ledger = place.open()
+    runs = [ended(ledger) for _ in range(60)]
+    tell(ledger, *(kept.owe(replace(FIRST, run_id=run)) for run in runs))
+    found: list[dict[str, int]] = []
+
+    def pruning() -> None:
+        with closing(tables_of(place.open())) as tables:
+            found.append(prune(tables, [Rule("runs", time.time_ns() + MINUTE)], now_ns=time.time_ns()).untold)
+
+    threads = [threading.Thread(target=pruning) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(one.get("crm", 0) for one in found) == 60
+    assert ledger.ask(kept.lost_query("crm")) == [(60,)]
 
 
 def test_two_processes_share_what_is_due(place: Place) -> None:

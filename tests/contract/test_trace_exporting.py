@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,58 +12,19 @@ from typing import Any
 import pytest
 
 from engines import Place
-from ledgers import end, start, take_over
+from exporting import SECOND, SENDER, arrived, due_now, ended, exporter, finish, rows, until
+from ledgers import take_over
 from receiver import Receiver, Reply
-from surefoot.config import load
 from surefoot.ledger import DeliveryRow, EndRow, Ledger, TellDeliveries
 from surefoot.ledger import deliveries as kept
+from surefoot.ledger.opening import tables_of
+from surefoot.ledger.retention import Rule, prune
 from surefoot.tracecontext import span_id, trace_id
 from surefoot.traces import Trace, otlp
-from surefoot.traces.exporter import Exporter, delivery_name
-from surefoot.traces.sampling import ENDED, Following, drawn
-from surefoot.values import RunStatus, new_id
-
-SECOND = 1_000_000_000
-
-
-def ended(ledger: Ledger, status: RunStatus = "completed", **rest: Any) -> str:
-    run_id = new_id()
-    ledger.submit(start(run_id, **rest)).wait()
-    finish(ledger, run_id, status)
-    return run_id
-
-
-def finish(ledger: Ledger, run_id: str, status: RunStatus = "completed", *, epoch: int = 1) -> None:
-    entry, now = end(run_id, epoch=epoch), time.time_ns()
-    row = replace(entry.outcome, status=status, started_ns=now, ended_ns=now)
-    ledger.submit(replace(entry, outcome=row, status=status)).wait()
-
-
-def exporter(ledger: Ledger, folder: Path, receiver: Receiver, settings: str = "", **rest: Any) -> Exporter:
-    (folder / "surefoot.toml").write_text(f'[traces.there]\nurl = "{receiver.url}"\n{settings}')
-    return Exporter(ledger, load(folder, environ={}).config, every=0.01, **rest)
-
-
-def arrived(receiver: Receiver) -> list[bytes]:
-    return [span.trace_id for span in receiver.spans()]
-
-
-def rows(ledger: Ledger, run_id: str) -> list[DeliveryRow]:
-    found = ledger.ask(kept.told_query(delivery_name("there"), run_id))
-    return [kept.delivery_of(row) for row in found]
-
-
-def due_now(ledger: Ledger, run_id: str) -> None:
-    """As if the pause after a failure were over."""
-    [row] = rows(ledger, run_id)
-    ledger.submit(TellDeliveries([kept.settle(row, now_ns=0, again_ns=0, error=row.error)])).result()
-
-
-def until(holds: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+from surefoot.traces.sampling import ENDED, Following, delivery_name, drawn
+from surefoot.traces.shipping import Shipping
+from surefoot.traces.targets import Target
+from surefoot.values import new_id
 
 
 def test_what_ends_after_the_begin_is_sent_once_and_nothing_before(ledger: Ledger, tmp_path: Path) -> None:
@@ -203,6 +165,31 @@ def test_a_run_that_was_pruned_meanwhile_is_told_of_and_not_tried_for_ever(
         assert sending.deliver() == {"there": 0}
 
 
+def test_what_is_pruned_before_it_was_sent_is_counted_and_nothing_of_it_is_sent(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    with Receiver() as receiver:
+        sending = exporter(ledger, tmp_path, receiver)
+        sending.deliver()
+        receiver.answer(Reply(503))
+        lost = [ended(ledger) for _ in range(3)]
+        sending.deliver()
+        standing = sending.standing()["there"]
+        assert (standing.waiting, standing.failing, standing.lost) == (3, 3, 0)
+        with closing(tables_of(ledger)) as tables:
+            prune(tables, [Rule("runs", time.time_ns() + SECOND)], now_ns=time.time_ns())
+        standing = sending.standing()["there"]
+        assert (standing.waiting, standing.failing, standing.lost) == (0, 0, 3)
+        # Somebody who had seen its end before has noted it only now.
+        late = DeliveryRow(delivery_name("there"), lost[0], 1, ENDED)
+        ledger.submit(TellDeliveries([kept.owe(late)])).result()
+        again = exporter(ledger, tmp_path, receiver)
+        assert again.deliver() == {"there": 1}
+        assert arrived(receiver) == []
+        assert rows(ledger, lost[0])[0].standing == "given up"
+        assert again.standing()["there"].not_taken == 1
+
+
 def test_a_trace_that_cannot_be_told_holds_up_no_other_one(
     ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -225,6 +212,21 @@ def test_a_trace_that_cannot_be_told_holds_up_no_other_one(
         assert sending.standing()["there"].waiting == 0
 
 
+def test_after_each_trace_and_each_batch_it_may_rest(ledger: Ledger, tmp_path: Path) -> None:
+    worked: list[float] = []
+    with Receiver() as receiver:
+        sending = exporter(ledger, tmp_path, receiver)
+        sending.deliver()
+        for _ in range(3):
+            ended(ledger)
+        sending._lookout.look()
+        target = Target(f"{receiver.url}/v1/traces")
+        shipping = Shipping(ledger, delivery_name("there"), lambda: target, rest=worked.append)
+        assert shipping.send_due() == 3
+        assert len(worked) == 4
+        assert min(worked) > 0
+
+
 def test_nobody_is_kept_away_for_longer_than_an_hour(ledger: Ledger, tmp_path: Path) -> None:
     with Receiver() as receiver:
         sending = exporter(ledger, tmp_path, receiver)
@@ -235,17 +237,6 @@ def test_nobody_is_kept_away_for_longer_than_an_hour(ledger: Ledger, tmp_path: P
         assert rows(ledger, run)[0].next_ns <= time.time_ns() + 3_600 * SECOND
 
 
-KILLED = """
-from surefoot.config import load
-from surefoot.traces.exporter import Exporter
-ledger = place.open()
-sending = Exporter(ledger, load(place.folder, environ={}).config, every=0.01)
-sending.start()
-print("begun", flush=True)
-sys.stdin.read()
-"""
-
-
 def test_killed_in_the_middle_of_a_request_it_arrives_later_under_the_same_ids(
     place: Place, tmp_path: Path
 ) -> None:
@@ -253,7 +244,7 @@ def test_killed_in_the_middle_of_a_request_it_arrives_later_under_the_same_ids(
     with Receiver() as receiver:
         sending = exporter(ledger, place.folder, receiver)
         sending.deliver()
-        process = place.in_child(KILLED)
+        process = place.in_child(SENDER)
         assert process.stdout is not None
         assert process.stdout.readline() == "begun\n"
 
@@ -276,7 +267,7 @@ def test_two_processes_share_the_work(place: Place, tmp_path: Path) -> None:
     ledger = place.open()
     with Receiver() as receiver:
         exporter(ledger, place.folder, receiver).deliver()
-        children = [place.in_child(KILLED) for _ in range(2)]
+        children = [place.in_child(SENDER) for _ in range(2)]
         for child in children:
             assert child.stdout is not None
             assert child.stdout.readline() == "begun\n"

@@ -115,3 +115,27 @@ def test_an_unknown_receiver_is_told_with_those_that_there_are(tmp_path: Path) -
         assert "there are: otlp, mlflow, langsmith, langfuse, phoenix, desk" in done.stderr
         done = surefoot(folder, "traces", "retry", "phenix")
         assert "there are: desk" in done.stderr
+
+
+def test_pruning_tells_what_receivers_were_still_owed_though_nobody_has_looked(tmp_path: Path) -> None:
+    with Receiver() as receiver:
+        folder = project(tmp_path, receiver, "background = false\n")
+        run(folder, 1)
+        surefoot(folder, "traces", "deliver")
+        run(folder, 2)
+        run(folder, 3)
+        told = surefoot(folder, "ledger", "prune", "--older-than", "0s", "--what", "runs", "--dry-run")
+        assert "untold    2 that traces/desk was still owed" in told.stdout
+        told = surefoot(folder, "ledger", "prune", "--older-than", "0s", "--what", "runs", "--json")
+        assert json.loads(told.stdout)["untold"] == {"traces/desk": 2}
+        assert "2 traces lost: pruned before they were sent" in surefoot(folder, "traces", "list").stdout
+        listed = json.loads(surefoot(folder, "traces", "list", "--json").stdout)
+        assert (listed[0]["waiting"], listed[0]["lost"]) == (0, 2)
+        assert receiver.arrived == []
+        server = Server(folder, "flows.py")
+        try:
+            until(
+                lambda: 'surefoot_traces_lost_total{receiver="desk"} 2' in server.client.get("/metrics").text
+            )
+        finally:
+            server.stop()

@@ -11,11 +11,13 @@ In a test:
 from __future__ import annotations
 
 import gzip
+import ssl
 import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, Self
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
@@ -49,9 +51,12 @@ class Arrived:
 
 
 class Receiver:
-    """The server in threads of its own; a context manager. `most_bytes` is the largest body it takes."""
+    """The server in threads of its own; a context manager. `most_bytes` is the largest body it takes.
 
-    def __init__(self, *, most_bytes: int | None = None) -> None:
+    With a file of a certificate and its key it speaks TLS, as `localhost`.
+    """
+
+    def __init__(self, *, most_bytes: int | None = None, certificate: Path | None = None) -> None:
         self.arrived: list[Arrived] = []
         self.measured: list[ExportMetricsServiceRequest] = []
         """What came to `/v1/metrics` and was accepted."""
@@ -60,6 +65,13 @@ class Receiver:
         self._replies: deque[Reply] = deque()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler(most_bytes))
         self._server.daemon_threads = True
+        self._where = "http://127.0.0.1"
+        if certificate is not None:
+            self._where = "https://localhost"
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+            self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
         self._thread = threading.Thread(target=lambda: self._server.serve_forever(0.01), daemon=True)
 
     def __enter__(self) -> Self:
@@ -73,7 +85,7 @@ class Receiver:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"{self._where}:{self._server.server_address[1]}"
 
     def answer(self, *replies: Reply) -> None:
         """Answer the coming requests so, one reply each."""

@@ -184,6 +184,10 @@ def perform(request: dict[str, Any]) -> None:
     code, file = request["code"], request["file"]
     if request.get("goes_on"):
         warnings.simplefilter("ignore")
+        # Pipes now, where those of the process that was forked may be files, in which one can seek.
+        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+        sys.stderr = open(2, "w", encoding="utf-8", buffering=1, closefd=False)  # noqa: SIM115
     if code is None:
         sys.path[0] = request["cwd"]
         sys.argv[:] = ["surefoot", *request["arguments"]]

@@ -182,18 +182,20 @@ def prune(  # noqa: PLR0917
 
     Without payloads a run keeps its figures, its names and its chain; a whole run leaves its line in the list and
     its last hash. Neither can be resumed. Runs that have not ended are never touched. Scores of evaluations stay,
-    without what was written of them.
+    without what was written of them. What webhooks and receivers of traces were still owed of whole runs is lost to
+    them; it is told and counted.
 
     --forget drops the data keys of RUN..., or of all runs of a tenant, principal or session, so that what is sealed
     cannot be read from that moment on, and then their payloads, tags and names. With --what runs the rows go too.
     """
     from surefoot.app import App
     from surefoot.cli import ledger_page, screen, working
+    from surefoot.cli.owed import note_owed
     from surefoot.errors import InvalidInput
+    from surefoot.ledger.compacting import compact as compact_file
+    from surefoot.ledger.compacting import free_bytes
     from surefoot.ledger.opening import tables_of
-    from surefoot.ledger.retention import compact as compact_file
     from surefoot.ledger.retention import forget as forget_runs
-    from surefoot.ledger.retention import free_bytes
     from surefoot.ledger.retention import prune as prune_runs
     from surefoot.ledger.tables import SqliteTables
 
@@ -214,6 +216,9 @@ def prune(  # noqa: PLR0917
     rules = [] if forget else _rules(app, selection, now_ns, older_than=older_than, what=what)
     with closing(tables_of(app.ledger)) as tables, working.spinning("pruning") as told:
         page = ledger_page.Pruning(is_dry=dry_run, is_forgotten=forget)
+        if tables.format():
+            # What nobody has looked at yet would be gone without a word.
+            note_owed(app)
         if forget:
             forgotten = forget_runs(
                 *(tables, selection),

@@ -197,6 +197,8 @@ class Pruning:
             yield "scores", f"what was written of {dropped.score_texts:,}; their numbers stay"
         if dropped.prompt_uses:
             yield "prompts", f"{dropped.prompt_uses:,} notes of how they were used"
+        for name, count in sorted(dropped.untold.items()):
+            yield "untold", f"{count:,} that {name} was still owed"
 
 
 def backup_json(done: BackedUp) -> dict[str, Json]:

@@ -124,10 +124,10 @@ def send(  # noqa: PLR0917
 @click.option("--limit", type=click.IntRange(1, _MOST), default=20, show_default=True, metavar="N",
               help="How many of those that were not taken.")  # fmt: skip
 def list_(name: str | None, limit: int, as_json: bool) -> int:  # noqa: FBT001
-    """Show the receivers of the settings, or NAME: what waits, since when, and what was not taken."""
+    """Show the receivers of the settings, or NAME: what waits, since when, what was lost, and what was not taken."""
     from surefoot.app import App
     from surefoot.cli import screen, words
-    from surefoot.traces.exporter import delivery_name
+    from surefoot.traces.sampling import delivery_name
 
     with closing(App.current()) as app:
         names = [_known(app, name)] if name is not None else sorted(app.config.traces)
@@ -145,7 +145,9 @@ def list_(name: str | None, limit: int, as_json: bool) -> int:  # noqa: FBT001
                     "to": app.config.traces[one].to,
                     "waiting": standing[one].waiting,
                     "lag_seconds": round(standing[one].lag_seconds, 3),
+                    "failing": standing[one].failing,
                     "error": late[one] or None,
+                    "lost": standing[one].lost,
                     "not_taken": [{"run": row.run_id, "error": row.error} for row in refused[one]],
                 }
                 for one in names
@@ -161,6 +163,10 @@ def list_(name: str | None, limit: int, as_json: bool) -> int:  # noqa: FBT001
         screen.out().print(screen.styled((one, "bold"), (said, "dim")), soft_wrap=True)
         if late[one]:
             screen.out().print(f"  {late[one]}", soft_wrap=True)
+        if here.lost:
+            screen.out().print(
+                f"  {words.counted(here.lost, 'trace')} lost: pruned before they were sent", soft_wrap=True
+            )
         for row in refused[one]:
             screen.out().print(screen.styled((f"  {row.run_id}", "bold"), f"  {row.error}"), soft_wrap=True)
     if not names:
@@ -181,7 +187,7 @@ def retry(name: str, run: str | None, as_json: bool) -> int:  # noqa: FBT001
     from surefoot.app import App
     from surefoot.cli import screen
     from surefoot.ledger import TellDeliveries, deliveries
-    from surefoot.traces.exporter import delivery_name
+    from surefoot.traces.sampling import delivery_name
 
     with closing(App.current()) as app:
         _known(app, name)
@@ -278,7 +284,7 @@ def _receiver(app: App, to: str, *, url: str | None, project: str, headers: Mapp
 def _exporter(app: App, *names: str) -> Exporter:
     from surefoot.traces.exporter import Exporter
 
-    return Exporter(app.ledger, app.config, *names)
+    return Exporter(app.ledger, app.config, *names, is_alone=True)
 
 
 def _known(app: App, name: str) -> str:

@@ -10,7 +10,7 @@ import click
 
 from surefoot.cli.access import asked_here
 from surefoot.cli.grouped import below, group
-from surefoot.cli.owed import STANDINGS, owed
+from surefoot.cli.owed import STANDINGS, lost_by_pruning, owed
 
 if TYPE_CHECKING:
     from surefoot.app import App
@@ -40,9 +40,9 @@ def command() -> None:
 @click.option("--limit", type=click.IntRange(1, _MOST), default=20, show_default=True, metavar="N",
               help="How many of each.")  # fmt: skip
 def list_(name: str | None, limit: int, as_json: bool) -> int:  # noqa: FBT001
-    """Show the webhooks, or NAME, and of each what waits to be told and what was given up."""
+    """Show the webhooks, or NAME, and of each what waits to be told, what was given up, and what was lost."""
     from surefoot.app import App
-    from surefoot.cli import screen
+    from surefoot.cli import screen, words
 
     with closing(App.current()) as app:
         names = [name] if name is not None else sorted(app.config.webhooks)
@@ -50,6 +50,7 @@ def list_(name: str | None, limit: int, as_json: bool) -> int:  # noqa: FBT001
             one: [row for standing in STANDINGS for row in owed(app, one, standing, most=limit)]
             for one in [_known(app, one) for one in names]
         }
+        lost = {one: lost_by_pruning(app, one) for one in found}
         settings = app.config.webhooks
     if as_json:
         screen.print_json(
@@ -58,6 +59,7 @@ def list_(name: str | None, limit: int, as_json: bool) -> int:  # noqa: FBT001
                     "webhook": one,
                     "url": settings[one].url.reference,
                     "events": [*settings[one].events],
+                    "lost": lost[one],
                     "deliveries": [_json(row) for row in rows],
                 }
                 for one, rows in found.items()
@@ -69,6 +71,11 @@ def list_(name: str | None, limit: int, as_json: bool) -> int:  # noqa: FBT001
         screen.out().print(screen.styled((one, "bold"), (said, "dim")), soft_wrap=True)
         for row in rows:
             _show(row)
+        if lost[one]:
+            screen.out().print(
+                f"  {words.counted(lost[one], 'event')} lost: pruned before it was told of them",
+                soft_wrap=True,
+            )
         if not rows:
             screen.out().print("  nothing waits, and nothing was given up", soft_wrap=True)
     if not found:

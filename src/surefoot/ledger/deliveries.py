@@ -28,8 +28,9 @@ _OWE = (
     f"INSERT INTO deliveries ({COLUMNS}) VALUES (?, ?, ?, ?, 0, ?, NULL, '') "
     "ON CONFLICT (run_id, webhook, epoch, event) DO NOTHING"
 )
+_SETTLE = f"UPDATE deliveries SET done_ns = ?, next_ns = ?, error = ? WHERE {_KEY} AND done_ns IS NULL"
 # Whoever took it longest ago and was not heard of any more has lost it: the number of tries says whose it is.
-_SETTLE = f"UPDATE deliveries SET done_ns = ?, next_ns = ?, error = ? WHERE {_KEY} AND tries = ? AND done_ns IS NULL"
+_IS_ITS = "AND tries = ?"
 _AGAIN = (
     f"UPDATE deliveries SET done_ns = NULL, next_ns = ?, tries = 0 WHERE {_KEY} AND {_IS_ONE} AND error <> ''"
 )
@@ -42,7 +43,19 @@ _BEGIN = (
     "SELECT ?, '', 0, ?, CAST(? AS BIGINT), coalesce(max(seq), 0), CAST(? AS BIGINT), '' "
     "FROM outcomes WHERE kind = 'end' ON CONFLICT (run_id, webhook, epoch, event) DO NOTHING"
 )
-_LOOKED = "UPDATE deliveries SET next_ns = ?, error = ?, done_ns = ? WHERE run_id = '' AND webhook = ? AND done_ns < ?"
+_LOOKED = (
+    "UPDATE deliveries SET next_ns = ?, error = ?, done_ns = ? "
+    "WHERE run_id = '' AND webhook = ? AND event = ? AND done_ns < ?"
+)
+
+# What was pruned before it was told, as a row that is never due: `tries` is how often that came about, `done_ns` when
+# it did last.
+_LOST = "lost"
+_LOSE = (
+    f"INSERT INTO deliveries ({COLUMNS}) VALUES (?, '', 0, ?, ?, 0, ?, '') "
+    "ON CONFLICT (run_id, webhook, epoch, event) "
+    "DO UPDATE SET tries = deliveries.tries + excluded.tries, done_ns = excluded.done_ns"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +134,16 @@ def owe(delivery: DeliveryRow) -> Change:
 
 
 def settle(delivery: DeliveryRow, *, now_ns: int, again_ns: int | None = None, error: str = "") -> Change:
-    """What became of a delivery that was taken: it is over, or due again at `again_ns`."""
+    """What became of a delivery that was taken: it is over, or due again at `again_ns`.
+
+    That it arrived holds whoever has it by now: else one that takes longer than its time would be sent for ever.
+    """
     done_ns = now_ns if again_ns is None else None
     next_ns = delivery.next_ns if again_ns is None else again_ns
-    return Change(
-        _SETTLE, (done_ns, next_ns, clean(error)[:_ERROR_CHARACTERS], *delivery.key, delivery.tries)
-    )
+    values = (done_ns, next_ns, clean(error)[:_ERROR_CHARACTERS], *delivery.key)
+    if again_ns is None and not error:
+        return Change(_SETTLE, values)
+    return Change(f"{_SETTLE} {_IS_ITS}", (*values, delivery.tries))
 
 
 def again(delivery: DeliveryRow, *, now_ns: int) -> Change:
@@ -141,7 +158,20 @@ def begin(webhook: str, *, now_ns: int) -> Change:
 
 def looked(webhook: str, end: EndRow, *, now_ns: int) -> Change:
     """Note that all ends up to this one were looked at for a webhook."""
-    return Change(_LOOKED, (end.seq, end.name, now_ns, webhook, now_ns))
+    return Change(_LOOKED, (end.seq, end.name, now_ns, webhook, _MARK, now_ns))
+
+
+def lose(webhook: str, count: int, *, now_ns: int) -> Change:
+    """Count what a webhook will not be told of, as its runs are gone."""
+    return Change(_LOSE, (webhook, _LOST, count, now_ns))
+
+
+def lost_query(webhook: str) -> Query:
+    """How much a webhook was still owed when it was pruned; no row where that never came about."""
+    return (
+        "SELECT tries FROM deliveries WHERE run_id = '' AND webhook = ? AND event = ?",
+        (webhook, _LOST),
+    )
 
 
 def mark_query(webhook: str) -> Query:
@@ -164,10 +194,21 @@ def due_query(webhook: str, *, now_ns: int, most: int) -> Query:
 
 
 def behind_query(webhook: str) -> Query:
-    """How many deliveries wait, and when the first of their runs ended (nanoseconds since the epoch; None for none)."""
+    """How many deliveries wait, how many of them after a failure, and when the first of their runs ended.
+
+    That is in nanoseconds since the epoch; None for none.
+    """
     return (
-        "SELECT count(*), min(r.ended_ns) FROM deliveries d JOIN runs r ON r.id = d.run_id "
-        "WHERE d.webhook = ? AND d.done_ns IS NULL"
+        "SELECT count(*), coalesce(sum(CASE WHEN d.error <> '' THEN 1 ELSE 0 END), 0), min(r.ended_ns) "
+        "FROM deliveries d JOIN runs r ON r.id = d.run_id WHERE d.webhook = ? AND d.done_ns IS NULL"
+    ), (webhook,)
+
+
+def given_up_query(webhook: str) -> Query:
+    """How many deliveries were given up."""
+    return (
+        "SELECT count(*) FROM deliveries "
+        f"WHERE webhook = ? AND done_ns IS NOT NULL AND error <> '' AND {_IS_ONE}"
     ), (webhook,)
 
 
@@ -260,7 +301,3 @@ def told_query(webhook: str, run_id: str) -> Query:
             webhook,
         ),
     )
-
-
-DROP_OF_RUN = "DELETE FROM deliveries WHERE run_id = ?"
-"""What is left of a run that was pruned."""

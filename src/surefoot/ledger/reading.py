@@ -258,6 +258,10 @@ class Reading(ABC):
 
     def first_break(self, run_id: str) -> str | None:
         """See `surefoot.ledger.Ledger.first_break`."""
+        return self.checked(run_id)[1]
+
+    def checked(self, run_id: str) -> tuple[list[Link], str | None]:
+        """What `history` and `first_break` give, of one moment."""
         while True:
             found = self._read(_STANDING, run_id)
             links = self.history(run_id)
@@ -265,15 +269,16 @@ class Reading(ABC):
             if found == self._read(_STANDING, run_id):
                 break
         if not found:
-            return first_break(links, None)
+            return links, first_break(links, None)
         tenant, head, mac, *columns = found[0]
         standing = Standing.of(tuple(columns))
-        return (
+        broken = (
             first_break(links, head, is_pruned=standing.pruned_ns is not None)
             or self._broken_blob(links, tenant, mac)
             or self._foreign_head(standing, head, mac)
             or self._foreign_rows(run_id)
         )
+        return links, broken
 
     def broken_end(self, run_id: str) -> str | None:
         """What is wrong with the end of a run, and so with what it returned, in words; None where nothing is."""

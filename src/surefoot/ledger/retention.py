@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from typing import Literal, cast
 
-from surefoot.ledger import schema, scored_upkeep
+from surefoot.ledger import delivery_upkeep, scored_upkeep
 from surefoot.ledger.bookkeeping import count_accounts, drop_accounts, forget_principals
 from surefoot.ledger.changing import change_run
-from surefoot.ledger.deliveries import DROP_OF_RUN
+from surefoot.ledger.compacting import empty_log
 from surefoot.ledger.prompt_upkeep import count_prompts, drop_prompts
 from surefoot.ledger.selecting import BEGUN, Condition, Selection, page_of
 from surefoot.ledger.sweeping import sweep
@@ -71,7 +70,10 @@ class Rule:
 
 @dataclass(slots=True)
 class Dropped:
-    """What was dropped, or would be. Bytes are as stored, without what the tables add to them."""
+    """What was dropped, or would be. Bytes are as stored, without what the tables add to them.
+
+    `untold` is what webhooks and receivers of traces were still owed of it, by their names.
+    """
 
     details: int = 0
     payload_runs: int = 0
@@ -85,6 +87,7 @@ class Dropped:
     accounts: int = 0
     prompt_uses: int = 0
     score_texts: int = 0
+    untold: dict[str, int] = field(default_factory=dict[str, int])
 
     @property
     def is_nothing(self) -> bool:
@@ -180,29 +183,8 @@ def forget(
     pruner.finish_begun()
     sweep(tables, forgotten.dropped, on_progress=on_progress, pause=_pause)
     if isinstance(tables, SqliteTables):
-        _empty_log(tables)
+        empty_log(tables)
     return forgotten
-
-
-def compact(tables: SqliteTables) -> int:
-    """Give the file's free space back to the disk; the bytes given back. Writers wait meanwhile.
-
-    It needs as much free disk as the ledger will be large, twice. Raises `LedgerError`.
-    """
-    with tables.alone() as connection:
-        before = _pages(tables)
-        connection.execute("VACUUM")
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        return max(before - _pages(tables), 0)
-
-
-def free_bytes(tables: SqliteTables) -> int:
-    """Space inside the file that new rows will use; `compact` gives it back."""
-    with tables.reading() as session:
-        number, size = one(
-            session, "SELECT freelist_count, page_size FROM pragma_freelist_count, pragma_page_size"
-        )
-    return int(number * size)
 
 
 class _Pruner:
@@ -214,7 +196,7 @@ class _Pruner:
         self._now_ns = now_ns
         self._on_progress = on_progress
         self._has_scores = scored_upkeep.has_scores(tables)
-        self._has_deliveries = tables.format() >= schema.since("deliveries")
+        self._has_deliveries = delivery_upkeep.has_deliveries(tables)
 
     def finish_begun(self) -> None:
         """Go on with runs that are marked."""
@@ -363,7 +345,8 @@ class _Pruner:
         session.change("UPDATE runs SET pruned = ? WHERE id = ?", "run" if is_whole else "payloads", run_id)
         if is_whole:
             if self._has_deliveries:
-                session.change(DROP_OF_RUN, run_id)
+                untold = self._dropped.untold
+                delivery_upkeep.drop_deliveries(session, run_id, untold, now_ns=self._now_ns)
             self._dropped.runs += 1
         else:
             self._dropped.payload_runs += 1
@@ -411,6 +394,7 @@ def _estimate(tables: Tables, rules: Sequence[Rule], dropped: Dropped) -> None:
     with tables.reading() as session:
         payload_rules = [c for c in doomed if c not in whole]
         _count(session, dropped, payload=payload_rules, whole=whole, detailed=detailed, begun=begun)
+        dropped.untold |= delivery_upkeep.count_untold(tables, session, _going(whole))
     if rules_of_runs := [rule for rule in rules if rule.what == "runs"]:
         dropped.accounts = count_accounts(
             tables, any_of([*whole, begun]), before_ns=_before_ns(rules_of_runs)
@@ -434,6 +418,8 @@ def _estimate_forgetting(tables: Tables, ended: Condition, forgotten: Forgotten,
             detailed=[left],
             begun=nothing,
         )
+        if is_whole:
+            forgotten.dropped.untold |= delivery_upkeep.count_untold(tables, session, left)
     forgotten.dropped.score_texts = scored_upkeep.count_texts(tables, left)
     sweep(tables, forgotten.dropped, without=left, is_dry=True)
 
@@ -448,10 +434,9 @@ def _count(
     begun: Condition,
 ) -> None:
     """Count the rows of runs by what becomes of them."""
-    half, all_of_it = f"runs.pruned = 'payloads{BEGUN}'", f"runs.pruned = 'run{BEGUN}'"
-    term, parameters = any_of([*payload, (half, ())])
+    term, parameters = any_of([*payload, (f"runs.pruned = 'payloads{BEGUN}'", ())])
     dropped.payload_runs = one(session, f"SELECT count(*) FROM runs WHERE {term}", *parameters)[0]
-    term, parameters = any_of([*whole, (all_of_it, ())])
+    term, parameters = _going(whole)
     dropped.runs = one(session, f"SELECT count(*) FROM runs WHERE {term}", *parameters)[0]
     dropped.rows = one(
         session,
@@ -478,6 +463,11 @@ def _count(
     )[0]
 
 
+def _going(whole: Sequence[Condition]) -> Condition:
+    """The runs whose rows go, with those of which some are gone."""
+    return any_of([*whole, (f"runs.pruned = 'run{BEGUN}'", ())])
+
+
 def any_of(conditions: Sequence[Condition]) -> Condition:
     """The runs that one of the conditions finds."""
     if not conditions:
@@ -486,17 +476,3 @@ def any_of(conditions: Sequence[Condition]) -> Condition:
         " OR ".join(f"({term})" for term, _ in conditions),
         tuple(value for _, parameters in conditions for value in parameters),
     )
-
-
-def _pages(tables: SqliteTables) -> int:
-    return sum(
-        place.stat().st_size
-        for ending in ("", "-wal")
-        if (place := tables.path.with_name(tables.path.name + ending)).exists()
-    )
-
-
-def _empty_log(tables: SqliteTables) -> None:
-    """What was overwritten in the file still stands in the write-ahead log."""
-    with suppress(Exception), tables.alone() as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -162,6 +162,10 @@ class Ledger(Protocol):
         """
         ...
 
+    def checked(self, run_id: str) -> tuple[list[Link], str | None]:
+        """All outcomes of a run as `history` gives them, and what `first_break` says of them: both of one moment."""
+        ...
+
     def broken_end(self, run_id: str) -> str | None:
         """What is wrong with the end of a run, and so with what it returned, in words; None where nothing is."""
         ...

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from surefoot import scope
-from surefoot.errors import LedgerError, UnknownRun
+from surefoot.errors import LedgerError
 from surefoot.ledger import Lookout
 from surefoot.ledger import deliveries as kept
 from surefoot.traces.measuring import Measuring
 from surefoot.traces.receivers import Receiver
-from surefoot.traces.sampling import Following
+from surefoot.traces.sampling import Following, delivery_name
 from surefoot.traces.shipping import Shipped, Shipping
 
 if TYPE_CHECKING:
@@ -32,17 +32,28 @@ _log = scope.logger("surefoot.traces")
 _LOOK_S = 1.0
 _AFTER_FAILURE_S = 5.0
 _KNOWN_S = 60.0
+_REST = 3.0
+"""How much longer it rests than it has worked: what runs beside it waits for the interpreter meanwhile."""
+_LONGEST_REST_S = 1.0
 _EXIT_SECONDS = 2.0
 """How long the end of a process waits for what its last runs owe; what is left is sent by the next one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How far a receiver is: traces that wait, and how many seconds ago the first of their runs ended."""
+    """How far a receiver is, whichever process sends to it.
+
+    `waiting` counts the traces that wait, `failing` those of them that were tried and did not arrive; `lag_seconds` is
+    how long ago the first of their runs ended. `not_taken` counts those that the receiver did not take, `lost` those
+    whose runs were pruned before. `shipped` is what this process sent.
+    """
 
     waiting: int
     lag_seconds: float
     shipped: Shipped = Shipped()
+    failing: int = 0
+    not_taken: int = 0
+    lost: int = 0
 
 
 class Exporter:
@@ -59,24 +70,27 @@ class Exporter:
         config: Config,
         *names: str,
         every: float = _LOOK_S,
+        is_alone: bool = False,
         meter: Meter | None = None,
     ) -> None:
         """Nothing begins yet. names: of receivers; by default all. every: seconds between two looks at the ledger.
 
+        is_alone: the process does nothing else; else what is sent in the background takes a quarter of a processor.
         meter: whose metrics are sent to the receivers that are to have them.
         """
         self._ledger = ledger
         self._every = every
+        self._is_alone = is_alone
         self.process = os.getpid()
         self._is_over, self._is_found = threading.Event(), threading.Event()
         self._until = math.inf
         chosen = {name: given for name, given in config.traces.items() if not names or name in names}
         self._shippings = {
-            name: Shipping(ledger, delivery_name(name), _target_of(given, config))
+            name: Shipping(ledger, delivery_name(name), _target_of(given, config), rest=self._rest)
             for name, given in chosen.items()
         }
         self._news = {name: threading.Event() for name in self._shippings}
-        self._lookout = Lookout(ledger, [_following(ledger, name, given) for name, given in chosen.items()])
+        self._lookout = Lookout(ledger, [Following.of(ledger, name, given) for name, given in chosen.items()])
         self._threads: list[threading.Thread] = []
         self._measuring: Measuring | None = None
         targets = {name: _target_of(given, config) for name, given in chosen.items() if given.metrics}
@@ -123,12 +137,17 @@ class Exporter:
 
     def standing(self) -> Mapping[str, Standing]:
         """How far each receiver is. Raises `LedgerError`."""
-        found: dict[str, Standing] = {}
-        for name, shipping in self._shippings.items():
-            [(count, first_ns)] = self._ledger.ask(kept.behind_query(delivery_name(name)))
-            lag = 0.0 if first_ns is None else max(0.0, (time.time_ns() - first_ns) / 1e9)
-            found[name] = Standing(count, lag, shipping.shipped)
-        return found
+        return {
+            name: self._standing(delivery_name(name), shipping.shipped)
+            for name, shipping in self._shippings.items()
+        }
+
+    def _standing(self, name: str, shipped: Shipped) -> Standing:
+        [(waiting, failing, first_ns)] = self._ledger.ask(kept.behind_query(name))
+        [(not_taken,)] = self._ledger.ask(kept.given_up_query(name))
+        lost = next((count for (count,) in self._ledger.ask(kept.lost_query(name))), 0)
+        lag = 0.0 if first_ns is None else max(0.0, (time.time_ns() - first_ns) / 1e9)
+        return Standing(waiting, lag, shipped, failing, not_taken, lost)
 
     def _send_all(self, shipping: Shipping) -> int:
         count = 0
@@ -170,6 +189,10 @@ class Exporter:
             news.wait(pause)
             news.clear()
 
+    def _rest(self, worked: float) -> None:
+        if self._threads and not self._is_alone:
+            self._is_over.wait(min(worked * _REST, _LONGEST_REST_S))
+
     def _is_late(self) -> bool:
         return time.monotonic() > self._until
 
@@ -185,21 +208,6 @@ class Exporter:
             else:
                 _log.exception("traces: something failed, and is tried again")
         return _AFTER_FAILURE_S
-
-
-def delivery_name(receiver: str) -> str:
-    """What deliveries to a receiver are called in the ledger: no webhook is, as their names have no slash."""
-    return f"traces/{receiver}"
-
-
-def _following(ledger: Ledger, name: str, given: TraceSettings) -> Following:
-    def parent_of(run_id: str) -> str:
-        try:
-            return ledger.run(run_id).parent_run or ""
-        except UnknownRun:
-            return ""
-
-    return Following(delivery_name(name), parent_of, given.flows, given.tenants, given.sample, given.slow)
 
 
 def _target_of(given: TraceSettings, config: Config) -> Callable[[], Target]:

@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import TYPE_CHECKING
 
+from surefoot.errors import UnknownRun
 from surefoot.ledger import EndRow, is_one
+
+if TYPE_CHECKING:
+    from surefoot.config import TraceSettings
+    from surefoot.ledger import Ledger
 
 ENDED = "trace"
 """The event of a delivery by which a trace is owed."""
@@ -32,6 +38,19 @@ class Following:
     sample: float = 1.0
     slow: float | None = None
 
+    @classmethod
+    def of(cls, ledger: Ledger, receiver: str, settings: TraceSettings) -> Following:
+        """The one of a receiver of the settings."""
+
+        def parent_of(run_id: str) -> str:
+            try:
+                return ledger.run(run_id).parent_run or ""
+            except UnknownRun:
+                return ""
+
+        given = settings
+        return cls(delivery_name(receiver), parent_of, given.flows, given.tenants, given.sample, given.slow)
+
     @property
     def waits(self) -> bool:
         """A trace is sent once its run has ended."""
@@ -56,6 +75,11 @@ class Following:
                 break
             run, parent = parent, self.parent_of(parent)
         return run
+
+
+def delivery_name(receiver: str) -> str:
+    """What deliveries to a receiver are called in the ledger: no webhook is, as their names have no slash."""
+    return f"traces/{receiver}"
 
 
 def drawn(run_id: str) -> float:

@@ -6,6 +6,7 @@ import errno
 import gzip
 import socket
 import ssl
+import zlib
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ _TOO_LARGE = 413
 _SHOWN = 300
 _LEVEL = 1
 """Of gzip: the usual 6 makes an eighth less of it, in four times the time, which is more than all else that is done."""
+_MOST_UNPACKED = 65_536
+_GZIP = 16 + zlib.MAX_WBITS
 
 
 class Poster(Protocol):
@@ -108,7 +111,7 @@ class _Sender:
                     status=answer.status,
                     retry_after=retry_after(answer.headers, self.clock.wall_ns() / 1e9),
                 )
-            refused, problem = otlp.rejected(answer.body) if _is_protobuf(answer) else (0, "")
+            refused, problem = otlp.rejected(_plain(answer)) if _is_protobuf(answer) else (0, "")
             sent = self.sent
             self.sent = Sent(
                 spans=sent.spans + count - refused,
@@ -160,7 +163,7 @@ class _Sender:
     def _told(self, answer: Posted) -> str:
         """An answer that is no success, in words: what, where, what to do."""
         url, status = self.target.url, answer.status
-        said = _printable(answer.body)
+        said = _printable(_plain(answer))
         said = f" ({said})" if said else ""
         match status:
             case 401 | 403:
@@ -227,6 +230,16 @@ def _is_hopeless(error: OSError) -> bool:
 
 def _is_protobuf(answer: Posted) -> bool:
     return answer.headers.get("content-type", "").startswith("application/x-protobuf")
+
+
+def _plain(answer: Posted) -> bytes:
+    """The body of an answer, unpacked where it came packed though nobody asked for that; 64 KiB of it at most."""
+    if answer.headers.get("content-encoding", "").strip().lower() not in ("gzip", "x-gzip"):
+        return answer.body
+    try:
+        return zlib.decompressobj(_GZIP).decompress(answer.body, _MOST_UNPACKED)
+    except zlib.error:
+        return b""
 
 
 def _printable(body: bytes) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
@@ -73,13 +74,18 @@ class Shipping:
         *,
         timeout: float = 30.0,
         jitter: Callable[[], float] = random.random,
+        rest: Callable[[float], object] = lambda _: None,
     ) -> None:
-        """target: asked for before each batch, so that a secret that was changed is read anew."""
+        """target: asked for before each batch, so that a secret that was changed is read anew.
+
+        rest: told after each trace and each batch how many seconds of the processor that took, and may pause.
+        """
         self._ledger = ledger
         self._name = name
         self._target = target
         self._timeout = timeout
         self._jitter = jitter
+        self._rest = rest
         self._failed_in_turn = 0
         self._paused_until = 0.0
         self._lock = ForkSafeLock()
@@ -104,7 +110,8 @@ class Shipping:
         for batch in self._batches(taken):
             if is_over() or time.monotonic() > until:
                 break
-            done = self._ship(batch)
+            with self._rested():
+                done = self._ship(batch)
             del left[: len(batch)]
             if not done:
                 break
@@ -112,12 +119,19 @@ class Shipping:
         self._settle(left, again_ns=time.time_ns())
         return len(taken) - len(left)
 
+    @contextmanager
+    def _rested(self) -> Generator[None]:
+        began = time.thread_time()
+        yield
+        self._rest(time.thread_time() - began)
+
     def _batches(self, taken: Sequence[DeliveryRow]) -> Iterator[list[tuple[DeliveryRow, Trace | str]]]:
         """What goes together: as many traces as fill a request, each read when it is needed."""
         batch: list[tuple[DeliveryRow, Trace | str]] = []
         spans = 0
         for delivery in taken:
-            found = self._read(delivery)
+            with self._rested():
+                found = self._read(delivery)
             size = 0 if isinstance(found, str) else 1 + sum(1 for _ in found.walk())
             if batch and spans + size > _MOST_SPANS:
                 yield batch
@@ -135,7 +149,7 @@ class Shipping:
             return _PRUNED
         except LedgerCorrupt as error:
             return f"its record is damaged: {error}"
-        return found if found.run.id == delivery.run_id else _PRUNED
+        return _PRUNED if found.is_cut or found.run.id != delivery.run_id else found
 
     def _ship(self, batch: Sequence[tuple[DeliveryRow, Trace | str]]) -> bool:
         """Send a batch and settle it; whether the receiver was there."""

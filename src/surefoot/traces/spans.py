@@ -145,6 +145,8 @@ class Trace:
     """What scorers have said of it by now."""
     relatives: tuple[Relative, ...] = ()
     """The runs that it came from."""
+    is_cut: bool = False
+    """Whether its rows are gone, or are about to go, as the run is pruned."""
 
     def walk(self) -> Iterator[Span]:
         """All spans, parents before children, in the order in which they began."""
@@ -166,7 +168,7 @@ def trace(ledger: Ledger, run_id: str, *, verify: bool = True) -> Trace:
     Raises `UnknownRun` and `LedgerError`.
     """
     run = ledger.run(run_id)
-    links = ledger.history(run.id)
+    links, chain_break = ledger.checked(run.id) if verify else (ledger.history(run.id), None)
     reader = _Reader(ledger)
     outcomes = [link.outcome for link in links]
     start = next((outcome for outcome in outcomes if outcome.kind == "start"), None)
@@ -193,13 +195,15 @@ def trace(ledger: Ledger, run_id: str, *, verify: bool = True) -> Trace:
         totals=_summed(outcomes),
         rows=len(links),
         is_pruned=any(link.is_pruned for link in links),
-        chain_break=ledger.first_break(run.id) if verify else None,
+        chain_break=chain_break,
         prompts=pins_of(ledger, run.id),
         trust=end.trust if end is not None and end.status == "completed" else None,
         untrusted_inputs=_untrusted(start, inputs),
         decisions=merged(one for outcome in outcomes if outcome.kind == "end" for one in outcome.decisions),
         scores=tuple(Evaluations(ledger).scores_of(run.id)),
         relatives=tuple(_relatives(ledger, run)),
+        # The first go first.
+        is_cut=run.pruned_ns is not None and (not outcomes or outcomes[0].kind != "start"),
     )
 
 

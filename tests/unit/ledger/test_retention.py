@@ -19,7 +19,8 @@ from kept_runs import LARGE, SECRET, asked, change, kept_ledger, kept_run, table
 from ledgers import outcome, take_over
 from surefoot.errors import RunPruned
 from surefoot.ledger import Append, Freight, SqliteLedger
-from surefoot.ledger.retention import Dropped, Forgotten, Level, Rule, compact, forget, free_bytes, prune
+from surefoot.ledger.compacting import compact, free_bytes
+from surefoot.ledger.retention import Dropped, Forgotten, Level, Rule, forget, prune
 from surefoot.ledger.selecting import Selection
 from surefoot.ledger.verifying import Verified, verify
 from surefoot.values import RunStatus

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from surefoot.traces.instruments import SECONDS, Instrument, Instruments, braced, number
@@ -83,10 +83,23 @@ class Figures:
                 for status, count in sorted(runs.items())
             ),
         ]
-        for receiver, standing in sorted((behind or {}).items()):
-            labels = braced((("receiver", receiver),))
-            lines += [
-                f"surefoot_traces_waiting{labels} {standing.waiting}",
-                f"surefoot_traces_lag_seconds{labels} {number(standing.lag_seconds)}",
-            ]
-        return "\n".join([*lines, ""])
+        return "\n".join([*lines, *_receivers(behind or {}), ""])
+
+
+_OF_RECEIVERS: tuple[tuple[str, str, str, Callable[[Standing], float]], ...] = (
+    ("waiting", "gauge", "Traces that wait to be sent.", lambda one: one.waiting),
+    ("failing", "gauge", "Traces that wait after they did not arrive.", lambda one: one.failing),
+    ("lag_seconds", "gauge", "Since the first of them ended.", lambda one: one.lag_seconds),
+    ("not_taken", "gauge", "Traces that the receiver did not take.", lambda one: one.not_taken),
+    ("lost_total", "counter", "Traces of runs that were pruned before they were sent.", lambda one: one.lost),
+)
+
+
+def _receivers(behind: Mapping[str, Standing]) -> Iterable[str]:
+    """How far each receiver of traces is, as the ledger says: the same in all processes."""
+    for name, kind, told, value in _OF_RECEIVERS:
+        if behind:
+            yield f"# HELP surefoot_traces_{name} {told}"
+            yield f"# TYPE surefoot_traces_{name} {kind}"
+        for receiver, standing in sorted(behind.items()):
+            yield f"surefoot_traces_{name}{braced((('receiver', receiver),))} {number(value(standing))}"
