@@ -355,7 +355,7 @@ def test_runs_are_listed_by_page_and_by_what_they_are(client: TestClient) -> Non
 @pytest.mark.parametrize(
     ("error", "status"),
     [
-        (LedgerError("postgresql://surefoot@db.internal: gone"), 503),
+        (LedgerError("postgresql://db.internal: gone"), 503),
         (LedgerCorrupt("/var/lib/db.internal: run X"), 500),
         (ConfigError("connections.db.internal has no key"), 500),
     ],
