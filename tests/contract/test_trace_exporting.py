@@ -18,8 +18,8 @@ from surefoot.ledger import DeliveryRow, EndRow, Ledger, TellDeliveries
 from surefoot.ledger import deliveries as kept
 from surefoot.traces import Trace, otlp
 from surefoot.traces.exporter import Exporter, delivery_name
-from surefoot.traces.otlp import span_id, trace_id
-from surefoot.traces.sampling import ENDED, Following, drawn
+from surefoot.traces.ids import span_id, trace_id
+from surefoot.traces.sampling import Following, drawn
 from surefoot.values import RunStatus, new_id
 
 SECOND = 1_000_000_000
@@ -195,7 +195,7 @@ def test_a_run_that_was_pruned_meanwhile_is_told_of_and_not_tried_for_ever(
         sending.deliver()
         run = ended(ledger)
         ledger.submit(
-            TellDeliveries([kept.owe(DeliveryRow(delivery_name("there"), new_id(), 1, ENDED))])
+            TellDeliveries([kept.owe(DeliveryRow(delivery_name("there"), new_id(), 1, kept.TRACE))])
         ).result()
         sending.deliver()
         assert arrived(receiver) == [trace_id(run)]
@@ -304,9 +304,9 @@ def test_what_is_taken_is_told_by_digest_and_failures_and_slow_runs_always_are()
     assert 500 < len(taken) < 700
     assert taken < {run for run in ids if replace(following, sample=0.5).event(one(run)) is not None}
     left = next(run for run in ids if run not in taken)
-    assert following.event(one(left, status="failed")) == ENDED
-    assert following.event(one(left, status="cancelled")) == ENDED
-    assert following.event(one(left, ended_ns=2 * SECOND)) == ENDED
+    assert following.event(one(left, status="failed")) == kept.TRACE
+    assert following.event(one(left, status="cancelled")) == kept.TRACE
+    assert following.event(one(left, ended_ns=2 * SECOND)) == kept.TRACE
     assert following.event(one(left, status="failed", flow="other")) is None
     # A child goes with the run that all of it began with.
     first = following.event(one("first"))

@@ -10,7 +10,7 @@ from typing import Any
 
 from receiver import Receiver, Reply, attributes
 from serving import Server, until
-from surefoot.traces.otlp import trace_id
+from surefoot.traces.ids import trace_id
 
 FLOWS = """\
 from surefoot import flow, step

@@ -11,7 +11,7 @@ from mlflow.entities import Trace
 
 from desk import QUESTION, desk_app, made
 from serving_there import mlflow_server
-from surefoot.traces.otlp import trace_id
+from surefoot.traces.ids import trace_id
 from wire import WireServer
 
 

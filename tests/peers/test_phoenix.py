@@ -19,7 +19,7 @@ from serving_there import SECONDS, serving
 from surefoot import App
 from surefoot.config import load
 from surefoot.traces import trace
-from surefoot.traces.otlp import span_id, trace_id
+from surefoot.traces.ids import span_id, trace_id
 from surefoot.traces.receivers import Receiver
 from surefoot.traces.sending import send
 from wire import WireServer

@@ -15,7 +15,7 @@ from surefoot import App, flow, step
 from surefoot.config import load
 from surefoot.logs import JsonFormatter
 from surefoot.scope import logger
-from surefoot.traces.otlp import trace_id
+from surefoot.traces.ids import trace_id
 
 SECRET = "sk-proj-" + "a1B2" * 12
 

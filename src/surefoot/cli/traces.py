@@ -325,7 +325,7 @@ class Selection:
 
     def trace_ids(self) -> Iterator[tuple[str, str]]:
         """The runs that were named, with the ids by which the receiver knows them."""
-        from surefoot.traces.otlp import trace_id
+        from surefoot.traces.ids import trace_id
 
         for run in self._named:
             yield run.id, trace_id(run.id).hex()

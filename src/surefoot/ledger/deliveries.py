@@ -21,6 +21,11 @@ Standing = Literal["waiting", "delivered", "given up"]
 COLUMNS = "webhook, run_id, epoch, event, tries, next_ns, done_ns, error"
 _ERROR_CHARACTERS = 500
 
+TRACE = "trace"
+"""The event by which a receiver is owed the trace of a run."""
+SCORES = "scores"
+"""The event by which it is owed what scorers said of a run since."""
+
 _KEY = "run_id = ? AND webhook = ? AND epoch = ? AND event = ?"
 # Each delivery is of a run; the row without one is a mark, which nobody is told and nobody tries again.
 _IS_ONE = "run_id <> ''"
@@ -32,6 +37,15 @@ _OWE = (
 _SETTLE = f"UPDATE deliveries SET done_ns = ?, next_ns = ?, error = ? WHERE {_KEY} AND tries = ? AND done_ns IS NULL"
 _AGAIN = (
     f"UPDATE deliveries SET done_ns = NULL, next_ns = ?, tries = 0 WHERE {_KEY} AND {_IS_ONE} AND error <> ''"
+)
+
+# Whoever is sending them now has read the ones before: it counts as a try that another one takes over.
+_OWE_SCORES = (
+    f"INSERT INTO deliveries ({COLUMNS}) "
+    f"SELECT webhook, run_id, max(epoch), '{SCORES}', 0, CAST(? AS BIGINT), NULL, '' "
+    f"FROM deliveries WHERE run_id = ? AND event = '{TRACE}' GROUP BY webhook, run_id "
+    "ON CONFLICT (run_id, webhook, epoch, event) DO UPDATE SET "
+    "done_ns = NULL, next_ns = excluded.next_ns, tries = deliveries.tries + 1, error = ''"
 )
 
 # How far a webhook has looked, as a row that is never due: `next_ns` is the `seq` of the last end that it has seen,
@@ -118,6 +132,11 @@ def owe(delivery: DeliveryRow) -> Change:
     """Note that a webhook is to be told; nothing where that was noted before."""
     one = delivery
     return Change(_OWE, (one.webhook, one.run_id, one.epoch, one.event, one.next_ns))
+
+
+def owe_scores(run_id: str, *, now_ns: int) -> Change:
+    """Note that whoever is owed, or was sent, the trace of a run is to be told of its scores, again if need be."""
+    return Change(_OWE_SCORES, (now_ns, run_id))
 
 
 def settle(delivery: DeliveryRow, *, now_ns: int, again_ns: int | None = None, error: str = "") -> Change:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Sequence
 from typing import Any
 
-from surefoot.ledger import scored_rows
+from surefoot.ledger import deliveries, scored_rows
 from surefoot.ledger.entries import BeginExperiment, KeepMetrics, KeepVerdict
 from surefoot.ledger.postgres_connection import numbered, state_of
 from surefoot.ledger.scored import ExperimentRecord, VerdictRecord
@@ -108,6 +109,10 @@ async def _keep(table: Sequence[CaseRow], connection: Connection) -> None:
     scores = {row[:3]: row for case in table for row in case.scores}
     if scores:
         await connection.execute(_ADD_SCORES, *scored_rows.parameters(list(scores.values())))
+        now = time.time_ns()
+        # In order, so that no two processes wait for each other in turn.
+        owed = [deliveries.owe_scores(run_id, now_ns=now) for run_id in sorted({key[0] for key in scores})]
+        await connection.executemany(numbered(owed[0].statement), [each.row for each in owed])
 
 
 async def note(entry: KeepMetrics, connection: Connection) -> None:

@@ -2,8 +2,8 @@
 
 Both vocabularies are given, as no receiver reads the whole of one of them: tokens, messages and parameters are found
 under `gen_ai.*`, the inputs and outputs of other spans under `input.value` and `output.value`. What neither has a word
-for stands under `surefoot.*`. Tokens and cost are attributes of the call that they were spent on and of no span around
-it, since receivers add them up.
+for stands under `surefoot.*`. MLflow reads the name of a trace and the cost of a call under words of its own. Tokens
+and cost are attributes of the call that they were spent on and of no span around it, since receivers add them up.
 """
 
 from __future__ import annotations
@@ -72,6 +72,7 @@ def describe_run(trace: Trace, standing: str) -> Described:
         **_payload("input", dict(trace.inputs)),
         **_payload("output", trace.output),
         **whose(trace),
+        "mlflow.traceTag.mlflow.traceName": run.flow,
         "surefoot.flow": run.flow,
         "surefoot.run.status": standing,
         "surefoot.run.epoch": run.epoch,
@@ -275,7 +276,8 @@ def _call(call: Call, operation: str) -> dict[str, Value]:
         found["gen_ai.usage.reasoning.output_tokens"] = usage.reasoning
         found["llm.token_count.completion_details.reasoning"] = usage.reasoning
     if facts.cost is not None:
-        found["llm.cost.total"] = found["gen_ai.usage.cost"] = facts.cost.nanos / 1e9
+        cost = found["llm.cost.total"] = found["gen_ai.usage.cost"] = facts.cost.nanos / 1e9
+        found["mlflow.llm.cost"] = _dumped({"total_cost": cost})
     if facts.first_token_ns is not None:
         found["gen_ai.response.time_to_first_chunk"] = facts.first_token_ns / 1e9
     if call.status is not None:

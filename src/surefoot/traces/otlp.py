@@ -6,7 +6,6 @@ Every id is derived from what the ledger holds, so sending a run twice sends the
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from hashlib import blake2b
 from importlib.metadata import version
 
 from surefoot.errors import MissingExtra
@@ -18,8 +17,8 @@ from surefoot.traces.conventions import (
     describe_span,
     tools_asked_for,
 )
+from surefoot.traces.ids import span_id, trace_id
 from surefoot.traces.spans import Span, Trace, standing
-from surefoot.values import id_bytes
 
 try:
     from google.protobuf.message import DecodeError
@@ -48,20 +47,6 @@ _NAME_LIMIT = 300
 _SAMPLED = 0x01
 _KNOWN_LOCAL = 0x100
 _MOST_INTEGER = 1 << 63
-
-
-def trace_id(run_id: str) -> bytes:
-    """The 16 bytes of a trace's id: those of the run's own id."""
-    return id_bytes(run_id)
-
-
-def span_id(run_id: str, place: str = "") -> bytes:
-    """The 8 bytes of a span's id, from a span's `id` (key and attempt), or of the run's own span.
-
-    The run takes part, as a fork shares its step keys with its origin and some receivers want span ids that are unique
-    over all traces.
-    """
-    return blake2b(f"{run_id}/{place}".encode(), digest_size=8).digest()
 
 
 def requests(

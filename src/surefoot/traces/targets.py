@@ -6,9 +6,13 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from surefoot.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from surefoot.traces.remarks import Remarks
 
 TRACES_PATH = "/v1/traces"
 
@@ -27,13 +31,15 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 class Target:
     """A receiver of OTLP over HTTP. `headers` may hold credentials, so they are not shown.
 
-    `resource` says of every span where it comes from.
+    `resource` says of every span where it comes from. `remarks` is how it is told of what is no span, None where it is
+    not.
     """
 
     url: str
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     resource: Mapping[str, str] = field(default_factory=dict[str, str])
     is_compressed: bool = True
+    remarks: Remarks | None = None
 
 
 def otlp_target(

@@ -20,7 +20,7 @@ from surefoot.cli.stats import blocks
 from surefoot.errors import InvalidInput, StepFailed
 from surefoot.ledger import Payload, StartRun
 from surefoot.ledger.events import START_KEY, Entry, Outcome, RunRecord
-from surefoot.traces.otlp import trace_id
+from surefoot.traces.ids import trace_id
 from surefoot.values import new_id
 from wire import WireServer
 

@@ -18,7 +18,7 @@ from receiver import Receiver, attributes
 from surefoot import App, flow, step
 from surefoot.traces import Span as SpanRead
 from surefoot.traces import Trace, trace
-from surefoot.traces.otlp import span_id, trace_id
+from surefoot.traces.ids import span_id, trace_id
 from surefoot.traces.sending import Sent, send
 from surefoot.traces.targets import otlp_target
 from surefoot.values import RunTags, id_bytes

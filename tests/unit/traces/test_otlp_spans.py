@@ -16,7 +16,8 @@ from receiver import attributes
 from surefoot.ledger import Entry, RunRecord, Totals
 from surefoot.traces import Attempt, Span, Trace, read_call
 from surefoot.traces.conventions import TEXT_LIMIT
-from surefoot.traces.otlp import requests, span_id, spans_of, trace_id
+from surefoot.traces.ids import span_id, trace_id
+from surefoot.traces.otlp import requests, spans_of
 from surefoot.values import CallFacts, Json, Money, Usage, first_id, id_bytes, new_id
 
 RUN = RunRecord(new_id(), "answer", Entry("m", "f"), "completed", created_ns=1_000, ended_ns=9_000)
