@@ -6,6 +6,7 @@ from pathlib import Path
 
 from surefoot import App, Call, embed, flow, generate, step
 from surefoot.config import load
+from surefoot.ledger import CaseRecord, Evaluations, ExperimentRecord, Ledger, ScoreRecord
 from surefoot.retrieval.search import Passage
 from surefoot.traces.exporter import Exporter
 from surefoot.values import RunTags
@@ -72,8 +73,15 @@ def desk_app(folder: Path, wire: WireServer, traces: str) -> App:
     return App(load(folder, environ={"OPENAI_API_KEY": KEY}))
 
 
+def scored(ledger: Ledger, run: str, *scores: ScoreRecord) -> None:
+    """What scorers say of a run, later than it ended."""
+    kept = Evaluations(ledger)
+    kept.begin(ExperimentRecord("E1", "online", "desk", "desk", "3", "", "", "", 0, 0, 1))
+    kept.keep([CaseRecord("E1", run, run, "completed", scores=scores)]).wait()
+
+
 def made(app: App) -> str:
-    """The id of a run, whose trace is sent once this returns."""
+    """The id of a run, whose trace is sent once this returns; the app is closed."""
     exporter = Exporter(app.ledger, app.config)
     exporter.deliver()
     app.run(desk, {"question": QUESTION}, tags=RunTags(principal="ada", session="s-1"))
