@@ -67,6 +67,14 @@ def _filled(parts: Sequence[Part]) -> list[str] | None:
     return None if any("{%" in text and "%}" in text for text in texts) else texts
 
 
+def _split(reference: str) -> tuple[str, str]:
+    """Provider and model of a reference to a model; the provider is empty where it names none."""
+    if ":" not in reference or reference.startswith("${"):
+        return "", reference
+    provider, _, model = reference.partition(":")
+    return provider, model
+
+
 def _model(prompt: Prompt) -> dict[str, Json]:
     """The model and its settings, in MLflow's words; nothing where the file does not say, or not in a way of ours."""
     try:
@@ -75,7 +83,7 @@ def _model(prompt: Prompt) -> dict[str, Json]:
         return {}
     call = section.call
     # What the environment says is of this machine, and may be a secret.
-    provider, _, model = section.masked(call.model).rpartition(":")
+    provider, model = _split(section.masked(call.model))
     found: dict[str, Json] = {
         "provider": provider,
         "model_name": model,
