@@ -66,7 +66,10 @@ def test_a_run_arrives_with_everything_in_its_place(server: str, tmp_path: Path)
     assert call.attributes["gen_ai.request.temperature"] == 0.25
     assert call.attributes["gen_ai.request.max_tokens"] == 64
     cost = call.attributes["llm.cost.total"]
-    assert call.attributes["mlflow.llm.cost"] == {"total_cost": cost}
+    parts = call.attributes["mlflow.llm.cost"]
+    assert parts["input_cost"] + parts["output_cost"] == pytest.approx(parts["total_cost"])
+    assert parts["total_cost"] == cost
+    assert parts["input_cost"] > 0 < parts["output_cost"]
     assert found.info.cost["total_cost"] == pytest.approx(
         sum(span.attributes.get("llm.cost.total", 0) for span in found.data.spans)
     )

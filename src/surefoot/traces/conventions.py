@@ -17,8 +17,9 @@ from surefoot.ledger import RunScore
 from surefoot.traces.calls import BOUNDS, Call, Turn
 from surefoot.traces.plain import Failure
 from surefoot.traces.retrieved import Found, retrieved
+from surefoot.traces.shares import shares
 from surefoot.traces.spans import Span, Trace
-from surefoot.values import Json, PromptRef
+from surefoot.values import Json, Money, PromptRef
 
 Value = str | bool | int | float | tuple[str, ...]
 Status = Literal["unset", "ok", "error"]
@@ -277,7 +278,10 @@ def _call(call: Call, operation: str) -> dict[str, Value]:
         found["llm.token_count.completion_details.reasoning"] = usage.reasoning
     if facts.cost is not None:
         cost = found["llm.cost.total"] = found["gen_ai.usage.cost"] = facts.cost.nanos / 1e9
-        found["mlflow.llm.cost"] = _dumped({"total_cost": cost})
+        # It shows none where the shares are missing.
+        read, written = shares(facts) or (Money(0), Money(0))
+        told = {"input_cost": read.nanos / 1e9, "output_cost": written.nanos / 1e9, "total_cost": cost}
+        found["mlflow.llm.cost"] = _dumped({**told})
     if facts.first_token_ns is not None:
         found["gen_ai.response.time_to_first_chunk"] = facts.first_token_ns / 1e9
     if call.status is not None:
