@@ -161,6 +161,7 @@ def test_an_evaluation_and_the_traces_of_its_cases_lead_to_each_other(server: st
         sending = Exporter(app.ledger, app.config)
         sending.deliver()
         with app.entered():
+            [prompt] = ours.register("desk")
             first = evaluate(desk, DATA, [related])
             sending.deliver()
             sent = ours.send(first)
@@ -170,7 +171,9 @@ def test_an_evaluation_and_the_traces_of_its_cases_lead_to_each_other(server: st
             assert (early.traces, early.problem) == (0, "")
             sending.deliver()
         app.close()
+    linked = f'[{{"name":"desk","version":"{prompt.number}"}}]'
     for result, there in ((first, sent), (second, early)):
+        assert MlflowClient().get_run(there.run_id).data.tags["mlflow.linkedPrompts"] == linked
         runs = {f"tr-{trace_id(row.run_id).hex()}" for row in result.rows}
         found = mlflow.search_traces(locations=[there.experiment_id], run_id=there.run_id, return_type="list")
         assert {each.info.trace_id for each in found} == runs

@@ -17,7 +17,8 @@ from surefoot.evals.mlflow import payload
 from surefoot.ledger import Evaluations
 from surefoot.traces.ids import trace_id
 from surefoot.traces.mlflow import Refused, Server, server_of
-from surefoot.traces.mlflow.linking import EXPERIMENT, link, page_of, sent_as
+from surefoot.traces.mlflow.linking import EXPERIMENT, LINKED_PROMPTS, link, linked_prompts, page_of, sent_as
+from surefoot.traces.mlflow.registry import Registry
 from surefoot.values import Json
 
 T = TypeVar("T")
@@ -94,6 +95,7 @@ def sent_to(server: Server, experiment: Experiment) -> Sent:
     if not is_new:
         _clear(server, run_id, experiment)
     server.post("runs/log-inputs", run_id=run_id, datasets=[payload.dataset(experiment)])
+    _link_prompts(server, run_id, experiment)
     problem = _table(server, str(found.get("artifact_uri", "")), experiment)
     server.post(
         "runs/update",
@@ -145,6 +147,18 @@ def _table(server: Server, place: str, experiment: Experiment) -> str:
         )
     server.put_artifact(f"{parts.path.strip('/')}/{payload.TABLE}", payload.table(experiment))
     return ""
+
+
+def _link_prompts(server: Server, run_id: str, experiment: Experiment) -> None:
+    """Let the run lead to the prompts of the experiment, as far as they are registered."""
+    registry = Registry(server)
+    found = [
+        (name, numbers[0])
+        for name, digest in experiment.prompts.items()
+        if (numbers := registry.numbers(name, digest))
+    ]
+    if found:
+        server.post("runs/set-tag", run_id=run_id, key=LINKED_PROMPTS, value=linked_prompts(found))
 
 
 def _link(server: Server, place: str, run_id: str, experiment: Experiment) -> tuple[int, str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
+
+import orjson
 
 from surefoot.traces.mlflow.server import Server
 from surefoot.values import Json
@@ -13,8 +15,16 @@ EVALUATION = "surefoot.evaluation"
 EXPERIMENT = "surefoot.experiment"
 """The tag of a run of MLflow by which an experiment is found again."""
 
+LINKED_PROMPTS = "mlflow.linkedPrompts"
+"""The tag of a trace or a run with the prompts that its page leads to."""
+
 _MOST_LINKS = 100
 _PAGE = 500
+
+
+def linked_prompts(found: Iterable[tuple[str, int]]) -> str:
+    """The value of that tag: names of prompts and MLflow's numbers of their versions."""
+    return orjson.dumps([{"name": name, "version": str(number)} for name, number in found]).decode()
 
 
 def sent_as(server: Server, experiment_id: str, experiment: str) -> dict[str, Any] | None:

@@ -7,18 +7,22 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
-
 from surefoot.errors import ExportError
 from surefoot.ledger import RunScore
 from surefoot.models.chain.retries import Retries
-from surefoot.traces.mlflow.linking import EVALUATION, page_of, sent_as, set_tag
+from surefoot.traces.mlflow.linking import (
+    EVALUATION,
+    LINKED_PROMPTS,
+    linked_prompts,
+    page_of,
+    sent_as,
+    set_tag,
+)
 from surefoot.traces.mlflow.registry import Registry
 from surefoot.traces.mlflow.server import Server
 from surefoot.traces.remarks import Remark, left
 from surefoot.values import Json, PromptRef
 
-_LINKED_PROMPTS = "mlflow.linkedPrompts"
 _SCORE = "surefoot.score"
 
 
@@ -48,15 +52,16 @@ class Notes:
                     left(error, f"the {what} of run {one.run} are not at its trace in MLflow")
 
     def _link(self, server: Server, name: str, said: Remark) -> None:
-        linked: list[Json] = [
-            {"name": prompt.name, "version": str(number)}
+        found = [
+            (prompt.name, number)
             for prompt in said.prompts
             if (number := self._number(server, prompt)) is not None
         ]
-        if linked:
+        if found:
+            linked: list[Json] = [{"name": prompt, "version": str(number)} for prompt, number in found]
             server.post("traces/link-prompts", trace_id=name, prompt_versions=linked)
             # The link is searched for, the tag is shown.
-            set_tag(server, name, _LINKED_PROMPTS, orjson.dumps(linked).decode())
+            set_tag(server, name, LINKED_PROMPTS, linked_prompts(found))
 
     def _number(self, server: Server, prompt: PromptRef) -> int | None:
         if prompt not in self._numbers:
