@@ -102,6 +102,9 @@ def test_a_receiver_that_is_down_is_told_of_them_later(
         # What was known when the trace went goes with it.
         assert [got.path for got in server.got] == ["/v1/traces", "/v1/span_annotations"]
         score(scores, run, 0.5)
+        # The run ended long ago, and its trace is there: it is not behind.
+        standing = sending.standing()["there"]
+        assert (standing.waiting, standing.lag_seconds) == (1, 0.0)
         server.answers.append(Answer(503))
         assert sending.deliver() == {"there": 1}
         [row] = [

@@ -183,10 +183,13 @@ def due_query(webhook: str, *, now_ns: int, most: int) -> Query:
 
 
 def behind_query(webhook: str) -> Query:
-    """How many deliveries wait, and when the first of their runs ended (nanoseconds since the epoch; None for none)."""
+    """Of how many runs something waits, and when the first of those ended that wait as a whole, not with new scores.
+
+    The time is in nanoseconds since the epoch; None for none.
+    """
     return (
-        "SELECT count(*), min(r.ended_ns) FROM deliveries d JOIN runs r ON r.id = d.run_id "
-        "WHERE d.webhook = ? AND d.done_ns IS NULL"
+        f"SELECT count(DISTINCT d.run_id), min(CASE WHEN d.event <> '{SCORES}' THEN r.ended_ns END) "
+        "FROM deliveries d JOIN runs r ON r.id = d.run_id WHERE d.webhook = ? AND d.done_ns IS NULL"
     ), (webhook,)
 
 

@@ -86,6 +86,9 @@ async def keep(cases: Sequence[CaseRow], connection: Connection) -> None:
         try:
             async with connection.transaction():
                 await _keep(table, connection)
+                await _owe(table, connection)
+            # Once more: a trace that became owed meanwhile was not seen, and may have been read without these scores.
+            await _owe(table, connection)
         except Exception as error:
             # A prune takes texts off cases in the order of their runs.
             if left == 1 or state_of(error) != _DEADLOCK:
@@ -109,9 +112,14 @@ async def _keep(table: Sequence[CaseRow], connection: Connection) -> None:
     scores = {row[:3]: row for case in table for row in case.scores}
     if scores:
         await connection.execute(_ADD_SCORES, *scored_rows.parameters(list(scores.values())))
-        now = time.time_ns()
-        # In order, so that no two processes wait for each other in turn.
-        owed = [deliveries.owe_scores(run_id, now_ns=now) for run_id in sorted({key[0] for key in scores})]
+
+
+async def _owe(table: Sequence[CaseRow], connection: Connection) -> None:
+    """Note who is to be told of these scores, in order, so that no two processes wait for each other in turn."""
+    now = time.time_ns()
+    runs = sorted({case.run_id for case in table if case.scores})
+    owed = [deliveries.owe_scores(run_id, now_ns=now) for run_id in runs]
+    if owed:
         await connection.executemany(numbered(owed[0].statement), [each.row for each in owed])
 
 

@@ -36,7 +36,10 @@ _EXIT_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How far a receiver is: traces that wait, and how many seconds ago the first of their runs ended."""
+    """How far a receiver is: traces that wait, scores of theirs included, and for how many seconds the first does.
+
+    These are counted from the end of its run.
+    """
 
     waiting: int
     lag_seconds: float

@@ -11,7 +11,7 @@ from surefoot import flows, prompts
 from surefoot.errors import InvalidInput, UnknownPrompt, UsageError
 from surefoot.evals.mlflow import forms
 from surefoot.prompts import Library, PromptVersion, selecting
-from surefoot.traces.mlflow import Refused, Server, server_of
+from surefoot.traces.mlflow import Refused, server_of
 from surefoot.traces.mlflow.registry import Registry
 from surefoot.values import Json, PromptRef
 
@@ -65,13 +65,9 @@ def register(*references: str, url: str | None = None, experiment_name: str = ""
     cannot be registered says so in its `problem`, and the others go on. Raises `UnknownPrompt`, `ConfigError`,
     `InvalidInput`, `LedgerError` and `ExportError`; registering again goes on.
     """
+    library = prompts.library()
+    chosen = _versions(library, references)
     server = server_of(url, experiment_name, flows.host().config.mlflow, os.environ)
-    return register_at(server, prompts.library(), references)
-
-
-def register_at(server: Server, library: Library, references: Sequence[str]) -> list[Registered]:
-    """See `register`."""
-    chosen = versions_of(library, references)
     registry = Registry(server)
     found = [_registered(registry, library, version) for version in chosen]
     if server.experiment:
@@ -82,7 +78,7 @@ def register_at(server: Server, library: Library, references: Sequence[str]) -> 
     return found
 
 
-def versions_of(library: Library, references: Sequence[str]) -> list[PromptVersion]:
+def _versions(library: Library, references: Sequence[str]) -> list[PromptVersion]:
     """The versions that are meant, those of a name in the order in which they were made. Raises `UnknownPrompt`."""
     there = library.versions()
     if not references:

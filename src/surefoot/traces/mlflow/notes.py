@@ -130,6 +130,6 @@ def _is_same(former: Mapping[str, Any], made: Mapping[str, Any]) -> bool:
 
 
 def _said(assessment: Mapping[str, Any]) -> tuple[Any, ...]:
-    feedback = assessment.get("feedback") or {}
-    failure = (feedback.get("error") or {}).get("error_message")
-    return feedback.get("value"), failure, assessment.get("rationale") or ""
+    feedback: dict[str, Any] = assessment.get("feedback") or {}
+    failure: dict[str, Any] = feedback.get("error") or {}
+    return feedback.get("value"), failure.get("error_message"), assessment.get("rationale") or ""

@@ -118,7 +118,8 @@ def _check_name(name: str) -> None:
 
 
 def _tags(found: Mapping[str, Any]) -> dict[str, str]:
-    return {str(tag["key"]): str(tag.get("value", "")) for tag in found.get("tags") or []}
+    tags: list[dict[str, Any]] = found.get("tags") or []
+    return {str(tag["key"]): str(tag.get("value", "")) for tag in tags}
 
 
 def _pairs(found: Mapping[str, str]) -> list[Json]:
