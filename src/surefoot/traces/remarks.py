@@ -17,8 +17,9 @@ from surefoot.values import PromptRef
 
 _log = scope.logger("surefoot.traces")
 
-_LATER = WORTH_RETRYING | {401, 403, None}
-"""Answers after which the same may be taken later; None where there was none."""
+_LATER = WORTH_RETRYING | {401, None}
+"""Answers after which the same may be taken later; None where there was none. Whoever may send spans may not (403) be
+let do the rest, for which no trace is to wait."""
 
 
 @dataclass(frozen=True, slots=True)

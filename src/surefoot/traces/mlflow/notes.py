@@ -72,11 +72,9 @@ class Notes:
     def _assess(self, server: Server, name: str, said: Remark) -> None:
         if not said.scores:
             return
-        info = server.get(f"traces/{name}", version="3.0")["trace"]["trace_info"]
-        there = {
-            str(each.get("metadata", {}).get(_SCORE)): each
-            for each in reversed(info.get("assessments") or [])
-        }
+        found = server.get(f"traces/{name}", version="3.0").get("trace", {}).get("trace_info", {})
+        told: list[dict[str, Any]] = found.get("assessments") or []
+        there = {str(each.get("metadata", {}).get(_SCORE)): each for each in reversed(told)}
         for given in said.scores:
             made = _assessment(name, given)
             former = there.get(_key(given))
