@@ -70,6 +70,12 @@ def caller_of(tags: Mapping[str, str]) -> TraceParent | None:
     return None if told is None else TraceParent.read(told)
 
 
+def told_in(run_id: str, tags: Mapping[str, str], *, joins: bool) -> bytes:
+    """The id of the trace that a run with these tags is told in: its caller's where that is joined, else its own."""
+    caller = caller_of(tags) if joins else None
+    return trace_id(run_id) if caller is None else caller.trace_id
+
+
 def told_by(headers: Mapping[str, str]) -> dict[str, str]:
     """The tags of a run that is asked for with these headers; none where they tell of no trace."""
     caller = TraceParent.read(headers.get(TRACEPARENT, ""))

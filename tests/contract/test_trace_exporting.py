@@ -21,7 +21,7 @@ from surefoot.ledger.opening import tables_of
 from surefoot.ledger.retention import Rule, prune
 from surefoot.tracecontext import span_id, trace_id
 from surefoot.traces import Trace, otlp
-from surefoot.traces.sampling import ENDED, Following, delivery_name, drawn
+from surefoot.traces.sampling import Following, delivery_name, drawn
 from surefoot.traces.shipping import Shipping
 from surefoot.traces.targets import Target
 from surefoot.values import new_id
@@ -157,7 +157,7 @@ def test_a_run_that_was_pruned_meanwhile_is_told_of_and_not_tried_for_ever(
         sending.deliver()
         run = ended(ledger)
         ledger.submit(
-            TellDeliveries([kept.owe(DeliveryRow(delivery_name("there"), new_id(), 1, ENDED))])
+            TellDeliveries([kept.owe(DeliveryRow(delivery_name("there"), new_id(), 1, kept.TRACE))])
         ).result()
         sending.deliver()
         assert arrived(receiver) == [trace_id(run)]
@@ -181,7 +181,7 @@ def test_what_is_pruned_before_it_was_sent_is_counted_and_nothing_of_it_is_sent(
         standing = sending.standing()["there"]
         assert (standing.waiting, standing.failing, standing.lost) == (0, 0, 3)
         # Somebody who had seen its end before has noted it only now.
-        late = DeliveryRow(delivery_name("there"), lost[0], 1, ENDED)
+        late = DeliveryRow(delivery_name("there"), lost[0], 1, kept.TRACE)
         ledger.submit(TellDeliveries([kept.owe(late)])).result()
         again = exporter(ledger, tmp_path, receiver)
         assert again.deliver() == {"there": 1}
@@ -295,9 +295,9 @@ def test_what_is_taken_is_told_by_digest_and_failures_and_slow_runs_always_are()
     assert 500 < len(taken) < 700
     assert taken < {run for run in ids if replace(following, sample=0.5).event(one(run)) is not None}
     left = next(run for run in ids if run not in taken)
-    assert following.event(one(left, status="failed")) == ENDED
-    assert following.event(one(left, status="cancelled")) == ENDED
-    assert following.event(one(left, ended_ns=2 * SECOND)) == ENDED
+    assert following.event(one(left, status="failed")) == kept.TRACE
+    assert following.event(one(left, status="cancelled")) == kept.TRACE
+    assert following.event(one(left, ended_ns=2 * SECOND)) == kept.TRACE
     assert following.event(one(left, status="failed", flow="other")) is None
     # A child goes with the run that all of it began with.
     first = following.event(one("first"))

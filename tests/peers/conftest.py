@@ -21,6 +21,7 @@ PACKAGES = {
     "test_instructor.py": ("instructor", "openai.types.chat"),
     "test_ragas.py": ("ragas",),
     "test_mlflow.py": ("mlflow",),
+    "test_mlflow_prompts.py": ("mlflow",),
     "test_mlflow_traces.py": ("mlflow",),
     "test_phoenix.py": ("phoenix",),
 }

@@ -1,11 +1,12 @@
-"""A run of four steps whose trace is sent to servers of others: retrieval, a call, a tool, embeddings."""
+"""A run of four steps whose trace is sent to servers of others: retrieval, a call with a tool, and a nested flow."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from surefoot import App, embed, flow, generate, step
+from surefoot import App, Call, embed, flow, generate, step
 from surefoot.config import load
+from surefoot.ledger import CaseRecord, Evaluations, ExperimentRecord, Ledger, ScoreRecord
 from surefoot.retrieval.search import Passage
 from surefoot.traces.exporter import Exporter
 from surefoot.values import RunTags
@@ -44,16 +45,20 @@ def find(question: str) -> list[Passage]:
 
 @step
 def look_up(page: int) -> str:
+    """Read a page of the handbook."""
     return f"page {page}"
+
+
+@flow(name="related", trusted=True)
+def related(question: str) -> int:
+    return len(embed.sync([question], using="openai:text-embedding-3-small"))
 
 
 @flow(name="desk", version="3", trusted=True)
 def desk(question: str) -> str:
     context = "\n".join(passage.text for passage in find(question))
-    said = generate.sync("desk", question=question, context=context)
-    page = look_up(7)
-    embed.sync([question], using="openai:text-embedding-3-small")
-    return f"{said} ({page})"
+    said = generate.sync("desk", question=question, context=context, using=Call(tools=[look_up]))
+    return f"{said} ({related(question)} related)"
 
 
 def desk_app(folder: Path, wire: WireServer, traces: str) -> App:
@@ -68,8 +73,15 @@ def desk_app(folder: Path, wire: WireServer, traces: str) -> App:
     return App(load(folder, environ={"OPENAI_API_KEY": KEY}))
 
 
+def scored(ledger: Ledger, run: str, *scores: ScoreRecord) -> None:
+    """What scorers say of a run, later than it ended."""
+    kept = Evaluations(ledger)
+    kept.begin(ExperimentRecord("E1", "online", "desk", "desk", "3", "", "", "", 0, 0, 1))
+    kept.keep([CaseRecord("E1", run, run, "completed", scores=scores)]).wait()
+
+
 def made(app: App) -> str:
-    """The id of a run, whose trace is sent once this returns."""
+    """The id of a run, whose trace is sent once this returns; the app is closed."""
     exporter = Exporter(app.ledger, app.config)
     exporter.deliver()
     app.run(desk, {"question": QUESTION}, tags=RunTags(principal="ada", session="s-1"))

@@ -14,12 +14,14 @@ from typing import Any
 
 import pytest
 
-from desk import KEY, QUESTION, desk_app, made
+from desk import KEY, QUESTION, desk_app, made, scored
 from serving_there import SECONDS, serving
 from surefoot import App
 from surefoot.config import load
+from surefoot.ledger import ScoreRecord
 from surefoot.tracecontext import span_id, trace_id
 from surefoot.traces import trace
+from surefoot.traces.exporter import Exporter
 from surefoot.traces.receivers import Receiver
 from surefoot.traces.sending import send
 from wire import WireServer
@@ -57,21 +59,33 @@ def test_a_run_arrives_with_everything_in_its_place(server: str, tmp_path: Path)
     with WireServer() as wire:
         app = desk_app(tmp_path, wire, f'to = "phoenix"\nurl = "{server}"\nproject = "desk"\n')
         run = made(app)
-    found = {span["name"]: span for span in spans_there(server, "desk", 5)}
+    # The last in the list is the oldest: the call that asks for the tool.
+    found = {span["name"]: span for span in spans_there(server, "desk", 8)}
     kinds = {name: span["span_kind"] for name, span in found.items()}
     assert kinds == {
         "invoke_workflow desk": "CHAIN",
         "retrieval find": "RETRIEVER",
         "chat gpt-4o-mini": "LLM",
-        "look_up": "CHAIN",
+        "desk": "CHAIN",
+        "execute_tool look_up": "TOOL",
+        "invoke_workflow related": "CHAIN",
         "embeddings text-embedding-3-small": "EMBEDDING",
     }
     root = found["invoke_workflow desk"]
     assert root["context"] == {"trace_id": trace_id(run).hex(), "span_id": span_id(run).hex()}
-    assert {span["parent_id"] for span in found.values()} == {None, span_id(run).hex()}
+    by_id = {span["context"]["span_id"]: name for name, span in found.items()}
+    assert {name: by_id.get(span["parent_id"]) for name, span in found.items()} == {
+        "invoke_workflow desk": None,
+        "retrieval find": "invoke_workflow desk",
+        "desk": "invoke_workflow desk",
+        "chat gpt-4o-mini": "desk",
+        "execute_tool look_up": "desk",
+        "invoke_workflow related": "invoke_workflow desk",
+        "embeddings text-embedding-3-small": "invoke_workflow related",
+    }
     assert {span["status_code"] for span in found.values()} == {"OK"}
     assert json.loads(root["attributes"]["input.value"]) == {"question": QUESTION}
-    assert root["attributes"]["output.value"].endswith("(page 7)")
+    assert root["attributes"]["output.value"].endswith("(1 related)")
     assert (root["attributes"]["session.id"], root["attributes"]["user.id"]) == ("s-1", "ada")
 
     call = found["chat gpt-4o-mini"]["attributes"]
@@ -85,6 +99,8 @@ def test_a_run_arrives_with_everything_in_its_place(server: str, tmp_path: Path)
     assert call["llm.input_messages.0.message.content"] == "Answer briefly."
     assert QUESTION in call["llm.input_messages.1.message.content"]
     assert call["llm.output_messages.0.message.role"] == "assistant"
+    tool = found["execute_tool look_up"]["attributes"]
+    assert (json.loads(tool["input.value"]), tool["output.value"]) == ({"page": 42}, "page 42")
     assert (call["surefoot.prompt.name"], call["surefoot.prompt.version"]) == ("desk", "2")
 
     retrieved = found["retrieval find"]["attributes"]
@@ -104,5 +120,49 @@ def test_what_is_sent_twice_is_there_once(server: str, tmp_path: Path) -> None:
         send([trace(again.ledger, "last")], receiver)
         again.close()
     time.sleep(1.0)
-    found = spans_there(server, "twice", 5)
-    assert len({span["context"]["span_id"] for span in found}) == len(found) == 5
+    found = spans_there(server, "twice", 8)
+    assert len({span["context"]["span_id"] for span in found}) == len(found) == 8
+
+
+def annotations_there(server: str, project: str, span: str, holds: Any) -> list[dict[str, Any]]:
+    """The annotations of a span once they are such: they are stored some time after they were taken."""
+    until = time.monotonic() + SECONDS
+    url = f"{server}/v1/projects/{project}/span_annotations?span_ids={span}&limit=100"
+    while True:
+        try:
+            with urllib.request.urlopen(url) as answer:
+                found: list[dict[str, Any]] = json.load(answer)["data"]
+        except urllib.error.HTTPError:
+            # The project, or the span, is not stored yet.
+            found = []
+        if holds({each["name"]: each for each in found}):
+            return found
+        assert time.monotonic() < until, found
+        time.sleep(0.2)
+
+
+def test_scores_that_are_given_later_are_annotations_of_the_run(server: str, tmp_path: Path) -> None:
+    with WireServer() as wire:
+        run = made(desk_app(tmp_path, wire, f'to = "phoenix"\nurl = "{server}"\nproject = "scored"\n'))
+    app = App(load(tmp_path, environ={"OPENAI_API_KEY": KEY}))
+    sending = Exporter(app.ledger, app.config)
+    # At once: the spans may not be stored yet.
+    scored(
+        app.ledger,
+        run,
+        ScoreRecord("right", value=True),
+        ScoreRecord("grounded", 0.5, "half", judge_run="01K7"),
+    )
+    assert sending.deliver() == {"desk": 1}
+    place = (server, "scored", span_id(run).hex())
+    annotations_there(*place, lambda found: {"right", "grounded"} <= found.keys())
+    scored(app.ledger, run, ScoreRecord("right", value=False, reason="no page"))
+    assert sending.deliver() == {"desk": 1}
+    app.close()
+    found = annotations_there(*place, lambda found: found["right"]["result"]["score"] == 0)
+    assert len(found) == 2
+    by_name = {each["name"]: each for each in found}
+    assert by_name["right"]["result"] == {"label": "fail", "score": 0.0, "explanation": "no page"}
+    assert by_name["right"]["annotator_kind"] == "CODE"
+    assert by_name["grounded"]["result"] == {"label": None, "score": 0.5, "explanation": "half"}
+    assert by_name["grounded"]["annotator_kind"] == "LLM"

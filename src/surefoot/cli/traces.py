@@ -332,11 +332,10 @@ class Selection:
 
     def trace_ids(self, *, joins: bool) -> Iterator[tuple[str, str]]:
         """The runs that were named, with the ids by which a receiver knows them, which `joins` as a `Target` does."""
-        from surefoot.tracecontext import caller_of, trace_id
+        from surefoot.tracecontext import told_in
 
         for run in self._named:
-            caller = caller_of(run.tags) if joins else None
-            yield run.id, (trace_id(run.id) if caller is None else caller.trace_id).hex()
+            yield run.id, told_in(run.id, run.tags, joins=joins).hex()
 
     def _in_window(self, began_ns: int, flow: str | None) -> Iterator[RunRecord]:
         before: str | None = None

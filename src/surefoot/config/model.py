@@ -463,7 +463,7 @@ class EvalSettings(Section):
 
 
 class MlflowSettings(Section):
-    """The MLflow server that experiments are sent to. What is not given is read from MLflow's own variables."""
+    """The MLflow server for experiments and prompts. What is not given is read from MLflow's own variables."""
 
     url: str | None = Field(
         default=None,

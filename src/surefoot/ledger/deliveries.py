@@ -21,6 +21,11 @@ Standing = Literal["waiting", "delivered", "given up"]
 COLUMNS = "webhook, run_id, epoch, event, tries, next_ns, done_ns, error"
 _ERROR_CHARACTERS = 500
 
+TRACE = "trace"
+"""The event by which a receiver is owed the trace of a run."""
+SCORES = "scores"
+"""The event by which it is owed what scorers said of a run since."""
+
 _KEY = "run_id = ? AND webhook = ? AND epoch = ? AND event = ?"
 # Each delivery is of a run; the row without one is a mark, which nobody is told and nobody tries again.
 _IS_ONE = "run_id <> ''"
@@ -33,6 +38,15 @@ _SETTLE = f"UPDATE deliveries SET done_ns = ?, next_ns = ?, error = ? WHERE {_KE
 _IS_ITS = "AND tries = ?"
 _AGAIN = (
     f"UPDATE deliveries SET done_ns = NULL, next_ns = ?, tries = 0 WHERE {_KEY} AND {_IS_ONE} AND error <> ''"
+)
+
+# Whoever is sending them now has read the ones before: it counts as a try that another one takes over.
+_OWE_SCORES = (
+    f"INSERT INTO deliveries ({COLUMNS}) "
+    f"SELECT webhook, run_id, max(epoch), '{SCORES}', 0, CAST(? AS BIGINT), NULL, '' "
+    f"FROM deliveries WHERE run_id = ? AND event = '{TRACE}' GROUP BY webhook, run_id "
+    "ON CONFLICT (run_id, webhook, epoch, event) DO UPDATE SET "
+    "done_ns = NULL, next_ns = excluded.next_ns, tries = deliveries.tries + 1, error = ''"
 )
 
 # How far a webhook has looked, as a row that is never due: `next_ns` is the `seq` of the last end that it has seen,
@@ -133,6 +147,11 @@ def owe(delivery: DeliveryRow) -> Change:
     return Change(_OWE, (one.webhook, one.run_id, one.epoch, one.event, one.next_ns))
 
 
+def owe_scores(run_id: str, *, now_ns: int) -> Change:
+    """Note that whoever is owed, or was sent, the trace of a run is to be told of its scores, again if need be."""
+    return Change(_OWE_SCORES, (now_ns, run_id))
+
+
 def settle(delivery: DeliveryRow, *, now_ns: int, again_ns: int | None = None, error: str = "") -> Change:
     """What became of a delivery that was taken: it is over, or due again at `again_ns`.
 
@@ -194,12 +213,13 @@ def due_query(webhook: str, *, now_ns: int, most: int) -> Query:
 
 
 def behind_query(webhook: str) -> Query:
-    """How many deliveries wait, how many of them after a failure, and when the first of their runs ended.
+    """Of how many runs something waits, of how many after a failure, and when the first ended that waits as a whole.
 
-    That is in nanoseconds since the epoch; None for none.
+    That is not with new scores alone. It is in nanoseconds since the epoch; None for none.
     """
     return (
-        "SELECT count(*), coalesce(sum(CASE WHEN d.error <> '' THEN 1 ELSE 0 END), 0), min(r.ended_ns) "
+        "SELECT count(DISTINCT d.run_id), count(DISTINCT CASE WHEN d.error <> '' THEN d.run_id END), "
+        f"min(CASE WHEN d.event <> '{SCORES}' THEN r.ended_ns END) "
         "FROM deliveries d JOIN runs r ON r.id = d.run_id WHERE d.webhook = ? AND d.done_ns IS NULL"
     ), (webhook,)
 

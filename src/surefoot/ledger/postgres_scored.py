@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Sequence
 from typing import Any
 
-from surefoot.ledger import scored_rows
+from surefoot.ledger import deliveries, scored_rows
 from surefoot.ledger.entries import BeginExperiment, KeepMetrics, KeepVerdict
 from surefoot.ledger.postgres_connection import numbered, state_of
 from surefoot.ledger.scored import ExperimentRecord, VerdictRecord
@@ -85,6 +86,9 @@ async def keep(cases: Sequence[CaseRow], connection: Connection) -> None:
         try:
             async with connection.transaction():
                 await _keep(table, connection)
+                await _owe(table, connection)
+            # Once more: a trace that became owed meanwhile was not seen, and may have been read without these scores.
+            await _owe(table, connection)
         except Exception as error:
             # A prune takes texts off cases in the order of their runs.
             if left == 1 or state_of(error) != _DEADLOCK:
@@ -108,6 +112,15 @@ async def _keep(table: Sequence[CaseRow], connection: Connection) -> None:
     scores = {row[:3]: row for case in table for row in case.scores}
     if scores:
         await connection.execute(_ADD_SCORES, *scored_rows.parameters(list(scores.values())))
+
+
+async def _owe(table: Sequence[CaseRow], connection: Connection) -> None:
+    """Note who is to be told of these scores, in order, so that no two processes wait for each other in turn."""
+    now = time.time_ns()
+    runs = sorted({case.run_id for case in table if case.scores})
+    owed = [deliveries.owe_scores(run_id, now_ns=now) for run_id in runs]
+    if owed:
+        await connection.executemany(numbered(owed[0].statement), [each.row for each in owed])
 
 
 async def note(entry: KeepMetrics, connection: Connection) -> None:

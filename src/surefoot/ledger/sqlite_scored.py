@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Sequence
 
-from surefoot.ledger import scored_rows
+from surefoot.ledger import deliveries, scored_rows
 from surefoot.ledger.entries import BeginExperiment, KeepMetrics, KeepVerdict
 from surefoot.ledger.scored import ExperimentRecord, VerdictRecord
 from surefoot.ledger.scored_rows import CaseRow
@@ -28,6 +29,10 @@ def keep(cases: Sequence[CaseRow], connection: sqlite3.Connection) -> None:
                 connection.execute(scored_rows.DROP_SCORES, (run_id, key[0]))
     connection.executemany(scored_rows.KEEP_CASE, [case.case for case in latest.values()])
     connection.executemany(scored_rows.KEEP_SCORE, [row for case in latest.values() for row in case.scores])
+    now = time.time_ns()
+    for run_id in {case.run_id for case in latest.values() if case.scores}:
+        owed = deliveries.owe_scores(run_id, now_ns=now)
+        connection.execute(owed.statement, owed.row)
 
 
 def note(entry: KeepMetrics, connection: sqlite3.Connection) -> None:

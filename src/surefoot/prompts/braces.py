@@ -33,6 +33,11 @@ class Braced:
         """Those that it cannot do without, which are all."""
         return frozenset(self.names)
 
+    @property
+    def is_flat(self) -> bool:
+        """Whether it is text and plain names alone, which it always is."""
+        return True
+
     def fill(self, values: Mapping[str, object], *, told: Telling | None = None) -> str:
         """Put each value in as `str` has it, within the budget that has begun. Values are not looked at again.
 

@@ -67,6 +67,20 @@ class Mustache:
     used: frozenset[str]
     needed: frozenset[str]
 
+    @property
+    def is_flat(self) -> bool:
+        """Whether it is text and plain names alone, whose values are put in as they are."""
+        return all(
+            isinstance(node, str | Stamped)
+            or (
+                isinstance(node, Variable)
+                and len(node.path) == 1
+                and node.path[0] != "."
+                and not node.is_escaped
+            )
+            for node in self.nodes
+        )
+
     def render(self, values: Mapping[str, object], *, is_lenient: bool, told: Telling | None = None) -> str:
         """The text, with stamps, within the budget that has begun.
 

@@ -59,6 +59,11 @@ class Prepared:
         """Those that every rendering comes by: without them it fails, or has a hole there."""
         return self._parsed.needed
 
+    @property
+    def is_flat(self) -> bool:
+        """Whether its template is text and plain names alone, all of which are given."""
+        return self._parsed.is_flat and not self.has_canary
+
     def render(self, values: Mapping[str, object], *, told: Telling | None = None) -> str:
         """The text, with stamps, within the budget that has begun; `told` is how it says from which input it comes.
 

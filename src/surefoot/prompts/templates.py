@@ -65,6 +65,16 @@ class Parsed:
         return self.used - _guarded(self._tree) - _only_in_branches(self._tree)
 
     @made_once
+    def is_flat(self) -> bool:
+        """Whether it is text and plain names alone."""
+        tree = self._environment.parse(self._source)
+        return all(
+            isinstance(node, nodes.Output)
+            and all(isinstance(part, nodes.TemplateData | nodes.Name) for part in node.nodes)
+            for node in tree.body
+        )
+
+    @made_once
     def _tree(self) -> nodes.Template:
         return self._environment.parse(self._source)
 

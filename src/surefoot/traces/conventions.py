@@ -2,8 +2,8 @@
 
 Both vocabularies are given, as no receiver reads the whole of one of them: tokens, messages and parameters are found
 under `gen_ai.*`, the inputs and outputs of other spans under `input.value` and `output.value`. What neither has a word
-for stands under `surefoot.*`. Tokens and cost are attributes of the call that they were spent on and of no span around
-it, since receivers add them up.
+for stands under `surefoot.*`. MLflow reads the name of a trace and the cost of a call under words of its own. Tokens
+and cost are attributes of the call that they were spent on and of no span around it, since receivers add them up.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from surefoot.ledger import RunScore
 from surefoot.traces.calls import BOUNDS, Call, Turn
 from surefoot.traces.plain import Failure
 from surefoot.traces.retrieved import Found, retrieved
+from surefoot.traces.shares import shares
 from surefoot.traces.spans import Span, Trace
-from surefoot.values import CallFacts, Json, PromptRef
+from surefoot.values import CallFacts, Json, Money, PromptRef
 
 Value = str | bool | int | float | tuple[str, ...]
 Status = Literal["unset", "ok", "error"]
@@ -75,6 +76,7 @@ def describe_run(trace: Trace, standing: str) -> Described:
         **_payload("input", dict(trace.inputs)),
         **_payload("output", trace.output),
         **whose(trace),
+        "mlflow.traceTag.mlflow.traceName": run.flow,
         "surefoot.flow": run.flow,
         "surefoot.run.status": standing,
         "surefoot.run.epoch": run.epoch,
@@ -291,7 +293,11 @@ def _call(call: Call, operation: str) -> dict[str, Value]:
         found["gen_ai.usage.reasoning.output_tokens"] = usage.reasoning
         found["llm.token_count.completion_details.reasoning"] = usage.reasoning
     if facts.cost is not None:
-        found["llm.cost.total"] = found["gen_ai.usage.cost"] = facts.cost.nanos / 1e9
+        cost = found["llm.cost.total"] = found["gen_ai.usage.cost"] = facts.cost.nanos / 1e9
+        # It shows none where the shares are missing.
+        read, written = shares(facts) or (Money(0), Money(0))
+        told = {"input_cost": read.nanos / 1e9, "output_cost": written.nanos / 1e9, "total_cost": cost}
+        found["mlflow.llm.cost"] = _dumped({**told})
     if facts.first_token_ns is not None:
         found["gen_ai.response.time_to_first_chunk"] = facts.first_token_ns / 1e9
     if call.status is not None:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from surefoot.errors import ConfigError
 from surefoot.traces.mlflow import server_of
+from surefoot.traces.mlflow.notes import Notes
+from surefoot.traces.phoenix import Annotations
 from surefoot.traces.targets import TRACES_PATH, Target, address_of, check_headers, otlp_target, resource_of
 
 if TYPE_CHECKING:
@@ -73,10 +75,13 @@ class Receiver:
                 target = self._phoenix(environ)
             case _:
                 target = otlp_target(self.url, environ=environ)
-        further = {name.lower(): value for name, value in self.headers.items()}
-        check_headers(further)
+        check_headers(self._further)
         joins = self.to == "otlp" if self.joins is None else self.joins
-        return replace(target, headers={**target.headers, **further}, joins=joins)
+        return replace(target, headers={**target.headers, **self._further}, joins=joins)
+
+    @property
+    def _further(self) -> dict[str, str]:
+        return {name.lower(): value for name, value in self.headers.items()}
 
     def _mlflow(self, settings: MlflowSettings, environ: Mapping[str, str]) -> Target:
         server = server_of(self.url, self.project, settings, environ)
@@ -85,7 +90,9 @@ class Receiver:
         else:
             experiment = environ.get("MLFLOW_EXPERIMENT_ID") or _MLFLOW_DEFAULT
         headers = {**server.headers, "x-mlflow-experiment-id": experiment}
-        return _target(server.url, TRACES_PATH, headers, environ)
+        target = _target(server.url, TRACES_PATH, headers, environ)
+        asked = replace(server, headers={**server.headers, **self._further})
+        return replace(target, remarks=Notes(asked, experiment))
 
     def _langsmith(self, environ: Mapping[str, str]) -> Target:
         key = self._credential(environ, "LANGSMITH_API_KEY")
@@ -116,7 +123,11 @@ class Receiver:
         url = self.url or environ.get("PHOENIX_COLLECTOR_ENDPOINT") or _PHOENIX
         target = _target(url, TRACES_PATH, {"authorization": f"Bearer {key}"} if key else {}, environ)
         project = self.project or environ.get("PHOENIX_PROJECT_NAME") or "default"
-        return replace(target, resource={**target.resource, "openinference.project.name": project})
+        return replace(
+            target,
+            resource={**target.resource, "openinference.project.name": project},
+            remarks=Annotations(target.url.removesuffix(TRACES_PATH), {**target.headers, **self._further}),
+        )
 
     def _credential(self, environ: Mapping[str, str], variable: str) -> str:
         found = self.key or environ.get(variable, "")

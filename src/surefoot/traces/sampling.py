@@ -8,14 +8,12 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from surefoot.errors import UnknownRun
-from surefoot.ledger import EndRow, is_one
+from surefoot.ledger import EndRow, deliveries, is_one
 
 if TYPE_CHECKING:
     from surefoot.config import TraceSettings
     from surefoot.ledger import Ledger
 
-ENDED = "trace"
-"""The event of a delivery by which a trace is owed."""
 
 _UNIT = 2.0**64
 _MOST_PARENTS = 64
@@ -57,15 +55,15 @@ class Following:
         return False
 
     def event(self, end: EndRow) -> str | None:
-        """`ENDED` where the trace is owed."""
+        """`TRACE` where the trace is owed."""
         if end.status == "waiting":
             return None
         if not (is_one(end.flow, self.flows) and is_one(end.tenant, self.tenants)):
             return None
         is_slow = self.slow is not None and (end.ended_ns - end.began_ns) / 1e9 >= self.slow
         if end.status != "completed" or is_slow or self.sample >= 1:
-            return ENDED
-        return ENDED if drawn(self._first(end)) < self.sample else None
+            return deliveries.TRACE
+        return deliveries.TRACE if drawn(self._first(end)) < self.sample else None
 
     def _first(self, end: EndRow) -> str:
         """The run that all of it began with."""

@@ -17,6 +17,7 @@ from surefoot.errors import ExportError
 from surefoot.models.chain.retries import Retries, next_delay, retry_after
 from surefoot.models.posting import Posted, post
 from surefoot.traces import otlp
+from surefoot.traces.remarks import Remark, remarks_of
 from surefoot.traces.spans import Trace
 from surefoot.traces.targets import Target, own_version
 from surefoot.values import Clock, SystemClock
@@ -62,26 +63,39 @@ def send(
     clock: Clock | None = None,
     poster: Poster = post,
 ) -> Sent:
-    """Send traces, however many: they are read while they are sent.
+    """Send traces, however many: they are read while they are sent. Then tell of them what is no span.
 
     timeout: seconds for each answer. Raises `ExportError`; what was sent before stays sent, and sending all again
     gives the same spans.
     """
     sender = _Sender(target, patience, timeout, clock or SystemClock(), poster)
     runs = 0
+    said: list[Remark] = []
 
     def counted() -> Iterable[Trace]:
         nonlocal runs
         for trace in traces:
             runs += 1
+            if target.remarks is not None:
+                said.extend(remarks_of([trace], joins=target.joins))
             yield trace
 
     for request in otlp.requests(
         counted(), target.resource, now_ns=sender.clock.wall_ns(), joins=target.joins
     ):
         sender.deliver(request)
+    if target.remarks is not None:
+        target.remarks.tell(said, patience=patience, timeout=timeout)
     done = sender.sent
     return Sent(runs, done.spans, done.requests, done.retries, done.rejected, done.problem)
+
+
+def tell(
+    traces: Iterable[Trace], target: Target, *, patience: Retries = PATIENCE, timeout: float = 30.0
+) -> None:
+    """Tell a receiver what there is to say of traces that it was sent before. Raises `ExportError`."""
+    if target.remarks is not None:
+        target.remarks.tell(remarks_of(traces, joins=target.joins), patience=patience, timeout=timeout)
 
 
 class _Sender:

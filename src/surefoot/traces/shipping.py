@@ -22,7 +22,7 @@ from surefoot.ledger import TakeDeliveries, TellDeliveries
 from surefoot.ledger import deliveries as kept
 from surefoot.locks import ForkSafeLock
 from surefoot.models.chain.retries import Retries
-from surefoot.traces.sending import send
+from surefoot.traces.sending import send, tell
 from surefoot.traces.spans import Trace, trace
 
 if TYPE_CHECKING:
@@ -155,7 +155,9 @@ class Shipping:
         """Send a batch and settle it; whether the receiver was there."""
         there: list[tuple[DeliveryRow, Trace]] = []
         for delivery, found in batch:
-            if isinstance(found, str):
+            if isinstance(found, str) and delivery.event == kept.SCORES:
+                self._settle([delivery])
+            elif isinstance(found, str):
                 _log.warning("traces.%s: no trace of run %s: %s", self._label, delivery.run_id, found)
                 self._settle([delivery], error=found)
                 self._count(gone=1)
@@ -164,7 +166,11 @@ class Shipping:
         if not there:
             return True
         try:
-            sent = send([found for _, found in there], self._target(), patience=_ONCE, timeout=self._timeout)
+            target = self._target()
+            traces = [found for delivery, found in there if delivery.event != kept.SCORES]
+            scored = [found for delivery, found in there if delivery.event == kept.SCORES]
+            sent = send(traces, target, patience=_ONCE, timeout=self._timeout)
+            tell(scored, target, patience=_ONCE, timeout=self._timeout)
         except ExportError as error:
             if error.status not in _REFUSED:
                 return self._postponed([delivery for delivery, _ in there], error)
@@ -179,7 +185,7 @@ class Shipping:
         if sent.rejected:
             return self._refused(there, f"it rejected {sent.rejected} spans: {sent.problem}")
         self._settle([delivery for delivery, _ in there])
-        self._count(runs=len(there), spans=sent.spans, problem="")
+        self._count(runs=sent.runs, spans=sent.spans, problem="")
         return True
 
     def _refused(self, batch: Sequence[tuple[DeliveryRow, Trace]], why: str) -> bool:

@@ -7,9 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from surefoot.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from surefoot.traces.remarks import Remarks
 
 TRACES_PATH, METRICS_PATH = "/v1/traces", "/v1/metrics"
 
@@ -29,7 +33,8 @@ class Target:
     """A receiver of OTLP over HTTP. `headers` may hold credentials, so they are not shown.
 
     `resource` says of every span where it comes from. `joins`: runs that were asked for in a span of another system are
-    told in that one's trace.
+    told in that one's trace. `remarks` is how it is told of what is no span, None where it is
+    not.
     """
 
     url: str
@@ -37,6 +42,7 @@ class Target:
     resource: Mapping[str, str] = field(default_factory=dict[str, str])
     is_compressed: bool = True
     joins: bool = False
+    remarks: Remarks | None = None
 
 
 def otlp_target(

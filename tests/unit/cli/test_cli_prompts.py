@@ -122,7 +122,13 @@ def test_every_command_has_help_with_an_example_and_json(
     assert max(map(len, text.splitlines())) <= 80
 
 
-TARGETS = {"list": [], "test": ["gone"], "diff": ["gone", "summary"], "upgrade": ["gone.prompty"]}
+TARGETS = {
+    "list": [],
+    "test": ["gone"],
+    "diff": ["gone", "summary"],
+    "register": ["gone", "--to", "mlflow"],
+    "upgrade": ["gone.prompty"],
+}
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -13,6 +13,7 @@ COMMANDS = {
     "render": "Show the messages that a prompt makes of inputs, without a call.",
     "run": "Ask a model with a prompt, as a durable run.",
     "test": "Run the cases that lie beside prompts.",
+    "register": "Register versions of prompts in MLflow.",
     "upgrade": "Rewrite a prompt file of an older dialect as one of prompty 2.",
 }
 

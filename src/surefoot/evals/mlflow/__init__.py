@@ -1,6 +1,7 @@
-"""Experiments to an MLflow server, over its REST API: no package of MLflow is needed here."""
+"""Experiments and prompts to an MLflow server, over its REST API: no package of MLflow is needed here."""
 
+from surefoot.evals.mlflow.registering import Registered, register
 from surefoot.evals.mlflow.sending import Sent, send
 from surefoot.traces.mlflow import Server, server_of
 
-__all__ = ["Sent", "Server", "send", "server_of"]
+__all__ = ["Registered", "Sent", "Server", "register", "send", "server_of"]

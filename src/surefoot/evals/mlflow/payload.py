@@ -11,10 +11,9 @@ import orjson
 
 from surefoot.evals.experiments.results import Experiment, Metric, Row
 from surefoot.evals.statistics.intervals import student, wilson
+from surefoot.traces.mlflow.linking import EXPERIMENT
 from surefoot.values import Json
 
-EXPERIMENT = "surefoot.experiment"
-"""The tag by which an experiment is found again."""
 TABLE = "surefoot_cases.json"
 
 _MOST_VALUE = 6000

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from surefoot import flows
@@ -15,19 +15,24 @@ from surefoot.errors import UnknownExperiment
 from surefoot.evals.experiments.results import Experiment
 from surefoot.evals.mlflow import payload
 from surefoot.ledger import Evaluations
+from surefoot.tracecontext import trace_id
 from surefoot.traces.mlflow import Refused, Server, server_of
+from surefoot.traces.mlflow.linking import EXPERIMENT, LINKED_PROMPTS, link, linked_prompts, page_of, sent_as
+from surefoot.traces.mlflow.registry import Registry
 from surefoot.values import Json
 
 T = TypeVar("T")
 
 _MOST_METRICS, _MOST_PARAMS, _MOST_TAGS = 900, 90, 90
+_UNKNOWN_THERE = (404, 405, 501)
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
     """Where an experiment stands in MLflow.
 
-    is_new: whether this made the run there. problem: what could not be sent, and why; else empty.
+    is_new: whether this made the run there. problem: what could not be sent, and why; else empty. traces: of how many
+    cases the trace is there; those of the others are linked when they come.
     """
 
     url: str
@@ -36,11 +41,12 @@ class Sent:
     is_new: bool
     metrics: int
     problem: str = ""
+    traces: int = 0
 
     @property
     def page(self) -> str:
         """The run's page."""
-        return f"{self.url}/#/experiments/{self.experiment_id}/runs/{self.run_id}"
+        return page_of(self.url, self.experiment_id, self.run_id)
 
     def to_json(self) -> dict[str, Json]:
         return {
@@ -49,6 +55,7 @@ class Sent:
             "run": self.run_id,
             "is_new": self.is_new,
             "metrics": self.metrics,
+            "traces": self.traces,
             "problem": self.problem or None,
         }
 
@@ -60,7 +67,8 @@ def send(experiment: Experiment, *, url: str | None = None, experiment_name: str
     experiment_name: MLflow's experiment that the run belongs to; else that of the settings, or the flow's name. It is
         made where there is none.
 
-    What was sent before is found by the tag `surefoot.experiment` and brought up to date. Raises `ConfigError`,
+    The traces of its cases are linked to it, if they are sent to the same experiment of MLflow, now or later. What was
+    sent before is found by the tag `surefoot.experiment` and brought up to date. Raises `ConfigError`,
     `InvalidInput` and `ExportError`; sending again goes on.
     """
     server = server_of(url, experiment_name, flows.host().config.mlflow, os.environ)
@@ -71,7 +79,7 @@ def sent_to(server: Server, experiment: Experiment) -> Sent:
     """See `send`."""
     place = server.experiment_id(server.experiment or experiment.flow)
     begun_ms, ended_ms = _times(experiment)
-    found = _run(server, place, experiment.id)
+    found = sent_as(server, place, experiment.id)
     is_new = found is None
     if found is None:
         made = server.post(
@@ -79,7 +87,7 @@ def sent_to(server: Server, experiment: Experiment) -> Sent:
             experiment_id=place,
             run_name=experiment.name or experiment.flow,
             start_time=begun_ms,
-            tags=payload.pairs({payload.EXPERIMENT: experiment.id}),
+            tags=payload.pairs({EXPERIMENT: experiment.id}),
         )
         found = made["run"]["info"]
     run_id = str(found["run_id"])
@@ -87,6 +95,7 @@ def sent_to(server: Server, experiment: Experiment) -> Sent:
     if not is_new:
         _clear(server, run_id, experiment)
     server.post("runs/log-inputs", run_id=run_id, datasets=[payload.dataset(experiment)])
+    _link_prompts(server, run_id, experiment)
     problem = _table(server, str(found.get("artifact_uri", "")), experiment)
     server.post(
         "runs/update",
@@ -95,20 +104,9 @@ def sent_to(server: Server, experiment: Experiment) -> Sent:
         end_time=ended_ms,
         run_name=experiment.name or experiment.flow,
     )
-    return Sent(server.url, place, run_id, is_new, len(payload.metrics(experiment)), problem)
-
-
-def _run(server: Server, place: str, experiment: str) -> dict[str, Any] | None:
-    """The run that an experiment was sent to before, the first one if there are several."""
-    said = server.post(
-        "runs/search",
-        experiment_ids=[place],
-        filter=f"tags.`{payload.EXPERIMENT}` = '{experiment}'",
-        order_by=["attributes.start_time ASC"],
-        max_results=1,
-    )
-    runs: list[dict[str, Any]] = said.get("runs") or []
-    return runs[0]["info"] if runs else None
+    traces, unlinked = _link(server, place, run_id, experiment)
+    problem = "; ".join(filter(None, (problem, unlinked)))
+    return Sent(server.url, place, run_id, is_new, len(payload.metrics(experiment)), problem, traces)
 
 
 def _log(server: Server, run_id: str, experiment: Experiment, ended_ms: int) -> None:
@@ -149,6 +147,32 @@ def _table(server: Server, place: str, experiment: Experiment) -> str:
         )
     server.put_artifact(f"{parts.path.strip('/')}/{payload.TABLE}", payload.table(experiment))
     return ""
+
+
+def _link_prompts(server: Server, run_id: str, experiment: Experiment) -> None:
+    """Let the run lead to the prompts of the experiment, as far as they are registered."""
+    registry = Registry(server)
+    found = [
+        (name, numbers[0])
+        for name, digest in experiment.prompts.items()
+        if (numbers := registry.numbers(name, digest))
+    ]
+    if found:
+        server.post("runs/set-tag", run_id=run_id, key=LINKED_PROMPTS, value=linked_prompts(found))
+
+
+def _link(server: Server, place: str, run_id: str, experiment: Experiment) -> tuple[int, str]:
+    """Link the traces of the cases: how many are there, and why that is not possible, else nothing."""
+    traces = dict.fromkeys(trace_id(row.run_id).hex() for row in experiment.rows if row.run_id)
+    try:
+        return link(server, place, run_id, list(traces)), ""
+    except Refused as refused:
+        if refused.status not in _UNKNOWN_THERE:
+            raise
+        return (
+            0,
+            "the traces of its cases are not linked: this version of MLflow cannot link them, a newer one can",
+        )
 
 
 def _times(experiment: Experiment) -> tuple[int, int]:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import base64
-import errno
-import socket
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 from urllib.parse import urlencode, urlsplit
 
 import orjson
 
 from surefoot.errors import ConfigError, ExportError, InvalidInput
-from surefoot.models.chain.retries import Retries, next_delay, retry_after
-from surefoot.models.posting import Posted, request
+from surefoot.models.chain.retries import Retries
+from surefoot.models.posting import Posted
+from surefoot.traces.asking import WORTH_RETRYING, ask, asked_to_wait, why_unreachable
 from surefoot.values import Json
 
 if TYPE_CHECKING:
@@ -25,18 +23,18 @@ if TYPE_CHECKING:
 
 PATIENCE = Retries(count=5, base=0.5, cap=10.0, deadline=60.0)
 
-_API = "/api/2.0/mlflow/"
+Version = Literal["2.0", "3.0"]
+"""Of the API: traces and what is said of them are in 3.0, all else in 2.0."""
+
 _ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts/"
-_WORTH_RETRYING = frozenset({429, 502, 503, 504})
-_MOST_BYTES = 64 * 1024 * 1024
 _SHOWN = 300
 
 
 class Refused(ExportError):
     """The server answered with an error. `code` is its own name for it."""
 
-    def __init__(self, message: str, code: str, status: int) -> None:
-        super().__init__(message, status=status)
+    def __init__(self, message: str, code: str, status: int, retry_after: float | None = None) -> None:
+        super().__init__(message, status=status, retry_after=retry_after)
         self.code = code
 
 
@@ -48,16 +46,28 @@ class Server:
     experiment: str = ""
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     timeout: float = 30.0
+    patience: Retries = PATIENCE
 
-    def get(self, path: str, **query: str) -> dict[str, Any]:
+    def get(self, path: str, *, version: Version = "2.0", **query: str) -> dict[str, Any]:
         """Ask for something. Raises `ExportError`, of which `Refused` is its own word."""
-        return _json(self._answer("GET", f"{_API}{path}?{urlencode(query)}", None, {}))
+        asked = f"{path}?{urlencode(query)}" if query else path
+        return _json(self._answer("GET", _api(version, asked), None, {}))
 
     def post(self, path: str, **body: Json) -> dict[str, Any]:
         """Ask it to do something that does no harm twice. Raises as `get` does."""
-        return _json(
-            self._answer("POST", _API + path, orjson.dumps(body), {"content-type": "application/json"})
-        )
+        return self.send("POST", path, body)
+
+    def send(
+        self,
+        method: Literal["POST", "PATCH", "DELETE"],
+        path: str,
+        body: Mapping[str, Json],
+        *,
+        version: Version = "2.0",
+    ) -> dict[str, Any]:
+        """Ask it to do something that does no harm twice. Raises as `get` does."""
+        content = orjson.dumps(dict(body))
+        return _json(self._answer(method, _api(version, path), content, {"content-type": "application/json"}))
 
     def put_artifact(self, path: str, body: bytes) -> None:
         """Store a file through the server. Raises as `get` does."""
@@ -79,31 +89,16 @@ class Server:
             return _id_of(self.get("experiments/get-by-name", experiment_name=name))
 
     def _answer(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Posted:
-        sent = {"user-agent": f"surefoot/{version('surefoot')}", **self.headers, **headers}
-        began, failures = time.monotonic(), 0
-        while True:
-            answer: Posted | None = None
-            error: OSError | None = None
-            try:
-                answer = request(
-                    method, self.url + path, body, headers=sent, timeout=self.timeout, most=_MOST_BYTES
-                )
-            except OSError as raised:
-                if _is_hopeless(raised):
-                    raise ExportError(self._unreachable(raised)) from raised
-                error = raised
-            if answer is not None and answer.status not in _WORTH_RETRYING:
-                if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
-                    return answer
-                raise self._refused(answer)
-            failures += 1
-            asked = None if answer is None else retry_after(answer.headers, time.time())
-            delay = next_delay(PATIENCE, failures, asked, elapsed=time.monotonic() - began)
-            if delay is None:
-                if answer is not None:
-                    raise self._refused(answer)
-                raise ExportError(self._unreachable(error)) from error
-            time.sleep(delay)
+        return ask(
+            method,
+            self.url + path,
+            body,
+            headers={"user-agent": f"surefoot/{version('surefoot')}", **self.headers, **headers},
+            timeout=self.timeout,
+            patience=self.patience,
+            refused=self._refused,
+            unreachable=self._unreachable,
+        )
 
     def _refused(self, answer: Posted) -> Refused:
         said, code = _said(answer.body)
@@ -117,23 +112,15 @@ class Server:
                 advice = "no MLflow server answers there: look up its address"
             case status if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
                 advice = f"it has moved to {answer.headers.get('location', 'another address')}: name that"
-            case status if status in _WORTH_RETRYING or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            case status if status in WORTH_RETRYING or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 advice = "it is overloaded or failed: look into its log, then send again, which does no harm"
             case _:
                 advice = "it did not take what was sent"
-        return Refused(f"{self.url} answered with {answer.status}{said}: {advice}", code, answer.status)
+        message = f"{self.url} answered with {answer.status}{said}: {advice}"
+        return Refused(message, code, answer.status, asked_to_wait(answer))
 
-    def _unreachable(self, error: OSError | None) -> str:
-        match error:
-            case ConnectionRefusedError():
-                what = "nothing listens there: start the server, or correct the address"
-            case socket.gaierror():
-                what = "its host is not known: correct the address"
-            case TimeoutError():
-                what = f"no answer within {self.timeout:g} s: see if it is overloaded, then send again"
-            case _:
-                what = f"the connection failed ({error}): see if it is running, then send again"
-        return f"{self.url} cannot be reached: {what}"
+    def _unreachable(self, error: OSError | None) -> ExportError:
+        return ExportError(f"{self.url} cannot be reached: {why_unreachable(error, self.timeout)}")
 
 
 def server_of(
@@ -184,6 +171,10 @@ def _credentials(settings: MlflowSettings, environ: Mapping[str, str]) -> dict[s
     return {"authorization": f"Bearer {token}"} if token else {}
 
 
+def _api(version: Version, path: str) -> str:
+    return f"/api/{version}/mlflow/{path}"
+
+
 def _id_of(found: dict[str, Any]) -> str:
     return str(found["experiment"]["experiment_id"])
 
@@ -207,11 +198,3 @@ def _said(body: bytes) -> tuple[str, str]:
         return "", ""
     text = " ".join(text.split())
     return f" ({text if len(text) <= _SHOWN else text[:_SHOWN] + '…'})", code
-
-
-def _is_hopeless(error: OSError) -> bool:
-    """Whether another attempt in a moment would end the same."""
-    return isinstance(error, ConnectionRefusedError | socket.gaierror) or error.errno in (
-        errno.ENETUNREACH,
-        errno.EHOSTUNREACH,
-    )

@@ -1,0 +1,136 @@
+"""Scores that are given once a trace was sent: whoever has the trace is owed them, once for each time."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hooked import Answer, Hooked
+from ledgers import end, start
+from scored import a_case, an_experiment
+from surefoot.config import load
+from surefoot.ledger import DeliveryRow, Evaluations, Ledger, ScoreRecord, TakeDeliveries, TellDeliveries
+from surefoot.ledger import deliveries as kept
+from surefoot.traces.exporter import Exporter, delivery_name
+from surefoot.values import new_id
+
+NAME = delivery_name("there")
+
+
+def ended(ledger: Ledger) -> str:
+    run_id = new_id()
+    ledger.submit(start(run_id)).wait()
+    entry, now = end(run_id), time.time_ns()
+    row = replace(entry.outcome, started_ns=now, ended_ns=now)
+    ledger.submit(replace(entry, outcome=row)).wait()
+    return run_id
+
+
+@pytest.fixture
+def scores(ledger: Ledger) -> Evaluations:
+    found = Evaluations(ledger)
+    found.begin(an_experiment())
+    return found
+
+
+def score(scores: Evaluations, run: str, value: float = 1.0) -> None:
+    scores.keep([a_case(run, run, ScoreRecord("exact", value))]).wait()
+
+
+def sent(ledger: Ledger, run: str) -> None:
+    """As if the trace of the run had been sent."""
+    ledger.submit(TellDeliveries([kept.owe(DeliveryRow(NAME, run, 1, kept.TRACE))])).result()
+    for row in taken(ledger):
+        ledger.submit(TellDeliveries([kept.settle(row, now_ns=5)])).result()
+
+
+def taken(ledger: Ledger) -> list[DeliveryRow]:
+    found: Any = ledger.submit(TakeDeliveries(NAME, 60_000_000_000, 10)).result()
+    return list(found)
+
+
+def test_they_are_owed_where_the_trace_is_and_nowhere_else(ledger: Ledger, scores: Evaluations) -> None:
+    there, elsewhere = ended(ledger), ended(ledger)
+    score(scores, elsewhere)
+    sent(ledger, there)
+    assert taken(ledger) == []
+    score(scores, there)
+    [row] = taken(ledger)
+    assert (row.run_id, row.event) == (there, kept.SCORES)
+    ledger.submit(TellDeliveries([kept.settle(row, now_ns=5)])).result()
+    assert taken(ledger) == []
+    score(scores, there, 0.5)
+    assert [row.event for row in taken(ledger)] == [kept.SCORES]
+
+
+def test_those_that_come_while_others_are_sent_are_sent_too(ledger: Ledger, scores: Evaluations) -> None:
+    run = ended(ledger)
+    sent(ledger, run)
+    score(scores, run)
+    [row] = taken(ledger)
+    score(scores, run, 0.5)
+    # Whoever took it has read the first score, and settles it now.
+    ledger.submit(TellDeliveries([kept.settle(row, now_ns=5)])).result()
+    [again] = taken(ledger)
+    ledger.submit(TellDeliveries([kept.settle(again, now_ns=6)])).result()
+    assert taken(ledger) == []
+
+
+def test_several_runs_in_one_entry(ledger: Ledger, scores: Evaluations) -> None:
+    runs = [ended(ledger) for _ in range(3)]
+    for run in runs:
+        sent(ledger, run)
+    scores.keep([a_case(run, run, ScoreRecord("exact", 1.0)) for run in runs]).wait()
+    assert sorted(row.run_id for row in taken(ledger)) == sorted(runs)
+
+
+def test_a_receiver_that_is_down_is_told_of_them_later(
+    ledger: Ledger, scores: Evaluations, tmp_path: Path
+) -> None:
+    with Hooked() as server:
+        (tmp_path / "surefoot.toml").write_text(f'[traces.there]\nto = "phoenix"\nurl = "{server.url("")}"\n')
+        sending = Exporter(ledger, load(tmp_path, environ={}).config)
+        sending.deliver()
+        run = ended(ledger)
+        score(scores, run)
+        assert sending.deliver() == {"there": 1}
+        # What was known when the trace went goes with it.
+        assert [got.path for got in server.got] == ["/v1/traces", "/v1/span_annotations"]
+        score(scores, run, 0.5)
+        # The run ended long ago, and its trace is there: it is not behind.
+        standing = sending.standing()["there"]
+        assert (standing.waiting, standing.lag_seconds) == (1, 0.0)
+        server.answers.append(Answer(503))
+        assert sending.deliver() == {"there": 1}
+        [row] = [
+            kept.delivery_of(row) for row in ledger.ask(kept.told_query(NAME, run)) if row[3] == kept.SCORES
+        ]
+        assert (row.standing, "answered with 503" in row.error) == ("waiting", True)
+        ledger.submit(TellDeliveries([kept.settle(row, now_ns=0, again_ns=0)])).result()
+        again = Exporter(ledger, load(tmp_path, environ={}).config)
+        assert again.deliver() == {"there": 1}
+        [told] = json.loads(server.got[-1].body)["data"]
+        assert told["result"]["score"] == 0.5
+        assert [got.path for got in server.got].count("/v1/traces") == 1
+        shipped = again.standing()["there"].shipped
+        assert (shipped.runs, shipped.spans, shipped.problem) == (0, 0, "")
+
+
+def test_a_receiver_of_spans_alone_is_sent_nothing_more(
+    ledger: Ledger, scores: Evaluations, tmp_path: Path
+) -> None:
+    with Hooked() as server:
+        (tmp_path / "surefoot.toml").write_text(f'[traces.there]\nurl = "{server.url("")}"\n')
+        sending = Exporter(ledger, load(tmp_path, environ={}).config)
+        sending.deliver()
+        run = ended(ledger)
+        assert sending.deliver() == {"there": 1}
+        score(scores, run)
+        assert sending.deliver() == {"there": 1}
+        assert [got.path for got in server.got] == ["/v1/traces"]
+        assert sending.standing()["there"].waiting == 0
