@@ -141,8 +141,8 @@ def _notes(bare: Sample) -> Generator[str]:
     )
     yield "- What the peers have not sent is in memory, and lost with the process."
     yield (
-        f"- The machine was shared: {os.getloadavg()[1]:.0f} tasks wanted its cores in the last five minutes, where this "
-        "makes two. That adds to CPU as well, for all alike."
+        f"- The machine was shared: {os.getloadavg()[1]:.0f} tasks wanted its cores in the last five minutes, where "
+        "this makes two. That adds to CPU as well, for all alike."
     )
 
 
