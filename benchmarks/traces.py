@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Generator
 from contextlib import ExitStack
@@ -139,6 +140,10 @@ def _notes(bare: Sample) -> Generator[str]:
         "local service. Model and tokens are in the output: it reads them from objects of the OpenAI SDK alone."
     )
     yield "- What the peers have not sent is in memory, and lost with the process."
+    yield (
+        f"- The machine was shared: {os.getloadavg()[1]:.0f} tasks wanted its cores in the last five minutes, where "
+        "this makes two. That adds to CPU as well, for all alike."
+    )
 
 
 def _ratios(medians: dict[str, Sample]) -> Generator[Ratio]:
