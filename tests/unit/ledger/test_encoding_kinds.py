@@ -260,6 +260,16 @@ def test_plain_values_are_written_as_they_are() -> None:
     assert encode("x") == '"x"'
 
 
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), (1,), {"$": 1}, 2**70, UUID(int=1)], ids=repr)
+@pytest.mark.parametrize("size", [0, 3, 15, 16, 40])
+@pytest.mark.parametrize("plain", [1.5, 1, "text", None, [1.5], {"a": []}], ids=repr)
+def test_one_odd_value_among_many_plain_ones_comes_back(plain: object, size: int, odd: object) -> None:
+    listed = [plain] * size + [odd]
+    named = {str(number): value for number, value in enumerate(listed)}
+    for value in (listed, named, {"deeper": [listed, named]}):
+        assert repr(decode(encode(value))) == repr(value)
+
+
 def test_nan_and_infinities() -> None:
     again = decode(encode([float("nan"), float("inf"), -float("inf"), Decimal("NaN")]))
     assert repr(again) == "[nan, inf, -inf, Decimal('NaN')]"

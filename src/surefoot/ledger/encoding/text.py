@@ -24,7 +24,7 @@ _NUMBERS = frozenset({float})
 _NESTS = frozenset({dict, list})
 _MARK = f'"{TAG}"'
 _MARK_BYTES = _MARK.encode()
-_FEW = 16  # items of a list that are gone through one by one
+_FEW = 16  # items that are gone through one by one
 _MOST = 4_000  # classes whose writers are remembered
 _UNSAID: Any = object()
 
@@ -205,23 +205,23 @@ def _is_plain_tree(value: _Nest) -> bool:
     for _ in range(DEPTH):
         deeper: list[_Nest] = []
         for nest in level:
-            items: Iterable[Any] = nest
-            if type(nest) is dict:
-                items = nest.values()
-                if len(nest) == 1 and TAG in nest:
-                    return False
-            elif len(nest) > _FEW:
-                # Long lists are mostly of one kind, as vectors are.
+            items = cast("Iterable[object]", nest.values() if type(nest) is dict else nest)
+            if len(nest) > _FEW:
+                # Long ones are mostly of one kind, as vectors are.
                 kinds = set(map(type, items))
-                if kinds <= _LEAVES or (kinds == _NUMBERS and all(map(math.isfinite, items))):
+                if kinds <= _LEAVES or (
+                    kinds <= _NUMBERS and all(map(math.isfinite, cast("Iterable[float]", items)))
+                ):
                     continue
+            elif len(nest) == 1 and type(nest) is dict and TAG in nest:
+                return False
             for item in items:
                 kind = type(item)
                 if kind in _LEAVES:
                     continue
                 if kind in _NESTS:
-                    deeper.append(item)
-                elif kind is not float or not math.isfinite(item):
+                    deeper.append(cast("_Nest", item))
+                elif kind is not float or not math.isfinite(cast("float", item)):
                     return False
         if not deeper:
             return True
