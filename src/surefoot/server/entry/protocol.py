@@ -38,10 +38,14 @@ class Guarded(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if self.limit_concurrency is not None and len(self.connections) > self.limit_concurrency + _TOLD:
-            # Each costs a file, and without files nothing can be recorded any more.
-            transport.abort()
-            return
+        if (limit := self.limit_concurrency) is not None:
+            if len(self.connections) > limit + _TOLD:
+                # Each costs a file, and without files nothing can be recorded any more.
+                transport.abort()
+                return
+            if len(self.connections) < limit:
+                # It has a place, and keeps it, whoever comes after it.
+                self.limit_concurrency = None
         self._await_headers()
 
     def data_received(self, data: bytes) -> None:
