@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 import orjson
 
 from surefoot import scope
-from surefoot.tracecontext import TRACEPARENT, TraceParent, trace_id
+from surefoot.tracecontext import TraceParent
 
 _OF_EVERY_RECORD = frozenset(
     {
@@ -25,6 +25,7 @@ _OF_EVERY_RECORD = frozenset(
         "asctime",
         "run_id",
         "step_id",
+        "traceparent",
         "taskName",
     }
 )
@@ -68,11 +69,8 @@ def _whereabouts(record: logging.LogRecord) -> dict[str, str]:
     if not run_id:
         return {}
     found = {"run_id": run_id, **({"step_id": step_id} if step_id else {})}
-    here = scope.current()
-    if here is None or (here.run_id, here.step_id) != (run_id, step_id):
-        # A handler that writes in a thread of its own.
-        return {**found, "trace_id": trace_id(run_id).hex()}
-    span = TraceParent.read(here.trace_headers.get(TRACEPARENT, ""))
+    # Put there by whoever wrote the record: a handler may write in a thread of its own.
+    span = TraceParent.read(getattr(record, "traceparent", ""))
     return (
         found if span is None else {**found, "trace_id": span.trace_id.hex(), "span_id": span.span_id.hex()}
     )

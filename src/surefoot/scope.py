@@ -352,6 +352,7 @@ def place(record: logging.LogRecord) -> bool:
         here = current()
         record.run_id = here.run_id if here else ""
         record.step_id = here.step_id if here else ""
+        record.traceparent = here.trace_headers.get("traceparent", "") if here else ""
     if masks := _known_masks():
         _write_masked(record, masks)
     return True

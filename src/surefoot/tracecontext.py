@@ -6,7 +6,7 @@ The form is that of the recommendation Trace Context Level 1, https://www.w3.org
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -64,6 +64,12 @@ def span_id(run_id: str, place: str = "") -> bytes:
     return blake2b(f"{run_id}/{place}".encode(), digest_size=8).digest()
 
 
+def state_of(tags: Mapping[str, str]) -> str:
+    """What goes along with the span of the other system; empty where that is nothing, or no text for a header."""
+    state = tags.get(TRACESTATE, "").strip()
+    return state if _STATE.fullmatch(state) else ""
+
+
 def caller_of(tags: Mapping[str, str]) -> TraceParent | None:
     """The span of another system that a run with these tags was asked for in; None without one."""
     told = tags.get(TRACEPARENT)
@@ -77,12 +83,21 @@ def told_in(run_id: str, tags: Mapping[str, str], *, joins: bool) -> bytes:
 
 
 def told_by(headers: Mapping[str, str]) -> dict[str, str]:
-    """The tags of a run that is asked for with these headers; none where they tell of no trace."""
-    caller = TraceParent.read(headers.get(TRACEPARENT, ""))
+    """The tags of a run that is asked for with these headers; none where they tell of no trace, or of several."""
+    given = _all(headers, TRACEPARENT)
+    caller = TraceParent.read(given[0]) if len(given) == 1 else None
     if caller is None:
         return {}
-    state = headers.get(TRACESTATE, "").strip()
-    return {TRACEPARENT: str(caller), **({TRACESTATE: state} if _STATE.fullmatch(state) else {})}
+    state = state_of({TRACESTATE: ",".join(_all(headers, TRACESTATE))})
+    return {TRACEPARENT: str(caller), **({TRACESTATE: state} if state else {})}
+
+
+def _all(headers: Mapping[str, str], name: str) -> list[str]:
+    """What all headers of a name say, where there may be several, as Starlette has them."""
+    several: Callable[[str], list[str]] | None = getattr(headers, "getlist", None)
+    if several is not None:
+        return several(name)
+    return [headers[name]] if name in headers else []
 
 
 def headers_at(run_id: str, tags: Mapping[str, str], place: str) -> dict[str, str]:
@@ -94,5 +109,5 @@ def headers_at(run_id: str, tags: Mapping[str, str], place: str) -> dict[str, st
     if caller is None:
         return {TRACEPARENT: str(TraceParent(trace_id(run_id), span_id(run_id, place)))}
     here = TraceParent(caller.trace_id, span_id(run_id, place), caller.is_sampled)
-    state = tags.get(TRACESTATE)
+    state = state_of(tags)
     return {TRACEPARENT: str(here), **({TRACESTATE: state} if state else {})}

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 
 from ledgers import outcome
 from receiver import Receiver, Reply, attributes
 from surefoot import App, Tier, Tiered, flow, generate, scripted, step
 from surefoot.config import load
+from surefoot.errors import InvalidInput
 from surefoot.ledger import Payload
+from surefoot.server.working.figures import Figures
 from surefoot.traces.instruments import MOST_SERIES, Instrument, Instruments
 from surefoot.traces.measuring import Measuring, request_of
 from surefoot.traces.metering import Meter
+from surefoot.traces.targets import otlp_target
 from surefoot.values import CallFacts, Money, PromptRef, Usage
 
 PROMPT = """\
@@ -56,6 +62,11 @@ async def answers(about: str) -> str:
     ladder = Tiered([Tier("openai:gpt-4o-mini", accept=lambda text: len(text) > 10), Tier("openai:gpt-4o")])
     said = await generate("answer", about=about, using=ladder)
     return noted(said)
+
+
+@flow
+def counts(n: int) -> str:
+    return noted(str(n))
 
 
 @flow
@@ -225,6 +236,42 @@ def test_what_several_processes_have_counted_is_added_up() -> None:
     assert lines(both) == lines(alone)
 
 
+def test_what_a_provider_calls_its_model_is_cut_and_can_be_written() -> None:
+    meter = Meter()
+    for name in ("gpt-\ud800", "x" * 300_000):
+        facts = CallFacts("openai", name, name)
+        meter.take("f", outcome("run", 1, kind="call", name="openai.chat", call=facts))
+    text = "\n".join(lines(meter))
+    assert len(text.encode()) < 30_000
+    assert 'model="gpt-?"' in text
+    both = Meter()
+    both.hear(orjson.loads(orjson.dumps(meter.said())))
+    assert lines(both) == lines(meter)
+
+
+def test_what_other_processes_have_counted_is_told_and_not_sent() -> None:
+    former = Figures(Meter())
+    former.answered("/healthz", 200, 0.1)
+    gone = Meter()
+    gone.take("f", a_call())
+    meter = Meter()
+    figures = Figures(meter)
+    figures.add({**former.said(), **gone.said()})
+    meter.take("f", a_call())
+    text = figures.text(gauges={}, runs={})
+    assert (
+        'surefoot_call_seconds_count{flow="f",model="gpt-4o-2024",prompt="",prompt_version="",status="completed"} 2'
+        in text
+    )
+    assert 'surefoot_http_requests_total{route="/healthz",status="200"} 1' in text
+    again = Figures()
+    again.add(figures.said())
+    assert again.text(gauges={}, runs={}) == text
+    # Each process sends for itself.
+    [line] = of(meter, "surefoot_call_seconds")
+    assert line.endswith(" 1")
+
+
 def test_threads_lose_nothing() -> None:
     found = Instruments(COUNTER)
 
@@ -258,6 +305,65 @@ def test_a_receiver_gets_the_metrics_of_the_process_as_it_ends(tmp_path: Path) -
         assert receiver.spans()
 
 
+def test_a_receiver_of_traces_that_is_slow_keeps_no_metrics(tmp_path: Path) -> None:
+    with Receiver() as receiver, Receiver() as slow:
+        hang = threading.Event()
+        slow.before = lambda: hang.wait(30)
+        settings = SETTINGS.format(receiver.url) + SETTINGS.format(slow.url).replace("there", "slow")
+        with opened(tmp_path, settings) as app:
+            app.run(counts, {"n": 1})
+        # As the process would end here.
+        assert len(receiver.measured) == 1
+        hang.set()
+
+
+def test_metrics_that_are_not_taken_are_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    meter = Meter()
+    meter.take("f", outcome("run", 1))
+    said = ExportMetricsServiceResponse()
+    said.partial_success.rejected_data_points = 7
+    said.partial_success.error_message = "no cumulative ones here"
+    with Receiver() as receiver:
+        receiver.answer(Reply(body=said.SerializeToString()))
+        measuring = Measuring(
+            meter, {"there": lambda: otlp_target(receiver.url, environ={}, signal="metrics")}
+        )
+        measuring.start()
+        measuring.end()
+        measuring.join(time.monotonic() + 20)
+    [record] = caplog.records
+    assert "rejected 7 of them: 'no cumulative ones here'" in record.message
+
+
+@pytest.mark.parametrize(
+    ("given", "environ", "url"),
+    [
+        ("http://here:4318", {}, "http://here:4318/v1/metrics"),
+        ("http://here:4318/", {}, "http://here:4318/v1/metrics"),
+        ("http://here/otlp/v1/traces/", {}, "http://here/otlp/v1/metrics"),
+        (None, {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://all:1"}, "http://all:1/v1/metrics"),
+        (None, {"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://m/x"}, "http://m/x"),
+    ],
+)
+def test_where_metrics_go(given: str | None, environ: dict[str, str], url: str) -> None:
+    assert otlp_target(given, environ=environ, signal="metrics").url == url
+
+
+def test_metrics_have_headers_of_their_own_and_no_place_where_only_traces_have_one() -> None:
+    environ = {
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://t/x",
+        "OTEL_EXPORTER_OTLP_HEADERS": "of=all",
+        "OTEL_EXPORTER_OTLP_TRACES_HEADERS": "key=traces",
+        "OTEL_EXPORTER_OTLP_METRICS_HEADERS": "key=metrics",
+    }
+    assert otlp_target("http://m", environ=environ, signal="metrics").headers == {
+        "of": "all",
+        "key": "metrics",
+    }
+    with pytest.raises(InvalidInput, match="no receiver of metrics is named"):
+        otlp_target(None, environ=environ, signal="metrics")
+
+
 def test_without_the_setting_nothing_is_counted_or_sent(tmp_path: Path) -> None:
     with Receiver() as receiver:
         settings = SETTINGS.format(receiver.url).replace("true", "false")
@@ -281,7 +387,8 @@ def test_each_request_tells_all_from_the_beginning_and_an_outage_is_one_warning(
             measuring.start()
             wait_for(lambda: len(receiver.measured) >= 2)
             meter.take("f", outcome("run", 1))
-            measuring.close(wait=20)
+            measuring.end()
+            measuring.join(time.monotonic() + 20)
         counts = [
             point.count
             for request in receiver.measured
@@ -297,7 +404,7 @@ def test_each_request_tells_all_from_the_beginning_and_an_outage_is_one_warning(
 def receiver_target(app: App) -> Callable[[], Any]:
     from surefoot.traces.receivers import Receiver as Named
 
-    return lambda: Named.of(app.config.traces["there"]).target(app.config.mlflow, {})
+    return lambda: Named.of(app.config.traces["there"]).metrics_target({})
 
 
 def wait_for(holds: Callable[[], bool]) -> None:

@@ -57,6 +57,16 @@ def uses_an_sdk(url: str) -> str:
 
 
 @flow
+def asks() -> str:
+    return asked("a")
+
+
+@flow
+def begins() -> str:
+    return str(App.current().run(asks, {}, tags=RunTags(session="s1")))
+
+
+@flow
 async def around(text: str) -> str:
     return str(await App.current().run_async(talks, {"text": text}))
 
@@ -140,6 +150,21 @@ def test_a_run_that_is_asked_for_in_a_span_is_told_in_its_trace_or_with_a_link_t
     assert {name: span.span_id for name, span in joined.items()} == {
         name: span.span_id for name, span in apart.items()
     }
+
+
+def test_of_the_tag_nothing_is_kept_but_the_span(app: App) -> None:
+    token = "ghp_" + "a1B2c3D4e5" * 4
+    app.run(asks, {}, tags=RunTags(tags={"traceparent": f"01-{TRACE}-{SPAN}-01-{token}"}))
+    [run] = app.ledger.runs()
+    assert run.tags == {"traceparent": f"00-{TRACE}-{SPAN}-01"}
+
+
+def test_a_child_run_with_tags_of_its_own_is_a_part_of_it_too(app: App) -> None:
+    app.run(begins, {}, tags=CALLER)
+    child, run = app.ledger.runs()
+    assert (child.session, child.tags["traceparent"][3:35]) == ("s1", TRACE)
+    flow_span = next(span for span in trace(app.ledger, run.id).walk() if span.kind == "flow")
+    assert spans(app, child.id)["invoke_workflow asks"].parent_span_id == span_id(run.id, flow_span.id)
 
 
 def told_place(app: App, run_id: str) -> str:

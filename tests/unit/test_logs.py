@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import logging
+import queue
 from collections.abc import Iterator
+from logging.handlers import QueueHandler, QueueListener
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from surefoot.config import load
 from surefoot.logs import JsonFormatter
 from surefoot.scope import logger
 from surefoot.tracecontext import span_id, trace_id
+from surefoot.values import RunTags
 
 SECRET = "sk-proj-" + "a1B2" * 12
 
@@ -69,6 +72,32 @@ def test_a_record_says_where_it_was_written(tmp_path: Path, written: io.StringIO
     assert beside["trace_id"] == trace_id(run.id).hex()
     assert begun["span_id"] == span_id(run.id).hex()
     assert beside["span_id"] == span_id(run.id, f"{at_work['step_id']}.1").hex()
+
+
+def test_a_handler_that_writes_in_another_thread_tells_the_same(tmp_path: Path) -> None:
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JsonFormatter())
+    found: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
+    listener = QueueListener(found, handler)
+    mine = logger("surefoot.mine")
+    asking = QueueHandler(found)
+    mine.addHandler(asking)
+    app = App(load(tmp_path, environ={}))
+    caller = f"00-{'a1' * 16}-{'b2' * 8}-01"
+    try:
+        listener.start()
+        app.run(labour, {}, tags=RunTags(tags={"traceparent": caller}))
+        [run] = app.ledger.runs()
+        mine.warning("of another kind", extra={"run_id": "42"})
+    finally:
+        mine.removeHandler(asking)
+        listener.stop()
+        app.close()
+    begun, at_work, other = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert (begun["trace_id"], begun["span_id"]) == ("a1" * 16, span_id(run.id).hex())
+    assert at_work["span_id"] == span_id(run.id, f"{at_work['step_id']}.1").hex()
+    assert (other["run_id"], "trace_id" in other) == ("42", False)
 
 
 def test_outside_of_runs_there_are_no_whereabouts_and_each_record_is_one_line(written: io.StringIO) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.datastructures import Headers
 
 from surefoot.tracecontext import (
     TraceParent,
@@ -94,6 +95,23 @@ def test_a_request_tells_the_tags_of_its_run() -> None:
     }
     for state in ("", "a=\x7f", "a=é", "a" * 513):
         assert told_by({"traceparent": GOOD, "tracestate": state}) == {"traceparent": GOOD}
+
+
+def test_several_headers_are_put_together_or_are_none() -> None:
+    def headers(*pairs: tuple[str, str]) -> Headers:
+        return Headers(raw=[(name.encode(), value.encode()) for name, value in pairs])
+
+    other = GOOD.replace("00f0", "11f0")
+    assert told_by(headers(("traceparent", GOOD), ("tracestate", "a=1"), ("tracestate", "b=2"))) == {
+        "traceparent": GOOD,
+        "tracestate": "a=1,b=2",
+    }
+    assert told_by(headers(("traceparent", GOOD), ("traceparent", other))) == {}
+
+
+@pytest.mark.parametrize("state", ["a=1\r\nx-evil: 1", "a=é", "a" * 513, ""])
+def test_a_state_that_no_header_can_carry_is_left_out(state: str) -> None:
+    assert set(headers_at(new_id(), {"traceparent": GOOD, "tracestate": state}, "")) == {"traceparent"}
 
 
 def test_a_span_of_a_run_is_told_in_the_trace_of_whoever_asked_for_it_or_the_runs_own() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from surefoot import ledger as records
@@ -16,7 +17,7 @@ from surefoot.flows.host import Host
 from surefoot.flows.options import Options, Target
 from surefoot.flows.origin import FORK_STEP, FORKED_FROM
 from surefoot.ledger import RunRecord, lease_until, this_process
-from surefoot.tracecontext import TRACEPARENT, TraceParent
+from surefoot.tracecontext import TRACEPARENT, TRACESTATE, TraceParent
 from surefoot.values import Capture, RunTags, new_id
 
 EFFECTS, SUPPRESSED = "effects", "suppressed"
@@ -50,6 +51,7 @@ def made_of(options: Options, bounds: Bounds | None) -> records.Encoded:
 def _tags_of(options: Options, changes: Changes, bounds: Bounds | None) -> dict[str, str]:
     """The tags of a new run: those that it was given, and what whoever resumes it has to know."""
     parent, origin = options.parent, options.origin
+    given: Mapping[str, str]
     if parent is None or options.tags != RunTags():
         given = options.tags.tags
         if reserved := sorted(_RESERVED & given.keys()):
@@ -58,9 +60,10 @@ def _tags_of(options: Options, changes: Changes, bounds: Bounds | None) -> dict[
                 "give yours another name"
             )
     else:
-        given = {name: value for name, value in parent.labels.tags.items() if name not in _RESERVED}
-        if TRACEPARENT in given:
-            given |= options.trace_headers
+        inherited = (*_RESERVED, TRACEPARENT, TRACESTATE)
+        given = {name: value for name, value in parent.labels.tags.items() if name not in inherited}
+    if parent is not None and TRACEPARENT not in given and TRACEPARENT in parent.labels.tags:
+        given = {**given, **options.trace_headers}
     is_suppressed = options.suppresses_effects or (parent is not None and parent.suppresses_effects)
     return {
         **given,
@@ -72,9 +75,15 @@ def _tags_of(options: Options, changes: Changes, bounds: Bounds | None) -> dict[
     }
 
 
-def _is_trace(name: str, value: str) -> bool:
-    """Whether a tag names a span of another system: its ids look like secrets, and are none."""
-    return name == TRACEPARENT and TraceParent.read(value) is not None
+def _kept(name: str, value: str, readable: Callable[[str], str]) -> str:
+    """A tag as it is recorded: without secrets, but for what whoever goes on with the run reads again.
+
+    The ids of a span of another system look like secrets, and are none; nothing else of such a tag is kept.
+    """
+    if name in _RESERVED:
+        return value
+    caller = TraceParent.read(value) if name == TRACEPARENT else None
+    return readable(value) if caller is None else str(caller)
 
 
 def new_record(
@@ -106,8 +115,7 @@ def new_record(
         session=tags.session,
         # What a run was changed by is read again by whoever goes on with it; anything else is for people.
         tags={
-            name: value if name in _RESERVED or _is_trace(name, value) else readable(value)
-            for name, value in _tags_of(options, changes, bounds).items()
+            name: _kept(name, value, readable) for name, value in _tags_of(options, changes, bounds).items()
         },
         run_key=options.run_key,
         parent_run=parent.id if parent is not None else None,

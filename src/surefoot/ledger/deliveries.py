@@ -155,8 +155,8 @@ def owe_scores(run_id: str, *, now_ns: int) -> Change:
 def settle(delivery: DeliveryRow, *, now_ns: int, again_ns: int | None = None, error: str = "") -> Change:
     """What became of a delivery that was taken: it is over, or due again at `again_ns`.
 
-    That it arrived holds whoever has it by now: else one that takes longer than its time would be sent for ever. Of scores
-    it does not, as others may have come since it was taken.
+    That it arrived holds whoever has it by now: else one that takes longer than its time would be sent for ever. Of
+    scores it does not, as others may have come since it was taken.
     """
     done_ns = now_ns if again_ns is None else None
     next_ns = delivery.next_ns if again_ns is None else again_ns

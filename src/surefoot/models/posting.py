@@ -90,9 +90,22 @@ class _Ending:
         self.is_cut = False
         self._socket: socket.socket | None = None
 
-    def connected(self, connection: http.client.HTTPConnection) -> None:
+    def follow(self, connection: http.client.HTTPConnection) -> None:
+        """Know each socket of a connection from when it is made: to a proxy is talked before the connection stands."""
+        create = connection._create_connection  # type: ignore[attr-defined]  # noqa: SLF001
+
+        def noted(*args: object, **options: object) -> socket.socket:
+            made: socket.socket = create(*args, **options)
+            self.connected(made)
+            return made
+
+        connection._create_connection = noted  # type: ignore[attr-defined]  # noqa: SLF001
+
+    def connected(self, made: socket.socket) -> None:
         # Kept here: while the body is read, the connection knows its socket no more.
-        self._socket = connection.sock
+        self._socket = made
+        if self.is_cut:
+            self.cut()
 
     def cut(self) -> None:
         self.is_cut = True
@@ -112,8 +125,8 @@ class _Http(urllib.request.HTTPHandler):
 
         class Connection(http.client.HTTPConnection):
             def connect(self) -> None:
+                ending.follow(self)
                 super().connect()
-                ending.connected(self)
 
         return self.do_open(Connection, req)
 
@@ -128,7 +141,9 @@ class _Https(urllib.request.HTTPSHandler):
 
         class Connection(http.client.HTTPSConnection):
             def connect(self) -> None:
+                ending.follow(self)
                 super().connect()
-                ending.connected(self)
+                # That of TLS stands in the place of the plain one.
+                ending.connected(self.sock)
 
         return self.do_open(Connection, req)

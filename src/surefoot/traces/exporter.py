@@ -93,7 +93,7 @@ class Exporter:
         self._lookout = Lookout(ledger, [Following.of(ledger, name, given) for name, given in chosen.items()])
         self._threads: list[threading.Thread] = []
         self._measuring: Measuring | None = None
-        targets = {name: _target_of(given, config) for name, given in chosen.items() if given.metrics}
+        targets = {name: _metrics_of(given) for name, given in chosen.items() if given.metrics}
         if meter is not None and targets:
             self._measuring = Measuring(meter, targets)
 
@@ -119,6 +119,8 @@ class Exporter:
         looking, *shipping = self._threads
         self._threads = []
         self._is_over.set()
+        if self._measuring is not None:
+            self._measuring.end()
         # One after the other: what the last look finds is sent as well.
         self._join(looking)
         self._is_found.set()
@@ -127,7 +129,7 @@ class Exporter:
         for thread in shipping:
             self._join(thread)
         if self._measuring is not None:
-            self._measuring.close(wait=max(0.0, self._until - time.monotonic()))
+            self._measuring.join(self._until)
 
     def deliver(self) -> Mapping[str, int]:
         """Look, and send all that is due, in this thread: the traces tried, by receiver. Raises `LedgerError`."""
@@ -224,6 +226,10 @@ def _target_of(given: TraceSettings, config: Config) -> Callable[[], Target]:
         return made
 
     return target
+
+
+def _metrics_of(given: TraceSettings) -> Callable[[], Target]:
+    return lambda: Receiver.of(given).metrics_target(os.environ)
 
 
 _begun: WeakSet[Exporter] = WeakSet()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 Labels = tuple[tuple[str, str], ...]
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
+_LONGEST = 200
 MOST_SERIES = 2_000
 """So many sets of labels an instrument tells apart; further ones are counted together, each label as `other`."""
 
@@ -127,6 +128,9 @@ class Instruments:
 
     def _series(self, instrument: Instrument, labels: Labels) -> tuple[dict[Labels, Any], Labels]:
         series = self._kept[instrument]
+        if labels in series:
+            return series, labels
+        labels = tuple((name, _clean(text)) for name, text in labels)
         if labels not in series and len(series) >= MOST_SERIES:
             labels = tuple((name, "other") for name, _ in labels)
         return series, labels
@@ -150,6 +154,11 @@ def _histogram(name: str, bounds: Sequence[float], labels: Labels, value: Histog
         yield f"{name}_bucket{braced((*labels, ('le', bound)))} {reached}"
     yield f"{name}_sum{braced(labels)} {value.total:.6f}"
     yield f"{name}_count{braced(labels)} {reached}"
+
+
+def _clean(text: str) -> str:
+    """A value that can be written, and is no longer than a name: what a provider calls its model is its own affair."""
+    return text[:_LONGEST].encode("utf-8", "replace").decode()
 
 
 def _escaped(value: str) -> str:

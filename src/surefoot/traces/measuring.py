@@ -12,16 +12,19 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
 
 from surefoot import scope
 from surefoot.errors import ConfigError, ExportError, InvalidInput, MissingExtra
 from surefoot.models.posting import post
 from surefoot.traces.instruments import Histogram, Instrument, Labels, Value
-from surefoot.traces.targets import METRICS_PATH, TRACES_PATH
+from surefoot.traces.targets import own_version
 
 try:
-    from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+    from google.protobuf.message import DecodeError
+    from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+        ExportMetricsServiceRequest,
+        ExportMetricsServiceResponse,
+    )
     from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
     from opentelemetry.proto.metrics.v1 import metrics_pb2
 except ImportError as error:
@@ -37,39 +40,45 @@ log = scope.logger("surefoot.traces")
 
 _EVERY_S = 60.0
 _TIMEOUT_S = 10.0
+_SHOWN = 300
 _CUMULATIVE = metrics_pb2.AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
 
 
 class Measuring:
-    """Sends the metrics of this process to receivers, in a thread of its own, and once more at its end."""
+    """Sends the metrics of this process to receivers, each in a thread of its own, and once more at its end."""
 
     def __init__(
         self, meter: Meter, targets: Mapping[str, Callable[[], Target]], *, every: float = _EVERY_S
     ) -> None:
         """targets: by the name of the receiver, asked for each time. every: seconds between two requests."""
         self._meter = meter
-        self._targets = targets
         self._every = every
         self._began_ns = time.time_ns()
         self._is_over = threading.Event()
         self._failing: set[str] = set()
-        self._thread = threading.Thread(target=self._work, name="surefoot-metrics", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._work, args=each, name="surefoot-metrics", daemon=True)
+            for each in targets.items()
+        ]
 
     def start(self) -> None:
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
-    def close(self, *, wait: float) -> None:
-        """Send once more, for `wait` seconds at most."""
+    def end(self) -> None:
+        """Send once more, and no longer."""
         self._is_over.set()
-        if self._thread is not threading.current_thread():
-            self._thread.join(wait)
 
-    def _work(self) -> None:
+    def join(self, until: float) -> None:
+        """Wait for that, until a time of the monotonic clock at most."""
+        for thread in self._threads:
+            thread.join(max(0.0, until - time.monotonic()))
+
+    def _work(self, name: str, target: Callable[[], Target]) -> None:
         is_last = False
         while not is_last:
             is_last = self._is_over.wait(self._every)
-            for name, target in self._targets.items():
-                self._send(name, target)
+            self._send(name, target)
 
     def _send(self, name: str, target: Callable[[], Target]) -> None:
         try:
@@ -108,8 +117,12 @@ def request_of(
 
 def _deliver(body: bytes, target: Target) -> None:
     """Raises `ExportError` where it was not taken."""
-    url = _beside(target.url)
-    headers = {**target.headers, "content-type": "application/x-protobuf"}
+    url = target.url
+    headers = {
+        "user-agent": f"surefoot/{own_version()}",
+        **target.headers,
+        "content-type": "application/x-protobuf",
+    }
     if target.is_compressed:
         body, headers["content-encoding"] = gzip.compress(body, mtime=0), "gzip"
     try:
@@ -118,6 +131,18 @@ def _deliver(body: bytes, target: Target) -> None:
         raise ExportError(f"{url} cannot be reached: {error}") from error
     if not 200 <= answer.status < 300:
         raise ExportError(f"{url} answered with {answer.status}", status=answer.status)
+    if problem := _rejected(answer.body):
+        raise ExportError(f"{url} {problem}")
+
+
+def _rejected(answer: bytes) -> str:
+    """What a receiver says of metrics that it did not take; empty where it took all, or what it says is no protobuf."""
+    try:
+        partial = ExportMetricsServiceResponse.FromString(answer).partial_success
+    except DecodeError:
+        return ""
+    count, why = partial.rejected_data_points, partial.error_message[:_SHOWN]
+    return f"rejected {count} of them: {why!r}" if count else ""
 
 
 def _metric(
@@ -155,9 +180,3 @@ def _attributes(pairs: Iterable[tuple[str, str]]) -> list[KeyValue]:
         for name, text in pairs
         if text
     ]
-
-
-def _beside(url: str) -> str:
-    """Where a receiver that takes traces at `url` takes metrics."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(path=parts.path.removesuffix(TRACES_PATH) + METRICS_PATH))

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from surefoot.errors import MissingExtra
-from surefoot.tracecontext import TRACESTATE, caller_of, span_id, trace_id
+from surefoot.tracecontext import caller_of, span_id, state_of, trace_id
 from surefoot.traces.conventions import (
     Described,
     Value,
@@ -147,7 +147,7 @@ class _Tree:
         caller = caller_of(tags) if joins else None
         if caller is None:
             return cls(trace_id(run_id))
-        return cls(caller.trace_id, caller.span_id, tags.get(TRACESTATE, ""))
+        return cls(caller.trace_id, caller.span_id, state_of(tags))
 
 
 def _run_span(trace: Trace, tree: _Tree, root: bytes, now_ns: int, *, joins: bool) -> bytes:

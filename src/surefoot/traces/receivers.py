@@ -79,6 +79,12 @@ class Receiver:
         joins = self.to == "otlp" if self.joins is None else self.joins
         return replace(target, headers={**target.headers, **self._further}, joins=joins)
 
+    def metrics_target(self, environ: Mapping[str, str]) -> Target:
+        """Where metrics go, of an `otlp` one. Raises as `target` does."""
+        check_headers(self._further)
+        target = otlp_target(self.url, environ=environ, signal="metrics")
+        return replace(target, headers={**target.headers, **self._further})
+
     @property
     def _further(self) -> dict[str, str]:
         return {name.lower(): value for name, value in self.headers.items()}

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from surefoot.errors import InvalidInput
@@ -15,15 +15,14 @@ from surefoot.errors import InvalidInput
 if TYPE_CHECKING:
     from surefoot.traces.remarks import Remarks
 
-TRACES_PATH, METRICS_PATH = "/v1/traces", "/v1/metrics"
+TRACES_PATH = "/v1/traces"
 
-_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
-_TRACES_ENDPOINT = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
-_HEADERS = "OTEL_EXPORTER_OTLP_HEADERS"
-_TRACES_HEADERS = "OTEL_EXPORTER_OTLP_TRACES_HEADERS"
+Signal = Literal["traces", "metrics"]
+
+_PATHS: Mapping[Signal, str] = {"traces": "/v1/traces", "metrics": "/v1/metrics"}
+_VARIABLE = "OTEL_EXPORTER_OTLP_{}"
 _RESOURCE = "OTEL_RESOURCE_ATTRIBUTES"
 _SERVICE = "OTEL_SERVICE_NAME"
-_COMPRESSION = ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "OTEL_EXPORTER_OTLP_COMPRESSION")
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
@@ -46,35 +45,50 @@ class Target:
 
 
 def otlp_target(
-    url: str | None, *, headers: Mapping[str, str] | None = None, environ: Mapping[str, str]
+    url: str | None,
+    *,
+    headers: Mapping[str, str] | None = None,
+    environ: Mapping[str, str],
+    signal: Signal = "traces",
 ) -> Target:
-    """Any OTLP receiver, at `url` or where OpenTelemetry's own variables in `environ` point.
+    """Any OTLP receiver of a signal, at `url` or where OpenTelemetry's own variables in `environ` point.
 
-    A URL names the receiver and gets `/v1/traces` added unless it ends so; that of OTEL_EXPORTER_OTLP_TRACES_ENDPOINT
-    is taken as it is. `headers` go before those of OTEL_EXPORTER_OTLP_TRACES_HEADERS, these before those of
-    OTEL_EXPORTER_OTLP_HEADERS. Raises `InvalidInput`.
+    A URL names the receiver and gets `/v1/traces` (or `/v1/metrics`) added unless it ends so; that of
+    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is taken as it is. `headers` go before those of
+    OTEL_EXPORTER_OTLP_TRACES_HEADERS, these before those of OTEL_EXPORTER_OTLP_HEADERS. Raises `InvalidInput`.
     """
     sent: dict[str, str] = {}
-    for variable in (_HEADERS, _TRACES_HEADERS):
+    for variable in (_VARIABLE.format("HEADERS"), _of(signal, "HEADERS")):
         sent |= {name.lower(): value for name, value in _pairs(variable, environ.get(variable, ""))}
     sent |= {name.lower(): value for name, value in (headers or {}).items()}
     check_headers(sent)
-    compression = next((environ[name] for name in _COMPRESSION if environ.get(name)), "gzip")
-    return Target(_address(url, environ), sent, resource_of(environ), compression.strip().lower() != "none")
+    compressions = (_of(signal, "COMPRESSION"), _VARIABLE.format("COMPRESSION"))
+    compression = next((environ[name] for name in compressions if environ.get(name)), "gzip")
+    address = _address(url, environ, signal)
+    return Target(address, sent, resource_of(environ), compression.strip().lower() != "none")
 
 
-def _address(url: str | None, environ: Mapping[str, str]) -> str:
+def _address(url: str | None, environ: Mapping[str, str], signal: Signal) -> str:
     if url is None:
-        if exact := environ.get(_TRACES_ENDPOINT):
-            return _checked(exact, _TRACES_ENDPOINT)
-        if not (url := environ.get(_ENDPOINT)):
+        variable, endpoint = _of(signal, "ENDPOINT"), _VARIABLE.format("ENDPOINT")
+        if exact := environ.get(variable):
+            return _checked(exact, variable)
+        if not (url := environ.get(endpoint)):
             raise InvalidInput(
-                f"no receiver is named: give its URL (--to otlp http://localhost:4318) or set {_ENDPOINT}"
+                f"no receiver of {signal} is named: give its URL, as http://localhost:4318, or set {endpoint}"
             )
-        place = _ENDPOINT
+        place = endpoint
     else:
         place = "the URL"
-    return address_of(url, TRACES_PATH, place)
+    # Of a receiver that is named by where it takes one signal.
+    named = url.strip().rstrip("/")
+    other = next((path for path in _PATHS.values() if path != _PATHS[signal] and named.endswith(path)), "")
+    return address_of(named.removesuffix(other), _PATHS[signal], place)
+
+
+def _of(signal: Signal, what: str) -> str:
+    """A variable of OpenTelemetry's for one signal."""
+    return _VARIABLE.format(f"{signal.upper()}_{what}")
 
 
 def address_of(url: str, path: str, place: str = "the URL") -> str:

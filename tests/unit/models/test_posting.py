@@ -55,6 +55,19 @@ def test_a_body_that_comes_a_byte_at_a_time_has_an_end() -> None:
         post(url, b"x", headers={}, timeout=0.1)
 
 
+def test_a_proxy_that_answers_a_byte_at_a_time_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    def dribble(near: socket.socket) -> None:
+        near.sendall(b"HTTP/1.1 200 ")
+        while True:
+            near.sendall(b"x")
+            threading.Event().wait(0.02)
+
+    with answering(dribble, is_posted=False) as url:
+        monkeypatch.setenv("https_proxy", url)
+        with pytest.raises(TimeoutError, match="it took too long"):
+            post("https://elsewhere.invalid/", b"x", headers={}, timeout=0.1)
+
+
 def test_of_a_body_without_an_end_no_more_is_read_than_was_asked_for() -> None:
     def endless(near: socket.socket) -> None:
         near.sendall(b"HTTP/1.1 200 OK\r\n\r\n")

@@ -31,6 +31,8 @@ class Figures:
 
     def __init__(self, meter: Meter | None = None) -> None:
         self._meter = meter or Meter()
+        # What others have counted is not this process's to send.
+        self._heard = Meter()
         self._own = Instruments(_REQUESTS, _ENDED, _REFUSED, _TOKENS, _COST, _LATENCY, _DURATIONS)
 
     def answered(self, route: str, status: int, seconds: float) -> None:
@@ -54,12 +56,18 @@ class Figures:
 
     def said(self) -> dict[str, list[list[Json]]]:
         """All that was counted, as JSON has it, for `add`."""
-        return {**self._own.said(), **self._meter.said()}
+        return {**self._own.said(), **self._all().said()}
 
     def add(self, said: Mapping[str, Sequence[Any]]) -> None:
         """Count in what `said` told of other figures."""
         self._own.hear(said)
-        self._meter.hear(said)
+        self._heard.hear(said)
+
+    def _all(self) -> Meter:
+        found = Meter()
+        found.hear(self._heard.said())
+        found.hear(self._meter.said())
+        return found
 
     def text(
         self,
@@ -72,7 +80,7 @@ class Figures:
 
         `gauges` by name, unfinished runs by status, and how far each receiver of traces is behind.
         """
-        lines = [*self._own.lines(), *self._meter.lines()]
+        lines = [*self._own.lines(), *self._all().lines()]
         for name, value in gauges.items():
             lines += [f"# TYPE surefoot_{name} gauge", f"surefoot_{name} {number(value)}"]
         lines += [
