@@ -7,7 +7,7 @@ import socket
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -92,10 +92,10 @@ class _Ending:
 
     def follow(self, connection: http.client.HTTPConnection) -> None:
         """Know each socket of a connection from when it is made: to a proxy is talked before the connection stands."""
-        create = connection._create_connection  # type: ignore[attr-defined]  # noqa: SLF001
+        create: Callable[..., socket.socket] = connection._create_connection  # type: ignore[attr-defined]  # noqa: SLF001
 
         def noted(*args: object, **options: object) -> socket.socket:
-            made: socket.socket = create(*args, **options)
+            made = create(*args, **options)
             self.connected(made)
             return made
 
