@@ -10,8 +10,11 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import cast
 
 _READ_BYTES = 65_536
+_CREATE = "_create_connection"
+"""Where a connection of the standard library has what makes its socket."""
 _WHOLE = 4.0
 """How many times `timeout` a request may take as a whole."""
 
@@ -92,14 +95,14 @@ class _Ending:
 
     def follow(self, connection: http.client.HTTPConnection) -> None:
         """Know each socket of a connection from when it is made: to a proxy is talked before the connection stands."""
-        create: Callable[..., socket.socket] = connection._create_connection  # type: ignore[attr-defined]  # noqa: SLF001
+        create = cast("Callable[..., socket.socket]", getattr(connection, _CREATE))
 
         def noted(*args: object, **options: object) -> socket.socket:
             made = create(*args, **options)
             self.connected(made)
             return made
 
-        connection._create_connection = noted  # type: ignore[attr-defined]  # noqa: SLF001
+        setattr(connection, _CREATE, noted)
 
     def connected(self, made: socket.socket) -> None:
         # Kept here: while the body is read, the connection knows its socket no more.
