@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hooked import Hooked
 from receiver import Receiver as Server
 from receiver import attributes
 from surefoot.config.model import MlflowSettings
@@ -144,3 +145,15 @@ def test_what_is_no_retrieval(output: Any) -> None:
     from surefoot.traces.retrieved import retrieved
 
     assert retrieved(output) == ()
+
+
+@pytest.mark.parametrize("token", ["tell-nobody\n", "tell-nobódy"])
+def test_credentials_that_no_header_carries_are_refused_before_anything_is_asked(token: str) -> None:
+    with Hooked() as server:
+        with pytest.raises(InvalidInput, match="the value of header authorization") as caught:
+            target({"MLFLOW_TRACKING_TOKEN": token}, to="mlflow", url=server.url(""), project="desk")
+        assert "tell-nob" not in str(caught.value)
+        further = {"X-Token": token}
+        with pytest.raises(InvalidInput, match="the value of header x-token"):
+            target(to="mlflow", url=server.url(""), project="desk", headers=further)
+        assert server.got == []

@@ -16,6 +16,7 @@ from surefoot.errors import ConfigError, ExportError, InvalidInput
 from surefoot.models.chain.retries import Retries
 from surefoot.models.posting import Posted
 from surefoot.traces.asking import WORTH_RETRYING, ask, asked_to_wait, why_unreachable
+from surefoot.traces.targets import check_headers
 from surefoot.values import Json
 
 if TYPE_CHECKING:
@@ -129,7 +130,8 @@ def server_of(
     """The server at `url`, of the settings, or of MLflow's own variables, in this order.
 
     Credentials go to the server that they were given for: those of the settings and of the environment to a `url` that
-    was named here, too. Raises `ConfigError` where no server is named, and `InvalidInput` for what is no address.
+    was named here, too. Raises `ConfigError` where no server is named, and `InvalidInput` for what is no address, or no
+    credential that a header can carry.
     """
     found = url or settings.url or environ.get("MLFLOW_TRACKING_URI", "")
     if not found:
@@ -137,7 +139,10 @@ def server_of(
             'no MLflow server is named: set [mlflow] url = "http://localhost:5000", or MLFLOW_TRACKING_URI'
         )
     name = experiment or settings.experiment or environ.get("MLFLOW_EXPERIMENT_NAME", "")
-    return Server(_checked(found), name, _credentials(settings, environ))
+    headers = _credentials(settings, environ)
+    # Before anything is asked: what refuses to send a header quotes it.
+    check_headers(headers)
+    return Server(_checked(found), name, headers)
 
 
 def _checked(url: str) -> str:
