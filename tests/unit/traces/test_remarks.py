@@ -100,7 +100,7 @@ def test_a_score_that_stands_there_is_left_and_another_one_is_brought_up_to_date
         assert json.loads(server.got[3].body)["update_mask"] == "feedback,rationale"
 
 
-@pytest.mark.parametrize("status", [400, 403, 404, 405, 500, 501])
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 501])
 def test_what_mlflow_does_not_take_is_logged_and_left(status: int, caplog: pytest.LogCaptureFixture) -> None:
     with Hooked() as server, caplog.at_level(logging.WARNING, "surefoot.traces"):
         server.answers += [answer({"error_code": "X", "message": "not here"}, status)] * 3
@@ -109,7 +109,7 @@ def test_what_mlflow_does_not_take_is_logged_and_left(status: int, caplog: pytes
     assert "the scores of run 01K7 are not at its trace in MLflow" in caplog.messages[1]
 
 
-@pytest.mark.parametrize("status", [401, 429, 503])
+@pytest.mark.parametrize("status", [401, 429, 500, 503, 520])
 def test_what_may_be_taken_later_is_raised(status: int) -> None:
     with Hooked() as server:
         server.answers += [answer(None, status, **{"retry-after": "7"})]
