@@ -66,8 +66,13 @@ def has_failed(error: ExportError) -> bool:
     return is_failure and status not in WORTH_RETRYING
 
 
+def may_be_taken_later(error: ExportError) -> bool:
+    """Whether it is the receiver, or what lets in there, that is at fault, and not what it was told."""
+    return error.status in _LATER or has_failed(error)
+
+
 def left(error: ExportError, what: str) -> None:
     """Log that a receiver does not take something that is not needed. Raises the error where it may later."""
-    if error.status in _LATER or has_failed(error):
+    if may_be_taken_later(error):
         raise error
     _log.warning("%s: %s", what, error)
