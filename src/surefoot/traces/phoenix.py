@@ -12,13 +12,12 @@ from surefoot.errors import ExportError
 from surefoot.ledger import RunScore
 from surefoot.models.chain.retries import Retries
 from surefoot.models.posting import Posted
-from surefoot.traces.asking import ask, asked_to_wait, why_unreachable
+from surefoot.traces.asking import ask, asked_to_wait, printable, why_unreachable
 from surefoot.traces.remarks import Remark, left
 from surefoot.values import Json
 
 _PATH = "/v1/span_annotations"
 _AT_ONCE = 100
-_SHOWN = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ class Annotations:
         )
 
     def _refused(self, answer: Posted) -> ExportError:
-        said = " ".join(answer.body[:_SHOWN].decode("utf-8", "replace").split())
+        said = printable(answer.body.decode("utf-8", "replace"))
         advice = "it did not take the annotations"
         if answer.status in (401, 403):
             advice = "its key is missing or wrong: set PHOENIX_API_KEY, or key in [traces.NAME]"

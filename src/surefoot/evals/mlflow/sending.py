@@ -19,6 +19,7 @@ from surefoot.tracecontext import trace_id
 from surefoot.traces.mlflow import Refused, Server, server_of
 from surefoot.traces.mlflow.linking import EXPERIMENT, LINKED_PROMPTS, link, linked_prompts, page_of, sent_as
 from surefoot.traces.mlflow.registry import Registry
+from surefoot.traces.mlflow.server import part
 from surefoot.traces.remarks import may_be_taken_later
 from surefoot.values import Json
 
@@ -90,8 +91,8 @@ def sent_to(server: Server, experiment: Experiment) -> Sent:
             start_time=begun_ms,
             tags=payload.pairs({EXPERIMENT: experiment.id}),
         )
-        found = made["run"]["info"]
-    run_id = str(found["run_id"])
+        found = part(made, "run", "info")
+    run_id = str(part(found, "run_id"))
     _log(server, run_id, experiment, ended_ms)
     if not is_new:
         _clear(server, run_id, experiment)

@@ -19,7 +19,7 @@ from surefoot.traces.mlflow.linking import (
     set_tag,
 )
 from surefoot.traces.mlflow.registry import Registry
-from surefoot.traces.mlflow.server import Server
+from surefoot.traces.mlflow.server import Server, part
 from surefoot.traces.remarks import Remark, left
 from surefoot.values import Json, PromptRef
 
@@ -93,7 +93,9 @@ class Notes:
     def _page(self, server: Server, experiment: str) -> str:
         if experiment not in self._pages:
             found = sent_as(server, self._experiment_id, experiment)
-            here = "" if found is None else page_of(server.url, self._experiment_id, str(found["run_id"]))
+            here = (
+                "" if found is None else page_of(server.url, self._experiment_id, str(part(found, "run_id")))
+            )
             self._pages[experiment] = here
         return self._pages[experiment]
 
