@@ -58,7 +58,7 @@ def send(
     clock: Clock | None = None,
     poster: Poster = post,
 ) -> Sent:
-    """Send traces, however many: they are read while they are sent. Then tell of them what is no span.
+    """Send traces, however many: they are read while they are sent. After each request tell what is no span.
 
     timeout: seconds for each answer. Raises `ExportError`; what was sent before stays sent, and sending all again
     gives the same spans.
@@ -71,16 +71,18 @@ def send(
         nonlocal runs
         for trace in traces:
             runs += 1
+            yield trace
             if target.remarks is not None:
                 said.extend(remarks_of([trace], joins=target.joins))
-            yield trace
 
     for request in otlp.requests(
         counted(), target.resource, now_ns=sender.clock.wall_ns(), joins=target.joins
     ):
         sender.deliver(request)
-    if target.remarks is not None:
-        target.remarks.tell(said, patience=patience, timeout=timeout)
+        # Of the traces all of whose spans are there: what waits is never more than a request has.
+        if target.remarks is not None and said:
+            target.remarks.tell(said, patience=patience, timeout=timeout)
+            said.clear()
     done = sender.sent
     return Sent(runs, done.spans, done.requests, done.retries, done.rejected, done.problem)
 
