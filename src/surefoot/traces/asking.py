@@ -15,6 +15,8 @@ from surefoot.models.posting import Posted, request
 
 WORTH_RETRYING = frozenset({429, 502, 503, 504})
 """Those that OTLP names; any other failure would be the same in a moment."""
+NOT_TAKEN = frozenset({400, 413, 422})
+"""Answers that are about what was sent, and would be the same the next time."""
 _SHOWN, _MOST_SAID = 300, 65_536
 _MOST_BYTES = 64 * 1024 * 1024
 

@@ -15,7 +15,7 @@ from surefoot.ledger import TakeDeliveries, TellDeliveries
 from surefoot.ledger import deliveries as kept
 from surefoot.locks import ForkSafeLock
 from surefoot.models.chain.retries import Retries
-from surefoot.traces.asking import WORTH_RETRYING
+from surefoot.traces.asking import NOT_TAKEN, WORTH_RETRYING
 from surefoot.traces.remarks import has_failed, remarks_of
 from surefoot.traces.sending import send, tell
 from surefoot.traces.spans import Trace, trace
@@ -34,8 +34,6 @@ _LEASE_S = 300.0
 _FIRST_S, _LONGEST_S, _LONGEST_ASKED_S = 1.0, 60.0, 3_600.0
 _SECOND = 1_000_000_000
 _PRUNED = "it was pruned before its trace was sent"
-_REFUSED = frozenset({400, 413, 422})
-"""Answers that are about what was sent, and would be the same the next time."""
 
 _Owed: TypeAlias = "tuple[DeliveryRow, Trace]"
 
@@ -174,7 +172,7 @@ class Shipping:
         try:
             sent = send(whole, replace(target, remarks=None), patience=_ONCE, timeout=self._timeout)
         except ExportError as error:
-            if error.status not in _REFUSED:
+            if error.status not in NOT_TAKEN:
                 return self._postponed(there, error)
             return self._refused(there, str(error))
         except LedgerError:

@@ -173,8 +173,30 @@ def test_what_phoenix_does_not_take(caplog: pytest.LogCaptureFixture) -> None:
         to = Annotations(server.url(""))
         server.answers += [answer("no", 422), answer(None, 401)]
         to.tell([SAID], patience=ONCE, timeout=5)
-        assert "scores of runs are not at their spans in Phoenix" in caplog.text
+        assert "the score 'right' of run 01K7 is not at its span in Phoenix" in caplog.text
         with pytest.raises(ExportError, match="set PHOENIX_API_KEY"):
             to.tell([SAID], patience=ONCE, timeout=5)
     with pytest.raises(ExportError, match="nothing listens there"):
         to.tell([SAID], patience=ONCE, timeout=5)
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_a_score_that_phoenix_does_not_take_keeps_no_others_away(
+    status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    scores = [RunScore("E1", n, ScoreRecord("note" if n == 37 else f"m{n}", float(n))) for n in range(120)]
+    taken: list[str] = []
+    with Hooked() as server, caplog.at_level(logging.WARNING, "surefoot.traces"):
+
+        def take() -> None:
+            names = [each["name"] for each in json.loads(server.got[-1].body)["data"]]
+            if "note" in names:
+                server.answers.append(answer("reserved", status))
+            else:
+                taken.extend(names)
+
+        server.before = take
+        Annotations(server.url("")).tell([replace(SAID, scores=tuple(scores))], patience=ONCE, timeout=5)
+    assert taken == [f"m{n}" for n in range(120) if n != 37]
+    [message] = caplog.messages
+    assert "the score 'note' of run 01K7 is not at its span in Phoenix" in message
