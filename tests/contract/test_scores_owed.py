@@ -249,3 +249,17 @@ def test_a_receiver_that_cannot_be_looked_up_is_at_fault_and_no_trace(ledger: Le
     ledger.submit(TellDeliveries([kept.owe(DeliveryRow(NAME, run, 1, kept.TRACE))])).result()
     assert Shipping(ledger, NAME, target).send_due() == 1
     assert standings(ledger, run) == {kept.TRACE: "waiting"}
+
+
+def test_for_a_receiver_of_spans_alone_no_trace_is_read_for_its_scores(
+    ledger: Ledger, scores: Evaluations
+) -> None:
+    run = ended(ledger)
+    sent(ledger, run)
+    score(scores, run)
+    worked: list[float] = []
+    shipping = Shipping(ledger, NAME, lambda: Target("http://127.0.0.1:9/v1/traces"), rest=worked.append)
+    assert shipping.send_due() == 1
+    assert standings(ledger, run) == {kept.TRACE: "delivered", kept.SCORES: "delivered"}
+    # It is told of each trace that was read.
+    assert worked == []

@@ -103,8 +103,8 @@ class Shipping:
         entry = TakeDeliveries(self._name, round(_LEASE_S * _SECOND), _AT_ONCE)
         taken = cast("list[DeliveryRow]", self._ledger.submit(entry).result())
         until = time.monotonic() + _LEASE_S / 2
-        left = list(taken)
-        for batch in self._batches(taken):
+        left = self._with_words(taken)
+        for batch in self._batches(tuple(left)):
             if is_over() or time.monotonic() > until:
                 break
             with self._rested():
@@ -115,6 +115,19 @@ class Shipping:
         # Others may try what was taken beside it; this one keeps its pause.
         self._settle(left, again_ns=time.time_ns())
         return len(taken) - len(left)
+
+    def _with_words(self, taken: Sequence[DeliveryRow]) -> list[DeliveryRow]:
+        """Settle the scores where the receiver has no words for any, without a look at their traces; the others."""
+        scored = [one for one in taken if one.event == kept.SCORES]
+        try:
+            if not scored or self._target().remarks is not None:
+                return list(taken)
+        except LedgerError:
+            raise
+        except Exception:  # noqa: BLE001  (it is told of the batch that needs it)
+            return list(taken)
+        self._settle(scored)
+        return [one for one in taken if one.event != kept.SCORES]
 
     @contextmanager
     def _rested(self) -> Generator[None]:
