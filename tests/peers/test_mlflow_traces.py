@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import mlflow
@@ -18,7 +19,12 @@ from surefoot.evals import Case, Dataset, Score, evaluate
 from surefoot.evals import mlflow as ours
 from surefoot.ledger import ScoreRecord
 from surefoot.tracecontext import trace_id
+from surefoot.traces import trace
 from surefoot.traces.exporter import Exporter
+from surefoot.traces.mlflow import Server
+from surefoot.traces.mlflow.notes import Notes
+from surefoot.traces.mlflow.server import PATIENCE
+from surefoot.traces.remarks import remark
 from wire import WireServer
 
 
@@ -145,6 +151,31 @@ def test_scores_that_are_given_later_are_assessments_of_the_trace(server: str, t
     assert (found["grounded"].value, found["grounded"].source.source_type) == (0.5, "LLM_JUDGE")
     assert (found["tone"].value, found["tone"].source.source_type) == ("calm", "CODE")
     assert found["long"].error.error_message == "no text"
+
+
+def test_of_a_score_that_two_tell_at_once_one_assessment_stays(server: str, tmp_path: Path) -> None:
+    mlflow.set_tracking_uri(server)
+    with WireServer() as wire:
+        run = made(desk_app(tmp_path, wire, settings(server, "at once")))
+    app = again(tmp_path)
+    scored(app.ledger, run, ScoreRecord("right", 0.5))
+    found = trace(app.ledger, run)
+    place = MlflowClient().get_experiment_by_name("at once").experiment_id
+
+    def tell(_: int) -> None:
+        Notes(Server(server), place).tell([remark(found)], patience=PATIENCE, timeout=30.0)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(tell, range(4)))
+    [kept] = trace_of(run).info.assessments
+    assert kept.value == 0.5
+    # As a version did that did not look again.
+    name = trace_of(run).info.trace_id
+    mlflow.log_feedback(trace_id=name, name="right", value=0.1, metadata=dict(kept.metadata))
+    mlflow.log_feedback(trace_id=name, name="right", value=0.2)
+    tell(0)
+    app.close()
+    assert sorted(each.value for each in trace_of(run).info.assessments) == [0.2, 0.5]
 
 
 DATA = Dataset("golden", (Case("a", {"question": QUESTION}), Case("b", {"question": "Who?"})))

@@ -152,6 +152,8 @@ def test_scores_that_are_given_later_are_annotations_of_the_run(server: str, tmp
         run,
         ScoreRecord("right", value=True),
         ScoreRecord("grounded", 0.5, "half", judge_run="01K7"),
+        # A name that Phoenix keeps for itself.
+        ScoreRecord("note", 1.0),
     )
     assert sending.deliver() == {"desk": 1}
     place = (server, "scored", span_id(run).hex())

@@ -100,7 +100,7 @@ class Hooked:
                 if self.command != "HEAD":
                     self.wfile.write(answer.body)
 
-            do_GET = do_POST = do_HEAD = do_PATCH = do_DELETE = _serve  # noqa: N815
+            do_GET = do_POST = do_HEAD = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815
 
             def log_message(self, *_: Any) -> None:
                 """Nothing."""

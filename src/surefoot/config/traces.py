@@ -58,7 +58,8 @@ class TraceSettings(Section):
     join: bool | None = Field(
         default=None,
         description="Whether a run that was asked for with a header `traceparent` is told as a part of that trace; "
-        "else it has one of its own, with a link. Left out: for `otlp`, where the others send theirs too.",
+        "else it has one of its own, with a link. Left out: for `otlp`, where the others send theirs too. MLflow takes "
+        "none.",
     )
     metrics: bool = Field(
         default=False,
@@ -90,6 +91,10 @@ class TraceSettings(Section):
         if self.key is not None and self.to in ("otlp", "mlflow"):
             place = "[mlflow]" if self.to == "mlflow" else "headers"
             raise ValueError(f"{self.to} takes no key: give what lets in there in {place}")
+        if self.join and self.to == "mlflow":
+            raise ValueError(
+                "mlflow keeps scores by trace, and runs that share one would lose theirs: leave join out"
+            )
         if self.metrics and self.to != "otlp":
             raise ValueError(f'{self.to} takes no metrics: set metrics where `to` is "otlp"')
         if self.public_key and self.to != "langfuse":

@@ -44,9 +44,15 @@ _AGAIN = (
 _OWE_SCORES = (
     f"INSERT INTO deliveries ({COLUMNS}) "
     f"SELECT webhook, run_id, max(epoch), '{SCORES}', 0, CAST(? AS BIGINT), NULL, '' "
-    f"FROM deliveries WHERE run_id = ? AND event = '{TRACE}' GROUP BY webhook, run_id "
-    "ON CONFLICT (run_id, webhook, epoch, event) DO UPDATE SET "
+    f"FROM deliveries WHERE run_id = ? AND event = '{TRACE}' AND webhook = coalesce(?, webhook) "
+    "GROUP BY webhook, run_id ON CONFLICT (run_id, webhook, epoch, event) DO UPDATE SET "
     "done_ns = NULL, next_ns = excluded.next_ns, tries = deliveries.tries + 1, error = ''"
+)
+
+# Scores are told of a trace that is there: of one that somebody is sending a receiver would say that there is none.
+_IS_THERE = (
+    f"(d.event <> '{SCORES}' OR NOT EXISTS (SELECT 1 FROM deliveries t WHERE t.run_id = d.run_id "
+    f"AND t.webhook = d.webhook AND t.event = '{TRACE}' AND t.done_ns IS NULL))"
 )
 
 # How far a webhook has looked, as a row that is never due: `next_ns` is the `seq` of the last end that it has seen,
@@ -147,9 +153,12 @@ def owe(delivery: DeliveryRow) -> Change:
     return Change(_OWE, (one.webhook, one.run_id, one.epoch, one.event, one.next_ns))
 
 
-def owe_scores(run_id: str, *, now_ns: int) -> Change:
-    """Note that whoever is owed, or was sent, the trace of a run is to be told of its scores, again if need be."""
-    return Change(_OWE_SCORES, (now_ns, run_id))
+def owe_scores(run_id: str, *, now_ns: int, webhook: str | None = None) -> Change:
+    """Note that whoever is owed, or was sent, the trace of a run is to be told of its scores, again if need be.
+
+    webhook: the only one of them that is meant.
+    """
+    return Change(_OWE_SCORES, (now_ns, run_id, webhook))
 
 
 def settle(delivery: DeliveryRow, *, now_ns: int, again_ns: int | None = None, error: str = "") -> Change:
@@ -208,9 +217,16 @@ def mark_of(row: Row) -> Mark:
 
 
 def due_query(webhook: str, *, now_ns: int, most: int) -> Query:
-    """The deliveries of a webhook that may be taken, those that have been due for longest first."""
-    terms = f"webhook = ? AND done_ns IS NULL AND next_ns <= ? AND {_IS_ONE}"
-    return f"SELECT {COLUMNS} FROM deliveries WHERE {terms} ORDER BY next_ns LIMIT ?", (webhook, now_ns, most)
+    """The deliveries of a webhook that may be taken, those that have been due for longest first.
+
+    Scores of a run may not be while its trace is owed.
+    """
+    terms = f"webhook = ? AND done_ns IS NULL AND next_ns <= ? AND {_IS_ONE} AND {_IS_THERE}"
+    return f"SELECT {COLUMNS} FROM deliveries d WHERE {terms} ORDER BY next_ns LIMIT ?", (
+        webhook,
+        now_ns,
+        most,
+    )
 
 
 def behind_query(webhook: str) -> Query:

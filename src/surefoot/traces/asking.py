@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -13,6 +14,10 @@ from surefoot.models.chain.retries import Retries, next_delay, retry_after
 from surefoot.models.posting import Posted, request
 
 WORTH_RETRYING = frozenset({429, 502, 503, 504})
+"""Those that OTLP names; any other failure would be the same in a moment."""
+NOT_TAKEN = frozenset({400, 413, 422})
+"""Answers that are about what was sent, and would be the same the next time."""
+_SHOWN, _MOST_SAID = 300, 65_536
 _MOST_BYTES = 64 * 1024 * 1024
 
 
@@ -39,7 +44,7 @@ def ask(
         try:
             answer = request(method, url, body, headers=headers, timeout=timeout, most=_MOST_BYTES)
         except OSError as raised:
-            if _is_hopeless(raised):
+            if is_hopeless(raised):
                 raise unreachable(raised) from raised
             error = raised
         if answer is not None and answer.status not in WORTH_RETRYING:
@@ -68,15 +73,26 @@ def why_unreachable(error: OSError | None, timeout: float) -> str:
             return "nothing listens there: start the server, or correct the address"
         case socket.gaierror():
             return "its host is not known: correct the address"
+        case ssl.SSLCertVerificationError():
+            return f"its certificate is not trusted ({error.verify_message}): name its authority in SSL_CERT_FILE"
+        case ssl.SSLError():
+            return f"no TLS connection ({error.reason or error}): is it http:// rather than https://?"
         case TimeoutError():
             return f"no answer within {timeout:g} s: see if it is overloaded, then send again"
         case _:
             return f"the connection failed ({error}): see if it is running, then send again"
 
 
-def _is_hopeless(error: OSError) -> bool:
+def is_hopeless(error: OSError) -> bool:
     """Whether another attempt in a moment would end the same."""
-    return isinstance(error, ConnectionRefusedError | socket.gaierror) or error.errno in (
+    return isinstance(error, ConnectionRefusedError | socket.gaierror | ssl.SSLError) or error.errno in (
         errno.ENETUNREACH,
         errno.EHOSTUNREACH,
     )
+
+
+def printable(text: str) -> str:
+    """What others say, as one line that a terminal and a log can show; not all of it where it is long."""
+    text = "".join(character if character.isprintable() else " " for character in text[:_MOST_SAID])
+    text = " ".join(text.replace("\N{REPLACEMENT CHARACTER}", " ").split())
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -12,13 +13,12 @@ from surefoot.errors import ExportError
 from surefoot.ledger import RunScore
 from surefoot.models.chain.retries import Retries
 from surefoot.models.posting import Posted
-from surefoot.traces.asking import ask, asked_to_wait, why_unreachable
+from surefoot.traces.asking import NOT_TAKEN, ask, asked_to_wait, printable, why_unreachable
 from surefoot.traces.remarks import Remark, left
 from surefoot.values import Json
 
 _PATH = "/v1/span_annotations"
 _AT_ONCE = 100
-_SHOWN = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +33,19 @@ class Annotations:
 
     def tell(self, said: Sequence[Remark], *, patience: Retries, timeout: float) -> None:
         """See `surefoot.traces.remarks.Remarks`."""
-        made = [_annotation(one.span, given) for one in said for given in one.scores]
-        for begin in range(0, len(made), _AT_ONCE):
+        made = [(one, given) for one in said for given in one.scores]
+        waiting = deque(made[begin : begin + _AT_ONCE] for begin in range(0, len(made), _AT_ONCE))
+        while waiting:
+            some = waiting.popleft()
             try:
-                self._post(made[begin : begin + _AT_ONCE], patience, timeout)
+                self._post([_annotation(one.span, given) for one, given in some], patience, timeout)
             except ExportError as error:
-                left(error, "scores of runs are not at their spans in Phoenix")
+                if error.status in NOT_TAKEN and len(some) > 1:
+                    # It takes all or none: one that it does not take keeps no others away.
+                    middle = len(some) // 2
+                    waiting.extendleft((some[middle:], some[:middle]))
+                    continue
+                left(error, _left(some))
 
     def _post(self, made: Sequence[Json], patience: Retries, timeout: float) -> None:
         def unreachable(error: OSError | None) -> ExportError:
@@ -60,12 +67,19 @@ class Annotations:
         )
 
     def _refused(self, answer: Posted) -> ExportError:
-        said = " ".join(answer.body[:_SHOWN].decode("utf-8", "replace").split())
+        said = printable(answer.body.decode("utf-8", "replace"))
         advice = "it did not take the annotations"
         if answer.status in (401, 403):
             advice = "its key is missing or wrong: set PHOENIX_API_KEY, or key in [traces.NAME]"
         message = f"{self.url} answered with {answer.status}{f' ({said})' if said else ''}: {advice}"
         return ExportError(message, status=answer.status, retry_after=asked_to_wait(answer))
+
+
+def _left(some: Sequence[tuple[Remark, RunScore]]) -> str:
+    if len(some) > 1:
+        return "scores of runs are not at their spans in Phoenix"
+    [(one, given)] = some
+    return f"the score {given.score.metric!r} of run {one.run} is not at its span in Phoenix"
 
 
 def _annotation(span: str, given: RunScore) -> Json:

@@ -64,6 +64,7 @@ class Receiver:
         Raises `InvalidInput`, `ConfigError` for a credential that is missing, and `ExportError` where MLflow does not
         answer.
         """
+        check_headers(self._further)
         match self.to:
             case "mlflow":
                 target = self._mlflow(settings, environ)
@@ -75,7 +76,6 @@ class Receiver:
                 target = self._phoenix(environ)
             case _:
                 target = otlp_target(self.url, environ=environ)
-        check_headers(self._further)
         joins = self.to == "otlp" if self.joins is None else self.joins
         return replace(target, headers={**target.headers, **self._further}, joins=joins)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Protocol
 
 from surefoot import scope
@@ -19,7 +20,7 @@ _log = scope.logger("surefoot.traces")
 
 _LATER = WORTH_RETRYING | {401, None}
 """Answers after which the same may be taken later; None where there was none. Whoever may send spans may not (403) be
-let do the rest, for which no trace is to wait."""
+let do the rest, and an older server may not know of it (404, 405, 501)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,20 @@ def remarks_of(traces: Iterable[Trace], *, joins: bool = False) -> list[Remark]:
     return [found for found in all_of_them if found.prompts or found.scores]
 
 
+def has_failed(error: ExportError) -> bool:
+    """Whether a receiver is there and failed with what it was told, as it may not with another thing."""
+    status = error.status or 0
+    is_failure = status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.NOT_IMPLEMENTED
+    return is_failure and status not in WORTH_RETRYING
+
+
+def may_be_taken_later(error: ExportError) -> bool:
+    """Whether it is the receiver, or what lets in there, that is at fault, and not what it was told."""
+    return error.status in _LATER or has_failed(error)
+
+
 def left(error: ExportError, what: str) -> None:
     """Log that a receiver does not take something that is not needed. Raises the error where it may later."""
-    if error.status in _LATER:
+    if may_be_taken_later(error):
         raise error
     _log.warning("%s: %s", what, error)

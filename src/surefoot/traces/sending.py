@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import gzip
-import socket
-import ssl
 import zlib
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -17,6 +14,7 @@ from surefoot.errors import ExportError
 from surefoot.models.chain.retries import Retries, next_delay, retry_after
 from surefoot.models.posting import Posted, post
 from surefoot.traces import otlp
+from surefoot.traces.asking import WORTH_RETRYING, is_hopeless, printable, why_unreachable
 from surefoot.traces.remarks import Remark, remarks_of
 from surefoot.traces.spans import Trace
 from surefoot.traces.targets import Target, own_version
@@ -26,10 +24,7 @@ logger = scope.logger("surefoot.traces")
 
 PATIENCE = Retries(count=6, base=1.0, cap=30.0, deadline=120.0)
 
-# Those that OTLP names; any other failure would be the same the next time.
-_WORTH_RETRYING = frozenset({429, 502, 503, 504})
 _TOO_LARGE = 413
-_SHOWN = 300
 _LEVEL = 1
 """Of gzip: the usual 6 makes an eighth less of it, in four times the time, which is more than all else that is done."""
 _MOST_UNPACKED = 65_536
@@ -63,7 +58,7 @@ def send(
     clock: Clock | None = None,
     poster: Poster = post,
 ) -> Sent:
-    """Send traces, however many: they are read while they are sent. Then tell of them what is no span.
+    """Send traces, however many: they are read while they are sent. After each request tell what is no span.
 
     timeout: seconds for each answer. Raises `ExportError`; what was sent before stays sent, and sending all again
     gives the same spans.
@@ -76,16 +71,18 @@ def send(
         nonlocal runs
         for trace in traces:
             runs += 1
+            yield trace
             if target.remarks is not None:
                 said.extend(remarks_of([trace], joins=target.joins))
-            yield trace
 
     for request in otlp.requests(
         counted(), target.resource, now_ns=sender.clock.wall_ns(), joins=target.joins
     ):
         sender.deliver(request)
-    if target.remarks is not None:
-        target.remarks.tell(said, patience=patience, timeout=timeout)
+        # Of the traces all of whose spans are there: what waits is never more than a request has.
+        if target.remarks is not None and said:
+            target.remarks.tell(said, patience=patience, timeout=timeout)
+            said.clear()
     done = sender.sent
     return Sent(runs, done.spans, done.requests, done.retries, done.rejected, done.problem)
 
@@ -156,11 +153,11 @@ class _Sender:
             try:
                 answer = self.poster(self.target.url, body, headers=headers, timeout=self.timeout)
             except OSError as raised:
-                if _is_hopeless(raised):
+                if is_hopeless(raised):
                     raise ExportError(self._unreachable(raised)) from raised
                 error = raised
             if answer is not None:
-                if answer.status not in _WORTH_RETRYING:
+                if answer.status not in WORTH_RETRYING:
                     return answer
                 asked = retry_after(answer.headers, self.clock.wall_ns() / 1e9)
             failures += 1
@@ -177,7 +174,7 @@ class _Sender:
     def _told(self, answer: Posted) -> str:
         """An answer that is no success, in words: what, where, what to do."""
         url, status = self.target.url, answer.status
-        said = _printable(_plain(answer))
+        said = printable(_plain(answer).decode("utf-8", "replace"))
         said = f" ({said})" if said else ""
         match status:
             case 401 | 403:
@@ -192,9 +189,9 @@ class _Sender:
             case 415:
                 advice = "it does not speak OTLP as protobuf: send through an OpenTelemetry collector"
             case _ if 300 <= status < 400:
-                place = answer.headers.get("location", "another address")
+                place = printable(answer.headers.get("location", "another address"))
                 advice = f"it has moved: send to {place}"
-            case _ if status in _WORTH_RETRYING:
+            case _ if status in WORTH_RETRYING:
                 advice = "it is overloaded or down, and several attempts did not help: send again later"
             case _ if status >= 500:
                 advice = "it failed: look into its log"
@@ -204,24 +201,12 @@ class _Sender:
 
     def _unreachable(self, error: OSError | None) -> str:
         url = self.target.url
-        match error:
-            case ConnectionRefusedError():
-                what = (
-                    "nothing listens there: start the receiver, or correct the address "
-                    "(OTLP over HTTP is mostly on port 4318)"
-                )
-            case socket.gaierror():
-                what = "its host is not known: correct the address"
-            case ssl.SSLCertVerificationError():
-                what = f"its certificate is not trusted ({error.verify_message}): name its authority in SSL_CERT_FILE"
-            case ssl.SSLError():
-                what = f"no TLS connection ({error.reason or error}): is it http:// rather than https://?"
-            case TimeoutError():
-                what = (
-                    f"no answer within {self.timeout:g} s: see if the receiver is overloaded, then send again"
-                )
-            case _:
-                what = f"the connection failed ({error}): see if the receiver is running, then send again"
+        what = why_unreachable(error, self.timeout)
+        if isinstance(error, ConnectionRefusedError):
+            what = (
+                "nothing listens there: start the receiver, or correct the address "
+                "(OTLP over HTTP is mostly on port 4318)"
+            )
         return f"{url} cannot be reached: {what}{self._progress()}"
 
     def _progress(self) -> str:
@@ -232,14 +217,6 @@ class _Sender:
 
 def _with_retry(sent: Sent) -> Sent:
     return Sent(sent.runs, sent.spans, sent.requests, sent.retries + 1, sent.rejected, sent.problem)
-
-
-def _is_hopeless(error: OSError) -> bool:
-    """Whether another attempt in a moment would end the same."""
-    return isinstance(error, ConnectionRefusedError | socket.gaierror | ssl.SSLError) or error.errno in (
-        errno.ENETUNREACH,
-        errno.EHOSTUNREACH,
-    )
 
 
 def _is_protobuf(answer: Posted) -> bool:
@@ -254,12 +231,3 @@ def _plain(answer: Posted) -> bytes:
         return zlib.decompressobj(_GZIP).decompress(answer.body, _MOST_UNPACKED)
     except zlib.error:
         return b""
-
-
-def _printable(body: bytes) -> str:
-    """What an error's body says, as one line; a protobuf status is read for its text only."""
-    text = "".join(
-        character if character.isprintable() else " " for character in body.decode("utf-8", "replace")
-    )
-    text = " ".join(text.replace("\N{REPLACEMENT CHARACTER}", " ").split())
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"

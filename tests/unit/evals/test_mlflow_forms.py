@@ -66,6 +66,15 @@ def test_the_model_without_what_the_environment_says(monkeypatch: pytest.MonkeyP
     assert (config["temperature"], config["top_p"], config["provider"]) == (0.5, 1, "openai")
 
 
+@pytest.mark.parametrize("stop", ["'${env:STOPPER}'", "[END, '${env:STOPPER}']"])
+def test_no_setting_says_what_the_environment_says(stop: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STOPPER", "not-to-be-told")
+    head = "---\nname: p\nmodel:\n  api: chat\n  configuration: {type: openai, name: gpt-4o}\n"
+    found = tags(f"{head}  parameters: {{stop: {stop}}}\n---\nuser:\nHi\n")
+    assert "not-to-be-told" not in str(found)
+    assert "${env:STOPPER}" in json.loads(found["_mlflow_prompt_model_config"])["stop_sequences"]
+
+
 def test_a_model_of_which_nothing_can_be_said() -> None:
     found = tags("---\nname: p\nmodel:\n  id: gpt-4o\n  options: {temperature: warm}\n---\nuser:\nHi\n")
     assert "_mlflow_prompt_model_config" not in found

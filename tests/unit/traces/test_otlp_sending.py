@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
+from hooked import Hooked
 from receiver import Receiver, Reply
 from surefoot.errors import ExportError, InvalidInput
-from surefoot.ledger import Entry, RunRecord, Totals
+from surefoot.ledger import Entry, RunRecord, RunScore, ScoreRecord, Totals
 from surefoot.models.chain.retries import Retries
 from surefoot.traces import Span, Trace
 from surefoot.traces.otlp import requests
+from surefoot.traces.phoenix import Annotations
 from surefoot.traces.sending import PATIENCE, send
 from surefoot.traces.targets import Target, otlp_target
 from surefoot.values import new_id
@@ -263,3 +267,16 @@ def test_without_the_extra_the_command_that_installs_it_is_named() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
     assert 'pip install "surefoot[otel]"' in done.stdout
+
+
+def test_what_is_said_of_traces_is_told_as_they_arrive() -> None:
+    scores = (RunScore("E1", 1, ScoreRecord("right", value=True)),)
+    traces = [replace(made_trace(steps=299), scores=scores) for _ in range(4)]
+    with Hooked() as server:
+        send(traces, replace(Target(server.url("/v1/traces")), remarks=Annotations(server.url(""))))
+        # 1,200 spans go in three requests: the first one, two, and all traces are whole then.
+        told = [
+            len(json.loads(got.body)["data"]) if got.path == "/v1/span_annotations" else "spans"
+            for got in server.got
+        ]
+    assert told == ["spans", 1, "spans", 2, "spans", 1]

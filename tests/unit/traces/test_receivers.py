@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hooked import Hooked
 from receiver import Receiver as Server
 from receiver import attributes
+from surefoot.config import load
 from surefoot.config.model import MlflowSettings
 from surefoot.errors import ConfigError, InvalidInput
 from surefoot.ledger import Entry, RunRecord, Totals
@@ -144,3 +147,23 @@ def test_what_is_no_retrieval(output: Any) -> None:
     from surefoot.traces.retrieved import retrieved
 
     assert retrieved(output) == ()
+
+
+@pytest.mark.parametrize("token", ["tell-nobody\n", "tell-nobódy"])
+def test_credentials_that_no_header_carries_are_refused_before_anything_is_asked(token: str) -> None:
+    with Hooked() as server:
+        with pytest.raises(InvalidInput, match="the value of header authorization") as caught:
+            target({"MLFLOW_TRACKING_TOKEN": token}, to="mlflow", url=server.url(""), project="desk")
+        assert "tell-nob" not in str(caught.value)
+        further = {"X-Token": token}
+        with pytest.raises(InvalidInput, match="the value of header x-token"):
+            target(to="mlflow", url=server.url(""), project="desk", headers=further)
+        assert server.got == []
+
+
+def test_runs_that_share_a_trace_are_not_for_mlflow(tmp_path: Path) -> None:
+    (tmp_path / "surefoot.toml").write_text('[traces.m]\nto = "mlflow"\njoin = true\n')
+    with pytest.raises(ConfigError, match="runs that share one would lose theirs: leave join out"):
+        load(tmp_path, environ={})
+    (tmp_path / "surefoot.toml").write_text('[traces.m]\nto = "mlflow"\njoin = false\n')
+    assert load(tmp_path, environ={}).config.traces["m"].join is False

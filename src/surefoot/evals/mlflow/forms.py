@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import orjson
 
 from surefoot.errors import UsageError
-from surefoot.models.generating.sections import section_of
+from surefoot.models.generating.sections import Section, section_of
 from surefoot.prompts import Prompt, Prompty
 from surefoot.prompts.schemas import outputs_of
 from surefoot.prompts.skeleton import Part, skeleton
@@ -82,8 +82,7 @@ def _model(prompt: Prompt) -> dict[str, Json]:
     except UsageError:
         return {}
     call = section.call
-    # What the environment says is of this machine, and may be a secret.
-    provider, model = _split(section.masked(call.model))
+    provider, model = _split(call.model)
     found: dict[str, Json] = {
         "provider": provider,
         "model_name": model,
@@ -96,4 +95,16 @@ def _model(prompt: Prompt) -> dict[str, Json]:
         "stop_sequences": list(call.stop) if call.stop else None,
         "seed": call.seed,
     }
-    return {name: value for name, value in found.items() if value not in (None, "")}
+    # What the environment says is of this machine, and may be a secret.
+    return {name: _masked(section, value) for name, value in found.items() if value not in (None, "")}
+
+
+def _masked(section: Section, value: Json) -> Json:
+    """A setting with the reference where the environment has put something in its place."""
+    match value:
+        case str():
+            return section.masked(value)
+        case list():
+            return [_masked(section, one) for one in value]
+        case _:
+            return value

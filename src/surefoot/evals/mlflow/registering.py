@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from http import HTTPStatus
 
 from surefoot import flows, prompts
 from surefoot.errors import InvalidInput, UnknownPrompt, UsageError
@@ -13,12 +15,12 @@ from surefoot.evals.mlflow import forms
 from surefoot.prompts import Library, PromptVersion, selecting
 from surefoot.traces.mlflow import Refused, server_of
 from surefoot.traces.mlflow.registry import Registry
+from surefoot.traces.remarks import may_be_taken_later
 from surefoot.values import Json, PromptRef
 
 _ALIAS = re.compile(r"[A-Za-z0-9_-]+")
 _RESERVED = "latest"
 _DIGITS = re.compile(r"(\d+)")
-_BAD_REQUEST = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +75,8 @@ def register(*references: str, url: str | None = None, experiment_name: str = ""
     if server.experiment:
         names = dict.fromkeys(each.version.name for each in found if each.number is not None)
         place = server.experiment_id(server.experiment) if names else ""
-        for name in names:
-            registry.show_in(name, place)
+        refusals = {name: _refusal(partial(registry.show_in, name, place)) for name in names}
+        found = [_and(each, refusals.get(each.version.name, "")) for each in found]
     return found
 
 
@@ -105,17 +107,36 @@ def _registered(registry: Registry, library: Library, version: PromptVersion) ->
     except (InvalidInput, UsageError) as error:
         return Registered(version, problem=str(error))
     except Refused as refused:
-        if refused.status != _BAD_REQUEST:
+        if _is_about_all(refused):
             raise
         return Registered(version, problem=str(refused))
-    aliases = tuple(
-        label for label in version.labels if _ALIAS.fullmatch(label) and label.lower() != _RESERVED
-    )
-    for alias in aliases:
-        registry.point(version.name, alias, number)
-    others = [label for label in version.labels if label not in aliases]
-    problem = f"MLflow has no alias of the name {', '.join(others)}" if others else ""
-    return Registered(version, number, is_new, forms.TEMPLATE not in entry.tags, aliases, problem)
+    named = [label for label in version.labels if _ALIAS.fullmatch(label) and label.lower() != _RESERVED]
+    refusals = {alias: _refusal(partial(registry.point, version.name, alias, number)) for alias in named}
+    aliases = tuple(alias for alias, refusal in refusals.items() if not refusal)
+    others = [label for label in version.labels if label not in named]
+    made = Registered(version, number, is_new, forms.TEMPLATE not in entry.tags, aliases)
+    made = _and(made, f"MLflow has no alias of the name {', '.join(others)}" if others else "")
+    return _and(made, *(f"no alias {alias}: {why}" for alias, why in refusals.items() if why))
+
+
+def _refusal(ask: Callable[[], None]) -> str:
+    """What the server says against it, else nothing. Raises `ExportError` for what it says to anything."""
+    try:
+        ask()
+    except Refused as refused:
+        if _is_about_all(refused):
+            raise
+        return str(refused)
+    return ""
+
+
+def _is_about_all(refused: Refused) -> bool:
+    # Something else than MLflow has no name for an error.
+    return may_be_taken_later(refused) or (refused.status == HTTPStatus.NOT_FOUND and not refused.code)
+
+
+def _and(made: Registered, *problems: str) -> Registered:
+    return replace(made, problem="; ".join(filter(None, (made.problem, *problems))))
 
 
 def _age(version: PromptVersion) -> tuple[str, bool, int, tuple[tuple[int, str], ...]]:

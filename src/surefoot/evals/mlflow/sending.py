@@ -19,6 +19,8 @@ from surefoot.tracecontext import trace_id
 from surefoot.traces.mlflow import Refused, Server, server_of
 from surefoot.traces.mlflow.linking import EXPERIMENT, LINKED_PROMPTS, link, linked_prompts, page_of, sent_as
 from surefoot.traces.mlflow.registry import Registry
+from surefoot.traces.mlflow.server import part
+from surefoot.traces.remarks import may_be_taken_later
 from surefoot.values import Json
 
 T = TypeVar("T")
@@ -89,13 +91,12 @@ def sent_to(server: Server, experiment: Experiment) -> Sent:
             start_time=begun_ms,
             tags=payload.pairs({EXPERIMENT: experiment.id}),
         )
-        found = made["run"]["info"]
-    run_id = str(found["run_id"])
+        found = part(made, "run", "info")
+    run_id = str(part(found, "run_id"))
     _log(server, run_id, experiment, ended_ms)
     if not is_new:
         _clear(server, run_id, experiment)
     server.post("runs/log-inputs", run_id=run_id, datasets=[payload.dataset(experiment)])
-    _link_prompts(server, run_id, experiment)
     problem = _table(server, str(found.get("artifact_uri", "")), experiment)
     server.post(
         "runs/update",
@@ -104,8 +105,9 @@ def sent_to(server: Server, experiment: Experiment) -> Sent:
         end_time=ended_ms,
         run_name=experiment.name or experiment.flow,
     )
+    unled = _link_prompts(server, run_id, experiment)
     traces, unlinked = _link(server, place, run_id, experiment)
-    problem = "; ".join(filter(None, (problem, unlinked)))
+    problem = "; ".join(filter(None, (problem, unled, unlinked)))
     return Sent(server.url, place, run_id, is_new, len(payload.metrics(experiment)), problem, traces)
 
 
@@ -149,16 +151,22 @@ def _table(server: Server, place: str, experiment: Experiment) -> str:
     return ""
 
 
-def _link_prompts(server: Server, run_id: str, experiment: Experiment) -> None:
-    """Let the run lead to the prompts of the experiment, as far as they are registered."""
+def _link_prompts(server: Server, run_id: str, experiment: Experiment) -> str:
+    """Let the run lead to the prompts of the experiment that are registered; why that is not possible, else nothing."""
     registry = Registry(server)
-    found = [
-        (name, numbers[0])
-        for name, digest in experiment.prompts.items()
-        if (numbers := registry.numbers(name, digest))
-    ]
-    if found:
-        server.post("runs/set-tag", run_id=run_id, key=LINKED_PROMPTS, value=linked_prompts(found))
+    try:
+        found = [
+            (name, numbers[0])
+            for name, digest in experiment.prompts.items()
+            if (numbers := registry.numbers(name, digest))
+        ]
+        if found:
+            server.post("runs/set-tag", run_id=run_id, key=LINKED_PROMPTS, value=linked_prompts(found))
+    except Refused as refused:
+        if may_be_taken_later(refused):
+            raise
+        return f"its prompts are not linked: {refused}"
+    return ""
 
 
 def _link(server: Server, place: str, run_id: str, experiment: Experiment) -> tuple[int, str]:
@@ -167,12 +175,12 @@ def _link(server: Server, place: str, run_id: str, experiment: Experiment) -> tu
     try:
         return link(server, place, run_id, list(traces)), ""
     except Refused as refused:
-        if refused.status not in _UNKNOWN_THERE:
+        if may_be_taken_later(refused):
             raise
-        return (
-            0,
-            "the traces of its cases are not linked: this version of MLflow cannot link them, a newer one can",
-        )
+        why = "this version of MLflow cannot link them, a newer one can"
+        if refused.status not in _UNKNOWN_THERE:
+            why = str(refused)
+        return 0, f"the traces of its cases are not linked: {why}"
 
 
 def _times(experiment: Experiment) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from surefoot.traces.mlflow.server import Server
+from surefoot.traces.mlflow.server import Server, part
 from surefoot.values import Json
 
 EVALUATION = "surefoot.evaluation"
@@ -37,7 +37,7 @@ def sent_as(server: Server, experiment_id: str, experiment: str) -> dict[str, An
         max_results=1,
     )
     runs: list[dict[str, Any]] = said.get("runs") or []
-    return runs[0]["info"] if runs else None
+    return part(runs[0], "info") if runs else None
 
 
 def page_of(url: str, experiment_id: str, run_id: str) -> str:
@@ -56,8 +56,8 @@ def link(server: Server, experiment_id: str, run_id: str, traces: Sequence[str])
     page, there = page_of(server.url, experiment_id, run_id), 0
     for info in _linked(server, experiment_id, run_id):
         there += 1
-        if info.get("tags", {}).get(EVALUATION) != page:
-            set_tag(server, str(info["trace_id"]), EVALUATION, page)
+        if (info.get("tags") or {}).get(EVALUATION) != page:
+            set_tag(server, str(part(info, "trace_id")), EVALUATION, page)
     return there
 
 

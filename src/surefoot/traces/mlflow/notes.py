@@ -19,7 +19,7 @@ from surefoot.traces.mlflow.linking import (
     set_tag,
 )
 from surefoot.traces.mlflow.registry import Registry
-from surefoot.traces.mlflow.server import Server
+from surefoot.traces.mlflow.server import Server, part
 from surefoot.traces.remarks import Remark, left
 from surefoot.values import Json, PromptRef
 
@@ -72,18 +72,35 @@ class Notes:
     def _assess(self, server: Server, name: str, said: Remark) -> None:
         if not said.scores:
             return
-        found = server.get(f"traces/{name}", version="3.0").get("trace", {}).get("trace_info", {})
-        told: list[dict[str, Any]] = found.get("assessments") or []
-        there = {str(each.get("metadata", {}).get(_SCORE)): each for each in reversed(told)}
+        there = self._assessments(server, name)
+        is_new = False
         for given in said.scores:
             made = _assessment(name, given)
             former = there.get(_key(given))
             if former is None:
                 server.send("POST", f"traces/{name}/assessments", {"assessment": made}, version="3.0")
+                is_new = True
             elif not _is_same(former, made):
                 body: dict[str, Json] = {"assessment": made, "update_mask": "feedback,rationale"}
-                place = f"traces/{name}/assessments/{former['assessment_id']}"
-                server.send("PATCH", place, body, version="3.0")
+                server.send("PATCH", _place(name, former), body, version="3.0")
+        if is_new:
+            # Somebody else may have made the same meanwhile: MLflow has no condition for making one.
+            self._assessments(server, name)
+
+    def _assessments(self, server: Server, name: str) -> dict[str, dict[str, Any]]:
+        """Those of a trace by what they are of: of each the newest. Others are taken away."""
+        found: dict[str, Any] = server.get(f"traces/{name}", version="3.0").get("trace") or {}
+        told: list[dict[str, Any]] = (found.get("trace_info") or {}).get("assessments") or []
+        there: dict[str, dict[str, Any]] = {}
+        # Whoever reads them keeps the same one.
+        for each in sorted(told, key=_age):
+            key = (each.get("metadata") or {}).get(_SCORE)
+            if key is None:
+                continue
+            if key in there:
+                server.send("DELETE", _place(name, there[key]), {}, version="3.0")
+            there[key] = each
+        return there
 
     def _lead(self, server: Server, name: str, said: Remark) -> None:
         pages = [page for given in said.scores if (page := self._page(server, given.experiment))]
@@ -93,9 +110,19 @@ class Notes:
     def _page(self, server: Server, experiment: str) -> str:
         if experiment not in self._pages:
             found = sent_as(server, self._experiment_id, experiment)
-            here = "" if found is None else page_of(server.url, self._experiment_id, str(found["run_id"]))
+            here = (
+                "" if found is None else page_of(server.url, self._experiment_id, str(part(found, "run_id")))
+            )
             self._pages[experiment] = here
         return self._pages[experiment]
+
+
+def _age(assessment: Mapping[str, Any]) -> tuple[str, str]:
+    return str(assessment.get("create_time", "")).rstrip("Z"), str(assessment.get("assessment_id", ""))
+
+
+def _place(name: str, assessment: Mapping[str, Any]) -> str:
+    return f"traces/{name}/assessments/{part(assessment, 'assessment_id')}"
 
 
 def _key(given: RunScore) -> str:

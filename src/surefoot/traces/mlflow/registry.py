@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from surefoot.errors import InvalidInput
-from surefoot.traces.mlflow.server import Refused, Server
+from surefoot.traces.mlflow.server import Refused, Server, number, part
 from surefoot.values import Json
 
 DIGEST = "surefoot.digest"
@@ -48,7 +48,7 @@ class Registry:
             max_results=_MOST_VERSIONS,
         )
         found: list[dict[str, Any]] = said.get("model_versions") or []
-        return sorted(int(each["version"]) for each in found)
+        return sorted(number(each, "version") for each in found)
 
     def register(self, version: Entry) -> tuple[int, bool]:
         """The number that a version has there, and whether it is new.
@@ -68,7 +68,7 @@ class Registry:
             description=version.description,
             tags=_pairs(tags),
         )
-        own = int(made["model_version"]["version"])
+        own = number(made, "model_version", "version")
         first, *_ = *self.numbers(version.name, version.digest), own
         if first < own:
             self._server.send("DELETE", "model-versions/delete", {"name": version.name, "version": str(own)})
@@ -105,7 +105,7 @@ class Registry:
                 ) from None
 
     def _prompt(self, name: str) -> dict[str, Any]:
-        found: dict[str, Any] = self._server.get("registered-models/get", name=name)["registered_model"]
+        found: dict[str, Any] = part(self._server.get("registered-models/get", name=name), "registered_model")
         return found
 
 

@@ -15,7 +15,8 @@ import orjson
 from surefoot.errors import ConfigError, ExportError, InvalidInput
 from surefoot.models.chain.retries import Retries
 from surefoot.models.posting import Posted
-from surefoot.traces.asking import WORTH_RETRYING, ask, asked_to_wait, why_unreachable
+from surefoot.traces.asking import WORTH_RETRYING, ask, asked_to_wait, printable, why_unreachable
+from surefoot.traces.targets import check_headers
 from surefoot.values import Json
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ Version = Literal["2.0", "3.0"]
 """Of the API: traces and what is said of them are in 3.0, all else in 2.0."""
 
 _ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts/"
-_SHOWN = 300
 
 
 class Refused(ExportError):
@@ -81,7 +81,7 @@ class Server:
             if refused.code != "RESOURCE_DOES_NOT_EXIST":
                 raise
         try:
-            return str(self.post("experiments/create", name=name)["experiment_id"])
+            return str(part(self.post("experiments/create", name=name), "experiment_id"))
         except Refused as refused:
             # Somebody else made it meanwhile.
             if refused.code != "RESOURCE_ALREADY_EXISTS":
@@ -111,7 +111,8 @@ class Server:
             case 404 if not code:
                 advice = "no MLflow server answers there: look up its address"
             case status if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
-                advice = f"it has moved to {answer.headers.get('location', 'another address')}: name that"
+                place = printable(answer.headers.get("location", "another address"))
+                advice = f"it has moved to {place}: name that"
             case status if status in WORTH_RETRYING or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 advice = "it is overloaded or failed: look into its log, then send again, which does no harm"
             case _:
@@ -129,7 +130,8 @@ def server_of(
     """The server at `url`, of the settings, or of MLflow's own variables, in this order.
 
     Credentials go to the server that they were given for: those of the settings and of the environment to a `url` that
-    was named here, too. Raises `ConfigError` where no server is named, and `InvalidInput` for what is no address.
+    was named here, too. Raises `ConfigError` where no server is named, and `InvalidInput` for what is no address, or no
+    credential that a header can carry.
     """
     found = url or settings.url or environ.get("MLFLOW_TRACKING_URI", "")
     if not found:
@@ -137,7 +139,10 @@ def server_of(
             'no MLflow server is named: set [mlflow] url = "http://localhost:5000", or MLFLOW_TRACKING_URI'
         )
     name = experiment or settings.experiment or environ.get("MLFLOW_EXPERIMENT_NAME", "")
-    return Server(_checked(found), name, _credentials(settings, environ))
+    headers = _credentials(settings, environ)
+    # Before anything is asked: what refuses to send a header quotes it.
+    check_headers(headers)
+    return Server(_checked(found), name, headers)
 
 
 def _checked(url: str) -> str:
@@ -175,8 +180,30 @@ def _api(version: Version, path: str) -> str:
     return f"/api/{version}/mlflow/{path}"
 
 
+def part(found: object, *names: str) -> Any:
+    """What an answer holds under these names, each below the one before. Raises `ExportError` where it holds none."""
+    for name in names:
+        found = cast("dict[str, Any]", found).get(name) if isinstance(found, dict) else None
+    if found is None:
+        raise ExportError(
+            f"what answered is no MLflow server that is known here: its answer has no {'.'.join(names)}; correct the "
+            "address, or see what answers there"
+        )
+    return found
+
+
+def number(found: object, *names: str) -> int:
+    """As `part`, and a whole number."""
+    text = str(part(found, *names))
+    if not (text.isascii() and text.isdecimal()):
+        raise ExportError(
+            f"what answered is no MLflow server that is known here: {'.'.join(names)} is no number"
+        )
+    return int(text)
+
+
 def _id_of(found: dict[str, Any]) -> str:
-    return str(found["experiment"]["experiment_id"])
+    return str(part(found, "experiment", "experiment_id"))
 
 
 def _json(answer: Posted) -> dict[str, Any]:
@@ -196,5 +223,4 @@ def _said(body: bytes) -> tuple[str, str]:
         text, code = str(found["message"]), str(found["error_code"])
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return "", ""
-    text = " ".join(text.split())
-    return f" ({text if len(text) <= _SHOWN else text[:_SHOWN] + '…'})", code
+    return f" ({printable(text)})", code
