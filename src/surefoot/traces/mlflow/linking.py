@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from surefoot.traces.mlflow.server import Server, part
+from surefoot.traces.mlflow.server import Server, fields, part
 from surefoot.values import Json
 
 EVALUATION = "surefoot.evaluation"
@@ -56,7 +56,7 @@ def link(server: Server, experiment_id: str, run_id: str, traces: Sequence[str])
     page, there = page_of(server.url, experiment_id, run_id), 0
     for info in _linked(server, experiment_id, run_id):
         there += 1
-        if (info.get("tags") or {}).get(EVALUATION) != page:
+        if fields(info, "tags").get(EVALUATION) != page:
             set_tag(server, str(part(info, "trace_id")), EVALUATION, page)
     return there
 

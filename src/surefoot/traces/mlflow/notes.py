@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from surefoot.errors import ExportError
 from surefoot.ledger import RunScore
@@ -19,7 +19,7 @@ from surefoot.traces.mlflow.linking import (
     set_tag,
 )
 from surefoot.traces.mlflow.registry import Registry
-from surefoot.traces.mlflow.server import Server, part
+from surefoot.traces.mlflow.server import Server, fields, part
 from surefoot.traces.remarks import Remark, left
 from surefoot.values import Json, PromptRef
 
@@ -89,12 +89,12 @@ class Notes:
 
     def _assessments(self, server: Server, name: str) -> dict[str, dict[str, Any]]:
         """Those of a trace by what they are of: of each the newest. Others are taken away."""
-        found: dict[str, Any] = server.get(f"traces/{name}", version="3.0").get("trace") or {}
-        told: list[dict[str, Any]] = (found.get("trace_info") or {}).get("assessments") or []
+        info = fields(server.get(f"traces/{name}", version="3.0"), "trace", "trace_info")
+        told = cast("list[dict[str, Any]]", info.get("assessments") or [])
         there: dict[str, dict[str, Any]] = {}
         # Whoever reads them keeps the same one.
         for each in sorted(told, key=_age):
-            key = (each.get("metadata") or {}).get(_SCORE)
+            key = fields(each, "metadata").get(_SCORE)
             if key is None:
                 continue
             if key in there:

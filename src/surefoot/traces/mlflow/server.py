@@ -192,6 +192,13 @@ def part(found: object, *names: str) -> Any:
     return found
 
 
+def fields(found: object, *names: str) -> dict[str, Any]:
+    """The fields of what an answer holds under these names, each below the one before; none where it holds nothing."""
+    for name in names:
+        found = cast("dict[str, Any]", found).get(name) if isinstance(found, dict) else None
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+
+
 def number(found: object, *names: str) -> int:
     """As `part`, and a whole number."""
     text = str(part(found, *names))
