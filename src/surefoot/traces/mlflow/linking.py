@@ -56,7 +56,8 @@ def link(server: Server, experiment_id: str, run_id: str, traces: Sequence[str])
     page, there = page_of(server.url, experiment_id, run_id), 0
     for info in _linked(server, experiment_id, run_id):
         there += 1
-        if (info.get("tags") or {}).get(EVALUATION) != page:
+        tags: dict[str, Any] = info.get("tags") or {}
+        if tags.get(EVALUATION) != page:
             set_tag(server, str(part(info, "trace_id")), EVALUATION, page)
     return there
 

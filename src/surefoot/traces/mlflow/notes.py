@@ -90,11 +90,13 @@ class Notes:
     def _assessments(self, server: Server, name: str) -> dict[str, dict[str, Any]]:
         """Those of a trace by what they are of: of each the newest. Others are taken away."""
         found: dict[str, Any] = server.get(f"traces/{name}", version="3.0").get("trace") or {}
-        told: list[dict[str, Any]] = (found.get("trace_info") or {}).get("assessments") or []
+        info: dict[str, Any] = found.get("trace_info") or {}
+        told: list[dict[str, Any]] = info.get("assessments") or []
         there: dict[str, dict[str, Any]] = {}
         # Whoever reads them keeps the same one.
         for each in sorted(told, key=_age):
-            key = (each.get("metadata") or {}).get(_SCORE)
+            metadata: dict[str, Any] = each.get("metadata") or {}
+            key = metadata.get(_SCORE)
             if key is None:
                 continue
             if key in there:
