@@ -224,6 +224,27 @@ def test_scores_with_which_a_server_fails_keep_no_others_waiting(
         assert [standings(ledger, run).get(kept.SCORES) for run in runs] == [None, "waiting", None]
 
 
+def test_a_server_that_goes_while_each_is_told_alone_keeps_the_spans(
+    ledger: Ledger, scores: Evaluations, tmp_path: Path
+) -> None:
+    with Hooked() as server:
+        (tmp_path / "surefoot.toml").write_text(f'[traces.there]\nto = "phoenix"\nurl = "{server.url("")}"\n')
+        sending = Exporter(ledger, load(tmp_path, environ={}).config)
+        sending.deliver()
+        runs = [ended(ledger) for _ in range(3)]
+        for run in runs:
+            score(scores, run)
+        # The spans, the scores of all, and those of the first and of the second.
+        server.answers += [Answer(), Answer(500), Answer(), Answer(503)]
+        assert sending.deliver() == {"there": 3}
+        assert [standings(ledger, run)[kept.TRACE] for run in runs] == ["delivered"] * 3
+        assert sorted(str(standings(ledger, run).get(kept.SCORES)) for run in runs) == [
+            "None",
+            "waiting",
+            "waiting",
+        ]
+
+
 def test_credentials_that_no_header_carries_are_waited_for_and_not_told(
     ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

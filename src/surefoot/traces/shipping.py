@@ -204,13 +204,13 @@ class Shipping:
         except ExportError as error:
             if has_failed(error) and len(batch) > 1:
                 # It may be about one of them, which waits by itself then.
-                return self._each(batch, lambda one: self._tell([one], target))
+                return self._tell_each(batch, target, error)
             return self._untold(batch, error)
         except LedgerError:
             raise
         except Exception as error:  # noqa: BLE001  (what one trace is made of keeps no other one)
             if len(batch) > 1:
-                return self._each(batch, lambda one: self._tell([one], target))
+                return self._tell_each(batch, target, error)
             why = f"{type(error).__name__}: {error}"
             _log.error("traces.%s: scores of run %s are left out: %s", self._label, batch[0][0].run_id, why)
         self._failed_in_turn = self._untold_in_turn = 0
@@ -218,12 +218,20 @@ class Shipping:
         self._count(problem="")
         return True
 
-    def _untold(self, batch: Sequence[_Owed], error: ExportError) -> bool:
+    def _tell_each(self, batch: Sequence[_Owed], target: Target, error: Exception) -> bool:
+        """As `_tell`, of each alone, after all of them at once had this error."""
+        for n, one in enumerate(batch, start=1):
+            if not self._tell([one], target):
+                self._untold(batch[n:], error)
+                return False
+        return True
+
+    def _untold(self, batch: Sequence[_Owed], error: Exception) -> bool:
         """Note that spans have arrived, and that what is said of them is still to be told; as `_tell`.
 
         Other spans wait for it only where the receiver asks for a pause.
         """
-        is_there = error.status not in WORTH_RETRYING
+        is_there = getattr(error, "status", None) not in WORTH_RETRYING
         pause = 0.0 if is_there else self._pause(error)
         if is_there:
             self._failed_in_turn = 0
@@ -248,19 +256,15 @@ class Shipping:
         """Find the traces that are not taken: each goes alone."""
         self._failed_in_turn = 0
         if len(batch) > 1:
-            return self._each(batch, lambda one: self._ship([one]))
+            for n, one in enumerate(batch, start=1):
+                if not self._ship([one]):
+                    self._settle([delivery for delivery, _ in batch[n:]], again_ns=time.time_ns())
+                    return False
+            return True
         [(delivery, _)] = batch
         _log.error("traces.%s: the trace of run %s is not taken: %s", self._label, delivery.run_id, why)
         self._settle([delivery], error=why)
         self._count(refused=1, problem=why)
-        return True
-
-    def _each(self, batch: Sequence[_Owed], work: Callable[[_Owed], bool]) -> bool:
-        """Do something with each alone, as long as the receiver is there; whether it was."""
-        for n, one in enumerate(batch, start=1):
-            if not work(one):
-                self._settle([delivery for delivery, _ in batch[n:]], again_ns=time.time_ns())
-                return False
         return True
 
     def _postponed(self, batch: Sequence[_Owed], error: Exception) -> bool:
