@@ -123,6 +123,7 @@ class Keeper:
             mine = [message for message in messages if message.run_id == run.id]
             cancelling.adopt(run, mine)
             run.mail = [message for message in mine if message.kind in ("event", "approval")]
+            run.has_looked = True
 
     def _note_slow(self, runs: list[OpenRun]) -> None:
         now, after = time.time_ns(), round(NOTED_AFTER_S * 1e9)

@@ -145,6 +145,8 @@ class OpenRun:
     """What the garbage collector could not do in the midst of other work: for whoever claims something next."""
     mail: Sequence[Message] = ()
     """The events and approvals that were sent to the run, as the last look into its inbox found them."""
+    has_looked: bool = False
+    """Whether this process has looked into it at all."""
     taken: set[str] = field(default_factory=set[str])
     """The ids of those that a wait of this process has taken, or put aside."""
     read: set[object] = field(default_factory=set[object])

@@ -39,6 +39,9 @@ class Patience:
         run, claim = self.claim.run, self.claim
         if run.parks is None or time.monotonic() < self.began + run.parks:
             return
+        if not run.has_looked:
+            # What it waits for may have been sent before it was taken into these hands.
+            return
         run.waits[claim.key] = self.due_ns
         # A wait inside of a step would let that step begin anew; beside other work it would cut that off.
         if claim.here.path or not run.pending.keys() <= run.waits.keys():

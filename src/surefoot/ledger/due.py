@@ -42,20 +42,20 @@ def due_runs(
     return [rows.run_record(found[run_id]) for run_id in sorted(found)[:most]]
 
 
-def letters_of(ledger: Ledger, flows: Sequence[str]) -> dict[str, int]:
-    """The runs of these flows that wait and have something in their inbox: the number of the newest, by run.
+def letters_of(ledger: Ledger, flows: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """The runs of these flows that wait and have something in their inbox: the number of the newest, and their epoch.
 
     Not each of them is what its run waits for. Raises `LedgerError`.
     """
     if not flows:
         return {}
     statement = (
-        "SELECT runs.id, max(inbox.seq) FROM runs JOIN inbox ON inbox.run_id = runs.id "
+        "SELECT runs.id, max(inbox.seq), runs.epoch FROM runs JOIN inbox ON inbox.run_id = runs.id "
         f"WHERE runs.status = 'waiting' AND inbox.adopted_ns IS NULL AND runs.flow IN ({_places(flows)}) "
-        "GROUP BY runs.id"
+        "GROUP BY runs.id, runs.epoch"
     )
     found = ledger.ask((statement, tuple(flows)))
-    return {row[0]: row[1] for row in found}
+    return {row[0]: (row[1], row[2]) for row in found}
 
 
 def statuses(ledger: Ledger, flows: Sequence[str]) -> dict[str, int]:

@@ -441,6 +441,26 @@ def test_an_event_wakes_a_run_that_was_parked(serving: Serving) -> None:
     assert client.post(f"/runs/{run_id}/events/answer", json={"value": 1}).status_code == 409
 
 
+def test_a_letter_that_was_read_is_read_again_once_somebody_else_has_gone_on_with_the_run(
+    serving: Serving,
+) -> None:
+    client, api, app = serving
+    waiting = begin(client, "asks", {"what": "a"}, query="?wait=0").json()["id"]
+    ended(client, waiting, "waiting")
+    first = app.ledger.run(waiting).epoch
+    # It is not what the run waits for: it was gone on with once, and is left.
+    client.post(f"/runs/{waiting}/events/other", json={})
+    until(lambda: app.ledger.run(waiting).epoch > first, what="it was gone on with")
+    ended(client, waiting, "waiting")
+    assert api.recovery.look() == 0
+    # As if somebody else had gone on with it since, and let it go before he looked.
+    newest, epoch = api.recovery._read[waiting]
+    api.recovery._read[waiting] = newest, epoch - 1
+    until(lambda: app.ledger.run(waiting).epoch > first + 1, what="it is gone on with once more")
+    client.post(f"/runs/{waiting}/events/answer", json={"value": "yes"})
+    assert ended(client, waiting)["status"] == "completed"
+
+
 def test_a_step_is_approved_by_whoever_asks(serving: Serving) -> None:
     client, _, _ = serving
     run_id = begin(client, "mails", {"text": "dear all"}, query="?wait=20").json()["id"]

@@ -39,8 +39,9 @@ class Recovery:
         self._flows = sorted(runs.served)
         self._is_over = threading.Event()
         self._news = threading.Event()
-        # The newest letter to each run that waits, when it was last gone on with: others may not be what it waits for.
-        self._read: dict[str, int] = {}
+        # The newest letter to each run that waits when it was last gone on with here, and the epoch that this began: it
+        # may not be what it waits for. With another epoch that did not begin, or somebody else has gone on with it since.
+        self._read: dict[str, tuple[int, int]] = {}
         self._left: set[str] = set()
         self.unfinished: dict[str, int] = {}
         """How many runs are not over, by status, as the last look found them."""
@@ -83,11 +84,15 @@ class Recovery:
     def _wake(self) -> int:
         """Take in the runs that wait and were written to; how many those were."""
         letters = letters_of(self._ledger, self._flows)
-        fresh = [run_id for run_id, newest in letters.items() if self._read.get(run_id) != newest]
-        # A letter is read once the run was taken in with it: one that is about to be parked is looked at again.
-        self._read = {run_id: read for run_id, read in self._read.items() if run_id in letters}
+        fresh = [run_id for run_id, found in letters.items() if self._read.get(run_id) != found]
+        # A letter is read once the run was taken in with it, for as long as it waits or is at work here.
+        self._read = {
+            run_id: read
+            for run_id, read in self._read.items()
+            if run_id in letters or self._executor.job(run_id) is not None
+        }
         taken = [run_id for run_id in fresh if self._taken(self._ledger.run(run_id))]
-        self._read |= {run_id: letters[run_id] for run_id in taken}
+        self._read |= {run_id: (letters[run_id][0], letters[run_id][1] + 1) for run_id in taken}
         return len(taken)
 
     def _taken(self, run: RunRecord) -> bool:
