@@ -40,7 +40,7 @@ class Recovery:
         self._is_over = threading.Event()
         self._news = threading.Event()
         # The newest letter to each run that waits when it was last gone on with here, and the epoch that this began: it
-        # may not be what it waits for. With another epoch that did not begin, or somebody else has gone on with it since.
+        # may not be what it waits for. With another epoch that did not begin, or others have gone on with it.
         self._read: dict[str, tuple[int, int]] = {}
         self._left: set[str] = set()
         self.unfinished: dict[str, int] = {}
