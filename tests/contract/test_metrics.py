@@ -16,6 +16,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 
 from ledgers import outcome
 from receiver import Receiver, Reply, attributes
+from serving import until
 from surefoot import App, Tier, Tiered, flow, generate, scripted, step
 from surefoot.config import load
 from surefoot.errors import InvalidInput
@@ -385,7 +386,7 @@ def test_each_request_tells_all_from_the_beginning_and_an_outage_is_one_warning(
         with caplog.at_level(logging.INFO, logger="surefoot.traces"):
             measuring = Measuring(meter, {"there": target}, every=0.01)
             measuring.start()
-            wait_for(lambda: len(receiver.measured) >= 2)
+            until(lambda: len(receiver.measured) >= 2, what="it is told of again")
             meter.take("f", outcome("run", 1))
             measuring.end()
             measuring.join(time.monotonic() + 20)
@@ -405,12 +406,3 @@ def receiver_target(app: App) -> Callable[[], Any]:
     from surefoot.traces.receivers import Receiver as Named
 
     return lambda: Named.of(app.config.traces["there"]).metrics_target({})
-
-
-def wait_for(holds: Callable[[], bool]) -> None:
-    until = threading.Event()
-    for _ in range(2_000):
-        if holds():
-            return
-        until.wait(0.01)
-    raise AssertionError("it did not come")

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from exporting import ended
 from hooked import Answer, Hooked
-from ledgers import end, start
 from scored import a_case, an_experiment
 from surefoot.config import load
 from surefoot.ledger import DeliveryRow, Evaluations, Ledger, ScoreRecord, TakeDeliveries, TellDeliveries
@@ -19,18 +17,8 @@ from surefoot.ledger import deliveries as kept
 from surefoot.traces.exporter import Exporter, delivery_name
 from surefoot.traces.shipping import Shipping
 from surefoot.traces.targets import Target
-from surefoot.values import new_id
 
 NAME = delivery_name("there")
-
-
-def ended(ledger: Ledger) -> str:
-    run_id = new_id()
-    ledger.submit(start(run_id)).wait()
-    entry, now = end(run_id), time.time_ns()
-    row = replace(entry.outcome, started_ns=now, ended_ns=now)
-    ledger.submit(replace(entry, outcome=row)).wait()
-    return run_id
 
 
 @pytest.fixture
